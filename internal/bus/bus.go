@@ -1,0 +1,47 @@
+// Package bus carries messages between nodes. It may lose them: the store is
+// the truth, and each node asks it what it may have missed.
+//
+// The node's shell is its only caller. An implementation is safe for
+// concurrent use. Every implementation passes the suite in bustest.
+package bus
+
+import (
+	"github.com/peal-rtc/peal/internal/call"
+	"github.com/peal-rtc/peal/internal/protocol/pealv1"
+)
+
+// Bus fans messages about accounts out to the nodes that hold their devices.
+type Bus interface {
+	// Join makes a node a member; deliver gets every message, of other
+	// members, for an account that the member subscribed to. It is called on
+	// the bus's goroutine and must not block.
+	Join(deliver func(Message)) (Member, error)
+	Close() error
+}
+
+// Member is one node's place on the bus.
+type Member interface {
+	// Subscribe and Unsubscribe choose the accounts.
+	Subscribe(call.Account)
+	Unsubscribe(call.Account)
+	// Publish sends to the other members and never blocks; what cannot be
+	// carried is dropped.
+	Publish(Message)
+	Leave()
+}
+
+// Message is news for the devices of one account. It is immutable.
+type Message struct {
+	Account call.Account
+	// Device narrows it to one device; empty means all of the account's.
+	Device call.DeviceID
+	// Exactly one of the following is set.
+
+	// Call is the committed state of a call.
+	Call *call.Call
+	// Signal is an Offer, Answer or Candidates frame for the device.
+	Signal *pealv1.ServerFrame
+	// Login tells that a device has connected, so that an older connection of
+	// the same device elsewhere is closed as replaced.
+	Login *call.Device
+}

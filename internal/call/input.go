@@ -1,0 +1,213 @@
+package call
+
+import "time"
+
+// Input is one thing that happens to a call. The inputs, by where they come from:
+//
+//	caller's device   Cancel, Offer
+//	callee's devices  Ring, StopRinging, Accept, Merge, Reject, Answer
+//	either device     Hangup, Report, Restart, SetTracks
+//	connections       Gone, Back, Leave, Reload
+//	the account       Supersede, Kick
+//	the server        Tick, Terminate
+type Input interface{ kind() kind }
+
+// Cancel is the caller giving up while it rings.
+type Cancel struct{ Device Device }
+
+// Offer is the caller's description for the present media generation.
+type Offer struct {
+	Device     Device
+	Generation uint32
+	SDP        SDP
+}
+
+// Ring tells that a device of the callee rings. For is its own, shorter
+// time-out; zero means none.
+type Ring struct {
+	Device Device
+	For    time.Duration
+}
+
+// StopRinging is a device of the callee ending its own ringing, and no more.
+type StopRinging struct{ Device Device }
+
+// Accept is a device of the callee answering. Its answer counts when it is for
+// the present generation.
+type Accept struct {
+	Device     Device
+	Generation uint32
+	Answer     SDP
+}
+
+// Merge is glare: a device of the callee has called the caller meanwhile. It
+// accepts; its answer follows by Answer.
+type Merge struct {
+	Device Device
+	Type   Type
+}
+
+// Reject is a device of the callee declining for all of them.
+type Reject struct{ Device Device }
+
+// Answer is the callee's description for the present media generation.
+type Answer struct {
+	Device     Device
+	Generation uint32
+	SDP        SDP
+}
+
+// Hangup ends the call in whatever state it is.
+type Hangup struct{ Device Device }
+
+// Report tells whether the media of a device is up.
+type Report struct {
+	Device     Device
+	Generation uint32
+	Up         bool
+}
+
+// Restart asks for the generation after From. With Rebuild both sides make new
+// peer connections.
+type Restart struct {
+	Device  Device
+	From    uint32
+	Rebuild bool
+}
+
+// SetTracks tells what a device sends.
+type SetTracks struct {
+	Device Device
+	Tracks Tracks
+}
+
+// Gone tells that a connection of a device is lost. Crashed says that its node
+// died with it, so that no time of the wait for media was the device's fault.
+type Gone struct {
+	Device  Device
+	Crashed bool
+}
+
+// Back tells that a device has a new connection and is the same client as before.
+type Back struct{ Device Device }
+
+// Leave tells that a device announced its going.
+type Leave struct{ Device Device }
+
+// Reload tells that a device has a new connection but forgot its calls. With
+// Resume it wants to go on; otherwise what it was in is over.
+type Reload struct {
+	Device Device
+	Resume bool
+}
+
+// Supersede tells that a device calls someone else.
+type Supersede struct{ Device Device }
+
+// Kick tells that a newer login took the place of a device.
+type Kick struct{ Device Device }
+
+// Tick tells that time has passed. It is due at Call.Deadline.
+type Tick struct{}
+
+// Terminate is an operator ending the call.
+type Terminate struct{}
+
+// kind numbers the inputs for the table.
+type kind uint8
+
+const (
+	kindCancel kind = iota
+	kindOffer
+	kindRing
+	kindStopRinging
+	kindAccept
+	kindMerge
+	kindReject
+	kindAnswer
+	kindHangup
+	kindReport
+	kindRestart
+	kindSetTracks
+	kindGone
+	kindBack
+	kindLeave
+	kindReload
+	kindSupersede
+	kindKick
+	kindTick
+	kindTerminate
+	numKinds
+)
+
+func (Cancel) kind() kind      { return kindCancel }
+func (Offer) kind() kind       { return kindOffer }
+func (Ring) kind() kind        { return kindRing }
+func (StopRinging) kind() kind { return kindStopRinging }
+func (Accept) kind() kind      { return kindAccept }
+func (Merge) kind() kind       { return kindMerge }
+func (Reject) kind() kind      { return kindReject }
+func (Answer) kind() kind      { return kindAnswer }
+func (Hangup) kind() kind      { return kindHangup }
+func (Report) kind() kind      { return kindReport }
+func (Restart) kind() kind     { return kindRestart }
+func (SetTracks) kind() kind   { return kindSetTracks }
+func (Gone) kind() kind        { return kindGone }
+func (Back) kind() kind        { return kindBack }
+func (Leave) kind() kind       { return kindLeave }
+func (Reload) kind() kind      { return kindReload }
+func (Supersede) kind() kind   { return kindSupersede }
+func (Kick) kind() kind        { return kindKick }
+func (Tick) kind() kind        { return kindTick }
+func (Terminate) kind() kind   { return kindTerminate }
+
+// Effect is something to do once the new state is committed.
+type Effect struct {
+	// Tell the snapshot to this account: to one device, or to all when empty.
+	Account Account
+	Device  DeviceID
+	// With is what to send beside the snapshot.
+	With Attachments
+}
+
+// Attachments are the parts of a call that are not in its snapshot, because
+// only some devices may have them and only when they need them.
+type Attachments uint8
+
+// The attachments.
+const (
+	WithOffer Attachments = 1 << iota
+	WithAnswer
+	WithServers // ICE servers for this call, made by the node.
+)
+
+// Refusal is the error of an input that the present state does not allow. The
+// call is unchanged.
+type Refusal string
+
+// The refusals.
+const (
+	// Stranger: the account has no part in the call. It is not to learn that
+	// there is one.
+	Stranger Refusal = "stranger"
+	// WrongDevice: the account has a part in the call, this device or this
+	// side is not the one that may do this.
+	WrongDevice Refusal = "wrong_device"
+	// AlreadyAccepted: too late to cancel, reject or stop ringing.
+	AlreadyAccepted Refusal = "already_accepted"
+	// AnsweredElsewhere: another device of the account accepted.
+	AnsweredElsewhere Refusal = "answered_elsewhere"
+	// NotAccepted: too early, nobody has answered yet.
+	NotAccepted Refusal = "not_accepted"
+	// RingStopped: this device's own ring time-out is over.
+	RingStopped Refusal = "ring_stopped"
+	// StaleGeneration: not for the present media generation, or that one has
+	// its description already.
+	StaleGeneration Refusal = "stale_generation"
+	// CallEnded: the call is over; the snapshot says how.
+	CallEnded Refusal = "call_ended"
+	// SelfCall: caller and callee are the same account.
+	SelfCall Refusal = "self_call"
+)
+
+func (r Refusal) Error() string { return string(r) }

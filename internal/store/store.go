@@ -1,0 +1,98 @@
+// Package store keeps calls, the claims that make an account busy, and records.
+//
+// The node is its only caller. An implementation is safe for concurrent use.
+// Every implementation passes the suite in storetest.
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/peal-rtc/peal/internal/call"
+)
+
+// ErrNotFound says that no call has this id.
+var ErrNotFound = errors.New("no such call")
+
+// Store is the durable memory of all nodes.
+//
+// An error of Commit as a whole, or in a Result, that is none of the named
+// verdicts means that the outcome is unknown: the change may have been made.
+// The node then reads the call back before it answers anyone.
+type Store interface {
+	// Commit makes each change atomically and durably, and independently of
+	// the others: one that fails takes no other with it. Results are in the
+	// order of changes. Two changes to one call in one batch are made in order.
+	Commit(ctx context.Context, changes []Change) ([]Result, error)
+
+	// Call loads one call, or ErrNotFound.
+	Call(ctx context.Context, id call.ID) (call.Call, error)
+
+	// CallsOf loads the live calls in which the account has a leg and those
+	// that ended at or after endedSince, oldest first.
+	CallsOf(ctx context.Context, account call.Account, endedSince time.Time) ([]call.Call, error)
+
+	// Due lists live calls whose deadline is at or before now, earliest first.
+	Due(ctx context.Context, now time.Time, limit int) ([]call.ID, error)
+
+	// Live lists live calls with an id above after, in the order of ids.
+	Live(ctx context.Context, after call.ID, limit int) ([]call.Call, error)
+
+	// Records lists the records of an account filed before the given time
+	// (zero means the newest), newest first.
+	Records(ctx context.Context, account call.Account, before time.Time, limit int) ([]call.Record, error)
+
+	// Beat keeps the lease of a node incarnation for ttl, and returns the
+	// incarnations whose lease is alive, sorted. A ttl of zero gives it up.
+	Beat(ctx context.Context, incarnation string, ttl time.Duration) (alive []string, err error)
+
+	// Prune deletes calls that ended before callsBefore and records filed
+	// before recordsBefore, and returns how many rows went.
+	Prune(ctx context.Context, callsBefore, recordsBefore time.Time) (int, error)
+
+	// Now is the store's clock, by which all deadlines go.
+	Now(ctx context.Context) (time.Time, error)
+
+	Close() error
+}
+
+// Change is one transition of one call. What else belongs to it follows from
+// the call itself, in the same transaction: a new live call claims its
+// accounts in sorted order; an ended call frees its claims and files its record.
+type Change struct {
+	// Call is the new state.
+	Call call.Call
+	// From is the rev that the stored call must have; 0 means that it must
+	// not exist yet.
+	From uint32
+	// Busy, for a new live call, is what to store in place of Call when the
+	// caller is free but the callee is claimed by another call: the same id,
+	// ended, with its record.
+	Busy *call.Call
+}
+
+// Verdict is what became of a change.
+type Verdict uint8
+
+const (
+	// Done: the change is made.
+	Done Verdict = iota + 1
+	// Conflict: the stored rev is not From (or the call exists, or does not);
+	// nothing was written. The node reloads and steps again.
+	Conflict
+	// CallerClaimed: another live call, named in Result.Holder, has claimed
+	// the caller's account; nothing was written.
+	CallerClaimed
+	// CalleeBusy: the callee was claimed; Change.Busy was stored.
+	CalleeBusy
+)
+
+// Result answers one Change.
+type Result struct {
+	Verdict Verdict
+	// Holder is the call that holds the claim, for CallerClaimed and CalleeBusy.
+	Holder call.ID
+	// Err, with no verdict, means that the outcome is unknown.
+	Err error
+}
