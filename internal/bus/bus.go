@@ -39,7 +39,7 @@ type Message struct {
 
 	// Call is the committed state of a call.
 	Call *call.Call
-	// Signal is an Offer, Answer or Candidates frame for the device.
+	// Signal is a Candidates frame for the device, or for all.
 	Signal *pealv1.ServerFrame
 	// Login tells that a device has connected, so that an older connection of
 	// the same device elsewhere is closed as replaced.

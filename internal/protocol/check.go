@@ -1,0 +1,175 @@
+package protocol
+
+import (
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/peal-rtc/peal/internal/protocol/pealv1"
+)
+
+// check holds a command to the shapes and limits of the schema's comments.
+func check(f *pealv1.ClientFrame, l *Limits) *pealv1.Error {
+	if id, ok := commandCallID(f); ok {
+		if err := callID(id); err != nil {
+			return err
+		}
+	}
+	switch c := f.Command.(type) {
+	case *pealv1.ClientFrame_Hello:
+		return checkHello(c.Hello, l)
+	case *pealv1.ClientFrame_Authenticate:
+		return size("token", c.Authenticate.Token, 1, l.TokenBytes)
+	case *pealv1.ClientFrame_Invite:
+		return checkInvite(c.Invite, l)
+	case *pealv1.ClientFrame_Ringing:
+		return ringTimeout(c.Ringing.RingTimeoutMs, l)
+	case *pealv1.ClientFrame_Accept:
+		return sdp("answer", c.Accept.Answer, l)
+	case *pealv1.ClientFrame_Offer:
+		return sdp("sdp", c.Offer.Sdp, l)
+	case *pealv1.ClientFrame_Answer:
+		return sdp("sdp", c.Answer.Sdp, l)
+	case *pealv1.ClientFrame_Candidates:
+		return checkCandidates(c.Candidates, l)
+	case *pealv1.ClientFrame_Tracks:
+		if c.Tracks.Tracks == nil {
+			return BadRequest.Because("tracks is missing")
+		}
+	}
+	return nil
+}
+
+func checkHello(h *pealv1.Hello, l *Limits) *pealv1.Error {
+	if err := size("token", h.Token, 1, l.TokenBytes); err != nil {
+		return err
+	}
+	if err := size("client", h.Client, 0, 128); err != nil {
+		return err
+	}
+	if !deviceID(h.DeviceId) {
+		return BadRequest.Because("device_id must be 1 to 64 of A-Z a-z 0-9 . _ -")
+	}
+	if h.Resume && !h.Fresh {
+		return BadRequest.Because("resume needs fresh")
+	}
+	return nil
+}
+
+func checkInvite(in *pealv1.Invite, l *Limits) *pealv1.Error {
+	if !ValidAccount(in.Callee, l) {
+		return BadRequest.Because("callee must be 1 to %d bytes of printable text without blanks around it", l.AccountBytes)
+	}
+	if in.Type == pealv1.CallType_CALL_TYPE_UNSPECIFIED {
+		return BadRequest.Because("type is missing")
+	}
+	if _, known := pealv1.CallType_name[int32(in.Type)]; !known {
+		return BadRequest.Because("type %d is unknown", in.Type)
+	}
+	if err := size("attachment", in.Attachment, 0, l.AttachmentBytes); err != nil {
+		return err
+	}
+	if err := ringTimeout(in.RingTimeoutMs, l); err != nil {
+		return err
+	}
+	return sdp("offer", in.Offer, l)
+}
+
+func checkCandidates(c *pealv1.Candidates, l *Limits) *pealv1.Error {
+	if len(c.Candidates) > l.Candidates {
+		return LimitExceeded.Because("%d candidates, at most %d", len(c.Candidates), l.Candidates)
+	}
+	total := 0
+	for _, x := range c.Candidates {
+		total += len(x.Candidate) + len(x.GetSdpMid()) + len(x.GetUsernameFragment())
+	}
+	if total > l.CandidateBytes {
+		return LimitExceeded.Because("%d bytes of candidates, at most %d", total, l.CandidateBytes)
+	}
+	return nil
+}
+
+// commandCallID finds the call that a command is about.
+func commandCallID(f *pealv1.ClientFrame) (id string, ok bool) {
+	m := f.ProtoReflect()
+	field := m.WhichOneof(m.Descriptor().Oneofs().ByName("command"))
+	if field == nil {
+		return "", false
+	}
+	command := m.Get(field).Message()
+	idField := command.Descriptor().Fields().ByName("call_id")
+	if idField == nil {
+		return "", false
+	}
+	return command.Get(idField).String(), true
+}
+
+// callID takes a UUIDv7 in lower case, the only form, so that two spellings
+// can never be two calls.
+func callID(s string) *pealv1.Error {
+	ok := len(s) == 36 && s[14] == '7' && strings.IndexByte("89ab", s[19]) >= 0
+	for i := 0; ok && i < len(s); i++ {
+		switch i {
+		case 8, 13, 18, 23:
+			ok = s[i] == '-'
+		default:
+			ok = '0' <= s[i] && s[i] <= '9' || 'a' <= s[i] && s[i] <= 'f'
+		}
+	}
+	if !ok {
+		return BadRequest.Because("call_id must be a UUIDv7 in lower case")
+	}
+	return nil
+}
+
+func deviceID(s string) bool {
+	if len(s) == 0 || len(s) > 64 {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '.', c == '_', c == '-':
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// ValidAccount says whether a text can name an account.
+func ValidAccount(s string, l *Limits) bool {
+	if s == "" || len(s) > l.AccountBytes || !utf8.ValidString(s) || strings.TrimSpace(s) != s {
+		return false
+	}
+	return strings.IndexFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) < 0
+}
+
+func ringTimeout(ms uint32, l *Limits) *pealv1.Error {
+	d := time.Duration(ms) * time.Millisecond
+	if ms != 0 && (d < l.RingMin || d > l.RingMax) {
+		return LimitExceeded.Because("ring_timeout_ms is %d, must be 0 or %d to %d", ms, Millis(l.RingMin), Millis(l.RingMax))
+	}
+	return nil
+}
+
+func sdp(field, s string, l *Limits) *pealv1.Error {
+	if err := size(field, s, 1, l.SDPBytes); err != nil {
+		return err
+	}
+	if !strings.HasPrefix(s, "v=0") {
+		return BadRequest.Because("%s is not a session description", field)
+	}
+	return nil
+}
+
+func size(field, s string, least, most int) *pealv1.Error {
+	switch {
+	case len(s) < least:
+		return BadRequest.Because("%s is missing", field)
+	case len(s) > most:
+		return LimitExceeded.Because("%s has %d bytes, at most %d", field, len(s), most)
+	}
+	return nil
+}
