@@ -22,8 +22,10 @@ var ErrNotFound = errors.New("no such call")
 // The node then reads the call back before it answers anyone.
 type Store interface {
 	// Commit makes each change atomically and durably, and independently of
-	// the others: one that fails takes no other with it. Results are in the
-	// order of changes. Two changes to one call in one batch are made in order.
+	// the others: a verdict against one takes no other with it. Results are in
+	// the order of changes, one for each, even when Commit as a whole errs:
+	// then each holds that error. Two changes to one call in one batch are
+	// made in order.
 	Commit(ctx context.Context, changes []Change) ([]Result, error)
 
 	// Call loads one call, or ErrNotFound.
@@ -39,16 +41,16 @@ type Store interface {
 	// Live lists live calls with an id above after, in the order of ids.
 	Live(ctx context.Context, after call.ID, limit int) ([]call.Call, error)
 
-	// Records lists the records of an account filed before the given time
-	// (zero means the newest), newest first.
+	// Records lists the records of an account whose calls ended before the
+	// given time (zero means the newest), newest first.
 	Records(ctx context.Context, account call.Account, before time.Time, limit int) ([]call.Record, error)
 
 	// Beat keeps the lease of a node incarnation for ttl, and returns the
 	// incarnations whose lease is alive, sorted. A ttl of zero gives it up.
 	Beat(ctx context.Context, incarnation string, ttl time.Duration) (alive []string, err error)
 
-	// Prune deletes calls that ended before callsBefore and records filed
-	// before recordsBefore, and returns how many rows went.
+	// Prune deletes calls that ended before callsBefore and records of calls
+	// that ended before recordsBefore, and returns how many of both went.
 	Prune(ctx context.Context, callsBefore, recordsBefore time.Time) (int, error)
 
 	// Now is the store's clock, by which all deadlines go.
@@ -59,7 +61,9 @@ type Store interface {
 
 // Change is one transition of one call. What else belongs to it follows from
 // the call itself, in the same transaction: a new live call claims its
-// accounts in sorted order; an ended call frees its claims and files its record.
+// accounts in sorted order; an ended call frees its claims and files its
+// record. There is one record per id for ever: where one is left of a call
+// that was pruned, a second call of that id files none.
 type Change struct {
 	// Call is the new state.
 	Call call.Call
@@ -72,19 +76,36 @@ type Change struct {
 	Busy *call.Call
 }
 
+// Validate finds what no store can take.
+func (c Change) Validate() error {
+	switch {
+	case len(c.Call.Legs) < 2:
+		return errors.New("a call has at least two legs")
+	case c.Busy == nil:
+		return nil
+	case c.From != 0 || !c.Call.Live():
+		return errors.New("a busy variant is for a new live call")
+	case c.Busy.ID != c.Call.ID || c.Busy.Live() || len(c.Busy.Legs) < 2:
+		return errors.New("a busy variant is the same call, ended")
+	}
+	return nil
+}
+
 // Verdict is what became of a change.
 type Verdict uint8
 
 const (
 	// Done: the change is made.
 	Done Verdict = iota + 1
-	// Conflict: the stored rev is not From (or the call exists, or does not);
-	// nothing was written. The node reloads and steps again.
+	// Conflict: the stored rev is not From (or the call exists, or does not),
+	// or the stored call has ended; nothing was written. The node reloads and
+	// steps again.
 	Conflict
 	// CallerClaimed: another live call, named in Result.Holder, has claimed
 	// the caller's account; nothing was written.
 	CallerClaimed
-	// CalleeBusy: the callee was claimed; Change.Busy was stored.
+	// CalleeBusy: the caller is free and the callee was claimed; Change.Busy,
+	// where there is one, was stored.
 	CalleeBusy
 )
 
@@ -95,4 +116,14 @@ type Result struct {
 	Holder call.ID
 	// Err, with no verdict, means that the outcome is unknown.
 	Err error
+}
+
+// Unknown is the answer to n changes of which err leaves open whether they
+// were made.
+func Unknown(n int, err error) []Result {
+	results := make([]Result, n)
+	for i := range results {
+		results[i].Err = err
+	}
+	return results
 }

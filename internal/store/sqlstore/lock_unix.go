@@ -1,0 +1,17 @@
+//go:build !windows
+
+package sqlstore
+
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// errLocked is how the system says that another has the lock.
+const errLocked = unix.EWOULDBLOCK
+
+// lockFile locks a file until it is closed.
+func lockFile(f *os.File) error {
+	return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+}

@@ -1,0 +1,145 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/peal-rtc/peal/internal/call"
+	"github.com/peal-rtc/peal/internal/store"
+)
+
+// The queries. Each reads one consistent state by being one statement.
+const (
+	sqlCall = `SELECT body FROM calls WHERE id = $1`
+	// An account is in a live call exactly while that call claims it.
+	sqlCallsOf = `
+		SELECT body FROM (
+			SELECT created_ns, id, body FROM calls
+			WHERE id IN (SELECT call_id FROM claims WHERE account = $1)
+			UNION ALL
+			SELECT created_ns, id, body FROM calls WHERE caller = $1 AND ended_ns >= $2
+			UNION ALL
+			SELECT created_ns, id, body FROM calls WHERE callee = $1 AND ended_ns >= $2
+		) AS found
+		ORDER BY created_ns, id`
+	sqlDue     = `SELECT id FROM calls WHERE deadline_ns <= $1 ORDER BY deadline_ns, id LIMIT $2`
+	sqlLive    = `SELECT body FROM calls WHERE ended_ns IS NULL AND id > $1 ORDER BY id LIMIT $2`
+	sqlRecords = `
+		SELECT call_id, kind, type, caller, callee, reason, created_ns, ended_ns, duration_s FROM records
+		WHERE caller = $1 AND ended_ns < $2
+		UNION ALL
+		SELECT call_id, kind, type, caller, callee, reason, created_ns, ended_ns, duration_s FROM records
+		WHERE callee = $1 AND ended_ns < $2
+		ORDER BY ended_ns DESC, call_id DESC LIMIT $3`
+)
+
+// Call implements store.Store.
+func (s *Store) Call(ctx context.Context, id call.ID) (call.Call, error) {
+	c, err := scanCall(s.reader.QueryRowContext(ctx, sqlCall, id))
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return call.Call{}, store.ErrNotFound
+	case err != nil:
+		return call.Call{}, fmt.Errorf("load call: %w", err)
+	}
+	return c, nil
+}
+
+// CallsOf implements store.Store.
+func (s *Store) CallsOf(ctx context.Context, account call.Account, endedSince time.Time) ([]call.Call, error) {
+	calls, err := list(ctx, s.reader, scanCall, sqlCallsOf, account, unixNano(endedSince))
+	if err != nil {
+		return nil, fmt.Errorf("list calls of account: %w", err)
+	}
+	return calls, nil
+}
+
+// Due implements store.Store.
+func (s *Store) Due(ctx context.Context, now time.Time, limit int) ([]call.ID, error) {
+	ids, err := list(ctx, s.reader, scan[call.ID], sqlDue, unixNano(now), limit)
+	if err != nil {
+		return nil, fmt.Errorf("list due calls: %w", err)
+	}
+	return ids, nil
+}
+
+// Live implements store.Store.
+func (s *Store) Live(ctx context.Context, after call.ID, limit int) ([]call.Call, error) {
+	calls, err := list(ctx, s.reader, scanCall, sqlLive, after, limit)
+	if err != nil {
+		return nil, fmt.Errorf("list live calls: %w", err)
+	}
+	return calls, nil
+}
+
+// Records implements store.Store.
+func (s *Store) Records(
+	ctx context.Context, account call.Account, before time.Time, limit int,
+) ([]call.Record, error) {
+	beforeNS := int64(math.MaxInt64)
+	if !before.IsZero() {
+		beforeNS = unixNano(before)
+	}
+	records, err := list(ctx, s.reader, scanRecord, sqlRecords, account, beforeNS, limit)
+	if err != nil {
+		return nil, fmt.Errorf("list records: %w", err)
+	}
+	return records, nil
+}
+
+// row is what a query yields one of.
+type row interface{ Scan(into ...any) error }
+
+// querier is a database or a transaction.
+type querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+// list reads all rows of a query.
+func list[T any](
+	ctx context.Context, db querier, read func(row) (T, error), query string, args ...any,
+) (all []T, err error) {
+	rows, err := db.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		one, err := read(rows)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, one)
+	}
+	return all, rows.Err()
+}
+
+func scan[T any](r row) (one T, err error) {
+	err = r.Scan(&one)
+	return one, err
+}
+
+func scanCall(r row) (c call.Call, err error) {
+	var body []byte
+	if err := r.Scan(&body); err != nil {
+		return call.Call{}, err
+	}
+	if err := json.Unmarshal(body, &c); err != nil {
+		return call.Call{}, fmt.Errorf("decode call: %w", err)
+	}
+	return c, nil
+}
+
+func scanRecord(r row) (record call.Record, err error) {
+	var created, ended, seconds int64
+	err = r.Scan(&record.Call, &record.Kind, &record.Type, &record.Caller, &record.Callee, &record.Reason,
+		&created, &ended, &seconds)
+	record.CreatedAt, record.EndedAt = fromUnixNano(created), fromUnixNano(ended)
+	record.Duration = time.Duration(seconds) * time.Second
+	return record, err
+}
