@@ -1,0 +1,89 @@
+# `make` lists the targets. Every tool is pinned: in tools/go.mod or web/package.json.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+# Setting up comes before checking, however many jobs there are.
+.NOTPARALLEL:
+
+export PATH := $(CURDIR)/bin/tools:$(CURDIR)/web/node_modules/.bin:$(PATH)
+
+# Written last by npm, so it is older than the lock file when a package is.
+node_modules := web/node_modules/.package-lock.json
+
+.PHONY: help
+help: ## List the targets.
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: ## Start a server for trying out; needs Go alone.
+	go run ./cmd/peal dev
+
+.PHONY: build
+build: ## Build the static binary bin/peal.
+	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o bin/peal ./cmd/peal
+
+.PHONY: test
+test: setup check ## Run all checks and tests, browsers included; installs what is missing.
+	go test -race -shuffle=on $$(go list ./... | grep -v '/e2e$$')
+	cd web && vitest run
+	$(MAKE) e2e
+
+.PHONY: e2e
+e2e: ## Run only the tests with real browsers.
+	go test ./e2e/ -count=1 -timeout=10m
+
+.PHONY: check
+check: check-go check-web check-generated ## Check format, vet, lint, types, generated files; changes nothing.
+
+.PHONY: generate
+generate: tools $(node_modules) ## Write the protocol's types and the web files.
+	scripts/protobuf
+	webbuild
+
+.PHONY: format
+format: tools $(node_modules) ## Format all sources.
+	gofumpt -w .
+	cd web && biome check --write .
+
+.PHONY: vuln
+vuln: tools ## Look for known vulnerabilities; asks vuln.go.dev.
+	govulncheck ./...
+
+.PHONY: setup
+setup: ## Install what is missing: a C compiler, Chromium, Node, npm packages, Go tools.
+	@scripts/setup
+	@$(MAKE) -s tools $(node_modules)
+
+.PHONY: check-go
+check-go: tools
+	@unformatted=$$(gofumpt -l .); [ -z "$$unformatted" ] || { echo "run make format for:" $$unformatted; exit 1; }
+	go mod tidy -diff
+	go vet ./...
+	go -C tools vet ./...
+	go fix -diff ./...
+	staticcheck -checks=inherit,ST1000 ./...
+	errcheck -exclude=tools/errcheck.txt ./...
+	exhaustive ./...
+
+.PHONY: check-web
+check-web: $(node_modules)
+	cd web && tsc --noEmit
+	cd web && biome check --error-on-warnings .
+
+.PHONY: check-generated
+check-generated: tools $(node_modules)
+	buf lint
+	scripts/protobuf --check
+	webbuild -check
+	cd web && tsc --ignoreConfig --noEmit --strict --exactOptionalPropertyTypes --lib ES2022,DOM --types '' dist/sdk/peal.d.ts
+
+# Go's own build cache knows what is up to date, also after a new Go.
+.PHONY: tools
+tools:
+	@go -C tools build -buildvcs=false -o ../bin/tools/ tool
+
+$(node_modules): web/package.json web/package-lock.json
+	cd web && npm ci --ignore-scripts --no-audit --no-fund
+	@touch $@

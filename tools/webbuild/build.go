@@ -1,0 +1,144 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/evanw/esbuild/pkg/api"
+)
+
+// The script form wraps a CommonJS bundle. Loaded by require it gives the
+// exports; loaded by a script tag it puts them under the names that pages of
+// the component it replaces look for, and under its own.
+const (
+	umdHead = `(function(root,factory){` +
+		`var own={exports:{}};factory(own,own.exports);` +
+		`if(typeof module==="object"&&module&&module.exports)module.exports=own.exports;` +
+		`else root.Peal=root.NERTCCalling=root.NRTCCalling=own.exports` +
+		`})(typeof self!=="undefined"?self:globalThis,function(module,exports){`
+	umdFoot = `});`
+)
+
+// target is the language level that the sources are written in. Browsers below it
+// lack Web Locks or other interfaces that the component needs in any case.
+const target = api.ES2022
+
+// component bundles the browser component: sdk/src/umd.ts for script tags and
+// CommonJS, sdk/src/index.ts as an ES module.
+func component(web string, out files) error {
+	script := bundle(web, "sdk/src/umd.ts", "dist/sdk/peal.umd.js")
+	script.Format = api.FormatCommonJS
+	script.Banner = map[string]string{"js": umdHead}
+	script.Footer = map[string]string{"js": umdFoot}
+
+	module := bundle(web, "sdk/src/index.ts", "dist/sdk/peal.js")
+	module.Format = api.FormatESModule
+
+	return errors.Join(esbuild(web, script, out), esbuild(web, module, out))
+}
+
+// demo bundles demo/src/main.ts and each style sheet of the folder, and takes
+// every other file as it is. Names stay, so that index.html needs no rewriting.
+func demo(web string, out files) error {
+	if err := esbuild(web, bundle(web, "demo/src/main.ts", "dist/demo/main.js"), out); err != nil {
+		return err
+	}
+	root := filepath.Join(web, "demo")
+	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() {
+			if path == filepath.Join(root, "src") {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		name, err := filepath.Rel(web, path)
+		if err != nil {
+			return err
+		}
+		name = filepath.ToSlash(name)
+		if filepath.Ext(name) == ".css" {
+			sheet := bundle(web, name, "dist/"+name)
+			// Only minified: pictures it names stay files of their own.
+			sheet.Bundle = false
+			return esbuild(web, sheet, out)
+		}
+		out[name], err = os.ReadFile(path)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("build demo: %w", err)
+	}
+	return nil
+}
+
+// bundle is what all bundles have in common. There are no source maps: built
+// files are committed and embedded, a map would weigh more than its bundle, and
+// the sources are in the repository under the same tag.
+func bundle(web, entry, outfile string) api.BuildOptions {
+	return api.BuildOptions{
+		AbsWorkingDir:     web,
+		EntryPoints:       []string{entry},
+		Outfile:           outfile,
+		Tsconfig:          "tsconfig.json",
+		Bundle:            true,
+		Platform:          api.PlatformBrowser,
+		Target:            target,
+		MinifyWhitespace:  true,
+		MinifyIdentifiers: true,
+		MinifySyntax:      true,
+		LegalComments:     api.LegalCommentsNone,
+		// Chinese texts stay readable, and shorter than their escapes.
+		Charset:  api.CharsetUTF8,
+		LogLevel: api.LogLevelSilent,
+	}
+}
+
+// esbuild runs one build and adds its files. A warning fails it as an error does:
+// nobody reads the warnings of a build that passes.
+func esbuild(web string, options api.BuildOptions, out files) error {
+	result := api.Build(options)
+	if messages := slices.Concat(result.Errors, result.Warnings); len(messages) > 0 {
+		lines := api.FormatMessages(messages, api.FormatMessagesOptions{})
+		return fmt.Errorf("bundle %s:\n%s", options.EntryPoints[0], strings.Join(lines, ""))
+	}
+	for _, file := range result.OutputFiles {
+		name, err := filepath.Rel(filepath.Join(web, "dist"), file.Path)
+		if err != nil {
+			return fmt.Errorf("bundle %s: %w", options.EntryPoints[0], err)
+		}
+		out[filepath.ToSlash(name)] = file.Contents
+	}
+	return nil
+}
+
+// declarations rolls the types of everything that sdk/src/index.ts exports into
+// one file that stands alone.
+func declarations(web string, out files) error {
+	command := exec.Command(filepath.Join(web, "node_modules", ".bin", "rollup"),
+		"--silent", "--plugin", "dts", "--input", "sdk/src/index.ts")
+	command.Dir = web
+	var stderr bytes.Buffer
+	command.Stderr = &stderr
+	types, err := command.Output()
+	if err != nil {
+		return fmt.Errorf("roll up declarations: %w\n%s", err, stderr.Bytes())
+	}
+	// What stays imported would be missing on the user's side.
+	for line := range bytes.Lines(types) {
+		if bytes.HasPrefix(line, []byte("import ")) || bytes.Contains(line, []byte(`import("`)) {
+			return fmt.Errorf("roll up declarations: public types depend on another module: %s", line)
+		}
+	}
+	out["sdk/peal.d.ts"] = types
+	return nil
+}
