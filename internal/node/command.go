@@ -1,0 +1,147 @@
+package node
+
+import (
+	"time"
+
+	"github.com/peal-rtc/peal/internal/bus"
+	"github.com/peal-rtc/peal/internal/call"
+	"github.com/peal-rtc/peal/internal/protocol"
+	"github.com/peal-rtc/peal/internal/protocol/pealv1"
+)
+
+// command turns a command into a job of the call that it is about.
+func (n *Node) command(d *device, f *pealv1.ClientFrame) {
+	who := d.who
+	switch c := f.Command.(type) {
+	case *pealv1.ClientFrame_Invite:
+		n.invite(d, f.Id, c.Invite)
+	case *pealv1.ClientFrame_Ringing:
+		n.ask(d, f.Id, c.Ringing.CallId, call.Ring{Device: who, For: millis(c.Ringing.RingTimeoutMs)}, 0)
+	case *pealv1.ClientFrame_RingTimeout:
+		n.ask(d, f.Id, c.RingTimeout.CallId, call.StopRinging{Device: who}, 0)
+	case *pealv1.ClientFrame_Accept:
+		n.ask(d, f.Id, c.Accept.CallId, call.Accept{Device: who, Generation: c.Accept.Generation, Answer: call.SDP(c.Accept.Answer)}, 0)
+	case *pealv1.ClientFrame_Reject:
+		n.ask(d, f.Id, c.Reject.CallId, call.Reject{Device: who}, 0)
+	case *pealv1.ClientFrame_Cancel:
+		n.ask(d, f.Id, c.Cancel.CallId, call.Cancel{Device: who}, 0)
+	case *pealv1.ClientFrame_Hangup:
+		n.ask(d, f.Id, c.Hangup.CallId, call.Hangup{Device: who}, 0)
+	case *pealv1.ClientFrame_Offer:
+		n.ask(d, f.Id, c.Offer.CallId, call.Offer{Device: who, Generation: c.Offer.Generation, SDP: call.SDP(c.Offer.Sdp)}, 0)
+	case *pealv1.ClientFrame_Answer:
+		n.ask(d, f.Id, c.Answer.CallId, call.Answer{Device: who, Generation: c.Answer.Generation, SDP: call.SDP(c.Answer.Sdp)}, 0)
+	case *pealv1.ClientFrame_Media:
+		n.ask(d, f.Id, c.Media.CallId, call.Report{Device: who, Generation: c.Media.Generation, Up: c.Media.Up}, 0)
+	case *pealv1.ClientFrame_Restart:
+		n.ask(d, f.Id, c.Restart.CallId, call.Restart{Device: who, From: c.Restart.FromGeneration, Rebuild: c.Restart.Rebuild}, call.WithServers)
+	case *pealv1.ClientFrame_Tracks:
+		n.ask(d, f.Id, c.Tracks.CallId, call.SetTracks{Device: who, Tracks: tracksFrom(c.Tracks.Tracks)}, 0)
+	case *pealv1.ClientFrame_Candidates:
+		n.candidates(d, f.Id, c.Candidates)
+	case *pealv1.ClientFrame_Leaving:
+		n.leaving(d, f.Id)
+	case *pealv1.ClientFrame_Logout:
+		n.logout(d, f.Id)
+	default:
+		d.session.Fail(f.Id, protocol.UnknownCommand.Error())
+	}
+}
+
+// ask has a device's input done and answered.
+func (n *Node) ask(d *device, id uint32, callID string, in call.Input, with call.Attachments) {
+	n.join(d, call.ID(callID))
+	n.enqueue(call.ID(callID), &job{in: in, asker: &asker{d, id, with}})
+}
+
+func (n *Node) invite(d *device, id uint32, in *pealv1.Invite) {
+	inv := call.Invite{
+		ID: call.ID(in.CallId), Caller: d.who, Callee: call.Account(in.Callee),
+		Type: call.Type(in.Type), Offer: call.SDP(in.Offer), Attachment: in.Attachment,
+		Ring: millis(in.RingTimeoutMs), Timing: n.cfg.Timing,
+	}
+	n.join(d, inv.ID)
+	n.enqueue(inv.ID, &job{invite: &invitation{Invite: inv}, asker: &asker{d, id, call.WithServers}})
+}
+
+// candidates passes ICE candidates on, and stores nothing: a device that
+// missed some gets them again when it is back.
+func (n *Node) candidates(d *device, id uint32, c *pealv1.Candidates) {
+	v := n.join(d, call.ID(c.CallId))
+	if bad := v.count(c, &n.cfg.Limits); bad != nil {
+		d.session.Fail(id, bad)
+		return
+	}
+	n.enqueue(call.ID(c.CallId), &job{signal: c, asker: &asker{device: d, id: id}})
+}
+
+// count holds a device to the number of different candidates of a generation;
+// sending some again is free.
+func (v *involvement) count(c *pealv1.Candidates, l *protocol.Limits) *pealv1.Error {
+	if v.sent == nil || v.generation != c.Generation {
+		v.generation, v.sent, v.sentBytes = c.Generation, make(map[string]struct{}), 0
+	}
+	for _, x := range c.Candidates {
+		key := x.GetSdpMid() + " " + x.Candidate
+		if _, known := v.sent[key]; known {
+			continue
+		}
+		if len(v.sent) == l.Candidates || v.sentBytes+len(key) > l.CandidateBytes {
+			return protocol.LimitExceeded.Because("at most %d candidates and %d bytes of them per generation", l.Candidates, l.CandidateBytes)
+		}
+		v.sent[key] = struct{}{}
+		v.sentBytes += len(key)
+	}
+	return nil
+}
+
+func (n *Node) attemptSignal(t *turn, j *job) {
+	to, device, err := t.call.SignalTo(j.asker.device.who)
+	switch {
+	case err != nil && !j.reloaded:
+		j.reloaded, t.known = true, false
+		return
+	case err != nil:
+		n.finish(t, &t.call, refusal(err))
+		return
+	}
+	t.queue = t.queue[1:]
+	j.asker.device.session.Reply(j.asker.id, &pealv1.ServerFrame{Body: &pealv1.ServerFrame_Done{Done: &pealv1.Done{}}})
+	f := &pealv1.ServerFrame{Body: &pealv1.ServerFrame_Candidates{Candidates: j.signal}}
+	if n.signal(to, device, f) && device != "" {
+		return
+	}
+	n.do(Publish{bus.Message{Account: to, Device: device, Signal: f}})
+}
+
+// signal gives a frame to an account's devices here, and says whether there are any.
+func (n *Node) signal(a call.Account, id call.DeviceID, f *pealv1.ServerFrame) bool {
+	devices := n.devicesOf(a, id)
+	for _, d := range devices {
+		d.session.Tell(f)
+		n.watch(d)
+	}
+	return len(devices) > 0
+}
+
+// leaving notes that a page is closing, in the calls that it is in.
+func (n *Node) leaving(d *device, id uint32) {
+	for _, c := range sorted(d.calls) {
+		n.enqueue(c, &job{in: call.Leave{Device: d.who}})
+	}
+	d.session.Reply(id, &pealv1.ServerFrame{Body: &pealv1.ServerFrame_Done{Done: &pealv1.Done{}}})
+}
+
+// logout ends the calls that the device is in. One that only rings here rings
+// on elsewhere.
+func (n *Node) logout(d *device, id uint32) {
+	for _, c := range sorted(d.calls) {
+		if d.calls[c].inCall {
+			n.enqueue(c, &job{in: call.Hangup{Device: d.who}})
+		}
+	}
+	d.session.Reply(id, &pealv1.ServerFrame{Body: &pealv1.ServerFrame_Done{Done: &pealv1.Done{}}})
+	d.session.Close(protocol.LoggedOut)
+}
+
+func millis(ms uint32) time.Duration { return time.Duration(ms) * time.Millisecond }

@@ -1,0 +1,27 @@
+package node
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/peal-rtc/peal/internal/auth"
+	"github.com/peal-rtc/peal/internal/call"
+	"github.com/peal-rtc/peal/internal/protocol"
+	"github.com/peal-rtc/peal/internal/protocol/pealv1"
+)
+
+// Config is what a node is made of. Incarnation, Verify and Servers are required.
+type Config struct {
+	// Incarnation names this start of this node; never used again.
+	Incarnation string
+	Limits      protocol.Limits
+	Timing      call.Timing
+	// Verify judges a bearer token.
+	Verify func(token string, now time.Time) (auth.Identity, error)
+	// Servers gives the ICE servers of one device for one call.
+	Servers func(id call.ID, d call.Device, now time.Time) []*pealv1.IceServer
+	// Alone says that no other node shares the store, so that there is nobody
+	// whose messages could be lost.
+	Alone  bool
+	Logger *slog.Logger
+}

@@ -1,0 +1,137 @@
+package node
+
+import (
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/peal-rtc/peal/internal/call"
+	"github.com/peal-rtc/peal/internal/protocol"
+	"github.com/peal-rtc/peal/internal/protocol/pealv1"
+)
+
+// tell sends a call's snapshot to an account's devices here, and says whether
+// there are any.
+func (n *Node) tell(c *call.Call, a call.Account, id call.DeviceID, with call.Attachments) bool {
+	return n.tellBut(c, a, id, with, nil)
+}
+
+// tellBut is tell without the device that has just been answered.
+func (n *Node) tellBut(c *call.Call, a call.Account, id call.DeviceID, with call.Attachments, but *device) bool {
+	devices := n.devicesOf(a, id)
+	for _, d := range devices {
+		if d == but || c.Role(d.who) == call.Outsider {
+			continue
+		}
+		d.session.Tell(&pealv1.ServerFrame{Body: &pealv1.ServerFrame_Call{Call: n.update(c, d, with)}})
+		n.involve(d, c)
+	}
+	return len(devices) > 0
+}
+
+// involve notes what a device that has just seen a snapshot has to do with the call.
+func (n *Node) involve(d *device, c *call.Call) {
+	role := c.Role(d.who)
+	if !c.Live() || role == call.Outsider || n.conns[d.conn] != d {
+		n.part(d, c.ID)
+		return
+	}
+	v := n.join(d, c.ID)
+	v.rev = max(v.rev, c.Rev)
+	v.inCall, v.active = c.Has(d.who), role != call.Observer
+	n.quicken(d)
+}
+
+// update is what one device is to see of a call. The attachments are for the
+// two sides of a live call alone, whatever is asked for.
+func (n *Node) update(c *call.Call, d *device, with call.Attachments) *pealv1.CallUpdate {
+	u := &pealv1.CallUpdate{Call: n.snapshot(c, d.who)}
+	if with&call.WithNeeds != 0 {
+		with |= c.Needs(d.who)
+	}
+	role := c.Role(d.who)
+	if !c.Live() || role != call.CallerRole && role != call.CalleeRole {
+		return u
+	}
+	if with&call.WithOffer != 0 && role == call.CalleeRole {
+		u.Offer = string(c.Media.Offer)
+	}
+	if with&call.WithAnswer != 0 && role == call.CallerRole {
+		u.Answer = string(c.Media.Answer)
+	}
+	if with&call.WithServers != 0 {
+		u.IceServers = n.cfg.Servers(c.ID, d.who, n.now)
+	}
+	return u
+}
+
+func (n *Node) snapshot(c *call.Call, d call.Device) *pealv1.Call {
+	s := &pealv1.Call{
+		CallId:            string(c.ID),
+		Rev:               c.Rev,
+		State:             pealv1.CallState(c.State),
+		Type:              pealv1.CallType(c.Type),
+		Caller:            party(c.Caller()),
+		Callee:            party(c.Callee()),
+		Role:              pealv1.Role(c.Role(d)),
+		Attachment:        c.Attachment,
+		Generation:        c.Media.Generation,
+		RebuildGeneration: c.Media.Rebuild,
+		CreatedAt:         timestamppb.New(c.CreatedAt),
+	}
+	if c.State == call.Ringing {
+		r := c.RingEnd(d)
+		s.RingStopped = r.Stopped
+		s.RingRemainingMs = protocol.Millis(r.Until.Sub(n.now))
+	}
+	until := n.now
+	if !c.Live() {
+		o := &c.Outcome
+		until = o.EndedAt
+		s.Reason = pealv1.Reason(o.Reason)
+		s.Actor = string(o.Actor)
+		s.ActorDevice = string(o.Device)
+		s.EndedAt = timestamppb.New(o.EndedAt)
+		s.Record = record(c)
+	}
+	if !c.ConnectedAt.IsZero() {
+		s.ConnectedForMs = protocol.Millis(until.Sub(c.ConnectedAt))
+	}
+	return s
+}
+
+func party(l *call.Leg) *pealv1.Party {
+	return &pealv1.Party{
+		Account: string(l.Account),
+		Uid:     l.UID,
+		Present: l.Device.ID != "" && l.Gone.IsZero(),
+		Epoch:   l.Epoch,
+		MediaUp: l.MediaUp,
+		Tracks: &pealv1.Tracks{
+			Audio: l.Tracks.Audio, AudioMuted: l.Tracks.AudioMuted,
+			Video: l.Tracks.Video, VideoMuted: l.Tracks.VideoMuted,
+		},
+	}
+}
+
+func tracksFrom(t *pealv1.Tracks) call.Tracks {
+	return call.Tracks{Audio: t.Audio, AudioMuted: t.AudioMuted, Video: t.Video, VideoMuted: t.VideoMuted}
+}
+
+func record(c *call.Call) *pealv1.Record {
+	r, ok := c.Record()
+	if !ok {
+		return nil
+	}
+	return &pealv1.Record{
+		CallId:    string(r.Call),
+		Kind:      pealv1.RecordKind(r.Kind),
+		Type:      pealv1.CallType(r.Type),
+		Caller:    string(r.Caller),
+		Callee:    string(r.Callee),
+		Reason:    pealv1.Reason(r.Reason),
+		CreatedAt: timestamppb.New(r.CreatedAt),
+		EndedAt:   timestamppb.New(r.EndedAt),
+		DurationS: uint32(r.Duration / time.Second),
+	}
+}

@@ -1,0 +1,142 @@
+package node
+
+import (
+	"github.com/peal-rtc/peal/internal/bus"
+	"github.com/peal-rtc/peal/internal/call"
+	"github.com/peal-rtc/peal/internal/protocol"
+	"github.com/peal-rtc/peal/internal/protocol/pealv1"
+)
+
+// greeting is a hello under way: the account's calls are read, those of the
+// device are told that it is back, and only then is it welcomed, so that the
+// welcome shows what is and nothing rings that is over.
+type greeting struct {
+	device  *device
+	calls   []call.Call
+	pending int
+	failed  bool
+}
+
+// hello registers a device. From here on news for it is held by its session.
+func (n *Node) hello(d *device, h *pealv1.Hello) {
+	who := call.Device{
+		Account: call.Account(d.session.Account()),
+		ID:      call.DeviceID(h.DeviceId),
+		Conn:    call.Connection{Incarnation: n.cfg.Incarnation, Seq: uint64(d.conn)},
+	}
+	for _, old := range n.devicesOf(who.Account, who.ID) {
+		old.session.Close(protocol.Replaced)
+		n.watch(old)
+	}
+	if len(n.devicesOf(who.Account, "")) >= n.cfg.Limits.Devices {
+		d.session.Refuse(protocol.TooManyDevices)
+		return
+	}
+	d.who = who
+	if len(n.accounts[who.Account]) == 0 {
+		n.do(Subscribe{who.Account})
+	}
+	n.accounts[who.Account] = append(n.accounts[who.Account], d)
+	n.do(Publish{bus.Message{Account: who.Account, Login: &who}})
+	if n.sweep.done {
+		n.greet(d)
+	}
+}
+
+// greet reads the calls of a device's account.
+func (n *Node) greet(d *device) {
+	t := n.await(func(in Input) {
+		if r := in.(Listed); r.Err != nil {
+			n.log.Warn("cannot read calls for a hello", "error", r.Err)
+			d.session.Refuse(protocol.Unavailable)
+			n.watch(d)
+		} else {
+			n.greetWith(d, r.Calls)
+		}
+	})
+	n.do(List{t, d.who.Account, n.now.Add(-n.cfg.Limits.Recent)})
+}
+
+// greetWith tells the live calls of the device that it is here.
+func (n *Node) greetWith(d *device, calls []call.Call) {
+	if !d.session.Greeting() {
+		return
+	}
+	g := &greeting{device: d, calls: calls, pending: 1}
+	for i := range calls {
+		c := &calls[i]
+		if t := n.turns[c.ID]; t != nil && t.known && t.call.Rev > c.Rev {
+			*c = t.call
+		}
+		if !c.Live() || !concerns(c, d.who) {
+			continue
+		}
+		var in call.Input = call.Back{Device: d.who}
+		if h := d.session.Hello(); h.Fresh {
+			in = call.Reload{Device: d.who, Resume: h.Resume}
+		}
+		g.pending++
+		n.enqueue(c.ID, &job{in: in, greeting: g})
+	}
+	n.greeted(g, nil, nil)
+}
+
+// concerns says whether a call names the device: in the call, or ringing.
+func concerns(c *call.Call, d call.Device) bool {
+	l := c.Leg(d.Account)
+	if l == nil {
+		return false
+	}
+	for _, r := range l.Ringers {
+		if r.Device.Is(d) {
+			return true
+		}
+	}
+	return l.Device.Is(d)
+}
+
+// greeted is called as each call has been told; the last one welcomes.
+func (n *Node) greeted(g *greeting, c *call.Call, failure *pealv1.Error) {
+	g.pending--
+	g.failed = g.failed || failure != nil
+	if c != nil {
+		for i := range g.calls {
+			if g.calls[i].ID == c.ID && g.calls[i].Rev < c.Rev {
+				g.calls[i] = *c
+			}
+		}
+	}
+	if g.pending > 0 || !g.device.session.Greeting() {
+		return
+	}
+	if g.failed {
+		g.device.session.Refuse(protocol.Unavailable)
+		n.watch(g.device)
+		return
+	}
+	n.welcome(g)
+}
+
+func (n *Node) welcome(g *greeting) {
+	d, l := g.device, &n.cfg.Limits
+	w := &pealv1.Welcome{
+		Account:          string(d.who.Account),
+		DeviceId:         string(d.who.ID),
+		Idle:             heartbeat(l.ClientIdle),
+		Active:           heartbeat(l.ClientActive),
+		RingTimeoutMs:    protocol.Millis(n.cfg.Timing.Ring),
+		MaxRingTimeoutMs: protocol.Millis(l.RingMax),
+	}
+	for i := range g.calls {
+		c := &g.calls[i]
+		w.Calls = append(w.Calls, n.update(c, d, call.WithNeeds))
+		n.involve(d, c)
+		n.learn(*c)
+	}
+	d.session.Welcome(w, n.now)
+	n.watch(d)
+}
+
+func heartbeat(p protocol.Pulse) *pealv1.Heartbeat {
+	return &pealv1.Heartbeat{EveryMs: protocol.Millis(p.Every), DeadAfterMs: protocol.Millis(p.Dead)}
+}

@@ -1,0 +1,168 @@
+package node
+
+import (
+	"time"
+
+	"github.com/peal-rtc/peal/internal/bus"
+	"github.com/peal-rtc/peal/internal/call"
+	"github.com/peal-rtc/peal/internal/protocol/pealv1"
+	"github.com/peal-rtc/peal/internal/store"
+)
+
+// ConnID names one connection of this node incarnation. The shell counts them
+// up from 1 and never uses one twice.
+type ConnID uint64
+
+// Ticket ties the result of work that a node asked for to what waits for it.
+type Ticket uint64
+
+// Input is something that the shell tells a node.
+type Input interface{ input() }
+
+// The inputs of sockets.
+type (
+	// Opened is a new connection.
+	Opened struct{ Conn ConnID }
+	// Received is a command. Error is set in place of Frame.Command when what
+	// came could not be decoded.
+	Received struct {
+		Conn  ConnID
+		Frame *pealv1.ClientFrame
+		Error *pealv1.Error
+	}
+	// Ponged is the answer to a Ping.
+	Ponged struct{ Conn ConnID }
+	// Closed is the end of a connection, whoever closed it. Nothing follows it.
+	Closed struct{ Conn ConnID }
+)
+
+// The inputs of the store: each answers the effect that carried its ticket.
+// With Err set the rest says nothing.
+type (
+	// Committed answers Commit.
+	Committed struct {
+		Ticket Ticket
+		Result store.Result
+	}
+	// Loaded answers Load.
+	Loaded struct {
+		Ticket Ticket
+		Call   call.Call
+		Err    error
+	}
+	// Listed answers List and ListLive.
+	Listed struct {
+		Ticket Ticket
+		Calls  []call.Call
+		Err    error
+	}
+	// FoundDue answers FindDue.
+	FoundDue struct {
+		IDs []call.ID
+		Err error
+	}
+	// Beaten answers Beat.
+	Beaten struct {
+		Alive []string
+		Err   error
+	}
+)
+
+// The other inputs.
+type (
+	// Heard is a message of another node.
+	Heard struct{ Message bus.Message }
+	// Woke tells that the time of Node.Deadline has come.
+	Woke struct{}
+	// Stopping begins a graceful end: every connection is told to connect
+	// again, and no new one is taken. The node is done when it has no connection.
+	Stopping struct{}
+)
+
+func (Opened) input()    {}
+func (Received) input()  {}
+func (Ponged) input()    {}
+func (Closed) input()    {}
+func (Committed) input() {}
+func (Loaded) input()    {}
+func (Listed) input()    {}
+func (FoundDue) input()  {}
+func (Beaten) input()    {}
+func (Heard) input()     {}
+func (Woke) input()      {}
+func (Stopping) input()  {}
+
+// Effect is something that a node asks of the shell. Effects are carried out
+// in order; those of the store may take as long as they like and are answered
+// by an input.
+type Effect interface{ effect() }
+
+// The effects on sockets.
+type (
+	// Send queues a frame on a connection. The shell closes a connection whose
+	// queue is full.
+	Send struct {
+		Conn  ConnID
+		Frame *pealv1.ServerFrame
+	}
+	// Ping sends a WebSocket ping.
+	Ping struct{ Conn ConnID }
+	// Close closes a connection after what was sent before. Closed follows.
+	Close struct {
+		Conn   ConnID
+		Status int
+		Reason string
+	}
+)
+
+// The effects on the store.
+type (
+	// Commit makes a change. Commits in flight at the same time may be grouped.
+	Commit struct {
+		Ticket Ticket
+		Change store.Change
+	}
+	// Load reads one call.
+	Load struct {
+		Ticket Ticket
+		ID     call.ID
+	}
+	// List reads the calls of an account: store.CallsOf.
+	List struct {
+		Ticket     Ticket
+		Account    call.Account
+		EndedSince time.Time
+	}
+	// ListLive reads live calls in the order of ids: store.Live.
+	ListLive struct {
+		Ticket Ticket
+		After  call.ID
+		Limit  int
+	}
+	// FindDue asks for calls past their deadline: store.Due.
+	FindDue struct{ Limit int }
+	// Beat keeps this node's lease: store.Beat with the node's incarnation.
+	Beat struct{ TTL time.Duration }
+)
+
+// The effects on the bus.
+type (
+	// Publish sends a message to the other nodes.
+	Publish struct{ Message bus.Message }
+	// Subscribe and Unsubscribe say for which accounts to hear messages.
+	Subscribe   struct{ Account call.Account }
+	Unsubscribe struct{ Account call.Account }
+)
+
+func (Send) effect()        {}
+func (Ping) effect()        {}
+func (Close) effect()       {}
+func (Commit) effect()      {}
+func (Load) effect()        {}
+func (List) effect()        {}
+func (ListLive) effect()    {}
+func (FindDue) effect()     {}
+func (Beat) effect()        {}
+func (Publish) effect()     {}
+func (Subscribe) effect()   {}
+func (Unsubscribe) effect() {}

@@ -1,0 +1,108 @@
+package node
+
+import (
+	"slices"
+
+	"github.com/peal-rtc/peal/internal/call"
+)
+
+// sweep is how a node learns which nodes have died, and tells the calls of the
+// devices that were connected to them.
+type sweep struct {
+	alive   []string // As of the last look.
+	wanted  bool     // Someone died, or nothing was looked at yet.
+	running bool
+	done    bool // The first one is over: what was before is known.
+}
+
+// chores are what a node does by itself.
+func (n *Node) chores() {
+	n.schedule.set(alarm{}, n.now.Add(leaseEvery))
+	if n.stopping {
+		return
+	}
+	n.do(Beat{leaseTTL})
+	if n.sweep.done {
+		n.do(FindDue{pageSize})
+		if !n.cfg.Alone {
+			n.checkUp()
+		}
+	}
+	n.quota.prune(n.now)
+}
+
+func (n *Node) beaten(in Beaten) {
+	if in.Err != nil {
+		n.log.Warn("cannot keep the lease", "error", in.Err)
+		return
+	}
+	s := &n.sweep
+	for _, inc := range s.alive {
+		s.wanted = s.wanted || !slices.Contains(in.Alive, inc)
+	}
+	s.alive = in.Alive
+	if !s.running && (s.wanted || !s.done) {
+		s.running, s.wanted = true, false
+		n.sweepFrom("")
+	}
+}
+
+// sweepFrom goes through the live calls page by page.
+func (n *Node) sweepFrom(after call.ID) {
+	n.do(ListLive{n.await(func(in Input) { n.swept(in.(Listed)) }), after, pageSize})
+}
+
+func (n *Node) swept(in Listed) {
+	if in.Err != nil {
+		n.log.Warn("cannot look for calls of dead nodes", "error", in.Err)
+		n.sweep.running, n.sweep.wanted = false, true
+		return
+	}
+	for i := range in.Calls {
+		n.bury(&in.Calls[i])
+	}
+	if len(in.Calls) == pageSize {
+		n.sweepFrom(in.Calls[pageSize-1].ID)
+		return
+	}
+	n.sweep.running = false
+	if !n.sweep.done {
+		n.sweep.done = true
+		for _, id := range n.connIDs() {
+			if d := n.conns[id]; d.session.Greeting() {
+				n.greet(d)
+			}
+		}
+	}
+}
+
+// bury tells a call which of its devices went down with their node.
+func (n *Node) bury(c *call.Call) {
+	for i := range c.Legs {
+		for _, r := range c.Legs[i].Ringers {
+			n.buryDevice(c.ID, r.Device)
+		}
+		n.buryDevice(c.ID, c.Legs[i].Device)
+	}
+}
+
+func (n *Node) buryDevice(id call.ID, d call.Device) {
+	inc := d.Conn.Incarnation
+	if inc != "" && inc != n.cfg.Incarnation && !slices.Contains(n.sweep.alive, inc) {
+		n.enqueue(id, &job{in: call.Gone{Device: d, Crashed: true}})
+	}
+}
+
+// foundDue takes up the calls whose deadlines passed without anyone stepping
+// them: their node is dead or slow.
+func (n *Node) foundDue(in FoundDue) {
+	if in.Err != nil {
+		n.log.Warn("cannot look for calls that are due", "error", in.Err)
+		return
+	}
+	for _, id := range in.IDs {
+		if t := n.turn(id); !t.paused {
+			n.ticked(t)
+		}
+	}
+}

@@ -1,0 +1,385 @@
+package node
+
+import (
+	"errors"
+
+	"github.com/peal-rtc/peal/internal/bus"
+	"github.com/peal-rtc/peal/internal/call"
+	"github.com/peal-rtc/peal/internal/protocol"
+	"github.com/peal-rtc/peal/internal/protocol/pealv1"
+	"github.com/peal-rtc/peal/internal/store"
+)
+
+// turn serialises what happens to one call on this node: one job at a time is
+// loaded, stepped and committed, and only then is anyone told.
+type turn struct {
+	id call.ID
+	// call is a copy of the stored call; it has no id where there is none.
+	// known is false while there is no copy to go by.
+	call  call.Call
+	known bool
+	queue []*job
+	// busy: the first job waits for the store, or for another call to be settled.
+	busy bool
+	// running: run is on the stack.
+	running bool
+	// paused: the store failed; the alarm tries again.
+	paused bool
+	// announce: a commit's result was unknown, so that once the call has been
+	// read back everyone is told what it says.
+	announce bool
+	// refs counts the devices here that have to do with the call.
+	refs int
+}
+
+func (t *turn) exists() bool { return t.call.ID != "" }
+
+// job is one thing to do to a call.
+type job struct {
+	// Exactly one of these four.
+	in     call.Input
+	invite *invitation
+	settle *settlement
+	signal *pealv1.Candidates
+
+	// Who waits for it; neither for what the node does by itself.
+	asker    *asker
+	greeting *greeting
+
+	tries    int
+	reloaded bool
+}
+
+// asker is a device that waits for the answer to a command.
+type asker struct {
+	device *device
+	id     uint32
+	with   call.Attachments
+}
+
+// triesMost bounds how often a job is done again before its asker hears that
+// the store is unavailable. Conflicts count too: each means that another node
+// got something done.
+const triesMost = 8
+
+func (n *Node) turn(id call.ID) *turn {
+	t := n.turns[id]
+	if t == nil {
+		t = &turn{id: id}
+		n.turns[id] = t
+	}
+	return t
+}
+
+// enqueue adds a job to a call's turn.
+func (n *Node) enqueue(id call.ID, j *job) {
+	t := n.turn(id)
+	t.queue = append(t.queue, j)
+	n.run(t)
+}
+
+// run does jobs until one has to wait.
+func (n *Node) run(t *turn) {
+	if t.running {
+		return
+	}
+	t.running = true
+	for !t.busy && !t.paused && len(t.queue) > 0 {
+		if t.known {
+			n.attempt(t, t.queue[0])
+		} else {
+			n.load(t)
+		}
+	}
+	t.running = false
+	n.forget(t)
+}
+
+// forget drops a turn that nobody here needs.
+func (n *Node) forget(t *turn) {
+	if t.running || t.busy || len(t.queue) > 0 || t.refs > 0 {
+		return
+	}
+	if n.turns[t.id] == t {
+		delete(n.turns, t.id)
+		n.schedule.drop(alarm{call: t.id})
+	}
+}
+
+func (n *Node) load(t *turn) {
+	t.busy = true
+	n.do(Load{n.await(func(in Input) { n.loaded(t, in.(Loaded)) }), t.id})
+}
+
+func (n *Node) loaded(t *turn, in Loaded) {
+	t.busy = false
+	switch {
+	case in.Err == nil:
+		n.set(t, in.Call)
+		if t.announce {
+			n.announce(&t.call)
+		} else {
+			n.catchUp(&t.call)
+		}
+		t.announce = false
+	case errors.Is(in.Err, store.ErrNotFound):
+		t.call, t.known, t.announce = call.Call{}, true, false
+	default:
+		n.log.Warn("cannot read a call", "call", t.id, "error", in.Err)
+		n.again(t)
+	}
+	n.run(t)
+}
+
+// set takes a newer copy of the call.
+func (n *Node) set(t *turn, c call.Call) {
+	t.call, t.known = c, true
+	if at, ok := c.Deadline(); ok {
+		n.schedule.set(alarm{call: t.id}, at)
+	} else {
+		n.schedule.drop(alarm{call: t.id})
+	}
+	n.reconcile(t)
+}
+
+// learn takes what another node committed, where this one keeps a copy.
+func (n *Node) learn(c call.Call) {
+	t := n.turns[c.ID]
+	if t == nil || t.busy || t.known && t.call.Rev >= c.Rev {
+		return
+	}
+	n.set(t, c)
+	n.catchUp(&c)
+	n.run(t)
+}
+
+// reconcile corrects a call that is mistaken about a connection of this node:
+// news of it was lost, or another node took this one for dead.
+func (n *Node) reconcile(t *turn) {
+	if n.stopping || !t.call.Live() {
+		return
+	}
+	for i := range t.call.Legs {
+		l := &t.call.Legs[i]
+		if l.Device.Conn.Incarnation != n.cfg.Incarnation {
+			continue
+		}
+		d := n.conns[ConnID(l.Device.Conn.Seq)]
+		here := d != nil && d.who == l.Device && !d.session.Closed()
+		switch {
+		case here && !l.Gone.IsZero():
+			t.queue = append(t.queue, &job{in: call.Back{Device: l.Device}})
+		case !here && l.Gone.IsZero():
+			t.queue = append(t.queue, &job{in: call.Gone{Device: l.Device}})
+		}
+	}
+}
+
+// attempt does the first job on the copy of the call: it is finished, or waits.
+func (n *Node) attempt(t *turn, j *job) {
+	switch {
+	case j.invite != nil:
+		n.attemptInvite(t, j)
+		return
+	case j.settle != nil:
+		n.attemptSettle(t, j)
+		return
+	case !t.exists():
+		n.attemptAbsent(t, j)
+		return
+	case j.asker != nil && t.call.Leg(j.asker.device.who.Account) == nil:
+		n.finish(t, nil, protocol.NoSuchCall.Error())
+		return
+	case j.signal != nil:
+		n.attemptSignal(t, j)
+		return
+	}
+	next, effects, err := call.Step(t.call, j.in, n.now)
+	switch {
+	case err != nil && !j.reloaded:
+		// The copy may be old: before refusing, look.
+		j.reloaded, t.known = true, false
+	case err != nil:
+		n.finish(t, &t.call, refusal(err))
+	case next.Rev == t.call.Rev:
+		n.finish(t, &t.call, nil)
+	default:
+		n.commit(t, store.Change{Call: next, From: t.call.Rev}, effects)
+	}
+}
+
+// attemptAbsent answers for a call that does not exist. A cancellation leaves
+// a tombstone, so that the invitation is dead when it arrives.
+func (n *Node) attemptAbsent(t *turn, j *job) {
+	cancel, ok := j.in.(call.Cancel)
+	switch {
+	case !ok || j.asker == nil:
+		n.finish(t, nil, protocol.NoSuchCall.Error())
+	case !n.quota.invite(cancel.Device.Account, "", n.now):
+		n.finish(t, nil, n.quota.refusal())
+	default:
+		grave := call.Tombstone(t.id, cancel.Device, n.cfg.Timing, n.now)
+		n.commit(t, store.Change{Call: grave}, nil)
+	}
+}
+
+// commit asks the store; the first job waits.
+func (n *Node) commit(t *turn, ch store.Change, effects []call.Effect) {
+	t.busy = true
+	n.do(Commit{n.await(func(in Input) {
+		n.committed(t, ch, effects, in.(Committed).Result)
+	}), ch})
+}
+
+func (n *Node) committed(t *turn, ch store.Change, effects []call.Effect, r store.Result) {
+	t.busy, t.running = false, true
+	switch r.Verdict {
+	case store.Done:
+		n.set(t, ch.Call)
+		n.finishWith(t, effects)
+	case store.CalleeBusy:
+		n.set(t, *ch.Busy)
+		n.finishWith(t, nil)
+	case store.CallerClaimed:
+		n.settle(t, r.Holder)
+	case store.Conflict:
+		t.known = false
+		n.again(t)
+	default:
+		// Unknown: it may have been done. Read it back before anyone is answered.
+		n.log.Warn("commit without a result", "call", t.id, "error", r.Err)
+		t.known, t.announce = false, true
+		n.again(t)
+	}
+	t.running = false
+	n.run(t)
+}
+
+// again leaves the first job to be done once more, unless that was tried often
+// enough. What the node does by itself is never given up, only put off.
+func (n *Node) again(t *turn) {
+	j := t.queue[0]
+	j.tries++
+	switch {
+	case j.tries < triesMost:
+	case j.asker != nil || j.greeting != nil || j.settle != nil:
+		n.finish(t, nil, protocol.Unavailable.Error())
+	default:
+		j.tries = 0
+		t.paused = true
+		n.schedule.set(alarm{call: t.id}, n.now.Add(retryAfter))
+	}
+}
+
+// ticked is the alarm of a call.
+func (n *Node) ticked(t *turn) {
+	t.paused = false
+	for _, j := range t.queue {
+		if _, ok := j.in.(call.Tick); ok {
+			n.run(t)
+			return
+		}
+	}
+	n.enqueue(t.id, &job{in: call.Tick{}})
+}
+
+// finishWith answers whoever waits for the first job, then tells the others.
+func (n *Node) finishWith(t *turn, effects []call.Effect) {
+	j, c := t.queue[0], t.call
+	var answered *device
+	if a := j.answering(); a != nil {
+		answered = a.device
+	}
+	n.finish(t, &c, nil)
+	for _, e := range effects {
+		n.spread(&c, e, answered)
+	}
+}
+
+// answering is the asker of a job, or of the invitation that it settles.
+func (j *job) answering() *asker {
+	if j.settle != nil {
+		return j.settle.job.asker
+	}
+	return j.asker
+}
+
+// finish takes the first job off the queue and answers whoever waits for it.
+// c is nil where the device is not to see the call.
+func (n *Node) finish(t *turn, c *call.Call, failure *pealv1.Error) {
+	j := t.queue[0]
+	t.queue = t.queue[1:]
+	switch {
+	case j.settle != nil:
+		n.settled(j.settle, c, failure)
+	case j.greeting != nil:
+		n.greeted(j.greeting, c, failure)
+	case j.asker != nil:
+		n.answer(t.id, j.asker, c, failure)
+	}
+}
+
+func (n *Node) answer(id call.ID, a *asker, c *call.Call, failure *pealv1.Error) {
+	f := &pealv1.ServerFrame{Error: failure}
+	if c != nil {
+		f.Body = &pealv1.ServerFrame_Call{Call: n.update(c, a.device, a.with)}
+	}
+	a.device.session.Reply(a.id, f)
+	if c != nil {
+		n.involve(a.device, c)
+	} else {
+		n.part(a.device, id)
+	}
+}
+
+// spread carries out one effect: here and on the other nodes.
+func (n *Node) spread(c *call.Call, e call.Effect, answered *device) {
+	if n.tellBut(c, e.Account, e.Device, e.With, answered) && e.Device != "" {
+		return // The one device is connected here.
+	}
+	n.do(Publish{bus.Message{Account: e.Account, Device: e.Device, Call: c, With: e.With}})
+}
+
+// announce tells everyone what a call has come to, and all they need of it.
+func (n *Node) announce(c *call.Call) {
+	for i := range c.Legs {
+		if a := c.Legs[i].Account; a != "" {
+			n.spread(c, call.Effect{Account: a, With: call.WithNeeds}, nil)
+		}
+	}
+}
+
+// catchUp tells the devices here that know of a call what another node should
+// have told them.
+func (n *Node) catchUp(c *call.Call) {
+	for i := range c.Legs {
+		for _, d := range n.devicesOf(c.Legs[i].Account, "") {
+			if v := d.calls[c.ID]; v != nil && v.rev < c.Rev && v.rev > 0 {
+				n.tell(c, d.who.Account, d.who.ID, call.WithNeeds)
+			}
+		}
+	}
+}
+
+// checkUp reads the calls of this node's devices again, where a message of
+// another node about them may have been lost.
+func (n *Node) checkUp() {
+	for _, id := range sorted(n.turns) {
+		if t := n.turns[id]; t.refs > 0 && len(t.queue) == 0 && !t.busy {
+			t.known = false
+			n.load(t)
+		}
+	}
+}
+
+// refusal is the wire's word for a refused step.
+func refusal(err error) *pealv1.Error {
+	var r call.Refusal
+	switch {
+	case !errors.As(err, &r):
+		return protocol.Unavailable.Error()
+	case r == call.Stranger:
+		return protocol.NoSuchCall.Error()
+	}
+	return protocol.Code(r).Error()
+}

@@ -1,0 +1,340 @@
+package sim
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/peal-rtc/peal/internal/call"
+	"github.com/peal-rtc/peal/internal/protocol/pealv1"
+)
+
+// agent is one scripted client. It does what a person and a page might do, at
+// times that the seed chooses, and watches what it is told.
+type agent struct {
+	w       *world
+	account string
+	device  string
+
+	link   *link
+	ready  bool
+	fresh  bool // It has no memory of its calls.
+	heard  time.Time
+	id     uint32
+	view   map[string]*pealv1.Call // The newest snapshot of each call.
+	rung   map[string]bool         // Calls that it told it rings for.
+	leaves bool                    // It goes home.
+}
+
+func newAgent(w *world, account, device string) *agent {
+	return &agent{
+		w: w, account: account, device: device, fresh: true,
+		view: make(map[string]*pealv1.Call), rung: make(map[string]bool),
+	}
+}
+
+func (g *agent) name() string { return g.account + "/" + g.device }
+
+// turn is one moment of acting; each plans the next.
+func (g *agent) turn() {
+	g.act()
+	g.w.after(g.w.between(50*time.Millisecond, 3*time.Second), g.turn)
+}
+
+func (g *agent) act() {
+	switch {
+	case g.link == nil && g.leaves:
+	case g.link == nil:
+		g.connect()
+	case g.w.now.Sub(g.heard) > 6*time.Second:
+		// Silence: the heartbeat gives the connection up.
+		l := g.link
+		l.deadUp, l.deadDown = true, true
+		l.tellAgent(true, "silent")
+	case !g.ready:
+	case !g.w.calmed && g.w.fault(g.w.cfg.Faults.Disconnect):
+		g.link.cut(g.w.chance(g.w.cfg.Faults.HalfOpen))
+	default:
+		g.send(&pealv1.ClientFrame{Command: &pealv1.ClientFrame_Ping{Ping: &pealv1.Ping{}}})
+		g.play()
+	}
+}
+
+func (g *agent) connect() {
+	var up []*host
+	for _, h := range g.w.hosts {
+		if h.alive {
+			up = append(up, h)
+		}
+	}
+	if len(up) == 0 {
+		return
+	}
+	g.heard = g.w.now
+	if !g.w.calmed && g.w.fault(g.w.cfg.Faults.Reload) {
+		g.fresh = true
+	}
+	g.link = dial(g, up[g.w.rng.IntN(len(up))])
+	if g.fresh {
+		g.view, g.rung = make(map[string]*pealv1.Call), make(map[string]bool)
+	}
+	g.send(&pealv1.ClientFrame{Command: &pealv1.ClientFrame_Hello{Hello: &pealv1.Hello{
+		Token: g.account, DeviceId: g.device, Fresh: g.fresh, Resume: g.fresh && g.w.chance(0.5),
+	}}})
+}
+
+func (g *agent) send(f *pealv1.ClientFrame) {
+	if g.link == nil {
+		return
+	}
+	g.id++
+	f.Id = g.id
+	g.link.toServer(f)
+}
+
+// play acts on the call that concerns this device, or starts one.
+func (g *agent) play() {
+	c := g.current()
+	switch {
+	case c == nil:
+		if !g.leaves && g.w.chance(0.3) {
+			g.call()
+		}
+	case c.State == pealv1.CallState_CALL_STATE_RINGING && c.Role == pealv1.Role_ROLE_CALLER:
+		switch {
+		case g.leaves || g.w.chance(0.05):
+			g.send(&pealv1.ClientFrame{Command: &pealv1.ClientFrame_Cancel{Cancel: &pealv1.Cancel{CallId: c.CallId}}})
+		case g.w.chance(0.02):
+			g.hangup(c)
+		case g.w.chance(0.02):
+			g.call()
+		}
+	case c.State == pealv1.CallState_CALL_STATE_RINGING:
+		g.ring(c)
+	default:
+		g.talk(c)
+	}
+}
+
+// current is the live call that this device rings for or is in.
+func (g *agent) current() *pealv1.Call {
+	var found *pealv1.Call
+	for _, c := range g.view {
+		if c.State == pealv1.CallState_CALL_STATE_ENDED || c.Role == pealv1.Role_ROLE_OBSERVER || c.RingStopped {
+			continue
+		}
+		if found == nil || c.CallId > found.CallId {
+			found = c
+		}
+	}
+	return found
+}
+
+func (g *agent) call() {
+	callee := accountName(g.w.rng.IntN(g.w.cfg.Accounts))
+	if callee == g.account {
+		return
+	}
+	var timeout uint32
+	if g.w.chance(0.3) {
+		timeout = 1000 + uint32(g.w.rng.IntN(119_000))
+	}
+	f := &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Invite{Invite: &pealv1.Invite{
+		CallId: g.w.uuid(), Callee: callee, Type: pealv1.CallType(1 + g.w.rng.IntN(3)),
+		Offer: "v=0 offer 1", RingTimeoutMs: timeout,
+	}}}
+	g.send(f)
+	if g.w.chance(0.1) { // A repeat, as after a lost reply.
+		g.send(&pealv1.ClientFrame{Command: f.Command})
+	}
+}
+
+func (g *agent) ring(c *pealv1.Call) {
+	id := c.CallId
+	if !g.rung[id] {
+		g.rung[id] = true
+		var timeout uint32
+		if g.w.chance(0.2) {
+			timeout = 1000 + uint32(g.w.rng.IntN(20_000))
+		}
+		g.send(&pealv1.ClientFrame{Command: &pealv1.ClientFrame_Ringing{Ringing: &pealv1.Ringing{CallId: id, RingTimeoutMs: timeout}}})
+		return
+	}
+	switch p := g.w.rng.Float64(); {
+	case g.leaves || p < 0.05:
+		g.send(&pealv1.ClientFrame{Command: &pealv1.ClientFrame_Reject{Reject: &pealv1.Reject{CallId: id}}})
+	case p < 0.08:
+		g.send(&pealv1.ClientFrame{Command: &pealv1.ClientFrame_RingTimeout{RingTimeout: &pealv1.RingTimeout{CallId: id}}})
+	case p < 0.35:
+		f := &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Accept{Accept: &pealv1.Accept{
+			CallId: id, Answer: fmt.Sprintf("v=0 answer %d", c.Generation), Generation: c.Generation,
+		}}}
+		g.send(f)
+		if g.w.chance(0.1) {
+			g.send(&pealv1.ClientFrame{Command: f.Command})
+		}
+	case p < 0.38: // Glare, or near enough.
+		g.call()
+	}
+}
+
+func (g *agent) talk(c *pealv1.Call) {
+	id, p := c.CallId, g.w.rng.Float64()
+	switch {
+	case g.leaves || p < 0.05:
+		g.hangup(c)
+	case p < 0.5:
+		g.send(&pealv1.ClientFrame{Command: &pealv1.ClientFrame_Media{Media: &pealv1.MediaReport{
+			CallId: id, Generation: c.Generation, Up: g.w.chance(0.85),
+		}}})
+	case p < 0.6:
+		g.send(&pealv1.ClientFrame{Command: &pealv1.ClientFrame_Restart{Restart: &pealv1.Restart{
+			CallId: id, FromGeneration: c.Generation, Rebuild: g.w.chance(0.3),
+		}}})
+	case p < 0.7:
+		g.send(&pealv1.ClientFrame{Command: &pealv1.ClientFrame_Tracks{Tracks: &pealv1.TrackReport{
+			CallId: id, Tracks: &pealv1.Tracks{Audio: true, AudioMuted: g.w.chance(0.5)},
+		}}})
+	case p < 0.8:
+		g.send(&pealv1.ClientFrame{Command: &pealv1.ClientFrame_Candidates{Candidates: &pealv1.Candidates{
+			CallId: id, Generation: c.Generation, Candidates: []*pealv1.Candidate{{Candidate: g.name()}},
+		}}})
+	case p < 0.85:
+		g.describe(c)
+	case p < 0.87:
+		g.send(&pealv1.ClientFrame{Command: &pealv1.ClientFrame_Leaving{Leaving: &pealv1.Leaving{}}})
+	}
+}
+
+// describe sends what this side owes of the present generation, maybe twice.
+func (g *agent) describe(c *pealv1.Call) {
+	if c.Role == pealv1.Role_ROLE_CALLER {
+		g.send(&pealv1.ClientFrame{Command: &pealv1.ClientFrame_Offer{Offer: &pealv1.Offer{
+			CallId: c.CallId, Generation: c.Generation, Sdp: fmt.Sprintf("v=0 offer %d", c.Generation),
+		}}})
+		return
+	}
+	g.send(&pealv1.ClientFrame{Command: &pealv1.ClientFrame_Answer{Answer: &pealv1.Answer{
+		CallId: c.CallId, Generation: c.Generation, Sdp: fmt.Sprintf("v=0 answer %d", c.Generation),
+	}}})
+}
+
+func (g *agent) hangup(c *pealv1.Call) {
+	g.send(&pealv1.ClientFrame{Command: &pealv1.ClientFrame_Hangup{Hangup: &pealv1.Hangup{CallId: c.CallId}}})
+}
+
+// goHome ends what this client is in. Half of them log out as well; the others
+// stay and are to hear how everything ended.
+func (g *agent) goHome() {
+	g.leaves = true
+	if g.link == nil || !g.ready {
+		return
+	}
+	if g.w.chance(0.5) {
+		g.send(&pealv1.ClientFrame{Command: &pealv1.ClientFrame_Logout{Logout: &pealv1.Logout{}}})
+	}
+}
+
+func (g *agent) disconnected(l *link, retry bool, reason string) {
+	if g.link != l {
+		return
+	}
+	g.w.trace("%s disconnected: %s", g.name(), reason)
+	g.link, g.ready = nil, false
+	if !retry && reason != "replaced" && reason != "logged_out" {
+		g.w.violate("%s was closed for good: %s", g.name(), reason)
+	}
+}
+
+// receive watches one frame.
+func (g *agent) receive(l *link, f *pealv1.ServerFrame) {
+	if g.link != l {
+		return
+	}
+	g.heard = g.w.now
+	switch b := f.Body.(type) {
+	case *pealv1.ServerFrame_Welcome:
+		g.ready, g.fresh = true, false
+		g.w.trace("%s welcome, %d calls", g.name(), len(b.Welcome.Calls))
+		for _, u := range b.Welcome.Calls {
+			g.see(u)
+		}
+	case *pealv1.ServerFrame_Call:
+		if !g.ready {
+			g.w.violate("%s is told of a call before its welcome", g.name())
+		}
+		g.see(b.Call)
+	case *pealv1.ServerFrame_Candidates:
+		g.candidates(b.Candidates)
+	}
+}
+
+// see holds a snapshot to the invariants and keeps the newest.
+func (g *agent) see(u *pealv1.CallUpdate) {
+	c := u.Call
+	g.w.trace("%s sees %s rev %d state %v role %v", g.name(), short(call.ID(c.CallId)), c.Rev, c.State, c.Role)
+	if c.Caller.Account != g.account && c.Callee.Account != g.account {
+		g.w.violate("S5: %s is told of a call between %s and %s", g.name(), c.Caller.Account, c.Callee.Account)
+	}
+	if u.Offer != "" && c.Role != pealv1.Role_ROLE_CALLEE || u.Answer != "" && c.Role != pealv1.Role_ROLE_CALLER {
+		g.w.violate("S5: %s as %v is given a description that is not for it", g.name(), c.Role)
+	}
+	if c.State > pealv1.CallState_CALL_STATE_RINGING && c.State < pealv1.CallState_CALL_STATE_ENDED && c.Role == pealv1.Role_ROLE_CALLEE {
+		g.w.answers(c.CallId, g.name())
+	}
+	was := g.view[c.CallId]
+	switch {
+	case was == nil || c.Rev > was.Rev:
+		if was != nil && c.State < was.State {
+			g.w.violate("S7: %s sees %s go back from %v to %v", g.name(), c.CallId, was.State, c.State)
+		}
+		g.view[c.CallId] = c
+	case c.Rev == was.Rev && (c.State != was.State || c.Reason != was.Reason):
+		g.w.violate("S2: %s sees two versions of rev %d of %s", g.name(), c.Rev, c.CallId)
+	}
+}
+
+// answers holds S1: one device of the callee is in the call.
+func (w *world) answers(id, device string) {
+	c := w.audit.calls[call.ID(id)]
+	if winner := c.Callee().Account + "/" + call.Account(c.Callee().Device.ID); string(winner) != device {
+		w.violate("S1: %s takes itself for the one that answered %s, which is %s", device, id, winner)
+	}
+}
+
+// candidates holds S5 and S6: signals pass between the two sides alone, and
+// from the callee only after the acceptance.
+func (g *agent) candidates(f *pealv1.Candidates) {
+	c := g.w.audit.calls[call.ID(f.CallId)]
+	for _, x := range f.Candidates {
+		from := x.Candidate
+		switch {
+		case c.Leg(call.Account(g.account)) == nil:
+			g.w.violate("S5: %s is sent a candidate of a stranger's call", g.name())
+		case from == g.name():
+			g.w.violate("%s is sent its own candidate", g.name())
+		case c.State == call.Ringing && from != string(c.Caller().Account)+"/"+string(c.Caller().Device.ID):
+			g.w.violate("S6: %s is sent a candidate of %s while it rings", g.name(), from)
+		}
+	}
+}
+
+// agrees holds S2 and L5 at rest: what this client saw is what happened.
+func (g *agent) agrees() {
+	for id, c := range g.view {
+		truth := g.w.audit.calls[call.ID(id)]
+		ended := c.State == pealv1.CallState_CALL_STATE_ENDED
+		switch {
+		case ended && int32(c.Reason) != int32(truth.Outcome.Reason):
+			g.w.violate("S2: %s saw %s end %v, the store says %d", g.name(), id, c.Reason, truth.Outcome.Reason)
+		case !ended && g.ready:
+			g.w.violate("L5: %s still takes %s for live, which ended with %d", g.name(), id, truth.Outcome.Reason)
+		}
+	}
+}
+
+// uuid makes a version 7 id of the virtual time and the seed.
+func (w *world) uuid() string {
+	ms := uint64(w.now.UnixMilli())
+	a, b := w.rng.Uint64(), w.rng.Uint64()
+	return fmt.Sprintf("%08x-%04x-7%03x-%04x-%012x", ms>>16, ms&0xffff, a&0xfff, 0x8000|a>>12&0x3fff, b&0xffff_ffff_ffff)
+}

@@ -1,0 +1,159 @@
+package sim
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/peal-rtc/peal/internal/call"
+	"github.com/peal-rtc/peal/internal/store"
+)
+
+// audit sees every commit that is made and keeps the truth of its own: what
+// each call is, which must be the only truth there is.
+type audit struct {
+	w     *world
+	calls map[call.ID]call.Call
+	live  map[call.Account]call.ID
+}
+
+func newAudit(w *world) *audit {
+	return &audit{w: w, calls: make(map[call.ID]call.Call), live: make(map[call.Account]call.ID)}
+}
+
+// audited is the store with the audit at its door.
+type audited struct {
+	store.Store
+	audit *audit
+}
+
+func (a *audited) Commit(ctx context.Context, changes []store.Change) ([]store.Result, error) {
+	results, err := a.Store.Commit(ctx, changes)
+	for i, r := range results {
+		switch r.Verdict {
+		case store.Done:
+			a.audit.made(changes[i].From, changes[i].Call)
+		case store.CalleeBusy:
+			a.audit.made(changes[i].From, *changes[i].Busy)
+		case store.Conflict, store.CallerClaimed:
+		}
+	}
+	return results, err
+}
+
+// made holds a committed transition to S2, S4 and S7.
+func (a *audit) made(from uint32, c call.Call) {
+	was, known := a.calls[c.ID]
+	a.calls[c.ID] = c
+	a.w.trace("commit %s rev %d state %d reason %d", short(c.ID), c.Rev, c.State, c.Outcome.Reason)
+	switch {
+	case !known && from != 0:
+		a.w.violate("S7: call %s changed before it was made", c.ID)
+	case known && (from != was.Rev || c.Rev != was.Rev+1):
+		a.w.violate("S7: call %s went from rev %d to %d", c.ID, was.Rev, c.Rev)
+	case known && c.State < was.State:
+		a.w.violate("S7: call %s went back from state %d to %d", c.ID, was.State, c.State)
+	case known && !was.Live():
+		a.w.violate("S2: call %s changed after it ended", c.ID)
+	}
+	if !known {
+		a.w.result.Calls++
+	}
+	for i := range c.Legs {
+		a.claim(&c, c.Legs[i].Account)
+	}
+	if !c.Live() {
+		a.w.result.Outcomes[c.Outcome.Reason]++
+	}
+}
+
+// claim holds S4: no account is in two live calls.
+func (a *audit) claim(c *call.Call, who call.Account) {
+	other := a.live[who]
+	switch {
+	case c.Live() && other != "" && other != c.ID:
+		a.w.violate("S4: %s is in the calls %s and %s", who, other, c.ID)
+	case c.Live():
+		a.live[who] = c.ID
+	case other == c.ID:
+		delete(a.live, who)
+	}
+}
+
+// atRest is what must hold once all faults are over and every client has gone.
+func (w *world) atRest() {
+	ctx := context.Background()
+	live, err := w.store.Live(ctx, "", 1000)
+	if err != nil {
+		w.violate("cannot list live calls: %v", err)
+	}
+	for i := range live {
+		w.violate("call %s is still in state %d", live[i].ID, live[i].State)
+	}
+	for i := range w.cfg.Accounts {
+		w.records(call.Account(accountName(i)))
+		w.free(ctx, call.Account(accountName(i)), i)
+	}
+	for _, g := range w.agents {
+		g.agrees()
+	}
+	for _, h := range w.hosts {
+		if !h.node.Idle() {
+			w.violate("node n%d.%d still waits for the store", h.index, h.start)
+		}
+	}
+}
+
+// records holds S3: one record per call, which says what the call says.
+func (w *world) records(a call.Account) {
+	list, err := w.store.Records(context.Background(), a, time.Time{}, 1<<20)
+	if err != nil {
+		w.violate("cannot list records: %v", err)
+	}
+	filed := make(map[call.ID]call.Record)
+	for _, r := range list {
+		if _, twice := filed[r.Call]; twice {
+			w.violate("S3: two records of %s", r.Call)
+		}
+		filed[r.Call] = r
+	}
+	for _, id := range sortedIDs(w.audit.calls) {
+		c := w.audit.calls[id]
+		want, any := c.Record()
+		if c.Leg(a) == nil || !any {
+			continue
+		}
+		if got, ok := filed[id]; !ok || got != want {
+			w.violate("S3: the record of %s is %+v, want %+v", id, got, want)
+		}
+	}
+}
+
+// free holds S4: nobody is busy without a call. A new call must be possible.
+func (w *world) free(ctx context.Context, a call.Account, i int) {
+	caller := call.Device{Account: a, ID: "probe"}
+	c, _, err := call.New(call.Invite{
+		ID: call.ID(w.uuid()), Caller: caller, Callee: call.Account("probe" + string(a)),
+		Type: call.Audio, Timing: call.DefaultTiming(),
+	}, w.now)
+	if err != nil {
+		w.violate("probe: %v", err)
+		return
+	}
+	r, err := w.store.Commit(ctx, []store.Change{{Call: c}})
+	if err != nil || r[0].Verdict != store.Done {
+		w.violate("S4: %s is busy with %v and has no call (%v)", a, r, err)
+	}
+}
+
+func sortedIDs(m map[call.ID]call.Call) []call.ID {
+	ids := make([]call.ID, 0, len(m))
+	for id := range m {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// short is the part of an id that tells calls apart in a trace.
+func short(id call.ID) string { return string(id[len(id)-6:]) }
