@@ -8,7 +8,6 @@ package protocol
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"strings"
 
 	"google.golang.org/protobuf/encoding/protojson"
@@ -87,11 +86,7 @@ func DecodeFrame(text []byte) (*pealv1.ServerFrame, error) {
 // reason is the decoder's complaint without its prefix and its unstable blanks,
 // and short: it may quote what the client sent.
 func reason(err error) string {
-	var s string
-	for e := err; e != nil; e = errors.Unwrap(e) {
-		s = e.Error()
-	}
-	s = strings.ReplaceAll(s, "\u00a0", " ")
+	s := strings.ReplaceAll(err.Error(), "\u00a0", " ")
 	s = strings.TrimSpace(strings.TrimPrefix(s, "proto:"))
 	if len(s) > 120 {
 		s = strings.ToValidUTF8(s[:120], "") + "…"

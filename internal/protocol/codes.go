@@ -2,6 +2,8 @@ package protocol
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
@@ -83,6 +85,9 @@ var catalogue = map[Code]entry{
 	CallEnded:         {"the call is over", false},
 }
 
+// Codes lists the catalogue in order.
+func Codes() []Code { return slices.Sorted(maps.Keys(catalogue)) }
+
 // Error makes the wire form of a code with its text.
 func (c Code) Error() *pealv1.Error {
 	e := catalogue[c]
@@ -101,6 +106,26 @@ func (c Code) After(d time.Duration) *pealv1.Error {
 	e := c.Error()
 	e.RetryAfterMs = Millis(d)
 	return e
+}
+
+// The WebSocket close statuses: whether the client should connect again. The
+// close reason is the code.
+const (
+	CloseRetry = 4000
+	CloseFinal = 4001
+)
+
+// Goodbye is the last event of a connection that ends for a reason, with the
+// status to close it by.
+func (c Code) Goodbye() (f *pealv1.ServerFrame, status int) {
+	e := c.Error()
+	status = CloseFinal
+	if e.Retry {
+		status = CloseRetry
+	}
+	return &pealv1.ServerFrame{Body: &pealv1.ServerFrame_Goodbye{
+		Goodbye: &pealv1.Goodbye{Error: e, Reconnect: e.Retry},
+	}}, status
 }
 
 // Millis is a duration as the wire has it: whole milliseconds, rounded up,
