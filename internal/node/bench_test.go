@@ -1,0 +1,292 @@
+package node_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/peal-rtc/peal/internal/auth"
+	"github.com/peal-rtc/peal/internal/call"
+	"github.com/peal-rtc/peal/internal/node"
+	"github.com/peal-rtc/peal/internal/protocol"
+	"github.com/peal-rtc/peal/internal/protocol/pealv1"
+	"github.com/peal-rtc/peal/internal/store"
+)
+
+// bench is one node on a store, with clients that say what a test has them
+// say. Everything happens at once; time stands still unless a test moves it.
+type bench struct {
+	t       *testing.T
+	now     time.Time
+	limits  protocol.Limits
+	memory  *store.Memory
+	fault   store.Fault // What goes wrong with the next commits,
+	faults  int         // and with how many of them.
+	node    *node.Node
+	start   int
+	conns   map[node.ConnID]*client
+	last    node.ConnID
+	pending []node.Effect
+	busy    bool
+}
+
+func newBench(t *testing.T) *bench {
+	b := &bench{t: t, now: time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC), limits: protocol.DefaultLimits()}
+	b.memory = store.NewMemory(func() time.Time { return b.now })
+	b.boot()
+	return b
+}
+
+// boot starts a node; one that ran before is gone with all of its connections.
+func (b *bench) boot() {
+	b.t.Helper()
+	b.start++
+	b.conns, b.pending = make(map[node.ConnID]*client), nil
+	n, err := node.New(node.Config{
+		Incarnation: fmt.Sprintf("n%d", b.start),
+		Limits:      b.limits,
+		Timing:      call.DefaultTiming(),
+		Alone:       true,
+		Verify: func(token string, now time.Time) (auth.Identity, error) {
+			switch token {
+			case "bad":
+				return auth.Identity{}, auth.ErrInvalid
+			case "old":
+				return auth.Identity{}, auth.ErrExpired
+			}
+			return auth.Identity{Account: token, ExpiresAt: now.Add(10 * time.Minute)}, nil
+		},
+		Servers: func(id call.ID, d call.Device, _ time.Time) []*pealv1.IceServer {
+			return []*pealv1.IceServer{{Urls: []string{"stun:" + string(d.Account)}}}
+		},
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.node = n
+	b.wait(0)
+}
+
+// wait moves the time, stopping wherever the node wants to be woken.
+func (b *bench) wait(d time.Duration) {
+	b.t.Helper()
+	end := b.now.Add(d)
+	for range 100_000 {
+		at, ok := b.node.Deadline()
+		if !ok || at.After(end) {
+			b.now = end
+			return
+		}
+		if at.After(b.now) {
+			b.now = at
+		}
+		b.step(node.Woke{})
+	}
+	b.t.Fatal("the node wants to be woken without end")
+}
+
+func (b *bench) step(in node.Input) {
+	b.t.Helper()
+	b.pending = append(b.pending, b.node.Step(b.now, in)...)
+	if b.busy {
+		return
+	}
+	b.busy = true
+	for len(b.pending) > 0 {
+		e := b.pending[0]
+		b.pending = b.pending[1:]
+		b.carryOut(e)
+	}
+	b.busy = false
+}
+
+func (b *bench) carryOut(e node.Effect) {
+	b.t.Helper()
+	ctx := context.Background()
+	switch e := e.(type) {
+	case node.Send:
+		if c := b.conns[e.Conn]; c != nil {
+			c.inbox = append(c.inbox, e.Frame)
+		}
+	case node.Close:
+		if c := b.conns[e.Conn]; c != nil {
+			c.closed = e.Reason
+			delete(b.conns, e.Conn)
+			b.step(node.Closed{Conn: e.Conn})
+		}
+	case node.Ping:
+		if c := b.conns[e.Conn]; c != nil && !c.silent {
+			b.step(node.Ponged{Conn: e.Conn})
+		}
+	case node.Commit:
+		s := store.NewFaulty(b.memory, b.spoil, nil)
+		r, err := s.Commit(ctx, []store.Change{e.Change})
+		if err != nil {
+			r = store.Unknown(1, err)
+		}
+		b.step(node.Committed{Ticket: e.Ticket, Result: r[0]})
+	case node.Load:
+		c, err := b.memory.Call(ctx, e.ID)
+		b.step(node.Loaded{Ticket: e.Ticket, Call: c, Err: err})
+	case node.List:
+		calls, err := b.memory.CallsOf(ctx, e.Account, e.EndedSince)
+		b.step(node.Listed{Ticket: e.Ticket, Calls: calls, Err: err})
+	case node.ListLive:
+		calls, err := b.memory.Live(ctx, e.After, e.Limit)
+		b.step(node.Listed{Ticket: e.Ticket, Calls: calls, Err: err})
+	case node.FindDue:
+		ids, err := b.memory.Due(ctx, b.now, e.Limit)
+		b.step(node.FoundDue{IDs: ids, Err: err})
+	case node.Beat:
+		// The node before is known to be dead at once.
+		b.step(node.Beaten{Alive: []string{fmt.Sprintf("n%d", b.start)}})
+	case node.Publish, node.Subscribe, node.Unsubscribe:
+	default:
+		b.t.Fatalf("unknown effect %T", e)
+	}
+}
+
+func (b *bench) spoil([]store.Change) store.Fault {
+	if b.faults == 0 {
+		return store.NoFault
+	}
+	b.faults--
+	return b.fault
+}
+
+// client is one connection and what was sent to it.
+type client struct {
+	b       *bench
+	conn    node.ConnID
+	account string
+	id      uint32
+	inbox   []*pealv1.ServerFrame
+	closed  string
+	silent  bool // It answers no ping.
+}
+
+func (b *bench) open() *client {
+	b.t.Helper()
+	b.last++
+	c := &client{b: b, conn: b.last}
+	b.conns[c.conn] = c
+	b.step(node.Opened{Conn: c.conn})
+	return c
+}
+
+// login connects a device that holds no call.
+func (b *bench) login(account, device string) *client {
+	b.t.Helper()
+	c := b.open()
+	c.account = account
+	f := c.do(&pealv1.Hello{Token: account, DeviceId: device, Fresh: true})
+	if f.GetWelcome() == nil {
+		b.t.Fatalf("%s/%s is not welcome: %v", account, device, f.GetError())
+	}
+	return c
+}
+
+// drop ends the connection without a word.
+func (c *client) drop() {
+	delete(c.b.conns, c.conn)
+	c.b.step(node.Closed{Conn: c.conn})
+}
+
+// do sends a command and returns its answer. Events stay in the inbox.
+func (c *client) do(command any) *pealv1.ServerFrame {
+	c.b.t.Helper()
+	c.id++
+	f := frame(c.b.t, command)
+	f.Id = c.id
+	c.b.step(node.Received{Conn: c.conn, Frame: f})
+	for i, r := range c.inbox {
+		if r.ReplyTo == c.id {
+			c.inbox = append(c.inbox[:i:i], c.inbox[i+1:]...)
+			return r
+		}
+	}
+	c.b.t.Fatalf("no answer to %T", command)
+	return nil
+}
+
+// events takes what has come unasked.
+func (c *client) events() []*pealv1.ServerFrame {
+	all := c.inbox
+	c.inbox = nil
+	return all
+}
+
+// event takes the one event that must have come.
+func (c *client) event() *pealv1.CallUpdate {
+	c.b.t.Helper()
+	all := c.events()
+	if len(all) != 1 || all[0].GetCall() == nil {
+		c.b.t.Fatalf("%s was sent %v, want one call update", c.account, all)
+	}
+	return all[0].GetCall()
+}
+
+// quiet holds that nothing came.
+func (c *client) quiet() {
+	c.b.t.Helper()
+	if all := c.events(); len(all) > 0 {
+		c.b.t.Fatalf("%s was sent %v, want nothing", c.account, all)
+	}
+}
+
+func frame(t *testing.T, command any) *pealv1.ClientFrame {
+	t.Helper()
+	switch c := command.(type) {
+	case *pealv1.Hello:
+		return &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Hello{Hello: c}}
+	case *pealv1.Invite:
+		return &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Invite{Invite: c}}
+	case *pealv1.Ringing:
+		return &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Ringing{Ringing: c}}
+	case *pealv1.Accept:
+		return &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Accept{Accept: c}}
+	case *pealv1.Reject:
+		return &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Reject{Reject: c}}
+	case *pealv1.Cancel:
+		return &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Cancel{Cancel: c}}
+	case *pealv1.Hangup:
+		return &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Hangup{Hangup: c}}
+	case *pealv1.Answer:
+		return &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Answer{Answer: c}}
+	case *pealv1.Candidates:
+		return &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Candidates{Candidates: c}}
+	case *pealv1.MediaReport:
+		return &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Media{Media: c}}
+	case *pealv1.Restart:
+		return &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Restart{Restart: c}}
+	case *pealv1.Leaving:
+		return &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Leaving{Leaving: c}}
+	case *pealv1.Authenticate:
+		return &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Authenticate{Authenticate: c}}
+	case *pealv1.Logout:
+		return &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Logout{Logout: c}}
+	case *pealv1.Ping:
+		return &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Ping{Ping: c}}
+	}
+	t.Fatalf("no frame for %T", command)
+	return nil
+}
+
+// callID makes the n-th id.
+func callID(n int) string { return fmt.Sprintf("01900000-0000-7000-8000-%012x", n) }
+
+func (c *client) invite(n int, callee string) *pealv1.ServerFrame {
+	c.b.t.Helper()
+	return c.do(&pealv1.Invite{CallId: callID(n), Callee: callee, Type: pealv1.CallType_CALL_TYPE_VIDEO, Offer: "v=0 offer"})
+}
+
+func (c *client) accept(n int) *pealv1.ServerFrame {
+	c.b.t.Helper()
+	return c.do(&pealv1.Accept{CallId: callID(n), Answer: "v=0 answer", Generation: 1})
+}
+
+func (c *client) hangup(n int) *pealv1.ServerFrame {
+	c.b.t.Helper()
+	return c.do(&pealv1.Hangup{CallId: callID(n)})
+}

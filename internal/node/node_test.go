@@ -1,0 +1,418 @@
+package node_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/peal-rtc/peal/internal/call"
+	"github.com/peal-rtc/peal/internal/node"
+	"github.com/peal-rtc/peal/internal/protocol"
+	"github.com/peal-rtc/peal/internal/protocol/pealv1"
+	"github.com/peal-rtc/peal/internal/store"
+)
+
+const (
+	ringing    = pealv1.CallState_CALL_STATE_RINGING
+	connecting = pealv1.CallState_CALL_STATE_CONNECTING
+	connected  = pealv1.CallState_CALL_STATE_CONNECTED
+	ended      = pealv1.CallState_CALL_STATE_ENDED
+
+	caller   = pealv1.Role_ROLE_CALLER
+	callee   = pealv1.Role_ROLE_CALLEE
+	observer = pealv1.Role_ROLE_OBSERVER
+)
+
+// want holds a snapshot to its state, reason and role.
+func want(t *testing.T, u *pealv1.CallUpdate, state pealv1.CallState, reason pealv1.Reason, role pealv1.Role) {
+	t.Helper()
+	c := u.GetCall()
+	if c.GetState() != state || c.GetReason() != reason || c.GetRole() != role {
+		t.Fatalf("got %v %v %v, want %v %v %v", c.GetState(), c.GetReason(), c.GetRole(), state, reason, role)
+	}
+}
+
+func wantError(t *testing.T, f *pealv1.ServerFrame, code protocol.Code) {
+	t.Helper()
+	if got := f.GetError().GetCode(); got != string(code) {
+		t.Fatalf("got error %q, want %q", got, code)
+	}
+}
+
+func TestAnswered(t *testing.T) {
+	b := newBench(t)
+	alice, bob, phone, carol := b.login("alice", "a"), b.login("bob", "b1"), b.login("bob", "b2"), b.login("carol", "c")
+
+	r := alice.invite(1, "bob")
+	want(t, r.GetCall(), ringing, 0, caller)
+	if len(r.GetCall().IceServers) == 0 || r.GetCall().Offer != "" {
+		t.Errorf("the caller gets %v", r)
+	}
+	for _, d := range []*client{bob, phone} {
+		u := d.event()
+		want(t, u, ringing, 0, callee)
+		if u.Offer != "v=0 offer" || len(u.IceServers) == 0 || u.Call.RingRemainingMs != 60_000 {
+			t.Errorf("a ringing device gets %v", u)
+		}
+	}
+	bob.do(&pealv1.Ringing{CallId: callID(1)})
+	alice.quiet() // Whether anyone rings is not the caller's to know.
+
+	want(t, bob.accept(1).GetCall(), connecting, 0, callee)
+	u := alice.event()
+	want(t, u, connecting, 0, caller)
+	if u.Answer != "v=0 answer" {
+		t.Errorf("the caller gets the answer %q", u.Answer)
+	}
+	u = phone.event()
+	want(t, u, connecting, 0, observer)
+	if u.Offer+u.Answer != "" || len(u.IceServers) > 0 {
+		t.Errorf("an observer gets %v", u)
+	}
+	bob.quiet()
+
+	alice.do(&pealv1.MediaReport{CallId: callID(1), Generation: 1, Up: true})
+	bob.event()
+	want(t, bob.do(&pealv1.MediaReport{CallId: callID(1), Generation: 1, Up: true}).GetCall(), connected, 0, callee)
+	want(t, alice.event(), connected, 0, caller)
+
+	b.wait(42 * time.Second)
+	u = bob.hangup(1).GetCall()
+	want(t, u, ended, pealv1.Reason_REASON_COMPLETED, callee)
+	if u.Call.Record.GetDurationS() != 42 || u.Call.Actor != "bob" || u.Call.ActorDevice != "b1" {
+		t.Errorf("the ending is %v", u.Call)
+	}
+	want(t, alice.event(), ended, pealv1.Reason_REASON_COMPLETED, caller)
+	want(t, phone.event(), ended, pealv1.Reason_REASON_COMPLETED, observer)
+	carol.quiet()
+}
+
+// What a device is to an ended call that it never was in.
+const bystander = observer
+
+func TestUnansweredEndings(t *testing.T) {
+	b := newBench(t)
+	alice, bob := b.login("alice", "a"), b.login("bob", "b")
+	tests := []struct {
+		name   string
+		end    func(n int)
+		reason pealv1.Reason
+	}{
+		{"cancel", func(n int) { alice.do(&pealv1.Cancel{CallId: callID(n)}) }, pealv1.Reason_REASON_CANCELLED},
+		{"reject", func(n int) { bob.do(&pealv1.Reject{CallId: callID(n)}) }, pealv1.Reason_REASON_REJECTED},
+		{"time-out", func(int) { b.wait(time.Minute) }, pealv1.Reason_REASON_TIMEOUT},
+		{"caller gone", func(int) { alice.drop(); b.wait(11 * time.Second); alice = b.login("alice", "a") }, pealv1.Reason_REASON_LOST},
+	}
+	for i, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			alice.invite(i+1, "bob")
+			want(t, bob.event(), ringing, 0, callee)
+			tt.end(i + 1)
+			bob.events()
+			want(t, bob.hangup(i+1).GetCall(), ended, tt.reason, bystander)
+			alice.events()
+			b.wait(time.Minute) // For the quota.
+		})
+	}
+}
+
+func TestBusy(t *testing.T) {
+	b := newBench(t)
+	alice, bob, carol := b.login("alice", "a"), b.login("bob", "b"), b.login("carol", "c")
+	alice.invite(1, "bob")
+	bob.events()
+	u := carol.invite(2, "bob").GetCall()
+	want(t, u, ended, pealv1.Reason_REASON_BUSY, caller)
+	if u.Call.Record.GetKind() != pealv1.RecordKind_RECORD_KIND_BUSY {
+		t.Errorf("the record is %v", u.Call.Record)
+	}
+	bob.quiet()
+	// My own account is in a call on another device: no call at all.
+	laptop := b.login("alice", "a2")
+	wantError(t, laptop.invite(3, "carol"), protocol.BusyElsewhere)
+	carol.quiet()
+	if _, err := b.memory.Call(context.Background(), call.ID(callID(3))); err == nil {
+		t.Error("a call was made of an invitation that was refused")
+	}
+	alice.hangup(1)
+	want(t, carol.invite(4, "bob").GetCall(), ringing, 0, caller)
+}
+
+func TestSuperseded(t *testing.T) {
+	b := newBench(t)
+	alice, bob, carol := b.login("alice", "a"), b.login("bob", "b"), b.login("carol", "c")
+	alice.invite(1, "bob")
+	bob.events()
+	want(t, alice.invite(2, "carol").GetCall(), ringing, 0, caller)
+	want(t, bob.event(), ended, pealv1.Reason_REASON_SUPERSEDED, observer)
+	want(t, carol.event(), ringing, 0, callee)
+}
+
+func TestGlare(t *testing.T) {
+	b := newBench(t)
+	alice, bob, phone := b.login("alice", "a"), b.login("bob", "b"), b.login("bob", "b2")
+	alice.invite(1, "bob")
+	bob.events()
+	phone.events()
+	u := bob.invite(2, "alice").GetCall()
+	want(t, u, connecting, 0, callee)
+	if u.MergedInto != callID(1) || u.Call.CallId != callID(1) || u.Offer != "v=0 offer" || len(u.IceServers) == 0 {
+		t.Fatalf("the second invitation is answered by %v", u)
+	}
+	want(t, alice.event(), connecting, 0, caller)
+	want(t, phone.event(), connecting, 0, observer)
+	// Repeated, as after a lost answer, it says the same.
+	if again := bob.invite(2, "alice").GetCall(); again.MergedInto != callID(1) {
+		t.Errorf("repeated, it is answered by %v", again)
+	}
+	bob.do(&pealv1.Answer{CallId: callID(1), Generation: 1, Sdp: "v=0 late"})
+	if u := alice.event(); u.Answer != "v=0 late" {
+		t.Errorf("the first caller gets %v", u)
+	}
+	if live, _ := b.memory.Live(context.Background(), "", 10); len(live) != 1 {
+		t.Errorf("%d live calls, want 1", len(live))
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	b := newBench(t)
+	alice, bob, carol := b.login("alice", "a"), b.login("bob", "b"), b.login("carol", "c")
+	wantError(t, alice.invite(1, "alice"), protocol.SelfCall)
+	wantError(t, alice.hangup(9), protocol.NoSuchCall)
+	alice.invite(2, "bob")
+	bob.events()
+	for name, f := range map[string]*pealv1.ServerFrame{
+		"hangup":     carol.hangup(2),
+		"cancel":     carol.do(&pealv1.Cancel{CallId: callID(2)}),
+		"accept":     carol.accept(2),
+		"answer":     carol.do(&pealv1.Answer{CallId: callID(2), Generation: 1, Sdp: "v=0"}),
+		"candidates": carol.do(&pealv1.Candidates{CallId: callID(2), Generation: 1}),
+	} {
+		if f.GetError().GetCode() != string(protocol.NoSuchCall) || f.GetCall() != nil {
+			t.Errorf("a stranger's %s is answered by %v", name, f)
+		}
+	}
+	wantError(t, carol.invite(2, "bob"), protocol.CallIDTaken)
+	wantError(t, bob.do(&pealv1.Cancel{CallId: callID(2)}), protocol.WrongDevice)
+	wantError(t, alice.accept(2), protocol.WrongDevice)
+	want(t, bob.accept(2).GetCall(), connecting, 0, callee)
+	late := alice.do(&pealv1.Cancel{CallId: callID(2)})
+	wantError(t, late, protocol.AlreadyAccepted)
+	want(t, late.GetCall(), connecting, 0, caller)
+	bob.hangup(2)
+	late = alice.do(&pealv1.Cancel{CallId: callID(2)})
+	wantError(t, late, protocol.CallEnded)
+	want(t, late.GetCall(), ended, pealv1.Reason_REASON_COMPLETED, caller)
+}
+
+func TestCancelBeforeInvite(t *testing.T) {
+	b := newBench(t)
+	alice, bob := b.login("alice", "a"), b.login("bob", "b")
+	want(t, alice.do(&pealv1.Cancel{CallId: callID(1)}).GetCall(), ended, pealv1.Reason_REASON_CANCELLED, caller)
+	u := alice.invite(1, "bob").GetCall()
+	want(t, u, ended, pealv1.Reason_REASON_CANCELLED, caller)
+	if u.Call.Record != nil {
+		t.Errorf("a call that never was has the record %v", u.Call.Record)
+	}
+	bob.quiet()
+}
+
+func TestCandidates(t *testing.T) {
+	b := newBench(t)
+	alice, bob, phone := b.login("alice", "a"), b.login("bob", "b"), b.login("bob", "b2")
+	send := func(c *client, names ...string) *pealv1.ServerFrame {
+		m := &pealv1.Candidates{CallId: callID(1), Generation: 1}
+		for _, n := range names {
+			m.Candidates = append(m.Candidates, &pealv1.Candidate{Candidate: n})
+		}
+		return c.do(m)
+	}
+	got := func(c *client) int {
+		n := 0
+		for _, f := range c.events() {
+			n += len(f.GetCandidates().GetCandidates())
+		}
+		return n
+	}
+	alice.invite(1, "bob")
+	send(alice, "x", "y")
+	if got(bob) != 2 || got(phone) != 2 {
+		t.Error("the ringing devices lack the caller's candidates")
+	}
+	wantError(t, send(bob, "z"), protocol.NotAccepted)
+	alice.quiet()
+	bob.accept(1)
+	alice.events()
+	phone.events()
+	send(bob, "z")
+	send(alice, "x", "y")
+	if got(alice) != 1 || got(bob) != 2 || got(phone) != 0 {
+		t.Error("after the acceptance candidates pass between the two devices alone")
+	}
+	wantError(t, send(phone, "z"), protocol.WrongDevice)
+	for i := range b.limits.Candidates - 2 {
+		send(alice, "x", fmt.Sprint(i))
+		b.wait(100 * time.Millisecond)
+	}
+	wantError(t, send(alice, "one more"), protocol.LimitExceeded)
+	if send(alice, "x").GetDone() == nil {
+		t.Error("a candidate may be sent again")
+	}
+}
+
+// A commit whose result is unknown is read back before anyone hears of it.
+func TestUnknownCommits(t *testing.T) {
+	for name, fault := range map[string]store.Fault{"not done": store.Skip, "done": store.Hide} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			alice, bob := b.login("alice", "a"), b.login("bob", "b")
+			b.fault, b.faults = fault, 1
+			want(t, alice.invite(1, "bob").GetCall(), ringing, 0, caller)
+			u := bob.event()
+			want(t, u, ringing, 0, callee)
+			if u.Offer == "" {
+				t.Error("the offer is missing")
+			}
+			b.faults = 1
+			want(t, bob.accept(1).GetCall(), connecting, 0, callee)
+			events := alice.events()
+			if len(events) == 0 || events[len(events)-1].GetCall().GetAnswer() == "" {
+				t.Errorf("the caller hears %v", events)
+			}
+			b.faults = 1
+			alice.hangup(1)
+			if events := bob.events(); events[len(events)-1].GetCall().GetCall().GetState() != ended {
+				t.Errorf("the callee hears %v", events)
+			}
+			if r, _ := b.memory.Records(context.Background(), "bob", time.Time{}, 9); len(r) != 1 {
+				t.Errorf("%d records, want 1", len(r))
+			}
+		})
+	}
+}
+
+func TestStoreDown(t *testing.T) {
+	b := newBench(t)
+	alice, bob := b.login("alice", "a"), b.login("bob", "b")
+	b.fault, b.faults = store.Skip, 100
+	f := alice.invite(1, "bob")
+	wantError(t, f, protocol.Unavailable)
+	if !f.Error.Retry {
+		t.Error("the client is not told to try again")
+	}
+	bob.quiet()
+	b.faults = 0
+	want(t, alice.invite(1, "bob").GetCall(), ringing, 0, caller)
+	want(t, bob.event(), ringing, 0, callee)
+	// What the node has to do by itself it tries until it is done.
+	b.faults = 100
+	alice.drop()
+	b.wait(5 * time.Second)
+	b.faults = 0
+	b.wait(15 * time.Second)
+	events := bob.events()
+	want(t, events[len(events)-1].GetCall(), ended, pealv1.Reason_REASON_LOST, observer)
+}
+
+// A node that dies takes no call with it; graces count from the next start.
+func TestRestart(t *testing.T) {
+	b := newBench(t)
+	alice, bob := b.login("alice", "a"), b.login("bob", "b")
+	alice.invite(1, "bob")
+	bob.accept(1)
+	alice.do(&pealv1.MediaReport{CallId: callID(1), Generation: 1, Up: true})
+	bob.do(&pealv1.MediaReport{CallId: callID(1), Generation: 1, Up: true})
+	b.now = b.now.Add(5 * time.Minute) // Longer than any grace.
+	b.boot()
+	b.wait(20 * time.Second)
+	alice = b.open()
+	w := alice.do(&pealv1.Hello{Token: "alice", DeviceId: "a"}).GetWelcome()
+	want(t, w.GetCalls()[0], connected, 0, caller)
+	b.wait(11 * time.Second)
+	alice.quiet() // Its media is up: the other side's connection may yet come back.
+	b.wait(10 * time.Second)
+	u := alice.event()
+	want(t, u, ended, pealv1.Reason_REASON_LOST, caller)
+	if u.Call.Actor != "bob" {
+		t.Errorf("%s was lost, want bob", u.Call.Actor)
+	}
+}
+
+func TestReload(t *testing.T) {
+	for name, resume := range map[string]bool{"resumed": true, "forgotten": false} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			alice, bob := b.login("alice", "a"), b.login("bob", "b")
+			alice.invite(1, "bob")
+			bob.accept(1)
+			alice.do(&pealv1.Leaving{})
+			alice.drop()
+			bob.events()
+			alice = b.open()
+			w := alice.do(&pealv1.Hello{Token: "alice", DeviceId: "a", Fresh: true, Resume: resume}).GetWelcome()
+			if !resume {
+				want(t, w.GetCalls()[0], ended, pealv1.Reason_REASON_LOST, caller)
+				want(t, bob.event(), ended, pealv1.Reason_REASON_LOST, callee)
+				return
+			}
+			want(t, w.GetCalls()[0], connecting, 0, caller)
+			u := bob.event()
+			if u.Call.Generation != 2 || u.Call.RebuildGeneration != 2 || u.Call.Caller.Epoch != 2 || len(u.IceServers) == 0 {
+				t.Errorf("the other side hears %v", u)
+			}
+		})
+	}
+}
+
+func TestLogoutEndsTheCallAndOnlyItsOwn(t *testing.T) {
+	b := newBench(t)
+	alice, bob, phone := b.login("alice", "a"), b.login("bob", "b"), b.login("bob", "b2")
+	alice.invite(1, "bob")
+	phone.events()
+	phone.do(&pealv1.Logout{})
+	alice.quiet() // It rings on at the other device.
+	want(t, bob.accept(1).GetCall(), connecting, 0, callee)
+	alice.events()
+	bob.do(&pealv1.Logout{})
+	want(t, alice.event(), ended, pealv1.Reason_REASON_COMPLETED, caller)
+	if bob.closed != string(protocol.LoggedOut) {
+		t.Errorf("closed as %q", bob.closed)
+	}
+}
+
+func TestQuota(t *testing.T) {
+	b := newBench(t)
+	alice := b.login("alice", "a")
+	for i := range b.limits.PairPerMin {
+		alice.invite(i, "bob")
+		alice.hangup(i)
+	}
+	f := alice.invite(90, "bob")
+	wantError(t, f, protocol.RateLimited)
+	if f.Error.RetryAfterMs == 0 {
+		t.Error("the client is not told when to try again")
+	}
+	for i := range b.limits.InvitesPerMin - b.limits.PairPerMin {
+		n := 10 + i
+		alice.invite(n, "callee"+string(rune('a'+i)))
+		alice.hangup(n)
+	}
+	wantError(t, alice.invite(91, "zoe"), protocol.RateLimited)
+	b.wait(time.Minute)
+	want(t, alice.invite(92, "bob").GetCall(), ringing, 0, caller)
+}
+
+func TestStopping(t *testing.T) {
+	b := newBench(t)
+	alice := b.login("alice", "a")
+	b.step(node.Stopping{})
+	events := alice.events()
+	bye := events[len(events)-1].GetGoodbye()
+	if !bye.GetReconnect() || bye.GetError().GetCode() != string(protocol.ShuttingDown) || b.node.Connections() != 0 {
+		t.Errorf("got %v, %d connections left", bye, b.node.Connections())
+	}
+	if late := b.open(); late.closed != string(protocol.ShuttingDown) {
+		t.Errorf("a late connection is closed as %q", late.closed)
+	}
+}
