@@ -1,0 +1,266 @@
+// Package peal_test holds the rules that concern the whole module: which
+// package may import which, and what the pure ones may not do.
+package peal_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"maps"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/peal-rtc/peal"
+
+// imports says what a package may import beside the standard library.
+type imports struct {
+	// ours are packages of this module, by their path in it.
+	ours []string
+	// theirs are modules of others, each with all of its packages.
+	theirs []string
+}
+
+// allowed has a row for every package. Imports point one way: from what puts
+// things together, at the top, down to what knows of nothing else. Whoever adds
+// an import here has decided that the lower package may be known up there.
+var allowed = map[string]imports{
+	"cmd/peal": {
+		ours:   []string{"internal/server", "internal/config", "internal/auth"},
+		theirs: []string{"github.com/alecthomas/kong"},
+	},
+	"internal/server": {
+		ours: []string{
+			"internal/api", "internal/auth", "internal/bus", "internal/call", "internal/config", "internal/node",
+			"internal/protocol", "internal/relay", "internal/session", "internal/store", "internal/store/sqlstore",
+			"internal/ws", "web",
+		},
+		theirs: []string{"golang.org/x/sync", "golang.org/x/time"},
+	},
+
+	"internal/ws": {
+		ours:   []string{"internal/protocol"},
+		theirs: []string{"github.com/coder/websocket", "golang.org/x/time"},
+	},
+	"internal/api": {
+		ours:   []string{"internal/auth", "internal/protocol", "internal/store"},
+		theirs: []string{"golang.org/x/time"},
+	},
+	"internal/relay": {
+		theirs: []string{"github.com/pion/logging", "github.com/pion/stun", "github.com/pion/turn"},
+	},
+	"internal/store/sqlstore": {
+		ours:   []string{"internal/call", "internal/store"},
+		theirs: []string{"github.com/pressly/goose", "golang.org/x/sys", "modernc.org/sqlite"},
+	},
+	"internal/config": {},
+
+	"internal/node": {
+		ours: []string{
+			"internal/auth", "internal/bus", "internal/call", "internal/protocol", "internal/session", "internal/store",
+		},
+		theirs: []string{"golang.org/x/time", "google.golang.org/protobuf"},
+	},
+	"internal/session": {
+		ours:   []string{"internal/auth", "internal/protocol"},
+		theirs: []string{"golang.org/x/time"},
+	},
+	"internal/store": {ours: []string{"internal/call"}},
+	"internal/bus":   {ours: []string{"internal/call", "internal/protocol"}},
+	"internal/auth":  {theirs: []string{"github.com/golang-jwt/jwt"}},
+
+	"internal/call":            {},
+	"internal/protocol":        {theirs: []string{"google.golang.org/protobuf"}},
+	"internal/protocol/pealv1": {theirs: []string{"google.golang.org/protobuf"}},
+	"web":                      {},
+
+	// For tests alone.
+	"internal/call/explore": {ours: []string{"internal/call"}},
+	"internal/store/storetest": {
+		ours:   []string{"internal/call", "internal/store"},
+		theirs: []string{"github.com/google/go-cmp"},
+	},
+	"internal/bus/bustest": {
+		ours:   []string{"internal/bus", "internal/call", "internal/protocol"},
+		theirs: []string{"github.com/google/go-cmp"},
+	},
+	"internal/sim": {
+		ours: []string{
+			"internal/auth", "internal/bus", "internal/call", "internal/node", "internal/protocol", "internal/session",
+			"internal/store",
+		},
+		theirs: []string{"github.com/google/go-cmp", "golang.org/x/time", "google.golang.org/protobuf"},
+	},
+	// It knows the server as everybody does: by HTTP and a browser.
+	"e2e": {theirs: []string{"github.com/chromedp"}},
+}
+
+// generated packages belong to the package above them: who may import that one
+// may import them too.
+var generated = map[string]string{
+	"internal/protocol/pealv1": "internal/protocol",
+}
+
+// meaningless names say nothing of what a package owns.
+var meaningless = []string{"util", "utils", "common", "helper", "helpers", "manager", "misc", "shared"}
+
+// pure packages do no input or output, and get time and chance handed in.
+var pure = []string{"internal/call", "internal/protocol", "internal/session"}
+
+// impure are the parts of the standard library that pure packages stay away
+// from, each with the packages below it.
+var impure = []string{"crypto/rand", "io/fs", "log", "math/rand", "net", "os", "sync", "syscall"}
+
+// TestImports parses the sources itself: a test that asks the go command
+// instead stays green from the test cache when an import is added.
+func TestImports(t *testing.T) {
+	for folder, sources := range parse(t, parser.ImportsOnly) {
+		row, ok := allowed[folder]
+		if !ok {
+			t.Errorf("package %s has no row: decide what it may import and add it to the table allowed in imports_test.go", folder)
+			continue
+		}
+		if slices.Contains(meaningless, path.Base(folder)) {
+			t.Errorf("package %s: the name says nothing of what it owns", folder)
+		}
+		for file, source := range sources {
+			for _, imported := range importsOf(t, source) {
+				if !row.allow(folder, imported) {
+					t.Errorf("%s imports %s, which the row of %s in imports_test.go does not allow", file, imported, folder)
+				}
+			}
+		}
+	}
+}
+
+// TestPurePackages holds the rule that lets call, session and protocol be
+// replayed: the same inputs give the same outputs.
+func TestPurePackages(t *testing.T) {
+	packages := parse(t, parser.SkipObjectResolution)
+	for _, folder := range pure {
+		for file, source := range packages[folder] {
+			for _, imported := range importsOf(t, source) {
+				// What log/slog is used for is looked at below.
+				if imported != "log/slog" && slices.ContainsFunc(impure, within(imported)) {
+					t.Errorf("%s imports %s: %s is pure", file, imported, folder)
+				}
+			}
+			for found := range ast.Preorder(source) {
+				if what := impurity(found); what != "" {
+					t.Errorf("%s has %s: %s is pure", file, what, folder)
+				}
+			}
+		}
+	}
+}
+
+// impurity names what makes a piece of source impure, if it is.
+func impurity(node ast.Node) string {
+	switch node := node.(type) {
+	case *ast.GoStmt:
+		return "a goroutine"
+	case *ast.SelectorExpr:
+		from, ok := node.X.(*ast.Ident)
+		if !ok {
+			return ""
+		}
+		name := from.Name + "." + node.Sel.Name
+		clock := []string{
+			"time.After", "time.AfterFunc", "time.NewTicker", "time.NewTimer", "time.Now", "time.Since", "time.Sleep",
+			"time.Tick", "time.Until",
+		}
+		// Redacting a value for the logs of others is no logging.
+		logs := from.Name == "slog" && !strings.HasSuffix(name, "Value")
+		if logs || slices.Contains(clock, name) {
+			return name
+		}
+	}
+	return ""
+}
+
+// allow tells whether a package with this row, in folder, may import a path.
+func (row imports) allow(folder, imported string) bool {
+	if first, _, _ := strings.Cut(imported, "/"); !strings.Contains(first, ".") {
+		return true // the standard library
+	}
+	own, ok := strings.CutPrefix(imported, module+"/")
+	if !ok {
+		return slices.ContainsFunc(row.theirs, within(imported))
+	}
+	if owner, ok := generated[own]; ok {
+		own = owner
+	}
+	return own == folder || slices.Contains(row.ours, own)
+}
+
+// within gives a test for the parents of an import path, itself included.
+func within(imported string) func(parent string) bool {
+	return func(parent string) bool {
+		return imported == parent || strings.HasPrefix(imported, parent+"/")
+	}
+}
+
+func importsOf(t *testing.T, source *ast.File) []string {
+	t.Helper()
+	var paths []string
+	for _, spec := range source.Imports {
+		imported, err := strconv.Unquote(spec.Path.Value)
+		if err != nil {
+			t.Fatalf("unquote import %s: %v", spec.Path.Value, err)
+		}
+		paths = append(paths, imported)
+	}
+	return paths
+}
+
+// parse reads all Go sources of the module but tests: the files by their path,
+// under the folder of their package.
+func parse(t *testing.T, mode parser.Mode) map[string]map[string]*ast.File {
+	t.Helper()
+	packages := map[string]map[string]*ast.File{}
+	err := filepath.WalkDir(".", func(file string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		file = filepath.ToSlash(file)
+		if entry.IsDir() {
+			if foreign(file) {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		if path.Ext(file) != ".go" || strings.HasSuffix(file, "_test.go") {
+			return nil
+		}
+		source, err := parser.ParseFile(token.NewFileSet(), file, nil, mode)
+		if err != nil {
+			return err
+		}
+		folder := path.Dir(file)
+		if packages[folder] == nil {
+			packages[folder] = map[string]*ast.File{}
+		}
+		packages[folder][file] = source
+		return nil
+	})
+	if err != nil {
+		t.Fatalf("parse sources: %v", err)
+	}
+	// Guards against a walk that finds nothing and so forbids nothing.
+	if _, ok := packages["internal/call"]; !ok {
+		t.Fatalf("internal/call not found among %v", slices.Sorted(maps.Keys(packages)))
+	}
+	return packages
+}
+
+// foreign tells of folders that are not part of the module.
+func foreign(folder string) bool {
+	name := path.Base(folder)
+	hidden := len(name) > 1 && strings.HasPrefix(name, ".")
+	return hidden || folder == "tools" || name == "node_modules" || name == "testdata"
+}
