@@ -16,17 +16,22 @@ type Bus interface {
 	// members, for an account that the member subscribed to. It is called on
 	// the bus's goroutine and must not block.
 	Join(deliver func(Message)) (Member, error)
+	// Close makes all members leave and waits until nothing is being delivered.
 	Close() error
 }
 
 // Member is one node's place on the bus.
 type Member interface {
-	// Subscribe and Unsubscribe choose the accounts.
+	// Subscribe and Unsubscribe choose the accounts, for what is published
+	// after they return.
 	Subscribe(call.Account)
 	Unsubscribe(call.Account)
 	// Publish sends to the other members and never blocks; what cannot be
-	// carried is dropped.
+	// carried is dropped. What one member publishes about one account arrives
+	// in order.
 	Publish(Message)
+	// Leave ends the membership. A message that is being delivered may still
+	// be, no other is. What is done after it has no effect.
 	Leave()
 }
 
@@ -37,8 +42,9 @@ type Message struct {
 	Device call.DeviceID
 	// Exactly one of the following is set.
 
-	// Call is the committed state of a call.
+	// Call is the committed state of a call, told with attachments.
 	Call *call.Call
+	With call.Attachments
 	// Signal is a Candidates frame for the device, or for all.
 	Signal *pealv1.ServerFrame
 	// Login tells that a device has connected, so that an older connection of
