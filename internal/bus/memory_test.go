@@ -62,3 +62,35 @@ func TestMemoryIsBounded(t *testing.T) {
 		}
 	})
 }
+
+func TestMemoryCloseWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := bus.NewMemory()
+		free, closed := make(chan struct{}), make(chan struct{})
+		hearer, err := b.Join(func(bus.Message) { <-free })
+		if err != nil {
+			t.Fatalf("Join: %v", err)
+		}
+		hearer.Subscribe("alice")
+		speaker, err := b.Join(func(bus.Message) {})
+		if err != nil {
+			t.Fatalf("Join: %v", err)
+		}
+		speaker.Publish(bus.Message{Account: "alice"})
+		synctest.Wait()
+		go func() {
+			defer close(closed)
+			if err := b.Close(); err != nil {
+				t.Errorf("Close: %v", err)
+			}
+		}()
+		synctest.Wait()
+		select {
+		case <-closed:
+			t.Error("Close returned while a message was being delivered")
+		default:
+		}
+		close(free)
+		<-closed
+	})
+}

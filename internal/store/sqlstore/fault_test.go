@@ -27,6 +27,14 @@ func TestDatabaseFails(t *testing.T) {
 			func(t *testing.T, s *Store) { hookCommits(t, s, nil) },
 		},
 		{
+			"in a statement",
+			func(t *testing.T, s *Store) {
+				execute(t, s, `CREATE TRIGGER fails BEFORE INSERT ON claims WHEN NEW.account = 'dave'
+					BEGIN SELECT RAISE(FAIL, 'as the test wants'); END`)
+			},
+			func(t *testing.T, s *Store) { execute(t, s, `DROP TRIGGER fails`) },
+		},
+		{
 			"in a statement, disk full",
 			func(t *testing.T, s *Store) {
 				var pages int
@@ -91,7 +99,12 @@ func hookCommits(t *testing.T, s *Store, hook sqlite.CommitHookFn) {
 
 func setMaxPages(t *testing.T, s *Store, n int) {
 	t.Helper()
-	if _, err := s.writer.Exec(fmt.Sprint(`PRAGMA max_page_count = `, n)); err != nil {
+	execute(t, s, fmt.Sprint(`PRAGMA max_page_count = `, n))
+}
+
+func execute(t *testing.T, s *Store, statement string) {
+	t.Helper()
+	if _, err := s.writer.Exec(statement); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -137,8 +150,16 @@ func TestIndexed(t *testing.T) {
 			t.Errorf("Close: %v", err)
 		}
 	}()
-	for _, query := range []string{
-		sqlCall, sqlCallsOf, sqlDue, sqlLive, sqlRecords, sqlPruneCalls, sqlPruneRecords, sqlUpdate, sqlHolder, sqlFree,
+	for query, indexes := range map[string][]string{
+		sqlCall:         {"sqlite_autoindex_calls_1"},
+		sqlCallsOf:      {"calls_by_caller", "calls_by_callee"},
+		sqlDue:          {"calls_due"},
+		sqlLive:         {"calls_live"},
+		sqlRecords:      {"records_by_caller", "records_by_callee"},
+		sqlPruneCalls:   {"calls_ended"},
+		sqlPruneRecords: {"records_ended"},
+		sqlUpdate:       {"sqlite_autoindex_calls_1"},
+		sqlFree:         {"claims_by_call"},
 	} {
 		var args []any
 		for strings.Contains(query, fmt.Sprint("$", len(args)+1)) {
@@ -151,6 +172,11 @@ func TestIndexed(t *testing.T) {
 		}, `EXPLAIN QUERY PLAN `+query, args...)
 		if err != nil {
 			t.Fatalf("explain %s: %v", query, err)
+		}
+		for _, index := range indexes {
+			if !strings.Contains(strings.Join(steps, "\n"), "INDEX "+index+" ") {
+				t.Errorf("%s\nis done by %q, not by %s", query, steps, index)
+			}
 		}
 		for _, step := range steps {
 			sorts := strings.Contains(step, "TEMP B-TREE") && query != sqlCallsOf

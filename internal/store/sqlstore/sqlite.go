@@ -115,6 +115,8 @@ func (s *Store) openSQLite(ctx context.Context, path, synchronous string) (versi
 	s.writer, err = openConnections(path, 1, common, url.Values{
 		"_journal_mode": {"wal"},
 		"_txlock":       {"immediate"},
+		// Savepoints journal what they may have to undo: not on the disk.
+		"_pragma": {"temp_store(memory)"},
 	})
 	if err != nil {
 		return 0, err
