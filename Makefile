@@ -77,7 +77,7 @@ check-generated: tools $(node_modules)
 	buf lint
 	scripts/protobuf --check
 	webbuild -check
-	cd web && tsc --ignoreConfig --noEmit --strict --exactOptionalPropertyTypes --lib ES2022,DOM --types '' dist/sdk/peal.d.ts
+	cd web && tsc --ignoreConfig --noEmit --strict --exactOptionalPropertyTypes --lib ES2022,DOM dist/sdk/peal.d.ts
 
 # Go's own build cache knows what is up to date, also after a new Go.
 .PHONY: tools

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -121,6 +122,9 @@ func esbuild(web string, options api.BuildOptions, out files) error {
 	return nil
 }
 
+// foreign finds references to other modules, which the user's side would lack.
+var foreign = regexp.MustCompile(`(?m)^(import\b|export\b.*\bfrom ["']).*$|\bimport\(["'].*$`)
+
 // declarations rolls the types of everything that sdk/src/index.ts exports into
 // one file that stands alone.
 func declarations(web string, out files) error {
@@ -133,11 +137,8 @@ func declarations(web string, out files) error {
 	if err != nil {
 		return fmt.Errorf("roll up declarations: %w\n%s", err, stderr.Bytes())
 	}
-	// What stays imported would be missing on the user's side.
-	for line := range bytes.Lines(types) {
-		if bytes.HasPrefix(line, []byte("import ")) || bytes.Contains(line, []byte(`import("`)) {
-			return fmt.Errorf("roll up declarations: public types depend on another module: %s", line)
-		}
+	if line := foreign.Find(types); line != nil {
+		return fmt.Errorf("roll up declarations: public types depend on another module: %s", line)
 	}
 	out["sdk/peal.d.ts"] = types
 	return nil
