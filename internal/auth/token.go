@@ -1,0 +1,146 @@
+package auth
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+const (
+	// MaxTTL is the longest that a token may live unless configured.
+	MaxTTL = 24 * time.Hour
+	// Leeway is how far the clock of a backend may be off.
+	Leeway = 5 * time.Second
+	// tokenBytes bounds what is parsed at all.
+	tokenBytes = 8 << 10
+)
+
+// Verifier judges tokens.
+type Verifier struct {
+	keys   Keys
+	maxTTL time.Duration
+}
+
+// NewVerifier judges by these keys; tokens that are good for longer than maxTTL
+// are refused. A maxTTL of zero means MaxTTL.
+func NewVerifier(keys Keys, maxTTL time.Duration) (*Verifier, error) {
+	if err := keys.Validate(); err != nil {
+		return nil, err
+	}
+	if maxTTL == 0 {
+		maxTTL = MaxTTL
+	}
+	return &Verifier{keys, maxTTL}, nil
+}
+
+// Verify tells whom a token names. The error is ErrExpired, or wraps
+// ErrInvalid and says why without quoting the token: it may be shown.
+func (v *Verifier) Verify(token string, now time.Time) (Identity, error) {
+	if len(token) > tokenBytes {
+		return Identity{}, invalid("it has %d bytes, at most %d", len(token), tokenBytes)
+	}
+	var (
+		claims jwt.RegisteredClaims
+		kid    string
+	)
+	parser := jwt.NewParser(
+		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}),
+		jwt.WithTimeFunc(func() time.Time { return now }),
+		jwt.WithLeeway(Leeway),
+		jwt.WithExpirationRequired(),
+		jwt.WithIssuedAt(),
+		jwt.WithStrictDecoding(),
+	)
+	_, err := parser.ParseWithClaims(token, &claims, func(t *jwt.Token) (any, error) {
+		if _, critical := t.Header["crit"]; critical {
+			return nil, invalid("its header has crit, of which nothing is known here")
+		}
+		kid, _ = t.Header["kid"].(string)
+		secret, known := v.keys[kid]
+		if !known {
+			return nil, invalid("its kid names no key of this server")
+		}
+		return []byte(secret), nil
+	})
+	if err != nil {
+		return Identity{}, verdict(err)
+	}
+	switch {
+	case claims.Subject == "":
+		return Identity{}, invalid("it has no sub")
+	case claims.ExpiresAt.Sub(now) > v.maxTTL+Leeway,
+		claims.IssuedAt != nil && claims.ExpiresAt.Sub(claims.IssuedAt.Time) > v.maxTTL:
+		return Identity{}, invalid("it is good for longer than %s", v.maxTTL)
+	}
+	return Identity{Account: claims.Subject, ExpiresAt: claims.ExpiresAt.Time, KeyID: kid}, nil
+}
+
+// verdict puts the parser's error in words that quote nothing of the token.
+func verdict(err error) error {
+	var known *invalidError
+	switch {
+	case errors.As(err, &known):
+		return known
+	case errors.Is(err, jwt.ErrTokenUnverifiable), errors.Is(err, jwt.ErrTokenMalformed):
+		return invalid("it is not a JWT of this form")
+	case errors.Is(err, jwt.ErrTokenSignatureInvalid):
+		return invalid("its signature is not by HS256 with the key that its kid names")
+	case errors.Is(err, jwt.ErrTokenRequiredClaimMissing):
+		return invalid("it has no exp")
+	case errors.Is(err, jwt.ErrTokenNotValidYet), errors.Is(err, jwt.ErrTokenUsedBeforeIssued):
+		return invalid("its nbf or iat is in the future; compare the clocks")
+	case errors.Is(err, jwt.ErrTokenExpired):
+		return ErrExpired
+	default:
+		return invalid("its claims are not valid")
+	}
+}
+
+// invalidError is ErrInvalid with the reason.
+type invalidError struct{ reason string }
+
+func (e *invalidError) Error() string { return ErrInvalid.Error() + ": " + e.reason }
+
+func (*invalidError) Unwrap() error { return ErrInvalid }
+
+func invalid(format string, args ...any) error {
+	return &invalidError{fmt.Sprintf(format, args...)}
+}
+
+// Signer makes tokens with one key.
+type Signer struct {
+	keyID  string
+	secret Secret
+}
+
+// NewSigner signs with the key of this id.
+func NewSigner(keys Keys, keyID string) (*Signer, error) {
+	if err := keys.Validate(); err != nil {
+		return nil, err
+	}
+	secret, known := keys[keyID]
+	if !known {
+		return nil, fmt.Errorf("no key has the id %q", keyID)
+	}
+	return &Signer{keyID, secret}, nil
+}
+
+// Sign makes a token for an account that is good for ttl from now.
+func (s *Signer) Sign(account string, ttl time.Duration, now time.Time) (string, error) {
+	if account == "" || ttl <= 0 {
+		return "", errors.New("a token needs an account and a time to live")
+	}
+	t := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.RegisteredClaims{
+		Subject:   account,
+		IssuedAt:  jwt.NewNumericDate(now),
+		ExpiresAt: jwt.NewNumericDate(now.Add(ttl)),
+	})
+	t.Header["kid"] = s.keyID
+	token, err := t.SignedString([]byte(s.secret))
+	if err != nil {
+		return "", fmt.Errorf("sign token: %w", err)
+	}
+	return token, nil
+}
