@@ -179,6 +179,8 @@ const (
 	WithOffer Attachments = 1 << iota
 	WithAnswer
 	WithServers // ICE servers for this call, made by the node.
+	// WithNeeds stands for Call.Needs of whichever device is told.
+	WithNeeds
 )
 
 // Refusal is the error of an input that the present state does not allow. The

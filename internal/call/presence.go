@@ -16,7 +16,8 @@ func (s *step) gone(in Gone) error {
 		s.changed = true
 		return nil
 	}
-	if leg.Device != in.Device || !leg.Gone.IsZero() {
+	// After a crash nobody could come back before now: the grace begins anew.
+	if leg.Device != in.Device || leg.Gone.Equal(s.now) || !leg.Gone.IsZero() && !in.Crashed {
 		return nil
 	}
 	leg.Gone = s.now

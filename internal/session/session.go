@@ -1,0 +1,238 @@
+// Package session is one connection of one client as the server sees it: who
+// it is, whether it is alive, and whether it may say what it says.
+//
+// A Session has no goroutine, clock or socket. The node that owns the
+// connection calls it with the time, one call at a time, and gives it a Line
+// to speak through.
+package session
+
+import (
+	"errors"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/peal-rtc/peal/internal/auth"
+	"github.com/peal-rtc/peal/internal/protocol"
+	"github.com/peal-rtc/peal/internal/protocol/pealv1"
+)
+
+// Line is the way to the client.
+type Line interface {
+	Send(*pealv1.ServerFrame)
+	Ping()
+	// Close ends the connection after what was sent before.
+	Close(status int, reason string)
+}
+
+// Verify judges a bearer token.
+type Verify func(token string, now time.Time) (auth.Identity, error)
+
+// phase is how far a session has come. It only moves forward.
+type phase uint8
+
+const (
+	// waiting for a hello. Left by a valid one, or closed when none comes in time.
+	waiting phase = iota
+	// greeting: the client is known and its calls are being fetched. News for
+	// it is held back. Left by Welcome.
+	greeting
+	// ready: commands pass. Left by closing.
+	ready
+	// closed: said goodbye, or the socket is gone. Nothing is sent any more.
+	closed
+)
+
+// Session is one connection. Its owner is the node's loop.
+type Session struct {
+	line   Line
+	limits *protocol.Limits
+	verify Verify
+
+	phase    phase
+	identity auth.Identity
+	hello    *pealv1.Hello
+	helloID  uint32
+	held     []*pealv1.ServerFrame
+
+	budget *rate.Limiter
+	life   life
+}
+
+// New is a connection that was opened now.
+func New(line Line, limits *protocol.Limits, verify Verify, now time.Time) *Session {
+	return &Session{
+		line: line, limits: limits, verify: verify,
+		budget: rate.NewLimiter(rate.Limit(limits.MessageRate), limits.MessageBurst),
+		life:   newLife(limits, now),
+	}
+}
+
+// Account is who the client is; empty before its hello.
+func (s *Session) Account() string { return s.identity.Account }
+
+// Hello is what the client introduced itself with; nil before.
+func (s *Session) Hello() *pealv1.Hello { return s.hello }
+
+// Ready reports whether the client has been welcomed and not been closed.
+func (s *Session) Ready() bool { return s.phase == ready }
+
+// Greeting reports whether the client waits to be welcomed.
+func (s *Session) Greeting() bool { return s.phase == greeting }
+
+// Closed reports whether the connection is over.
+func (s *Session) Closed() bool { return s.phase == closed }
+
+// Receive takes a frame, or the complaint about what could not be decoded. It
+// returns a command that the node is to carry out, or nil where the session
+// dealt with it. The first command it returns is the Hello; the node answers
+// that by Welcome.
+func (s *Session) Receive(f *pealv1.ClientFrame, bad *pealv1.Error, now time.Time) *pealv1.ClientFrame {
+	if s.phase == closed {
+		return nil
+	}
+	s.life.heard(now)
+	if !s.budget.AllowN(now, 1) {
+		wait := time.Duration(float64(time.Second) / s.limits.MessageRate)
+		s.fail(f.GetId(), protocol.RateLimited.After(wait))
+		return nil
+	}
+	if bad != nil {
+		s.fail(f.GetId(), bad)
+		return nil
+	}
+	switch c := f.Command.(type) {
+	case *pealv1.ClientFrame_Ping:
+		s.Reply(f.Id, &pealv1.ServerFrame{Body: &pealv1.ServerFrame_Pong{Pong: &pealv1.Pong{}}})
+		return nil
+	case *pealv1.ClientFrame_Hello:
+		return s.receiveHello(f, c.Hello, now)
+	case *pealv1.ClientFrame_Authenticate:
+		if s.phase != waiting {
+			s.authenticate(f.Id, c.Authenticate.Token, now)
+			return nil
+		}
+	}
+	if s.phase != ready {
+		s.fail(f.Id, protocol.HelloRequired.Error())
+		return nil
+	}
+	return f
+}
+
+func (s *Session) receiveHello(f *pealv1.ClientFrame, h *pealv1.Hello, now time.Time) *pealv1.ClientFrame {
+	if s.phase != waiting {
+		s.fail(f.Id, protocol.BadRequest.Because("hello was said already"))
+		return nil
+	}
+	who, bad := s.judge(h.Token, now)
+	if bad != nil {
+		s.fail(f.Id, bad)
+		s.close(protocol.Code(bad.Code), protocol.CloseFinal)
+		return nil
+	}
+	s.identity, s.hello, s.helloID, s.phase = who, h, f.Id, greeting
+	h.Token = "" // Nothing needs it again, so nothing can leak it.
+	s.life.greeted(now)
+	return f
+}
+
+// authenticate takes a fresh token. Expiry never cuts a connection: the old
+// one has done its work, the new one only matters to the next hello's clock.
+func (s *Session) authenticate(id uint32, token string, now time.Time) {
+	who, bad := s.judge(token, now)
+	if bad == nil && who.Account != s.identity.Account {
+		bad = protocol.OtherAccount.Error()
+	}
+	if bad != nil {
+		s.fail(id, bad)
+		return
+	}
+	s.identity = who
+	s.Reply(id, &pealv1.ServerFrame{Body: &pealv1.ServerFrame_Done{Done: &pealv1.Done{}}})
+}
+
+func (s *Session) judge(token string, now time.Time) (auth.Identity, *pealv1.Error) {
+	who, err := s.verify(token, now)
+	switch {
+	case errors.Is(err, auth.ErrExpired):
+		return who, protocol.TokenExpired.Error()
+	case err != nil:
+		return who, protocol.BadToken.Because("%v", err)
+	case !protocol.ValidAccount(who.Account, s.limits):
+		return who, protocol.BadToken.Because("its account name is not valid")
+	}
+	return who, nil
+}
+
+// Welcome answers the hello and lets go what was held back.
+func (s *Session) Welcome(w *pealv1.Welcome, now time.Time) {
+	if s.phase != greeting {
+		return
+	}
+	s.phase = ready
+	w.TokenExpiresInMs = protocol.Millis(s.identity.ExpiresAt.Sub(now))
+	s.Reply(s.helloID, &pealv1.ServerFrame{Body: &pealv1.ServerFrame_Welcome{Welcome: w}})
+	for _, f := range s.held {
+		s.line.Send(f)
+	}
+	s.held = nil
+}
+
+// Tell sends an event, or holds it until the client has been welcomed.
+func (s *Session) Tell(f *pealv1.ServerFrame) {
+	switch s.phase {
+	case greeting:
+		if len(s.held) == s.limits.QueueMessages {
+			s.Close(protocol.SlowConsumer)
+			return
+		}
+		s.held = append(s.held, f)
+	case ready:
+		s.line.Send(f)
+	case waiting, closed:
+	}
+}
+
+// Reply answers a command.
+func (s *Session) Reply(id uint32, f *pealv1.ServerFrame) {
+	if s.phase == closed {
+		return
+	}
+	f.ReplyTo = id
+	s.line.Send(f)
+}
+
+// Fail answers a command by an error.
+func (s *Session) Fail(id uint32, e *pealv1.Error) { s.fail(id, e) }
+
+func (s *Session) fail(id uint32, e *pealv1.Error) {
+	s.Reply(id, &pealv1.ServerFrame{Error: e})
+}
+
+// Refuse answers the hello by an error and ends the connection.
+func (s *Session) Refuse(code protocol.Code) {
+	s.fail(s.helloID, code.Error())
+	s.Close(code)
+}
+
+// Close says goodbye.
+func (s *Session) Close(code protocol.Code) {
+	if s.phase == closed {
+		return
+	}
+	bye, status := code.Goodbye()
+	s.line.Send(bye)
+	s.close(code, status)
+}
+
+func (s *Session) close(code protocol.Code, status int) {
+	s.line.Close(status, string(code))
+	s.Gone()
+}
+
+// Gone tells that the socket is closed.
+func (s *Session) Gone() {
+	s.phase = closed
+	s.held = nil
+}
