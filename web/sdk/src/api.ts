@@ -1,0 +1,223 @@
+/**
+ * The typed core's public surface: what an application sees of a client and a
+ * call. The classes in client.ts and call.ts implement these interfaces.
+ */
+
+/** A failure that an application can act on. `code` is stable, `message` says what to do. */
+export interface PealErrorLike {
+  readonly code: PealErrorCode;
+  readonly message: string;
+  /** Whether the same request may succeed later, unchanged. */
+  readonly retry: boolean;
+}
+
+/** Codes made by the browser side; the server's own codes are in docs/protocol.md and pass through. */
+export type LocalErrorCode =
+  | "insecure_context" // no camera or microphone on plain HTTP
+  | "not_connected"
+  | "not_logged_in"
+  | "wrong_state"
+  | "request_timeout"
+  | "microphone_denied"
+  | "microphone_missing"
+  | "microphone_in_use"
+  | "camera_denied"
+  | "camera_missing"
+  | "camera_in_use"
+  | "autoplay_blocked"
+  | "media_failed"
+  | "unsupported_browser"
+  | "internal";
+export type PealErrorCode = LocalErrorCode | (string & {});
+
+export interface ClientOptions {
+  /** Where the server is: "https://calls.example.org". Default: the origin that served the script. */
+  server?: string;
+  /** Gives a token whenever one is needed: at login, at each reconnect and before expiry. */
+  getToken: () => string | Promise<string>;
+  /** Go on after a reload with the call that this page was in. Default true. */
+  resume?: boolean;
+  /** Only relayed media ("relay"), for tests of a network. Default "all". */
+  iceTransportPolicy?: RTCIceTransportPolicy;
+  /** Write what happens to the console. Default false. */
+  debug?: boolean;
+}
+
+/** offline: not started or closed; connecting: also while reconnecting. */
+export type ConnectionState = "offline" | "connecting" | "online";
+
+export interface ClientEvents {
+  connection: (state: ConnectionState) => void;
+  /** Someone calls. Never for a call that this page makes itself. */
+  incoming: (call: CallHandle) => void;
+  /** The call that was going on before a reload goes on. */
+  resumed: (call: CallHandle) => void;
+  /** A call of this account was filed, on whichever of its devices it was. */
+  record: (record: CallRecord) => void;
+  /** The login is over and no reconnect follows: replaced, kicked, logged out. */
+  closed: (why: PealErrorLike) => void;
+  error: (error: PealErrorLike) => void;
+}
+
+export interface CallOptions {
+  /** A video call; default false. */
+  video?: boolean;
+  /** 1 audio, 2 video, 3 other: for applications that number their calls. Default: by `video`. */
+  type?: 1 | 2 | 3;
+  /** Comes back to the callee as it was given. */
+  attachment?: string;
+  /** How long to ring, at most 120 000; default: the server's. */
+  ringTimeoutMs?: number;
+}
+
+export interface AcceptOptions {
+  /** Send one's own picture; default: when it is a video call. */
+  video?: boolean;
+}
+
+export interface Client extends Listenable<ClientEvents> {
+  readonly connection: ConnectionState;
+  /** The account that the token names; empty before the first login. */
+  readonly account: string;
+  readonly deviceId: string;
+  /** The call that is going on or ringing here; null when idle. */
+  readonly activeCall: CallHandle | null;
+  /** Resolves when logged in; fails for a bad token, and stays failing until called again. */
+  connect(): Promise<void>;
+  /** Resolves when the server has taken the invitation, not when it is answered. */
+  call(account: string, options?: CallOptions): Promise<CallHandle>;
+  /** Ends a call, logs out and closes for good. */
+  close(): Promise<void>;
+}
+
+export type CallState = "ringing" | "connecting" | "connected" | "ended";
+export type Direction = "outgoing" | "incoming";
+export type EndReason =
+  | "completed"
+  | "cancelled"
+  | "rejected"
+  | "timeout"
+  | "busy"
+  | "failed"
+  | "lost"
+  | "superseded"
+  | "kicked"
+  | "server"
+  /** Only on this device: another device of this account answered. */
+  | "answered_elsewhere";
+
+export interface CallEnd {
+  readonly reason: EndReason;
+  /** Who ended it; empty for a time-out or the server. */
+  readonly actor: string;
+  /** Whether it was this very device. */
+  readonly byThisDevice: boolean;
+  /** Whether it had been answered: a call that ended after that was more than a ring. */
+  readonly answered: boolean;
+  readonly durationSeconds: number;
+  readonly record: CallRecord | null;
+}
+
+export interface CallRecord {
+  readonly callId: string;
+  /** 1 completed, 2 cancelled, 3 rejected, 4 timed out, 5 busy. */
+  readonly kind: 1 | 2 | 3 | 4 | 5;
+  readonly type: 1 | 2 | 3;
+  readonly caller: string;
+  readonly callee: string;
+  readonly reason: EndReason;
+  readonly createdAt: Date;
+  readonly endedAt: Date;
+  readonly durationSeconds: number;
+}
+
+/** What the other side sends. */
+export interface RemoteTracks {
+  readonly audio: boolean;
+  readonly audioMuted: boolean;
+  readonly video: boolean;
+  readonly videoMuted: boolean;
+}
+
+/** 0 unknown, 1 excellent … 5 unusable. */
+export interface NetworkQuality {
+  readonly uplink: 0 | 1 | 2 | 3 | 4 | 5;
+  readonly downlink: 0 | 1 | 2 | 3 | 4 | 5;
+}
+
+export interface CallEvents {
+  /** The callee answered; media is being set up. */
+  accepted: () => void;
+  /** Media is up on both ends. Fires again when it comes back after a loss. */
+  connected: () => void;
+  /** Media was lost and is being restored. */
+  reconnecting: () => void;
+  /** The other person's media is up. */
+  peerMedia: (up: boolean) => void;
+  /** The other person's page lost or regained its connection. */
+  peerPresence: (present: boolean) => void;
+  remoteTracks: (tracks: RemoteTracks) => void;
+  localStream: (stream: MediaStream | null) => void;
+  remoteStream: (stream: MediaStream | null) => void;
+  /** The browser refuses to play sound before a gesture: call `play()` in one. */
+  autoplayBlocked: () => void;
+  networkQuality: (local: NetworkQuality) => void;
+  error: (error: PealErrorLike) => void;
+  ended: (end: CallEnd) => void;
+}
+
+export interface CallHandle extends Listenable<CallEvents> {
+  readonly id: string;
+  readonly direction: Direction;
+  /** The other person's account and numeric id. */
+  readonly peer: string;
+  readonly peerUid: number;
+  readonly localUid: number;
+  /** 1 audio, 2 video, 3 other. */
+  readonly type: 1 | 2 | 3;
+  readonly video: boolean;
+  readonly attachment: string;
+  readonly state: CallState;
+  readonly end: CallEnd | null;
+  readonly localStream: MediaStream | null;
+  readonly remoteStream: MediaStream | null;
+  readonly remoteTracks: RemoteTracks;
+  readonly microphoneOn: boolean;
+  readonly cameraOn: boolean;
+  /** Milliseconds that both sides have had media; for showing the duration. */
+  readonly connectedForMs: number;
+  /** What is left of the ringing. */
+  readonly ringRemainingMs: number;
+
+  accept(options?: AcceptOptions): Promise<void>;
+  reject(): Promise<void>;
+  /** Gives up a call that still rings. Fails with "already_accepted" when the answer came first. */
+  cancel(): Promise<void>;
+  /** Ends the call whatever its state. Works without a connection: it is sent when one is back. */
+  hangup(): Promise<void>;
+  /** This device stops ringing after so long; the others ring on. */
+  setRingTimeout(ms: number): Promise<void>;
+  /** Mutes or unmutes one's own sound. */
+  setMicrophone(on: boolean): Promise<void>;
+  /** Closes or opens the camera; its light goes with it. */
+  setCamera(on: boolean): Promise<void>;
+  /** Sends black in place of one's own picture; the camera stays open. */
+  muteCamera(muted: boolean): Promise<void>;
+  /** Stops playing the other side's sound here. */
+  muteRemote(muted: boolean): void;
+  /** Show the picture inside an element; null takes it away. */
+  attachLocal(view: HTMLElement | null): void;
+  attachRemote(view: HTMLElement | null): void;
+  /** Starts blocked playback; call it in a click. */
+  play(): Promise<void>;
+  getStats(): Promise<RTCStatsReport>;
+}
+
+// Every event maps its name to a listener's type.
+export type EventMap<E> = { [K in keyof E]: (...args: never[]) => void };
+
+export interface Listenable<E extends EventMap<E>> {
+  on<K extends keyof E>(event: K, listener: E[K]): this;
+  once<K extends keyof E>(event: K, listener: E[K]): this;
+  off<K extends keyof E>(event: K, listener: E[K]): this;
+}

@@ -1,0 +1,314 @@
+import type {
+  CallOptions,
+  CallRecord,
+  Client,
+  ClientEvents,
+  ClientOptions,
+  ConnectionState,
+} from "./api";
+import { Call, type CallHost } from "./call";
+import { requireSecureContext } from "./capture";
+import { type Command, Connection, type Reply } from "./connection";
+import { claimDevice, type DeviceIdentity, uuidv7 } from "./device";
+import { Emitter } from "./emitter";
+import { PealError } from "./errors";
+import type { CallUpdateJson, CandidatesJson, WelcomeJson } from "./gen/peal_pb";
+import type { MakePeerConnection } from "./media";
+import { socketUrl } from "./origin";
+import { readSnapshot, type Side, type Snapshot, typeNames } from "./snapshot";
+import { type OpenSocket, openWebSocket } from "./socket";
+import { version } from "./version";
+
+/** What a client takes from its surroundings; tests give their own. */
+export interface Surroundings {
+  open: OpenSocket;
+  make: MakePeerConnection;
+  claim: () => Promise<DeviceIdentity>;
+}
+
+const browser: Surroundings = {
+  open: openWebSocket,
+  make: (configuration) => new RTCPeerConnection(configuration),
+  claim: claimDevice,
+};
+
+/** How long `connect` waits for a server that does not answer. */
+const connectTimeout = 15_000;
+/** How many calls of before are remembered, so that late news of them rings nobody. */
+const remembered = 64;
+
+/** One device of an account: logs in, rings, calls. At most one call at a time. */
+export class PealClient extends Emitter<ClientEvents> implements Client, CallHost {
+  readonly #options: ClientOptions;
+  readonly #surroundings: Surroundings;
+  #connection: Connection | null = null;
+  #identity: DeviceIdentity | null = null;
+  #account = "";
+  #active: Call | null = null;
+  #first = true;
+  #connecting: Promise<void> | null = null;
+  readonly #past = new Set<string>();
+  readonly #filed = new Set<string>();
+
+  constructor(options: ClientOptions, surroundings: Surroundings = browser) {
+    super();
+    this.#options = options;
+    this.#surroundings = surroundings;
+  }
+
+  get connection(): ConnectionState {
+    return this.#connection?.state ?? "offline";
+  }
+  get account(): string {
+    return this.#account;
+  }
+  get deviceId(): string {
+    return this.#identity?.id ?? "";
+  }
+  get activeCall(): Call | null {
+    return this.#active;
+  }
+  get policy(): RTCIceTransportPolicy {
+    return this.#options.iceTransportPolicy ?? "all";
+  }
+  get make(): MakePeerConnection {
+    return this.#surroundings.make;
+  }
+
+  connect(): Promise<void> {
+    this.#connecting ??= this.#login().finally(() => {
+      this.#connecting = null;
+    });
+    return this.#connecting;
+  }
+
+  async #login(): Promise<void> {
+    if (this.connection === "online") return;
+    this.#identity ??= await this.#surroundings.claim();
+    const url = socketUrl(this.#options.server);
+    await new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.#connection?.stop(
+          new PealError("request_timeout", `the server at ${url} does not answer`, true),
+        );
+      }, connectTimeout);
+      this.#connection = new Connection(
+        {
+          url,
+          device: this.deviceId,
+          client: `peal-js/${version}`,
+          resume: this.#options.resume ?? true,
+          getToken: this.#options.getToken,
+          open: this.#surroundings.open,
+        },
+        {
+          state: (state) => {
+            this.#debug(`connection ${state}`);
+            this.emit("connection", state);
+          },
+          welcome: (welcome) => {
+            clearTimeout(timer);
+            this.#welcome(welcome);
+            resolve();
+          },
+          update: (update) => this.#update(update),
+          candidates: (candidates) => this.#candidates(candidates),
+          closed: (error) => {
+            clearTimeout(timer);
+            this.#closed(error);
+            reject(error);
+          },
+        },
+      );
+      this.#listenToPage(true);
+      this.#connection.start();
+    });
+  }
+
+  async call(account: string, options: CallOptions = {}): Promise<Call> {
+    requireSecureContext();
+    if (!this.#connection || this.connection === "offline")
+      throw new PealError("not_logged_in", "connect() first");
+    if (this.#active) throw new PealError("wrong_state", "there is a call already: one at a time");
+    const type = options.type ?? (options.video ? 2 : 1);
+    const call = new Call(this, "outgoing", this.#draft(account, type));
+    this.#setActive(call);
+    try {
+      await call.invite({
+        callee: account,
+        type: typeNames[type],
+        ...(options.attachment ? { attachment: options.attachment } : {}),
+        ...(options.ringTimeoutMs ? { ringTimeoutMs: options.ringTimeoutMs } : {}),
+      });
+    } catch (e) {
+      const error = PealError.of(e);
+      // The invitation may have arrived, or arrive yet: it must not ring.
+      if (error.code === "request_timeout")
+        void this.request({ cancel: { callId: call.id } }, true);
+      call.abandon();
+      throw error;
+    }
+    return call;
+  }
+
+  /** A call before the server knows it. */
+  #draft(account: string, type: 1 | 2 | 3): Snapshot {
+    const side = (name: string): Side => ({
+      account: name,
+      uid: 0,
+      present: true,
+      epoch: 0,
+      mediaUp: false,
+      tracks: { audio: false, audioMuted: false, video: false, videoMuted: false },
+    });
+    return {
+      id: uuidv7(Date.now()),
+      rev: 0,
+      state: "ringing",
+      type,
+      role: "caller",
+      local: side(this.#account),
+      peer: side(account),
+      attachment: "",
+      ringStopped: false,
+      ringRemainingMs: 0,
+      generation: 1,
+      rebuild: 1,
+      connectedForMs: 0,
+      end: null,
+    };
+  }
+
+  async close(): Promise<void> {
+    if (!this.#connection) return;
+    const leaving = Promise.all([this.#active?.hangup(), this.#connection.request({ logout: {} })]);
+    await Promise.race([leaving, new Promise((resolve) => setTimeout(resolve, 2_000))]);
+    this.#connection?.stop(new PealError("logged_out", "logged out"));
+  }
+
+  // ----------------------------------------------------------- for its calls
+
+  request(command: Command, lasting = false): Promise<Reply> {
+    return (
+      this.#connection?.request(command, lasting) ??
+      Promise.resolve({ error: new PealError("not_logged_in", "connect() first"), call: null })
+    );
+  }
+
+  tell(command: Command): void {
+    this.#connection?.tell(command);
+  }
+
+  over(call: Call): void {
+    this.#debug(`call ${call.id} over: ${call.end?.reason ?? ""}`);
+    remember(this.#past, call.id);
+    if (this.#active === call) this.#setActive(null);
+  }
+
+  filed(record: CallRecord): void {
+    if (this.#filed.has(record.callId)) return;
+    remember(this.#filed, record.callId);
+    this.emit("record", record);
+  }
+
+  #setActive(call: Call | null): void {
+    this.#active = call;
+    this.#connection?.setBusy(call !== null);
+  }
+
+  // --------------------------------------------------------- from the server
+
+  #welcome(welcome: WelcomeJson): void {
+    this.#account = welcome.account ?? "";
+    const fresh = this.#first;
+    this.#first = false;
+    const updates = welcome.calls ?? [];
+    const active = this.#active;
+    if (fresh) {
+      // What ended before this page was there is for the records, not for it.
+      for (const u of updates)
+        if (u.call?.state === "CALL_STATE_ENDED") remember(this.#filed, u.call.callId ?? "");
+    }
+    for (const update of updates) this.#update(update);
+    if (active && this.#active === active && active.known) {
+      if (updates.some((u) => u.call?.callId === active.id)) active.refresh();
+      else active.forget();
+    }
+  }
+
+  #update(update: CallUpdateJson): void {
+    const snapshot = update.call ? readSnapshot(update.call, this.#account, this.deviceId) : null;
+    if (!snapshot) return;
+    if (this.#active?.id === snapshot.id) {
+      this.#active.update(update);
+      return;
+    }
+    if (snapshot.end) {
+      if (snapshot.end.record) this.filed(snapshot.end.record);
+      return;
+    }
+    if (this.#active || this.#past.has(snapshot.id) || snapshot.role === "observer") return;
+    if (snapshot.role === "callee" && snapshot.state === "ringing") {
+      if (!snapshot.ringStopped) this.#incoming(snapshot, update);
+    } else {
+      this.#resumed(snapshot, update);
+    }
+  }
+
+  #incoming(snapshot: Snapshot, update: CallUpdateJson): void {
+    const call = new Call(this, "incoming", snapshot);
+    this.#setActive(call);
+    this.#debug(`call ${call.id} from ${call.peer}`);
+    call.ring(update);
+    this.emit("incoming", call);
+  }
+
+  /** A call that went on while this page was reloaded. */
+  #resumed(snapshot: Snapshot, update: CallUpdateJson): void {
+    if (!(this.#options.resume ?? true)) return;
+    const call = new Call(this, snapshot.role === "caller" ? "outgoing" : "incoming", snapshot);
+    this.#setActive(call);
+    call.resume(update);
+    this.emit("resumed", call);
+  }
+
+  #candidates(candidates: CandidatesJson): void {
+    if (this.#active && this.#active.id === candidates.callId) this.#active.candidates(candidates);
+  }
+
+  #closed(error: PealError): void {
+    this.#active?.forget();
+    this.#connection = null;
+    this.#listenToPage(false);
+    this.#identity?.release();
+    this.#identity = null;
+    this.#first = true;
+    this.#debug(`closed: ${error.code}`);
+    this.emit("closed", error);
+  }
+
+  #debug(what: string): void {
+    if (this.#options.debug) console.debug("[peal]", this.#account, what);
+  }
+
+  // ---------------------------------------------------------------- the page
+
+  readonly #wake = (): void => {
+    if (document.visibilityState === "visible") this.#connection?.probe();
+  };
+  readonly #leave = (): void => this.tell({ leaving: {} });
+
+  #listenToPage(on: boolean): void {
+    const change = on ? "addEventListener" : "removeEventListener";
+    window[change]("online", this.#wake);
+    window[change]("pageshow", this.#wake);
+    window[change]("pagehide", this.#leave);
+    document[change]("visibilitychange", this.#wake);
+  }
+}
+
+/** Adds to a set that forgets its oldest. */
+function remember(set: Set<string>, id: string): void {
+  set.add(id);
+  if (set.size > remembered) for (const oldest of set.keys()) return void set.delete(oldest);
+}

@@ -1,0 +1,329 @@
+import type { ConnectionState } from "./api";
+import { PealError } from "./errors";
+import type {
+  CallUpdateJson,
+  CandidatesJson,
+  ClientFrameJson,
+  ErrorJson,
+  ServerFrameJson,
+  WelcomeJson,
+} from "./gen/peal_pb";
+import type { OpenSocket, Socket } from "./socket";
+
+export type Command = Omit<ClientFrameJson, "id">;
+
+/** The answer to a command: an error may come beside the call. */
+export interface Reply {
+  readonly error: PealError | null;
+  readonly call: CallUpdateJson | null;
+}
+
+export interface ConnectionOptions {
+  url: string;
+  device: string;
+  client: string;
+  resume: boolean;
+  getToken: () => string | Promise<string>;
+  open: OpenSocket;
+}
+
+export interface ConnectionListener {
+  state(state: ConnectionState): void;
+  welcome(welcome: WelcomeJson): void;
+  update(update: CallUpdateJson): void;
+  candidates(candidates: CandidatesJson): void;
+  /** No reconnect follows. */
+  closed(error: PealError): void;
+}
+
+interface Request {
+  readonly command: Command;
+  /** Sent as soon as there is a connection again, before all others, for as long as it takes. */
+  readonly lasting: boolean;
+  readonly settle: (reply: Reply) => void;
+  timer: ReturnType<typeof setTimeout> | undefined;
+}
+
+const requestTimeout = 10_000;
+const connectTimeout = 10_000;
+const backoff = { first: 250, idle: 30_000, busy: 5_000 };
+
+/**
+ * A login that lasts: it connects again by itself, says hello, and repeats
+ * what was not answered. Every command is idempotent, so a repeat is safe.
+ *
+ *     offline ──start──► connecting ──welcome──► online
+ *        ▲                  ▲  │                    │
+ *        └── refused, stop ─┘  └──── connection lost ┘
+ */
+export class Connection {
+  readonly #options: ConnectionOptions;
+  readonly #listener: ConnectionListener;
+  #state: ConnectionState = "offline";
+  #socket: Socket | null = null;
+  #fresh = true;
+  #attempt = 0;
+  #nextId = 1;
+  #renewed = false;
+  readonly #waiting = new Set<Request>();
+  readonly #sent = new Map<number, Request>();
+  #busy = false;
+  #welcome: WelcomeJson | null = null;
+  #retryTimer: ReturnType<typeof setTimeout> | undefined;
+  #heartbeat: ReturnType<typeof setTimeout> | undefined;
+  #silence: ReturnType<typeof setTimeout> | undefined;
+  #renewal: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(options: ConnectionOptions, listener: ConnectionListener) {
+    this.#options = options;
+    this.#listener = listener;
+  }
+
+  get state(): ConnectionState {
+    return this.#state;
+  }
+
+  start(): void {
+    if (this.#state !== "offline") return;
+    this.#setState("connecting");
+    void this.#connect();
+  }
+
+  /** Goes offline for good; what waits fails. */
+  stop(error: PealError): void {
+    const was = this.#state;
+    this.#drop();
+    clearTimeout(this.#retryTimer);
+    for (const request of [...this.#sent.values(), ...this.#waiting]) this.#settle(request, error);
+    this.#sent.clear();
+    this.#waiting.clear();
+    if (was === "offline") return;
+    this.#setState("offline");
+    this.#listener.closed(error);
+  }
+
+  /** Whether a call is live: then silence is noticed sooner. */
+  setBusy(busy: boolean): void {
+    if (this.#busy === busy) return;
+    this.#busy = busy;
+    if (this.#state === "online") this.probe();
+  }
+
+  /** Sends a command, now or after the next hello, and gives its answer. */
+  request(command: Command, lasting = false): Promise<Reply> {
+    return new Promise((resolve) => {
+      const request: Request = { command, lasting, settle: resolve, timer: undefined };
+      if (this.#state === "offline" && !lasting) {
+        resolve({ error: new PealError("not_connected", "log in first"), call: null });
+        return;
+      }
+      if (!lasting) {
+        request.timer = setTimeout(() => {
+          this.#waiting.delete(request);
+          for (const [id, r] of this.#sent) if (r === request) this.#sent.delete(id);
+          this.#settle(
+            request,
+            new PealError("request_timeout", "the server did not answer in time", true),
+          );
+        }, requestTimeout);
+      }
+      if (this.#state === "online") this.#send(request);
+      else this.#waiting.add(request);
+    });
+  }
+
+  /** Sends what nobody waits for, if there is a connection. */
+  tell(command: Command): void {
+    if (this.#state === "online") this.#write(command, this.#nextId++);
+  }
+
+  /** Finds out at once whether the connection is alive. */
+  probe(): void {
+    if (this.#state === "connecting") {
+      this.#attempt = 0;
+      if (!this.#socket) {
+        clearTimeout(this.#retryTimer);
+        void this.#connect();
+      }
+      return;
+    }
+    if (this.#state === "online") this.#ping(this.#welcome?.active?.deadAfterMs ?? 4_000);
+  }
+
+  async #connect(): Promise<void> {
+    let token: string;
+    try {
+      token = await this.#options.getToken();
+    } catch (e) {
+      this.stop(new PealError("bad_token", `getToken failed: ${PealError.of(e).message}`));
+      return;
+    }
+    if (this.#state !== "connecting" || this.#socket) return;
+    let socket: Socket | null = null;
+    const current = (): boolean => this.#socket === socket;
+    socket = this.#options.open(this.#options.url, {
+      opened: () => {
+        if (current()) this.#hello(token);
+      },
+      message: (text) => {
+        if (current()) this.#receive(text);
+      },
+      closed: () => {
+        if (current()) this.#lost();
+      },
+    });
+    this.#socket = socket;
+    this.#silence = setTimeout(() => this.#lost(), connectTimeout);
+  }
+
+  #hello(token: string): void {
+    const { device, client, resume } = this.#options;
+    this.#write(
+      {
+        hello: {
+          token,
+          deviceId: device,
+          fresh: this.#fresh,
+          resume: this.#fresh && resume,
+          client,
+        },
+      },
+      0,
+    );
+  }
+
+  #receive(text: string): void {
+    let frame: ServerFrameJson;
+    try {
+      frame = JSON.parse(text) as ServerFrameJson;
+    } catch {
+      return; // A server that cannot be understood will be found silent.
+    }
+    clearTimeout(this.#silence);
+    this.#silence = undefined;
+    if (this.#state === "connecting") {
+      if (frame.welcome) this.#welcomed(frame.welcome);
+      else if (frame.error) this.#refused(frame.error);
+      else if (frame.goodbye?.error) this.#refused(frame.goodbye.error);
+      return;
+    }
+    if (frame.replyTo) this.#answered(frame.replyTo, frame);
+    else if (frame.call) this.#listener.update(frame.call);
+    else if (frame.candidates) this.#listener.candidates(frame.candidates);
+    else if (frame.goodbye && !frame.goodbye.reconnect)
+      this.stop(PealError.from(frame.goodbye.error ?? {}));
+  }
+
+  #welcomed(welcome: WelcomeJson): void {
+    this.#welcome = welcome;
+    this.#fresh = false;
+    this.#attempt = 0;
+    this.#renewed = false;
+    this.#setState("online");
+    const requests = [...this.#waiting];
+    this.#waiting.clear();
+    for (const r of requests) if (r.lasting) this.#send(r);
+    this.#listener.welcome(welcome);
+    for (const r of requests) if (!r.lasting) this.#send(r);
+    this.#beat();
+    const life = welcome.tokenExpiresInMs ?? 0;
+    // A timer has 31 bits; a token that lasts longer is not worth a timer.
+    if (life > 0 && life < 2 ** 31)
+      this.#renewal = setTimeout(() => void this.#renew(), life * 0.8);
+  }
+
+  /** The hello was refused. A token may have expired on its way: one more is fetched. */
+  #refused(error: ErrorJson): void {
+    const expired = error.code === "token_expired" && !this.#renewed;
+    if (error.retry || expired) {
+      this.#renewed = this.#renewed || expired;
+      this.#lost();
+      return;
+    }
+    this.stop(PealError.from(error));
+  }
+
+  async #renew(): Promise<void> {
+    try {
+      this.tell({ authenticate: { token: await this.#options.getToken() } });
+    } catch {
+      // The next hello asks again, and then its failure matters.
+    }
+  }
+
+  #answered(id: number, frame: ServerFrameJson): void {
+    const request = this.#sent.get(id);
+    if (!request) return;
+    this.#sent.delete(id);
+    const error = frame.error ? PealError.from(frame.error) : null;
+    if (request.lasting && error?.retry) {
+      setTimeout(
+        () => (this.#state === "online" ? this.#send(request) : this.#waiting.add(request)),
+        1_000,
+      );
+      return;
+    }
+    this.#settle(request, error, frame.call ?? null);
+  }
+
+  #settle(request: Request, error: PealError | null, call: CallUpdateJson | null = null): void {
+    clearTimeout(request.timer);
+    request.settle({ error, call });
+  }
+
+  #send(request: Request): void {
+    const id = this.#nextId++;
+    this.#sent.set(id, request);
+    this.#write(request.command, id);
+  }
+
+  #write(command: Command, id: number): void {
+    this.#socket?.send(JSON.stringify({ id: id || this.#nextId++, ...command }));
+  }
+
+  /** The heartbeat: one question at a time, so that throttled timers raise no false alarm. */
+  #beat(): void {
+    clearTimeout(this.#heartbeat);
+    const rhythm = this.#busy ? this.#welcome?.active : this.#welcome?.idle;
+    this.#heartbeat = setTimeout(() => {
+      this.#ping((rhythm?.deadAfterMs ?? 25_000) - (rhythm?.everyMs ?? 15_000));
+      this.#beat();
+    }, rhythm?.everyMs ?? 15_000);
+  }
+
+  #ping(patience: number): void {
+    this.#beat();
+    if (this.#silence !== undefined) return;
+    this.#silence = setTimeout(() => this.#lost(), patience);
+    this.tell({ ping: {} });
+  }
+
+  #drop(): void {
+    const socket = this.#socket;
+    this.#socket = null;
+    for (const timer of [this.#silence, this.#heartbeat, this.#renewal]) clearTimeout(timer);
+    this.#silence = undefined;
+    socket?.close();
+  }
+
+  #lost(): void {
+    this.#drop();
+    if (this.#state === "offline") return;
+    for (const request of this.#sent.values()) this.#waiting.add(request);
+    this.#sent.clear();
+    this.#setState("connecting");
+    // Full jitter: after an outage not everybody comes back at once.
+    const cap = Math.min(
+      this.#busy ? backoff.busy : backoff.idle,
+      backoff.first * 2 ** this.#attempt++,
+    );
+    clearTimeout(this.#retryTimer);
+    this.#retryTimer = setTimeout(() => void this.#connect(), Math.random() * cap);
+  }
+
+  #setState(state: ConnectionState): void {
+    if (this.#state === state) return;
+    this.#state = state;
+    this.#listener.state(state);
+  }
+}

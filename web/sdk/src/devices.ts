@@ -1,0 +1,50 @@
+import { PealError } from "./errors";
+
+export interface DeviceEntry {
+  label: string;
+  deviceId: string;
+  active?: boolean;
+}
+
+export interface DeviceLists {
+  audioIn: DeviceEntry[];
+  audioOut: DeviceEntry[];
+  video: DeviceEntry[];
+}
+
+/** The devices of this machine; those in use are marked. */
+export async function listDevices(stream: MediaStream | null): Promise<DeviceLists> {
+  const active = new Set(stream?.getTracks().map((t) => t.getSettings().deviceId));
+  const all = await navigator.mediaDevices.enumerateDevices();
+  const of = (kind: MediaDeviceKind): DeviceEntry[] =>
+    all
+      .filter((d) => d.kind === kind)
+      .map(({ label, deviceId }) => ({
+        label,
+        deviceId,
+        ...(active.has(deviceId) ? { active: true } : {}),
+      }));
+  return { audioIn: of("audioinput"), audioOut: of("audiooutput"), video: of("videoinput") };
+}
+
+/** Opens one device by its id. */
+export async function openDevice(
+  kind: "audio" | "video",
+  deviceId: string,
+): Promise<MediaStreamTrack> {
+  const constraint = { deviceId: { exact: deviceId } };
+  let stream: MediaStream;
+  try {
+    stream = await navigator.mediaDevices.getUserMedia(
+      kind === "audio" ? { audio: constraint } : { video: constraint },
+    );
+  } catch {
+    throw new PealError(
+      kind === "audio" ? "microphone_missing" : "camera_missing",
+      `the device ${deviceId} cannot be opened`,
+    );
+  }
+  const track = stream.getTracks()[0];
+  if (!track) throw new PealError("internal", "the device gave no track");
+  return track;
+}

@@ -1,0 +1,31 @@
+import type { PealErrorCode, PealErrorLike } from "./api";
+import type { ErrorJson } from "./gen/peal_pb";
+
+/** A typed failure: `code` is stable, `message` says what to do. */
+export class PealError extends Error implements PealErrorLike {
+  override readonly name = "PealError";
+  readonly code: PealErrorCode;
+  readonly retry: boolean;
+
+  constructor(code: PealErrorCode, message: string, retry = false) {
+    super(message);
+    this.code = code;
+    this.retry = retry;
+  }
+
+  /** What the server said. */
+  static from(e: ErrorJson): PealError {
+    return new PealError(
+      e.code ?? "internal",
+      e.message ?? "the server gave no reason",
+      e.retry ?? false,
+    );
+  }
+
+  /** What was thrown, as a PealError. */
+  static of(e: unknown): PealError {
+    return e instanceof PealError
+      ? e
+      : new PealError("internal", e instanceof Error ? e.message : String(e));
+  }
+}

@@ -1,0 +1,599 @@
+import type { CallEnd, CallRecord } from "./api";
+import type { Call } from "./call";
+import { PealClient } from "./client";
+import { type ComponentError, componentError, refusedBy, State, type StateNumber } from "./codes";
+import { type DeviceLists, listDevices, openDevice } from "./devices";
+import { Emitter } from "./emitter";
+import type { ComponentEvents } from "./events";
+import { type RecordMessage, recordMessage } from "./records";
+import { version } from "./version";
+
+/** The callbacks that some methods take beside the promise; they run before it settles. */
+export interface Callbacks {
+  success?: () => void;
+  failed?: (error: ComponentError) => void;
+}
+
+export interface SetupOptions {
+  appKey: string;
+  /** Where the server is; default: where the script came from. */
+  server?: string;
+  [more: string]: unknown;
+}
+
+export interface LoginOptions extends Callbacks {
+  account: string;
+  token?: string;
+  server?: string;
+  /** Fresh tokens, for reconnects after `token` has expired. */
+  getToken?: () => string | Promise<string>;
+  /** Go on after a reload with the call that this page was in. Default false. */
+  resume?: boolean;
+  onconnect?: () => void;
+  onerror?: (error: ComponentError) => void;
+  ondisconnect?: (why: ComponentError) => void;
+  onmsg?: (message: RecordMessage) => void;
+  [more: string]: unknown;
+}
+
+export interface InviteOptions extends Callbacks {
+  userId: string;
+  /** 1 audio, 2 video, 3 other. */
+  type: 1 | 2 | 3;
+  /** Comes back to the callee as it was given. */
+  attachment?: unknown;
+}
+
+export interface RoomInfo {
+  channelName: string;
+  channelId: string;
+  channelCreateTime: number;
+  channelExpireTime: number;
+  creator: string;
+  uid: number;
+  members: {
+    uid: number;
+    account: string;
+    accid: string;
+    createTimestamp: number;
+    expireTimestamp: number;
+  }[];
+}
+
+const longestRing = 120_000;
+let singleton: RTCCalling | null = null;
+
+/**
+ * The component API: what pages of the component that this one replaces were
+ * written against. It translates to and from the typed core and decides nothing.
+ */
+export class RTCCalling extends Emitter<ComponentEvents> {
+  static readonly version = version;
+
+  /** A plain function: pages call it with `new` as well, and get the singleton either way. */
+  static readonly getInstance = function getInstance(
+    options: { debug?: boolean } = {},
+  ): RTCCalling {
+    singleton ??= new RTCCalling(options);
+    return singleton;
+  } as {
+    (options?: { debug?: boolean }): RTCCalling;
+    new (options?: { debug?: boolean }): RTCCalling;
+  };
+
+  /** Numeric ids of the accounts in the call. */
+  readonly userMap: Record<number, string> = {};
+  readonly #debug: boolean;
+  #client: PealClient | null = null;
+  #server: string | undefined;
+  #tokenService: ((uid: number) => Promise<string>) | null = null;
+  #ringTimeout = 0;
+  #localView: HTMLElement | null = null;
+  readonly #remoteViews = new Map<string, HTMLElement | null>();
+  #entered = false;
+  #joinedAt = 0;
+  readonly #made = new Set<string>();
+
+  constructor(options: { debug?: boolean } = {}) {
+    super();
+    this.#debug = options.debug ?? true;
+  }
+
+  // ------------------------------------------------------------------- login
+
+  setupAppKey(options: SetupOptions): void {
+    this.#server = options.server ?? this.#server;
+  }
+
+  login(options: LoginOptions): Promise<void> {
+    return this.#run(options, async () => {
+      if (this.#client) await this.#client.close();
+      const client = new PealClient({
+        getToken: this.#tokens(options),
+        resume: options.resume ?? false,
+        debug: this.#debug,
+        ...((options.server ?? this.#server)
+          ? { server: options.server ?? this.#server ?? "" }
+          : {}),
+      });
+      this.#client = client;
+      this.#follow(client, options);
+      try {
+        await client.connect();
+      } catch (e) {
+        if (this.#client === client) this.#client = null;
+        options.onerror?.(componentError(e));
+        throw e;
+      }
+    });
+  }
+
+  /** The token that was given serves once; after that `getToken`, where there is one. */
+  #tokens(options: LoginOptions): () => string | Promise<string> {
+    let given = options.token;
+    return () => {
+      const token = given ?? options.getToken?.() ?? options.token ?? "";
+      if (options.getToken) given = undefined;
+      return token;
+    };
+  }
+
+  #follow(client: PealClient, options: LoginOptions): void {
+    client.on("connection", (state) => {
+      if (state === "online") options.onconnect?.();
+    });
+    client.on("closed", (why) => {
+      if (this.#client === client) this.#client = null;
+      options.ondisconnect?.({ code: why.code, message: why.message });
+    });
+    client.on("incoming", (call) => this.#invited(client, call as Call));
+    client.on("resumed", (call) => this.#took(client, call as Call, true));
+    client.on("record", (record) => this.#filed(record, client.account, options));
+    client.on("error", (error) => this.emit("onError", componentError(error)));
+  }
+
+  logout(options: Callbacks = {}): Promise<void> {
+    return this.#run(options, async () => {
+      if (!this.#client) throw { code: "101", message: "not connected" } satisfies ComponentError;
+      await this.#client.close();
+    });
+  }
+
+  destroy(): void {
+    void this.#client?.close();
+    this.#client = null;
+    this.drop();
+    if (singleton === this) singleton = null;
+  }
+
+  addDelegate<K extends keyof ComponentEvents>(event: K, listener: ComponentEvents[K]): void {
+    this.on(event, listener);
+  }
+
+  removeDelegate(event: keyof ComponentEvents): void {
+    this.drop(event);
+  }
+
+  removeAllListeners(event?: keyof ComponentEvents): this {
+    this.drop(event);
+    return this;
+  }
+
+  setTokenService(service: (uid: number) => Promise<string>): void {
+    this.#tokenService = service;
+  }
+
+  // ---------------------------------------------------------------- one call
+
+  get #call(): Call | null {
+    return this.#client?.activeCall ?? null;
+  }
+
+  get #state(): StateNumber {
+    const call = this.#call;
+    if (!call) return State.idle;
+    if (call.state !== "ringing") return State.inCall;
+    return call.direction === "outgoing" ? State.calling : State.called;
+  }
+
+  /** The state: 0 idle, 1 calling, 2 called, 3 in a call. */
+  get callStatus(): StateNumber {
+    return this.#state;
+  }
+
+  call(options: InviteOptions): Promise<void> {
+    return this.#run(options, async () => {
+      this.#allow("call");
+      const client = this.#online();
+      const { attachment } = options;
+      const ringTimeoutMs = this.#ringTimeout;
+      this.#ringTimeout = 0;
+      const calling = client.call(options.userId, {
+        type: options.type,
+        ...(attachment === undefined ? {} : { attachment: JSON.stringify(attachment) }),
+        ...(ringTimeoutMs ? { ringTimeoutMs } : {}),
+      });
+      const call = client.activeCall;
+      if (call) this.#took(client, call, false);
+      if (call) this.#made.add(call.id);
+      await calling;
+    });
+  }
+
+  cancel(options: Callbacks = {}): Promise<void> {
+    return this.#run(options, async () => {
+      this.#allow("cancel");
+      await this.#call?.cancel();
+    });
+  }
+
+  accept(options: Callbacks = {}): Promise<void> {
+    const call = this.#call;
+    return this.#run(options, async () => {
+      this.#allow("accept");
+      if (this.#tokenService && call) await this.#tokenService(call.localUid);
+      await call?.accept();
+      // The promise settles first.
+      if (call) setTimeout(() => this.#joined(call), 0);
+    });
+  }
+
+  reject(options: Callbacks = {}): Promise<void> {
+    return this.#run(options, async () => {
+      this.#allow("reject");
+      await this.#call?.reject();
+    });
+  }
+
+  hangup(options: Callbacks = {}): Promise<void> {
+    return this.#run(options, async () => {
+      this.#allow("hangup");
+      await this.#call?.hangup();
+    });
+  }
+
+  leave(options: Callbacks & { channelId?: string } = {}): Promise<void> {
+    return this.#run(options, async () => {
+      this.#allow("leave");
+      await this.#call?.hangup();
+    });
+  }
+
+  setCallTimeout(ms: number): void {
+    const clamped = Math.min(ms, longestRing);
+    if (clamped < ms) {
+      this.emit("onError", {
+        code: "100",
+        message: `the ring time-out is at most ${longestRing} ms`,
+      });
+    }
+    const call = this.#call;
+    if (this.#state === State.called && call) {
+      call.setRingTimeout(clamped).catch((e: unknown) => this.emit("onError", componentError(e)));
+    } else {
+      this.#ringTimeout = clamped;
+    }
+  }
+
+  // ------------------------------------------------------------------- media
+
+  setupLocalView(view: HTMLElement | null = null): void {
+    this.#localView = view;
+    this.#call?.attachLocal(view);
+  }
+
+  setupRemoteView(userId: string, view: HTMLElement | null = null): void {
+    this.#remoteViews.set(userId, view);
+    if (this.#call?.peer === userId) this.#call.attachRemote(view);
+  }
+
+  async enableLocalVideo(enable: boolean): Promise<void> {
+    await this.#guard(() => this.#inCall().setCamera(enable));
+  }
+
+  async enableLocalAudio(enable: boolean): Promise<void> {
+    await this.#guard(() => this.#inCall().openMicrophone(enable));
+  }
+
+  async muteLocalVideo(mute: boolean): Promise<void> {
+    await this.#guard(() => this.#inCall().muteCamera(mute));
+  }
+
+  async muteLocalAudio(mute: boolean): Promise<void> {
+    await this.#guard(() => this.#inCall().setMicrophone(!mute));
+  }
+
+  async setAudioMute(mute: boolean, userId: string): Promise<void> {
+    const call = this.#call;
+    if (!call || call.peer !== userId)
+      throw { code: "105", message: `no stream of ${userId}` } satisfies ComponentError;
+    call.muteRemote(mute);
+  }
+
+  getDevices(): Promise<DeviceLists> {
+    return listDevices(this.#call?.localStream ?? null);
+  }
+
+  async switchDevice(
+    type: "microphoneId" | "cameraId" | "speakerId",
+    deviceId: string,
+  ): Promise<void> {
+    await this.#guard(async () => {
+      const call = this.#inCall();
+      if (type === "speakerId") await call.setSpeaker(deviceId);
+      else call.replaceTrack(await openDevice(type === "cameraId" ? "video" : "audio", deviceId));
+    });
+  }
+
+  selectSpeakers(deviceId: string): Promise<void> {
+    return this.switchDevice("speakerId", deviceId);
+  }
+
+  getRoomInfo(): RoomInfo {
+    const call = this.#inCall();
+    const caller = call.direction === "outgoing";
+    const account = this.#client?.account ?? "";
+    const member = (name: string, uid: number) => ({
+      uid,
+      account: name,
+      accid: name,
+      createTimestamp: this.#joinedAt,
+      expireTimestamp: 0,
+    });
+    return {
+      channelName: call.id,
+      channelId: call.id,
+      channelCreateTime: this.#joinedAt,
+      channelExpireTime: 0,
+      creator: caller ? account : call.peer,
+      uid: call.localUid,
+      members: [member(account, call.localUid), member(call.peer, call.peerUid)],
+    };
+  }
+
+  // -------------------------------------------------------------- not (yet)
+
+  async switchCallType(_type: 1 | 2): Promise<void> {
+    this.#allow("switchCallType");
+    throw {
+      code: "100",
+      message: "switching the type of a call is not available in this version",
+    } satisfies ComponentError;
+  }
+
+  groupCall(options: Callbacks): Promise<void> {
+    return this.#run(options, () => Promise.reject(noGroups));
+  }
+
+  groupInvite(options: Callbacks): Promise<void> {
+    return this.#run(options, () => Promise.reject(noGroups));
+  }
+
+  // ------------------------------------------------------------------ events
+
+  #invited(client: PealClient, call: Call): void {
+    this.#took(client, call, false);
+    const ring = this.#ringTimeout;
+    this.#ringTimeout = 0;
+    if (ring) this.setCallTimeout(ring);
+    this.emit("onInvited", {
+      invitor: call.peer,
+      userIds: [client.account],
+      isFromGroup: false,
+      groupId: "",
+      attachment: parse(call.attachment),
+      type: call.type,
+      channelId: call.id,
+    });
+  }
+
+  /** Follows a call from its start. */
+  #took(client: PealClient, call: Call, going: boolean): void {
+    this.#entered = false;
+    call.attachLocal(this.#localView);
+    call.attachRemote(this.#remoteViews.get(call.peer) ?? null);
+    call.on("accepted", () => {
+      if (call.direction === "outgoing") void this.#answered(call);
+    });
+    call.on("peerMedia", (up) => {
+      if (up) this.#enters(call);
+    });
+    call.on("remoteTracks", () => this.#showTracks(call));
+    call.on("networkQuality", (q) => {
+      this.emit("onUserNetworkQuality", {
+        [client.account]: { uplinkNetworkQuality: q.uplink, downlinkNetworkQuality: q.downlink },
+        [call.peer]: { uplinkNetworkQuality: q.downlink, downlinkNetworkQuality: q.uplink },
+      });
+    });
+    call.on("error", (error) => this.emit("onError", componentError(error)));
+    call.on("ended", (end) => this.#ended(call, end));
+    if (going) this.#joined(call);
+  }
+
+  async #answered(call: Call): Promise<void> {
+    this.emit("onUserAccept", call.peer);
+    try {
+      if (this.#tokenService) await this.#tokenService(call.localUid);
+    } catch (e) {
+      this.emit("onError", componentError(e));
+      await call.hangup();
+      return;
+    }
+    this.#joined(call);
+  }
+
+  #joined(call: Call): void {
+    if (call.end) return;
+    this.#joinedAt = Date.now();
+    this.userMap[call.localUid] = this.#client?.account ?? "";
+    this.userMap[call.peerUid] = call.peer;
+    this.emit("onJoinChannel", {
+      uid: call.localUid,
+      cid: call.id,
+      channelName: call.id,
+      userId: this.#client?.account ?? "",
+    });
+  }
+
+  #shown = { audio: false, video: false, audioMuted: false, videoMuted: false };
+
+  #enters(call: Call): void {
+    if (this.#entered) return;
+    this.#entered = true;
+    this.#shown = { audio: false, video: false, audioMuted: false, videoMuted: false };
+    this.emit("onUserEnter", call.peer);
+    this.#showTracks(call);
+  }
+
+  /** Tells what of the other side's sound and picture has changed: sound first. */
+  #showTracks(call: Call): void {
+    if (!this.#entered) return;
+    const was = this.#shown;
+    const now = call.remoteTracks;
+    this.#shown = { ...now };
+    const { peer: userId, peerUid: uid } = call;
+    if (now.audio !== was.audio)
+      this.emit("onAudioAvailable", { userId, uid, available: now.audio });
+    if (now.video !== was.video && call.video)
+      this.emit("onCameraAvailable", { userId, uid, available: now.video });
+    if (now.audioMuted !== was.audioMuted)
+      this.emit("onAudioMuted", { userId, muted: now.audioMuted });
+    if (now.videoMuted !== was.videoMuted)
+      this.emit("onVideoMuted", { userId, muted: now.videoMuted });
+  }
+
+  #ended(call: Call, end: CallEnd): void {
+    const { peer } = call;
+    const outgoing = call.direction === "outgoing";
+    if (end.byThisDevice && end.reason !== "timeout" && end.reason !== "lost") return;
+    switch (end.reason) {
+      case "completed":
+        this.emit("onUserLeave", peer);
+        this.emit("onCallEnd");
+        break;
+      case "cancelled":
+        this.emit("onUserCancel", peer);
+        break;
+      case "rejected":
+        if (outgoing) this.emit("onUserReject", peer);
+        else this.emit("onOtherClientReject");
+        break;
+      case "timeout": {
+        const side = outgoing ? "callTimeOut" : "beCallTimeOut";
+        this.emit("onCallingTimeOut", side);
+        this.emit("onCallingTimeout", side);
+        break;
+      }
+      case "busy":
+        this.emit("onUserBusy", peer);
+        break;
+      case "answered_elsewhere":
+        this.emit("onOtherClientAccept");
+        break;
+      case "failed":
+        this.emit("onError", { code: "100", message: "the media of the call never came up" });
+        this.emit("onCallEnd");
+        break;
+      case "lost":
+      case "superseded":
+      case "kicked":
+      case "server":
+        this.#cut(call, end);
+        break;
+    }
+  }
+
+  /** The call was ended by what nobody in it did on purpose. */
+  #cut(call: Call, end: CallEnd): void {
+    const { peer } = call;
+    if (!end.answered && call.direction === "incoming") {
+      this.emit("onUserCancel", peer);
+      return;
+    }
+    if (end.reason === "lost") {
+      if (end.actor === peer) this.emit("onUserDisconnect", peer);
+      else this.emit("onDisconnect");
+    } else if (end.reason !== "server") {
+      this.emit("onUserLeave", peer);
+    }
+    this.emit("onCallEnd");
+  }
+
+  #filed(record: CallRecord, account: string, options: LoginOptions): void {
+    // Only the device that called says that the record was sent.
+    if (record.kind !== 1 && this.#made.has(record.callId))
+      this.emit("onMessageSent", record.callee);
+    this.#made.delete(record.callId);
+    options.onmsg?.(recordMessage(record, account));
+  }
+
+  // ------------------------------------------------------------------- errors
+
+  #online(): PealClient {
+    if (!this.#client) throw { code: "102", message: "log in first" } satisfies ComponentError;
+    return this.#client;
+  }
+
+  #inCall(): Call {
+    const call = this.#call;
+    if (!call) throw { code: "103", message: "there is no call" } satisfies ComponentError;
+    return call;
+  }
+
+  #allow(method: Parameters<typeof refusedBy>[0]): void {
+    const refusal = refusedBy(method, this.#state);
+    if (refusal) throw refusal;
+  }
+
+  async #guard(task: () => Promise<void>): Promise<void> {
+    try {
+      await task();
+    } catch (e) {
+      throw known(e);
+    }
+  }
+
+  /** Runs a method with its callbacks. The promise is safe to ignore: who ignores it has the callback, or onError. */
+  #run(callbacks: Callbacks, task: () => Promise<void>): Promise<void> {
+    const result = (async () => {
+      try {
+        await task();
+      } catch (e) {
+        const error = known(e);
+        callbacks.failed?.(error);
+        throw error;
+      }
+      callbacks.success?.();
+    })();
+    result.catch(() => {});
+    return result;
+  }
+}
+
+const noGroups: ComponentError = {
+  code: "100",
+  message: "group calls are not available in this version",
+};
+
+function known(e: unknown): ComponentError {
+  if (
+    typeof e === "object" &&
+    e !== null &&
+    "code" in e &&
+    "message" in e &&
+    !(e instanceof Error)
+  ) {
+    return { code: String(e.code), message: String(e.message) };
+  }
+  return componentError(e);
+}
+
+/** An attachment comes back as it was given: an object as an object, a string as a string. */
+function parse(text: string): unknown {
+  if (text === "") return undefined;
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return text; // Of a client that sends plain text.
+  }
+}

@@ -1,0 +1,6 @@
+import { setScriptOrigin } from "./origin";
+
+setScriptOrigin(import.meta.url);
+
+export * from "./exports";
+export { default } from "./exports";

@@ -1,0 +1,298 @@
+import type { CandidateJson, IceServerJson } from "./gen/peal_pb";
+
+/** Makes peer connections: the browser's, or fakes in tests. */
+export type MakePeerConnection = (configuration: RTCConfiguration) => RTCPeerConnection;
+
+export interface MediaOptions {
+  make: MakePeerConnection;
+  policy: RTCIceTransportPolicy;
+  offerer: boolean;
+  video: boolean;
+}
+
+export interface MediaListener {
+  /** Candidates to send, of the present generation. */
+  candidates(generation: number, list: CandidateJson[]): void;
+  /** Whether media is up: DTLS connected and ICE consent fresh. */
+  up(generation: number, up: boolean): void;
+  remoteStream(stream: MediaStream): void;
+  /** ICE lost its way: another generation is needed. */
+  stuck(generation: number): void;
+}
+
+/** How long candidates are gathered into one frame. */
+const batchMs = 50;
+/** How long a disconnection may last before ICE is restarted, and a restart may take. */
+const disconnectedMs = 3_000;
+const connectMs = 10_000;
+/** The most candidates in one frame. */
+const batchSize = 32;
+
+/**
+ * The peer connection of one call, over its media generations. Only the
+ * caller offers. Nothing of this side's candidates leaves, and nothing of the
+ * other side's is used, before `release`: the callee releases by accepting.
+ */
+export class Media {
+  readonly remote = new MediaStream();
+  #pc: RTCPeerConnection | null = null;
+  #generation = 0;
+  #released = false;
+  #answered = false;
+  #held: { generation: number; candidate: CandidateJson }[] = [];
+  #gathered: CandidateJson[] = [];
+  #unsent: CandidateJson[] = [];
+  #batch: ReturnType<typeof setTimeout> | undefined;
+  #watch: ReturnType<typeof setTimeout> | undefined;
+  #work: Promise<unknown> = Promise.resolve();
+  #audio: MediaStreamTrack | null = null;
+  #video: MediaStreamTrack | null = null;
+  #closed = false;
+  readonly #options: MediaOptions;
+  readonly #listener: MediaListener;
+
+  constructor(options: MediaOptions, listener: MediaListener) {
+    this.#options = options;
+    this.#listener = listener;
+  }
+
+  get connection(): RTCPeerConnection | null {
+    return this.#pc;
+  }
+
+  get generation(): number {
+    return this.#generation;
+  }
+
+  /** Puts the local tracks in; null takes one out. */
+  setTracks(audio: MediaStreamTrack | null, video: MediaStreamTrack | null): Promise<void> {
+    this.#audio = audio;
+    this.#video = video;
+    return this.#queue(() => this.#putTracks());
+  }
+
+  /**
+   * The caller's offer of a generation. `commit` starts ICE: it is called once
+   * the ICE servers are known.
+   */
+  offer(generation: number, rebuild: boolean): Promise<string> {
+    return this.#queue(async () => {
+      const pc = this.#begin(generation, rebuild);
+      if (pc.getTransceivers().length === 0) {
+        pc.addTransceiver("audio", { direction: "sendrecv" });
+        if (this.#options.video) pc.addTransceiver("video", { direction: "sendrecv" });
+      }
+      await this.#putTracks();
+      const offer = await pc.createOffer(generation > 1 ? { iceRestart: true } : {});
+      this.#offer = offer;
+      return withoutCandidates(offer.sdp ?? "");
+    });
+  }
+
+  #offer: RTCSessionDescriptionInit | null = null;
+
+  commit(servers: readonly IceServerJson[]): Promise<void> {
+    return this.#queue(async () => {
+      if (!this.#pc || !this.#offer) return;
+      this.#configure(servers);
+      await this.#pc.setLocalDescription(this.#offer);
+    });
+  }
+
+  /** The callee's answer to an offer. It starts gathering, and nothing else before `release`. */
+  answer(
+    generation: number,
+    rebuild: boolean,
+    offer: string,
+    servers: readonly IceServerJson[],
+  ): Promise<string> {
+    return this.#queue(async () => {
+      const pc = this.#begin(generation, rebuild);
+      this.#configure(servers);
+      await pc.setRemoteDescription({ type: "offer", sdp: offer });
+      for (const t of pc.getTransceivers()) t.direction = "sendrecv";
+      await this.#putTracks();
+      const answer = await pc.createAnswer();
+      await pc.setLocalDescription(answer);
+      this.#answered = true;
+      await this.#useHeld();
+      return withoutCandidates(answer.sdp ?? "");
+    });
+  }
+
+  /** The callee's answer, at the caller: one per generation is applied. */
+  take(generation: number, answer: string): Promise<void> {
+    return this.#queue(async () => {
+      if (!this.#pc || generation !== this.#generation || this.#answered) return;
+      this.#answered = true;
+      await this.#pc.setRemoteDescription({ type: "answer", sdp: answer });
+      await this.#useHeld();
+    });
+  }
+
+  /** The other side's candidates, used as soon as they can be. */
+  addRemote(generation: number, candidates: readonly CandidateJson[]): Promise<void> {
+    return this.#queue(async () => {
+      this.#held.push(...candidates.map((candidate) => ({ generation, candidate })));
+      await this.#useHeld();
+    });
+  }
+
+  /** From here on candidates flow, both ways. */
+  release(): Promise<void> {
+    this.#released = true;
+    this.#flush();
+    return this.#queue(() => this.#useHeld());
+  }
+
+  /** Sends all candidates of this generation again: the other side may have missed them. */
+  resend(): void {
+    this.#unsent = [...this.#gathered];
+    this.#flush();
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#clearTimers();
+    this.#pc?.close();
+    this.#pc = null;
+    for (const t of this.remote.getTracks()) this.remote.removeTrack(t);
+  }
+
+  /** One thing at a time, in order. What comes after `close` does nothing. */
+  #queue<T>(task: () => T | Promise<T>): Promise<T> {
+    const run = async (): Promise<T> => {
+      if (this.#closed) throw new DOMException("the call is over", "AbortError");
+      return await task();
+    };
+    const result = this.#work.then(run, run);
+    this.#work = result.catch(() => {});
+    return result;
+  }
+
+  /** Starts a generation, on a new peer connection where that is needed. */
+  #begin(generation: number, rebuild: boolean): RTCPeerConnection {
+    this.#clearTimers();
+    this.#generation = generation;
+    this.#answered = false;
+    this.#gathered = [];
+    this.#unsent = [];
+    this.#held = this.#held.filter((h) => h.generation >= generation);
+    if (generation > 1) this.#expectConnection();
+    if (this.#pc && !rebuild) return this.#pc;
+    this.#pc?.close();
+    for (const t of this.remote.getTracks()) this.remote.removeTrack(t);
+    const pc = this.#options.make({
+      iceTransportPolicy: this.#options.policy,
+      bundlePolicy: "max-bundle",
+    });
+    pc.onicecandidate = (e) => {
+      if (pc === this.#pc) this.#found(e.candidate);
+    };
+    pc.onconnectionstatechange = () => {
+      if (pc === this.#pc) this.#stateChanged(pc.connectionState);
+    };
+    pc.ontrack = (e) => {
+      if (pc !== this.#pc) return;
+      this.remote.addTrack(e.track);
+      this.#listener.remoteStream(this.remote);
+    };
+    this.#pc = pc;
+    return pc;
+  }
+
+  #configure(servers: readonly IceServerJson[]): void {
+    this.#pc?.setConfiguration({
+      iceTransportPolicy: this.#options.policy,
+      bundlePolicy: "max-bundle",
+      iceServers: servers.map((s) => ({
+        urls: s.urls ?? [],
+        ...(s.username ? { username: s.username, credential: s.credential ?? "" } : {}),
+      })),
+    });
+  }
+
+  async #putTracks(): Promise<void> {
+    for (const t of this.#pc?.getTransceivers() ?? []) {
+      const track = t.receiver.track.kind === "audio" ? this.#audio : this.#video;
+      if (t.sender.track !== track) await t.sender.replaceTrack(track);
+    }
+  }
+
+  #found(candidate: RTCIceCandidate | null): void {
+    const c = candidate?.toJSON();
+    const json: CandidateJson = { candidate: c?.candidate ?? "" };
+    if (c?.sdpMid != null) json.sdpMid = c.sdpMid;
+    if (c?.sdpMLineIndex != null) json.sdpMLineIndex = c.sdpMLineIndex;
+    if (c?.usernameFragment != null) json.usernameFragment = c.usernameFragment;
+    if (!candidate) return; // That there are no more is nothing that the other side waits for.
+    this.#gathered.push(json);
+    this.#unsent.push(json);
+    this.#batch ??= setTimeout(() => this.#flush(), batchMs);
+  }
+
+  #flush(): void {
+    clearTimeout(this.#batch);
+    this.#batch = undefined;
+    if (!this.#released) return;
+    while (this.#unsent.length > 0) {
+      this.#listener.candidates(this.#generation, this.#unsent.splice(0, batchSize));
+    }
+  }
+
+  async #useHeld(): Promise<void> {
+    if (!this.#released || !this.#answered || !this.#pc) return;
+    const ready = this.#held.filter((h) => h.generation === this.#generation);
+    this.#held = this.#held.filter((h) => h.generation > this.#generation);
+    for (const { candidate } of ready) {
+      try {
+        await this.#pc.addIceCandidate(candidate);
+      } catch {
+        // One that does not fit, as of a section that was refused, harms nobody.
+      }
+    }
+  }
+
+  #stateChanged(state: RTCPeerConnectionState): void {
+    clearTimeout(this.#watch);
+    switch (state) {
+      case "connected":
+        this.#listener.up(this.#generation, true);
+        break;
+      case "disconnected":
+        this.#listener.up(this.#generation, false);
+        this.#watch = setTimeout(() => this.#listener.stuck(this.#generation), disconnectedMs);
+        break;
+      case "failed":
+        this.#listener.up(this.#generation, false);
+        this.#listener.stuck(this.#generation);
+        break;
+      case "new":
+      case "connecting":
+      case "closed":
+        break;
+    }
+  }
+
+  /** A restart that leads nowhere is followed by another. */
+  #expectConnection(): void {
+    this.#watch = setTimeout(() => {
+      if (this.#pc?.connectionState === "connected") this.#listener.up(this.#generation, true);
+      else this.#listener.stuck(this.#generation);
+    }, connectMs);
+  }
+
+  #clearTimers(): void {
+    clearTimeout(this.#batch);
+    clearTimeout(this.#watch);
+    this.#batch = undefined;
+  }
+}
+
+/** A description without candidates: those travel by themselves, when they may. */
+export function withoutCandidates(sdp: string): string {
+  return sdp
+    .split("\r\n")
+    .filter((line) => !line.startsWith("a=candidate:") && line !== "a=end-of-candidates")
+    .join("\r\n");
+}
