@@ -1,0 +1,119 @@
+// Package api is what the server answers by plain HTTP: its health and, while
+// developing, tokens for any name. internal/server mounts it. Nothing in it
+// changes once made, so requests are served at the same time.
+package api
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/peal-rtc/peal/internal/auth"
+	"github.com/peal-rtc/peal/internal/protocol"
+	"github.com/peal-rtc/peal/internal/protocol/pealv1"
+)
+
+const (
+	// devTTL is how long the tokens of DevToken are good for.
+	devTTL = time.Hour
+	// bodyBytes bounds the body of a request.
+	bodyBytes = 4 << 10
+)
+
+// Health answers 200 while the server is ready for clients, and 503 while it
+// starts or stops, so that a load balancer sends them elsewhere.
+func Health(ready func() bool) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("Content-Type", "application/json")
+		if !ready() {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			_, _ = io.WriteString(w, `{"status":"unavailable"}`+"\n")
+			return
+		}
+		_, _ = io.WriteString(w, `{"status":"ok"}`+"\n")
+	})
+}
+
+// DevToken gives anyone a token for any account. It takes the place of an
+// application's backend while developing, and belongs nowhere else.
+func DevToken(signer *auth.Signer, limits protocol.Limits, now func() time.Time) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// Pages load the component from elsewhere, so they ask from elsewhere.
+		w.Header().Set("Access-Control-Allow-Origin", "*")
+		w.Header().Set("Cache-Control", "no-store")
+		switch r.Method {
+		case http.MethodOptions:
+			w.Header().Set("Access-Control-Allow-Methods", "POST, OPTIONS")
+			w.Header().Set("Access-Control-Allow-Headers", "Content-Type")
+			w.Header().Set("Access-Control-Max-Age", "600")
+			w.WriteHeader(http.StatusNoContent)
+		case http.MethodPost:
+			account, bad := readAccount(w, r, &limits)
+			if bad != nil {
+				fail(w, http.StatusBadRequest, bad)
+				return
+			}
+			token, err := signer.Sign(account, devTTL, now())
+			if err != nil {
+				fail(w, http.StatusInternalServerError, protocol.Unavailable.Error())
+				return
+			}
+			reply(w, http.StatusOK, map[string]string{"token": token})
+		default:
+			w.Header().Set("Allow", "POST, OPTIONS")
+			fail(w, http.StatusMethodNotAllowed, protocol.BadRequest.Because("use POST"))
+		}
+	})
+}
+
+// readAccount reads {"account": "alice"}.
+func readAccount(w http.ResponseWriter, r *http.Request, limits *protocol.Limits) (string, *pealv1.Error) {
+	var body struct {
+		Account string `json:"account"`
+	}
+	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, bodyBytes))
+	decoder.DisallowUnknownFields()
+	err := decoder.Decode(&body)
+	if err == nil {
+		if _, more := decoder.Token(); !errors.Is(more, io.EOF) {
+			err = errors.New("more than one value")
+		}
+	}
+	if err != nil {
+		return "", protocol.BadRequest.Because(`send {"account":"alice"}`)
+	}
+	if !protocol.ValidAccount(body.Account, limits) {
+		return "", protocol.BadRequest.Because("account must be 1 to %d bytes of printable text without blanks around it", limits.AccountBytes)
+	}
+	return body.Account, nil
+}
+
+// fail answers in the form that errors have on the WebSocket.
+func fail(w http.ResponseWriter, status int, e *pealv1.Error) {
+	text, err := protocol.Encode(&pealv1.ServerFrame{Error: e})
+	if err != nil {
+		http.Error(w, e.Message, status)
+		return
+	}
+	write(w, status, text)
+}
+
+func reply(w http.ResponseWriter, status int, body map[string]string) {
+	text, err := json.Marshal(body)
+	if err != nil {
+		// A map of strings always has a text.
+		panic(fmt.Sprintf("encode reply: %v", err))
+	}
+	write(w, status, text)
+}
+
+func write(w http.ResponseWriter, status int, text []byte) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(text, '\n'))
+}

@@ -1,0 +1,86 @@
+package api
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/peal-rtc/peal/internal/auth"
+	"github.com/peal-rtc/peal/internal/protocol"
+)
+
+func TestHealth(t *testing.T) {
+	ready := false
+	h := Health(func() bool { return ready })
+	for _, want := range []int{http.StatusServiceUnavailable, http.StatusOK} {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/healthz", nil))
+		if w.Code != want {
+			t.Errorf("ready %v: got %d, want %d", ready, w.Code, want)
+		}
+		ready = true
+	}
+}
+
+func TestDevToken(t *testing.T) {
+	keys := auth.Keys{"k1": auth.NewSecret()}
+	signer, err := auth.NewSigner(keys, "k1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	verifier, err := auth.NewVerifier(keys, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
+	h := DevToken(signer, protocol.DefaultLimits(), func() time.Time { return now })
+
+	tests := []struct {
+		name, method, body string
+		status             int
+		account            string
+	}{
+		{"a name", http.MethodPost, `{"account":"alice"}`, http.StatusOK, "alice"},
+		{"a name in Chinese", http.MethodPost, `{"account":"小明"}`, http.StatusOK, "小明"},
+		{"a preflight", http.MethodOptions, "", http.StatusNoContent, ""},
+		{"another method", http.MethodGet, "", http.StatusMethodNotAllowed, ""},
+		{"nothing", http.MethodPost, "", http.StatusBadRequest, ""},
+		{"no name", http.MethodPost, `{}`, http.StatusBadRequest, ""},
+		{"blanks", http.MethodPost, `{"account":" alice"}`, http.StatusBadRequest, ""},
+		{"a number", http.MethodPost, `{"account":7}`, http.StatusBadRequest, ""},
+		{"an unknown field", http.MethodPost, `{"account":"alice","admin":true}`, http.StatusBadRequest, ""},
+		{"two values", http.MethodPost, `{"account":"alice"}{}`, http.StatusBadRequest, ""},
+		{"a huge name", http.MethodPost, `{"account":"` + strings.Repeat("a", 5000) + `"}`, http.StatusBadRequest, ""},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, httptest.NewRequest(test.method, "/dev/token", strings.NewReader(test.body)))
+			if w.Code != test.status || w.Header().Get("Access-Control-Allow-Origin") != "*" {
+				t.Fatalf("got %d %v, want %d", w.Code, w.Header(), test.status)
+			}
+			if test.status == http.StatusNoContent {
+				return
+			}
+			var body struct {
+				Token string
+				Error struct{ Code, Message string }
+			}
+			if err := json.Unmarshal(w.Body.Bytes(), &body); err != nil {
+				t.Fatalf("%v in %s", err, w.Body)
+			}
+			if test.account == "" {
+				if body.Error.Code != string(protocol.BadRequest) || body.Error.Message == "" {
+					t.Errorf("got %s", w.Body)
+				}
+				return
+			}
+			if who, err := verifier.Verify(body.Token, now); err != nil || who.Account != test.account {
+				t.Errorf("the token is for %q: %v", who.Account, err)
+			}
+		})
+	}
+}

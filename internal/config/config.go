@@ -1,0 +1,298 @@
+// Package config holds every setting of a server, with its default, its text
+// for people and its rules. cmd/peal fills it from a file, the environment and
+// flags; internal/server builds what it says. A Config is plain data: whoever
+// filled it owns it, and nobody changes it after Validate.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Config is the settings of `peal serve`. The tags are read by kong: the name
+// of a flag is the field's in kebab-case, after the prefix of its group.
+type Config struct {
+	Addr    string        `default:"127.0.0.1:7326" placeholder:"HOST:PORT" env:"PEAL_ADDR" help:"Where to listen for HTTP and WebSocket (${default})."`
+	Data    string        `default:"peal-data" placeholder:"DIR" env:"PEAL_DATA" help:"Folder of the database (${default})."`
+	Keep    time.Duration `name:"keep-records" default:"4320h" env:"PEAL_KEEP_RECORDS" help:"How long to keep the records of calls (${default}, 180 days)."`
+	Durable string        `default:"full" enum:"off,normal,full" env:"PEAL_DURABLE" help:"When a commit counts as stored: full, flushed to disk; normal, the last ones may be lost when the machine dies; off, the database may be (${default})."`
+
+	TLS    TLS    `embed:"" prefix:"tls-" envprefix:"PEAL_TLS_" group:"TLS:"`
+	Auth   Auth   `embed:"" envprefix:"PEAL_" group:"Tokens:"`
+	Access Access `embed:"" envprefix:"PEAL_" group:"Access:"`
+	TURN   TURN   `embed:"" prefix:"turn-" envprefix:"PEAL_TURN_" group:"STUN and TURN:"`
+	Log    Log    `embed:"" prefix:"log-" envprefix:"PEAL_LOG_" group:"Logs:"`
+	Timing Timing `embed:"" prefix:"timing-" envprefix:"PEAL_TIMING_" group:"Timing of calls:"`
+	Limits Limits `embed:"" prefix:"limits-" envprefix:"PEAL_LIMITS_" group:"Limits:"`
+	Sizes  Sizes  `embed:"" prefix:"limits-" envprefix:"PEAL_LIMITS_" group:"Limits:"`
+	Pulses Pulses `embed:"" prefix:"ping-" envprefix:"PEAL_PING_" group:"Heartbeats:"`
+}
+
+// TLS says by which certificate to serve HTTPS. Without one it is plain HTTP,
+// which browsers give a camera only on this machine itself.
+type TLS struct {
+	Cert string `placeholder:"FILE" env:"CERT" help:"Certificate chain in PEM. It is read again when the file changes."`
+	Key  string `placeholder:"FILE" env:"KEY" help:"Its private key in PEM."`
+}
+
+// Auth says which tokens are good.
+type Auth struct {
+	Secret string            `placeholder:"SECRET" env:"SECRET" help:"Secret that signs tokens (HS256), 32 bytes or more, used as it is written. Better given by the environment or the file than by a flag, which others on the machine can read."`
+	KeyID  string            `name:"key-id" default:"main" placeholder:"ID" env:"KEY_ID" help:"Key id (kid) of the secret (${default})."`
+	Keys   map[string]string `placeholder:"ID=SECRET" env:"KEYS" mapsep:";" help:"Further keys whose tokens are good too, for changing the secret without a break."`
+	MaxTTL time.Duration     `name:"token-max-ttl" default:"24h" env:"TOKEN_MAX_TTL" help:"Longest time that a token may be good for (${default})."`
+}
+
+// Access says who may connect from where.
+type Access struct {
+	Origins        []string `placeholder:"HOST" env:"ORIGINS" help:"Pages that may connect, by host or by scheme://host; * stands for part of a name. Any, unless given: tokens are what protects."`
+	TrustedProxies []string `placeholder:"CIDR" env:"TRUSTED_PROXIES" help:"Proxies whose X-Forwarded-For is believed."`
+}
+
+// TURN is the embedded relay for media.
+type TURN struct {
+	Addr      string   `default:"127.0.0.1:3478" placeholder:"HOST:PORT" env:"ADDR" help:"Where to listen for STUN and TURN over UDP (${default}); off for none."`
+	Announce  string   `placeholder:"IP" env:"ANNOUNCE" help:"Address under which clients reach it, when that is not the one it listens on."`
+	AllowPeer []string `placeholder:"CIDR" env:"ALLOW_PEER" help:"Addresses to relay to although they are private, loopback or otherwise special."`
+}
+
+// Log says what to write about.
+type Log struct {
+	Level  string `default:"info" enum:"debug,info,warn,error" env:"LEVEL" help:"Least severe that is written: debug, info, warn or error (${default})."`
+	Format string `default:"text" enum:"text,json" env:"FORMAT" help:"text or json (${default})."`
+}
+
+// Timing is what calls live by.
+type Timing struct {
+	Ring         time.Duration `default:"60s" env:"RING" help:"Until an unanswered call times out, unless the caller says (${default})."`
+	CallerGrace  time.Duration `default:"10s" env:"CALLER_GRACE" help:"For a caller who is gone while it rings (${default})."`
+	Grace        time.Duration `default:"30s" env:"GRACE" help:"For someone who is gone from a call (${default})."`
+	LeavingGrace time.Duration `default:"10s" env:"LEAVING_GRACE" help:"The same after its page said that it is being closed (${default})."`
+	GraceHold    time.Duration `default:"40s" env:"GRACE_HOLD" help:"The most while the other side has media (${default})."`
+	Connect      time.Duration `default:"20s" env:"CONNECT" help:"From the answer to media on both ends (${default})."`
+}
+
+// Limits bounds what clients can make the server hold or do.
+type Limits struct {
+	MessageRate    float64       `default:"20" env:"MESSAGE_RATE" help:"Commands a second on one connection (${default})."`
+	MessageBurst   int           `default:"60" env:"MESSAGE_BURST" help:"How many of them at once (${default})."`
+	InvitesPerMin  int           `default:"10" env:"INVITES_PER_MIN" help:"Invitations a minute of one account (${default})."`
+	PairPerMin     int           `default:"3" env:"PAIR_PER_MIN" help:"Invitations a minute to one callee (${default})."`
+	Devices        int           `default:"10" env:"DEVICES" help:"Devices of one account (${default})."`
+	SocketsPerAddr int           `default:"50" env:"SOCKETS_PER_ADDR" help:"Connections without a hello, per IPv4 address or IPv6 /64 (${default})."`
+	QueueMessages  int           `default:"64" env:"QUEUE_MESSAGES" help:"Messages waiting for one slow reader (${default})."`
+	QueueBytes     int           `default:"262144" env:"QUEUE_BYTES" help:"Their bytes (${default})."`
+	Hello          time.Duration `default:"5s" env:"HELLO" help:"From the connection to its hello (${default})."`
+	Write          time.Duration `default:"5s" env:"WRITE" help:"For writing one message (${default})."`
+	RingMax        time.Duration `default:"120s" env:"RING_MAX" help:"Longest ringing that a caller may ask for (${default})."`
+}
+
+// Sizes bounds what one command may hold.
+type Sizes struct {
+	MessageBytes    int `default:"65536" env:"MESSAGE_BYTES" help:"One message (${default})."`
+	SDPBytes        int `name:"sdp-bytes" default:"32768" env:"SDP_BYTES" help:"One session description (${default})."`
+	Candidates      int `default:"64" env:"CANDIDATES" help:"ICE candidates of one side and media generation (${default})."`
+	CandidateBytes  int `default:"16384" env:"CANDIDATE_BYTES" help:"Their bytes (${default})."`
+	AttachmentBytes int `default:"4096" env:"ATTACHMENT_BYTES" help:"Attachment of an invitation (${default})."`
+}
+
+// Pulses are the heartbeats by which the server finds dead connections.
+type Pulses struct {
+	Idle       time.Duration `default:"20s" env:"IDLE" help:"How often to ping a silent client without a call (${default})."`
+	IdleDead   time.Duration `default:"30s" env:"IDLE_DEAD" help:"How long its silence means that it is gone (${default})."`
+	Active     time.Duration `default:"5s" env:"ACTIVE" help:"How often while it rings or is in a call (${default})."`
+	ActiveDead time.Duration `default:"10s" env:"ACTIVE_DEAD" help:"How long that silence means that it is gone (${default})."`
+}
+
+// Validate finds settings that cannot work, all of them at once. Each error
+// says what to do.
+func (c *Config) Validate() error {
+	return errors.Join(
+		address("addr", c.Addr),
+		c.TLS.validate(),
+		c.Auth.validate(),
+		c.Access.validate(),
+		c.TURN.validate(),
+		c.Timing.validate(c.Limits.RingMax),
+		keep(c.Keep),
+		c.Limits.validate(),
+		c.Sizes.validate(),
+		c.Pulses.validate(),
+	)
+}
+
+func address(name, value string) error {
+	if _, _, err := net.SplitHostPort(value); err != nil {
+		return fmt.Errorf("%s is %q: give HOST:PORT, such as 127.0.0.1:7326 or :7326", name, value)
+	}
+	return nil
+}
+
+func keep(d time.Duration) error {
+	if d < time.Hour {
+		return fmt.Errorf("keep-records is %s: give an hour or more", d)
+	}
+	return nil
+}
+
+func (t *TLS) validate() error {
+	if (t.Cert == "") != (t.Key == "") {
+		return errors.New("tls-cert and tls-key go together: give both or neither")
+	}
+	return nil
+}
+
+// shortestSecret is what HS256 needs to be worth anything.
+const shortestSecret = 32
+
+func (a *Auth) validate() error {
+	if a.Secret == "" {
+		return errors.New("no secret: make one by `openssl rand -base64 32` and give it by PEAL_SECRET " +
+			"or as \"secret\" in the file, here and to the backend that makes tokens")
+	}
+	if len(a.Secret) < shortestSecret {
+		return fmt.Errorf("the secret has %d bytes, at least %d are needed: make one by `openssl rand -base64 32`",
+			len(a.Secret), shortestSecret)
+	}
+	if a.KeyID == "" {
+		return errors.New("key-id is empty: tokens name their key by it")
+	}
+	for id, secret := range a.Keys {
+		if id == "" || id == a.KeyID {
+			return fmt.Errorf("keys has the id %q: each key needs an id of its own", id)
+		}
+		if len(secret) < shortestSecret {
+			return fmt.Errorf("keys: the secret of %q has %d bytes, at least %d are needed", id, len(secret), shortestSecret)
+		}
+	}
+	if a.MaxTTL <= 0 {
+		return errors.New("token-max-ttl must be above 0")
+	}
+	return nil
+}
+
+func (a *Access) validate() error {
+	var errs []error
+	for _, origin := range a.Origins {
+		if err := checkOrigin(origin); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	_, err := Prefixes("trusted-proxies", a.TrustedProxies)
+	return errors.Join(append(errs, err)...)
+}
+
+func checkOrigin(origin string) error {
+	host := origin
+	if scheme, rest, ok := strings.Cut(origin, "://"); ok {
+		host = rest
+		if scheme != "http" && scheme != "https" {
+			return fmt.Errorf("origins has %q: the scheme is http or https", origin)
+		}
+	}
+	if u, err := url.Parse("//" + host); err != nil || host == "" || u.Host != host {
+		return fmt.Errorf("origins has %q: give a host such as app.example.com, or https://app.example.com", origin)
+	}
+	return nil
+}
+
+// Prefixes reads CIDRs; a bare address stands for itself alone.
+func Prefixes(name string, cidrs []string) ([]netip.Prefix, error) {
+	var (
+		prefixes []netip.Prefix
+		errs     []error
+	)
+	for _, cidr := range cidrs {
+		prefix, err := netip.ParsePrefix(cidr)
+		if ip, ipErr := netip.ParseAddr(cidr); ipErr == nil {
+			prefix, err = netip.PrefixFrom(ip, ip.BitLen()), nil
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s has %q: give a CIDR such as 10.0.0.0/8 or fd00::/8", name, cidr))
+			continue
+		}
+		prefixes = append(prefixes, prefix.Masked())
+	}
+	return prefixes, errors.Join(errs...)
+}
+
+// Off tells whether there is to be no relay.
+func (t *TURN) Off() bool { return t.Addr == "off" }
+
+func (t *TURN) validate() error {
+	if t.Off() {
+		return nil
+	}
+	if err := address("turn-addr", t.Addr); err != nil {
+		return err
+	}
+	host, _, _ := net.SplitHostPort(t.Addr)
+	ip, err := netip.ParseAddr(host)
+	if host != "" && err != nil {
+		return fmt.Errorf("turn-addr is %q: its host must be an IP address", t.Addr)
+	}
+	if t.Announce == "" {
+		if host == "" || ip.IsUnspecified() {
+			return fmt.Errorf("turn-addr is %q, which is no address that a client can reach: give turn-announce as well", t.Addr)
+		}
+	} else if _, err := netip.ParseAddr(t.Announce); err != nil {
+		return fmt.Errorf("turn-announce is %q: give an IP address", t.Announce)
+	}
+	_, err = Prefixes("turn-allow-peer", t.AllowPeer)
+	return err
+}
+
+func (t *Timing) validate(ringMax time.Duration) error {
+	for _, d := range []struct {
+		name  string
+		value time.Duration
+	}{
+		{"ring", t.Ring},
+		{"caller-grace", t.CallerGrace},
+		{"grace", t.Grace},
+		{"leaving-grace", t.LeavingGrace},
+		{"grace-hold", t.GraceHold},
+		{"connect", t.Connect},
+	} {
+		if d.value <= 0 {
+			return fmt.Errorf("timing-%s is %s: it must be above 0", d.name, d.value)
+		}
+	}
+	if t.Ring > ringMax {
+		return fmt.Errorf("timing-ring is %s, above limits-ring-max, %s", t.Ring, ringMax)
+	}
+	return nil
+}
+
+func (l *Limits) validate() error {
+	least := slices.Min([]int{
+		l.MessageBurst, l.InvitesPerMin, l.PairPerMin, l.Devices, l.SocketsPerAddr, l.QueueMessages, l.QueueBytes,
+	})
+	if least < 1 || l.MessageRate <= 0 || min(l.Hello, l.Write, l.RingMax) <= 0 {
+		return errors.New("every limit must be above 0: give a large number for no limit")
+	}
+	return nil
+}
+
+func (s *Sizes) validate() error {
+	if min(s.SDPBytes, s.Candidates, s.CandidateBytes, s.AttachmentBytes) < 1 {
+		return errors.New("every limit must be above 0: give a large number for no limit")
+	}
+	if s.MessageBytes < s.SDPBytes {
+		return fmt.Errorf("limits-message-bytes is %d, too small for a description of limits-sdp-bytes, %d", s.MessageBytes, s.SDPBytes)
+	}
+	return nil
+}
+
+func (p *Pulses) validate() error {
+	if min(p.Idle, p.Active) <= 0 || p.IdleDead <= p.Idle || p.ActiveDead <= p.Active {
+		return errors.New("ping-idle-dead must be above ping-idle, ping-active-dead above ping-active, and all above 0")
+	}
+	return nil
+}

@@ -1,0 +1,102 @@
+package config
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// valid is a configuration with which a server would start.
+func valid() Config {
+	return Config{
+		Addr: "127.0.0.1:7326", Data: "data",
+		Auth:   Auth{Secret: strings.Repeat("s", 32), KeyID: "main", MaxTTL: time.Hour},
+		TURN:   TURN{Addr: "192.0.2.1:3478"},
+		Timing: Timing{time.Minute, time.Second, time.Second, time.Second, time.Second, time.Second},
+		Limits: Limits{
+			MessageRate: 20, MessageBurst: 60, InvitesPerMin: 10, PairPerMin: 3, Devices: 10,
+			SocketsPerAddr: 50, QueueMessages: 64, QueueBytes: 1 << 18,
+			Hello: time.Second, Write: time.Second, RingMax: time.Minute,
+		},
+		Keep:   time.Hour,
+		Sizes:  Sizes{65536, 32768, 64, 16384, 4096},
+		Pulses: Pulses{2 * time.Second, 3 * time.Second, time.Second, 2 * time.Second},
+	}
+}
+
+func TestValidate(t *testing.T) {
+	tests := []struct {
+		name  string
+		spoil func(*Config)
+		says  string // Empty where it stays valid.
+	}{
+		{"as it is", func(*Config) {}, ""},
+		{"all interfaces", func(c *Config) { c.Addr = ":443" }, ""},
+		{"no port", func(c *Config) { c.Addr = "localhost" }, "give HOST:PORT"},
+		{"no secret", func(c *Config) { c.Auth.Secret = "" }, "openssl rand"},
+		{"short secret", func(c *Config) { c.Auth.Secret = "letmein" }, "7 bytes"},
+		{"no key id", func(c *Config) { c.Auth.KeyID = "" }, "key-id"},
+		{"two keys of one id", func(c *Config) { c.Auth.Keys = map[string]string{"main": strings.Repeat("o", 32)} }, "of its own"},
+		{"short former key", func(c *Config) { c.Auth.Keys = map[string]string{"old": "x"} }, `"old"`},
+		{"former key", func(c *Config) { c.Auth.Keys = map[string]string{"old": strings.Repeat("o", 32)} }, ""},
+		{"no token lives", func(c *Config) { c.Auth.MaxTTL = 0 }, "token-max-ttl"},
+		{"certificate without key", func(c *Config) { c.TLS.Cert = "cert.pem" }, "go together"},
+		{"origins", func(c *Config) {
+			c.Access.Origins = []string{"app.example.com", "https://*.example.com", "localhost:8080"}
+		}, ""},
+		{"origin with a path", func(c *Config) { c.Access.Origins = []string{"https://example.com/app"} }, "origins has"},
+		{"origin of a file", func(c *Config) { c.Access.Origins = []string{"file://x"} }, "http or https"},
+		{"bad proxy", func(c *Config) { c.Access.TrustedProxies = []string{"10.0.0.0/33"} }, "trusted-proxies has"},
+		{"no relay", func(c *Config) { c.TURN = TURN{Addr: "off"} }, ""},
+		{"relay by name", func(c *Config) { c.TURN.Addr = "turn.example.com:3478" }, "IP address"},
+		{"relay on all interfaces", func(c *Config) { c.TURN.Addr = "0.0.0.0:3478" }, "turn-announce"},
+		{"the same announced", func(c *Config) { c.TURN = TURN{Addr: ":3478", Announce: "192.0.2.1"} }, ""},
+		{"announced by name", func(c *Config) { c.TURN.Announce = "here" }, "turn-announce"},
+		{"bad peers", func(c *Config) { c.TURN.AllowPeer = []string{"all"} }, "turn-allow-peer has"},
+		{"no grace", func(c *Config) { c.Timing.Grace = 0 }, "timing-grace"},
+		{"rings for too long", func(c *Config) { c.Timing.Ring = time.Hour }, "limits-ring-max"},
+		{"no devices", func(c *Config) { c.Limits.Devices = 0 }, "above 0"},
+		{"no rate", func(c *Config) { c.Limits.MessageRate = 0 }, "above 0"},
+		{"no time for hello", func(c *Config) { c.Limits.Hello = 0 }, "above 0"},
+		{"tiny messages", func(c *Config) { c.Sizes.MessageBytes = 100 }, "too small"},
+		{"no candidates", func(c *Config) { c.Sizes.Candidates = 0 }, "above 0"},
+		{"dead before it is asked", func(c *Config) { c.Pulses.IdleDead = time.Second }, "ping-idle-dead"},
+		{"no records", func(c *Config) { c.Keep = 0 }, "keep-records"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			c := valid()
+			test.spoil(&c)
+			err := c.Validate()
+			switch {
+			case test.says == "" && err != nil:
+				t.Fatalf("refused: %v", err)
+			case test.says != "" && (err == nil || !strings.Contains(err.Error(), test.says)):
+				t.Fatalf("got %v, want it to say %q", err, test.says)
+			case err != nil && strings.Contains(err.Error(), "letmein"):
+				t.Errorf("shows the secret: %v", err)
+			}
+		})
+	}
+}
+
+func TestValidateTellsAll(t *testing.T) {
+	c := valid()
+	c.Addr, c.Auth.Secret = "x", ""
+	err := c.Validate()
+	if err == nil || !strings.Contains(err.Error(), "addr is") || !strings.Contains(err.Error(), "no secret") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestPrefixes(t *testing.T) {
+	got, err := Prefixes("x", []string{"10.1.2.3/8", "192.0.2.7", "fd00::/8"})
+	want := []netip.Prefix{
+		netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("fd00::/8"),
+	}
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("got %v, %v, want %v", got, err, want)
+	}
+}
