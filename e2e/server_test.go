@@ -1,0 +1,162 @@
+package e2e_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// binary is the built command; TestMain makes it.
+var binary string
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "peal-e2e-")
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer os.RemoveAll(dir)
+		binary = filepath.Join(dir, "peal")
+		build := exec.Command("go", "build", "-o", binary, "../cmd/peal")
+		build.Stdout, build.Stderr = os.Stderr, os.Stderr
+		if err := build.Run(); err != nil {
+			fmt.Fprintln(os.Stderr, "cannot build peal:", err)
+			return 1
+		}
+		return m.Run()
+	}())
+}
+
+// server is a `peal dev` in a process of its own.
+type server struct {
+	t       *testing.T
+	addr    string
+	data    string
+	process *exec.Cmd
+	log     *buffer
+}
+
+// startServer runs a server for the length of a test.
+func startServer(t *testing.T) *server {
+	t.Helper()
+	s := &server{t: t, addr: freeAddr(t), data: t.TempDir()}
+	s.start()
+	t.Cleanup(func() {
+		s.stop(syscall.SIGTERM)
+		if t.Failed() {
+			t.Logf("server log:\n%s", s.log)
+		}
+	})
+	return s
+}
+
+func (s *server) start() {
+	s.t.Helper()
+	if s.log == nil {
+		s.log = &buffer{}
+	}
+	s.process = exec.Command(binary, "dev", "--addr", s.addr, "--data", s.data)
+	s.process.Stdout, s.process.Stderr = s.log, s.log
+	if err := s.process.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	eventually(s.t, 10*time.Second, "the server is ready", func() bool {
+		r, err := http.Get(s.url() + "/healthz")
+		if err != nil {
+			return false
+		}
+		r.Body.Close()
+		return r.StatusCode == http.StatusOK
+	})
+}
+
+// stop ends the process by its own pid and waits for it.
+func (s *server) stop(sig os.Signal) {
+	if s.process == nil {
+		return
+	}
+	_ = s.process.Process.Signal(sig)
+	done := make(chan struct{})
+	go func() { _ = s.process.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-time.After(10 * time.Second):
+		_ = s.process.Process.Kill()
+		<-done
+		s.t.Error("the server did not stop within 10 s")
+	}
+	s.process = nil
+}
+
+func (s *server) url() string { return "http://" + s.addr }
+
+// token is what an application's backend would hand to its page.
+func (s *server) token(account string) string {
+	s.t.Helper()
+	r, err := http.Post(s.url()+"/dev/token", "application/json", strings.NewReader(fmt.Sprintf(`{"account":%q}`, account)))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer r.Body.Close()
+	var body struct{ Token string }
+	if err := json.NewDecoder(r.Body).Decode(&body); err != nil || body.Token == "" {
+		rest, _ := io.ReadAll(r.Body)
+		s.t.Fatalf("no token: %v %s", err, rest)
+	}
+	return body.Token
+}
+
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// eventually polls, for what happens in other processes.
+func eventually(t *testing.T, most time.Duration, what string, done func() bool) {
+	t.Helper()
+	deadline := time.After(most)
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for !done() {
+		select {
+		case <-deadline:
+			t.Fatalf("not within %s: %s", most, what)
+		case <-tick.C:
+		}
+	}
+}
+
+// buffer collects a process's output.
+type buffer struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
