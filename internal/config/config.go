@@ -1,7 +1,7 @@
 // Package config holds every setting of a server, with its default, its text
 // for people and its rules. cmd/peal fills it from a file, the environment and
 // flags; internal/server builds what it says. A Config is plain data: whoever
-// filled it owns it, and nobody changes it after Validate.
+// filled it owns it, and nobody changes it after Check.
 package config
 
 import (
@@ -20,8 +20,8 @@ import (
 type Config struct {
 	Addr    string        `default:"127.0.0.1:7326" placeholder:"HOST:PORT" env:"PEAL_ADDR" help:"Where to listen for HTTP and WebSocket (${default})."`
 	Data    string        `default:"peal-data" placeholder:"DIR" env:"PEAL_DATA" help:"Folder of the database (${default})."`
-	Keep    time.Duration `name:"keep-records" default:"4320h" env:"PEAL_KEEP_RECORDS" help:"How long to keep the records of calls (${default}, 180 days)."`
-	Durable string        `default:"full" enum:"off,normal,full" env:"PEAL_DURABLE" help:"When a commit counts as stored: full, flushed to disk; normal, the last ones may be lost when the machine dies; off, the database may be (${default})."`
+	Keep    time.Duration `name:"keep-records" default:"4320h" env:"PEAL_KEEP_RECORDS" help:"How long to keep the records of calls."`
+	Durable string        `default:"full" enum:"off,normal,full" env:"PEAL_DURABLE" help:"When a commit counts as stored: full, flushed to disk; normal, the last ones may be lost when the machine dies; off, the database may be."`
 
 	TLS    TLS    `embed:"" prefix:"tls-" envprefix:"PEAL_TLS_" group:"TLS:"`
 	Auth   Auth   `embed:"" envprefix:"PEAL_" group:"Tokens:"`
@@ -46,7 +46,7 @@ type Auth struct {
 	Secret string            `placeholder:"SECRET" env:"SECRET" help:"Secret that signs tokens (HS256), 32 bytes or more, used as it is written. Better given by the environment or the file than by a flag, which others on the machine can read."`
 	KeyID  string            `name:"key-id" default:"main" placeholder:"ID" env:"KEY_ID" help:"Key id (kid) of the secret (${default})."`
 	Keys   map[string]string `placeholder:"ID=SECRET" env:"KEYS" mapsep:";" help:"Further keys whose tokens are good too, for changing the secret without a break."`
-	MaxTTL time.Duration     `name:"token-max-ttl" default:"24h" env:"TOKEN_MAX_TTL" help:"Longest time that a token may be good for (${default})."`
+	MaxTTL time.Duration     `name:"token-max-ttl" default:"24h" env:"TOKEN_MAX_TTL" help:"Longest time that a token may be good for."`
 }
 
 // Access says who may connect from where.
@@ -59,60 +59,62 @@ type Access struct {
 type TURN struct {
 	Addr      string   `default:"127.0.0.1:3478" placeholder:"HOST:PORT" env:"ADDR" help:"Where to listen for STUN and TURN over UDP (${default}); off for none."`
 	Announce  string   `placeholder:"IP" env:"ANNOUNCE" help:"Address under which clients reach it, when that is not the one it listens on."`
+	MinPort   uint16   `placeholder:"PORT" env:"MIN_PORT" help:"Lowest port for relayed media; any, unless given."`
+	MaxPort   uint16   `placeholder:"PORT" env:"MAX_PORT" help:"Highest port for relayed media."`
 	AllowPeer []string `placeholder:"CIDR" env:"ALLOW_PEER" help:"Addresses to relay to although they are private, loopback or otherwise special."`
 }
 
 // Log says what to write about.
 type Log struct {
-	Level  string `default:"info" enum:"debug,info,warn,error" env:"LEVEL" help:"Least severe that is written: debug, info, warn or error (${default})."`
-	Format string `default:"text" enum:"text,json" env:"FORMAT" help:"text or json (${default})."`
+	Level  string `default:"info" enum:"debug,info,warn,error" env:"LEVEL" help:"Least severe that is written: debug, info, warn or error."`
+	Format string `default:"text" enum:"text,json" env:"FORMAT" help:"text or json."`
 }
 
 // Timing is what calls live by.
 type Timing struct {
-	Ring         time.Duration `default:"60s" env:"RING" help:"Until an unanswered call times out, unless the caller says (${default})."`
-	CallerGrace  time.Duration `default:"10s" env:"CALLER_GRACE" help:"For a caller who is gone while it rings (${default})."`
-	Grace        time.Duration `default:"30s" env:"GRACE" help:"For someone who is gone from a call (${default})."`
-	LeavingGrace time.Duration `default:"10s" env:"LEAVING_GRACE" help:"The same after its page said that it is being closed (${default})."`
-	GraceHold    time.Duration `default:"40s" env:"GRACE_HOLD" help:"The most while the other side has media (${default})."`
-	Connect      time.Duration `default:"20s" env:"CONNECT" help:"From the answer to media on both ends (${default})."`
+	Ring         time.Duration `default:"60s" env:"RING" help:"Until an unanswered call times out, unless the caller says."`
+	CallerGrace  time.Duration `default:"10s" env:"CALLER_GRACE" help:"For a caller who is gone while it rings."`
+	Grace        time.Duration `default:"30s" env:"GRACE" help:"For someone who is gone from a call."`
+	LeavingGrace time.Duration `default:"10s" env:"LEAVING_GRACE" help:"The same after its page said that it is being closed."`
+	GraceHold    time.Duration `default:"40s" env:"GRACE_HOLD" help:"The most while the other side has media."`
+	Connect      time.Duration `default:"20s" env:"CONNECT" help:"From the answer to media on both ends."`
 }
 
 // Limits bounds what clients can make the server hold or do.
 type Limits struct {
-	MessageRate    float64       `default:"20" env:"MESSAGE_RATE" help:"Commands a second on one connection (${default})."`
-	MessageBurst   int           `default:"60" env:"MESSAGE_BURST" help:"How many of them at once (${default})."`
-	InvitesPerMin  int           `default:"10" env:"INVITES_PER_MIN" help:"Invitations a minute of one account (${default})."`
-	PairPerMin     int           `default:"3" env:"PAIR_PER_MIN" help:"Invitations a minute to one callee (${default})."`
-	Devices        int           `default:"10" env:"DEVICES" help:"Devices of one account (${default})."`
-	SocketsPerAddr int           `default:"50" env:"SOCKETS_PER_ADDR" help:"Connections without a hello, per IPv4 address or IPv6 /64 (${default})."`
-	QueueMessages  int           `default:"64" env:"QUEUE_MESSAGES" help:"Messages waiting for one slow reader (${default})."`
-	QueueBytes     int           `default:"262144" env:"QUEUE_BYTES" help:"Their bytes (${default})."`
-	Hello          time.Duration `default:"5s" env:"HELLO" help:"From the connection to its hello (${default})."`
-	Write          time.Duration `default:"5s" env:"WRITE" help:"For writing one message (${default})."`
-	RingMax        time.Duration `default:"120s" env:"RING_MAX" help:"Longest ringing that a caller may ask for (${default})."`
+	MessageRate    float64       `default:"20" env:"MESSAGE_RATE" help:"Commands a second on one connection."`
+	MessageBurst   int           `default:"60" env:"MESSAGE_BURST" help:"How many of them at once."`
+	InvitesPerMin  int           `default:"10" env:"INVITES_PER_MIN" help:"Invitations a minute of one account."`
+	PairPerMin     int           `default:"3" env:"PAIR_PER_MIN" help:"Invitations a minute to one callee."`
+	Devices        int           `default:"10" env:"DEVICES" help:"Devices of one account."`
+	SocketsPerAddr int           `default:"50" env:"SOCKETS_PER_ADDR" help:"Connections without a hello, per IPv4 address or IPv6 /64."`
+	QueueMessages  int           `default:"64" env:"QUEUE_MESSAGES" help:"Messages waiting for one slow reader."`
+	QueueBytes     int           `default:"262144" env:"QUEUE_BYTES" help:"Their bytes."`
+	Hello          time.Duration `default:"5s" env:"HELLO" help:"From the connection to its hello."`
+	Write          time.Duration `default:"5s" env:"WRITE" help:"For writing one message."`
+	RingMax        time.Duration `default:"120s" env:"RING_MAX" help:"Longest ringing that a caller may ask for."`
 }
 
 // Sizes bounds what one command may hold.
 type Sizes struct {
-	MessageBytes    int `default:"65536" env:"MESSAGE_BYTES" help:"One message (${default})."`
-	SDPBytes        int `name:"sdp-bytes" default:"32768" env:"SDP_BYTES" help:"One session description (${default})."`
-	Candidates      int `default:"64" env:"CANDIDATES" help:"ICE candidates of one side and media generation (${default})."`
-	CandidateBytes  int `default:"16384" env:"CANDIDATE_BYTES" help:"Their bytes (${default})."`
-	AttachmentBytes int `default:"4096" env:"ATTACHMENT_BYTES" help:"Attachment of an invitation (${default})."`
+	MessageBytes    int `default:"65536" env:"MESSAGE_BYTES" help:"One message."`
+	SDPBytes        int `name:"sdp-bytes" default:"32768" env:"SDP_BYTES" help:"One session description."`
+	Candidates      int `default:"64" env:"CANDIDATES" help:"ICE candidates of one side and media generation."`
+	CandidateBytes  int `default:"16384" env:"CANDIDATE_BYTES" help:"Their bytes."`
+	AttachmentBytes int `default:"4096" env:"ATTACHMENT_BYTES" help:"Attachment of an invitation."`
 }
 
 // Pulses are the heartbeats by which the server finds dead connections.
 type Pulses struct {
-	Idle       time.Duration `default:"20s" env:"IDLE" help:"How often to ping a silent client without a call (${default})."`
-	IdleDead   time.Duration `default:"30s" env:"IDLE_DEAD" help:"How long its silence means that it is gone (${default})."`
-	Active     time.Duration `default:"5s" env:"ACTIVE" help:"How often while it rings or is in a call (${default})."`
-	ActiveDead time.Duration `default:"10s" env:"ACTIVE_DEAD" help:"How long that silence means that it is gone (${default})."`
+	Idle       time.Duration `default:"20s" env:"IDLE" help:"How often to ping a silent client without a call."`
+	IdleDead   time.Duration `default:"30s" env:"IDLE_DEAD" help:"How long its silence means that it is gone."`
+	Active     time.Duration `default:"5s" env:"ACTIVE" help:"How often while it rings or is in a call."`
+	ActiveDead time.Duration `default:"10s" env:"ACTIVE_DEAD" help:"How long that silence means that it is gone."`
 }
 
-// Validate finds settings that cannot work, all of them at once. Each error
-// says what to do.
-func (c *Config) Validate() error {
+// Check finds settings that cannot work, all of them at once. Each error
+// says what to do. (kong would call a method Validate by itself, too early.)
+func (c *Config) Check() error {
 	return errors.Join(
 		address("addr", c.Addr),
 		c.TLS.validate(),
@@ -243,6 +245,9 @@ func (t *TURN) validate() error {
 		}
 	} else if _, err := netip.ParseAddr(t.Announce); err != nil {
 		return fmt.Errorf("turn-announce is %q: give an IP address", t.Announce)
+	}
+	if t.MinPort > t.MaxPort || (t.MinPort == 0) != (t.MaxPort == 0) {
+		return fmt.Errorf("turn-min-port is %d and turn-max-port %d: give a range from low to high, or neither", t.MinPort, t.MaxPort)
 	}
 	_, err = Prefixes("turn-allow-peer", t.AllowPeer)
 	return err

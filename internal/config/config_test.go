@@ -26,7 +26,7 @@ func valid() Config {
 	}
 }
 
-func TestValidate(t *testing.T) {
+func TestCheck(t *testing.T) {
 	tests := []struct {
 		name  string
 		spoil func(*Config)
@@ -54,6 +54,7 @@ func TestValidate(t *testing.T) {
 		{"relay on all interfaces", func(c *Config) { c.TURN.Addr = "0.0.0.0:3478" }, "turn-announce"},
 		{"the same announced", func(c *Config) { c.TURN = TURN{Addr: ":3478", Announce: "192.0.2.1"} }, ""},
 		{"announced by name", func(c *Config) { c.TURN.Announce = "here" }, "turn-announce"},
+		{"half a range of ports", func(c *Config) { c.TURN.MinPort = 40000 }, "turn-max-port"},
 		{"bad peers", func(c *Config) { c.TURN.AllowPeer = []string{"all"} }, "turn-allow-peer has"},
 		{"no grace", func(c *Config) { c.Timing.Grace = 0 }, "timing-grace"},
 		{"rings for too long", func(c *Config) { c.Timing.Ring = time.Hour }, "limits-ring-max"},
@@ -69,7 +70,7 @@ func TestValidate(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			c := valid()
 			test.spoil(&c)
-			err := c.Validate()
+			err := c.Check()
 			switch {
 			case test.says == "" && err != nil:
 				t.Fatalf("refused: %v", err)
@@ -82,10 +83,10 @@ func TestValidate(t *testing.T) {
 	}
 }
 
-func TestValidateTellsAll(t *testing.T) {
+func TestCheckTellsAll(t *testing.T) {
 	c := valid()
 	c.Addr, c.Auth.Secret = "x", ""
-	err := c.Validate()
+	err := c.Check()
 	if err == nil || !strings.Contains(err.Error(), "addr is") || !strings.Contains(err.Error(), "no secret") {
 		t.Errorf("got %v", err)
 	}

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"strings"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/peal-rtc/peal/internal/auth"
+	"github.com/peal-rtc/peal/internal/config"
+	"github.com/peal-rtc/peal/internal/server"
+)
+
+// What every peal dev has in common.
+const (
+	devAddr       = "127.0.0.1:7325"
+	devData       = "peal-data"
+	devKeyID      = "dev"
+	devSecretFile = "dev-secret"
+	turnPort      = "3478"
+)
+
+// devCommand starts a server for trying out and developing.
+type devCommand struct {
+	Addr          string   `default:"${devAddr}" placeholder:"HOST:PORT" env:"PEAL_ADDR" help:"Where to listen (${default})."`
+	Data          string   `default:"${devData}" placeholder:"DIR" env:"PEAL_DATA" help:"Folder for what is to be kept: calls, secret, certificate (${default})."`
+	TLS           bool     `name:"tls" help:"Serve HTTPS by a self-made certificate, so that other machines and phones get camera and microphone. Their browsers warn once."`
+	TurnAddr      string   `placeholder:"HOST:PORT" env:"PEAL_TURN_ADDR" help:"Where to listen for STUN and TURN over UDP; off for none. Unless given: the host of --addr and port 3478, or a free one."`
+	TurnAllowPeer []string `placeholder:"CIDR" env:"PEAL_TURN_ALLOW_PEER" help:"Special addresses to relay to, in place of those of this machine and its networks. May be repeated."`
+	LogLevel      string   `default:"warn" enum:"debug,info,warn,error" env:"PEAL_LOG_LEVEL" help:"Least severe that is written: debug, info, warn or error."`
+}
+
+// Help implements kong.HelpProvider.
+func (*devCommand) Help() string {
+	return `Anyone who reaches this server gets a token for any name, so keep it among friends.
+
+Examples:
+  peal dev
+  peal dev --tls --addr 0.0.0.0:8443      join from a phone on the same network
+  curl -d '{"account":"alice"}' http://127.0.0.1:7325/dev/token`
+}
+
+// Run serves until a signal comes.
+func (c *devCommand) Run(std streams) error {
+	settings, err := c.settings()
+	if err != nil {
+		return err
+	}
+	if err := settings.Check(); err != nil {
+		return err
+	}
+	logger, err := newLogger(std, &settings.Log)
+	if err != nil {
+		return err
+	}
+	cfg := server.Config{Settings: *settings, Dev: true, SelfSigned: c.TLS, Logger: logger}
+	return serve(cfg, func(s *server.Server) error {
+		_, err := fmt.Fprint(std.out, c.banner(s, settings))
+		return err
+	})
+}
+
+// settings are the defaults of serve, loosened.
+func (c *devCommand) settings() (*config.Config, error) {
+	var s config.Config
+	if err := kong.ApplyDefaults(&s); err != nil {
+		return nil, fmt.Errorf("read defaults: %w", err)
+	}
+	host, _, err := net.SplitHostPort(c.Addr)
+	if err != nil {
+		return nil, fmt.Errorf("addr is %q: give HOST:PORT, such as %s", c.Addr, devAddr)
+	}
+	secret, err := auth.KeepSecret(filepath.Join(c.Data, devSecretFile))
+	if err != nil {
+		return nil, err
+	}
+	s.Addr, s.Data, s.Log.Level = c.Addr, c.Data, c.LogLevel
+	s.Auth.Secret, s.Auth.KeyID = string(secret), devKeyID
+	s.TURN.Addr, s.TURN.AllowPeer = c.TurnAddr, c.TurnAllowPeer
+	if s.TURN.Addr == "" {
+		s.TURN.Addr = net.JoinHostPort(turnHost(host), turnPort)
+	}
+	if host, _, err := net.SplitHostPort(s.TURN.Addr); err == nil && anywhere(host) {
+		s.TURN.Announce = server.Outbound().String()
+	}
+	// Trying things out is quicker than calling people.
+	s.Limits.MessageRate, s.Limits.MessageBurst = 200, 600
+	s.Limits.InvitesPerMin, s.Limits.PairPerMin = 600, 600
+	s.Limits.Devices, s.Limits.SocketsPerAddr = 50, 1000
+	return &s, nil
+}
+
+// turnHost is where the relay listens when the pages come from host.
+func turnHost(host string) string {
+	if anywhere(host) {
+		return "0.0.0.0"
+	}
+	if _, err := netip.ParseAddr(host); err != nil {
+		return "127.0.0.1" // A name: localhost.
+	}
+	return host
+}
+
+// anywhere tells whether a host stands for all addresses of this machine.
+func anywhere(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "" || err == nil && ip.IsUnspecified()
+}
+
+// local tells whether a browser on this machine takes a host for its own, and
+// so gives it camera and microphone without HTTPS.
+func local(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
+}
+
+// banner tells what runs and what to do next.
+func (c *devCommand) banner(s *server.Server, settings *config.Config) string {
+	host, _, _ := net.SplitHostPort(c.Addr)
+	_, port, _ := net.SplitHostPort(s.Addr().String())
+	shown := host
+	if anywhere(host) {
+		shown = "localhost"
+		if c.TLS {
+			shown = server.Outbound().String()
+		}
+	}
+	scheme := "http"
+	if c.TLS {
+		scheme = "https"
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "Peal is ready: %s://%s\n\n", scheme, net.JoinHostPort(shown, port))
+	b.WriteString("Open it in two tabs, go by a different name in each, and call one from the other.\n")
+	if c.TLS {
+		b.WriteString("The certificate is self-made: the browser warns once, go on all the same.\n")
+	} else if !local(shown) {
+		b.WriteString("Browsers give no camera to plain HTTP from another machine: use --tls.\n")
+	}
+	fmt.Fprintf(&b, "\n  component  %s://%s/sdk/peal.umd.js\n", scheme, net.JoinHostPort(shown, port))
+	if turn := s.TURNAddr(); turn.IsValid() {
+		fmt.Fprintf(&b, "  STUN, TURN %s (UDP)", turn)
+		if want := settings.TURN.Addr; !strings.HasSuffix(want, ":0") && !strings.HasSuffix(want, fmt.Sprintf(":%d", turn.Port())) {
+			fmt.Fprintf(&b, ", since %s is in use", want)
+		}
+		b.WriteString("\n")
+	}
+	fmt.Fprintf(&b, "  data       %s\n\nCtrl+C stops it.\n", settings.Data)
+	return b.String()
+}

@@ -1,0 +1,96 @@
+// Command peal is one-to-one calling for browsers in one binary: signalling,
+// STUN and TURN, the browser component and a demo.
+//
+// It only reads settings, starts internal/server and waits for a signal; the
+// server is made and used by the goroutine of main alone.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/alecthomas/kong"
+)
+
+// commands are what peal can do.
+type commands struct {
+	Dev     devCommand     `cmd:"" help:"Start a server for trying out and developing: no configuration, tokens for any name."`
+	Serve   serveCommand   `cmd:"" help:"Start a server for real use."`
+	Token   tokenCommand   `cmd:"" help:"Make a token for an account."`
+	Version versionCommand `cmd:"" help:"Tell the version."`
+}
+
+const description = `One-to-one audio and video calls for browsers, from one binary.
+
+To begin, run "peal dev" and open the address that it prints in two tabs.`
+
+// streams are where a command reads and writes.
+type streams struct {
+	out, err io.Writer
+}
+
+func main() {
+	os.Exit(run(os.Args[1:], streams{os.Stdout, os.Stderr}))
+}
+
+// Exit codes.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// run carries out a command line and returns the exit code.
+func run(args []string, std streams) int {
+	var grammar commands
+	// Asking for help exits in the midst of parsing; this remembers it.
+	helped := false
+	parser, err := kong.New(&grammar,
+		kong.Name("peal"),
+		kong.Description(description),
+		kong.Writers(std.out, std.err),
+		kong.Exit(func(int) { helped = true }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true, WrapUpperBound: 100}),
+		kong.Configuration(settingsFile),
+		kong.Bind(std),
+		kong.Vars{"devAddr": devAddr, "devData": devData},
+	)
+	if err != nil {
+		return fail(std, err)
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	command, err := parser.Parse(args)
+	switch {
+	case helped:
+		return exitOK
+	case err != nil:
+		fail(std, err)
+		_, _ = fmt.Fprintln(std.err, hint(err))
+		return exitUsage
+	}
+	if err := command.Run(); err != nil {
+		return fail(std, err)
+	}
+	return exitOK
+}
+
+// hint says where the usage of the command is told that was misspelt.
+func hint(err error) string {
+	var misspelt *kong.ParseError
+	if errors.As(err, &misspelt) && misspelt.Context != nil && misspelt.Context.Command() != "" {
+		return fmt.Sprintf(`See "peal %s --help".`, misspelt.Context.Command())
+	}
+	return `See "peal --help".`
+}
+
+// fail tells of an error on one line.
+func fail(std streams, err error) int {
+	text := strings.Join(strings.Split(strings.TrimSpace(err.Error()), "\n"), "; ")
+	_, _ = fmt.Fprintln(std.err, "peal: "+text)
+	return exitFailed
+}

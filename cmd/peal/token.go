@@ -1,0 +1,65 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"time"
+
+	"github.com/peal-rtc/peal/internal/auth"
+)
+
+// tokenCommand makes a token as an application's backend would.
+type tokenCommand struct {
+	Account string        `required:"" placeholder:"NAME" help:"Account that the token is for."`
+	TTL     time.Duration `name:"ttl" default:"10m" help:"How long it is good for."`
+	Secret  string        `placeholder:"SECRET" env:"PEAL_SECRET" help:"Secret of the server, as given to peal serve."`
+	KeyID   string        `name:"key-id" default:"main" placeholder:"ID" env:"PEAL_KEY_ID" help:"Key id of that secret (${default})."`
+	Data    string        `placeholder:"DIR" help:"Folder of a peal dev, whose secret is used when none is given (${devData})."`
+}
+
+// Help implements kong.HelpProvider.
+func (tokenCommand) Help() string {
+	return `The token is printed alone, for use in scripts. In production the application's backend makes
+tokens itself: a JWT signed by HS256 with header kid, and claims sub (the account) and exp.
+
+Examples:
+  peal token --account alice
+  PEAL_SECRET=... peal token --account alice --ttl 1h`
+}
+
+// Run prints the token.
+func (c *tokenCommand) Run(std streams) error {
+	keyID, secret := c.KeyID, auth.Secret(c.Secret)
+	if c.Secret == "" {
+		data := c.Data
+		if data == "" {
+			data = devData
+		}
+		var err error
+		secret, err = auth.ReadSecret(filepath.Join(data, devSecretFile))
+		if errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("no secret: give it by PEAL_SECRET, or name the folder of a peal dev by --data (%s has none)", data)
+		}
+		if err != nil {
+			return err
+		}
+		keyID = devKeyID
+	} else if c.Data != "" {
+		return errors.New("both a secret and --data are given: unset PEAL_SECRET or leave --data out")
+	}
+	if c.TTL > auth.MaxTTL {
+		return fmt.Errorf("a token may be good for %s at most", auth.MaxTTL)
+	}
+	signer, err := auth.NewSigner(auth.Keys{keyID: secret}, keyID)
+	if err != nil {
+		return err
+	}
+	token, err := signer.Sign(c.Account, c.TTL, time.Now())
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(std.out, token)
+	return err
+}

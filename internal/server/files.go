@@ -1,0 +1,135 @@
+package server
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"path"
+	"strings"
+	"time"
+)
+
+// contentTypes are those of the files that are built for browsers, so that
+// they do not depend on what this machine believes.
+var contentTypes = map[string]string{
+	".css":   "text/css; charset=utf-8",
+	".html":  "text/html; charset=utf-8",
+	".ico":   "image/x-icon",
+	".js":    "text/javascript; charset=utf-8",
+	".json":  "application/json",
+	".map":   "application/json",
+	".mp3":   "audio/mpeg",
+	".ogg":   "audio/ogg",
+	".png":   "image/png",
+	".svg":   "image/svg+xml",
+	".ts":    "text/plain; charset=utf-8",
+	".wav":   "audio/wav",
+	".woff2": "font/woff2",
+}
+
+// pagePolicy is what the demo page may do: load from here alone, connect
+// anywhere by WebSocket, and use camera and microphone.
+var pagePolicy = map[string]string{
+	"Content-Security-Policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; " +
+		"media-src 'self' data: blob:; connect-src 'self' ws: wss:; object-src 'none'; base-uri 'none'; " +
+		"form-action 'self'; frame-ancestors 'none'",
+	"Permissions-Policy":           "camera=(self), microphone=(self), autoplay=(self), geolocation=(), payment=(), usb=()",
+	"Referrer-Policy":              "no-referrer",
+	"Cross-Origin-Opener-Policy":   "same-origin",
+	"Cross-Origin-Resource-Policy": "same-origin",
+}
+
+// sdkPolicy lets any page load the component.
+var sdkPolicy = map[string]string{
+	"Access-Control-Allow-Origin":  "*",
+	"Cross-Origin-Resource-Policy": "cross-origin",
+}
+
+// file is one embedded file, ready to be served.
+type file struct {
+	name    string
+	content []byte
+	headers http.Header
+}
+
+// files serves embedded files by their URL path. It never changes.
+type files map[string]*file
+
+// loadFiles reads all files: sdk under /sdk/, demo at the root. A folder that
+// was not built is not served.
+func loadFiles(web fs.FS) (files, error) {
+	all := files{}
+	for _, folder := range []struct {
+		name, prefix string
+		policy       map[string]string
+	}{
+		{"sdk", "/sdk/", sdkPolicy},
+		{"demo", "/", pagePolicy},
+	} {
+		sub, err := fs.Sub(web, folder.name)
+		if err != nil {
+			return nil, fmt.Errorf("open web files: %w", err)
+		}
+		err = fs.WalkDir(sub, ".", func(name string, entry fs.DirEntry, err error) error {
+			if err != nil || entry.IsDir() {
+				return err
+			}
+			content, err := fs.ReadFile(sub, name)
+			if err != nil {
+				return err
+			}
+			all[folder.prefix+name] = newFile(name, content, folder.policy)
+			return nil
+		})
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("read web files: %w", err)
+		}
+	}
+	if index := all["/index.html"]; index != nil {
+		all["/"] = index
+	}
+	return all, nil
+}
+
+func newFile(name string, content []byte, policy map[string]string) *file {
+	hash := sha256.Sum256(content)
+	f := &file{name: name, content: content, headers: http.Header{}}
+	// Asked about each time, and sent only when it has changed.
+	f.headers.Set("Cache-Control", "no-cache")
+	f.headers.Set("Etag", `"`+hex.EncodeToString(hash[:16])+`"`)
+	f.headers.Set("X-Content-Type-Options", "nosniff")
+	contentType, known := contentTypes[path.Ext(name)]
+	if !known {
+		contentType = "application/octet-stream"
+	}
+	f.headers.Set("Content-Type", contentType)
+	for key, value := range policy {
+		f.headers.Set(key, value)
+	}
+	return f
+}
+
+// ServeHTTP serves one file.
+func (all files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	f := all[r.URL.Path]
+	if f == nil {
+		if strings.HasPrefix(r.URL.Path, "/sdk/") {
+			w.Header().Set("Access-Control-Allow-Origin", "*")
+		}
+		http.NotFound(w, r)
+		return
+	}
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, HEAD")
+		http.Error(w, "use GET", http.StatusMethodNotAllowed)
+		return
+	}
+	for key, values := range f.headers {
+		w.Header()[key] = values
+	}
+	http.ServeContent(w, r, f.name, time.Time{}, bytes.NewReader(f.content))
+}

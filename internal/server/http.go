@@ -1,0 +1,44 @@
+package server
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"github.com/peal-rtc/peal/internal/api"
+	"github.com/peal-rtc/peal/internal/auth"
+	"github.com/peal-rtc/peal/internal/protocol"
+	"github.com/peal-rtc/peal/web"
+)
+
+// handler routes requests.
+func (s *Server) handler(signer *auth.Signer) (http.Handler, error) {
+	built, err := loadFiles(web.Files())
+	if err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET "+protocol.Path, s.endpoint)
+	mux.Handle("GET /healthz", api.Health(s.loop.ready.Load))
+	if s.cfg.Dev {
+		mux.Handle("/dev/token", api.DevToken(signer, s.limits, s.loop.clock.now))
+	}
+	mux.Handle("/", built)
+	return mux, nil
+}
+
+// panicsOnly lets through what http.Server says of a handler that panicked.
+// The rest are complaints about clients, with their addresses.
+type panicsOnly struct{ slog.Handler }
+
+// Handle implements slog.Handler.
+func (h panicsOnly) Handle(ctx context.Context, r slog.Record) error {
+	_, stack, panicked := strings.Cut(r.Message, "\n")
+	if !panicked || !strings.HasPrefix(r.Message, "http: panic serving") {
+		return nil
+	}
+	report := slog.NewRecord(r.Time, r.Level, "http handler panicked", r.PC)
+	report.AddAttrs(slog.String("stack", stack))
+	return h.Handler.Handle(ctx, report)
+}

@@ -1,0 +1,260 @@
+package server
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/peal-rtc/peal/internal/bus"
+	"github.com/peal-rtc/peal/internal/node"
+	"github.com/peal-rtc/peal/internal/protocol/pealv1"
+	"github.com/peal-rtc/peal/internal/store"
+	"github.com/peal-rtc/peal/internal/ws"
+)
+
+const (
+	// inboxSize is how many inputs wait for the loop before those who bring
+	// them wait as well.
+	inboxSize = 1024
+	// batchSize is how many changes are committed together at most.
+	batchSize = 256
+	// readers is how many reads of the store run at once.
+	readers = 4
+	// storeTimeout is how long the store may take before its answer counts as
+	// unknown.
+	storeTimeout = 10 * time.Second
+)
+
+// arrival is one input for the node; conn comes with Opened.
+type arrival struct {
+	in   node.Input
+	conn *ws.Conn
+}
+
+// loop is the shell around a node: one goroutine, run, owns the node and takes
+// one input at a time; others do what may take long and bring the results. It
+// is the handler of the sockets.
+type loop struct {
+	node   *node.Node
+	store  store.Store
+	clock  *clock
+	member bus.Member
+	log    *slog.Logger
+	// incarnation is the node's.
+	incarnation string
+
+	inbox   chan arrival
+	commits *queue[node.Commit]
+	reads   *queue[node.Effect]
+	// conns belongs to run.
+	conns map[node.ConnID]*ws.Conn
+	// stopping belongs to run: it was told to stop.
+	stopping bool
+
+	// ready mirrors the node's.
+	ready atomic.Bool
+	// drained is closed when a stopping node is done with its connections.
+	drained chan struct{}
+	quit    chan struct{}
+	workers sync.WaitGroup
+}
+
+// begin starts the goroutines. end stops them.
+func (l *loop) begin(events bus.Bus) error {
+	l.inbox = make(chan arrival, inboxSize)
+	l.commits, l.reads = newQueue[node.Commit](), newQueue[node.Effect]()
+	l.conns = make(map[node.ConnID]*ws.Conn)
+	l.drained, l.quit = make(chan struct{}), make(chan struct{})
+	member, err := events.Join(l.hear)
+	if err != nil {
+		return err
+	}
+	l.member = member
+	l.workers.Go(l.run)
+	l.workers.Go(l.commit)
+	for range readers {
+		l.workers.Go(l.read)
+	}
+	return nil
+}
+
+// end stops the loop, after what is to be committed is committed.
+func (l *loop) end() {
+	l.member.Leave()
+	close(l.quit)
+	l.commits.close()
+	l.reads.close()
+	l.workers.Wait()
+}
+
+// run owns the node.
+func (l *loop) run() {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-l.quit:
+			return
+		case a := <-l.inbox:
+			if in, ok := a.in.(node.Opened); ok {
+				l.conns[in.Conn] = a.conn
+			}
+			l.step(a.in)
+			if in, ok := a.in.(node.Closed); ok {
+				delete(l.conns, in.Conn)
+			}
+		case <-timer.C:
+			l.step(node.Woke{})
+		}
+		if at, ok := l.node.Deadline(); ok {
+			timer.Reset(at.Sub(l.clock.now()))
+		} else {
+			timer.Stop()
+		}
+	}
+}
+
+func (l *loop) step(in node.Input) {
+	if _, ok := in.(node.Stopping); ok {
+		l.stopping = true
+	}
+	for _, effect := range l.node.Step(l.clock.now(), in) {
+		l.do(effect)
+	}
+	l.ready.Store(l.node.Ready())
+	if l.stopping && l.node.Connections() == 0 && l.node.Idle() {
+		select {
+		case <-l.drained:
+		default:
+			close(l.drained)
+		}
+	}
+}
+
+// do carries out an effect, or passes it to those who may take longer. It
+// never blocks.
+func (l *loop) do(effect node.Effect) {
+	switch e := effect.(type) {
+	case node.Send:
+		if c := l.conns[e.Conn]; c != nil {
+			c.Send(e.Frame)
+		}
+	case node.Ping:
+		if c := l.conns[e.Conn]; c != nil {
+			c.Ping()
+		}
+	case node.Close:
+		if c := l.conns[e.Conn]; c != nil {
+			c.Close(e.Status, e.Reason)
+		}
+	case node.Commit:
+		l.commits.put(e)
+	case node.Publish:
+		l.member.Publish(e.Message)
+	case node.Subscribe:
+		l.member.Subscribe(e.Account)
+	case node.Unsubscribe:
+		l.member.Unsubscribe(e.Account)
+	default:
+		l.reads.put(e)
+	}
+}
+
+// tell brings an input to the loop. It waits while the loop is behind.
+func (l *loop) tell(a arrival) {
+	select {
+	case l.inbox <- a:
+	case <-l.quit:
+	}
+}
+
+// hear takes a message of the bus. What there is no room for is lost, as on the
+// bus itself: the node asks the store for what it missed.
+func (l *loop) hear(m bus.Message) {
+	select {
+	case l.inbox <- arrival{in: node.Heard{Message: m}}:
+	default:
+	}
+}
+
+// commit makes the changes, all that wait at once.
+func (l *loop) commit() {
+	for {
+		batch := l.commits.take(batchSize)
+		if len(batch) == 0 {
+			return
+		}
+		changes := make([]store.Change, len(batch))
+		for i := range batch {
+			changes[i] = batch[i].Change
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+		results, err := l.store.Commit(ctx, changes)
+		cancel()
+		if err != nil {
+			l.log.Error("cannot commit", "changes", len(changes), "error", err)
+		}
+		for i := range batch {
+			l.tell(arrival{in: node.Committed{Ticket: batch[i].Ticket, Result: results[i]}})
+		}
+	}
+}
+
+// read answers what the node asks of the store.
+func (l *loop) read() {
+	for {
+		asked := l.reads.take(1)
+		if len(asked) == 0 {
+			return
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+		in := l.answer(ctx, asked[0])
+		cancel()
+		l.tell(arrival{in: in})
+	}
+}
+
+func (l *loop) answer(ctx context.Context, asked node.Effect) node.Input {
+	switch e := asked.(type) {
+	case node.Load:
+		c, err := l.store.Call(ctx, e.ID)
+		return node.Loaded{Ticket: e.Ticket, Call: c, Err: err}
+	case node.List:
+		calls, err := l.store.CallsOf(ctx, e.Account, e.EndedSince)
+		return node.Listed{Ticket: e.Ticket, Calls: calls, Err: err}
+	case node.ListLive:
+		calls, err := l.store.Live(ctx, e.After, e.Limit)
+		return node.Listed{Ticket: e.Ticket, Calls: calls, Err: err}
+	case node.FindDue:
+		ids, err := l.store.Due(ctx, l.clock.now(), e.Limit)
+		return node.FoundDue{IDs: ids, Err: err}
+	case node.Beat:
+		alive, err := l.store.Beat(ctx, l.incarnation, e.TTL)
+		return node.Beaten{Alive: alive, Err: err}
+	default:
+		// do passes on nothing else: a new effect of the node has no hands yet.
+		panic("server: effect without a reader")
+	}
+}
+
+// Opened implements ws.Handler.
+func (l *loop) Opened(c *ws.Conn) {
+	l.tell(arrival{in: node.Opened{Conn: node.ConnID(c.ID())}, conn: c})
+}
+
+// Received implements ws.Handler.
+func (l *loop) Received(c *ws.Conn, f *pealv1.ClientFrame, bad *pealv1.Error) {
+	l.tell(arrival{in: node.Received{Conn: node.ConnID(c.ID()), Frame: f, Error: bad}})
+}
+
+// Ponged implements ws.Handler.
+func (l *loop) Ponged(c *ws.Conn) {
+	l.tell(arrival{in: node.Ponged{Conn: node.ConnID(c.ID())}})
+}
+
+// Closed implements ws.Handler.
+func (l *loop) Closed(c *ws.Conn) {
+	l.tell(arrival{in: node.Closed{Conn: node.ConnID(c.ID())}})
+}

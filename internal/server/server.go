@@ -1,0 +1,279 @@
+// Package server puts the parts together: it opens the store, starts the
+// relay, shows a node to its sockets, and takes it all down in order. cmd/peal
+// is its caller, and nothing else assembles a server.
+//
+// One goroutine owns the node; see loop. A Server's methods may be called from
+// any goroutine.
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/peal-rtc/peal/internal/auth"
+	"github.com/peal-rtc/peal/internal/bus"
+	"github.com/peal-rtc/peal/internal/config"
+	"github.com/peal-rtc/peal/internal/node"
+	"github.com/peal-rtc/peal/internal/protocol"
+	"github.com/peal-rtc/peal/internal/relay"
+	"github.com/peal-rtc/peal/internal/store"
+	"github.com/peal-rtc/peal/internal/store/sqlstore"
+	"github.com/peal-rtc/peal/internal/ws"
+)
+
+// drainTime is how long clients have to leave when the server stops.
+const drainTime = 5 * time.Second
+
+// Config is what a server is made of.
+type Config struct {
+	// Settings must be valid.
+	Settings config.Config
+	// Dev gives out tokens to anyone, relays to peers on this machine and its
+	// networks, and takes another port for the relay where its own is taken.
+	Dev bool
+	// SelfSigned serves HTTPS by a self-made certificate kept in the data folder.
+	SelfSigned bool
+	// Store is where calls are kept; nil means SQLite in the data folder. The
+	// server closes it.
+	Store store.Store
+	// Logger may be nil.
+	Logger *slog.Logger
+}
+
+// Server is a running server.
+type Server struct {
+	cfg      Config
+	limits   protocol.Limits
+	log      *slog.Logger
+	store    store.Store
+	bus      *bus.Memory
+	relay    *relay.Relay // nil when there is none.
+	loop     *loop
+	endpoint *ws.Endpoint
+	listener net.Listener
+	http     *http.Server
+	failed   chan error
+	quit     chan struct{}
+	chores   sync.WaitGroup
+}
+
+// Start starts a server. Where it fails it leaves nothing behind.
+func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+	}
+	s := &Server{
+		cfg: cfg, limits: limits(&cfg.Settings), log: cfg.Logger, bus: bus.NewMemory(),
+		failed: make(chan error, 1), quit: make(chan struct{}),
+	}
+	var undo []func()
+	defer func() {
+		if err != nil {
+			for i := len(undo) - 1; i >= 0; i-- {
+				undo[i]()
+			}
+		}
+	}()
+	if s.store, err = openStore(ctx, &cfg); err != nil {
+		return nil, err
+	}
+	undo = append(undo, s.closeStore)
+	if s.listener, err = s.listen(); err != nil {
+		return nil, err
+	}
+	undo = append(undo, func() { _ = s.listener.Close() })
+	if s.relay, err = s.startRelay(); err != nil {
+		return nil, err
+	}
+	undo = append(undo, s.closeRelay)
+	signer, err := s.startLoop(ctx)
+	if err != nil {
+		return nil, err
+	}
+	undo = append(undo, s.loop.end)
+	handler, err := s.handler(signer)
+	if err != nil {
+		return nil, err
+	}
+	s.http = &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       15 * time.Second,
+		WriteTimeout:      30 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    32 << 10,
+		ErrorLog:          slog.NewLogLogger(panicsOnly{s.log.Handler()}, slog.LevelError),
+	}
+	s.chores.Go(s.serve)
+	s.chores.Go(s.upkeep)
+	s.log.InfoContext(ctx, "server started", "addr", s.Addr().String(), "incarnation", s.loop.incarnation)
+	return s, nil
+}
+
+func openStore(ctx context.Context, cfg *Config) (store.Store, error) {
+	if cfg.Store != nil {
+		return cfg.Store, nil
+	}
+	opened, err := sqlstore.Open(ctx, sqlstore.Config{
+		Path: filepath.Join(cfg.Settings.Data, "peal.db"), Synchronous: cfg.Settings.Durable, Logger: cfg.Logger,
+	})
+	if errors.Is(err, sqlstore.ErrInUse) {
+		return nil, fmt.Errorf("%w: stop that one or give another --data", err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return opened, nil
+}
+
+// listen opens the port for HTTP.
+func (s *Server) listen() (net.Listener, error) {
+	settings := &s.cfg.Settings
+	certFile, keyFile := settings.TLS.Cert, settings.TLS.Key
+	if s.cfg.SelfSigned {
+		addresses, err := ownAddresses()
+		if err != nil {
+			return nil, err
+		}
+		if certFile, keyFile, err = keepSelfSigned(settings.Data, []string{"localhost"}, addresses, time.Now()); err != nil {
+			return nil, err
+		}
+	}
+	l, err := net.Listen("tcp", settings.Addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("address %s is in use: stop what listens there or give another --addr", settings.Addr)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listen: %w", err)
+	}
+	if certFile == "" {
+		return l, nil
+	}
+	c, err := loadCertificate(certFile, keyFile, s.log)
+	if err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	// HTTP/1.1 alone: WebSockets need it, and files are few.
+	return tls.NewListener(l, &tls.Config{
+		GetCertificate: c.get, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"},
+	}), nil
+}
+
+// startLoop starts the node and its sockets, and returns what signs tokens.
+func (s *Server) startLoop(ctx context.Context) (*auth.Signer, error) {
+	keys := keysOf(&s.cfg.Settings.Auth)
+	verifier, err := auth.NewVerifier(keys, s.cfg.Settings.Auth.MaxTTL)
+	if err != nil {
+		return nil, fmt.Errorf("read keys: %w", err)
+	}
+	signer, err := auth.NewSigner(keys, s.cfg.Settings.Auth.KeyID)
+	if err != nil {
+		return nil, fmt.Errorf("read keys: %w", err)
+	}
+	trusted, err := config.Prefixes("trusted-proxies", s.cfg.Settings.Access.TrustedProxies)
+	if err != nil {
+		return nil, err
+	}
+	storeTime := newClock()
+	if err := storeTime.measure(ctx, s.store); err != nil {
+		return nil, err
+	}
+	incarnation := uuid.NewString()
+	n, err := node.New(node.Config{
+		Incarnation: incarnation,
+		Limits:      s.limits,
+		Timing:      timing(&s.cfg.Settings.Timing),
+		Verify:      verifier.Verify,
+		Servers:     s.iceServers,
+		Alone:       true,
+		Logger:      s.log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("make node: %w", err)
+	}
+	s.loop = &loop{node: n, store: s.store, clock: storeTime, log: s.log, incarnation: incarnation}
+	s.endpoint = ws.New(ws.Config{
+		Limits: s.limits, Handler: s.loop, Origins: s.cfg.Settings.Access.Origins, TrustedProxies: trusted, Logger: s.log,
+	})
+	if err := s.loop.begin(s.bus); err != nil {
+		return nil, fmt.Errorf("join bus: %w", err)
+	}
+	return signer, nil
+}
+
+// Addr is where the server listens.
+func (s *Server) Addr() net.Addr { return s.listener.Addr() }
+
+// Failed tells of an end that nobody asked for.
+func (s *Server) Failed() <-chan error { return s.failed }
+
+func (s *Server) serve() {
+	if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+		s.failed <- fmt.Errorf("serve HTTP: %w", err)
+	}
+}
+
+// Shutdown sends every client elsewhere, waits a while for them to leave, and
+// stops everything. It is called once.
+func (s *Server) Shutdown() error {
+	s.log.Info("server stopping")
+	s.loop.ready.Store(false)
+	s.loop.tell(arrival{in: node.Stopping{}})
+	patience := time.NewTimer(drainTime)
+	defer patience.Stop()
+	select {
+	case <-s.loop.drained:
+	case <-patience.C:
+		s.log.Warn("clients had to be cut off")
+	}
+	close(s.quit)
+	s.endpoint.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if s.http.Shutdown(ctx) != nil {
+		_ = s.http.Close()
+	}
+	s.chores.Wait()
+	s.loop.end()
+	s.giveUpLease()
+	s.closeRelay()
+	err := errors.Join(s.bus.Close(), s.store.Close())
+	s.log.Info("server stopped")
+	return err
+}
+
+// giveUpLease lets other nodes know at once that this one is gone.
+func (s *Server) giveUpLease() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if _, err := s.store.Beat(ctx, s.loop.incarnation, 0); err != nil {
+		s.log.Warn("cannot give up the lease", "error", err)
+	}
+}
+
+func (s *Server) closeRelay() {
+	if s.relay == nil {
+		return
+	}
+	if err := s.relay.Close(); err != nil {
+		s.log.Warn("cannot close the relay", "error", err)
+	}
+}
+
+func (s *Server) closeStore() {
+	if err := s.store.Close(); err != nil {
+		s.log.Error("cannot close the store", "error", err)
+	}
+}

@@ -1,0 +1,51 @@
+package server
+
+import (
+	"github.com/peal-rtc/peal/internal/auth"
+	"github.com/peal-rtc/peal/internal/call"
+	"github.com/peal-rtc/peal/internal/config"
+	"github.com/peal-rtc/peal/internal/protocol"
+)
+
+// limits are the protocol's with what is configured.
+func limits(c *config.Config) protocol.Limits {
+	l := protocol.DefaultLimits()
+	l.MessageBytes = c.Sizes.MessageBytes
+	l.SDPBytes = c.Sizes.SDPBytes
+	l.Candidates = c.Sizes.Candidates
+	l.CandidateBytes = c.Sizes.CandidateBytes
+	l.AttachmentBytes = c.Sizes.AttachmentBytes
+	l.MessageRate = c.Limits.MessageRate
+	l.MessageBurst = c.Limits.MessageBurst
+	l.InvitesPerMin = c.Limits.InvitesPerMin
+	l.PairPerMin = c.Limits.PairPerMin
+	l.Devices = c.Limits.Devices
+	l.SocketsPerAddr = c.Limits.SocketsPerAddr
+	l.QueueMessages = c.Limits.QueueMessages
+	l.QueueBytes = c.Limits.QueueBytes
+	l.Hello = c.Limits.Hello
+	l.Write = c.Limits.Write
+	l.RingMax = c.Limits.RingMax
+	l.PingIdle = protocol.Pulse{Every: c.Pulses.Idle, Dead: c.Pulses.IdleDead}
+	l.PingActive = protocol.Pulse{Every: c.Pulses.Active, Dead: c.Pulses.ActiveDead}
+	return l
+}
+
+func timing(t *config.Timing) call.Timing {
+	return call.Timing{
+		Ring:         t.Ring,
+		CallerGrace:  t.CallerGrace,
+		Grace:        t.Grace,
+		LeavingGrace: t.LeavingGrace,
+		GraceHold:    t.GraceHold,
+		Connect:      t.Connect,
+	}
+}
+
+func keysOf(a *config.Auth) auth.Keys {
+	keys := auth.Keys{a.KeyID: auth.Secret(a.Secret)}
+	for id, secret := range a.Keys {
+		keys[id] = auth.Secret(secret)
+	}
+	return keys
+}

@@ -1,0 +1,45 @@
+package server
+
+import (
+	"context"
+	"time"
+)
+
+const (
+	// pruneEvery is how often old calls and records are deleted.
+	pruneEvery = time.Hour
+	// keepCalls is how long an ended call is kept beside its record: commands
+	// about it may be repeated until then.
+	keepCalls = 24 * time.Hour
+)
+
+// upkeep does what has to be done now and then, until the server stops.
+func (s *Server) upkeep() {
+	clocks, prunes := time.NewTicker(clockEvery), time.NewTicker(pruneEvery)
+	defer clocks.Stop()
+	defer prunes.Stop()
+	for {
+		select {
+		case <-s.quit:
+			return
+		case <-clocks.C:
+			s.do("cannot read the store's clock", func(ctx context.Context) error {
+				return s.loop.clock.measure(ctx, s.store)
+			})
+		case <-prunes.C:
+			s.do("cannot delete what is old", func(ctx context.Context) error {
+				now := s.loop.clock.now()
+				_, err := s.store.Prune(ctx, now.Add(-keepCalls), now.Add(-s.cfg.Settings.Keep))
+				return err
+			})
+		}
+	}
+}
+
+func (s *Server) do(failure string, chore func(context.Context) error) {
+	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+	defer cancel()
+	if err := chore(ctx); err != nil {
+		s.log.Error(failure, "error", err)
+	}
+}
