@@ -43,28 +43,28 @@ func (p *page) does(method string) {
 }
 
 // talk brings two people into a call, holding the order of events.
-func talk(t *testing.T, alice, bob *page, kind int) {
+func talk(t *testing.T, caller, callee *page, kind int) {
 	t.Helper()
-	alice.calls("bob", kind)
+	caller.calls(callee.account, kind)
 	invited := arg[struct {
 		Invitor    string         `json:"invitor"`
 		UserIDs    []string       `json:"userIds"`
 		Type       int            `json:"type"`
 		FromGroup  bool           `json:"isFromGroup"`
 		Attachment map[string]int `json:"attachment"`
-	}](t, bob.expect("onInvited")[0])
-	if invited.Invitor != "alice" || invited.Type != kind || invited.FromGroup || invited.Attachment["room"] != 7 {
+	}](t, callee.expect("onInvited")[0])
+	if invited.Invitor != caller.account || invited.Type != kind || invited.FromGroup || invited.Attachment["room"] != 7 {
 		t.Errorf("onInvited gave %+v", invited)
 	}
-	bob.does("accept")
-	bob.expect("accept()", "onJoinChannel", "onUserEnter", "onAudioAvailable")
-	accepted := alice.expect("onUserAccept", "onJoinChannel", "onUserEnter", "onAudioAvailable")
-	if who := arg[string](t, accepted[0]); who != "bob" {
+	callee.does("accept")
+	callee.expect("accept()", "onJoinChannel", "onUserEnter", "onAudioAvailable")
+	accepted := caller.expect("onUserAccept", "onJoinChannel", "onUserEnter", "onAudioAvailable")
+	if who := arg[string](t, accepted[0]); who != callee.account {
 		t.Errorf("onUserAccept gave %q", who)
 	}
 	if kind == 2 {
-		alice.expect("onCameraAvailable")
-		bob.expect("onCameraAvailable")
+		caller.expect("onCameraAvailable")
+		callee.expect("onCameraAvailable")
 	}
 }
 

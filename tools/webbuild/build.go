@@ -48,7 +48,9 @@ func component(web string, out files) error {
 // demo bundles demo/src/main.ts and each style sheet of the folder, and takes
 // every other file as it is. Names stay, so that index.html needs no rewriting.
 func demo(web string, out files) error {
-	if err := esbuild(web, bundle(web, "demo/src/main.ts", "dist/demo/main.js"), out); err != nil {
+	script := bundle(web, "demo/src/main.ts", "dist/demo/main.js")
+	script.Format = api.FormatESModule
+	if err := esbuild(web, script, out); err != nil {
 		return err
 	}
 	root := filepath.Join(web, "demo")

@@ -1,5 +1,7 @@
+import type { Client, ClientOptions } from "./api";
+import { PealClient as Implementation } from "./client";
+
 export type * from "./api";
-export { PealClient } from "./client";
 export type { ComponentError } from "./codes";
 export { PealError } from "./errors";
 export type * from "./events";
@@ -7,3 +9,7 @@ export type { Callbacks, InviteOptions, LoginOptions, RoomInfo, SetupOptions } f
 export { RTCCalling, RTCCalling as default } from "./facade";
 export type { RecordMessage } from "./records";
 export { version } from "./version";
+
+/** A client of the typed core. What it may be asked is all in `Client`. */
+export const PealClient: new (options: ClientOptions) => Client = Implementation;
+export type PealClient = Client;

@@ -1,0 +1,391 @@
+import type {
+  CallEnd,
+  CallHandle,
+  Client,
+  ClientOptions,
+  NetworkQuality,
+} from "../../sdk/src/index";
+import type { Attention } from "./attention";
+import { rememberLanguage } from "./language";
+import type { Actions, CallModel, Model, PastCall, Problem, Stage } from "./model";
+import type { Sounds } from "./sounds";
+import { forgetName, writeName } from "./storage";
+import { type Language, tables } from "./strings";
+import { Tokens } from "./token";
+
+/** What the page's logic needs of its surroundings. */
+export interface Surroundings {
+  readonly language: Language;
+  readonly makeClient: (options: ClientOptions) => Client;
+  readonly draw: (model: Model) => void;
+  /** Where the pictures go. */
+  readonly local: HTMLElement;
+  readonly remote: HTMLElement;
+  readonly sounds: Sounds;
+  readonly attention: Attention;
+}
+
+/** What is known of the present call besides what its handle tells. */
+interface CallNotes {
+  invited: boolean;
+  accepting: boolean;
+  silent: boolean;
+  mediaLost: boolean;
+  peerMediaLost: boolean;
+  peerAway: boolean;
+  weak: boolean;
+}
+
+const quietNotes: CallNotes = {
+  invited: false,
+  accepting: false,
+  silent: false,
+  mediaLost: false,
+  peerMediaLost: false,
+  peerAway: false,
+  weak: false,
+};
+const remembered = 8;
+
+/**
+ * The page's logic: turns what people do into requests to the SDK, and what the
+ * SDK tells into a model to draw. It holds no state of a call that the SDK has.
+ */
+export class App implements Actions {
+  readonly #out: Surroundings;
+  #language: Language;
+  #account = "";
+  #client: Client | null = null;
+  #loggingIn = false;
+  #call: CallHandle | null = null;
+  #notes: CallNotes = { ...quietNotes };
+  #problem: Problem | null = null;
+  #outcome: PastCall | null = null;
+  #history: readonly PastCall[] = [];
+  #clock: ReturnType<typeof setInterval> | undefined;
+
+  constructor(out: Surroundings) {
+    this.#out = out;
+    this.#language = out.language;
+  }
+
+  /** Shows the page, and logs in where a name is known already. */
+  start(name: string | null): void {
+    this.#warnOfPlainHttp();
+    if (name) this.login(name);
+    else this.#draw();
+  }
+
+  // ------------------------------------------------------------------- login
+
+  login(name: string): void {
+    if (this.#client || name === "") return;
+    this.#account = name;
+    this.#loggingIn = true;
+    this.#problem = null;
+    const tokens = new Tokens(name);
+    const client = this.#out.makeClient({
+      server: location.origin,
+      getToken: () => tokens.get(),
+    });
+    this.#client = client;
+    this.#listen(client);
+    this.#draw();
+    client.connect().then(
+      () => {
+        this.#loggingIn = false;
+        writeName(name);
+        this.#warnOfPlainHttp();
+        this.#draw();
+      },
+      (e: unknown) => {
+        this.#loggingIn = false;
+        this.#client = null;
+        this.#fail(tokens.failure ?? e);
+      },
+    );
+  }
+
+  logout(): void {
+    const client = this.#client;
+    if (!client) return;
+    this.#client = null;
+    forgetName();
+    this.#outcome = null;
+    this.#history = [];
+    this.#problem = null;
+    this.#draw();
+    // Leaving is the person's wish: whether the server heard of it changes nothing here.
+    client.close().catch(() => {});
+  }
+
+  #listen(client: Client): void {
+    client
+      .on("connection", () => this.#draw())
+      .on("incoming", (call) => this.#follow(call))
+      .on("resumed", (call) => {
+        this.#follow(call);
+        // Its media start anew. Until they are there it is a call being restored.
+        this.#notes.mediaLost = call.state === "connected";
+        this.#notes.invited = true;
+        this.#draw();
+      })
+      .on("closed", (why) => {
+        // A login that fails is told by connect(), a logout was asked for.
+        if (this.#loggingIn || this.#client !== client) return;
+        this.#client = null;
+        this.#fail(why);
+      })
+      .on("error", (e) => this.#fail(e));
+  }
+
+  // ------------------------------------------------------------------- calls
+
+  call(peer: string, video: boolean): void {
+    if (!this.#client || this.#call || peer === "") return;
+    if (peer === this.#account) {
+      this.#fail({ code: "self_call", message: "" });
+      return;
+    }
+    const invitation = this.#client.call(peer, { video });
+    // The call is there before the invitation has gone out: it can be given up
+    // while the browser still asks for the camera.
+    const early = this.#client.activeCall;
+    if (early) this.#follow(early);
+    invitation.then(
+      (call) => {
+        if (call.end) return;
+        if (this.#call !== call) this.#follow(call);
+        this.#notes.invited = true;
+        this.#draw();
+      },
+      (e: unknown) => {
+        if (this.#call !== early) return; // Given up meanwhile.
+        this.#leave();
+        this.#fail(e, video ? peer : "");
+      },
+    );
+  }
+
+  accept(camera: boolean): void {
+    const call = this.#call;
+    if (!call || this.#notes.accepting) return;
+    if (!isSecureContext) {
+      this.#warnOfPlainHttp();
+      this.#draw();
+      return;
+    }
+    this.#notes.accepting = true;
+    this.#problem = null;
+    this.#draw();
+    call.accept({ video: camera && call.video }).catch((e: unknown) => {
+      if (this.#call !== call) return;
+      this.#notes.accepting = false;
+      this.#fail(e);
+    });
+  }
+
+  reject(): void {
+    this.#attempt((call) => call.reject());
+  }
+
+  hangup(): void {
+    this.#attempt((call) => call.hangup());
+  }
+
+  toggleMicrophone(): void {
+    this.#attempt((call) => call.setMicrophone(!call.microphoneOn));
+  }
+
+  toggleCamera(): void {
+    this.#attempt((call) => (call.video ? call.setCamera(!call.cameraOn) : Promise.resolve()));
+  }
+
+  play(): void {
+    this.#attempt(async (call) => {
+      await call.play();
+      this.#notes.silent = false;
+    });
+  }
+
+  #attempt(action: (call: CallHandle) => Promise<void>): void {
+    const call = this.#call;
+    if (!call) return;
+    action(call).then(
+      () => this.#draw(),
+      (e: unknown) => {
+        if (this.#call === call) this.#fail(e);
+      },
+    );
+  }
+
+  /** Shows a call from its first moment to its end. */
+  #follow(call: CallHandle): void {
+    this.#call = call;
+    this.#notes = { ...quietNotes };
+    this.#problem = null;
+    this.#outcome = null;
+    const note = (change: Partial<CallNotes>): void => {
+      if (this.#call !== call) return;
+      this.#notes = { ...this.#notes, ...change };
+      this.#draw();
+    };
+    call
+      .on("accepted", () => note({}))
+      .on("connected", () => {
+        if (this.#call === call && !this.#notes.mediaLost) this.#out.sounds.chime("connected");
+        note({ mediaLost: false });
+      })
+      .on("reconnecting", () => note({ mediaLost: true }))
+      .on("remoteStream", (stream) => note(stream ? { mediaLost: false } : {}))
+      .on("peerMedia", (up) => note({ peerMediaLost: !up }))
+      .on("peerPresence", (present) => note({ peerAway: !present }))
+      .on("networkQuality", (quality) => note({ weak: isWeak(quality) }))
+      .on("remoteTracks", () => note({}))
+      .on("localStream", () => note({}))
+      .on("autoplayBlocked", () => note({ silent: true }))
+      .on("error", (e) => {
+        if (this.#call === call) this.#fail(e);
+      })
+      .on("ended", (end) => this.#ended(call, end));
+    call.attachLocal(this.#out.local);
+    call.attachRemote(this.#out.remote);
+    clearInterval(this.#clock);
+    this.#clock = setInterval(() => this.#draw(), 500);
+    this.#draw();
+  }
+
+  #ended(call: CallHandle, end: CallEnd): void {
+    if (this.#call !== call) return;
+    const { peer, direction, video } = call;
+    this.#outcome = { peer, direction, video, end, at: new Date() };
+    this.#history = [this.#outcome, ...this.#history].slice(0, remembered);
+    this.#leave();
+    this.#out.sounds.chime("ended");
+    this.#draw();
+  }
+
+  #leave(): void {
+    clearInterval(this.#clock);
+    this.#call = null;
+    this.#problem = null;
+  }
+
+  // ---------------------------------------------------------------- the page
+
+  dismiss(): void {
+    this.#problem = null;
+    this.#draw();
+  }
+
+  toggleLanguage(): void {
+    this.#language = this.#language === "en" ? "zh" : "en";
+    rememberLanguage(this.#language);
+    this.#draw();
+  }
+
+  askNotifications(): void {
+    this.#out.attention.ask().then(
+      () => this.#draw(),
+      () => this.#draw(),
+    );
+  }
+
+  /** Somebody touched the page: from now on the browser lets sounds through. */
+  touched(): void {
+    if (!this.#out.sounds.locked && this.#call === null) return;
+    this.#out.sounds.unlock();
+    this.#draw();
+  }
+
+  #warnOfPlainHttp(): void {
+    if (!isSecureContext) this.#problem = { code: "insecure_context", message: "" };
+  }
+
+  #fail(e: unknown, withoutCamera = ""): void {
+    const problem = readProblem(e);
+    const offer = withoutCamera !== "" && problem.code.startsWith("camera_");
+    this.#problem = offer ? { ...problem, withoutCamera } : problem;
+    this.#draw();
+  }
+
+  #draw(): void {
+    const stage = this.#stage();
+    const { sounds, attention } = this.#out;
+    const t = tables[this.#language];
+    sounds.loop(loopOf(stage, this.#notes));
+    attention.setTitle(t.title);
+    attention.draw(stage === "called" && this.#call ? t.isCalling(this.#call.peer) : null);
+    this.#out.draw({
+      language: this.#language,
+      stage,
+      account: this.#account,
+      loggingIn: this.#loggingIn,
+      server: this.#client?.connection ?? "offline",
+      call: this.#call ? this.#callModel(this.#call) : null,
+      problem: this.#problem,
+      outcome: this.#outcome,
+      history: this.#history,
+      soundLocked: sounds.locked,
+      askNotifications: attention.mayAsk,
+    });
+  }
+
+  #stage(): Stage {
+    if (!this.#call) return this.#client && !this.#loggingIn ? "idle" : "login";
+    switch (this.#call.state) {
+      case "ringing":
+        if (this.#call.direction === "outgoing") return "calling";
+        return this.#notes.accepting ? "connecting" : "called";
+      case "connecting":
+        return "connecting";
+      case "connected":
+        return "connected";
+      case "ended":
+        return "idle";
+    }
+  }
+
+  #callModel(call: CallHandle): CallModel {
+    const { remoteTracks } = call;
+    return {
+      peer: call.peer,
+      video: call.video,
+      microphoneOn: call.microphoneOn,
+      cameraOn: call.cameraOn,
+      remotePicture: call.remoteStream !== null && remoteTracks.video && !remoteTracks.videoMuted,
+      remoteMuted: call.state === "connected" && (!remoteTracks.audio || remoteTracks.audioMuted),
+      opening: call.direction === "outgoing" && call.localStream === null,
+      invited: this.#notes.invited,
+      trouble: troubleOf(this.#notes),
+      silent: this.#notes.silent,
+      seconds: Math.floor(call.connectedForMs / 1_000),
+    };
+  }
+}
+
+function loopOf(stage: Stage, notes: CallNotes): "ringtone" | "ringback" | null {
+  if (stage === "called") return "ringtone";
+  return stage === "calling" && notes.invited ? "ringback" : null;
+}
+
+/** The trouble that matters most. */
+function troubleOf(notes: CallNotes): CallModel["trouble"] {
+  if (notes.mediaLost) return "media";
+  if (notes.peerAway) return "peerAway";
+  if (notes.peerMediaLost) return "peerMedia";
+  return notes.weak ? "weak" : null;
+}
+
+function isWeak(quality: NetworkQuality): boolean {
+  return Math.max(quality.uplink, quality.downlink) >= 4;
+}
+
+/** What was thrown, by its code where it has one. */
+function readProblem(e: unknown): Problem {
+  if (typeof e === "object" && e !== null && "code" in e && typeof e.code === "string") {
+    const message = "message" in e && typeof e.message === "string" ? e.message : "";
+    return { code: e.code, message };
+  }
+  return { code: "internal", message: e instanceof Error ? e.message : String(e) };
+}

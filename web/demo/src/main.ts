@@ -1,0 +1,2 @@
+import { PealClient } from "../../sdk/src/index";
+console.log(PealClient);
