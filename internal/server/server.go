@@ -8,6 +8,7 @@ package server
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -19,8 +20,6 @@ import (
 	"sync"
 	"syscall"
 	"time"
-
-	"github.com/google/uuid"
 
 	"github.com/peal-rtc/peal/internal/auth"
 	"github.com/peal-rtc/peal/internal/bus"
@@ -190,7 +189,7 @@ func (s *Server) startLoop(ctx context.Context) (*auth.Signer, error) {
 	if err := storeTime.measure(ctx, s.store); err != nil {
 		return nil, err
 	}
-	incarnation := uuid.NewString()
+	incarnation := rand.Text()
 	n, err := node.New(node.Config{
 		Incarnation: incarnation,
 		Limits:      s.limits,
