@@ -2,8 +2,10 @@ package relay
 
 import (
 	"crypto/hmac"
-	"crypto/sha1" // The credential scheme that TURN clients and servers share names it.
+	"crypto/sha1" // The credential scheme that TURN servers share names it.
 	"encoding/base64"
+	"log/slog"
+	"net"
 	"strconv"
 	"strings"
 	"time"
@@ -15,14 +17,26 @@ type Server struct {
 	Username, Credential string
 }
 
-// Servers gives the ICE servers for one user: a label of one device in one
-// call. Its credentials start allocations for ten minutes.
+// LogValue keeps credentials out of logs.
+func (s Server) LogValue() slog.Value { return slog.AnyValue(s.URLs) }
+
+// Servers gives the ICE servers for one user: an opaque label, of one device in
+// one call, that counts as one for its number of relayed addresses.
+//
+// The name is EXPIRY:USER with the expiry in seconds since 1970, the password
+// the base64 of its HMAC-SHA1 under the secret: the form that coturn and others
+// take as well.
 func (r *Relay) Servers(user string, now time.Time) []Server {
-	username := strconv.FormatInt(now.Add(credentialTTL).Unix(), 10) + ":" + user
+	host := r.cfg.PublicHost
+	if host == "" {
+		host = r.addr.Addr().String()
+	}
+	at := net.JoinHostPort(host, strconv.Itoa(int(r.addr.Port())))
+	username := strconv.FormatInt(now.Add(r.cfg.CredentialTTL).Unix(), 10) + ":" + user
 	return []Server{
-		{URLs: []string{"stun:" + r.addr.String()}},
+		{URLs: []string{"stun:" + at}},
 		{
-			URLs:       []string{"turn:" + r.addr.String() + "?transport=udp"},
+			URLs:       []string{"turn:" + at + "?transport=udp"},
 			Username:   username,
 			Credential: password(r.cfg.Secret, username),
 		},

@@ -6,8 +6,9 @@ import (
 	"github.com/pion/logging"
 )
 
-// quiet keeps the library's messages out of the log: their texts hold user
-// names and the addresses of peers. That something went wrong is logged.
+// quiet keeps the library's texts out of the log: they hold the names of users
+// and the addresses of clients and peers. That something went wrong is logged,
+// for debugging alone, since anybody can cause it with one malformed datagram.
 type quiet struct{ log *slog.Logger }
 
 // NewLogger implements logging.LoggerFactory.

@@ -1,18 +1,21 @@
 package relay
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 )
 
-// special are the address ranges that are not the public internet, of IPv4 and
-// IPv6: the IANA special-purpose registries, multicast, and what was reserved
-// before those.
+// special are the address ranges that are not the public internet: the IANA
+// registries of special-purpose addresses, multicast, what is reserved, and
+// what clouds serve their secrets from.
 var special = prefixes(
 	"0.0.0.0/8",        // this network
 	"10.0.0.0/8",       // private
 	"100.64.0.0/10",    // shared, behind carriers' NAT; cloud metadata too
 	"127.0.0.0/8",      // loopback
+	"168.63.129.16/32", // a cloud's host services
 	"169.254.0.0/16",   // link-local; cloud metadata
 	"172.16.0.0/12",    // private
 	"192.0.0.0/24",     // protocol assignments; cloud metadata
@@ -27,89 +30,138 @@ var special = prefixes(
 	"203.0.113.0/24",   // documentation
 	"224.0.0.0/4",      // multicast
 	"240.0.0.0/4",      // reserved, broadcast
-	"168.63.129.16/32", // a cloud's host services
 
-	"::/8",              // unspecified, loopback, compatible, and the rest of it
-	"100::/64",          // discard
-	"100:0:0:1::/64",    // dummy
-	"2001::/23",         // protocol assignments, Teredo, benchmarking, ORCHID
+	// Global unicast IPv6 is 2000::/3. Before it are loopback, addresses that
+	// hold an IPv4 one, discard and dummy prefixes; after it segment routing,
+	// unique local, link-local and site-local addresses and multicast.
+	"::/3",
+	"4000::/2",
+	"8000::/1",
+	"2001::/23",         // protocol assignments: Teredo, benchmarking, ORCHID
 	"2001:db8::/32",     // documentation
 	"2002::/16",         // 6to4
 	"2620:4f:8000::/48", // AS112
 	"3fff::/20",         // documentation
-	"5f00::/16",         // segment routing
-	"fc00::/7",          // unique local; cloud metadata
-	"fe80::/10",         // link-local
-	"fec0::/10",         // site-local
-	"ff00::/8",          // multicast
 )
 
-// encodings are the IPv6 ranges whose addresses stand for an IPv4 one, with
-// the byte at which that begins. They are judged by it.
-var encodings = []struct {
-	prefix netip.Prefix
-	at     int
-}{
-	{netip.MustParsePrefix("::/96"), 12},           // compatible
-	{netip.MustParsePrefix("::ffff:0:0:0/96"), 12}, // translated
-	{netip.MustParsePrefix("64:ff9b::/96"), 12},    // NAT64
-	{netip.MustParsePrefix("2002::/16"), 2},        // 6to4
-}
+// The ranges whose addresses hold an IPv4 one.
+var (
+	compatible = netip.MustParsePrefix("::/96")
+	translated = netip.MustParsePrefix("::ffff:0:0:0/96")
+	nat64      = netip.MustParsePrefix("64:ff9b::/96")
+	nat64Local = netip.MustParsePrefix("64:ff9b:1::/48")
+	teredo     = netip.MustParsePrefix("2001::/32")
+	sixToFour  = netip.MustParsePrefix("2002::/16")
+)
 
-// PeerPolicy says whom the relay may reach.
+// PeerPolicy says whom the relay may reach. The zero value is the public
+// internet.
 type PeerPolicy struct {
 	// Allow are ranges to reach although they are special.
 	Allow []netip.Prefix
 }
 
-// Allows judges a peer's address: public ones may be reached, special ones
-// only when a range in Allow holds them.
+// Allows judges a peer's address: a public one may be reached, a special one
+// only when a range in Allow holds it. One that holds another, where something
+// on the way may unpack it, is reached only when each of them may be: allowing
+// fd00::/8 or even ::/0 opens no way to 127.0.0.1.
 func (p PeerPolicy) Allows(peer netip.Addr) bool {
 	peer = canonical(peer)
-	return peer.IsValid() && (within(peer, p.Allow) || !within(peer, special))
+	if !peer.IsValid() || !p.allowsAlone(peer) {
+		return false
+	}
+	return !slices.ContainsFunc(embedded(peer), func(a netip.Addr) bool { return !p.allowsAlone(a) })
 }
 
-// canonical gives the one form of an address that has several.
+func (p PeerPolicy) allowsAlone(a netip.Addr) bool { return within(a, p.Allow) || !within(a, special) }
+
+// canonical gives the one form of an address that has several: that of IPv4
+// for those that are but another way to write it.
 func canonical(a netip.Addr) netip.Addr {
 	a = a.Unmap().WithZone("")
-	if !a.Is6() || a.IsUnspecified() || a.IsLoopback() {
-		return a
-	}
-	for _, e := range encodings {
-		if e.prefix.Contains(a) {
-			b := a.As16()
-			return netip.AddrFrom4([4]byte(b[e.at : e.at+4]))
-		}
+	if nat64.Contains(a) {
+		return v4(a, 12, 13, 14, 15)
 	}
 	return a
 }
 
-func within(a netip.Addr, ranges []netip.Prefix) bool {
-	for _, r := range ranges {
-		if r.Contains(a) {
-			return true
-		}
+// embedded are the IPv4 addresses that tunnels and translators read out of an
+// IPv6 one.
+func embedded(a netip.Addr) []netip.Addr {
+	if !a.Is6() || a.IsUnspecified() || a.IsLoopback() {
+		return nil
 	}
-	return false
+	var found []netip.Addr
+	b := a.As16()
+	last := v4(a, 12, 13, 14, 15)
+	switch {
+	case compatible.Contains(a), translated.Contains(a):
+		found = append(found, last)
+	case nat64Local.Contains(a) && last != netip.IPv4Unspecified():
+		found = append(found, last)
+	case nat64Local.Contains(a): // The layout for a /48 of RFC 6052, section 2.2.
+		found = append(found, v4(a, 6, 7, 9, 10))
+	case sixToFour.Contains(a):
+		found = append(found, v4(a, 2, 3, 4, 5))
+	case teredo.Contains(a): // The server, and the client with its bits turned (RFC 4380).
+		client := last.As4()
+		for i := range client {
+			client[i] = ^client[i]
+		}
+		found = append(found, v4(a, 4, 5, 6, 7), netip.AddrFrom4(client))
+	}
+	// ISATAP (RFC 5214) marks the lower half, under any prefix.
+	if b[8]&^2 == 0 && b[9] == 0 && b[10] == 0x5e && b[11] == 0xfe {
+		found = append(found, last)
+	}
+	return found
 }
 
-// ParsePrefixes reads CIDR ranges; a single address is a range of one.
+// v4 is the IPv4 address of four bytes of an IPv6 one.
+func v4(a netip.Addr, i, j, k, l int) netip.Addr {
+	b := a.As16()
+	return netip.AddrFrom4([4]byte{b[i], b[j], b[k], b[l]})
+}
+
+func within(a netip.Addr, ranges []netip.Prefix) bool {
+	return slices.ContainsFunc(ranges, func(r netip.Prefix) bool { return r.Contains(a) })
+}
+
+// ParsePrefixes reads CIDR ranges; a single address is a range of one. Its
+// error names each text that is none.
 func ParsePrefixes(texts []string) ([]netip.Prefix, error) {
-	var all []netip.Prefix
+	var (
+		all  []netip.Prefix
+		errs []error
+	)
 	for _, text := range texts {
-		p, err := netip.ParsePrefix(text)
-		if addr, bad := netip.ParseAddr(text); err != nil && bad == nil {
-			p, err = netip.PrefixFrom(addr, addr.BitLen()), nil
-		}
+		p, err := parsePrefix(text)
 		if err != nil {
-			return nil, fmt.Errorf("%q is not a range of addresses: want CIDR, such as 10.0.0.0/8 or fd00::/8", text)
-		}
-		if p.Masked() != p {
-			return nil, fmt.Errorf("%q has bits set beyond its length: did you mean %s?", text, p.Masked())
+			errs = append(errs, err)
+			continue
 		}
 		all = append(all, p)
 	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
 	return all, nil
+}
+
+func parsePrefix(text string) (netip.Prefix, error) {
+	p, err := netip.ParsePrefix(text)
+	if addr, single := netip.ParseAddr(text); single == nil && addr.Zone() == "" {
+		p, err = netip.PrefixFrom(addr, addr.BitLen()), nil
+	}
+	switch {
+	case err != nil:
+		return p, fmt.Errorf("%q is not a range of addresses: want CIDR, such as 10.0.0.0/8 or fd00::/8", text)
+	case p.Addr().Is4In6():
+		return p, fmt.Errorf("%q is a range of IPv4 addresses written as IPv6: want the IPv4 form, such as 10.0.0.0/8", text)
+	case p.Masked() != p:
+		return p, fmt.Errorf("%q has bits set beyond its length: did you mean %s?", text, p.Masked())
+	}
+	return p, nil
 }
 
 // LocalPrefixes are the ranges of one's own machine and network, which a relay

@@ -2,8 +2,11 @@ package relay_test
 
 import (
 	"net/netip"
+	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/peal-rtc/peal/internal/relay"
 )
@@ -16,17 +19,27 @@ var hostile = []string{
 	"192.0.0.1", "192.0.0.192", "192.0.2.1", "192.31.196.1", "192.52.193.1", "192.88.99.1", "192.168.0.1", "192.168.255.255",
 	"192.175.48.1", "198.18.0.1", "198.19.255.255", "198.51.100.1", "203.0.113.1", "224.0.0.1", "239.255.255.255",
 	"240.0.0.1", "255.255.255.255",
-	"::", "::1", "::2", "::127.0.0.1", "::10.0.0.1", "::ffff:10.0.0.1", "::ffff:127.0.0.1", "::ffff:169.254.169.254",
-	"::ffff:0:10.0.0.1", "64:ff9b::10.0.0.1", "64:ff9b::169.254.169.254", "64:ff9b::127.0.0.1", "64:ff9b:1::1", "64:ff9b:1::8.8.8.8",
-	"100::1", "100:0:0:1::1", "2001::1", "2001:0:808:808::1", "2001:2::1", "2001:10::1", "2001:20::1", "2001:db8::1",
-	"2002:0a00:0001::1", "2002:7f00:0001::1", "2002:a9fe:a9fe::1", "2620:4f:8000::1", "3fff::1", "5f00::1",
+	// Unspecified, loopback, and the forms that hold an IPv4 address.
+	"::", "::1", "::2", "::127.0.0.1", "::10.0.0.1", "::8.8.8.8",
+	"::ffff:10.0.0.1", "::ffff:127.0.0.1", "::ffff:169.254.169.254", "::ffff:0:10.0.0.1", "::ffff:0:8.8.8.8",
+	"64:ff9b::10.0.0.1", "64:ff9b::169.254.169.254", "64:ff9b::127.0.0.1",
+	"64:ff9b:1::1", "64:ff9b:1::8.8.8.8", "64:ff9b:1:7f00:0:100::", "64:ff9b:2::8.8.8.8",
+	"2001::1", "2001:0:808:808::f7f7:f7f7", "2001:0:808:808::80ff:fffe",
+	"2002:a00:1::1", "2002:7f00:1::1", "2002:a9fe:a9fe::1", "2002:808:808::1",
+	"2606:4700::5efe:127.0.0.1", "2606:4700::200:5efe:10.0.0.1",
+	// The rest of what is not global unicast.
+	"100::1", "100:0:0:1::1", "200::1", "2001:1::1", "2001:2::1", "2001:10::1", "2001:20::1", "2001:1ff::1", "2001:db8::1",
+	"2620:4f:8000::1", "3fff::1", "4000::1", "5f00::1", "8000::1",
 	"fc00::1", "fd00:ec2::254", "fdff::1", "fe80::1", "fe80::1%eth0", "febf::1", "fec0::1", "ff02::1", "ff0e::1",
 }
 
+// good are addresses of the public internet, most of them neighbours of others.
 var good = []string{
 	"1.1.1.1", "8.8.8.8", "9.255.255.255", "11.0.0.1", "100.63.255.255", "100.128.0.1", "126.255.255.255", "128.0.0.1",
-	"169.253.255.255", "172.15.255.255", "172.32.0.1", "192.167.255.255", "192.169.0.1", "198.17.255.255", "198.20.0.1", "223.255.255.255",
-	"::ffff:8.8.8.8", "64:ff9b::8.8.8.8", "2002:0808:0808::1", "2001:200::1", "2001:4860:4860::8888", "2606:4700::1111", "2a00:1450::1",
+	"168.63.129.15", "168.63.129.17", "169.253.255.255", "169.255.0.1", "172.15.255.255", "172.32.0.1", "192.0.1.1", "192.167.255.255",
+	"192.169.0.1", "198.17.255.255", "198.20.0.1", "223.255.255.255",
+	"::ffff:8.8.8.8", "64:ff9b::8.8.8.8", "2001:200::1", "2001:4860:4860::8888", "2003::1", "2606:4700::1111", "2606:4700::5efe:8.8.8.8",
+	"2a00:1450::1", "3ffe:ffff::1",
 }
 
 func TestPeers(t *testing.T) {
@@ -47,60 +60,156 @@ func TestPeers(t *testing.T) {
 }
 
 func TestAllowedPeers(t *testing.T) {
-	allow, err := relay.ParsePrefixes([]string{"10.1.0.0/16", "192.168.7.9", "fd00:1::/32"})
+	allow := func(texts ...string) relay.PeerPolicy {
+		t.Helper()
+		prefixes, err := relay.ParsePrefixes(texts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return relay.PeerPolicy{Allow: prefixes}
+	}
+	office := allow("10.1.0.0/16", "192.168.7.9", "fd00:1::/32")
+	everywhere := allow("::/0")
+	translator := allow("64:ff9b:1::/48")
+	local := relay.PeerPolicy{Allow: relay.LocalPrefixes()}
+	for _, c := range []struct {
+		policy relay.PeerPolicy
+		peer   string
+		want   bool
+	}{
+		{office, "10.1.2.3", true},
+		{office, "10.2.0.1", false},
+		{office, "192.168.7.9", true},
+		{office, "192.168.7.8", false},
+		{office, "fd00:1::5", true},
+		{office, "fd00:2::5", false},
+		{office, "127.0.0.1", false},
+		{office, "8.8.8.8", true},
+		// Other ways to write an address are that address.
+		{office, "::ffff:10.1.2.3", true},
+		{office, "::ffff:10.2.0.1", false},
+		{office, "64:ff9b::10.1.2.3", true},
+		// A tunnel to an allowed address is not that address.
+		{office, "2002:a01:203::", false},
+		{office, "::10.1.2.3", false},
+		// Allowing a range allows no IPv4 address inside.
+		{everywhere, "fd00::1", true},
+		{everywhere, "::1", true},
+		{everywhere, "2002:808:808::1", true},
+		{everywhere, "2002:7f00:1::1", false},
+		{everywhere, "::ffff:127.0.0.1", false},
+		{everywhere, "::127.0.0.1", false},
+		{everywhere, "64:ff9b:1:7f00:0:100::", false},
+		{everywhere, "64:ff9b:1:808:8:800::", true},
+		{everywhere, "2001:0:808:808::f7f7:f7f7", true},
+		{everywhere, "2001:0:808:808::80ff:fffe", false},
+		{everywhere, "2001:0:a00:1::f7f7:f7f7", false},
+		{everywhere, "fd00::5efe:10.0.0.1", false},
+		{translator, "64:ff9b:1::8.8.8.8", true},
+		{translator, "64:ff9b:1::10.0.0.1", false},
+		{local, "127.0.0.1", true},
+		{local, "::1", true},
+		{local, "10.0.0.1", true},
+		{local, "172.20.0.1", true},
+		{local, "192.168.1.1", true},
+		{local, "169.254.3.4", true},
+		{local, "fd00::1", true},
+		{local, "fe80::1%eth0", true},
+		{local, "224.0.0.1", false},
+		{local, "0.0.0.0", false},
+	} {
+		if got := c.policy.Allows(netip.MustParseAddr(c.peer)); got != c.want {
+			t.Errorf("%s with %v: got %v, want %v", c.peer, c.policy.Allow, got, c.want)
+		}
+	}
+}
+
+func TestParsePrefixes(t *testing.T) {
+	got, err := relay.ParsePrefixes([]string{"10.0.0.0/8", "192.168.7.9", "fd00::/8", "::1"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	policy := relay.PeerPolicy{Allow: allow}
-	for a, want := range map[string]bool{
-		"10.1.2.3": true, "10.2.0.1": false, "192.168.7.9": true, "192.168.7.8": false, "fd00:1::5": true, "fd00:2::5": false,
-		"::ffff:10.1.2.3": true, "64:ff9b::10.1.2.3": true, "2002:0a01:0203::": true, "::ffff:10.2.0.1": false, "127.0.0.1": false,
-	} {
-		if got := policy.Allows(netip.MustParseAddr(a)); got != want {
-			t.Errorf("%s: got %v, want %v", a, got, want)
-		}
+	want := []string{"10.0.0.0/8", "192.168.7.9/32", "fd00::/8", "::1/128"}
+	if diff := cmp.Diff(want, texts(got)); diff != "" {
+		t.Error(diff)
 	}
-	for _, a := range []string{"127.0.0.1", "::1", "10.0.0.1", "192.168.1.1", "fd00::1"} {
-		if !(relay.PeerPolicy{Allow: relay.LocalPrefixes()}).Allows(netip.MustParseAddr(a)) {
-			t.Errorf("for trying out, %s must be reached", a)
-		}
+	if got, err := relay.ParsePrefixes(nil); err != nil || len(got) != 0 {
+		t.Errorf("of nothing: %v, %v", got, err)
 	}
+}
+
+func texts(prefixes []netip.Prefix) []string {
+	var all []string
+	for _, p := range prefixes {
+		all = append(all, p.String())
+	}
+	return all
 }
 
 func TestBadPrefixes(t *testing.T) {
 	for text, says := range map[string]string{
-		"10.0.0.0/33": "want CIDR",
-		"private":     "want CIDR",
-		"":            "want CIDR",
-		"10.0.0.1/8":  "did you mean 10.0.0.0/8",
+		"10.0.0.0/33":         "want CIDR, such as 10.0.0.0/8",
+		"private":             "want CIDR",
+		"":                    "want CIDR",
+		"10.0.0.0/8 ":         "want CIDR",
+		"fe80::1%eth0":        "want CIDR",
+		"fe80::%eth0/10":      "want CIDR",
+		"10.0.0.1/8":          "did you mean 10.0.0.0/8",
+		"::ffff:10.0.0.1":     "want the IPv4 form",
+		"::ffff:10.0.0.0/104": "want the IPv4 form",
 	} {
-		if _, err := relay.ParsePrefixes([]string{text}); err == nil || !strings.Contains(err.Error(), says) {
-			t.Errorf("%q: got %v, want %q", text, err, says)
+		got, err := relay.ParsePrefixes([]string{"10.0.0.0/8", text})
+		if err == nil || got != nil || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), strconv.Quote(text)) {
+			t.Errorf("%q: got %v and %v, want %q", text, got, err, says)
 		}
+	}
+	_, err := relay.ParsePrefixes([]string{"one", "10.0.0.0/8", "two"})
+	if err == nil || !strings.Contains(err.Error(), `"one"`) || !strings.Contains(err.Error(), `"two"`) {
+		t.Errorf("got %v, want both named", err)
 	}
 }
 
-// Every way to write an IPv4 address inside an IPv6 one is judged as that.
+// FuzzAllows puts an IPv4 address into every form that holds one. Those that
+// are it are judged as it; the others are never reached by default, and as it
+// once their own range is allowed.
 func FuzzAllows(f *testing.F) {
-	f.Add(uint32(0x7f000001))
-	f.Add(uint32(0x08080808))
+	for _, a := range []uint32{0x7f000001, 0x08080808, 0xa9fea9fe, 0, 0xffffffff, 0x0a000000, 0x01000000} {
+		f.Add(a)
+	}
+	all := relay.PeerPolicy{Allow: []netip.Prefix{netip.MustParsePrefix("::/0")}}
 	f.Fuzz(func(t *testing.T, n uint32) {
-		v4 := [4]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}
-		var policy relay.PeerPolicy
-		want := policy.Allows(netip.AddrFrom4(v4))
-		forms := map[string][16]byte{
-			"mapped": {10: 0xff, 11: 0xff},
-			"nat64":  {1: 0x64, 2: 0xff, 3: 0x9b},
-		}
-		for name, form := range forms {
-			copy(form[12:], v4[:])
-			if got := policy.Allows(netip.AddrFrom16(form)); got != want {
-				t.Errorf("%s as %s: got %v, want %v", netip.AddrFrom4(v4), name, got, want)
+		var public relay.PeerPolicy
+		b := [4]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}
+		plain := netip.AddrFrom4(b)
+		want := public.Allows(plain)
+		for name, form := range map[string][16]byte{
+			"mapped": {10: 0xff, 11: 0xff, 12: b[0], b[1], b[2], b[3]},
+			"NAT64":  {1: 0x64, 2: 0xff, 3: 0x9b, 12: b[0], b[1], b[2], b[3]},
+			"ISATAP": {0: 0x2a, 10: 0x5e, 11: 0xfe, 12: b[0], b[1], b[2], b[3]},
+		} {
+			if got := public.Allows(netip.AddrFrom16(form)); got != want {
+				t.Errorf("%s as %s: got %v, want %v", plain, name, got, want)
 			}
 		}
-		sixToFour := [16]byte{0x20, 0x02, v4[0], v4[1], v4[2], v4[3]}
-		if got := policy.Allows(netip.AddrFrom16(sixToFour)); got != want {
-			t.Errorf("%s as 6to4: got %v, want %v", netip.AddrFrom4(v4), got, want)
+		for name, form := range map[string][16]byte{
+			"compatible":     {12: b[0], b[1], b[2], b[3]},
+			"translated":     {8: 0xff, 9: 0xff, 12: b[0], b[1], b[2], b[3]},
+			"local NAT64":    {1: 0x64, 2: 0xff, 3: 0x9b, 5: 1, 12: b[0], b[1], b[2], b[3]},
+			"NAT64 of a /48": {1: 0x64, 2: 0xff, 3: 0x9b, 5: 1, 6: b[0], b[1], 9: b[2], b[3]},
+			"6to4":           {0: 0x20, 1: 0x02, 2: b[0], b[1], b[2], b[3]},
+			"Teredo server":  {0: 0x20, 1: 0x01, 4: b[0], b[1], b[2], b[3], 12: 0xf7, 0xf7, 0xf7, 0xf7},
+			"Teredo client":  {0: 0x20, 1: 0x01, 4: 8, 8, 8, 8, 12: ^b[0], ^b[1], ^b[2], ^b[3]},
+		} {
+			addr := netip.AddrFrom16(form)
+			if public.Allows(addr) {
+				t.Errorf("%s as %s (%s) may be reached", plain, name, addr)
+			}
+			if addr.IsUnspecified() || addr.IsLoopback() { // They have a meaning of their own.
+				continue
+			}
+			if got := all.Allows(addr); got != want {
+				t.Errorf("%s as %s (%s), which is allowed: got %v, want %v", plain, name, addr, got, want)
+			}
 		}
 	})
 }
