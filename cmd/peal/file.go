@@ -22,7 +22,6 @@ type fileSettings map[string]any
 func settingsFile(r io.Reader) (kong.Resolver, error) {
 	var content map[string]any
 	decoder := json.NewDecoder(r)
-	decoder.UseNumber()
 	if err := decoder.Decode(&content); err != nil {
 		return nil, fmt.Errorf("the settings are not a JSON object: %w", err)
 	}

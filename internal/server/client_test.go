@@ -231,6 +231,17 @@ func (c *client) wantClosed(status int, code protocol.Code) {
 	}
 }
 
+// leave goes along when the server closes.
+func (c *client) leave() {
+	go func() {
+		for {
+			if _, _, err := c.socket.Read(c.ctx); err != nil {
+				return
+			}
+		}
+	}()
+}
+
 func wantError(t *testing.T, e *pealv1.Error, code protocol.Code, says string) {
 	t.Helper()
 	if e.GetCode() != string(code) || !strings.Contains(e.GetMessage(), says) {
