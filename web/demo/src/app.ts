@@ -13,14 +13,18 @@ import { forgetName, writeName } from "./storage";
 import { type Language, tables } from "./strings";
 import { Tokens } from "./token";
 
+/** Where the page is drawn, and the pictures shown. */
+export interface Screen {
+  readonly local: HTMLElement;
+  readonly remote: HTMLElement;
+  draw(model: Model): void;
+}
+
 /** What the page's logic needs of its surroundings. */
 export interface Surroundings {
   readonly language: Language;
   readonly makeClient: (options: ClientOptions) => Client;
-  readonly draw: (model: Model) => void;
-  /** Where the pictures go. */
-  readonly local: HTMLElement;
-  readonly remote: HTMLElement;
+  readonly makeScreen: (actions: Actions) => Screen;
   readonly sounds: Sounds;
   readonly attention: Attention;
 }
@@ -53,6 +57,7 @@ const remembered = 8;
  */
 export class App implements Actions {
   readonly #out: Surroundings;
+  readonly #screen: Screen;
   #language: Language;
   #account = "";
   #client: Client | null = null;
@@ -67,12 +72,13 @@ export class App implements Actions {
   constructor(out: Surroundings) {
     this.#out = out;
     this.#language = out.language;
+    this.#screen = out.makeScreen(this);
   }
 
   /** Shows the page, and logs in where a name is known already. */
-  start(name: string | null): void {
+  start(name: string): void {
     this.#warnOfPlainHttp();
-    if (name) this.login(name);
+    if (name !== "") this.login(name);
     else this.#draw();
   }
 
@@ -122,7 +128,9 @@ export class App implements Actions {
   #listen(client: Client): void {
     client
       .on("connection", () => this.#draw())
-      .on("incoming", (call) => this.#follow(call))
+      .on("incoming", (call) => {
+        if (this.#client === client) this.#follow(call);
+      })
       .on("resumed", (call) => {
         this.#follow(call);
         // Its media start anew. Until they are there it is a call being restored.
@@ -248,8 +256,8 @@ export class App implements Actions {
         if (this.#call === call) this.#fail(e);
       })
       .on("ended", (end) => this.#ended(call, end));
-    call.attachLocal(this.#out.local);
-    call.attachRemote(this.#out.remote);
+    call.attachLocal(this.#screen.local);
+    call.attachRemote(this.#screen.remote);
     clearInterval(this.#clock);
     this.#clock = setInterval(() => this.#draw(), 500);
     this.#draw();
@@ -293,7 +301,6 @@ export class App implements Actions {
 
   /** Somebody touched the page: from now on the browser lets sounds through. */
   touched(): void {
-    if (!this.#out.sounds.locked && this.#call === null) return;
     this.#out.sounds.unlock();
     this.#draw();
   }
@@ -316,7 +323,7 @@ export class App implements Actions {
     sounds.loop(loopOf(stage, this.#notes));
     attention.setTitle(t.title);
     attention.draw(stage === "called" && this.#call ? t.isCalling(this.#call.peer) : null);
-    this.#out.draw({
+    this.#screen.draw({
       language: this.#language,
       stage,
       account: this.#account,

@@ -16,7 +16,11 @@ export class Attention {
 
   /** Whether it makes sense to ask for notifications. */
   get mayAsk(): boolean {
-    return typeof Notification !== "undefined" && isSecureContext && Notification.permission === "default";
+    return (
+      typeof Notification !== "undefined" &&
+      isSecureContext &&
+      Notification.permission === "default"
+    );
   }
 
   /** To be called in a gesture. Resolves when the person has answered. */

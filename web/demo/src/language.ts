@@ -1,5 +1,5 @@
+import { dropParameter, readLasting, writeLasting } from "./storage";
 import type { Language } from "./strings";
-import { readLasting, writeLasting } from "./storage";
 
 const key = "peal.demo.lang";
 
@@ -11,4 +11,5 @@ export function firstLanguage(address: URL): Language {
 
 export function rememberLanguage(language: Language): void {
   writeLasting(key, language);
+  dropParameter("lang");
 }

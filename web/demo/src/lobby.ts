@@ -26,7 +26,6 @@ export class Lobby {
   readonly #notify = find("notify", HTMLElement);
   readonly #soundLocked = find("sound-locked", HTMLElement);
   #drawnHistory: { history: readonly PastCall[]; texts: Texts } | null = null;
-  #copied = false;
 
   constructor(actions: Actions, name: string, peer: string) {
     this.#actions = actions;
@@ -46,7 +45,6 @@ export class Lobby {
       if (this.#peer.value === "") this.#peer.value = this.#openSecond.dataset["name"] ?? "";
     });
     find("ask", HTMLButtonElement).addEventListener("click", () => actions.askNotifications());
-    this.#copy.addEventListener("click", () => this.#copyLink());
   }
 
   /** Where the focus belongs, after a call or a login. */
@@ -102,17 +100,14 @@ export class Lobby {
     this.#share.hidden = loopback;
     setText(this.#shareText, loopback ? t.otherDeviceLocal : t.otherDevice);
     this.#shareLink.value = new URL(location.pathname, location.origin).href;
-    setText(this.#copy, this.#copied ? t.copied : t.copyLink);
+    this.#copy.onclick = () => this.#copyLink(t);
   }
 
-  #copyLink(): void {
+  #copyLink(t: Texts): void {
     // Selected as well: without the right to the clipboard it can be copied by hand.
     this.#shareLink.select();
     navigator.clipboard?.writeText(this.#shareLink.value).then(
-      () => {
-        this.#copied = true;
-        this.#actions.dismiss();
-      },
+      () => setText(this.#copy, t.copied),
       () => {},
     );
   }

@@ -15,6 +15,7 @@ export function writeName(name: string): void {
 
 export function forgetName(): void {
   attempt(() => sessionStorage.removeItem(nameKey));
+  dropParameter("as");
 }
 
 export function readLasting(key: string): string | null {
@@ -23,6 +24,14 @@ export function readLasting(key: string): string | null {
 
 export function writeLasting(key: string, value: string): void {
   attempt(() => localStorage.setItem(key, value));
+}
+
+/** Takes a wish out of the address that a later choice overrides. */
+export function dropParameter(name: string): void {
+  const address = new URL(location.href);
+  if (!address.searchParams.has(name)) return;
+  address.searchParams.delete(name);
+  history.replaceState(null, "", address);
 }
 
 function attempt<T>(action: () => T): T | null {

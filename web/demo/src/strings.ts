@@ -33,9 +33,11 @@ const en = {
   firstCall: "Make a first call",
   stepOpen: "Open this page a second time, with another name.",
   openSecond: (name: string) => `Open a second tab as ${name}`,
-  stepCall: "Call from one tab and accept in the other. Headphones, or mute on one side, keep them from howling.",
+  stepCall:
+    "Call from one tab and accept in the other. Headphones, or mute on one side, keep them from howling.",
   otherDevice: "Or open this address on another device and pick another name:",
-  otherDeviceLocal: "From a phone or another computer: start the server as “peal dev --tls” and open the address it prints.",
+  otherDeviceLocal:
+    "From a phone or another computer: start the server as “peal dev --tls” and open the address it prints.",
   copyLink: "Copy",
   copied: "Copied",
 
@@ -86,7 +88,8 @@ const en = {
   peerBusy: (name: string) => `${name} is in another call.`,
   peerBusyAdvice: "Try again in a moment.",
   mediaNeverUp: (name: string) => `No sound or picture came through to ${name}.`,
-  mediaNeverUpAdvice: "A firewall may be in the way: try another network, or look at the server's relay settings.",
+  mediaNeverUpAdvice:
+    "A firewall may be in the way: try another network, or look at the server's relay settings.",
   connectionLost: (name: string) => `The connection with ${name} was lost.`,
   connectionLostAdvice: "Check both networks, then call again.",
   superseded: (name: string) => `A newer call took the place of the one with ${name}.`,
@@ -107,12 +110,14 @@ const en = {
   dismiss: "Dismiss",
   callByVoice: "Call without camera",
   insecure: "Browsers give no camera or microphone to this page, because it came over plain HTTP.",
-  insecureAdvice: "Open it as http://localhost on the server's machine, or start the server as “peal dev --tls” and use its https address.",
+  insecureAdvice:
+    "Open it as http://localhost on the server's machine, or start the server as “peal dev --tls” and use its https address.",
   unsupported: "This browser cannot make calls.",
   unsupportedAdvice: "Use a current Chrome, Edge, Firefox or Safari.",
   microphoneDenied: "The microphone is not allowed.",
   cameraDenied: "The camera is not allowed.",
-  deniedAdvice: "Click the icon to the left of the address, allow it for this page, and try again. On a phone also look at the system's settings for the browser.",
+  deniedAdvice:
+    "Click the icon to the left of the address, allow it for this page, and try again. On a phone also look at the system's settings for the browser.",
   microphoneMissing: "No microphone was found.",
   cameraMissing: "No camera was found.",
   missingAdvice: "Connect one and try again.",
@@ -120,9 +125,11 @@ const en = {
   cameraInUse: "The camera cannot be opened.",
   inUseAdvice: "Another program may be using it: close that and try again.",
   serverUnreachable: "The server does not answer.",
-  serverUnreachableAdvice: "Check that “peal dev” is running and that you are online, then try again.",
+  serverUnreachableAdvice:
+    "Check that “peal dev” is running and that you are online, then try again.",
   noDevTokens: "This server gives out no names.",
-  noDevTokensAdvice: "Only “peal dev” does; a server started otherwise needs an application that makes tokens.",
+  noDevTokensAdvice:
+    "Only “peal dev” does; a server started otherwise needs an application that makes tokens.",
   nameRefused: "The server does not take this name.",
   nameRefusedAdvice: "Try a shorter one, of letters and digits.",
   notOnline: "There is no connection to the server at the moment.",
@@ -258,12 +265,14 @@ const zh: Texts = {
   dismiss: "关闭提示",
   callByVoice: "不开摄像头呼叫",
   insecure: "页面是通过普通 HTTP 打开的，浏览器不提供摄像头和麦克风。",
-  insecureAdvice: "请在服务器所在的电脑上用 http://localhost 打开，或以 “peal dev --tls” 启动服务器并使用它的 https 地址。",
+  insecureAdvice:
+    "请在服务器所在的电脑上用 http://localhost 打开，或以 “peal dev --tls” 启动服务器并使用它的 https 地址。",
   unsupported: "这个浏览器不支持通话。",
   unsupportedAdvice: "请使用新版的 Chrome、Edge、Firefox 或 Safari。",
   microphoneDenied: "麦克风未获许可。",
   cameraDenied: "摄像头未获许可。",
-  deniedAdvice: "点击地址栏左侧的图标，允许本页面使用，然后重试。在手机上还要检查系统设置中浏览器的权限。",
+  deniedAdvice:
+    "点击地址栏左侧的图标，允许本页面使用，然后重试。在手机上还要检查系统设置中浏览器的权限。",
   microphoneMissing: "没有找到麦克风。",
   cameraMissing: "没有找到摄像头。",
   missingAdvice: "请接上设备后重试。",
