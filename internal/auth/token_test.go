@@ -144,7 +144,7 @@ func TestVerifyRefuses(t *testing.T) {
 			if !strings.Contains(err.Error(), test.says) {
 				t.Errorf("%q does not say %q", err, test.says)
 			}
-			for _, part := range strings.Split(test.token, ".") {
+			for part := range strings.SplitSeq(test.token, ".") {
 				if len(part) > 8 && strings.Contains(err.Error(), part) {
 					t.Errorf("%q quotes the token", err)
 				}

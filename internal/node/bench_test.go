@@ -117,7 +117,7 @@ func (b *bench) carryOut(e node.Effect) {
 		}
 	case node.Ping:
 		if c := b.conns[e.Conn]; c != nil && !c.silent {
-			b.step(node.Ponged{Conn: e.Conn})
+			b.step(node.Ponged(e))
 		}
 	case node.Commit:
 		s := store.NewFaulty(b.memory, b.spoil, nil)

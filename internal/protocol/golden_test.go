@@ -109,8 +109,8 @@ func callSnapshot(state pealv1.CallState, rev uint32) *pealv1.Call {
 
 func candidates() *pealv1.Candidates {
 	return &pealv1.Candidates{CallId: exampleID, Generation: 1, Candidates: []*pealv1.Candidate{
-		{Candidate: "candidate:1 1 udp 2122260223 192.0.2.7 50000 typ host", SdpMid: proto.String("0"), SdpMLineIndex: proto.Uint32(0), UsernameFragment: proto.String("abcd")},
-		{SdpMid: proto.String("0")},
+		{Candidate: "candidate:1 1 udp 2122260223 192.0.2.7 50000 typ host", SdpMid: new("0"), SdpMLineIndex: proto.Uint32(0), UsernameFragment: new("abcd")},
+		{SdpMid: new("0")},
 	}}
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/http"
 	"path"
 	"strings"
@@ -128,8 +129,6 @@ func (all files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "use GET", http.StatusMethodNotAllowed)
 		return
 	}
-	for key, values := range f.headers {
-		w.Header()[key] = values
-	}
+	maps.Copy(w.Header(), f.headers)
 	http.ServeContent(w, r, f.name, time.Time{}, bytes.NewReader(f.content))
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -152,9 +153,7 @@ func (s *Store) prepareSQLite(ctx context.Context) (version int64, err error) {
 func openConnections(path string, n int, settings ...url.Values) (*sql.DB, error) {
 	query := make(url.Values)
 	for _, values := range settings {
-		for key, value := range values {
-			query[key] = value
-		}
+		maps.Copy(query, values)
 	}
 	slashed := filepath.ToSlash(path)
 	if !strings.HasPrefix(slashed, "/") {

@@ -70,6 +70,9 @@ func raceOnce(t *testing.T, s store.Store, c call.Call, variant *call.Call) {
 		}
 		return
 	case store.Done:
+	case store.Conflict:
+		t.Errorf("%s exists already", c.ID)
+		return
 	default:
 		t.Errorf("result %+v", r)
 		return
@@ -118,8 +121,10 @@ func testRacingChanges(t *testing.T, s store.Store) {
 				winners++
 				next.Attachment = fmt.Sprint("by ", g)
 			case store.Conflict:
+			case store.CallerClaimed, store.CalleeBusy:
+				t.Fatalf("verdict %d of a call that exists", verdict)
 			default:
-				t.Fatalf("verdict %d", verdict)
+				t.Fatalf("no verdict: %d", verdict)
 			}
 		}
 		if winners != 1 {
