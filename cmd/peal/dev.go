@@ -135,9 +135,12 @@ func (c *devCommand) banner(s *server.Server, settings *config.Config) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Peal is ready: %s://%s\n\n", scheme, net.JoinHostPort(shown, port))
 	b.WriteString("Open it in two tabs, go by a different name in each, and call one from the other.\n")
+	if !local(host) {
+		b.WriteString("Anyone who can reach this address gets a token for any name.\n")
+	}
 	if c.TLS {
 		b.WriteString("The certificate is self-made: the browser warns once, go on all the same.\n")
-	} else if !local(shown) {
+	} else if !local(host) {
 		b.WriteString("Browsers give no camera to plain HTTP from another machine: use --tls.\n")
 	}
 	fmt.Fprintf(&b, "\n  component  %s://%s/sdk/peal.umd.js\n", scheme, net.JoinHostPort(shown, port))

@@ -22,7 +22,7 @@ func (s *Server) handler(signer *auth.Signer) (http.Handler, error) {
 	mux.Handle("GET "+protocol.Path, s.endpoint)
 	mux.Handle("GET /healthz", api.Health(s.loop.ready.Load))
 	if s.cfg.Dev {
-		mux.Handle("/dev/token", api.DevToken(signer, s.limits, s.loop.clock.now))
+		mux.Handle("/dev/token", api.DevToken(signer, s.limits, s.clock.now))
 	}
 	mux.Handle("/", built)
 	return mux, nil

@@ -45,7 +45,7 @@ func (s *Server) startRelay() (*relay.Relay, error) {
 	start := func(port string) (*relay.Relay, error) {
 		return relay.Start(relay.Config{
 			Listen: net.JoinHostPort(host, port), External: external, AllowPeers: allowed,
-			MinPort: settings.MinPort, MaxPort: settings.MaxPort, Secret: auth.NewSecret(), Logger: s.log,
+			MinPort: settings.MinPort, MaxPort: settings.MaxPort, Secret: auth.NewSecret(), Logger: s.log, Now: s.clock.now,
 		})
 	}
 	r, err := start(port)

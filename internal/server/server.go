@@ -57,6 +57,7 @@ type Server struct {
 	limits   protocol.Limits
 	log      *slog.Logger
 	store    store.Store
+	clock    *clock
 	bus      *bus.Memory
 	relay    *relay.Relay // nil when there is none.
 	loop     *loop
@@ -74,7 +75,8 @@ func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
 		cfg.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
 	s := &Server{
-		cfg: cfg, limits: limits(&cfg.Settings), log: cfg.Logger, bus: bus.NewMemory(),
+		cfg: cfg, limits: limits(&cfg.Settings), log: cfg.Logger,
+		clock: newClock(), bus: bus.NewMemory(),
 		failed: make(chan error, 1), quit: make(chan struct{}),
 	}
 	var undo []func()
@@ -89,6 +91,9 @@ func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
 		return nil, err
 	}
 	undo = append(undo, s.closeStore)
+	if err = s.clock.measure(ctx, s.store); err != nil {
+		return nil, err
+	}
 	if s.listener, err = s.listen(); err != nil {
 		return nil, err
 	}
@@ -97,7 +102,7 @@ func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
 		return nil, err
 	}
 	undo = append(undo, s.closeRelay)
-	signer, err := s.startLoop(ctx)
+	signer, err := s.startLoop()
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +122,8 @@ func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
 	}
 	s.chores.Go(s.serve)
 	s.chores.Go(s.upkeep)
-	s.log.InfoContext(ctx, "server started", "addr", s.Addr().String(), "incarnation", s.loop.incarnation)
+	s.log.InfoContext(ctx, "server started",
+		"addr", s.Addr().String(), "turn_addr", s.TURNAddr().String(), "incarnation", s.loop.incarnation)
 	return s, nil
 }
 
@@ -171,7 +177,7 @@ func (s *Server) listen() (net.Listener, error) {
 }
 
 // startLoop starts the node and its sockets, and returns what signs tokens.
-func (s *Server) startLoop(ctx context.Context) (*auth.Signer, error) {
+func (s *Server) startLoop() (*auth.Signer, error) {
 	keys := keysOf(&s.cfg.Settings.Auth)
 	verifier, err := auth.NewVerifier(keys, s.cfg.Settings.Auth.MaxTTL)
 	if err != nil {
@@ -183,10 +189,6 @@ func (s *Server) startLoop(ctx context.Context) (*auth.Signer, error) {
 	}
 	trusted, err := config.Prefixes("trusted-proxies", s.cfg.Settings.Access.TrustedProxies)
 	if err != nil {
-		return nil, err
-	}
-	storeTime := newClock()
-	if err := storeTime.measure(ctx, s.store); err != nil {
 		return nil, err
 	}
 	incarnation := rand.Text()
@@ -202,7 +204,7 @@ func (s *Server) startLoop(ctx context.Context) (*auth.Signer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make node: %w", err)
 	}
-	s.loop = &loop{node: n, store: s.store, clock: storeTime, log: s.log, incarnation: incarnation}
+	s.loop = &loop{node: n, store: s.store, clock: s.clock, log: s.log, incarnation: incarnation}
 	s.endpoint = ws.New(ws.Config{
 		Limits: s.limits, Handler: s.loop, Origins: s.cfg.Settings.Access.Origins, TrustedProxies: trusted, Logger: s.log,
 	})

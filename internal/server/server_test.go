@@ -3,9 +3,11 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,6 +17,7 @@ import (
 	"github.com/peal-rtc/peal/internal/call"
 	"github.com/peal-rtc/peal/internal/protocol"
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
+	"github.com/peal-rtc/peal/internal/store"
 )
 
 func asCloseError(err error, end *websocket.CloseError) bool { return errors.As(err, end) }
@@ -200,6 +203,48 @@ func TestRestart(t *testing.T) {
 	ended := again.ask("hangup", map[string]any{"callId": callID}).GetCall().GetCall()
 	if ended.GetReason() != pealv1.Reason_REASON_COMPLETED {
 		t.Errorf("hung up: %v", ended)
+	}
+}
+
+// TestCommitUnknown: the store says that a commit failed although it was made.
+// What the client is told is what the store holds.
+func TestCommitUnknown(t *testing.T) {
+	var spoil atomic.Bool
+	b := start(t, func(cfg *Config) {
+		cfg.Store = store.NewFaulty(store.NewMemory(time.Now), func([]store.Change) store.Fault {
+			if spoil.CompareAndSwap(true, false) {
+				return store.Hide
+			}
+			return store.NoFault
+		}, nil)
+	})
+	alice := b.login("alice", "a")
+	spoil.Store(true)
+	u := alice.invite(callID, "bob").GetCall()
+	if u.GetCall().GetState() != pealv1.CallState_CALL_STATE_RINGING {
+		t.Errorf("invited: %v", u)
+	}
+	if !strings.Contains(b.log.String(), "cannot commit") {
+		t.Errorf("the log does not tell of it:\n%s", b.log)
+	}
+}
+
+// TestManyCalls has commits wait together, so that they are grouped.
+func TestManyCalls(t *testing.T) {
+	b := start(t)
+	const pairs = 20
+	var callers []*client
+	for n := range pairs {
+		callers = append(callers, b.login(fmt.Sprint("caller-", n), "d"))
+	}
+	for n, c := range callers {
+		c.write(fmt.Sprintf(`{"id":7,"invite":{"callId":%q,"callee":"callee-%d","type":"CALL_TYPE_AUDIO","offer":"v=0"}}`, numbered(n), n))
+	}
+	for n, c := range callers {
+		f := c.event()
+		if got := f.GetCall().GetCall(); f.ReplyTo != 7 || got.GetCallId() != numbered(n) || got.GetState() != pealv1.CallState_CALL_STATE_RINGING {
+			t.Errorf("caller %d got %v", n, f)
+		}
 	}
 }
 

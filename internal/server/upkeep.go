@@ -24,11 +24,11 @@ func (s *Server) upkeep() {
 			return
 		case <-clocks.C:
 			s.do("cannot read the store's clock", func(ctx context.Context) error {
-				return s.loop.clock.measure(ctx, s.store)
+				return s.clock.measure(ctx, s.store)
 			})
 		case <-prunes.C:
 			s.do("cannot delete what is old", func(ctx context.Context) error {
-				now := s.loop.clock.now()
+				now := s.clock.now()
 				_, err := s.store.Prune(ctx, now.Add(-keepCalls), now.Add(-s.cfg.Settings.Keep))
 				return err
 			})
