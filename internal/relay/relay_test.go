@@ -1,23 +1,31 @@
 package relay_test
 
 import (
-	"fmt"
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"log/slog"
 	"net"
 	"net/netip"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/pion/stun/v4"
 	"github.com/pion/turn/v5"
 
 	"github.com/peal-rtc/peal/internal/relay"
 )
 
+const patience = 10 * time.Second
+
+func secret() []byte { return []byte("a secret of the test") }
+
 // start runs a relay on loopback that may reach loopback.
 func start(t *testing.T, change func(*relay.Config)) *relay.Relay {
 	t.Helper()
-	cfg := relay.Config{Listen: "127.0.0.1:0", Secret: []byte("a secret of the test"), AllowPeers: relay.LocalPrefixes()}
+	cfg := relay.Config{Listen: "127.0.0.1:0", Secret: secret(), AllowPeers: relay.LocalPrefixes()}
 	if change != nil {
 		change(&cfg)
 	}
@@ -33,244 +41,345 @@ func start(t *testing.T, change func(*relay.Config)) *relay.Relay {
 	return r
 }
 
-// connect makes a TURN client of another make than ours would be.
-func connect(t *testing.T, r *relay.Relay, username, password string) *turn.Client {
+// client is a TURN client with its credentials.
+type client struct {
+	*turn.Client
+	t                  *testing.T
+	username, password string
+}
+
+// as makes a client with good credentials for a user.
+func as(t *testing.T, r *relay.Relay, user string) *client {
+	t.Helper()
+	s := r.Servers(user, time.Now())[1]
+	return connect(t, r, s.Username, s.Credential)
+}
+
+func connect(t *testing.T, r *relay.Relay, username, password string) *client {
+	t.Helper()
+	return connectWith(t, r, turn.ClientConfig{Username: username, Password: password})
+}
+
+func connectWith(t *testing.T, r *relay.Relay, cfg turn.ClientConfig) *client {
+	t.Helper()
+	cfg.Conn = listen(t)
+	cfg.STUNServerAddr, cfg.TURNServerAddr = r.Addr().String(), r.Addr().String()
+	c, err := turn.NewClient(&cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	if err := c.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	return &client{c, t, cfg.Username, cfg.Password}
+}
+
+// listen is a socket that is closed with the test, on a port of its own.
+func listen(t *testing.T) net.PacketConn {
 	t.Helper()
 	conn, err := net.ListenPacket("udp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := turn.NewClient(&turn.ClientConfig{
-		STUNServerAddr: r.Addr().String(), TURNServerAddr: r.Addr().String(),
-		Conn: conn, Username: username, Password: password, RTO: 100 * time.Millisecond,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Close(); conn.Close() })
-	if err := c.Listen(); err != nil {
-		t.Fatal(err)
-	}
-	return c
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn
 }
 
-func credentials(r *relay.Relay, user string, now time.Time) (string, string) {
-	s := r.Servers(user, now)[1]
-	return s.Username, s.Credential
+func (c *client) allocate() net.PacketConn {
+	c.t.Helper()
+	conn, err := c.Allocate()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.t.Cleanup(func() { _ = conn.Close() })
+	return conn
 }
 
-func TestRelays(t *testing.T) {
-	r := start(t, nil)
-	u, p := credentials(r, "call.alice", time.Now())
-	relayed, err := connect(t, r, u, p).Allocate()
+// ask makes a request as browsers do: without a signature, then with one by the
+// nonce of the refusal. It gives the code of an error; 0 means success. The
+// client has to have allocated before: it drops answers until it has a key.
+func (c *client) ask(method stun.Method, with ...stun.Setter) stun.ErrorCode {
+	c.t.Helper()
+	unsigned := []stun.Setter{stun.TransactionID, stun.NewType(method, stun.ClassRequest)}
+	challenge := c.perform(unsigned...)
+	var nonce stun.Nonce
+	var realm stun.Realm
+	if err := errors.Join(nonce.GetFrom(challenge), realm.GetFrom(challenge)); err != nil {
+		c.t.Fatalf("no challenge: %v", err)
+	}
+	signed := append(unsigned, stun.NewUsername(c.username), realm, nonce)
+	signed = append(signed, with...)
+	answer := c.perform(append(signed, stun.NewLongTermIntegrity(c.username, realm.String(), c.password))...)
+	return code(c.t, answer)
+}
+
+func (c *client) perform(setters ...stun.Setter) *stun.Message {
+	c.t.Helper()
+	m, err := stun.Build(setters...)
 	if err != nil {
+		c.t.Fatal(err)
+	}
+	result, err := c.PerformTransaction(m, c.TURNServerAddr(), false)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return result.Msg
+}
+
+func code(t *testing.T, m *stun.Message) stun.ErrorCode {
+	t.Helper()
+	if m.Type.Class != stun.ClassErrorResponse {
+		return 0
+	}
+	var e stun.ErrorCodeAttribute
+	if err := e.GetFrom(m); err != nil {
 		t.Fatal(err)
 	}
-	defer relayed.Close()
-	peer, err := net.ListenPacket("udp4", "127.0.0.1:0")
-	if err != nil {
+	return e.Code
+}
+
+// peer is an XOR-PEER-ADDRESS.
+type peer netip.AddrPort
+
+func (p peer) AddTo(m *stun.Message) error {
+	addr := netip.AddrPort(p)
+	return stun.XORMappedAddress{IP: addr.Addr().AsSlice(), Port: int(addr.Port())}.AddToAs(m, stun.AttrXORPeerAddress)
+}
+
+func channel(n uint16) stun.Setter {
+	return stun.RawAttribute{Type: stun.AttrChannelNumber, Value: binary.BigEndian.AppendUint32(nil, uint32(n)<<16)}
+}
+
+// refused checks that an error is the relay's, with a code.
+func refused(t *testing.T, what string, err error, want stun.ErrorCode) {
+	t.Helper()
+	var refusal *stun.TurnError
+	if !errors.As(err, &refusal) || refusal.ErrorCodeAttr.Code != want {
+		t.Errorf("%s: got %v, want code %d", what, err, want)
+	}
+}
+
+func send(t *testing.T, from net.PacketConn, to net.Addr, text string) {
+	t.Helper()
+	if _, err := from.WriteTo([]byte(text), to); err != nil {
 		t.Fatal(err)
 	}
-	defer peer.Close()
+}
+
+// expect waits for one datagram.
+func expect(t *testing.T, at net.PacketConn, from net.Addr, text string) {
+	t.Helper()
+	if err := at.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
 	buffer := make([]byte, 100)
-	if _, err := relayed.WriteTo([]byte("there"), peer.LocalAddr()); err != nil {
+	n, source, err := at.ReadFrom(buffer)
+	if err != nil || string(buffer[:n]) != text || source.String() != from.String() {
+		t.Fatalf("got %q from %v, %v; want %q from %v", buffer[:n], source, err, text, from)
+	}
+}
+
+func TestRelaysBetweenTwo(t *testing.T) {
+	r := start(t, nil)
+	alice, bob := as(t, r, "call.alice"), as(t, r, "call.bob")
+	a, b := alice.allocate(), bob.allocate()
+	if err := errors.Join(alice.CreatePermission(b.LocalAddr()), bob.CreatePermission(a.LocalAddr())); err != nil {
 		t.Fatal(err)
 	}
-	if err := peer.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
-		t.Fatal(err)
-	}
-	n, from, err := peer.ReadFrom(buffer)
-	if err != nil || string(buffer[:n]) != "there" || from.String() != relayed.LocalAddr().String() {
-		t.Fatalf("the peer got %q from %v, %v", buffer[:n], from, err)
-	}
-	if _, err := peer.WriteTo([]byte("back"), from); err != nil {
-		t.Fatal(err)
-	}
-	if err := relayed.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
-		t.Fatal(err)
-	}
-	if n, _, err = relayed.ReadFrom(buffer); err != nil || string(buffer[:n]) != "back" {
-		t.Fatalf("the client got %q, %v", buffer[:n], err)
-	}
+	send(t, a, b.LocalAddr(), "there")
+	expect(t, b, a.LocalAddr(), "there")
+	send(t, b, a.LocalAddr(), "and back")
+	expect(t, a, b.LocalAddr(), "and back")
+}
+
+func TestRelaysToAPeer(t *testing.T) {
+	r := start(t, nil)
+	relayed, direct := as(t, r, "call.alice").allocate(), listen(t)
+	send(t, relayed, direct.LocalAddr(), "there")
+	expect(t, direct, relayed.LocalAddr(), "there")
+	send(t, direct, relayed.LocalAddr(), "and back")
+	expect(t, relayed, direct.LocalAddr(), "and back")
 }
 
 func TestBinding(t *testing.T) {
 	r := start(t, nil)
-	mine, err := connect(t, r, "", "").SendBindingRequest()
-	if err != nil || !strings.HasPrefix(mine.String(), "127.0.0.1:") {
-		t.Errorf("got %v, %v", mine, err)
-	}
-}
-
-func TestRefusedCredentials(t *testing.T) {
-	r := start(t, nil)
-	good, password := credentials(r, "u", time.Now())
-	old, oldPassword := credentials(r, "u", time.Now().Add(-time.Hour))
-	for name, c := range map[string][2]string{
-		"wrong password":   {good, "guess"},
-		"another's name":   {"9999999999:u", password},
-		"expired":          {old, oldPassword},
-		"no expiry":        {"u", password},
-		"an empty user":    {"9999999999:", password},
-		"a relative stamp": {"-1:u", password},
-	} {
-		if conn, err := connect(t, r, c[0], c[1]).Allocate(); err == nil {
-			conn.Close()
-			t.Errorf("%s: allocated", name)
-		}
-	}
-}
-
-// An allocation outlives the credentials that started it.
-func TestExpiryDoesNotCut(t *testing.T) {
-	var shift atomic.Int64
-	r := start(t, func(c *relay.Config) {
-		c.Now = func() time.Time { return time.Now().Add(time.Duration(shift.Load())) }
-	})
-	u, p := credentials(r, "u", time.Now())
-	client := connect(t, r, u, p)
-	relayed, err := client.Allocate()
+	c := connect(t, r, "", "")
+	got, err := c.SendBindingRequest()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer relayed.Close()
-	shift.Store(int64(24 * time.Hour))
-	// A permission is signed as a refresh is.
-	if err := client.CreatePermission(&net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 9}); err != nil {
-		t.Errorf("after the expiry: %v", err)
-	}
-	if conn, err := connect(t, r, u, p).Allocate(); err == nil {
-		conn.Close()
-		t.Error("the expired credentials started another")
+	if addr := netip.MustParseAddrPort(got.String()); addr.Addr() != netip.MustParseAddr("127.0.0.1") || addr.Port() == r.Addr().Port() {
+		t.Errorf("got %v", got)
 	}
 }
 
 func TestHostilePeers(t *testing.T) {
 	r := start(t, func(c *relay.Config) { c.AllowPeers = nil })
-	u, p := credentials(r, "u", time.Now())
-	client := connect(t, r, u, p)
-	relayed, err := client.Allocate()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer relayed.Close()
-	for _, a := range hostile {
-		if addr := netip.MustParseAddr(a); addr.Is4() {
-			if err := client.CreatePermission(&net.UDPAddr{IP: addr.AsSlice(), Port: 80}); err == nil {
-				t.Errorf("a permission for %s was given", a)
-			}
+	c := as(t, r, "u")
+	c.allocate()
+	for _, text := range hostile {
+		addr := netip.MustParseAddr(text)
+		if !addr.Is4() {
+			continue // The allocation is one of IPv4.
+		}
+		refused(t, "a permission for "+text, c.CreatePermission(&net.UDPAddr{IP: addr.AsSlice(), Port: 80}), stun.CodeForbidden)
+		if got := c.ask(stun.MethodChannelBind, channel(0x4000), peer(netip.AddrPortFrom(addr, 80))); got != stun.CodeUnauthorized {
+			t.Errorf("a channel to %s: got %d", text, got)
 		}
 	}
-	if err := client.CreatePermission(&net.UDPAddr{IP: net.IPv4(8, 8, 8, 8), Port: 80}); err != nil {
-		t.Errorf("a public peer is refused: %v", err)
+	if err := c.CreatePermission(&net.UDPAddr{IP: net.IPv4(8, 8, 8, 8), Port: 80}); err != nil {
+		t.Errorf("a public peer: %v", err)
 	}
 }
 
-func TestQuotaOfAUser(t *testing.T) {
+func TestNotOffered(t *testing.T) {
 	r := start(t, nil)
-	allocate := func(user string) (net.PacketConn, error) {
-		u, p := credentials(r, user, time.Now())
-		return connect(t, r, u, p).Allocate()
-	}
-	var first net.PacketConn
-	for range relay.AllocationsPerUser {
-		conn, err := allocate("greedy")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-		first = conn
-	}
-	if _, err := allocate("greedy"); err == nil {
-		t.Error("one more than the quota was allocated")
-	}
-	if conn, err := allocate("modest"); err != nil {
-		t.Errorf("another user pays for it: %v", err)
-	} else {
-		defer conn.Close()
-	}
-	if err := first.Close(); err != nil {
+	s := r.Servers("u", time.Now())[1]
+	_, err := as(t, r, "u").AllocateTCP()
+	refused(t, "relaying over TCP", err, stun.CodeInsufficientCapacity)
+
+	six := turn.ClientConfig{Username: s.Username, Password: s.Credential, RequestedAddressFamily: turn.RequestedAddressFamilyIPv6}
+	_, err = connectWith(t, r, six).Allocate()
+	refused(t, "the other family", err, stun.CodeInsufficientCapacity)
+
+	udp := stun.RawAttribute{Type: stun.AttrRequestedTransport, Value: []byte{17, 0, 0, 0}}
+	even := stun.RawAttribute{Type: stun.AttrEvenPort, Value: []byte{0x80}}
+	c := as(t, r, "u")
+	if err := c.allocate().Close(); err != nil {
 		t.Fatal(err)
 	}
-	if conn, err := allocate("greedy"); err != nil {
-		t.Errorf("what was given back cannot be had: %v", err)
-	} else {
-		defer conn.Close()
+	if got := c.ask(stun.MethodAllocate, udp, even); got != stun.CodeInsufficientCapacity {
+		t.Errorf("an even port: got %d", got)
+	}
+	if got := c.ask(stun.MethodAllocate, udp); got != 0 {
+		t.Errorf("any port: got %d", got)
+	}
+
+	// An allocation of the ordinary kind opens no connection either.
+	if got := c.ask(stun.MethodConnect, peer(r.Addr())); got != stun.CodeConnTimeoutOrFailure {
+		t.Errorf("a connection over TCP: got %d", got)
 	}
 }
 
-func TestNoTCP(t *testing.T) {
+func TestClose(t *testing.T) {
 	r := start(t, nil)
-	u, p := credentials(r, "u", time.Now())
-	if a, err := connect(t, r, u, p).AllocateTCP(); err == nil {
-		a.Close()
-		t.Error("relaying over TCP was allocated")
-	}
-}
-
-// Every port of the range is tried, and when all are taken that is an error.
-func TestPortRange(t *testing.T) {
-	var low uint16
-	for {
-		c, err := net.ListenPacket("udp4", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		low = netip.MustParseAddrPort(c.LocalAddr().String()).Port()
-		c.Close()
-		if low < 65_000 {
-			break
-		}
-	}
-	r := start(t, func(c *relay.Config) { c.MinPort, c.MaxPort = low, low+2 })
-	got := 0
-	for i := range 4 {
-		u, p := credentials(r, fmt.Sprint("u", i), time.Now())
-		conn, err := connect(t, r, u, p).Allocate()
-		if err != nil {
-			continue
-		}
-		defer conn.Close()
-		got++
-		if port := netip.MustParseAddrPort(conn.LocalAddr().String()).Port(); port < low || port > low+2 {
-			t.Errorf("port %d is outside of %d to %d", port, low, low+2)
-		}
-	}
-	if got == 0 || got > 3 {
-		t.Errorf("%d allocations from 3 ports", got)
-	}
-}
-
-func TestCloseReleasesThePort(t *testing.T) {
-	r, err := relay.Start(relay.Config{Listen: "127.0.0.1:0", Secret: []byte("a secret of the test")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := r.Addr().String()
-	if _, err := relay.Start(relay.Config{Listen: addr, Secret: []byte("a secret of the test")}); err == nil {
+	relayed := as(t, r, "u").allocate()
+	if _, err := relay.Start(relay.Config{Listen: r.Addr().String(), Secret: secret()}); err == nil {
 		t.Error("two relays on one port")
 	}
 	if err := r.Close(); err != nil {
 		t.Fatal(err)
 	}
-	conn, err := net.ListenPacket("udp", addr)
-	if err != nil {
-		t.Fatalf("the port is still taken: %v", err)
+	for _, addr := range []string{r.Addr().String(), relayed.LocalAddr().String()} {
+		conn, err := net.ListenPacket("udp4", addr)
+		if err != nil {
+			t.Errorf("the port is still taken: %v", err)
+			continue
+		}
+		if err := conn.Close(); err != nil {
+			t.Error(err)
+		}
 	}
-	conn.Close()
+	if err := r.Close(); err != nil {
+		t.Errorf("closing again: %v", err)
+	}
 }
 
 func TestValidate(t *testing.T) {
-	secret := []byte("a secret of the test")
-	for says, c := range map[string]relay.Config{
-		"HOST:PORT":  {Listen: "3478", Secret: secret},
-		"IP address": {Listen: "example.org:3478", Secret: secret},
-		"16 bytes":   {Listen: "127.0.0.1:0", Secret: []byte("short")},
-		"range":      {Listen: "127.0.0.1:0", Secret: secret, MinPort: 9, MaxPort: 8},
-		"neither":    {Listen: "127.0.0.1:0", Secret: secret, MinPort: 0, MaxPort: 8},
+	good := relay.Config{Listen: "127.0.0.1:0", Secret: secret()}
+	for _, c := range []struct {
+		name   string
+		change func(*relay.Config)
+		says   string // Nothing where all is well.
+	}{
+		{"the least", func(*relay.Config) {}, ""},
+		{"all of IPv4", func(c *relay.Config) { c.Listen = "0.0.0.0:3478" }, ""},
+		{"all", func(c *relay.Config) { c.Listen = ":3478" }, ""},
+		{"all, either family", func(c *relay.Config) { c.Listen, c.External = "[::]:3478", netip.MustParseAddr("8.8.8.8") }, ""},
+		{"one port", func(c *relay.Config) { c.MinPort, c.MaxPort = 65_535, 65_535 }, ""},
+		{"no port", func(c *relay.Config) { c.Listen = "3478" }, "HOST:PORT"},
+		{"a name", func(c *relay.Config) { c.Listen = "example.org:3478" }, "IP address"},
+		{"a large port", func(c *relay.Config) { c.Listen = "127.0.0.1:65536" }, "HOST:PORT"},
+		{"external everywhere", func(c *relay.Config) { c.External = netip.MustParseAddr("0.0.0.0") }, "can reach"},
+		{"external multicast", func(c *relay.Config) { c.External = netip.MustParseAddr("224.0.0.1") }, "can reach"},
+		{"two families", func(c *relay.Config) { c.External = netip.MustParseAddr("2606:4700::1") }, "same family"},
+		{"short secret", func(c *relay.Config) { c.Secret = []byte("short") }, "16 bytes"},
+		{"no secret", func(c *relay.Config) { c.Secret = nil }, "16 bytes"},
+		{"ports reversed", func(c *relay.Config) { c.MinPort, c.MaxPort = 9, 8 }, "range"},
+		{"one end", func(c *relay.Config) { c.MaxPort = 8 }, "neither"},
+		{"time reversed", func(c *relay.Config) { c.CredentialTTL = -time.Second }, "positive"},
 	} {
-		if err := c.Validate(); err == nil || !strings.Contains(err.Error(), says) {
-			t.Errorf("got %v, want %q", err, says)
+		cfg := good
+		c.change(&cfg)
+		err := cfg.Validate()
+		if c.says == "" {
+			if err != nil {
+				t.Errorf("%s: %v", c.name, err)
+			}
+			continue
+		}
+		if err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: got %v, want %q", c.name, err, c.says)
+		}
+		if _, started := relay.Start(cfg); started == nil {
+			t.Errorf("%s: started", c.name)
+		}
+	}
+}
+
+// journal is what a logger writes, for reading while it does.
+type journal struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (j *journal) Write(p []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.Write(p)
+}
+
+func (j *journal) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.String()
+}
+
+func TestLogTellsNoSecrets(t *testing.T) {
+	var log journal
+	r := start(t, func(c *relay.Config) {
+		c.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug - 10}))
+	})
+	c := as(t, r, "call.alice")
+	relayed, direct := c.allocate(), listen(t)
+	send(t, relayed, direct.LocalAddr(), "words")
+	expect(t, direct, relayed.LocalAddr(), "words")
+	if _, err := connect(t, r, c.username, "guess").Allocate(); err == nil {
+		t.Error("allocated with a wrong password")
+	}
+	if err := c.CreatePermission(&net.UDPAddr{IP: net.IPv4(224, 0, 0, 1), Port: 80}); err == nil {
+		t.Error("a permission for multicast")
+	}
+	// The library speaks up about channels bound twice and attributes it does not know.
+	to := peer(netip.MustParseAddrPort(direct.LocalAddr().String()))
+	c.ask(stun.MethodChannelBind, channel(0x4abc), to)
+	c.ask(stun.MethodChannelBind, channel(0x4abd), to)
+	unknown := c.perform(stun.TransactionID, stun.BindingRequest, stun.RawAttribute{Type: 0x7ffe})
+	if got := code(t, unknown); got != stun.CodeUnknownAttribute {
+		t.Errorf("an unknown attribute: got %d", got)
+	}
+	slog.New(slog.NewTextHandler(&log, nil)).Info("servers", "turn", r.Servers("call.alice", time.Now())[1])
+
+	got := log.String()
+	for _, line := range []string{`level=DEBUG msg="relay refused a request"`, `level=DEBUG msg="relay could not serve a request"`} {
+		if !strings.Contains(got, line) {
+			t.Errorf("no line with %s in\n%s", line, got)
+		}
+	}
+	for _, secret := range []string{"alice", c.username, c.password, "guess", "words", "224.0.0.1", direct.LocalAddr().String(), "UDP"} {
+		if strings.Contains(got, secret) {
+			t.Errorf("%q is in\n%s", secret, got)
 		}
 	}
 }
