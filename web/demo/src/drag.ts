@@ -17,7 +17,7 @@ export function dragToCorners(element: HTMLElement): void {
   const drop = (): void => {
     if (!from) return;
     from = null;
-    element.dataset["corner"] = nearestCorner(element);
+    element.setAttribute("data-corner", nearestCorner(element));
     element.style.translate = "";
     element.classList.remove("dragged");
   };

@@ -42,7 +42,8 @@ export class Lobby {
     find("call-audio", HTMLButtonElement).addEventListener("click", () => this.#call(false));
     // The page that is opened knows whom to call, and so does this one.
     this.#openSecond.addEventListener("click", () => {
-      if (this.#peer.value === "") this.#peer.value = this.#openSecond.dataset["name"] ?? "";
+      if (this.#peer.value === "")
+        this.#peer.value = this.#openSecond.getAttribute("data-name") ?? "";
     });
     find("ask", HTMLButtonElement).addEventListener("click", () => actions.askNotifications());
   }
@@ -94,7 +95,7 @@ export class Lobby {
     second.searchParams.set("as", other);
     second.searchParams.set("peer", model.account);
     this.#openSecond.href = second.href;
-    this.#openSecond.dataset["name"] = other;
+    this.#openSecond.setAttribute("data-name", other);
     setText(this.#openSecondText, t.openSecond(other));
     const loopback = /^(localhost|127\..*|\[::1\])$/.test(location.hostname);
     this.#share.hidden = loopback;

@@ -49,7 +49,7 @@ export class View {
   draw(model: Model): void {
     const t = tables[model.language];
     if (this.#texts !== t) this.#translate(model, t);
-    document.body.dataset["state"] = model.stage;
+    document.body.setAttribute("data-state", model.stage);
     this.#drawBar(model, t);
     this.#lobby.draw(model, t);
     this.#call.draw(model, t);
@@ -64,10 +64,10 @@ export class View {
     this.#texts = t;
     document.documentElement.lang = model.language === "zh" ? "zh-CN" : "en";
     for (const element of document.querySelectorAll<HTMLElement>("[data-text]")) {
-      setText(element, plainText(t, element.dataset["text"] ?? "") ?? "");
+      setText(element, plainText(t, element.getAttribute("data-text") ?? "") ?? "");
     }
     for (const element of document.querySelectorAll<HTMLElement>("[data-label]")) {
-      setLabel(element, plainText(t, element.dataset["label"] ?? "") ?? "");
+      setLabel(element, plainText(t, element.getAttribute("data-label") ?? "") ?? "");
     }
     this.#language.lang = model.language === "zh" ? "en" : "zh-CN";
   }

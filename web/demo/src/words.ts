@@ -127,7 +127,7 @@ export function outcomeLabel(t: Texts, past: PastCall): string {
 export function callWords(t: Texts, model: Model, call: CallModel): string {
   switch (model.stage) {
     case "calling":
-      return call.invited ? t.ringing(call.peer) : t.calling(call.peer);
+      return call.invited ? t.ringing : t.calling;
     case "called":
       return call.video ? t.incomingVideo : t.incomingAudio;
     case "connecting":
