@@ -39,6 +39,7 @@ func TestRefusedCredentials(t *testing.T) {
 	r := start(t, nil)
 	good := r.Servers("u", time.Now())[1]
 	old := r.Servers("u", time.Now().Add(-2*time.Hour))[1]
+	nobody := r.Servers("", time.Now())[1]
 	elsewhere := start(t, func(c *relay.Config) { c.Secret = []byte("the secret of another") }).Servers("u", time.Now())[1]
 	for name, c := range map[string][2]string{
 		"wrong password":   {good.Username, "guess"},
@@ -48,7 +49,7 @@ func TestRefusedCredentials(t *testing.T) {
 		"another's secret": {elsewhere.Username, elsewhere.Credential},
 		"expired":          {old.Username, old.Credential},
 		"no expiry":        {"u", good.Credential},
-		"an empty user":    {"9999999999:", good.Credential},
+		"an empty user":    {nobody.Username, nobody.Credential},
 		"a negative time":  {"-1:u", good.Credential},
 		"a vast time":      {"99999999999999999999:u", good.Credential},
 	} {

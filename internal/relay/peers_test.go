@@ -173,7 +173,7 @@ func TestBadPrefixes(t *testing.T) {
 // are it are judged as it; the others are never reached by default, and as it
 // once their own range is allowed.
 func FuzzAllows(f *testing.F) {
-	for _, a := range []uint32{0x7f000001, 0x08080808, 0xa9fea9fe, 0, 0xffffffff, 0x0a000000, 0x01000000} {
+	for _, a := range []uint32{0x7f000001, 0x08080808, 0xa9fea9fe, 0, 0xffffffff, 0x0a000000, 0x01000000, 0xcb007101} {
 		f.Add(a)
 	}
 	all := relay.PeerPolicy{Allow: []netip.Prefix{netip.MustParsePrefix("::/0")}}

@@ -100,7 +100,7 @@ func (p *ports) bind() (*net.UDPConn, uint16, error) {
 	first := rand.IntN(size)
 	for i := range size {
 		port := p.low + uint16((first+i)%size)
-		if p.open[port] != nil {
+		if p.open[port] != nil { // Known to be taken: a full range costs no calls of the system.
 			continue
 		}
 		conn, err := net.ListenUDP(network(p.host), net.UDPAddrFromAddrPort(netip.AddrPortFrom(p.host, port)))
