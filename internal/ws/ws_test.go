@@ -219,15 +219,30 @@ func TestSlowConsumer(t *testing.T) {
 	}
 }
 
-// TestStuckConsumer: one that never reads on is cut off in the end.
+// TestStuckConsumer: one that never reads on is cut off when a message has
+// waited for too long, though there is room for more.
 func TestStuckConsumer(t *testing.T) {
-	b := start(t, func(c *Config) { c.Limits.Write, c.Limits.QueueMessages = 50*time.Millisecond, 1<<20 })
+	b := start(t, func(c *Config) {
+		c.Limits.Write, c.Limits.QueueMessages, c.Limits.QueueBytes = 50*time.Millisecond, 1<<20, 1<<30
+	})
 	_, c := b.connect()
 	large := &pealv1.ServerFrame{Error: &pealv1.Error{Message: strings.Repeat("x", 32<<10)}}
-	for c.ctx.Err() == nil {
+	for range 1000 { // More than the system's buffers take.
 		c.Send(large)
 	}
 	b.told.next(t, "closed")
+}
+
+// TestQueueEmpties: what was read takes no room any more.
+func TestQueueEmpties(t *testing.T) {
+	b := start(t, func(c *Config) { c.Limits.QueueMessages, c.Limits.QueueBytes = 2, 100 })
+	socket, c := b.connect()
+	for range 50 {
+		c.Send(pong())
+		if _, text, err := socket.Read(t.Context()); err != nil || string(text) != `{"pong":{}}` {
+			t.Fatalf("read %s, %v", text, err)
+		}
+	}
 }
 
 func TestTooLarge(t *testing.T) {
