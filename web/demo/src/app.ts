@@ -7,7 +7,8 @@ import type {
 } from "../../sdk/src/index";
 import type { Attention } from "./attention";
 import { rememberLanguage } from "./language";
-import type { Actions, CallModel, Model, PastCall, Problem, Stage } from "./model";
+import type { Actions, Model, PastCall, Problem, Stage } from "./model";
+import { type CallNotes, callModel, quietNotes } from "./notes";
 import type { Sounds } from "./sounds";
 import { forgetName, writeName } from "./storage";
 import { type Language, tables } from "./strings";
@@ -29,26 +30,7 @@ export interface Surroundings {
   readonly attention: Attention;
 }
 
-/** What is known of the present call besides what its handle tells. */
-interface CallNotes {
-  invited: boolean;
-  accepting: boolean;
-  silent: boolean;
-  mediaLost: boolean;
-  peerMediaLost: boolean;
-  peerAway: boolean;
-  weak: boolean;
-}
-
-const quietNotes: CallNotes = {
-  invited: false,
-  accepting: false,
-  silent: false,
-  mediaLost: false,
-  peerMediaLost: false,
-  peerAway: false,
-  weak: false,
-};
+/** How many past calls are listed. */
 const remembered = 8;
 
 /**
@@ -329,7 +311,7 @@ export class App implements Actions {
       account: this.#account,
       loggingIn: this.#loggingIn,
       server: this.#client?.connection ?? "offline",
-      call: this.#call ? this.#callModel(this.#call) : null,
+      call: this.#call ? callModel(this.#call, this.#notes) : null,
       problem: this.#problem,
       outcome: this.#outcome,
       history: this.#history,
@@ -352,36 +334,11 @@ export class App implements Actions {
         return "idle";
     }
   }
-
-  #callModel(call: CallHandle): CallModel {
-    const { remoteTracks } = call;
-    return {
-      peer: call.peer,
-      video: call.video,
-      microphoneOn: call.microphoneOn,
-      cameraOn: call.cameraOn,
-      remotePicture: call.remoteStream !== null && remoteTracks.video && !remoteTracks.videoMuted,
-      remoteMuted: call.state === "connected" && (!remoteTracks.audio || remoteTracks.audioMuted),
-      opening: call.direction === "outgoing" && call.localStream === null,
-      invited: this.#notes.invited,
-      trouble: troubleOf(this.#notes),
-      silent: this.#notes.silent,
-      seconds: Math.floor(call.connectedForMs / 1_000),
-    };
-  }
 }
 
 function loopOf(stage: Stage, notes: CallNotes): "ringtone" | "ringback" | null {
   if (stage === "called") return "ringtone";
   return stage === "calling" && notes.invited ? "ringback" : null;
-}
-
-/** The trouble that matters most. */
-function troubleOf(notes: CallNotes): CallModel["trouble"] {
-  if (notes.mediaLost) return "media";
-  if (notes.peerAway) return "peerAway";
-  if (notes.peerMediaLost) return "peerMedia";
-  return notes.weak ? "weak" : null;
 }
 
 function isWeak(quality: NetworkQuality): boolean {

@@ -83,7 +83,7 @@ export class Lobby {
     const { durationSeconds } = past.end;
     setText(
       this.#outcomeHeadline,
-      durationSeconds > 0 ? `${headline} ${clock(durationSeconds)}` : headline,
+      durationSeconds > 0 ? `${headline} (${clock(durationSeconds)})` : headline,
     );
     setText(this.#outcomeAdvice, advice);
     this.#again.onclick = () => this.#actions.call(past.peer, past.video);
@@ -132,7 +132,10 @@ export class Lobby {
     name.textContent = past.peer;
     const about = document.createElement("span");
     about.className = "about";
-    const time = past.at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+    const time = past.at.toLocaleTimeString(document.documentElement.lang, {
+      hour: "2-digit",
+      minute: "2-digit",
+    });
     about.textContent = [
       past.direction === "outgoing" ? t.outgoingCall : t.incomingCall,
       outcomeLabel(t, past),

@@ -1,0 +1,49 @@
+import type { CallHandle } from "../../sdk/src/index";
+import type { CallModel } from "./model";
+
+/** What is known of the present call besides what its handle tells. */
+export interface CallNotes {
+  invited: boolean;
+  accepting: boolean;
+  silent: boolean;
+  mediaLost: boolean;
+  peerMediaLost: boolean;
+  peerAway: boolean;
+  weak: boolean;
+}
+
+export const quietNotes: CallNotes = {
+  invited: false,
+  accepting: false,
+  silent: false,
+  mediaLost: false,
+  peerMediaLost: false,
+  peerAway: false,
+  weak: false,
+};
+
+/** The call as it is shown. */
+export function callModel(call: CallHandle, notes: CallNotes): CallModel {
+  const { remoteTracks } = call;
+  return {
+    peer: call.peer,
+    video: call.video,
+    microphoneOn: call.microphoneOn,
+    cameraOn: call.cameraOn,
+    remotePicture: call.remoteStream !== null && remoteTracks.video && !remoteTracks.videoMuted,
+    remoteMuted: call.state === "connected" && (!remoteTracks.audio || remoteTracks.audioMuted),
+    opening: call.direction === "outgoing" && call.localStream === null,
+    invited: notes.invited,
+    trouble: troubleOf(notes),
+    silent: notes.silent,
+    seconds: Math.floor(call.connectedForMs / 1_000),
+  };
+}
+
+/** The trouble that matters most. */
+function troubleOf(notes: CallNotes): CallModel["trouble"] {
+  if (notes.mediaLost) return "media";
+  if (notes.peerAway) return "peerAway";
+  if (notes.peerMediaLost) return "peerMedia";
+  return notes.weak ? "weak" : null;
+}
