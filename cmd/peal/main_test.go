@@ -278,6 +278,26 @@ func TestDev(t *testing.T) {
 	}
 }
 
+// TestSecondSignal: who does not want to wait for slow clients need not.
+func TestSecondSignal(t *testing.T) {
+	p := dev(t, t.TempDir())
+	// It will not answer the end of its connection, which is waited for.
+	slow, _ := p.login("alice")
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if _, text, err := slow.Read(ctx); err != nil || !strings.Contains(string(text), "shutting_down") {
+		t.Fatalf("read %s, %v", text, err)
+	}
+	begun := time.Now()
+	p.end(syscall.SIGTERM)
+	if took := time.Since(begun); took > 3*time.Second || p.cmd.ProcessState.Success() {
+		t.Errorf("ended after %s: %s", took, p.cmd.ProcessState)
+	}
+}
+
 // TestSettingsFile: flags come before the environment, that before the file.
 func TestSettingsFile(t *testing.T) {
 	// Each bad value is named in the complaint about it, which shows where it came from.

@@ -171,6 +171,10 @@ func TestShutdown(t *testing.T) {
 	if !bye.GetReconnect() {
 		t.Error("not told to connect again")
 	}
+	// The client has not left yet, so the server still answers.
+	if w, _ := b.get(http.MethodGet, "/healthz", nil); w.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("is healthy while it stops: %d", w.StatusCode)
+	}
 	alice.wantClosed(protocol.CloseRetry, protocol.ShuttingDown)
 	select {
 	case <-done:
