@@ -8,7 +8,7 @@ import type {
   Direction,
   RemoteTracks,
 } from "./api";
-import { microphoneGranted } from "./capture";
+import { microphoneGranted, requireSecureContext } from "./capture";
 import type { Command, Reply } from "./connection";
 import { Emitter } from "./emitter";
 import { PealError } from "./errors";
@@ -169,6 +169,8 @@ export class Call extends Emitter<CallEvents> implements CallHandle {
 
   /** Goes on after a reload. */
   resume(update: CallUpdateJson): void {
+    this.#mediaWasUp = this.state === "connected";
+    if (this.#mediaWasUp) this.#measure();
     this.#local.open(true, this.video).then(
       () => this.#localChanged(),
       (e: unknown) => this.emit("error", PealError.of(e)),
@@ -200,6 +202,7 @@ export class Call extends Emitter<CallEvents> implements CallHandle {
     ) {
       throw new PealError("wrong_state", "there is no invitation to answer");
     }
+    requireSecureContext();
     this.#accepting = true;
     try {
       const camera = options.video ?? this.video;
@@ -412,10 +415,7 @@ export class Call extends Emitter<CallEvents> implements CallHandle {
         this.emit("remoteTracks", change.tracks);
         break;
       case "connected":
-        this.#meter.start(
-          () => this.#media.connection,
-          (quality) => this.emit("networkQuality", quality),
-        );
+        this.#measure();
         this.emit("connected");
         break;
       case "ended":
@@ -457,9 +457,17 @@ export class Call extends Emitter<CallEvents> implements CallHandle {
     return media;
   }
 
+  #measure(): void {
+    this.#meter.start(
+      () => this.#media.connection,
+      (quality) => this.emit("networkQuality", quality),
+    );
+  }
+
   #mediaUp(generation: number, up: boolean): void {
     if (this.end) return;
     this.#host.tell({ media: { callId: this.id, generation, up } });
+    // The first time the server says when both sides have media.
     if (up && this.#mediaWasUp) this.emit("connected");
     else if (!up) this.emit("reconnecting");
     this.#mediaWasUp ||= up;

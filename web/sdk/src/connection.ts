@@ -155,7 +155,9 @@ export class Connection {
     try {
       token = await this.#options.getToken();
     } catch (e) {
-      this.stop(new PealError("bad_token", `getToken failed: ${PealError.of(e).message}`));
+      // A backend that is away for a moment must not end a login that has been good.
+      if (this.#welcome) this.#lost();
+      else this.stop(new PealError("bad_token", `getToken failed: ${PealError.of(e).message}`));
       return;
     }
     if (this.#state !== "connecting" || this.#socket) return;
@@ -253,7 +255,11 @@ export class Connection {
 
   #answered(id: number, frame: ServerFrameJson): void {
     const request = this.#sent.get(id);
-    if (!request) return;
+    if (!request) {
+      // The answer to what was told in passing: its snapshot is news like any other.
+      if (frame.call) this.#listener.update(frame.call);
+      return;
+    }
     this.#sent.delete(id);
     const error = frame.error ? PealError.from(frame.error) : null;
     if (request.lasting && error?.retry) {
