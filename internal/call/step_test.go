@@ -1,0 +1,289 @@
+package call_test
+
+import (
+	"encoding/json"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/peal-rtc/peal/internal/call"
+)
+
+// Each reason, from each state that it can end, with the record it files.
+func TestReasonsAndRecords(t *testing.T) {
+	tests := []struct {
+		name   string
+		w      *world
+		reason call.Reason
+		kind   call.Kind
+		length time.Duration
+	}{
+		{"completed", connected(t).wait(42*time.Second + 900*time.Millisecond).do(call.Hangup{Device: bob}), call.Completed, call.KindCompleted, 42 * time.Second},
+		{"completed before media", connecting(t).wait(3 * time.Second).do(call.Hangup{Device: bob}), call.Completed, call.KindCompleted, 0},
+		{"cancelled", ringing(t).do(call.Cancel{Device: alice}), call.Cancelled, call.KindCancelled, 0},
+		{"hung up by the caller while it rings", ringing(t).do(call.Hangup{Device: alice}), call.Cancelled, call.KindCancelled, 0},
+		{"rejected", ringing(t).do(call.Reject{Device: phone}), call.Rejected, call.KindRejected, 0},
+		{"hung up by the callee while it rings", ringing(t).do(call.Hangup{Device: bob}), call.Rejected, call.KindRejected, 0},
+		{"timeout", ringing(t).wait(time.Minute), call.Timeout, call.KindTimeout, 0},
+		{"failed", connecting(t).wait(20 * time.Second), call.Failed, call.KindCompleted, 0},
+		{"lost while ringing", ringing(t).do(call.Gone{Device: alice}).wait(10 * time.Second), call.Lost, call.KindCancelled, 0},
+		{"lost in the call", connected(t).do(call.Report{Device: alice, Generation: 1}, call.Gone{Device: bob}).wait(30 * time.Second), call.Lost, call.KindCompleted, 30 * time.Second},
+		{"superseded while ringing", ringing(t).do(call.Supersede{Device: alice}), call.Superseded, call.KindCancelled, 0},
+		{"superseded in the call", connected(t).do(call.Supersede{Device: bob}), call.Superseded, call.KindCompleted, 0},
+		{"kicked while ringing", ringing(t).do(call.Kick{Device: alice}), call.Kicked, call.KindCancelled, 0},
+		{"kicked in the call", connecting(t).do(call.Kick{Device: bob}), call.Kicked, call.KindCompleted, 0},
+		{"ended by an operator while ringing", ringing(t).do(call.Terminate{}), call.Terminated, call.KindCancelled, 0},
+		{"ended by an operator in the call", connected(t).do(call.Terminate{}), call.Terminated, call.KindCompleted, 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.w.t = t
+			tt.w.want(call.Ended, tt.reason).wantKind(tt.kind, tt.length)
+			if m := tt.w.call.Media; m.Offer != "" || m.Answer != "" {
+				t.Error("descriptions outlive the call")
+			}
+			if _, ok := tt.w.call.Deadline(); ok {
+				t.Error("an ended call has a deadline")
+			}
+		})
+	}
+}
+
+func TestBusy(t *testing.T) {
+	c, err := call.NewBusy(invitation(), epoch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := world{t: t, call: c}
+	w.want(call.Ended, call.Busy).wantKind(call.KindBusy, 0)
+	if c.Outcome.Actor != "bob" || c.Media.Offer != "" {
+		t.Errorf("got %+v", c)
+	}
+}
+
+func TestTombstone(t *testing.T) {
+	c := call.Tombstone(id, alice, call.DefaultTiming(), epoch)
+	w := world{t: t, call: c}
+	w.want(call.Ended, call.Cancelled)
+	if _, ok := c.Record(); ok {
+		t.Error("a call that never was has a record")
+	}
+	if c.Role(alice) != call.CallerRole || c.Role(bob) != call.Outsider {
+		t.Error("the tombstone is not its caller's alone")
+	}
+}
+
+func TestSelfCall(t *testing.T) {
+	in := invitation()
+	in.Callee = "alice"
+	if _, _, err := call.New(in, epoch); !errors.Is(err, call.SelfCall) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// The first to be applied wins; the late one hears how it is.
+func TestRaces(t *testing.T) {
+	accept := call.Accept{Device: bob, Generation: 1, Answer: "v=0"}
+	ringing(t).do(call.Cancel{Device: alice}, accept).refused(call.CallEnded).want(call.Ended, call.Cancelled)
+	ringing(t).do(accept, call.Cancel{Device: alice}).refused(call.AlreadyAccepted).want(call.Connecting, 0)
+	ringing(t).do(call.Reject{Device: phone}, accept).refused(call.CallEnded).want(call.Ended, call.Rejected)
+	ringing(t).do(accept, call.Reject{Device: phone}).refused(call.AlreadyAccepted).want(call.Connecting, 0)
+	ringing(t).do(accept, call.Accept{Device: phone, Generation: 1, Answer: "v=0"}).refused(call.AnsweredElsewhere)
+	ringing(t).wait(time.Minute).do(accept).refused(call.CallEnded).want(call.Ended, call.Timeout)
+	w := ringing(t)
+	w.now = w.now.Add(time.Minute)
+	w.do(accept, call.Tick{}).want(call.Connecting, 0) // The tick was late.
+	ringing(t).do(call.Cancel{Device: alice}, call.Reject{Device: bob}).refused(call.CallEnded)
+}
+
+func TestOwnRingTimeouts(t *testing.T) {
+	// One device's own time-out stops that one; the call rings on.
+	w := begin(t).do(call.Ring{Device: bob, For: 5 * time.Second}, call.Ring{Device: phone}).wait(5*time.Second).want(call.Ringing, 0)
+	if len(w.effects) != 1 || w.effects[0].Device != "b1" {
+		t.Errorf("told: %v", w.effects)
+	}
+	if !w.call.RingEnd(bob).Stopped || w.call.RingEnd(phone).Stopped {
+		t.Error("the wrong device stopped")
+	}
+	w.do(call.Accept{Device: bob, Generation: 1, Answer: "v=0"}).refused(call.RingStopped)
+	w.do(call.Ring{Device: bob})
+	if !w.call.RingEnd(bob).Stopped {
+		t.Error("a device that stopped rings again")
+	}
+	// The last one to stop ends the call, for both sides.
+	w.do(call.StopRinging{Device: phone}).want(call.Ended, call.Timeout)
+	// A device that is away does not hold it up, nor does its own time-out end it.
+	ringing(t).do(call.Gone{Device: phone}, call.StopRinging{Device: bob}).want(call.Ended, call.Timeout)
+	begin(t).do(call.Ring{Device: bob, For: 5 * time.Second}, call.Gone{Device: bob}).wait(30*time.Second).want(call.Ringing, 0)
+	// A device's own time-out cannot outlast the call's.
+	begin(t).do(call.Ring{Device: bob, For: 100 * time.Second}).wait(time.Minute).want(call.Ended, call.Timeout)
+	// The caller's own.
+	in := invitation()
+	in.Ring = 20 * time.Second
+	c, _, err := call.New(in, epoch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	(&world{t: t, call: c, now: epoch}).wait(20*time.Second).want(call.Ended, call.Timeout)
+}
+
+func TestGraces(t *testing.T) {
+	noMedia := call.Report{Device: alice, Generation: 1}
+	// The caller while it rings: 10 s, unless it is back.
+	ringing(t).do(call.Gone{Device: alice}).wait(9*time.Second).want(call.Ringing, 0).
+		do(call.Back{Device: again(alice)}).wait(30*time.Second).want(call.Ringing, 0)
+	// In a call: 30 s, 10 s after leaving.
+	connected(t).do(noMedia, call.Gone{Device: bob}).wait(29*time.Second).want(call.Connected, 0).wait(time.Second).want(call.Ended, call.Lost)
+	connected(t).do(noMedia, call.Leave{Device: bob}, call.Gone{Device: bob}).wait(10*time.Second).want(call.Ended, call.Lost)
+	// Held to 40 s while the other side has media, and not a moment longer than it has.
+	connected(t).do(call.Gone{Device: bob}).wait(39*time.Second).want(call.Connected, 0).wait(time.Second).want(call.Ended, call.Lost)
+	connected(t).do(call.Gone{Device: bob}).wait(35*time.Second).do(noMedia).wait(0).want(call.Ended, call.Lost)
+	// When both vanish nobody has media to report.
+	w := connected(t).do(call.Gone{Device: alice}).wait(5*time.Second).do(call.Gone{Device: bob}).wait(25*time.Second).want(call.Ended, call.Lost)
+	if w.call.Outcome.Actor != "alice" {
+		t.Errorf("%s is named, want the first to go", w.call.Outcome.Actor)
+	}
+	// News of an old connection is no news.
+	connected(t).do(call.Back{Device: again(bob)}, call.Gone{Device: bob}).wait(time.Minute).want(call.Connected, 0)
+	// A late tick comes to what was due first.
+	ringing(t).do(call.Gone{Device: alice}).late(time.Hour).want(call.Ended, call.Lost)
+	w = ringing(t).wait(55 * time.Second)
+	w.do(call.Gone{Device: alice}).late(time.Hour).want(call.Ended, call.Timeout)
+	connecting(t).do(call.Gone{Device: bob}).late(time.Hour).want(call.Ended, call.Failed)
+}
+
+// After a crash graces begin anew, and the wait for media too: nobody could
+// have said anything meanwhile.
+func TestCrash(t *testing.T) {
+	w := connecting(t)
+	w.now = w.now.Add(10 * time.Minute)
+	w.do(call.Gone{Device: alice, Crashed: true}, call.Gone{Device: bob, Crashed: true}).wait(19*time.Second).want(call.Connecting, 0)
+	w = connected(t).do(call.Gone{Device: alice}, call.Gone{Device: bob})
+	w.now = w.now.Add(10 * time.Minute)
+	w.do(call.Gone{Device: alice, Crashed: true}, call.Gone{Device: bob, Crashed: true}).wait(29*time.Second).want(call.Connected, 0).
+		wait(time.Second).want(call.Ended, call.Lost)
+}
+
+func TestReload(t *testing.T) {
+	w := connected(t).do(call.Gone{Device: alice}, call.Reload{Device: again(alice), Resume: true}).want(call.Connected, 0)
+	m := w.call.Media
+	if m.Generation != 2 || m.Rebuild != 2 || m.Offer != "" || m.Answer != "" || w.call.Caller().MediaUp || w.call.Callee().MediaUp {
+		t.Errorf("media is %+v", m)
+	}
+	if w.call.Caller().Epoch != 2 || w.call.Caller().Device != again(alice) {
+		t.Errorf("the leg is %+v", w.call.Caller())
+	}
+	// The old connection may not be known to be gone yet.
+	connected(t).do(call.Reload{Device: again(bob)}).want(call.Ended, call.Lost)
+	// A ringing device that reloads just rings again.
+	w = ringing(t).do(call.Reload{Device: again(bob)}, call.Ring{Device: again(bob)}).want(call.Ringing, 0)
+	w.do(call.Accept{Device: again(bob), Generation: 1, Answer: "v=0"}).want(call.Connecting, 0)
+}
+
+func TestGenerations(t *testing.T) {
+	w := connected(t).do(call.Restart{Device: bob, From: 1}, call.Restart{Device: alice, From: 1})
+	if w.call.Media.Generation != 2 || w.call.Media.Rebuild != 1 {
+		t.Fatalf("two requests for one generation gave %+v", w.call.Media)
+	}
+	w.do(call.Offer{Device: alice, Generation: 1, SDP: "v=0 old"}).refused(call.StaleGeneration)
+	w.do(call.Answer{Device: bob, Generation: 2, SDP: "v=0 early"}).refused(call.StaleGeneration)
+	w.do(call.Offer{Device: alice, Generation: 2, SDP: "v=0 offer 2"})
+	if len(w.effects) != 1 || w.effects[0].Device != "b1" || w.effects[0].With&call.WithOffer == 0 {
+		t.Errorf("the offer is told by %v", w.effects)
+	}
+	w.do(call.Answer{Device: bob, Generation: 2, SDP: "v=0 answer 2"}, call.Answer{Device: bob, Generation: 2, SDP: "v=0 second"}).refused(call.StaleGeneration)
+	w.do(call.Report{Device: bob, Generation: 1, Up: true})
+	if w.call.Callee().MediaUp {
+		t.Error("a report of an old generation counts")
+	}
+	// An offer renewed while it rings: the acceptance holds, its answer does not.
+	w = ringing(t).do(call.Restart{Device: alice, From: 1, Rebuild: true}, call.Offer{Device: alice, Generation: 2, SDP: "v=0 offer 2"})
+	if w.effects[0].Device != "" {
+		t.Errorf("while it rings the offer is for all devices, got %v", w.effects)
+	}
+	w.do(call.Accept{Device: bob, Generation: 1, Answer: "v=0 old"}).want(call.Connecting, 0)
+	if w.call.Media.Answer != "" || w.call.Needs(bob)&call.WithOffer == 0 {
+		t.Errorf("media is %+v", w.call.Media)
+	}
+}
+
+func TestGlareIsVideoOnlyIfBothAsked(t *testing.T) {
+	for _, tt := range []struct{ first, second, want call.Type }{
+		{call.Video, call.Video, call.Video}, {call.Video, call.Audio, call.Audio}, {call.Audio, call.Video, call.Audio}, {call.Other, call.Audio, call.Other},
+	} {
+		w := ringing(t)
+		w.call.Type = tt.first
+		if w.do(call.Merge{Device: bob, Type: tt.second}).call.Type != tt.want {
+			t.Errorf("%d and %d make %d, want %d", tt.first, tt.second, w.call.Type, tt.want)
+		}
+	}
+}
+
+// S5 and S6: who is sent what, and what nobody is sent before the acceptance.
+func TestSignals(t *testing.T) {
+	type route struct {
+		account call.Account
+		device  call.DeviceID
+		err     error
+	}
+	check := func(w *world, from call.Device, want route) {
+		t.Helper()
+		a, d, err := w.call.SignalTo(from)
+		if (route{a, d, err}) != want {
+			t.Errorf("candidates of %s/%s go to %s/%s, %v; want %v", from.Account, from.ID, a, d, err, want)
+		}
+	}
+	check(ringing(t), alice, route{"bob", "", nil})
+	check(ringing(t), bob, route{err: call.NotAccepted})
+	check(ringing(t), laptop, route{err: call.WrongDevice})
+	check(ringing(t), carol, route{err: call.Stranger})
+	check(connecting(t), alice, route{"bob", "b1", nil})
+	check(connecting(t), bob, route{"alice", "a1", nil})
+	check(connecting(t), phone, route{err: call.WrongDevice})
+	check(ended(t), alice, route{err: call.CallEnded})
+	for _, e := range ringing(t).effects {
+		if e.With&call.WithAnswer != 0 {
+			t.Errorf("an answer is told while it rings: %v", e)
+		}
+	}
+	// The caller is not to learn whether anybody rings.
+	if w := begin(t).do(call.Ring{Device: bob}); len(w.effects) != 0 {
+		t.Errorf("ringing is told to %v", w.effects)
+	}
+}
+
+func TestRoles(t *testing.T) {
+	for name, tt := range map[string]struct {
+		w    *world
+		want map[call.Device]call.Role
+	}{
+		"ringing":  {ringing(t), map[call.Device]call.Role{alice: call.CallerRole, laptop: call.Observer, bob: call.CalleeRole, phone: call.CalleeRole, carol: call.Outsider}},
+		"answered": {connecting(t), map[call.Device]call.Role{alice: call.CallerRole, laptop: call.Observer, bob: call.CalleeRole, phone: call.Observer, carol: call.Outsider}},
+	} {
+		for d, want := range tt.want {
+			if got := tt.w.call.Role(d); got != want {
+				t.Errorf("%s: %s/%s is %d, want %d", name, d.Account, d.ID, got, want)
+			}
+		}
+	}
+}
+
+// A call survives storage as it is.
+func TestRoundTrip(t *testing.T) {
+	for _, stage := range stages {
+		was := stage.make(t).do(call.Gone{Device: bob}).call
+		text, err := json.Marshal(was)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var back call.Call
+		if err := json.Unmarshal(text, &back); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(was, back); diff != "" {
+			t.Errorf("%s:\n%s", stage.name, diff)
+		}
+	}
+}
