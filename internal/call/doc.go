@@ -1,3 +1,57 @@
 // Package call is the state machine of one call: pure, complete, and the only
 // place where it is decided what becomes of a call.
+//
+//	            Accept, Merge            both sides' media up
+//	┌─────────┐             ┌────────────┐             ┌───────────┐
+//	│ ringing │ ──────────► │ connecting │ ──────────► │ connected │
+//	└─────────┘             └────────────┘             └───────────┘
+//	     │                        │                          │
+//	     │ cancelled, rejected,   │ completed, failed,       │ completed,
+//	     │ timeout, lost,         │ lost, superseded,        │ lost, superseded,
+//	     │ superseded, kicked,    │ kicked, server           │ kicked, server
+//	     │ server                 │                          │
+//	     ▼                        ▼                          ▼
+//	┌────────────────────────────────────────────────────────────────┐
+//	│ ended: one reason, one record, nothing changes any more        │
+//	└────────────────────────────────────────────────────────────────┘
+//
+// A call is made by New; NewBusy is what the same invitation comes to when the
+// callee is taken. Step applies one input and returns a new call: it reads no
+// clock, does no I/O, and changes nothing that it is given.
+//
+// The caller, which is the node, keeps this contract:
+//
+//   - Where Rev has grown, commit the call first, as the successor of the rev
+//     that was stepped; on a conflict load it again and step again.
+//   - Only then carry out the effects: tell the call to those they name.
+//   - Give a Tick when Deadline comes. A late one comes to the same outcome.
+//   - Tell it of connections: Gone when one is lost, Back or Reload when the
+//     device has a new one. A device that is told by another connection than
+//     the present one is not heard.
+//   - Answer nobody who has no Leg in the call: rules that ignore an input
+//     ignore it from strangers too.
+//
+// What every input does in every state (a test holds this to the table):
+//
+//	input         ringing                                        connecting                             connected                              ended
+//	cancel        ends cancelled                                 refused already_accepted               refused already_accepted               repeat or refused call_ended
+//	offer         sets offer                                     sets offer                             sets offer                             refused call_ended
+//	ring          notes the ringer                               ignored                                ignored                                ignored
+//	stop ringing  stops that device; the last one ends timeout   ignored                                ignored                                ignored
+//	accept        to connecting                                  repeat or refused answered_elsewhere   repeat or refused answered_elsewhere   refused call_ended
+//	merge         to connecting                                  repeat or refused answered_elsewhere   repeat or refused answered_elsewhere   refused call_ended
+//	reject        ends rejected                                  refused already_accepted               refused already_accepted               repeat or refused call_ended
+//	answer        refused not_accepted                           sets answer                            sets answer                            refused call_ended
+//	hangup        ends cancelled or rejected                     ends completed                         ends completed                         ignored
+//	report        refused not_accepted                           notes media; both up: to connected     notes media                            ignored
+//	restart       caller: next generation                        next generation                        next generation                        refused call_ended
+//	tracks        notes tracks                                   notes tracks                           notes tracks                           ignored
+//	gone          begins grace                                   begins grace                           begins grace                           ignored
+//	back          ends grace                                     ends grace                             ends grace                             ignored
+//	leave         shortens grace                                 shortens grace                         shortens grace                         ignored
+//	reload        ends lost, or next generation                  ends lost, or next generation          ends lost, or next generation          ignored
+//	supersede     ends superseded                                ends superseded                        ends superseded                        ignored
+//	kick          ends kicked                                    ends kicked                            ends kicked                            ignored
+//	tick          may end timeout or lost                        may end failed or lost                 may end lost                           ignored
+//	terminate     ends server                                    ends server                            ends server                            ignored
 package call
