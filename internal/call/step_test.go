@@ -137,6 +137,9 @@ func TestGraces(t *testing.T) {
 	// In a call: 30 s, 10 s after leaving.
 	connected(t).do(noMedia, call.Gone{Device: bob}).wait(29*time.Second).want(call.Connected, 0).wait(time.Second).want(call.Ended, call.Lost)
 	connected(t).do(noMedia, call.Leave{Device: bob}, call.Gone{Device: bob}).wait(10*time.Second).want(call.Ended, call.Lost)
+	// That it left once is forgotten when it is back.
+	connected(t).do(noMedia, call.Leave{Device: bob}, call.Gone{Device: bob}, call.Back{Device: again(bob)}, call.Gone{Device: again(bob)}).
+		wait(29*time.Second).want(call.Connected, 0)
 	// Held to 40 s while the other side has media, and not a moment longer than it has.
 	connected(t).do(call.Gone{Device: bob}).wait(39*time.Second).want(call.Connected, 0).wait(time.Second).want(call.Ended, call.Lost)
 	connected(t).do(call.Gone{Device: bob}).wait(35*time.Second).do(noMedia).wait(0).want(call.Ended, call.Lost)
