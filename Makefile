@@ -85,5 +85,5 @@ tools:
 	@go -C tools build -buildvcs=false -o ../bin/tools/ tool
 
 $(node_modules): web/package.json web/package-lock.json
-	cd web && npm ci --ignore-scripts --no-audit --no-fund
+	cd web && npm install --no-save --ignore-scripts --no-audit --no-fund
 	@touch $@

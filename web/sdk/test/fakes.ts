@@ -1,0 +1,163 @@
+import { vi } from "vitest";
+import type { Command } from "../src/connection";
+import type { ClientFrameJson, ServerFrameJson } from "../src/gen/peal_pb";
+import type { OpenSocket, SocketListener } from "../src/socket";
+
+/** One socket of a client, seen from the server. */
+export class FakeSocket {
+  readonly sent: ClientFrameJson[] = [];
+  closed = false;
+  readonly #listener: SocketListener;
+
+  constructor(listener: SocketListener) {
+    this.#listener = listener;
+  }
+
+  open(): void {
+    this.#listener.opened();
+  }
+
+  give(frame: ServerFrameJson): void {
+    this.#listener.message(JSON.stringify(frame));
+  }
+
+  /** Answers the newest command that has the given name. */
+  answer(name: keyof Command, frame: ServerFrameJson = { done: {} }): void {
+    const command = [...this.sent].reverse().find((f) => name in f);
+    if (!command?.id) throw new Error(`no ${name} was sent`);
+    this.give({ replyTo: command.id, ...frame });
+  }
+
+  cut(): void {
+    this.closed = true;
+    this.#listener.closed(1006, "");
+  }
+
+  names(): string[] {
+    return this.sent.map((f) => Object.keys(f).find((k) => k !== "id") ?? "");
+  }
+}
+
+/** All sockets that a client opened, newest last. */
+export class FakeServer {
+  readonly sockets: FakeSocket[] = [];
+
+  readonly open: OpenSocket = (_url, listener) => {
+    const socket = new FakeSocket(listener);
+    this.sockets.push(socket);
+    return {
+      send: (text) => socket.sent.push(JSON.parse(text) as ClientFrameJson),
+      close: () => {
+        socket.closed = true;
+      },
+    };
+  };
+
+  get socket(): FakeSocket {
+    const last = this.sockets.at(-1);
+    if (!last) throw new Error("no socket was opened");
+    return last;
+  }
+}
+
+export const welcome: ServerFrameJson = {
+  welcome: {
+    account: "alice",
+    deviceId: "d-1",
+    tokenExpiresInMs: 600_000,
+    idle: { everyMs: 15_000, deadAfterMs: 25_000 },
+    active: { everyMs: 2_000, deadAfterMs: 4_000 },
+  },
+};
+
+class FakeStream {
+  readonly #tracks: MediaStreamTrack[] = [];
+  getTracks = (): MediaStreamTrack[] => [...this.#tracks];
+  getAudioTracks = (): MediaStreamTrack[] => this.#tracks.filter((t) => t.kind === "audio");
+  getVideoTracks = (): MediaStreamTrack[] => this.#tracks.filter((t) => t.kind === "video");
+  addTrack = (t: MediaStreamTrack): void => void this.#tracks.push(t);
+  removeTrack = (t: MediaStreamTrack): void => void this.#tracks.splice(this.#tracks.indexOf(t), 1);
+}
+
+/** A peer connection that only keeps a log of what is done to it. */
+export class FakePeerConnection {
+  readonly log: string[] = [];
+  connectionState: RTCPeerConnectionState = "new";
+  onicecandidate: ((e: { candidate: unknown }) => void) | null = null;
+  onconnectionstatechange: (() => void) | null = null;
+  ontrack: ((e: { track: MediaStreamTrack }) => void) | null = null;
+  readonly #transceivers: unknown[] = [];
+
+  constructor(readonly configuration: RTCConfiguration) {}
+
+  addTransceiver(kind: string): void {
+    this.log.push(`addTransceiver ${kind}`);
+    this.#transceivers.push({
+      direction: "sendrecv",
+      receiver: { track: { kind } },
+      sender: { track: null, replaceTrack: () => Promise.resolve() },
+    });
+  }
+  getTransceivers(): unknown[] {
+    return this.#transceivers;
+  }
+  setConfiguration(): void {
+    this.log.push("setConfiguration");
+  }
+  async createOffer(options?: RTCOfferOptions): Promise<RTCSessionDescriptionInit> {
+    this.log.push(options?.iceRestart ? "createOffer restart" : "createOffer");
+    return {
+      type: "offer",
+      sdp: "v=0\r\na=candidate:1 1 udp 1 192.0.2.1 9 typ host\r\na=end-of-candidates\r\n",
+    };
+  }
+  async createAnswer(): Promise<RTCSessionDescriptionInit> {
+    this.log.push("createAnswer");
+    return { type: "answer", sdp: "v=0\r\na=candidate:1 1 udp 1 192.0.2.2 9 typ host\r\n" };
+  }
+  async setLocalDescription(d: RTCSessionDescriptionInit): Promise<void> {
+    this.log.push(`setLocalDescription ${d.type}`);
+  }
+  async setRemoteDescription(d: RTCSessionDescriptionInit): Promise<void> {
+    this.log.push(`setRemoteDescription ${d.type}`);
+    if (this.#transceivers.length === 0) this.addTransceiver("audio");
+  }
+  async addIceCandidate(c: RTCIceCandidateInit): Promise<void> {
+    this.log.push(`addIceCandidate ${c.candidate}`);
+  }
+  close(): void {
+    this.connectionState = "closed";
+    this.log.push("close");
+  }
+
+  /** The browser found a candidate of this side. */
+  find(candidate: string): void {
+    this.onicecandidate?.({ candidate: { toJSON: () => ({ candidate, sdpMid: "0" }) } });
+  }
+  become(state: RTCPeerConnectionState): void {
+    this.connectionState = state;
+    this.onconnectionstatechange?.();
+  }
+}
+
+/** Puts the few things of a browser in place that the media code touches. */
+export function fakeBrowser(): {
+  connections: FakePeerConnection[];
+  make: (c: RTCConfiguration) => RTCPeerConnection;
+} {
+  vi.stubGlobal("MediaStream", FakeStream);
+  const connections: FakePeerConnection[] = [];
+  return {
+    connections,
+    make: (c) => {
+      const pc = new FakePeerConnection(c);
+      connections.push(pc);
+      return pc as unknown as RTCPeerConnection;
+    },
+  };
+}
+
+/** Lets promises settle. */
+export async function settle(): Promise<void> {
+  for (let i = 0; i < 30; i++) await Promise.resolve();
+}

@@ -1,0 +1,153 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { Media, withoutCandidates } from "../src/media";
+import { type FakePeerConnection, fakeBrowser, settle } from "./fakes";
+
+let browser: ReturnType<typeof fakeBrowser>;
+let sent: string[];
+
+function media(offerer: boolean): Media {
+  return new Media(
+    { make: browser.make, policy: "all", offerer, video: false },
+    {
+      candidates: (generation, list) =>
+        sent.push(...list.map((c) => `${generation} ${c.candidate}`)),
+      up: (generation, up) => sent.push(`up ${generation} ${up}`),
+      remoteStream: () => {},
+      stuck: (generation) => sent.push(`stuck ${generation}`),
+    },
+  );
+}
+
+function pc(i = 0): FakePeerConnection {
+  const found = browser.connections[i];
+  if (!found) throw new Error(`no peer connection ${i}`);
+  return found;
+}
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  browser = fakeBrowser();
+  sent = [];
+});
+afterEach(() => {
+  vi.useRealTimers();
+  vi.unstubAllGlobals();
+});
+
+describe("the caller", () => {
+  it("offers without candidates, and starts ICE when the servers are known", async () => {
+    const m = media(true);
+    const offer = await m.offer(1, false);
+    expect(offer).toBe("v=0\r\n");
+    expect(pc().log).toEqual(["addTransceiver audio", "createOffer"]);
+    await m.commit([{ urls: ["stun:x"] }]);
+    expect(pc().log.slice(2)).toEqual(["setConfiguration", "setLocalDescription offer"]);
+  });
+  it("applies one answer per generation, and candidates after it", async () => {
+    const m = media(true);
+    await m.offer(1, false);
+    await m.commit([]);
+    await m.release();
+    await m.addRemote(1, [{ candidate: "early" }]);
+    expect(pc().log).not.toContain("addIceCandidate early");
+    await m.take(1, "v=0 a");
+    await m.take(1, "v=0 b");
+    expect(pc().log.filter((l) => l.startsWith("setRemote"))).toHaveLength(1);
+    expect(pc().log).toContain("addIceCandidate early");
+  });
+  it("sends candidates in batches, and all of them again when asked", async () => {
+    const m = media(true);
+    await m.offer(1, false);
+    await m.commit([]);
+    await m.release();
+    pc().find("a");
+    pc().find("b");
+    expect(sent).toEqual([]);
+    await vi.advanceTimersByTimeAsync(50);
+    expect(sent).toEqual(["1 a", "1 b"]);
+    m.resend();
+    expect(sent).toEqual(["1 a", "1 b", "1 a", "1 b"]);
+  });
+});
+
+describe("the callee", () => {
+  it("lets nothing out and uses nothing before it accepts", async () => {
+    const m = media(false);
+    expect(await m.answer(1, false, "v=0 offer", [])).toBe("v=0\r\n");
+    pc().find("mine");
+    await m.addRemote(1, [{ candidate: "theirs" }]);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(sent).toEqual([]);
+    expect(pc().log.some((l) => l.startsWith("addIceCandidate"))).toBe(false);
+    await m.release();
+    expect(sent).toEqual(["1 mine"]);
+    expect(pc().log).toContain("addIceCandidate theirs");
+  });
+});
+
+describe("generations", () => {
+  it("restart ICE on the same connection", async () => {
+    const m = media(true);
+    await m.offer(1, false);
+    await m.offer(2, false);
+    expect(browser.connections).toHaveLength(1);
+    expect(pc().log).toContain("createOffer restart");
+  });
+  it("make a new connection after a reload, and forget the old one's candidates", async () => {
+    const m = media(true);
+    await m.offer(1, false);
+    await m.release();
+    pc().find("old");
+    await m.offer(2, true);
+    pc(1).find("new");
+    pc(0).find("late");
+    await vi.advanceTimersByTimeAsync(50);
+    expect(pc(0).connectionState).toBe("closed");
+    expect(sent).toEqual(["2 new"]);
+  });
+  it("keep candidates that are ahead, and drop those of the past", async () => {
+    const m = media(false);
+    await m.answer(1, false, "v=0", []);
+    await m.release();
+    await m.addRemote(2, [{ candidate: "ahead" }]);
+    await m.answer(2, false, "v=0", []);
+    await m.addRemote(1, [{ candidate: "past" }]);
+    expect(pc().log.filter((l) => l.startsWith("addIce"))).toEqual(["addIceCandidate ahead"]);
+  });
+});
+
+describe("the connection's state", () => {
+  it("is reported, and a loss that lasts asks for a restart", async () => {
+    const m = media(true);
+    await m.offer(1, false);
+    pc().become("connected");
+    pc().become("disconnected");
+    await vi.advanceTimersByTimeAsync(2_999);
+    expect(sent).toEqual(["up 1 true", "up 1 false"]);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(sent.at(-1)).toBe("stuck 1");
+  });
+  it("that heals by itself asks for nothing", async () => {
+    const m = media(true);
+    await m.offer(1, false);
+    pc().become("disconnected");
+    pc().become("connected");
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(sent).toEqual(["up 1 false", "up 1 true"]);
+  });
+  it("says nothing once closed", async () => {
+    const m = media(true);
+    await m.offer(1, false);
+    m.close();
+    pc().become("failed");
+    await settle();
+    expect(sent).toEqual([]);
+    await expect(m.offer(2, false)).rejects.toThrow();
+  });
+});
+
+it("takes candidates out of descriptions, and nothing else", () => {
+  const sdp =
+    "v=0\r\na=mid:0\r\na=candidate:1 1 udp 1 192.0.2.1 9 typ host\r\na=end-of-candidates\r\na=ice-ufrag:x\r\n";
+  expect(withoutCandidates(sdp)).toBe("v=0\r\na=mid:0\r\na=ice-ufrag:x\r\n");
+});
