@@ -1,0 +1,103 @@
+package e2e_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+)
+
+// Both call each other at the same moment: they are connected, in one call.
+func TestBothCall(t *testing.T) {
+	_, alice, bob := pair(t, "")
+	alice.run(`void did("call", {userId: "bob", type: 2})`)
+	bob.run(`void did("call", {userId: "alice", type: 2})`)
+	for _, p := range []*page{alice, bob} {
+		p.expect("call()", "onUserAccept", "onJoinChannel", "onUserEnter", "onAudioAvailable", "onCameraAvailable")
+		p.seesAndHears(30)
+	}
+	hangUp(alice, bob)
+	talk(t, alice, bob, 1)
+	hangUp(bob, alice)
+}
+
+// Two devices ring. One answers, the other is told so; the next time one
+// declines; and a third person finds them busy.
+func TestSeveralDevices(t *testing.T) {
+	s := startServer(t)
+	browser := startBrowser(t)
+	app := application(t, s)
+	alice, carol := device(t, browser, app, s, "alice", ""), device(t, browser, app, s, "carol", "")
+	desk, phone := device(t, browser, app, s, "bob", ""), device(t, browser, app, s, "bob", "")
+
+	alice.calls("bob", 2)
+	desk.expect("onInvited")
+	phone.expect("onInvited")
+	phone.does("accept")
+	desk.expect("onOtherClientAccept")
+	alice.expect("onUserAccept")
+	alice.seesAndHears(30)
+	phone.seesAndHears(30)
+
+	carol.calls("bob", 1)
+	carol.expect("onUserBusy", "onMessageSent")
+	carol.record(5)
+	carol.idle()
+	if n := len(desk.log()); n != desk.seen {
+		t.Errorf("the busy account's other device was told:%s", desk.history())
+	}
+
+	alice.does("hangup")
+	alice.until("is idle", "rtc.callStatus === 0")
+	phone.until("is idle", "rtc.callStatus === 0")
+	desk.record(1)
+
+	alice.calls("bob", 1)
+	desk.expect("onInvited")
+	desk.does("reject")
+	phone.until("stops ringing", `log.some((e) => e.name === "onOtherClientReject") && rtc.callStatus === 0`)
+}
+
+// A page that is reloaded in a call goes on with it when it asks to, and ends
+// it otherwise.
+func TestReload(t *testing.T) {
+	s, alice, bob := pair(t, "")
+	reload := func(resume bool) {
+		t.Helper()
+		if err := chromedp.Do(bob.ctx, chromedp.Reload()); err != nil {
+			t.Fatal(err)
+		}
+		bob.seen = 0
+		bob.run(fmt.Sprintf("login(%q, %q, %q, {resume: %v})", s.url(), "bob", s.token("bob"), resume))
+	}
+	talk(t, alice, bob, 2)
+	alice.seesAndHears(30)
+	reload(true)
+	bob.expect("onJoinChannel", "onUserEnter", "onAudioAvailable", "onCameraAvailable")
+	bob.seesAndHears(30)
+	alice.seesAndHears(30) // On the new connection: its counters began anew.
+	if pcs, err := evaluate[int](alice, "pcs.length"); err != nil || pcs != 2 {
+		t.Errorf("the other side has made %d connections, %v, want 2", pcs, err)
+	}
+	reload(false)
+	alice.until("is told that the other one is gone", `log.some((e) => e.name === "onUserDisconnect") && rtc.callStatus === 0`)
+	bob.until("is idle", "rtc.callStatus === 0")
+}
+
+// A page on plain HTTP is told why there is no camera, before anybody rings.
+func TestInsecurePage(t *testing.T) {
+	s := startServer(t)
+	browser := startBrowser(t)
+	app := application(t, s)
+	// A name that is not localhost makes the very same page an insecure one.
+	p := open(t, browser, strings.Replace(app.URL, "127.0.0.1", "insecure.test", 1))
+	p.account = "alice"
+	p.run(fmt.Sprintf("login(%q, %q, %q)", s.url(), "alice", s.token("alice")))
+	p.run(`did("call", {userId: "bob", type: 2})`)
+	e := p.expect("call() failed")[0]
+	if text := string(e.Args[1]); !strings.Contains(text, "insecure_context") || !strings.Contains(text, "HTTPS") {
+		t.Errorf("got %s", e.Args)
+	}
+	p.until("is idle", "rtc.callStatus === 0")
+}
