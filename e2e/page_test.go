@@ -183,6 +183,12 @@ func (p *page) expect(names ...string) []entry {
 	return next
 }
 
+// skip passes over all that is in the log.
+func (p *page) skip() {
+	p.t.Helper()
+	p.seen = len(p.log())
+}
+
 // numbers are what the browser itself says of the newest peer connection.
 type numbers struct {
 	Frames   int     `json:"frames"`
