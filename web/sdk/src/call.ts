@@ -15,7 +15,8 @@ import { PealError } from "./errors";
 import type { CallUpdateJson, CandidatesJson, InviteJson, TracksJson } from "./gen/peal_pb";
 import { LocalTracks } from "./local";
 import { advance, begin, type Change, type View } from "./machine";
-import { type MakePeerConnection, Media } from "./media";
+import type { MakePeerConnection, Media } from "./media";
+import { Negotiation } from "./negotiation";
 import { QualityMeter } from "./quality";
 import { readSnapshot, type Snapshot } from "./snapshot";
 import { Views } from "./views";
@@ -45,9 +46,7 @@ export class Call extends Emitter<CallEvents> implements CallHandle {
   readonly #views = new Views(() => this.emit("autoplayBlocked"));
   readonly #meter = new QualityMeter();
   #view: View;
-  #media: Media;
-  #answer: Promise<string> | null = null;
-  #answering = 0;
+  readonly #negotiation: Negotiation;
   #seenAt = Date.now();
   #accepting = false;
   #mediaWasUp = false;
@@ -57,7 +56,25 @@ export class Call extends Emitter<CallEvents> implements CallHandle {
     this.#host = host;
     this.direction = direction;
     this.#view = begin(first);
-    this.#media = this.#makeMedia();
+    this.#negotiation = new Negotiation({
+      make: host.make,
+      policy: host.policy,
+      snapshot: () => this.#view.snapshot,
+      over: () => this.end !== null,
+      request: (command) => host.request(command),
+      tell: (command) => host.tell(command),
+      apply: (update) => this.update(update),
+      remoteStream: (stream) => {
+        this.#views.showRemote(stream);
+        this.emit("remoteStream", stream);
+      },
+      mediaUp: (up) => this.#mediaUp(up),
+      failed: (error) => this.emit("error", error),
+    });
+  }
+
+  get #media(): Media {
+    return this.#negotiation.media;
   }
 
   get id(): string {
@@ -149,9 +166,8 @@ export class Call extends Emitter<CallEvents> implements CallHandle {
   async #merge(update: CallUpdateJson): Promise<void> {
     const next = this.#read(update);
     if (!next) throw new PealError("internal", "the server merged the call into nothing");
-    this.#media.close();
     this.#view = begin({ ...next, state: "ringing", rev: next.rev - 1 });
-    this.#media = this.#makeMedia();
+    this.#negotiation.replace();
     await this.#media.setTracks(this.#local.audio, this.#local.video);
     setTimeout(() => {
       this.update(update);
@@ -164,7 +180,7 @@ export class Call extends Emitter<CallEvents> implements CallHandle {
   /** Prepares the answer while it rings, and tells the server that it does. */
   ring(update: CallUpdateJson): void {
     this.#host.tell({ ringing: { callId: this.id } });
-    this.#prepare(update);
+    this.#negotiation.prepare(update);
   }
 
   /** Goes on after a reload. */
@@ -176,21 +192,8 @@ export class Call extends Emitter<CallEvents> implements CallHandle {
       (e: unknown) => this.emit("error", PealError.of(e)),
     );
     void this.#media.release().catch(() => {});
-    this.#generationChanged(update);
-    this.#takeOffer(update);
-  }
-
-  #prepare(update: CallUpdateJson): void {
-    const s = this.#view.snapshot;
-    if (!update.offer || this.#answering >= s.generation) return;
-    this.#answering = s.generation;
-    this.#answer = this.#media.answer(
-      s.generation,
-      s.generation > 1,
-      update.offer,
-      update.iceServers ?? [],
-    );
-    this.#answer.catch((e: unknown) => this.#mediaFailed(e));
+    this.#negotiation.generationChanged(update);
+    this.#negotiation.takeOffer(update);
   }
 
   async accept(options: AcceptOptions = {}): Promise<void> {
@@ -198,7 +201,7 @@ export class Call extends Emitter<CallEvents> implements CallHandle {
       this.direction !== "incoming" ||
       this.state !== "ringing" ||
       this.#accepting ||
-      !this.#answer
+      !this.#negotiation.prepared
     ) {
       throw new PealError("wrong_state", "there is no invitation to answer");
     }
@@ -208,8 +211,8 @@ export class Call extends Emitter<CallEvents> implements CallHandle {
       const camera = options.video ?? this.video;
       // Only a question to the user is worth waiting for, and only for the microphone.
       if (!(await microphoneGranted())) await this.#openForAnswer(camera);
-      const generation = this.#answering;
-      const answer = await this.#answer;
+      const generation = this.#negotiation.answering;
+      const answer = await this.#negotiation.prepared;
       if (this.end) throw new PealError("call_ended", "the call is over");
       const reply = await this.#host.request({ accept: { callId: this.id, answer, generation } });
       if (reply.error) {
@@ -358,10 +361,7 @@ export class Call extends Emitter<CallEvents> implements CallHandle {
     for (const change of changes) this.#changed(change, update);
     if (next.end?.record) this.#host.filed(next.end.record);
     if (this.end) return;
-    if (update.answer && next.rev === view.snapshot.rev) {
-      this.#media.take(next.generation, update.answer).catch((e: unknown) => this.#mediaFailed(e));
-    }
-    this.#takeOffer(update);
+    this.#negotiation.update(update);
   }
 
   candidates(c: CandidatesJson): void {
@@ -400,7 +400,7 @@ export class Call extends Emitter<CallEvents> implements CallHandle {
         this.emit("accepted");
         break;
       case "generation":
-        this.#generationChanged(update);
+        this.#negotiation.generationChanged(update);
         break;
       case "peerEpoch":
         this.#media.resend();
@@ -439,24 +439,6 @@ export class Call extends Emitter<CallEvents> implements CallHandle {
 
   // -------------------------------------------------------------------- media
 
-  #makeMedia(): Media {
-    const { make, policy } = this.#host;
-    const media: Media = new Media(
-      { make, policy, offerer: this.#view.snapshot.role === "caller", video: this.video },
-      {
-        candidates: (generation, candidates) =>
-          this.#host.tell({ candidates: { callId: this.id, generation, candidates } }),
-        up: (generation, up) => this.#mediaUp(generation, up),
-        remoteStream: (stream) => {
-          this.#views.showRemote(stream);
-          this.emit("remoteStream", stream);
-        },
-        stuck: (generation) => void this.#restart(generation),
-      },
-    );
-    return media;
-  }
-
   #measure(): void {
     this.#meter.start(
       () => this.#media.connection,
@@ -464,63 +446,11 @@ export class Call extends Emitter<CallEvents> implements CallHandle {
     );
   }
 
-  #mediaUp(generation: number, up: boolean): void {
-    if (this.end) return;
-    this.#host.tell({ media: { callId: this.id, generation, up } });
+  #mediaUp(up: boolean): void {
     // The first time the server says when both sides have media.
     if (up && this.#mediaWasUp) this.emit("connected");
     else if (!up) this.emit("reconnecting");
     this.#mediaWasUp ||= up;
-  }
-
-  async #restart(generation: number): Promise<void> {
-    if (this.end || generation !== this.#view.snapshot.generation) return;
-    const reply = await this.#host.request({
-      restart: { callId: this.id, fromGeneration: generation },
-    });
-    if (reply.call) this.update(reply.call);
-  }
-
-  /** The caller offers each new generation; the callee waits for the offer. */
-  #generationChanged(update: CallUpdateJson): void {
-    const s = this.#view.snapshot;
-    if (s.role !== "caller" || this.#media.generation >= s.generation) return;
-    const rebuild = s.rebuild > this.#media.generation;
-    this.#media
-      .offer(s.generation, rebuild)
-      .then(async (sdp) => {
-        await this.#media.commit(update.iceServers ?? []);
-        const reply = await this.#host.request({
-          offer: { callId: this.id, generation: s.generation, sdp },
-        });
-        if (reply.call) this.update(reply.call);
-      })
-      .catch((e: unknown) => this.#mediaFailed(e));
-  }
-
-  /** An offer to answer at once: of a new generation, or after glare or a reload. */
-  #takeOffer(update: CallUpdateJson): void {
-    const s = this.#view.snapshot;
-    if (s.role !== "callee" || !update.offer || this.#answering >= s.generation) return;
-    if (this.state === "ringing") {
-      this.#prepare(update);
-      return;
-    }
-    this.#answering = s.generation;
-    const rebuild = this.#media.generation > 0 && s.rebuild > this.#media.generation;
-    this.#media
-      .answer(s.generation, rebuild, update.offer, update.iceServers ?? [])
-      .then(async (sdp) => {
-        const reply = await this.#host.request({
-          answer: { callId: this.id, generation: s.generation, sdp },
-        });
-        if (reply.call) this.update(reply.call);
-      })
-      .catch((e: unknown) => this.#mediaFailed(e));
-  }
-
-  #mediaFailed(e: unknown): void {
-    if (!this.end) this.emit("error", new PealError("media_failed", PealError.of(e).message));
   }
 
   // ------------------------------------------------------------ local devices
@@ -535,7 +465,7 @@ export class Call extends Emitter<CallEvents> implements CallHandle {
     this.#showLocal();
     this.#media
       .setTracks(this.#local.audio, this.#local.video)
-      .catch((e: unknown) => this.#mediaFailed(e));
+      .catch((e: unknown) => this.emit("error", PealError.of(e)));
     this.#reportTracks();
   }
 

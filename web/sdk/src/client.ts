@@ -141,6 +141,7 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
         ...(options.ringTimeoutMs ? { ringTimeoutMs: options.ringTimeoutMs } : {}),
       });
     } catch (e) {
+      if (call.end) return call; // Hung up meanwhile: that is no failure.
       const error = PealError.of(e);
       // The invitation may have arrived, or arrive yet: it must not ring.
       if (error.code === "request_timeout")

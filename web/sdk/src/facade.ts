@@ -4,6 +4,7 @@ import { PealClient } from "./client";
 import { type ComponentError, componentError, refusedBy, State, type StateNumber } from "./codes";
 import { type DeviceLists, listDevices, openDevice } from "./devices";
 import { Emitter } from "./emitter";
+import { endingEvents } from "./endings";
 import type { ComponentEvents } from "./events";
 import { type RecordMessage, recordMessage } from "./records";
 import { version } from "./version";
@@ -463,60 +464,9 @@ export class RTCCalling extends Emitter<ComponentEvents> {
   }
 
   #ended(call: Call, end: CallEnd): void {
-    const { peer } = call;
-    const outgoing = call.direction === "outgoing";
-    if (end.byThisDevice && end.reason !== "timeout" && end.reason !== "lost") return;
-    switch (end.reason) {
-      case "completed":
-        this.emit("onUserLeave", peer);
-        this.emit("onCallEnd");
-        break;
-      case "cancelled":
-        this.emit("onUserCancel", peer);
-        break;
-      case "rejected":
-        if (outgoing) this.emit("onUserReject", peer);
-        else this.emit("onOtherClientReject");
-        break;
-      case "timeout": {
-        const side = outgoing ? "callTimeOut" : "beCallTimeOut";
-        this.emit("onCallingTimeOut", side);
-        this.emit("onCallingTimeout", side);
-        break;
-      }
-      case "busy":
-        this.emit("onUserBusy", peer);
-        break;
-      case "answered_elsewhere":
-        this.emit("onOtherClientAccept");
-        break;
-      case "failed":
-        this.emit("onError", { code: "100", message: "the media of the call never came up" });
-        this.emit("onCallEnd");
-        break;
-      case "lost":
-      case "superseded":
-      case "kicked":
-      case "server":
-        this.#cut(call, end);
-        break;
+    for (const [event, ...payload] of endingEvents(end, call.direction, call.peer)) {
+      this.emit(event, ...(payload as Parameters<ComponentEvents[typeof event]>));
     }
-  }
-
-  /** The call was ended by what nobody in it did on purpose. */
-  #cut(call: Call, end: CallEnd): void {
-    const { peer } = call;
-    if (!end.answered && call.direction === "incoming") {
-      this.emit("onUserCancel", peer);
-      return;
-    }
-    if (end.reason === "lost") {
-      if (end.actor === peer) this.emit("onUserDisconnect", peer);
-      else this.emit("onDisconnect");
-    } else if (end.reason !== "server") {
-      this.emit("onUserLeave", peer);
-    }
-    this.emit("onCallEnd");
   }
 
   #filed(record: CallRecord, account: string, options: LoginOptions): void {

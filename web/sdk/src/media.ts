@@ -6,7 +6,6 @@ export type MakePeerConnection = (configuration: RTCConfiguration) => RTCPeerCon
 export interface MediaOptions {
   make: MakePeerConnection;
   policy: RTCIceTransportPolicy;
-  offerer: boolean;
   video: boolean;
 }
 

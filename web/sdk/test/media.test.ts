@@ -5,9 +5,9 @@ import { type FakePeerConnection, fakeBrowser, settle } from "./fakes";
 let browser: ReturnType<typeof fakeBrowser>;
 let sent: string[];
 
-function media(offerer: boolean): Media {
+function media(): Media {
   return new Media(
-    { make: browser.make, policy: "all", offerer, video: false },
+    { make: browser.make, policy: "all", video: false },
     {
       candidates: (generation, list) =>
         sent.push(...list.map((c) => `${generation} ${c.candidate}`)),
@@ -36,7 +36,7 @@ afterEach(() => {
 
 describe("the caller", () => {
   it("offers without candidates, and starts ICE when the servers are known", async () => {
-    const m = media(true);
+    const m = media();
     const offer = await m.offer(1, false);
     expect(offer).toBe("v=0\r\n");
     expect(pc().log).toEqual(["addTransceiver audio", "createOffer"]);
@@ -44,7 +44,7 @@ describe("the caller", () => {
     expect(pc().log.slice(2)).toEqual(["setConfiguration", "setLocalDescription offer"]);
   });
   it("applies one answer per generation, and candidates after it", async () => {
-    const m = media(true);
+    const m = media();
     await m.offer(1, false);
     await m.commit([]);
     await m.release();
@@ -56,7 +56,7 @@ describe("the caller", () => {
     expect(pc().log).toContain("addIceCandidate early");
   });
   it("sends candidates in batches, and all of them again when asked", async () => {
-    const m = media(true);
+    const m = media();
     await m.offer(1, false);
     await m.commit([]);
     await m.release();
@@ -72,7 +72,7 @@ describe("the caller", () => {
 
 describe("the callee", () => {
   it("lets nothing out and uses nothing before it accepts", async () => {
-    const m = media(false);
+    const m = media();
     expect(await m.answer(1, false, "v=0 offer", [])).toBe("v=0\r\n");
     pc().find("mine");
     await m.addRemote(1, [{ candidate: "theirs" }]);
@@ -87,14 +87,14 @@ describe("the callee", () => {
 
 describe("generations", () => {
   it("restart ICE on the same connection", async () => {
-    const m = media(true);
+    const m = media();
     await m.offer(1, false);
     await m.offer(2, false);
     expect(browser.connections).toHaveLength(1);
     expect(pc().log).toContain("createOffer restart");
   });
   it("make a new connection after a reload, and forget the old one's candidates", async () => {
-    const m = media(true);
+    const m = media();
     await m.offer(1, false);
     await m.release();
     pc().find("old");
@@ -106,7 +106,7 @@ describe("generations", () => {
     expect(sent).toEqual(["2 new"]);
   });
   it("keep candidates that are ahead, and drop those of the past", async () => {
-    const m = media(false);
+    const m = media();
     await m.answer(1, false, "v=0", []);
     await m.release();
     await m.addRemote(2, [{ candidate: "ahead" }]);
@@ -118,7 +118,7 @@ describe("generations", () => {
 
 describe("the connection's state", () => {
   it("is reported, and a loss that lasts asks for a restart", async () => {
-    const m = media(true);
+    const m = media();
     await m.offer(1, false);
     pc().become("connected");
     pc().become("disconnected");
@@ -128,7 +128,7 @@ describe("the connection's state", () => {
     expect(sent.at(-1)).toBe("stuck 1");
   });
   it("that heals by itself asks for nothing", async () => {
-    const m = media(true);
+    const m = media();
     await m.offer(1, false);
     pc().become("disconnected");
     pc().become("connected");
@@ -136,7 +136,7 @@ describe("the connection's state", () => {
     expect(sent).toEqual(["up 1 false", "up 1 true"]);
   });
   it("says nothing once closed", async () => {
-    const m = media(true);
+    const m = media();
     await m.offer(1, false);
     m.close();
     pc().become("failed");

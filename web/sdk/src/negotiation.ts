@@ -1,0 +1,148 @@
+import type { Command, Reply } from "./connection";
+import { PealError } from "./errors";
+import type { CallUpdateJson } from "./gen/peal_pb";
+import { type MakePeerConnection, Media } from "./media";
+import type { Snapshot } from "./snapshot";
+
+/** What the negotiation of a call needs of it. */
+export interface NegotiationHost {
+  readonly make: MakePeerConnection;
+  readonly policy: RTCIceTransportPolicy;
+  /** The newest snapshot. */
+  snapshot(): Snapshot;
+  over(): boolean;
+  request(command: Command): Promise<Reply>;
+  tell(command: Command): void;
+  /** Takes the snapshot that an answer brought. */
+  apply(update: CallUpdateJson): void;
+  remoteStream(stream: MediaStream): void;
+  /** This side's media came up or went down. */
+  mediaUp(up: boolean): void;
+  failed(error: PealError): void;
+}
+
+/**
+ * Brings the media of a call in step with its snapshots: which description this
+ * side owes, of which generation, on which peer connection.
+ */
+export class Negotiation {
+  readonly #host: NegotiationHost;
+  #media: Media;
+  #answer: Promise<string> | null = null;
+  /** The generation whose offer is answered, or being answered. */
+  #answering = 0;
+
+  constructor(host: NegotiationHost) {
+    this.#host = host;
+    this.#media = this.#make();
+  }
+
+  get media(): Media {
+    return this.#media;
+  }
+
+  /** The generation that the prepared answer is for. */
+  get answering(): number {
+    return this.#answering;
+  }
+
+  /** The prepared answer; null before there is an offer. */
+  get prepared(): Promise<string> | null {
+    return this.#answer;
+  }
+
+  /** Begins anew, as the other side of another call: glare. */
+  replace(): void {
+    this.#media.close();
+    this.#media = this.#make();
+  }
+
+  /** Goes by an update: answers, offers, new generations. */
+  update(update: CallUpdateJson): void {
+    const s = this.#host.snapshot();
+    if (update.answer && update.call?.rev === s.rev) {
+      this.#media.take(s.generation, update.answer).catch((e: unknown) => this.#failed(e));
+    }
+    this.takeOffer(update);
+  }
+
+  /** While it rings: everything but the acceptance itself. */
+  prepare(update: CallUpdateJson): void {
+    const { generation } = this.#host.snapshot();
+    if (!update.offer || this.#answering >= generation) return;
+    this.#answering = generation;
+    this.#answer = this.#media.answer(
+      generation,
+      generation > 1,
+      update.offer,
+      update.iceServers ?? [],
+    );
+    this.#answer.catch((e: unknown) => this.#failed(e));
+  }
+
+  /** An offer to answer at once: of a new generation, or after glare or a reload. */
+  takeOffer(update: CallUpdateJson): void {
+    const s = this.#host.snapshot();
+    if (s.role !== "callee" || !update.offer || this.#answering >= s.generation) return;
+    if (s.state === "ringing") {
+      this.prepare(update);
+      return;
+    }
+    this.#answering = s.generation;
+    const rebuild = this.#media.generation > 0 && s.rebuild > this.#media.generation;
+    this.#media
+      .answer(s.generation, rebuild, update.offer, update.iceServers ?? [])
+      .then((sdp) => this.#send({ answer: { callId: s.id, generation: s.generation, sdp } }))
+      .catch((e: unknown) => this.#failed(e));
+  }
+
+  /** The caller offers each new generation; the callee waits for the offer. */
+  generationChanged(update: CallUpdateJson): void {
+    const s = this.#host.snapshot();
+    if (s.role !== "caller" || this.#media.generation >= s.generation) return;
+    this.#media
+      .offer(s.generation, s.rebuild > this.#media.generation)
+      .then(async (sdp) => {
+        await this.#media.commit(update.iceServers ?? []);
+        await this.#send({ offer: { callId: s.id, generation: s.generation, sdp } });
+      })
+      .catch((e: unknown) => this.#failed(e));
+  }
+
+  async #send(command: Command): Promise<void> {
+    const reply = await this.#host.request(command);
+    if (reply.call) this.#host.apply(reply.call);
+  }
+
+  async #restart(fromGeneration: number): Promise<void> {
+    const s = this.#host.snapshot();
+    if (this.#host.over() || fromGeneration !== s.generation) return;
+    await this.#send({ restart: { callId: s.id, fromGeneration } });
+  }
+
+  #make(): Media {
+    const { make, policy } = this.#host;
+    const { type } = this.#host.snapshot();
+    return new Media(
+      { make, policy, video: type === 2 },
+      {
+        candidates: (generation, candidates) =>
+          this.#host.tell({
+            candidates: { callId: this.#host.snapshot().id, generation, candidates },
+          }),
+        up: (generation, up) => {
+          if (this.#host.over()) return;
+          this.#host.tell({ media: { callId: this.#host.snapshot().id, generation, up } });
+          this.#host.mediaUp(up);
+        },
+        remoteStream: (stream) => this.#host.remoteStream(stream),
+        stuck: (generation) => void this.#restart(generation),
+      },
+    );
+  }
+
+  #failed(e: unknown): void {
+    if (!this.#host.over())
+      this.#host.failed(new PealError("media_failed", PealError.of(e).message));
+  }
+}
