@@ -2,6 +2,7 @@ package call
 
 import (
 	"log/slog"
+	"slices"
 	"time"
 )
 
@@ -267,11 +268,11 @@ func (c *Call) Record() (r Record, ok bool) {
 	return r, true
 }
 
-// clone copies what Step may change in place.
-func (c Call) clone() Call {
+// Clone copies all that two calls could share.
+func (c Call) Clone() Call {
 	legs := make([]Leg, len(c.Legs))
 	for i, l := range c.Legs {
-		l.Ringers = append([]Ringer(nil), l.Ringers...)
+		l.Ringers = slices.Clone(l.Ringers)
 		legs[i] = l
 	}
 	c.Legs = legs

@@ -70,7 +70,7 @@ func Tombstone(id ID, caller Device, timing Timing, now time.Time) Call {
 // committed, and the effects carried out after that. Where it has not, nothing
 // has happened and there are no effects. An error is a Refusal.
 func Step(c Call, in Input, now time.Time) (Call, []Effect, error) {
-	s := step{call: c.clone(), now: wall(now)}
+	s := step{call: c.Clone(), now: wall(now)}
 	if err := table[in.kind()][c.State].do(&s, in); err != nil {
 		return c, nil, err
 	}

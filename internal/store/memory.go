@@ -95,7 +95,7 @@ func (m *Memory) update(change Change) Result {
 
 // put keeps the call, and what belongs to its end when it has ended.
 func (m *Memory) put(c call.Call) {
-	c = clone(c)
+	c = c.Clone()
 	if c.Live() {
 		m.live[c.ID] = c
 		return
@@ -119,7 +119,7 @@ func (m *Memory) Call(_ context.Context, id call.ID) (call.Call, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	c, err := m.find(id)
-	return clone(c), err
+	return c.Clone(), err
 }
 
 // find gives the kept call, not a copy.
@@ -139,11 +139,11 @@ func (m *Memory) CallsOf(_ context.Context, account call.Account, endedSince tim
 	defer m.mu.Unlock()
 	var calls []call.Call
 	if id, ok := m.claims[account]; ok {
-		calls = append(calls, clone(m.live[id]))
+		calls = append(calls, m.live[id].Clone())
 	}
 	for _, c := range m.ended {
 		if c.Leg(account) != nil && !c.Outcome.EndedAt.Before(endedSince) {
-			calls = append(calls, clone(c))
+			calls = append(calls, c.Clone())
 		}
 	}
 	slices.SortFunc(calls, func(a, b call.Call) int {
@@ -183,7 +183,7 @@ func (m *Memory) Live(_ context.Context, after call.ID, limit int) ([]call.Call,
 	slices.SortFunc(calls, func(a, b call.Call) int { return cmp.Compare(a.ID, b.ID) })
 	calls = calls[:min(limit, len(calls))]
 	for i := range calls {
-		calls[i] = clone(calls[i])
+		calls[i] = calls[i].Clone()
 	}
 	return calls, nil
 }
@@ -249,13 +249,3 @@ func (m *Memory) Now(context.Context) (time.Time, error) { return m.clock(), nil
 
 // Close implements Store. There is nothing to close: what was kept stays.
 func (m *Memory) Close() error { return nil }
-
-// clone copies what a call refers to, so that neither side of the store can
-// change the other's.
-func clone(c call.Call) call.Call {
-	c.Legs = slices.Clone(c.Legs)
-	for i := range c.Legs {
-		c.Legs[i].Ringers = slices.Clone(c.Legs[i].Ringers)
-	}
-	return c
-}
