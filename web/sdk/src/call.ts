@@ -207,10 +207,13 @@ export class Call extends Emitter<CallEvents> implements CallHandle {
     }
     requireSecureContext();
     this.#accepting = true;
+    const camera = (options.video ?? this.video) && this.video;
+    let opened: Promise<void> = Promise.resolve();
     try {
-      const camera = options.video ?? this.video;
       // Only a question to the user is worth waiting for, and only for the microphone.
-      if (!(await microphoneGranted())) await this.#openForAnswer(camera);
+      if (await microphoneGranted()) opened = this.#local.open(true, camera);
+      else await this.#openForAnswer(camera);
+      opened.catch(() => {}); // Looked at once the acceptance holds.
       const generation = this.#negotiation.answering;
       const answer = await this.#negotiation.prepared;
       if (this.end) throw new PealError("call_ended", "the call is over");
@@ -221,14 +224,14 @@ export class Call extends Emitter<CallEvents> implements CallHandle {
       }
       void this.#media.release().catch(() => {});
       setTimeout(() => this.update(reply.call ?? {}), 0);
-      this.#local.open(true, camera && this.video).then(
+      opened.then(
         () => this.#localChanged(),
         (e: unknown) => this.#openWithoutCamera(e),
       );
     } catch (e) {
-      if (this.state === "ringing") {
-        this.#local.close();
-      }
+      // It may ring on, and be accepted after all: the devices close, not more.
+      const close = (): void => this.#local.release();
+      opened.then(close, close);
       throw PealError.of(e);
     } finally {
       this.#accepting = false;
@@ -238,7 +241,7 @@ export class Call extends Emitter<CallEvents> implements CallHandle {
   /** One question for both devices; a callee without a camera answers by sound. */
   async #openForAnswer(camera: boolean): Promise<void> {
     try {
-      await this.#local.open(true, camera && this.video);
+      await this.#local.open(true, camera);
     } catch (e) {
       if (!PealError.of(e).code.startsWith("camera")) throw e;
       this.emit("error", PealError.of(e));

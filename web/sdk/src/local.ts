@@ -47,9 +47,15 @@ export class LocalTracks {
     if (this.video) this.video.enabled = !this.videoMuted;
   }
 
-  close(): void {
-    this.#closed = true;
+  /** Closes the devices; they can be opened again. */
+  release(): void {
     this.shut("audio");
     this.shut("video");
+  }
+
+  /** Closes the devices for good: also those that are being opened. */
+  close(): void {
+    this.#closed = true;
+    this.release();
   }
 }
