@@ -35,7 +35,7 @@ e2e: ## Run only the tests with real browsers.
 	go test ./e2e/ -count=1 -timeout=10m
 
 .PHONY: check
-check: check-go check-web check-generated ## Check format, vet, lint, types, generated files; changes nothing.
+check: check-go check-web check-generated ## Check format, vet, lint, types, imports, generated files; changes nothing.
 
 .PHONY: generate
 generate: tools $(node_modules) ## Write the protocol's types and the web files.
@@ -66,6 +66,7 @@ check-go: tools
 	staticcheck -checks=inherit,ST1000 ./...
 	errcheck -ignoretests -exclude=tools/errcheck.txt ./...
 	exhaustive -typeignore='^reflect\.Kind$$' ./...
+	go test -count=1 .
 
 .PHONY: check-web
 check-web: $(node_modules)

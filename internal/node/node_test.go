@@ -416,3 +416,57 @@ func TestStopping(t *testing.T) {
 		t.Errorf("a late connection is closed as %q", late.closed)
 	}
 }
+
+// The same device connecting again takes the place of its older connection,
+// and of its call; another device does not.
+func TestReplaced(t *testing.T) {
+	b := newBench(t)
+	alice, bob := b.login("alice", "a"), b.login("bob", "b")
+	alice.invite(1, "bob")
+	bob.accept(1)
+	alice.events()
+	again := b.open()
+	w := again.do(&pealv1.Hello{Token: "alice", DeviceId: "a"}).GetWelcome()
+	want(t, w.GetCalls()[0], connecting, 0, caller)
+	if alice.closed != string(protocol.Replaced) {
+		t.Errorf("the older connection is closed as %q", alice.closed)
+	}
+	if other := b.login("alice", "a2"); again.closed != "" || other.closed != "" {
+		t.Error("another device of the account takes a place")
+	}
+	b.wait(15 * time.Second)
+	want(t, bob.hangup(1).GetCall(), ended, pealv1.Reason_REASON_COMPLETED, callee)
+}
+
+func TestTooManyDevices(t *testing.T) {
+	b := newBench(t)
+	for i := range b.limits.Devices {
+		b.login("alice", fmt.Sprint("a", i))
+	}
+	more := b.open()
+	wantError(t, more.do(&pealv1.Hello{Token: "alice", DeviceId: "more"}), protocol.TooManyDevices)
+	if more.closed != string(protocol.TooManyDevices) {
+		t.Errorf("closed as %q", more.closed)
+	}
+	b.login("alice", "a0") // One that takes a place is not one more.
+	b.login("bob", "b")
+}
+
+// A silent connection is found, and its call begins the grace.
+func TestSilentDevice(t *testing.T) {
+	b := newBench(t)
+	alice, bob := b.login("alice", "a"), b.login("bob", "b")
+	alice.invite(1, "bob")
+	bob.accept(1)
+	alice.events()
+	bob.silent = true
+	b.wait(11 * time.Second)
+	if bob.closed != "silent" {
+		t.Fatalf("closed as %q", bob.closed)
+	}
+	u := alice.event()
+	want(t, u, connecting, 0, caller)
+	if u.Call.Callee.Present {
+		t.Error("the other side is not told that it is gone")
+	}
+}
