@@ -23,6 +23,7 @@ type bench struct {
 	memory  *store.Memory
 	fault   store.Fault // What goes wrong with the next commits,
 	faults  int         // and with how many of them.
+	meddle  func()      // What happens while the next commit is under way.
 	node    *node.Node
 	start   int
 	conns   map[node.ConnID]*client
@@ -120,6 +121,10 @@ func (b *bench) carryOut(e node.Effect) {
 			b.step(node.Ponged(e))
 		}
 	case node.Commit:
+		if meddle := b.meddle; meddle != nil {
+			b.meddle = nil
+			meddle()
+		}
 		s := store.NewFaulty(b.memory, b.spoil, nil)
 		r, err := s.Commit(ctx, []store.Change{e.Change})
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/peal-rtc/peal/internal/bus"
 	"github.com/peal-rtc/peal/internal/call"
 	"github.com/peal-rtc/peal/internal/node"
 	"github.com/peal-rtc/peal/internal/protocol"
@@ -468,5 +469,55 @@ func TestSilentDevice(t *testing.T) {
 	want(t, u, connecting, 0, caller)
 	if u.Call.Callee.Present {
 		t.Error("the other side is not told that it is gone")
+	}
+}
+
+// A connection that dies while its device is being greeted is noticed all the
+// same, though the call was told that the device is back.
+func TestGoneWhileGreeted(t *testing.T) {
+	b := newBench(t)
+	alice, bob := b.login("alice", "a"), b.login("bob", "b")
+	alice.invite(1, "bob")
+	bob.accept(1)
+	bob.drop()
+	alice.events()
+	bob = b.open()
+	b.meddle = bob.drop
+	b.last++
+	b.step(node.Received{Conn: bob.conn, Frame: &pealv1.ClientFrame{Id: 1, Command: &pealv1.ClientFrame_Hello{
+		Hello: &pealv1.Hello{Token: "bob", DeviceId: "b"},
+	}}})
+	if b.meddle != nil {
+		t.Fatal("the call was not told that the device is back")
+	}
+	events := alice.events()
+	if len(events) == 0 || events[len(events)-1].GetCall().GetCall().GetCallee().GetPresent() {
+		t.Errorf("the other side hears %v", events)
+	}
+}
+
+// Another node took this one for dead and told a call that its device is gone:
+// the device is here, and the call is told so.
+func TestTakenForDead(t *testing.T) {
+	b := newBench(t)
+	alice, bob := b.login("alice", "a"), b.login("bob", "b")
+	alice.invite(1, "bob")
+	bob.accept(1)
+	alice.events()
+	was, err := b.memory.Call(context.Background(), call.ID(callID(1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	buried, _, err := call.Step(was, call.Gone{Device: was.Callee().Device, Crashed: true}, b.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.memory.Commit(context.Background(), []store.Change{{Call: buried, From: was.Rev}}); err != nil {
+		t.Fatal(err)
+	}
+	b.step(node.Heard{Message: bus.Message{Account: "alice", Device: "a", Call: &buried}})
+	events := alice.events()
+	if c := events[len(events)-1].GetCall().GetCall(); !c.GetCallee().GetPresent() || c.GetRev() != buried.Rev+1 {
+		t.Errorf("the other side hears %v", c)
 	}
 }
