@@ -483,7 +483,6 @@ func TestGoneWhileGreeted(t *testing.T) {
 	alice.events()
 	bob = b.open()
 	b.meddle = bob.drop
-	b.last++
 	b.step(node.Received{Conn: bob.conn, Frame: &pealv1.ClientFrame{Id: 1, Command: &pealv1.ClientFrame_Hello{
 		Hello: &pealv1.Hello{Token: "bob", DeviceId: "b"},
 	}}})
