@@ -49,6 +49,9 @@ export class Call extends Emitter<CallEvents> implements CallHandle {
   readonly #negotiation: Negotiation;
   #seenAt = Date.now();
   #accepting = false;
+  #accepted = false;
+  /** What came while the call was being made: told once `call()` has resolved. */
+  #early: CallUpdateJson[] | null = null;
   #mediaWasUp = false;
 
   constructor(host: CallHost, direction: Direction, first: Snapshot) {
@@ -141,6 +144,17 @@ export class Call extends Emitter<CallEvents> implements CallHandle {
 
   /** Opens the devices, invites, and starts ICE. The client calls it once. */
   async invite(invite: InviteJson): Promise<void> {
+    this.#early = [];
+    try {
+      await this.#invite(invite);
+    } finally {
+      // Those who called get to listen before they hear of anything: also of an
+      // invitation that is over at once, as with a busy callee.
+      setTimeout(() => this.#catchUp(), 0);
+    }
+  }
+
+  async #invite(invite: InviteJson): Promise<void> {
     await this.#local.open(true, this.video);
     if (this.end) return; // Given up meanwhile.
     this.#showLocal();
@@ -150,16 +164,14 @@ export class Call extends Emitter<CallEvents> implements CallHandle {
     if (this.end) return;
     if (reply.error) throw reply.error;
     const update = reply.call ?? {};
+    this.#early?.unshift(update);
     if (update.mergedInto) {
       await this.#merge(update);
-      return;
+    } else {
+      await this.#media.commit(update.iceServers ?? []);
+      this.#reportTracks();
     }
-    await this.#media.commit(update.iceServers ?? []);
     await this.#media.release();
-    // An invitation that is over at once, as with a busy callee: those who
-    // called get to listen before they hear of it.
-    setTimeout(() => this.update(update), 0);
-    this.#reportTracks();
   }
 
   /** Glare: the other one's invitation is the call now, and this device answers it. */
@@ -169,10 +181,12 @@ export class Call extends Emitter<CallEvents> implements CallHandle {
     this.#view = begin({ ...next, state: "ringing", rev: next.rev - 1 });
     this.#negotiation.replace();
     await this.#media.setTracks(this.#local.audio, this.#local.video);
-    setTimeout(() => {
-      this.update(update);
-      void this.#media.release().catch(() => {});
-    }, 0);
+  }
+
+  #catchUp(): void {
+    const early = this.#early ?? [];
+    this.#early = null;
+    for (const update of early) this.update(update);
   }
 
   // -------------------------------------------------------------- the callee
@@ -222,6 +236,7 @@ export class Call extends Emitter<CallEvents> implements CallHandle {
         if (reply.call) this.update(reply.call);
         throw reply.error;
       }
+      this.#accepted = true;
       void this.#media.release().catch(() => {});
       setTimeout(() => this.update(reply.call ?? {}), 0);
       opened.then(
@@ -236,6 +251,16 @@ export class Call extends Emitter<CallEvents> implements CallHandle {
     } finally {
       this.#accepting = false;
     }
+  }
+
+  /** The acceptance held although its answer was lost for too long: the call is on. */
+  #adopt(): void {
+    this.#accepted = true;
+    void this.#media.release().catch(() => {});
+    this.#local.open(true, this.video).then(
+      () => this.#localChanged(),
+      (e: unknown) => this.#openWithoutCamera(e),
+    );
   }
 
   /** One question for both devices; a callee without a camera answers by sound. */
@@ -356,6 +381,10 @@ export class Call extends Emitter<CallEvents> implements CallHandle {
 
   /** Takes what the server tells of this call. */
   update(update: CallUpdateJson): void {
+    if (this.#early) {
+      this.#early.push(update);
+      return;
+    }
     const next = this.#read(update);
     if (!next) return;
     const { view, changes } = advance(this.#view, next);
@@ -398,6 +427,7 @@ export class Call extends Emitter<CallEvents> implements CallHandle {
   #changed(change: Change, update: CallUpdateJson): void {
     switch (change.kind) {
       case "accepted":
+        if (this.direction === "incoming" && !this.#accepted) this.#adopt();
         this.#media.resend();
         this.#reportTracks();
         this.emit("accepted");
