@@ -204,24 +204,42 @@ func checkOrigin(origin string) error {
 	return nil
 }
 
-// Prefixes reads CIDRs; a bare address stands for itself alone.
+// Prefixes reads CIDRs; a bare address stands for itself alone. What could be
+// meant otherwise than it is written is refused: these open doors. The error
+// names each text that is wrong.
 func Prefixes(name string, cidrs []string) ([]netip.Prefix, error) {
 	var (
 		prefixes []netip.Prefix
 		errs     []error
 	)
 	for _, cidr := range cidrs {
-		prefix, err := netip.ParsePrefix(cidr)
-		if ip, ipErr := netip.ParseAddr(cidr); ipErr == nil {
-			prefix, err = netip.PrefixFrom(ip, ip.BitLen()), nil
-		}
+		prefix, err := parsePrefix(cidr)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("%s has %q: give a CIDR such as 10.0.0.0/8 or fd00::/8", name, cidr))
+			errs = append(errs, fmt.Errorf("%s has %q: %w", name, cidr, err))
 			continue
 		}
-		prefixes = append(prefixes, prefix.Masked())
+		prefixes = append(prefixes, prefix)
 	}
-	return prefixes, errors.Join(errs...)
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	return prefixes, nil
+}
+
+func parsePrefix(cidr string) (netip.Prefix, error) {
+	prefix, err := netip.ParsePrefix(cidr)
+	if addr, single := netip.ParseAddr(cidr); single == nil && addr.Zone() == "" {
+		prefix, err = netip.PrefixFrom(addr, addr.BitLen()), nil
+	}
+	switch {
+	case err != nil:
+		return prefix, errors.New("give a CIDR such as 10.0.0.0/8 or fd00::/8")
+	case prefix.Addr().Is4In6():
+		return prefix, errors.New("it is IPv4 written as IPv6: give the IPv4 form, such as 10.0.0.0/8")
+	case prefix.Masked() != prefix:
+		return prefix, fmt.Errorf("it has bits set beyond its length: did you mean %s?", prefix.Masked())
+	}
+	return prefix, nil
 }
 
 // Off tells whether there is to be no relay.

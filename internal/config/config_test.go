@@ -3,6 +3,7 @@ package config
 import (
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -93,11 +94,34 @@ func TestCheckTellsAll(t *testing.T) {
 }
 
 func TestPrefixes(t *testing.T) {
-	got, err := Prefixes("x", []string{"10.1.2.3/8", "192.0.2.7", "fd00::/8"})
+	got, err := Prefixes("x", []string{"10.0.0.0/8", "192.0.2.7", "fd00::/8"})
 	want := []netip.Prefix{
 		netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("fd00::/8"),
 	}
 	if err != nil || !slices.Equal(got, want) {
 		t.Errorf("got %v, %v, want %v", got, err, want)
+	}
+}
+
+// What is not plainly a range is refused, with all that is wrong named.
+func TestBadPrefixes(t *testing.T) {
+	for text, says := range map[string]string{
+		"10.0.0.0/33":         "give a CIDR such as 10.0.0.0/8",
+		"private":             "give a CIDR",
+		"":                    "give a CIDR",
+		"10.0.0.0/8 ":         "give a CIDR",
+		"fe80::1%eth0":        "give a CIDR",
+		"10.0.0.1/8":          "did you mean 10.0.0.0/8",
+		"::ffff:10.0.0.1":     "give the IPv4 form",
+		"::ffff:10.0.0.0/104": "give the IPv4 form",
+	} {
+		got, err := Prefixes("x", []string{"10.0.0.0/8", text})
+		if err == nil || got != nil || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), strconv.Quote(text)) {
+			t.Errorf("%q: got %v and %v, want %q", text, got, err, says)
+		}
+	}
+	_, err := Prefixes("x", []string{"one", "10.0.0.0/8", "two"})
+	if err == nil || !strings.Contains(err.Error(), `"one"`) || !strings.Contains(err.Error(), `"two"`) {
+		t.Errorf("got %v, want both named", err)
 	}
 }

@@ -1,8 +1,6 @@
 package relay
 
 import (
-	"errors"
-	"fmt"
 	"net/netip"
 	"slices"
 )
@@ -125,43 +123,6 @@ func v4(a netip.Addr, i, j, k, l int) netip.Addr {
 
 func within(a netip.Addr, ranges []netip.Prefix) bool {
 	return slices.ContainsFunc(ranges, func(r netip.Prefix) bool { return r.Contains(a) })
-}
-
-// ParsePrefixes reads CIDR ranges; a single address is a range of one. Its
-// error names each text that is none.
-func ParsePrefixes(texts []string) ([]netip.Prefix, error) {
-	var (
-		all  []netip.Prefix
-		errs []error
-	)
-	for _, text := range texts {
-		p, err := parsePrefix(text)
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		all = append(all, p)
-	}
-	if len(errs) > 0 {
-		return nil, errors.Join(errs...)
-	}
-	return all, nil
-}
-
-func parsePrefix(text string) (netip.Prefix, error) {
-	p, err := netip.ParsePrefix(text)
-	if addr, single := netip.ParseAddr(text); single == nil && addr.Zone() == "" {
-		p, err = netip.PrefixFrom(addr, addr.BitLen()), nil
-	}
-	switch {
-	case err != nil:
-		return p, fmt.Errorf("%q is not a range of addresses: want CIDR, such as 10.0.0.0/8 or fd00::/8", text)
-	case p.Addr().Is4In6():
-		return p, fmt.Errorf("%q is a range of IPv4 addresses written as IPv6: want the IPv4 form, such as 10.0.0.0/8", text)
-	case p.Masked() != p:
-		return p, fmt.Errorf("%q has bits set beyond its length: did you mean %s?", text, p.Masked())
-	}
-	return p, nil
 }
 
 // LocalPrefixes are the ranges of one's own machine and network, which a relay
