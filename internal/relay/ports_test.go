@@ -161,10 +161,10 @@ func TestFamilies(t *testing.T) {
 			t.Errorf("%s as %s: relayed addresses are bound on %s", c.listen, c.announced, network(relayed))
 		}
 	}
-	if got := reachable(netip.MustParseAddr("fe80::1%eth0")); got != netip.MustParseAddr("fe80::1") {
+	if got := Reachable(netip.MustParseAddr("fe80::1%eth0")); got != netip.MustParseAddr("fe80::1") {
 		t.Errorf("got %s", got)
 	}
-	if got := reachable(netip.IPv4Unspecified()); !got.Is4() || got.IsUnspecified() {
+	if got := Reachable(netip.IPv4Unspecified()); !got.Is4() || got.IsUnspecified() {
 		t.Errorf("got %s", got)
 	}
 }

@@ -172,7 +172,7 @@ func Start(cfg Config) (*Relay, error) {
 	}
 	announced := cfg.External.Unmap()
 	if !announced.IsValid() {
-		announced = reachable(host)
+		announced = Reachable(host)
 	}
 	r := &Relay{
 		cfg:   cfg,
@@ -243,9 +243,9 @@ func network(host netip.Addr) string {
 	}
 }
 
-// reachable is the address by which clients most likely reach a listener: its
+// Reachable is the address by which clients most likely reach a listener: its
 // own, or the one from which this machine speaks to others.
-func reachable(host netip.Addr) netip.Addr {
+func Reachable(host netip.Addr) netip.Addr {
 	if host.IsValid() && !host.IsUnspecified() {
 		return host.WithZone("")
 	}

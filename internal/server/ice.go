@@ -83,17 +83,4 @@ func (s *Server) iceServers(id call.ID, d call.Device, now time.Time) []*pealv1.
 // Outbound is the address of this machine by which it reaches other networks,
 // and so most likely the one by which its neighbours reach it. It is loopback
 // where the machine is alone.
-func Outbound() netip.Addr {
-	alone := netip.AddrFrom4([4]byte{127, 0, 0, 1})
-	// Connecting a datagram socket chooses a route and sends nothing.
-	probe, err := net.Dial("udp4", "192.0.2.1:9")
-	if err != nil {
-		return alone
-	}
-	defer func() { _ = probe.Close() }()
-	local, err := netip.ParseAddrPort(probe.LocalAddr().String())
-	if err != nil {
-		return alone
-	}
-	return local.Addr()
-}
+func Outbound() netip.Addr { return relay.Reachable(netip.IPv4Unspecified()) }
