@@ -101,8 +101,10 @@ type Call struct {
 	Until       time.Time `json:"until,omitzero"`
 	ConnectedAt time.Time `json:"connected_at,omitzero"`
 	// Legs are the parts in the call: the caller's first, then one per callee.
-	Legs    []Leg   `json:"legs"`
-	Media   Media   `json:"media"`
+	Legs  []Leg `json:"legs"`
+	Media Media `json:"media"`
+	// Ask is a wish for a video call that waits for the other side.
+	Ask     Ask     `json:"ask,omitzero"`
 	Outcome Outcome `json:"outcome,omitzero"`
 }
 
@@ -204,6 +206,7 @@ type Timing struct {
 	LeavingGrace time.Duration `json:"leaving_grace"` // The same after it said that it leaves.
 	GraceHold    time.Duration `json:"grace_hold"`    // The most, while the other side has media.
 	Connect      time.Duration `json:"connect"`       // From the answer to media on both ends.
+	Ask          time.Duration `json:"ask"`           // Until an unanswered wish for a video call lapses.
 }
 
 // DefaultTiming is what a call lives by unless configured.
@@ -215,6 +218,7 @@ func DefaultTiming() Timing {
 		LeavingGrace: 10 * time.Second,
 		GraceHold:    40 * time.Second,
 		Connect:      20 * time.Second,
+		Ask:          30 * time.Second,
 	}
 }
 

@@ -46,6 +46,7 @@
 //	report        refused not_accepted                           notes media; both up: to connected     notes media                            ignored
 //	restart       caller: next generation                        next generation                        next generation                        refused call_ended
 //	tracks        notes tracks                                   notes tracks                           notes tracks                           ignored
+//	switch type   refused not_accepted                           to audio; to video when both ask       to audio; to video when both ask       refused call_ended
 //	gone          begins grace                                   begins grace                           begins grace                           ignored
 //	back          ends grace                                     ends grace                             ends grace                             ignored
 //	leave         shortens grace                                 shortens grace                         shortens grace                         ignored

@@ -6,7 +6,7 @@ import "time"
 //
 //	caller's device   Cancel, Offer
 //	callee's devices  Ring, StopRinging, Accept, Merge, Reject, Answer
-//	either device     Hangup, Report, Restart, SetTracks
+//	either device     Hangup, Report, Restart, SetTracks, SwitchType
 //	connections       Gone, Back, Leave, Reload
 //	the account       Supersede, Kick
 //	the server        Tick, Terminate
@@ -81,6 +81,13 @@ type SetTracks struct {
 	Tracks Tracks
 }
 
+// SwitchType tells what a device wants the call to be from now on: Video takes
+// both sides, anything else is Audio.
+type SwitchType struct {
+	Device Device
+	Type   Type
+}
+
 // Gone tells that a connection of a device is lost. Crashed says that its node
 // died with it, so that no time of the wait for media was the device's fault.
 type Gone struct {
@@ -129,6 +136,7 @@ const (
 	kindReport
 	kindRestart
 	kindSetTracks
+	kindSwitchType
 	kindGone
 	kindBack
 	kindLeave
@@ -152,6 +160,7 @@ func (Hangup) kind() kind      { return kindHangup }
 func (Report) kind() kind      { return kindReport }
 func (Restart) kind() kind     { return kindRestart }
 func (SetTracks) kind() kind   { return kindSetTracks }
+func (SwitchType) kind() kind  { return kindSwitchType }
 func (Gone) kind() kind        { return kindGone }
 func (Back) kind() kind        { return kindBack }
 func (Leave) kind() kind       { return kindLeave }

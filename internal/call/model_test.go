@@ -24,12 +24,15 @@ type model struct {
 	answerBy time.Time
 	mediaBy  time.Time
 	gen      uint32
+	video    bool
+	asks     call.Account
+	askedAt  time.Time
 }
 
 func newModel() *model {
 	return &model{
 		phase: "ringing", media: map[call.Account]bool{}, gone: map[call.Account]time.Time{},
-		leaving: map[call.Account]bool{}, rings: map[call.DeviceID]bool{}, answerBy: epoch.Add(time.Minute), gen: 1,
+		leaving: map[call.Account]bool{}, rings: map[call.DeviceID]bool{}, answerBy: epoch.Add(time.Minute), gen: 1, video: true,
 	}
 }
 
@@ -67,7 +70,10 @@ func (m *model) apply(in call.Input, now time.Time) {
 	case call.Accept:
 		m.answer(in.Device, now)
 	case call.Merge:
+		m.video = m.video && (in.Type == call.Video || !m.mayAnswer(in.Device))
 		m.answer(in.Device, now)
+	case call.SwitchType:
+		m.switchType(in, now)
 	case call.Ring:
 		if known, ok := m.rings[in.Device.ID]; rings && in.Device.Account == "bob" && (!ok || known) {
 			m.rings[in.Device.ID] = true
@@ -117,6 +123,9 @@ func (m *model) apply(in call.Input, now time.Time) {
 			delete(m.leaving, in.Device.Account)
 			m.gen++
 			m.media = map[call.Account]bool{}
+			if m.asks == in.Device.Account {
+				m.asks = ""
+			}
 		}
 	case call.Supersede:
 		if m.in(in.Device) {
@@ -133,8 +142,29 @@ func (m *model) apply(in call.Input, now time.Time) {
 	}
 }
 
+// switchType is two people settling whether they want to see each other.
+func (m *model) switchType(in call.SwitchType, now time.Time) {
+	me, wantsVideo := in.Device.Account, in.Type == call.Video
+	switch {
+	case m.phase == "ringing" || !m.in(in.Device):
+	case !wantsVideo:
+		m.video, m.asks = false, ""
+	case m.video:
+	case m.asks == "":
+		m.asks, m.askedAt = me, now
+	case m.asks != me:
+		m.video, m.asks = true, ""
+	}
+}
+
+// mayAnswer says whether a device could still answer.
+func (m *model) mayAnswer(d call.Device) bool {
+	still, rang := m.rings[d.ID]
+	return m.phase == "ringing" && d.Account == "bob" && (!rang || still)
+}
+
 func (m *model) answer(d call.Device, now time.Time) {
-	if still, rang := m.rings[d.ID]; m.phase == "ringing" && d.Account == "bob" && (!rang || still) {
+	if m.mayAnswer(d) {
 		m.phase, m.winner, m.mediaBy = "connecting", d.ID, now.Add(20*time.Second)
 	}
 }
@@ -142,6 +172,10 @@ func (m *model) answer(d call.Device, now time.Time) {
 // time ends what is over by now; the model is asked each second.
 func (m *model) time(now time.Time) {
 	due := func(t time.Time) bool { return !t.IsZero() && !t.After(now) }
+	// When both are due in the same second, nobody answered.
+	if m.phase == "ringing" && due(m.answerBy) {
+		m.end(call.Timeout)
+	}
 	for _, a := range []call.Account{"alice", "bob"} {
 		since := m.gone[a]
 		if since.IsZero() || m.phase == "ended" {
@@ -162,8 +196,8 @@ func (m *model) time(now time.Time) {
 			m.end(call.Lost)
 		}
 	}
-	if m.phase == "ringing" && due(m.answerBy) {
-		m.end(call.Timeout)
+	if m.asks != "" && due(m.askedAt.Add(30*time.Second)) {
+		m.asks = ""
 	}
 	if m.phase == "connecting" && due(m.mediaBy) {
 		m.end(call.Failed)
@@ -194,6 +228,8 @@ func anything(t *rapid.T, generation uint32, seq *uint64) call.Input {
 		call.Report{Device: from, Generation: gen, Up: true},
 		call.Restart{Device: from, From: gen, Rebuild: up},
 		call.SetTracks{Device: from, Tracks: call.Tracks{Audio: up}},
+		call.SwitchType{Device: from, Type: call.Audio},
+		call.SwitchType{Device: from, Type: call.Video},
 		call.Gone{Device: from},
 		call.Back{Device: next},
 		call.Leave{Device: from},
@@ -219,6 +255,9 @@ func TestModel(t *testing.T) {
 			promises(t, &c, &next, effects, err)
 			c = next
 			m.apply(in, now)
+			if c.Live() && (c.Type == call.Video != m.video || c.Ask.By != m.asks) {
+				t.Fatalf("after %T %+v: type %d asked for by %q, the model says %v %q", in, in, c.Type, c.Ask.By, m.video, m.asks)
+			}
 			if names[c.State] != m.phase || c.Outcome.Reason != m.reason || c.Media.Generation != m.gen {
 				t.Fatalf("after %T %+v: %s reason %d generation %d, the model says %s %d %d",
 					in, in, names[c.State], c.Outcome.Reason, c.Media.Generation, m.phase, m.reason, m.gen)

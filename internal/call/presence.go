@@ -85,6 +85,9 @@ func (s *step) reload(in Reload) error {
 	}
 	s.present(leg, in.Device)
 	leg.Tracks = Tracks{}
+	if s.call.Ask.By == leg.Account {
+		s.call.Ask = Ask{} // The new page knows nothing of it.
+	}
 	s.renew(true)
 	s.tellPeer(leg, WithServers)
 	return nil
@@ -146,20 +149,25 @@ func (s *step) stopDue(at time.Time) {
 }
 
 // tickAnswered ends a call whose media never came up or of which a side
-// vanished, by what was due first.
+// vanished, by what was due first. An ask that nobody answered lapses.
 func (s *step) tickAnswered(Tick) error {
 	c := &s.call
-	at, ok := c.Deadline()
-	if !ok || at.After(s.now) {
-		return nil
-	}
-	for i := range c.Legs {
-		if l := &c.Legs[i]; at.Equal(c.graceEnd(l)) {
-			s.end(Lost, l.Device)
+	for c.Live() {
+		at, ok := c.Deadline()
+		if !ok || at.After(s.now) {
 			return nil
 		}
+		switch caller, callee := c.Caller(), c.Callee(); {
+		case at.Equal(c.graceEnd(caller)):
+			s.end(Lost, caller.Device)
+		case at.Equal(c.graceEnd(callee)):
+			s.end(Lost, callee.Device)
+		case at.Equal(c.Until):
+			s.end(Failed, Device{})
+		default:
+			s.lapse()
+		}
 	}
-	s.end(Failed, Device{})
 	return nil
 }
 

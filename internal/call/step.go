@@ -92,6 +92,7 @@ func (c *Call) Deadline() (at time.Time, ok bool) {
 		}
 	}
 	earliest(c.Until)
+	earliest(c.Ask.Until)
 	for i := range c.Legs {
 		earliest(c.graceEnd(&c.Legs[i]))
 		for _, r := range c.Legs[i].Ringers {
@@ -184,6 +185,7 @@ func (s *step) end(reason Reason, by Device) {
 	c.State = Ended
 	c.Until = time.Time{}
 	c.Media.Offer, c.Media.Answer = "", ""
+	c.Ask = Ask{}
 	for i := range c.Legs {
 		c.Legs[i].Ringers = nil
 		s.tell(c.Legs[i].Account, "", 0)

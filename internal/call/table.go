@@ -85,6 +85,11 @@ var table = [numKinds]row{
 	kindSetTracks: rules(
 		on("notes tracks", (*step).setTracks), on("notes tracks", (*step).setTracks), on("notes tracks", (*step).setTracks),
 		ignored()),
+	kindSwitchType: rules(
+		refused(NotAccepted),
+		on("to audio; to video when both ask", (*step).switchType),
+		on("to audio; to video when both ask", (*step).switchType),
+		refused(CallEnded)),
 	kindGone: rules(
 		on("begins grace", (*step).gone), on("begins grace", (*step).gone), on("begins grace", (*step).gone),
 		ignored()),
@@ -141,6 +146,8 @@ func origin(in Input) (d Device, ok bool) {
 	case Restart:
 		return in.Device, true
 	case SetTracks:
+		return in.Device, true
+	case SwitchType:
 		return in.Device, true
 	case Gone, Back, Leave, Reload, Supersede, Kick, Tick, Terminate:
 		return Device{}, false

@@ -20,7 +20,7 @@ import (
 //	invite A/D B TYPE       ring A/D [FOR]       accept A/D [GENERATION]
 //	report A/D GEN up|down  restart A/D GEN [rebuild]   offer|answer A/D GEN
 //	gone|back|leave|cancel|reject|hangup|stop|supersede|kick A/D
-//	reload A/D [resume]     merge A/D TYPE       crash A/D    terminate    wait DURATION
+//	switch A/D TYPE         reload A/D [resume]  merge A/D TYPE       crash A/D    terminate    wait DURATION
 func TestTranscripts(t *testing.T) {
 	paths, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(paths) == 0 {
@@ -117,6 +117,8 @@ func (s *script) input(word string, d call.Device, a, b string) call.Input {
 		return call.Report{Device: d, Generation: s.number(a), Up: b == "up"}
 	case "restart":
 		return call.Restart{Device: d, From: s.number(a), Rebuild: b == "rebuild"}
+	case "switch":
+		return call.SwitchType{Device: d, Type: kind(a)}
 	case "gone":
 		return call.Gone{Device: d}
 	case "crash":
