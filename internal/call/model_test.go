@@ -68,10 +68,14 @@ func (m *model) apply(in call.Input, now time.Time) {
 			m.end(call.Completed)
 		}
 	case call.Accept:
-		m.answer(in.Device, now)
+		if still, rang := m.rings[in.Device.ID]; !rang || still {
+			m.answer(in.Device, now)
+		}
 	case call.Merge:
-		m.video = m.video && (in.Type == call.Video || !m.mayAnswer(in.Device))
-		m.answer(in.Device, now)
+		// Who dials wants to talk, also where its own ringing is over.
+		if m.answer(in.Device, now) {
+			m.video = m.video && in.Type == call.Video
+		}
 	case call.SwitchType:
 		m.switchType(in, now)
 	case call.Ring:
@@ -157,16 +161,12 @@ func (m *model) switchType(in call.SwitchType, now time.Time) {
 	}
 }
 
-// mayAnswer says whether a device could still answer.
-func (m *model) mayAnswer(d call.Device) bool {
-	still, rang := m.rings[d.ID]
-	return m.phase == "ringing" && d.Account == "bob" && (!rang || still)
-}
-
-func (m *model) answer(d call.Device, now time.Time) {
-	if m.mayAnswer(d) {
-		m.phase, m.winner, m.mediaBy = "connecting", d.ID, now.Add(20*time.Second)
+func (m *model) answer(d call.Device, now time.Time) bool {
+	if m.phase != "ringing" || d.Account != "bob" {
+		return false
 	}
+	m.phase, m.winner, m.mediaBy = "connecting", d.ID, now.Add(20*time.Second)
+	return true
 }
 
 // time ends what is over by now; the model is asked each second.
