@@ -7,9 +7,9 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/peal-rtc/peal/internal/call"
+	"github.com/peal-rtc/peal/internal/store"
 	"github.com/peal-rtc/peal/internal/store/sqlstore"
 )
 
@@ -296,7 +296,7 @@ func oneRecord(t *testing.T, s *server, reason call.Reason) {
 	}
 	defer db.Close()
 	for _, account := range []call.Account{"alice", "bob"} {
-		records, err := db.Records(ctx, account, time.Time{}, 10)
+		records, err := db.Records(ctx, account, store.Newest(10))
 		if err != nil || len(records) != 1 || records[0].Reason != reason {
 			t.Errorf("%s has the records %+v, %v, want one with reason %d", account, records, err, reason)
 		}

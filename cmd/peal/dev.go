@@ -30,6 +30,7 @@ type devCommand struct {
 	TLS           bool     `name:"tls" help:"Serve HTTPS by a self-made certificate, so that other machines and phones get camera and microphone. Their browsers warn once."`
 	TurnAddr      string   `placeholder:"HOST:PORT" env:"PEAL_TURN_ADDR" help:"Where to listen for STUN and TURN over UDP; off for none. Unless given: the host of --addr and port 3478, or a free one."`
 	TurnAllowPeer []string `placeholder:"CIDR" env:"PEAL_TURN_ALLOW_PEER" help:"Special addresses to relay to, in place of those of this machine and its networks. May be repeated."`
+	SingleLogin   bool     `env:"PEAL_SINGLE_LOGIN" help:"Let each account be logged in on one device: a newer login ends the older."`
 	LogLevel      string   `default:"warn" enum:"debug,info,warn,error" env:"PEAL_LOG_LEVEL" help:"Least severe that is written: debug, info, warn or error."`
 }
 
@@ -78,7 +79,7 @@ func (c *devCommand) settings() (*config.Config, error) {
 		return nil, err
 	}
 	s.Addr, s.Data, s.Log.Level = c.Addr, c.Data, c.LogLevel
-	s.Auth.Secret, s.Auth.KeyID = string(secret), devKeyID
+	s.Auth.Secret, s.Auth.KeyID, s.Auth.SingleLogin = string(secret), devKeyID, c.SingleLogin
 	s.TURN.Addr, s.TURN.AllowPeer = c.TurnAddr, c.TurnAllowPeer
 	if s.TURN.Addr == "" {
 		s.TURN.Addr = net.JoinHostPort(turnHost(host), turnPort)

@@ -12,17 +12,19 @@ import (
 
 // tokenCommand makes a token as an application's backend would.
 type tokenCommand struct {
-	Account string        `required:"" placeholder:"NAME" help:"Account that the token is for."`
-	TTL     time.Duration `name:"ttl" default:"10m" help:"How long it is good for."`
-	Secret  string        `placeholder:"SECRET" env:"PEAL_SECRET" help:"Secret of the server, as given to peal serve."`
-	KeyID   string        `name:"key-id" default:"main" placeholder:"ID" env:"PEAL_KEY_ID" help:"Key id of that secret (${default})."`
-	Data    string        `placeholder:"DIR" help:"Folder of a peal dev, whose secret is used when none is given (${devData})."`
+	Account     string        `required:"" placeholder:"NAME" help:"Account that the token is for."`
+	TTL         time.Duration `name:"ttl" default:"10m" help:"How long it is good for."`
+	Secret      string        `placeholder:"SECRET" env:"PEAL_SECRET" help:"Secret of the server, as given to peal serve."`
+	KeyID       string        `name:"key-id" default:"main" placeholder:"ID" env:"PEAL_KEY_ID" help:"Key id of that secret (${default})."`
+	SingleLogin bool          `help:"Let the account be logged in on one device only."`
+	Data        string        `placeholder:"DIR" help:"Folder of a peal dev, whose secret is used when none is given (${devData})."`
 }
 
 // Help implements kong.HelpProvider.
 func (tokenCommand) Help() string {
 	return `The token is printed alone, for use in scripts. In production the application's backend makes
-tokens itself: a JWT signed by HS256 with header kid, and claims sub (the account) and exp.
+tokens itself: a JWT signed by HS256 with header kid, and claims sub (the account) and exp;
+single_login, where it is true, ends the account's older logins.
 
 Examples:
   peal token --account alice
@@ -56,7 +58,10 @@ func (c *tokenCommand) Run(std streams) error {
 	if err != nil {
 		return err
 	}
-	token, err := signer.Sign(c.Account, c.TTL, time.Now())
+	now := time.Now()
+	token, err := signer.SignIdentity(auth.Identity{
+		Account: c.Account, ExpiresAt: now.Add(c.TTL), SingleLogin: c.SingleLogin,
+	}, now)
 	if err != nil {
 		return err
 	}

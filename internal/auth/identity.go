@@ -9,7 +9,9 @@ import (
 type Identity struct {
 	Account   string
 	ExpiresAt time.Time
-	KeyID     string
+	// SingleLogin says that the account may be logged in on one device only.
+	SingleLogin bool
+	KeyID       string
 }
 
 var (

@@ -35,6 +35,12 @@ func NewVerifier(keys Keys, maxTTL time.Duration) (*Verifier, error) {
 	return &Verifier{keys, maxTTL}, nil
 }
 
+// claims are what a token of Peal may say.
+type claims struct {
+	jwt.RegisteredClaims
+	SingleLogin bool `json:"single_login,omitempty"`
+}
+
 // Verify tells whom a token names. The error is ErrExpired, or wraps
 // ErrInvalid and says why without quoting the token: it may be shown.
 func (v *Verifier) Verify(token string, now time.Time) (Identity, error) {
@@ -42,8 +48,8 @@ func (v *Verifier) Verify(token string, now time.Time) (Identity, error) {
 		return Identity{}, invalid("it has %d bytes, at most %d", len(token), tokenBytes)
 	}
 	var (
-		claims jwt.RegisteredClaims
-		kid    string
+		says claims
+		kid  string
 	)
 	parser := jwt.NewParser(
 		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}),
@@ -53,7 +59,7 @@ func (v *Verifier) Verify(token string, now time.Time) (Identity, error) {
 		jwt.WithIssuedAt(),
 		jwt.WithStrictDecoding(),
 	)
-	_, err := parser.ParseWithClaims(token, &claims, func(t *jwt.Token) (any, error) {
+	_, err := parser.ParseWithClaims(token, &says, func(t *jwt.Token) (any, error) {
 		if _, critical := t.Header["crit"]; critical {
 			return nil, invalid("its header has crit, of which nothing is known here")
 		}
@@ -68,13 +74,15 @@ func (v *Verifier) Verify(token string, now time.Time) (Identity, error) {
 		return Identity{}, verdict(err)
 	}
 	switch {
-	case claims.Subject == "":
+	case says.Subject == "":
 		return Identity{}, invalid("it has no sub")
-	case claims.ExpiresAt.Sub(now) > v.maxTTL+Leeway,
-		claims.IssuedAt != nil && claims.ExpiresAt.Sub(claims.IssuedAt.Time) > v.maxTTL:
+	case says.ExpiresAt.Sub(now) > v.maxTTL+Leeway,
+		says.IssuedAt != nil && says.ExpiresAt.Sub(says.IssuedAt.Time) > v.maxTTL:
 		return Identity{}, invalid("it is good for longer than %s", v.maxTTL)
 	}
-	return Identity{Account: claims.Subject, ExpiresAt: claims.ExpiresAt.Time, KeyID: kid}, nil
+	return Identity{
+		Account: says.Subject, ExpiresAt: says.ExpiresAt.Time, KeyID: kid, SingleLogin: says.SingleLogin,
+	}, nil
 }
 
 // verdict puts the parser's error in words that quote nothing of the token.
@@ -129,13 +137,22 @@ func NewSigner(keys Keys, keyID string) (*Signer, error) {
 
 // Sign makes a token for an account that is good for ttl from now.
 func (s *Signer) Sign(account string, ttl time.Duration, now time.Time) (string, error) {
-	if account == "" || ttl <= 0 {
+	return s.SignIdentity(Identity{Account: account, ExpiresAt: now.Add(ttl)}, now)
+}
+
+// SignIdentity makes a token that says all that an identity does. Its key is
+// the signer's.
+func (s *Signer) SignIdentity(who Identity, now time.Time) (string, error) {
+	if who.Account == "" || !who.ExpiresAt.After(now) {
 		return "", errors.New("a token needs an account and a time to live")
 	}
-	t := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.RegisteredClaims{
-		Subject:   account,
-		IssuedAt:  jwt.NewNumericDate(now),
-		ExpiresAt: jwt.NewNumericDate(now.Add(ttl)),
+	t := jwt.NewWithClaims(jwt.SigningMethodHS256, claims{
+		RegisteredClaims: jwt.RegisteredClaims{
+			Subject:   who.Account,
+			IssuedAt:  jwt.NewNumericDate(now),
+			ExpiresAt: jwt.NewNumericDate(who.ExpiresAt),
+		},
+		SingleLogin: who.SingleLogin,
 	})
 	t.Header["kid"] = s.keyID
 	token, err := t.SignedString([]byte(s.secret))

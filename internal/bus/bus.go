@@ -6,6 +6,8 @@
 package bus
 
 import (
+	"time"
+
 	"github.com/peal-rtc/peal/internal/call"
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
 )
@@ -47,7 +49,16 @@ type Message struct {
 	With call.Attachments
 	// Signal is a Candidates frame for the device, or for all.
 	Signal *pealv1.ServerFrame
-	// Login tells that a device has connected, so that an older connection of
-	// the same device elsewhere is closed as replaced.
-	Login *call.Device
+	// Login tells that a device has connected.
+	Login *Login
+}
+
+// Login is a device that has connected, so that an older connection of the
+// same device elsewhere is closed as replaced, and, where the account may have
+// one login only, other devices as kicked.
+type Login struct {
+	Device call.Device
+	// At is when the client logged in, which a reconnect does not change.
+	At     time.Time
+	Single bool
 }

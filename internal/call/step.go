@@ -43,15 +43,15 @@ func New(in Invite, now time.Time) (Call, []Effect, error) {
 }
 
 // NewBusy is what the same invitation comes to when the callee is in another
-// call: a call that has ended. Nobody but the caller is told.
-func NewBusy(in Invite, now time.Time) (Call, error) {
+// call: a call that has ended. The callee's devices are told for their records.
+func NewBusy(in Invite, now time.Time) (Call, []Effect, error) {
 	c, _, err := New(in, now)
 	if err != nil {
-		return Call{}, err
+		return Call{}, nil, err
 	}
 	s := step{call: c, now: wall(now)}
 	s.end(Busy, Device{Account: in.Callee})
-	return s.call, nil
+	return s.call, s.effects, nil
 }
 
 // Tombstone stands for an invitation that was cancelled before it arrived: it

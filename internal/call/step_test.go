@@ -52,7 +52,7 @@ func TestReasonsAndRecords(t *testing.T) {
 }
 
 func TestBusy(t *testing.T) {
-	c, err := call.NewBusy(invitation(), epoch)
+	c, _, err := call.NewBusy(invitation(), epoch)
 	if err != nil {
 		t.Fatal(err)
 	}

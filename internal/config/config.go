@@ -43,10 +43,11 @@ type TLS struct {
 
 // Auth says which tokens are good.
 type Auth struct {
-	Secret string            `placeholder:"SECRET" env:"SECRET" help:"Secret that signs tokens (HS256), 32 bytes or more, used as it is written. Better given by the environment or the file than by a flag, which others on the machine can read."`
-	KeyID  string            `name:"key-id" default:"main" placeholder:"ID" env:"KEY_ID" help:"Key id (kid) of the secret (${default})."`
-	Keys   map[string]string `placeholder:"ID=SECRET" env:"KEYS" mapsep:";" help:"Further keys whose tokens are good too, for changing the secret without a break."`
-	MaxTTL time.Duration     `name:"token-max-ttl" default:"24h" env:"TOKEN_MAX_TTL" help:"Longest time that a token may be good for."`
+	Secret      string            `placeholder:"SECRET" env:"SECRET" help:"Secret that signs tokens (HS256), 32 bytes or more, used as it is written. Better given by the environment or the file than by a flag, which others on the machine can read."`
+	KeyID       string            `name:"key-id" default:"main" placeholder:"ID" env:"KEY_ID" help:"Key id (kid) of the secret (${default})."`
+	Keys        map[string]string `placeholder:"ID=SECRET" env:"KEYS" mapsep:";" help:"Further keys whose tokens are good too, for changing the secret without a break."`
+	SingleLogin bool              `name:"single-login" env:"SINGLE_LOGIN" help:"Let each account be logged in on one device: a newer login ends the older. Tokens with the claim single_login ask for it one by one."`
+	MaxTTL      time.Duration     `name:"token-max-ttl" default:"24h" env:"TOKEN_MAX_TTL" help:"Longest time that a token may be good for."`
 }
 
 // Access says who may connect from where.
@@ -77,6 +78,7 @@ type Timing struct {
 	Grace        time.Duration `default:"30s" env:"GRACE" help:"For someone who is gone from a call."`
 	LeavingGrace time.Duration `default:"10s" env:"LEAVING_GRACE" help:"The same after its page said that it is being closed."`
 	GraceHold    time.Duration `default:"40s" env:"GRACE_HOLD" help:"The most while the other side has media."`
+	Ask          time.Duration `default:"30s" env:"ASK" help:"Until a wish for a video call that nobody answers lapses."`
 	Connect      time.Duration `default:"20s" env:"CONNECT" help:"From the answer to media on both ends."`
 }
 
@@ -282,6 +284,7 @@ func (t *Timing) validate(ringMax time.Duration) error {
 		{"leaving-grace", t.LeavingGrace},
 		{"grace-hold", t.GraceHold},
 		{"connect", t.Connect},
+		{"ask", t.Ask},
 	} {
 		if d.value <= 0 {
 			return fmt.Errorf("timing-%s is %s: it must be above 0", d.name, d.value)

@@ -3,10 +3,12 @@ package node_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/peal-rtc/peal/internal/auth"
+	"github.com/peal-rtc/peal/internal/bus"
 	"github.com/peal-rtc/peal/internal/call"
 	"github.com/peal-rtc/peal/internal/node"
 	"github.com/peal-rtc/peal/internal/protocol"
@@ -17,19 +19,21 @@ import (
 // bench is one node on a store, with clients that say what a test has them
 // say. Everything happens at once; time stands still unless a test moves it.
 type bench struct {
-	t       *testing.T
-	now     time.Time
-	limits  protocol.Limits
-	memory  *store.Memory
-	fault   store.Fault // What goes wrong with the next commits,
-	faults  int         // and with how many of them.
-	meddle  func()      // What happens while the next commit is under way.
-	node    *node.Node
-	start   int
-	conns   map[node.ConnID]*client
-	last    node.ConnID
-	pending []node.Effect
-	busy    bool
+	t         *testing.T
+	now       time.Time
+	limits    protocol.Limits
+	single    bool // Single login, for nodes booted from now on.
+	memory    *store.Memory
+	fault     store.Fault // What goes wrong with the next commits,
+	faults    int         // and with how many of them.
+	meddle    func()      // What happens while the next commit is under way.
+	node      *node.Node
+	start     int
+	conns     map[node.ConnID]*client
+	last      node.ConnID
+	pending   []node.Effect
+	published []bus.Message
+	busy      bool
 }
 
 func newBench(t *testing.T) *bench {
@@ -48,6 +52,7 @@ func (b *bench) boot() {
 		Incarnation: fmt.Sprintf("n%d", b.start),
 		Limits:      b.limits,
 		Timing:      call.DefaultTiming(),
+		SingleLogin: b.single,
 		Alone:       true,
 		Verify: func(token string, now time.Time) (auth.Identity, error) {
 			switch token {
@@ -56,7 +61,8 @@ func (b *bench) boot() {
 			case "old":
 				return auth.Identity{}, auth.ErrExpired
 			}
-			return auth.Identity{Account: token, ExpiresAt: now.Add(10 * time.Minute)}, nil
+			account, single := strings.CutSuffix(token, " alone")
+			return auth.Identity{Account: account, ExpiresAt: now.Add(10 * time.Minute), SingleLogin: single}, nil
 		},
 		Servers: func(id call.ID, d call.Device, _ time.Time) []*pealv1.IceServer {
 			return []*pealv1.IceServer{{Urls: []string{"stun:" + string(d.Account)}}}
@@ -140,13 +146,18 @@ func (b *bench) carryOut(e node.Effect) {
 	case node.ListLive:
 		calls, err := b.memory.Live(ctx, e.After, e.Limit)
 		b.step(node.Listed{Ticket: e.Ticket, Calls: calls, Err: err})
+	case node.ListRecords:
+		records, err := b.memory.Records(ctx, e.Account, e.Page)
+		b.step(node.ListedRecords{Ticket: e.Ticket, Records: records, Err: err})
 	case node.FindDue:
 		ids, err := b.memory.Due(ctx, b.now, e.Limit)
 		b.step(node.FoundDue{IDs: ids, Err: err})
 	case node.Beat:
 		// The node before is known to be dead at once.
 		b.step(node.Beaten{Alive: []string{fmt.Sprintf("n%d", b.start)}})
-	case node.Publish, node.Subscribe, node.Unsubscribe:
+	case node.Publish:
+		b.published = append(b.published, e.Message)
+	case node.Subscribe, node.Unsubscribe:
 	default:
 		b.t.Fatalf("unknown effect %T", e)
 	}
@@ -265,6 +276,10 @@ func frame(t *testing.T, command any) *pealv1.ClientFrame {
 		return &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Media{Media: c}}
 	case *pealv1.Restart:
 		return &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Restart{Restart: c}}
+	case *pealv1.SwitchType:
+		return &pealv1.ClientFrame{Command: &pealv1.ClientFrame_SwitchType{SwitchType: c}}
+	case *pealv1.ListRecords:
+		return &pealv1.ClientFrame{Command: &pealv1.ClientFrame_ListRecords{ListRecords: c}}
 	case *pealv1.Leaving:
 		return &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Leaving{Leaving: c}}
 	case *pealv1.Authenticate:

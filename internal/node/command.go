@@ -37,6 +37,10 @@ func (n *Node) command(d *device, f *pealv1.ClientFrame) {
 		n.ask(d, f.Id, c.Restart.CallId, call.Restart{Device: who, From: c.Restart.FromGeneration, Rebuild: c.Restart.Rebuild}, call.WithServers)
 	case *pealv1.ClientFrame_Tracks:
 		n.ask(d, f.Id, c.Tracks.CallId, call.SetTracks{Device: who, Tracks: tracksFrom(c.Tracks.Tracks)}, 0)
+	case *pealv1.ClientFrame_SwitchType:
+		n.ask(d, f.Id, c.SwitchType.CallId, call.SwitchType{Device: who, Type: call.Type(c.SwitchType.Type)}, 0)
+	case *pealv1.ClientFrame_ListRecords:
+		n.listRecords(d, f.Id, c.ListRecords)
 	case *pealv1.ClientFrame_Candidates:
 		n.candidates(d, f.Id, c.Candidates)
 	case *pealv1.ClientFrame_Leaving:

@@ -20,6 +20,9 @@ type Config struct {
 	Verify func(token string, now time.Time) (auth.Identity, error)
 	// Servers gives the ICE servers of one device for one call.
 	Servers func(id call.ID, d call.Device, now time.Time) []*pealv1.IceServer
+	// SingleLogin lets each account be logged in on one device: a newer login
+	// ends the older. Tokens can say so for their account alone.
+	SingleLogin bool
 	// Alone says that no other node shares the store, so that there is nobody
 	// whose messages could be lost.
 	Alone  bool

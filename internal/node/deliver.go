@@ -1,8 +1,6 @@
 package node
 
 import (
-	"time"
-
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/peal-rtc/peal/internal/call"
@@ -84,6 +82,10 @@ func (n *Node) snapshot(c *call.Call, d call.Device) *pealv1.Call {
 		s.RingStopped = r.Stopped
 		s.RingRemainingMs = protocol.Millis(r.Until.Sub(n.now))
 	}
+	if c.Ask.By != "" {
+		s.VideoAskedBy = string(c.Ask.By)
+		s.VideoAskRemainingMs = protocol.Millis(c.Ask.Until.Sub(n.now))
+	}
 	until := n.now
 	if !c.Live() {
 		o := &c.Outcome
@@ -92,7 +94,9 @@ func (n *Node) snapshot(c *call.Call, d call.Device) *pealv1.Call {
 		s.Actor = string(o.Actor)
 		s.ActorDevice = string(o.Device)
 		s.EndedAt = timestamppb.New(o.EndedAt)
-		s.Record = record(c)
+		if r, ok := c.Record(); ok {
+			s.Record = record(r)
+		}
 	}
 	if !c.ConnectedAt.IsZero() {
 		s.ConnectedForMs = protocol.Millis(until.Sub(c.ConnectedAt))
@@ -116,22 +120,4 @@ func party(l *call.Leg) *pealv1.Party {
 
 func tracksFrom(t *pealv1.Tracks) call.Tracks {
 	return call.Tracks{Audio: t.Audio, AudioMuted: t.AudioMuted, Video: t.Video, VideoMuted: t.VideoMuted}
-}
-
-func record(c *call.Call) *pealv1.Record {
-	r, ok := c.Record()
-	if !ok {
-		return nil
-	}
-	return &pealv1.Record{
-		CallId:    string(r.Call),
-		Kind:      pealv1.RecordKind(r.Kind),
-		Type:      pealv1.CallType(r.Type),
-		Caller:    string(r.Caller),
-		Callee:    string(r.Callee),
-		Reason:    pealv1.Reason(r.Reason),
-		CreatedAt: timestamppb.New(r.CreatedAt),
-		EndedAt:   timestamppb.New(r.EndedAt),
-		DurationS: uint32(r.Duration / time.Second),
-	}
 }

@@ -2,6 +2,7 @@ package node
 
 import (
 	"slices"
+	"time"
 
 	"github.com/peal-rtc/peal/internal/bus"
 	"github.com/peal-rtc/peal/internal/call"
@@ -16,6 +17,8 @@ type device struct {
 	session *session.Session
 	// who is set by the hello.
 	who call.Device
+	// loginAt is when the client logged in; a reconnect does not change it.
+	loginAt time.Time
 	// calls are the live calls that this device knows of: those that it is to
 	// hear about, and that hear of it when it goes.
 	calls map[call.ID]*involvement
@@ -145,10 +148,7 @@ func (n *Node) quicken(d *device) {
 func (n *Node) heard(m bus.Message) {
 	switch {
 	case m.Login != nil:
-		for _, d := range n.devicesOf(m.Account, m.Login.ID) {
-			d.session.Close(protocol.Replaced)
-			n.watch(d)
-		}
+		n.loggedIn(*m.Login)
 	case m.Call != nil:
 		n.tell(m.Call, m.Account, m.Device, m.With)
 		n.learn(*m.Call)

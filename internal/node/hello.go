@@ -1,7 +1,8 @@
 package node
 
 import (
-	"github.com/peal-rtc/peal/internal/bus"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	"github.com/peal-rtc/peal/internal/call"
 	"github.com/peal-rtc/peal/internal/protocol"
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
@@ -15,32 +16,6 @@ type greeting struct {
 	calls   []call.Call
 	pending int
 	failed  bool
-}
-
-// hello registers a device. From here on news for it is held by its session.
-func (n *Node) hello(d *device, h *pealv1.Hello) {
-	who := call.Device{
-		Account: call.Account(d.session.Account()),
-		ID:      call.DeviceID(h.DeviceId),
-		Conn:    call.Connection{Incarnation: n.cfg.Incarnation, Seq: uint64(d.conn)},
-	}
-	for _, old := range n.devicesOf(who.Account, who.ID) {
-		old.session.Close(protocol.Replaced)
-		n.watch(old)
-	}
-	if len(n.devicesOf(who.Account, "")) >= n.cfg.Limits.Devices {
-		d.session.Refuse(protocol.TooManyDevices)
-		return
-	}
-	d.who = who
-	if len(n.accounts[who.Account]) == 0 {
-		n.do(Subscribe{who.Account})
-	}
-	n.accounts[who.Account] = append(n.accounts[who.Account], d)
-	n.do(Publish{bus.Message{Account: who.Account, Login: &who}})
-	if n.sweep.done {
-		n.greet(d)
-	}
 }
 
 // greet reads the calls of a device's account.
@@ -68,7 +43,11 @@ func (n *Node) greetWith(d *device, calls []call.Call) {
 		if t := n.turns[c.ID]; t != nil && t.known && t.call.Rev > c.Rev {
 			*c = t.call
 		}
-		if !c.Live() || !concerns(c, d.who) {
+		if !c.Live() {
+			continue
+		}
+		n.kickAbsent(g, c)
+		if !concerns(c, d.who) {
 			continue
 		}
 		var in call.Input = call.Back{Device: d.who}
@@ -126,6 +105,7 @@ func (n *Node) welcome(g *greeting) {
 		Active:           heartbeat(l.ClientActive),
 		RingTimeoutMs:    protocol.Millis(n.cfg.Timing.Ring),
 		MaxRingTimeoutMs: protocol.Millis(l.RingMax),
+		LoginAt:          timestamppb.New(d.loginAt),
 	}
 	for i := range g.calls {
 		c := &g.calls[i]

@@ -12,6 +12,8 @@ type invitation struct {
 	call.Invite
 	// charged says that it has been counted against the account's quota.
 	charged bool
+	// busy are the effects of its busy variant.
+	busy []call.Effect
 }
 
 // attemptInvite makes the call, unless it is there already: then this is a
@@ -36,11 +38,12 @@ func (n *Node) attemptInvite(t *turn, j *job) {
 		n.finish(t, nil, refusal(err))
 		return
 	}
-	busy, err := call.NewBusy(inv.Invite, n.now)
+	busy, told, err := call.NewBusy(inv.Invite, n.now)
 	if err != nil {
 		n.finish(t, nil, refusal(err))
 		return
 	}
+	inv.busy = told
 	n.commit(t, store.Change{Call: c, Busy: &busy}, effects)
 }
 

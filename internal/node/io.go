@@ -56,6 +56,12 @@ type (
 		Calls  []call.Call
 		Err    error
 	}
+	// ListedRecords answers ListRecords.
+	ListedRecords struct {
+		Ticket  Ticket
+		Records []call.Record
+		Err     error
+	}
 	// FoundDue answers FindDue.
 	FoundDue struct {
 		IDs []call.ID
@@ -79,18 +85,19 @@ type (
 	Stopping struct{}
 )
 
-func (Opened) input()    {}
-func (Received) input()  {}
-func (Ponged) input()    {}
-func (Closed) input()    {}
-func (Committed) input() {}
-func (Loaded) input()    {}
-func (Listed) input()    {}
-func (FoundDue) input()  {}
-func (Beaten) input()    {}
-func (Heard) input()     {}
-func (Woke) input()      {}
-func (Stopping) input()  {}
+func (Opened) input()        {}
+func (Received) input()      {}
+func (Ponged) input()        {}
+func (Closed) input()        {}
+func (Committed) input()     {}
+func (Loaded) input()        {}
+func (Listed) input()        {}
+func (ListedRecords) input() {}
+func (FoundDue) input()      {}
+func (Beaten) input()        {}
+func (Heard) input()         {}
+func (Woke) input()          {}
+func (Stopping) input()      {}
 
 // Effect is something that a node asks of the shell. Effects are carried out
 // in order; those of the store may take as long as they like and are answered
@@ -139,6 +146,12 @@ type (
 		After  call.ID
 		Limit  int
 	}
+	// ListRecords reads records of an account: store.Records.
+	ListRecords struct {
+		Ticket  Ticket
+		Account call.Account
+		Page    store.Page
+	}
 	// FindDue asks for calls past their deadline: store.Due.
 	FindDue struct{ Limit int }
 	// Beat keeps this node's lease: store.Beat with the node's incarnation.
@@ -161,6 +174,7 @@ func (Commit) effect()      {}
 func (Load) effect()        {}
 func (List) effect()        {}
 func (ListLive) effect()    {}
+func (ListRecords) effect() {}
 func (FindDue) effect()     {}
 func (Beat) effect()        {}
 func (Publish) effect()     {}

@@ -92,6 +92,8 @@ func (n *Node) Step(now time.Time, in Input) []Effect {
 		n.resume(in.Ticket, in)
 	case Listed:
 		n.resume(in.Ticket, in)
+	case ListedRecords:
+		n.resume(in.Ticket, in)
 	case FoundDue:
 		n.foundDue(in)
 	case Beaten:

@@ -128,7 +128,12 @@ func TestBusy(t *testing.T) {
 	if u.Call.Record.GetKind() != pealv1.RecordKind_RECORD_KIND_BUSY {
 		t.Errorf("the record is %v", u.Call.Record)
 	}
-	bob.quiet()
+	// The busy one is told for its records, and rings for nobody.
+	u = bob.event()
+	want(t, u, ended, pealv1.Reason_REASON_BUSY, bystander)
+	if u.Call.Record.GetCaller() != "carol" {
+		t.Errorf("the busy one is told of %v", u.Call)
+	}
 	// My own account is in a call on another device: no call at all.
 	laptop := b.login("alice", "a2")
 	wantError(t, laptop.invite(3, "carol"), protocol.BusyElsewhere)
@@ -286,7 +291,7 @@ func TestUnknownCommits(t *testing.T) {
 			if events := bob.events(); events[len(events)-1].GetCall().GetCall().GetState() != ended {
 				t.Errorf("the callee hears %v", events)
 			}
-			if r, _ := b.memory.Records(context.Background(), "bob", time.Time{}, 9); len(r) != 1 {
+			if r, _ := b.memory.Records(context.Background(), "bob", store.Newest(9)); len(r) != 1 {
 				t.Errorf("%d records, want 1", len(r))
 			}
 		})

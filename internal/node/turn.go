@@ -239,7 +239,7 @@ func (n *Node) committed(t *turn, ch store.Change, effects []call.Effect, r stor
 		n.finishWith(t, effects)
 	case store.CalleeBusy:
 		n.set(t, *ch.Busy)
-		n.finishWith(t, nil)
+		n.finishWith(t, t.queue[0].invite.busy)
 	case store.CallerClaimed:
 		n.settle(t, r.Holder)
 	case store.Conflict:

@@ -6,13 +6,15 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
 )
 
 // check holds a command to the shapes and limits of the schema's comments.
 func check(f *pealv1.ClientFrame, l *Limits) *pealv1.Error {
 	if id, ok := commandCallID(f); ok {
-		if err := callID(id); err != nil {
+		if err := uuid("call_id", id); err != nil {
 			return err
 		}
 	}
@@ -33,6 +35,10 @@ func check(f *pealv1.ClientFrame, l *Limits) *pealv1.Error {
 		return sdp("sdp", c.Answer.Sdp, l)
 	case *pealv1.ClientFrame_Candidates:
 		return checkCandidates(c.Candidates, l)
+	case *pealv1.ClientFrame_SwitchType:
+		return checkType(c.SwitchType.Type)
+	case *pealv1.ClientFrame_ListRecords:
+		return checkListRecords(c.ListRecords, l)
 	case *pealv1.ClientFrame_Tracks:
 		if c.Tracks.Tracks == nil {
 			return BadRequest.Because("tracks is missing")
@@ -54,6 +60,44 @@ func checkHello(h *pealv1.Hello, l *Limits) *pealv1.Error {
 	if h.Resume && !h.Fresh {
 		return BadRequest.Because("resume needs fresh")
 	}
+	return timestamp("login_at", h.LoginAt)
+}
+
+// timestamp takes what counts in nanoseconds everywhere.
+func timestamp(field string, t *timestamppb.Timestamp) *pealv1.Error {
+	if t == nil {
+		return nil
+	}
+	if year := t.AsTime().Year(); !t.IsValid() || year < 1970 || year > 2200 {
+		return BadRequest.Because("%s must be between the years 1970 and 2200", field)
+	}
+	return nil
+}
+
+func checkListRecords(q *pealv1.ListRecords, l *Limits) *pealv1.Error {
+	if q.Limit > uint32(l.RecordPage) {
+		return LimitExceeded.Because("limit is %d, at most %d", q.Limit, l.RecordPage)
+	}
+	switch from := q.From.(type) {
+	case *pealv1.ListRecords_Before:
+		return timestamp("before", from.Before)
+	case *pealv1.ListRecords_Since:
+		return timestamp("since", from.Since)
+	case *pealv1.ListRecords_BeforeCall:
+		return uuid("before_call", from.BeforeCall)
+	case *pealv1.ListRecords_AfterCall:
+		return uuid("after_call", from.AfterCall)
+	}
+	return nil
+}
+
+func checkType(t pealv1.CallType) *pealv1.Error {
+	if t == pealv1.CallType_CALL_TYPE_UNSPECIFIED {
+		return BadRequest.Because("type is missing")
+	}
+	if _, known := pealv1.CallType_name[int32(t)]; !known {
+		return BadRequest.Because("type %d is unknown", t)
+	}
 	return nil
 }
 
@@ -61,11 +105,8 @@ func checkInvite(in *pealv1.Invite, l *Limits) *pealv1.Error {
 	if !ValidAccount(in.Callee, l) {
 		return BadRequest.Because("callee must be 1 to %d bytes of printable text without blanks around it", l.AccountBytes)
 	}
-	if in.Type == pealv1.CallType_CALL_TYPE_UNSPECIFIED {
-		return BadRequest.Because("type is missing")
-	}
-	if _, known := pealv1.CallType_name[int32(in.Type)]; !known {
-		return BadRequest.Because("type %d is unknown", in.Type)
+	if err := checkType(in.Type); err != nil {
+		return err
 	}
 	if err := size("attachment", in.Attachment, 0, l.AttachmentBytes); err != nil {
 		return err
@@ -105,9 +146,9 @@ func commandCallID(f *pealv1.ClientFrame) (id string, ok bool) {
 	return command.Get(idField).String(), true
 }
 
-// callID takes a UUIDv7 in lower case, the only form, so that two spellings
+// uuid takes a UUIDv7 in lower case, the only form, so that two spellings
 // can never be two calls.
-func callID(s string) *pealv1.Error {
+func uuid(field, s string) *pealv1.Error {
 	ok := len(s) == 36 && s[14] == '7' && strings.IndexByte("89ab", s[19]) >= 0
 	for i := 0; ok && i < len(s); i++ {
 		switch i {
@@ -118,7 +159,7 @@ func callID(s string) *pealv1.Error {
 		}
 	}
 	if !ok {
-		return BadRequest.Because("call_id must be a UUIDv7 in lower case")
+		return BadRequest.Because("%s must be a UUIDv7 in lower case", field)
 	}
 	return nil
 }

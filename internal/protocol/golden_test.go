@@ -42,6 +42,8 @@ func clientGolden() map[string]*pealv1.ClientFrame {
 		"leaving":      {Id: 16, Command: &pealv1.ClientFrame_Leaving{Leaving: &pealv1.Leaving{}}},
 		"authenticate": {Id: 17, Command: &pealv1.ClientFrame_Authenticate{Authenticate: &pealv1.Authenticate{Token: "header.claims.signature"}}},
 		"logout":       {Id: 18, Command: &pealv1.ClientFrame_Logout{Logout: &pealv1.Logout{}}},
+		"switch_type":  {Id: 19, Command: &pealv1.ClientFrame_SwitchType{SwitchType: &pealv1.SwitchType{CallId: exampleID, Type: pealv1.CallType_CALL_TYPE_VIDEO}}},
+		"list_records": {Id: 20, Command: &pealv1.ClientFrame_ListRecords{ListRecords: &pealv1.ListRecords{From: &pealv1.ListRecords_BeforeCall{BeforeCall: exampleID}, Limit: 20}}},
 	}
 }
 
@@ -83,6 +85,7 @@ func serverGolden() map[string]*pealv1.ServerFrame {
 			Calls: []*pealv1.CallUpdate{{Call: ringing, Offer: "v=0\r\n", IceServers: servers}},
 			Idle:  &pealv1.Heartbeat{EveryMs: 15_000, DeadAfterMs: 25_000}, Active: &pealv1.Heartbeat{EveryMs: 2_000, DeadAfterMs: 4_000},
 			RingTimeoutMs: 60_000, MaxRingTimeoutMs: 120_000,
+			LoginAt: timestamppb.New(time.Date(2030, 1, 2, 3, 4, 0, 123_456_789, time.UTC)),
 		}}}),
 		"pong":         reply(2, &pealv1.ServerFrame{Body: &pealv1.ServerFrame_Pong{Pong: &pealv1.Pong{}}}),
 		"done":         reply(12, &pealv1.ServerFrame{Body: &pealv1.ServerFrame_Done{Done: &pealv1.Done{}}}),
@@ -94,6 +97,7 @@ func serverGolden() map[string]*pealv1.ServerFrame {
 		"rate_limited": reply(3, &pealv1.ServerFrame{Error: protocol.RateLimited.After(20 * time.Second)}),
 		"candidates":   {Body: &pealv1.ServerFrame_Candidates{Candidates: candidates()}},
 		"goodbye":      bye,
+		"records":      reply(20, &pealv1.ServerFrame{Body: &pealv1.ServerFrame_Records{Records: &pealv1.RecordList{Records: []*pealv1.Record{ended.Record}, More: true}}}),
 	}
 }
 
@@ -225,6 +229,13 @@ func TestDecodeRefuses(t *testing.T) {
 		{"a device with a slash", `{"id":4,"hello":{"token":"t","deviceId":"a/b"}}`, "bad_request", "device_id", 4},
 		{"a long token", `{"id":4,"hello":{"deviceId":"d","token":"` + strings.Repeat("x", limits.TokenBytes+1) + `"}}`, "limit_exceeded", "token", 4},
 		{"resume without fresh", `{"id":4,"hello":{"token":"t","deviceId":"d","resume":true}}`, "bad_request", "resume", 4},
+		{"a login from nowhere in time", `{"id":4,"hello":{"token":"t","deviceId":"d","loginAt":"1901-01-01T00:00:00Z"}}`, "bad_request", "login_at must be between", 4},
+		{"a switch to no type", `{"id":4,"switchType":{"callId":"` + id + `"}}`, "bad_request", "type is missing", 4},
+		{"a switch without a call", `{"id":4,"switchType":{"type":1}}`, "bad_request", "UUIDv7", 4},
+		{"a large page of records", `{"id":4,"listRecords":{"limit":101}}`, "limit_exceeded", "at most 100", 4},
+		{"records before a time that does not count", `{"id":4,"listRecords":{"before":"9999-01-01T00:00:00Z"}}`, "bad_request", "before must be", 4},
+		{"records after no id", `{"id":4,"listRecords":{"afterCall":"x"}}`, "bad_request", "after_call must be", 4},
+		{"records from two places", `{"id":4,"listRecords":{"afterCall":"` + id + `","beforeCall":"` + id + `"}}`, "bad_request", "", 4},
 		{"a large message", `{"id":4,"ping":{}}` + strings.Repeat(" ", limits.MessageBytes), "message_too_large", "at most 65536", 0},
 	}
 	for _, tt := range tests {

@@ -23,6 +23,7 @@ type Limits struct {
 	Candidates      int // Per generation and side.
 	CandidateBytes  int // Their size.
 	AttachmentBytes int
+	RecordPage      int // Records in one answer.
 	AccountBytes    int
 	TokenBytes      int
 	RingMin         time.Duration
@@ -57,6 +58,7 @@ func DefaultLimits() Limits {
 		Candidates:      64,
 		CandidateBytes:  16 << 10,
 		AttachmentBytes: 4 << 10,
+		RecordPage:      100,
 		AccountBytes:    128,
 		TokenBytes:      8 << 10,
 		RingMin:         time.Second,

@@ -227,6 +227,9 @@ func (l *loop) answer(ctx context.Context, asked node.Effect) node.Input {
 	case node.ListLive:
 		calls, err := l.store.Live(ctx, e.After, e.Limit)
 		return node.Listed{Ticket: e.Ticket, Calls: calls, Err: err}
+	case node.ListRecords:
+		records, err := l.store.Records(ctx, e.Account, e.Page)
+		return node.ListedRecords{Ticket: e.Ticket, Records: records, Err: err}
 	case node.FindDue:
 		ids, err := l.store.Due(ctx, l.clock.now(), e.Limit)
 		return node.FoundDue{IDs: ids, Err: err}

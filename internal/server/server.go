@@ -198,6 +198,7 @@ func (s *Server) startLoop() (*auth.Signer, error) {
 		Timing:      timing(&s.cfg.Settings.Timing),
 		Verify:      verifier.Verify,
 		Servers:     s.iceServers,
+		SingleLogin: s.cfg.Settings.Auth.SingleLogin,
 		Alone:       true,
 		Logger:      s.log,
 	})

@@ -39,6 +39,7 @@ func timing(t *config.Timing) call.Timing {
 		LeavingGrace: t.LeavingGrace,
 		GraceHold:    t.GraceHold,
 		Connect:      t.Connect,
+		Ask:          t.Ask,
 	}
 }
 

@@ -71,6 +71,10 @@ func New(line Line, limits *protocol.Limits, verify Verify, now time.Time) *Sess
 // Account is who the client is; empty before its hello.
 func (s *Session) Account() string { return s.identity.Account }
 
+// SingleLogin reports whether the client's token says that its account may be
+// logged in on one device only.
+func (s *Session) SingleLogin() bool { return s.identity.SingleLogin }
+
 // Hello is what the client introduced itself with; nil before.
 func (s *Session) Hello() *pealv1.Hello { return s.hello }
 

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"time"
 
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	"github.com/peal-rtc/peal/internal/call"
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
 )
@@ -23,6 +25,10 @@ type agent struct {
 	view   map[string]*pealv1.Call // The newest snapshot of each call.
 	rung   map[string]bool         // Calls that it told it rings for.
 	leaves bool                    // It goes home.
+	// loginAt is what its login was said to be at, and away until when it does
+	// not try to come back after it was kicked.
+	loginAt *timestamppb.Timestamp
+	away    time.Time
 }
 
 func newAgent(w *world, account, device string) *agent {
@@ -42,7 +48,7 @@ func (g *agent) turn() {
 
 func (g *agent) act() {
 	switch {
-	case g.link == nil && g.leaves:
+	case g.link == nil && (g.leaves || g.w.now.Before(g.away)):
 	case g.link == nil:
 		g.connect()
 	case g.w.now.Sub(g.heard) > 6*time.Second:
@@ -78,7 +84,7 @@ func (g *agent) connect() {
 		g.view, g.rung = make(map[string]*pealv1.Call), make(map[string]bool)
 	}
 	g.send(&pealv1.ClientFrame{Command: &pealv1.ClientFrame_Hello{Hello: &pealv1.Hello{
-		Token: g.account, DeviceId: g.device, Fresh: g.fresh, Resume: g.fresh && g.w.chance(0.5),
+		Token: g.account, DeviceId: g.device, Fresh: g.fresh, Resume: g.fresh && g.w.chance(0.5), LoginAt: g.loginAt,
 	}}})
 }
 
@@ -200,7 +206,11 @@ func (g *agent) talk(c *pealv1.Call) {
 		}}})
 	case p < 0.85:
 		g.describe(c)
-	case p < 0.87:
+	case p < 0.9:
+		g.send(&pealv1.ClientFrame{Command: &pealv1.ClientFrame_SwitchType{SwitchType: &pealv1.SwitchType{
+			CallId: id, Type: pealv1.CallType(1 + g.w.rng.IntN(2)),
+		}}})
+	case p < 0.92:
 		g.send(&pealv1.ClientFrame{Command: &pealv1.ClientFrame_Leaving{Leaving: &pealv1.Leaving{}}})
 	}
 }
@@ -240,6 +250,11 @@ func (g *agent) disconnected(l *link, retry bool, reason string) {
 	}
 	g.w.trace("%s disconnected: %s", g.name(), reason)
 	g.link, g.ready = nil, false
+	if reason == "kicked" && g.w.cfg.SingleLogin {
+		// Someone logs in again there, later.
+		g.fresh, g.loginAt, g.away = true, nil, g.w.now.Add(g.w.between(0, time.Minute))
+		return
+	}
 	if !retry && reason != "replaced" && reason != "logged_out" {
 		g.w.violate("%s was closed for good: %s", g.name(), reason)
 	}
@@ -253,7 +268,7 @@ func (g *agent) receive(l *link, f *pealv1.ServerFrame) {
 	g.heard = g.w.now
 	switch b := f.Body.(type) {
 	case *pealv1.ServerFrame_Welcome:
-		g.ready, g.fresh = true, false
+		g.ready, g.fresh, g.loginAt = true, false, b.Welcome.LoginAt
 		g.w.trace("%s welcome, %d calls", g.name(), len(b.Welcome.Calls))
 		for _, u := range b.Welcome.Calls {
 			g.see(u)

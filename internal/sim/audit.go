@@ -3,7 +3,6 @@ package sim
 import (
 	"context"
 	"slices"
-	"time"
 
 	"github.com/peal-rtc/peal/internal/call"
 	"github.com/peal-rtc/peal/internal/store"
@@ -94,8 +93,18 @@ func (w *world) atRest() {
 		w.records(call.Account(accountName(i)))
 		w.free(ctx, call.Account(accountName(i)), i)
 	}
+	in := make(map[string]int)
 	for _, g := range w.agents {
 		g.agrees()
+		if g.ready {
+			in[g.account]++
+		}
+	}
+	// Word of a login that the bus lost is not repeated.
+	for i := range w.cfg.Accounts {
+		if a := accountName(i); w.cfg.SingleLogin && w.cfg.Faults.BusDrop == 0 && in[a] > 1 {
+			w.violate("%s is logged in on %d devices", a, in[a])
+		}
 	}
 	for _, h := range w.hosts {
 		if !h.node.Idle() {
@@ -106,7 +115,7 @@ func (w *world) atRest() {
 
 // records holds S3: one record per call, which says what the call says.
 func (w *world) records(a call.Account) {
-	list, err := w.store.Records(context.Background(), a, time.Time{}, 1<<20)
+	list, err := w.store.Records(context.Background(), a, store.Newest(1<<20))
 	if err != nil {
 		w.violate("cannot list records: %v", err)
 	}

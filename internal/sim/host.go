@@ -41,6 +41,7 @@ func (h *host) boot() {
 	}
 	h.start++
 	n, err := node.New(node.Config{
+		SingleLogin: h.w.cfg.SingleLogin,
 		Incarnation: fmt.Sprintf("n%d.%d", h.index, h.start),
 		Limits:      h.limits,
 		Timing:      call.DefaultTiming(),
@@ -152,6 +153,11 @@ func (h *host) carryOut(e node.Effect) {
 		h.ask(func() node.Input {
 			calls, err := s.Live(ctx, e.After, e.Limit)
 			return node.Listed{Ticket: e.Ticket, Calls: calls, Err: err}
+		})
+	case node.ListRecords:
+		h.ask(func() node.Input {
+			records, err := s.Records(ctx, e.Account, e.Page)
+			return node.ListedRecords{Ticket: e.Ticket, Records: records, Err: err}
 		})
 	case node.FindDue:
 		h.ask(func() node.Input {

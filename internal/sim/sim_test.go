@@ -21,7 +21,7 @@ var (
 func schedule(seed uint64) sim.Config {
 	cfg := sim.Config{
 		Seed: seed, Nodes: 2, Accounts: 2 + int(seed%3), Devices: 1 + int(seed/3%3),
-		Active: 3 * time.Minute,
+		Active: 3 * time.Minute, SingleLogin: seed%5 == 0,
 		Faults: sim.Faults{LongestDelay: 50 * time.Millisecond},
 	}
 	if seed%4 != 0 {
@@ -60,7 +60,7 @@ func TestSchedules(t *testing.T) {
 		*schedules, calls, faults, events, virtual.Hours(), outcomes)
 	for _, reason := range []call.Reason{
 		call.Completed, call.Cancelled, call.Rejected, call.Timeout, call.Busy,
-		call.Failed, call.Lost, call.Superseded,
+		call.Failed, call.Lost, call.Superseded, call.Kicked,
 	} {
 		if outcomes[reason] == 0 {
 			t.Errorf("no call ended with reason %d: the schedules do not reach it", reason)

@@ -23,6 +23,8 @@ type Config struct {
 	Nodes    int
 	Accounts int
 	Devices  int // Of each account.
+	// SingleLogin lets the newest login of an account win.
+	SingleLogin bool
 	// Calm is how long the clients are active; after that faults cease, every
 	// client leaves, and all must come to rest.
 	Active time.Duration

@@ -189,21 +189,35 @@ func (m *Memory) Live(_ context.Context, after call.ID, limit int) ([]call.Call,
 }
 
 // Records implements Store.
-func (m *Memory) Records(
-	_ context.Context, account call.Account, before time.Time, limit int,
-) ([]call.Record, error) {
+func (m *Memory) Records(_ context.Context, account call.Account, page Page) ([]call.Record, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	from := call.Record{EndedAt: page.Time}
+	if page.Call != "" {
+		r, ok := m.records[page.Call]
+		if !ok || r.Caller != account && r.Callee != account {
+			return nil, nil
+		}
+		from = r
+	}
+	order := func(a, b call.Record) int {
+		return cmp.Or(a.EndedAt.Compare(b.EndedAt), cmp.Compare(a.Call, b.Call))
+	}
 	var records []call.Record
 	for _, r := range m.records {
-		if (r.Caller == account || r.Callee == account) && (before.IsZero() || r.EndedAt.Before(before)) {
+		if r.Caller != account && r.Callee != account {
+			continue
+		}
+		side := order(r, from)
+		if page.Forward && side > 0 || !page.Forward && (side < 0 || from.EndedAt.IsZero()) {
 			records = append(records, r)
 		}
 	}
-	slices.SortFunc(records, func(a, b call.Record) int {
-		return cmp.Or(b.EndedAt.Compare(a.EndedAt), cmp.Compare(b.Call, a.Call))
-	})
-	return records[:min(limit, len(records))], nil
+	slices.SortFunc(records, order)
+	if !page.Forward {
+		slices.Reverse(records)
+	}
+	return records[:min(page.Limit, len(records))], nil
 }
 
 // Beat implements Store.

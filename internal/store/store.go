@@ -41,9 +41,8 @@ type Store interface {
 	// Live lists live calls with an id above after, in the order of ids.
 	Live(ctx context.Context, after call.ID, limit int) ([]call.Call, error)
 
-	// Records lists the records of an account whose calls ended before the
-	// given time (zero means the newest), newest first.
-	Records(ctx context.Context, account call.Account, before time.Time, limit int) ([]call.Record, error)
+	// Records lists a page of the records of an account.
+	Records(ctx context.Context, account call.Account, page Page) ([]call.Record, error)
 
 	// Beat keeps the lease of a node incarnation for ttl, and returns the
 	// incarnations whose lease is alive, sorted. A ttl of zero gives it up.
@@ -58,6 +57,23 @@ type Store interface {
 
 	Close() error
 }
+
+// Page is a piece of the list of an account's records, in the order of when
+// their calls ended, and of ids where that is the same.
+type Page struct {
+	// Forward lists oldest first, the records at or after Time, or after
+	// Call. Otherwise it is newest first, those before Time, where zero means
+	// the newest, or before Call.
+	Forward bool
+	Time    time.Time
+	// Call, where it is set, takes the place of Time: the id of a record of
+	// this account. Beside one that is not there, there is nothing.
+	Call  call.ID
+	Limit int
+}
+
+// Newest is the page of the newest records.
+func Newest(limit int) Page { return Page{Limit: limit} }
 
 // Change is one transition of one call. What else belongs to it follows from
 // the call itself, in the same transaction: a new live call claims its

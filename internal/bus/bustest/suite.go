@@ -92,9 +92,9 @@ func (l listener) want(t *testing.T, want ...bus.Message) {
 
 // say is a message about an account that can be told from others.
 func say(account call.Account, format string, args ...any) bus.Message {
-	return bus.Message{Account: account, Login: &call.Device{
+	return bus.Message{Account: account, Login: &bus.Login{Device: call.Device{
 		Account: account, ID: call.DeviceID(fmt.Sprintf(format, args...)),
-	}}
+	}}}
 }
 
 func testWhole(t *testing.T, b bus.Bus) {
@@ -107,11 +107,14 @@ func testWhole(t *testing.T, b bus.Bus) {
 	if err != nil {
 		t.Fatalf("make call: %v", err)
 	}
-	device := call.Device{Account: "alice", ID: "tab", Conn: call.Connection{Incarnation: "n2", Seq: 8}}
+	login := bus.Login{
+		Device: call.Device{Account: "alice", ID: "tab", Conn: call.Connection{Incarnation: "n2", Seq: 8}},
+		At:     start, Single: true,
+	}
 	messages := []bus.Message{
 		{Account: "alice", Call: &c, With: call.WithOffer | call.WithServers},
 		{Account: "alice", Device: "tab", Call: &c},
-		{Account: "alice", Login: &device},
+		{Account: "alice", Login: &login},
 	}
 	for _, m := range messages {
 		speaker.Publish(m)
@@ -139,7 +142,7 @@ func testSubscribe(t *testing.T, b bus.Bus) {
 	got := []bus.Message{both.next(t), both.next(t), both.next(t)}
 	count := map[string]int{}
 	for _, m := range got {
-		count[string(m.Login.ID)]++
+		count[string(m.Login.Device.ID)]++
 	}
 	if diff := cmp.Diff(map[string]int{"1": 1, "2": 1, "4": 1}, count); diff != "" {
 		t.Errorf("heard (-want +got):\n%s", diff)
@@ -198,7 +201,7 @@ func testOrder(t *testing.T, b bus.Bus) {
 		m := hearer.next(t)
 		var from stream
 		var i int
-		if _, err := fmt.Sscan(string(m.Login.ID), &from.speaker, &i); err != nil {
+		if _, err := fmt.Sscan(string(m.Login.Device.ID), &from.speaker, &i); err != nil {
 			t.Fatalf("read message: %v", err)
 		}
 		from.account = m.Account
@@ -264,8 +267,8 @@ func testStuck(t *testing.T, b bus.Bus) {
 			speaker.Publish(m)
 			select {
 			case got := <-hearer.heard:
-				if got.Login.ID != m.Login.ID {
-					t.Errorf("heard %s, want %s", got.Login.ID, m.Login.ID)
+				if got.Login.Device.ID != m.Login.Device.ID {
+					t.Errorf("heard %s, want %s", got.Login.Device.ID, m.Login.Device.ID)
 				}
 			case <-time.After(patience):
 				t.Errorf("message %d did not come", i)
@@ -283,7 +286,7 @@ func testAnswer(t *testing.T, b bus.Bus) {
 	var one, other bus.Member
 	one = joinFunc(t, b, func(m bus.Message) {
 		var i int
-		if _, err := fmt.Sscan(string(m.Login.ID), &i); err != nil || i >= turns {
+		if _, err := fmt.Sscan(string(m.Login.Device.ID), &i); err != nil || i >= turns {
 			close(done)
 			return
 		}

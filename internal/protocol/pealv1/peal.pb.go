@@ -353,6 +353,8 @@ type ClientFrame struct {
 	//	*ClientFrame_Leaving
 	//	*ClientFrame_Authenticate
 	//	*ClientFrame_Logout
+	//	*ClientFrame_SwitchType
+	//	*ClientFrame_ListRecords
 	Command       isClientFrame_Command `protobuf_oneof:"command"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -564,6 +566,24 @@ func (x *ClientFrame) GetLogout() *Logout {
 	return nil
 }
 
+func (x *ClientFrame) GetSwitchType() *SwitchType {
+	if x != nil {
+		if x, ok := x.Command.(*ClientFrame_SwitchType); ok {
+			return x.SwitchType
+		}
+	}
+	return nil
+}
+
+func (x *ClientFrame) GetListRecords() *ListRecords {
+	if x != nil {
+		if x, ok := x.Command.(*ClientFrame_ListRecords); ok {
+			return x.ListRecords
+		}
+	}
+	return nil
+}
+
 type isClientFrame_Command interface {
 	isClientFrame_Command()
 }
@@ -640,6 +660,14 @@ type ClientFrame_Logout struct {
 	Logout *Logout `protobuf:"bytes,19,opt,name=logout,proto3,oneof"`
 }
 
+type ClientFrame_SwitchType struct {
+	SwitchType *SwitchType `protobuf:"bytes,20,opt,name=switch_type,json=switchType,proto3,oneof"`
+}
+
+type ClientFrame_ListRecords struct {
+	ListRecords *ListRecords `protobuf:"bytes,21,opt,name=list_records,json=listRecords,proto3,oneof"`
+}
+
 func (*ClientFrame_Hello) isClientFrame_Command() {}
 
 func (*ClientFrame_Ping) isClientFrame_Command() {}
@@ -676,6 +704,10 @@ func (*ClientFrame_Authenticate) isClientFrame_Command() {}
 
 func (*ClientFrame_Logout) isClientFrame_Command() {}
 
+func (*ClientFrame_SwitchType) isClientFrame_Command() {}
+
+func (*ClientFrame_ListRecords) isClientFrame_Command() {}
+
 // Hello is the first frame of a connection, due within 5 s. Answered by Welcome.
 type Hello struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -691,7 +723,11 @@ type Hello struct {
 	// before; otherwise the server ends that call.
 	Resume bool `protobuf:"varint,4,opt,name=resume,proto3" json:"resume,omitempty"`
 	// Name and version of the client, for the operator's eyes: "peal-js/0.1.0".
-	Client        string `protobuf:"bytes,5,opt,name=client,proto3" json:"client,omitempty"`
+	Client string `protobuf:"bytes,5,opt,name=client,proto3" json:"client,omitempty"`
+	// For a reconnect: what Welcome gave, so that the client is not taken for a
+	// newer login than it is. Where an account may have one login only, the
+	// newer one wins. Absent for a new login.
+	LoginAt       *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=login_at,json=loginAt,proto3" json:"login_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -759,6 +795,13 @@ func (x *Hello) GetClient() string {
 		return x.Client
 	}
 	return ""
+}
+
+func (x *Hello) GetLoginAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LoginAt
+	}
+	return nil
 }
 
 // Ping asks for a Pong: the client's own heartbeat.
@@ -1623,6 +1666,192 @@ func (x *TrackReport) GetTracks() *Tracks {
 	return nil
 }
 
+// SwitchType changes the type of an answered call: to audio at once; to video
+// the other side is asked, in Call.video_asked_by. It agrees by asking for
+// video as well, and refuses by asking for audio, which also takes back an ask
+// of one's own.
+type SwitchType struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	CallId        string                 `protobuf:"bytes,1,opt,name=call_id,json=callId,proto3" json:"call_id,omitempty"`
+	Type          CallType               `protobuf:"varint,2,opt,name=type,proto3,enum=peal.v1.CallType" json:"type,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SwitchType) Reset() {
+	*x = SwitchType{}
+	mi := &file_peal_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SwitchType) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SwitchType) ProtoMessage() {}
+
+func (x *SwitchType) ProtoReflect() protoreflect.Message {
+	mi := &file_peal_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SwitchType.ProtoReflect.Descriptor instead.
+func (*SwitchType) Descriptor() ([]byte, []int) {
+	return file_peal_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *SwitchType) GetCallId() string {
+	if x != nil {
+		return x.CallId
+	}
+	return ""
+}
+
+func (x *SwitchType) GetType() CallType {
+	if x != nil {
+		return x.Type
+	}
+	return CallType_CALL_TYPE_UNSPECIFIED
+}
+
+// ListRecords asks for a page of the account's records, by when their calls
+// ended. Answered by RecordList.
+type ListRecords struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where the page begins; nothing means the newest records, newest first.
+	//
+	// Types that are valid to be assigned to From:
+	//
+	//	*ListRecords_Before
+	//	*ListRecords_BeforeCall
+	//	*ListRecords_Since
+	//	*ListRecords_AfterCall
+	From isListRecords_From `protobuf_oneof:"from"`
+	// At most 100; 0 means 100.
+	Limit         uint32 `protobuf:"varint,5,opt,name=limit,proto3" json:"limit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListRecords) Reset() {
+	*x = ListRecords{}
+	mi := &file_peal_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRecords) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRecords) ProtoMessage() {}
+
+func (x *ListRecords) ProtoReflect() protoreflect.Message {
+	mi := &file_peal_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRecords.ProtoReflect.Descriptor instead.
+func (*ListRecords) Descriptor() ([]byte, []int) {
+	return file_peal_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *ListRecords) GetFrom() isListRecords_From {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *ListRecords) GetBefore() *timestamppb.Timestamp {
+	if x != nil {
+		if x, ok := x.From.(*ListRecords_Before); ok {
+			return x.Before
+		}
+	}
+	return nil
+}
+
+func (x *ListRecords) GetBeforeCall() string {
+	if x != nil {
+		if x, ok := x.From.(*ListRecords_BeforeCall); ok {
+			return x.BeforeCall
+		}
+	}
+	return ""
+}
+
+func (x *ListRecords) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		if x, ok := x.From.(*ListRecords_Since); ok {
+			return x.Since
+		}
+	}
+	return nil
+}
+
+func (x *ListRecords) GetAfterCall() string {
+	if x != nil {
+		if x, ok := x.From.(*ListRecords_AfterCall); ok {
+			return x.AfterCall
+		}
+	}
+	return ""
+}
+
+func (x *ListRecords) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+type isListRecords_From interface {
+	isListRecords_From()
+}
+
+type ListRecords_Before struct {
+	// Newest first: those of calls that ended before a time, or before the
+	// call of the record with this id.
+	Before *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=before,proto3,oneof"`
+}
+
+type ListRecords_BeforeCall struct {
+	BeforeCall string `protobuf:"bytes,2,opt,name=before_call,json=beforeCall,proto3,oneof"`
+}
+
+type ListRecords_Since struct {
+	// Oldest first: those from a time on, or after the call with this id.
+	Since *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=since,proto3,oneof"`
+}
+
+type ListRecords_AfterCall struct {
+	AfterCall string `protobuf:"bytes,4,opt,name=after_call,json=afterCall,proto3,oneof"`
+}
+
+func (*ListRecords_Before) isListRecords_From() {}
+
+func (*ListRecords_BeforeCall) isListRecords_From() {}
+
+func (*ListRecords_Since) isListRecords_From() {}
+
+func (*ListRecords_AfterCall) isListRecords_From() {}
+
 // Leaving tells that the page is being closed or reloaded: a shorter grace.
 type Leaving struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1632,7 +1861,7 @@ type Leaving struct {
 
 func (x *Leaving) Reset() {
 	*x = Leaving{}
-	mi := &file_peal_proto_msgTypes[17]
+	mi := &file_peal_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1644,7 +1873,7 @@ func (x *Leaving) String() string {
 func (*Leaving) ProtoMessage() {}
 
 func (x *Leaving) ProtoReflect() protoreflect.Message {
-	mi := &file_peal_proto_msgTypes[17]
+	mi := &file_peal_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1657,7 +1886,7 @@ func (x *Leaving) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Leaving.ProtoReflect.Descriptor instead.
 func (*Leaving) Descriptor() ([]byte, []int) {
-	return file_peal_proto_rawDescGZIP(), []int{17}
+	return file_peal_proto_rawDescGZIP(), []int{19}
 }
 
 // Authenticate brings a fresh token for the same account over the connection.
@@ -1670,7 +1899,7 @@ type Authenticate struct {
 
 func (x *Authenticate) Reset() {
 	*x = Authenticate{}
-	mi := &file_peal_proto_msgTypes[18]
+	mi := &file_peal_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1682,7 +1911,7 @@ func (x *Authenticate) String() string {
 func (*Authenticate) ProtoMessage() {}
 
 func (x *Authenticate) ProtoReflect() protoreflect.Message {
-	mi := &file_peal_proto_msgTypes[18]
+	mi := &file_peal_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1695,7 +1924,7 @@ func (x *Authenticate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Authenticate.ProtoReflect.Descriptor instead.
 func (*Authenticate) Descriptor() ([]byte, []int) {
-	return file_peal_proto_rawDescGZIP(), []int{18}
+	return file_peal_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Authenticate) GetToken() string {
@@ -1714,7 +1943,7 @@ type Logout struct {
 
 func (x *Logout) Reset() {
 	*x = Logout{}
-	mi := &file_peal_proto_msgTypes[19]
+	mi := &file_peal_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1726,7 +1955,7 @@ func (x *Logout) String() string {
 func (*Logout) ProtoMessage() {}
 
 func (x *Logout) ProtoReflect() protoreflect.Message {
-	mi := &file_peal_proto_msgTypes[19]
+	mi := &file_peal_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1739,7 +1968,7 @@ func (x *Logout) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Logout.ProtoReflect.Descriptor instead.
 func (*Logout) Descriptor() ([]byte, []int) {
-	return file_peal_proto_rawDescGZIP(), []int{19}
+	return file_peal_proto_rawDescGZIP(), []int{21}
 }
 
 // ServerFrame is an answer (reply_to is set) or an event (it is not).
@@ -1756,6 +1985,7 @@ type ServerFrame struct {
 	//	*ServerFrame_Candidates
 	//	*ServerFrame_Goodbye
 	//	*ServerFrame_Done
+	//	*ServerFrame_Records
 	Body          isServerFrame_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1763,7 +1993,7 @@ type ServerFrame struct {
 
 func (x *ServerFrame) Reset() {
 	*x = ServerFrame{}
-	mi := &file_peal_proto_msgTypes[20]
+	mi := &file_peal_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1775,7 +2005,7 @@ func (x *ServerFrame) String() string {
 func (*ServerFrame) ProtoMessage() {}
 
 func (x *ServerFrame) ProtoReflect() protoreflect.Message {
-	mi := &file_peal_proto_msgTypes[20]
+	mi := &file_peal_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1788,7 +2018,7 @@ func (x *ServerFrame) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServerFrame.ProtoReflect.Descriptor instead.
 func (*ServerFrame) Descriptor() ([]byte, []int) {
-	return file_peal_proto_rawDescGZIP(), []int{20}
+	return file_peal_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ServerFrame) GetReplyTo() uint32 {
@@ -1866,6 +2096,15 @@ func (x *ServerFrame) GetDone() *Done {
 	return nil
 }
 
+func (x *ServerFrame) GetRecords() *RecordList {
+	if x != nil {
+		if x, ok := x.Body.(*ServerFrame_Records); ok {
+			return x.Records
+		}
+	}
+	return nil
+}
+
 type isServerFrame_Body interface {
 	isServerFrame_Body()
 }
@@ -1894,6 +2133,10 @@ type ServerFrame_Done struct {
 	Done *Done `protobuf:"bytes,8,opt,name=done,proto3,oneof"`
 }
 
+type ServerFrame_Records struct {
+	Records *RecordList `protobuf:"bytes,9,opt,name=records,proto3,oneof"`
+}
+
 func (*ServerFrame_Welcome) isServerFrame_Body() {}
 
 func (*ServerFrame_Pong) isServerFrame_Body() {}
@@ -1905,6 +2148,8 @@ func (*ServerFrame_Candidates) isServerFrame_Body() {}
 func (*ServerFrame_Goodbye) isServerFrame_Body() {}
 
 func (*ServerFrame_Done) isServerFrame_Body() {}
+
+func (*ServerFrame_Records) isServerFrame_Body() {}
 
 // Error is one entry of the catalogue in docs/protocol.md.
 type Error struct {
@@ -1923,7 +2168,7 @@ type Error struct {
 
 func (x *Error) Reset() {
 	*x = Error{}
-	mi := &file_peal_proto_msgTypes[21]
+	mi := &file_peal_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1935,7 +2180,7 @@ func (x *Error) String() string {
 func (*Error) ProtoMessage() {}
 
 func (x *Error) ProtoReflect() protoreflect.Message {
-	mi := &file_peal_proto_msgTypes[21]
+	mi := &file_peal_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1948,7 +2193,7 @@ func (x *Error) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Error.ProtoReflect.Descriptor instead.
 func (*Error) Descriptor() ([]byte, []int) {
-	return file_peal_proto_rawDescGZIP(), []int{21}
+	return file_peal_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Error) GetCode() string {
@@ -1988,7 +2233,7 @@ type Done struct {
 
 func (x *Done) Reset() {
 	*x = Done{}
-	mi := &file_peal_proto_msgTypes[22]
+	mi := &file_peal_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2000,7 +2245,7 @@ func (x *Done) String() string {
 func (*Done) ProtoMessage() {}
 
 func (x *Done) ProtoReflect() protoreflect.Message {
-	mi := &file_peal_proto_msgTypes[22]
+	mi := &file_peal_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2013,7 +2258,7 @@ func (x *Done) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Done.ProtoReflect.Descriptor instead.
 func (*Done) Descriptor() ([]byte, []int) {
-	return file_peal_proto_rawDescGZIP(), []int{22}
+	return file_peal_proto_rawDescGZIP(), []int{24}
 }
 
 // Welcome answers Hello. Nothing rings before the client has processed it.
@@ -2032,13 +2277,15 @@ type Welcome struct {
 	// The server's default and longest ring time-out.
 	RingTimeoutMs    uint32 `protobuf:"varint,7,opt,name=ring_timeout_ms,json=ringTimeoutMs,proto3" json:"ring_timeout_ms,omitempty"`
 	MaxRingTimeoutMs uint32 `protobuf:"varint,8,opt,name=max_ring_timeout_ms,json=maxRingTimeoutMs,proto3" json:"max_ring_timeout_ms,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// When this client logged in: to be given again when it reconnects.
+	LoginAt       *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=login_at,json=loginAt,proto3" json:"login_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Welcome) Reset() {
 	*x = Welcome{}
-	mi := &file_peal_proto_msgTypes[23]
+	mi := &file_peal_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2050,7 +2297,7 @@ func (x *Welcome) String() string {
 func (*Welcome) ProtoMessage() {}
 
 func (x *Welcome) ProtoReflect() protoreflect.Message {
-	mi := &file_peal_proto_msgTypes[23]
+	mi := &file_peal_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2063,7 +2310,7 @@ func (x *Welcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Welcome.ProtoReflect.Descriptor instead.
 func (*Welcome) Descriptor() ([]byte, []int) {
-	return file_peal_proto_rawDescGZIP(), []int{23}
+	return file_peal_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Welcome) GetAccount() string {
@@ -2122,6 +2369,13 @@ func (x *Welcome) GetMaxRingTimeoutMs() uint32 {
 	return 0
 }
 
+func (x *Welcome) GetLoginAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LoginAt
+	}
+	return nil
+}
+
 type Heartbeat struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	EveryMs       uint32                 `protobuf:"varint,1,opt,name=every_ms,json=everyMs,proto3" json:"every_ms,omitempty"`
@@ -2132,7 +2386,7 @@ type Heartbeat struct {
 
 func (x *Heartbeat) Reset() {
 	*x = Heartbeat{}
-	mi := &file_peal_proto_msgTypes[24]
+	mi := &file_peal_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2144,7 +2398,7 @@ func (x *Heartbeat) String() string {
 func (*Heartbeat) ProtoMessage() {}
 
 func (x *Heartbeat) ProtoReflect() protoreflect.Message {
-	mi := &file_peal_proto_msgTypes[24]
+	mi := &file_peal_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2157,7 +2411,7 @@ func (x *Heartbeat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Heartbeat.ProtoReflect.Descriptor instead.
 func (*Heartbeat) Descriptor() ([]byte, []int) {
-	return file_peal_proto_rawDescGZIP(), []int{24}
+	return file_peal_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Heartbeat) GetEveryMs() uint32 {
@@ -2182,7 +2436,7 @@ type Pong struct {
 
 func (x *Pong) Reset() {
 	*x = Pong{}
-	mi := &file_peal_proto_msgTypes[25]
+	mi := &file_peal_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2194,7 +2448,7 @@ func (x *Pong) String() string {
 func (*Pong) ProtoMessage() {}
 
 func (x *Pong) ProtoReflect() protoreflect.Message {
-	mi := &file_peal_proto_msgTypes[25]
+	mi := &file_peal_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2207,7 +2461,7 @@ func (x *Pong) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pong.ProtoReflect.Descriptor instead.
 func (*Pong) Descriptor() ([]byte, []int) {
-	return file_peal_proto_rawDescGZIP(), []int{25}
+	return file_peal_proto_rawDescGZIP(), []int{27}
 }
 
 // CallUpdate tells all about one call to one device. A device keeps the
@@ -2234,7 +2488,7 @@ type CallUpdate struct {
 
 func (x *CallUpdate) Reset() {
 	*x = CallUpdate{}
-	mi := &file_peal_proto_msgTypes[26]
+	mi := &file_peal_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2246,7 +2500,7 @@ func (x *CallUpdate) String() string {
 func (*CallUpdate) ProtoMessage() {}
 
 func (x *CallUpdate) ProtoReflect() protoreflect.Message {
-	mi := &file_peal_proto_msgTypes[26]
+	mi := &file_peal_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2259,7 +2513,7 @@ func (x *CallUpdate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallUpdate.ProtoReflect.Descriptor instead.
 func (*CallUpdate) Descriptor() ([]byte, []int) {
-	return file_peal_proto_rawDescGZIP(), []int{26}
+	return file_peal_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *CallUpdate) GetCall() *Call {
@@ -2308,7 +2562,7 @@ type IceServer struct {
 
 func (x *IceServer) Reset() {
 	*x = IceServer{}
-	mi := &file_peal_proto_msgTypes[27]
+	mi := &file_peal_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2320,7 +2574,7 @@ func (x *IceServer) String() string {
 func (*IceServer) ProtoMessage() {}
 
 func (x *IceServer) ProtoReflect() protoreflect.Message {
-	mi := &file_peal_proto_msgTypes[27]
+	mi := &file_peal_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2333,7 +2587,7 @@ func (x *IceServer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IceServer.ProtoReflect.Descriptor instead.
 func (*IceServer) Descriptor() ([]byte, []int) {
-	return file_peal_proto_rawDescGZIP(), []int{27}
+	return file_peal_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *IceServer) GetUrls() []string {
@@ -2390,14 +2644,18 @@ type Call struct {
 	EndedAt     *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=ended_at,json=endedAt,proto3" json:"ended_at,omitempty"`
 	// Filed with the ending; absent where no call came to be (a cancelled
 	// invitation that never arrived).
-	Record        *Record `protobuf:"bytes,19,opt,name=record,proto3" json:"record,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Record *Record `protobuf:"bytes,19,opt,name=record,proto3" json:"record,omitempty"`
+	// The account that asks for a video call, until the other side has answered.
+	VideoAskedBy string `protobuf:"bytes,20,opt,name=video_asked_by,json=videoAskedBy,proto3" json:"video_asked_by,omitempty"`
+	// What is left of the time to answer it.
+	VideoAskRemainingMs uint32 `protobuf:"varint,21,opt,name=video_ask_remaining_ms,json=videoAskRemainingMs,proto3" json:"video_ask_remaining_ms,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
 }
 
 func (x *Call) Reset() {
 	*x = Call{}
-	mi := &file_peal_proto_msgTypes[28]
+	mi := &file_peal_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2409,7 +2667,7 @@ func (x *Call) String() string {
 func (*Call) ProtoMessage() {}
 
 func (x *Call) ProtoReflect() protoreflect.Message {
-	mi := &file_peal_proto_msgTypes[28]
+	mi := &file_peal_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2422,7 +2680,7 @@ func (x *Call) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Call.ProtoReflect.Descriptor instead.
 func (*Call) Descriptor() ([]byte, []int) {
-	return file_peal_proto_rawDescGZIP(), []int{28}
+	return file_peal_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Call) GetCallId() string {
@@ -2558,6 +2816,20 @@ func (x *Call) GetRecord() *Record {
 	return nil
 }
 
+func (x *Call) GetVideoAskedBy() string {
+	if x != nil {
+		return x.VideoAskedBy
+	}
+	return ""
+}
+
+func (x *Call) GetVideoAskRemainingMs() uint32 {
+	if x != nil {
+		return x.VideoAskRemainingMs
+	}
+	return 0
+}
+
 // Party is one side of a call.
 type Party struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
@@ -2577,7 +2849,7 @@ type Party struct {
 
 func (x *Party) Reset() {
 	*x = Party{}
-	mi := &file_peal_proto_msgTypes[29]
+	mi := &file_peal_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2589,7 +2861,7 @@ func (x *Party) String() string {
 func (*Party) ProtoMessage() {}
 
 func (x *Party) ProtoReflect() protoreflect.Message {
-	mi := &file_peal_proto_msgTypes[29]
+	mi := &file_peal_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2602,7 +2874,7 @@ func (x *Party) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Party.ProtoReflect.Descriptor instead.
 func (*Party) Descriptor() ([]byte, []int) {
-	return file_peal_proto_rawDescGZIP(), []int{29}
+	return file_peal_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Party) GetAccount() string {
@@ -2660,7 +2932,7 @@ type Tracks struct {
 
 func (x *Tracks) Reset() {
 	*x = Tracks{}
-	mi := &file_peal_proto_msgTypes[30]
+	mi := &file_peal_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2672,7 +2944,7 @@ func (x *Tracks) String() string {
 func (*Tracks) ProtoMessage() {}
 
 func (x *Tracks) ProtoReflect() protoreflect.Message {
-	mi := &file_peal_proto_msgTypes[30]
+	mi := &file_peal_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2685,7 +2957,7 @@ func (x *Tracks) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tracks.ProtoReflect.Descriptor instead.
 func (*Tracks) Descriptor() ([]byte, []int) {
-	return file_peal_proto_rawDescGZIP(), []int{30}
+	return file_peal_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Tracks) GetAudio() bool {
@@ -2735,7 +3007,7 @@ type Record struct {
 
 func (x *Record) Reset() {
 	*x = Record{}
-	mi := &file_peal_proto_msgTypes[31]
+	mi := &file_peal_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2747,7 +3019,7 @@ func (x *Record) String() string {
 func (*Record) ProtoMessage() {}
 
 func (x *Record) ProtoReflect() protoreflect.Message {
-	mi := &file_peal_proto_msgTypes[31]
+	mi := &file_peal_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2760,7 +3032,7 @@ func (x *Record) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Record.ProtoReflect.Descriptor instead.
 func (*Record) Descriptor() ([]byte, []int) {
-	return file_peal_proto_rawDescGZIP(), []int{31}
+	return file_peal_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Record) GetCallId() string {
@@ -2826,6 +3098,60 @@ func (x *Record) GetDurationS() uint32 {
 	return 0
 }
 
+// RecordList answers ListRecords.
+type RecordList struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Records []*Record              `protobuf:"bytes,1,rep,name=records,proto3" json:"records,omitempty"`
+	// Whether there are more beyond the last one of these.
+	More          bool `protobuf:"varint,2,opt,name=more,proto3" json:"more,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecordList) Reset() {
+	*x = RecordList{}
+	mi := &file_peal_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecordList) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecordList) ProtoMessage() {}
+
+func (x *RecordList) ProtoReflect() protoreflect.Message {
+	mi := &file_peal_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecordList.ProtoReflect.Descriptor instead.
+func (*RecordList) Descriptor() ([]byte, []int) {
+	return file_peal_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *RecordList) GetRecords() []*Record {
+	if x != nil {
+		return x.Records
+	}
+	return nil
+}
+
+func (x *RecordList) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
+}
+
 // Goodbye is the last event before the server closes the connection.
 type Goodbye struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2839,7 +3165,7 @@ type Goodbye struct {
 
 func (x *Goodbye) Reset() {
 	*x = Goodbye{}
-	mi := &file_peal_proto_msgTypes[32]
+	mi := &file_peal_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2851,7 +3177,7 @@ func (x *Goodbye) String() string {
 func (*Goodbye) ProtoMessage() {}
 
 func (x *Goodbye) ProtoReflect() protoreflect.Message {
-	mi := &file_peal_proto_msgTypes[32]
+	mi := &file_peal_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2864,7 +3190,7 @@ func (x *Goodbye) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Goodbye.ProtoReflect.Descriptor instead.
 func (*Goodbye) Descriptor() ([]byte, []int) {
-	return file_peal_proto_rawDescGZIP(), []int{32}
+	return file_peal_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Goodbye) GetError() *Error {
@@ -2886,7 +3212,7 @@ var File_peal_proto protoreflect.FileDescriptor
 const file_peal_proto_rawDesc = "" +
 	"\n" +
 	"\n" +
-	"peal.proto\x12\apeal.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe1\x06\n" +
+	"peal.proto\x12\apeal.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd4\a\n" +
 	"\vClientFrame\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12&\n" +
 	"\x05hello\x18\x02 \x01(\v2\x0e.peal.v1.HelloH\x00R\x05hello\x12#\n" +
@@ -2909,14 +3235,18 @@ const file_peal_proto_rawDesc = "" +
 	"\x06tracks\x18\x10 \x01(\v2\x14.peal.v1.TrackReportH\x00R\x06tracks\x12,\n" +
 	"\aleaving\x18\x11 \x01(\v2\x10.peal.v1.LeavingH\x00R\aleaving\x12;\n" +
 	"\fauthenticate\x18\x12 \x01(\v2\x15.peal.v1.AuthenticateH\x00R\fauthenticate\x12)\n" +
-	"\x06logout\x18\x13 \x01(\v2\x0f.peal.v1.LogoutH\x00R\x06logoutB\t\n" +
-	"\acommand\"\x80\x01\n" +
+	"\x06logout\x18\x13 \x01(\v2\x0f.peal.v1.LogoutH\x00R\x06logout\x126\n" +
+	"\vswitch_type\x18\x14 \x01(\v2\x13.peal.v1.SwitchTypeH\x00R\n" +
+	"switchType\x129\n" +
+	"\flist_records\x18\x15 \x01(\v2\x14.peal.v1.ListRecordsH\x00R\vlistRecordsB\t\n" +
+	"\acommand\"\xb7\x01\n" +
 	"\x05Hello\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\tR\x05token\x12\x1b\n" +
 	"\tdevice_id\x18\x02 \x01(\tR\bdeviceId\x12\x14\n" +
 	"\x05fresh\x18\x03 \x01(\bR\x05fresh\x12\x16\n" +
 	"\x06resume\x18\x04 \x01(\bR\x06resume\x12\x16\n" +
-	"\x06client\x18\x05 \x01(\tR\x06client\"\x06\n" +
+	"\x06client\x18\x05 \x01(\tR\x06client\x125\n" +
+	"\blogin_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\aloginAt\"\x06\n" +
 	"\x04Ping\"\xbe\x01\n" +
 	"\x06Invite\x12\x17\n" +
 	"\acall_id\x18\x01 \x01(\tR\x06callId\x12\x16\n" +
@@ -2986,11 +3316,24 @@ const file_peal_proto_rawDesc = "" +
 	"\arebuild\x18\x03 \x01(\bR\arebuild\"O\n" +
 	"\vTrackReport\x12\x17\n" +
 	"\acall_id\x18\x01 \x01(\tR\x06callId\x12'\n" +
-	"\x06tracks\x18\x02 \x01(\v2\x0f.peal.v1.TracksR\x06tracks\"\t\n" +
+	"\x06tracks\x18\x02 \x01(\v2\x0f.peal.v1.TracksR\x06tracks\"L\n" +
+	"\n" +
+	"SwitchType\x12\x17\n" +
+	"\acall_id\x18\x01 \x01(\tR\x06callId\x12%\n" +
+	"\x04type\x18\x02 \x01(\x0e2\x11.peal.v1.CallTypeR\x04type\"\xd9\x01\n" +
+	"\vListRecords\x124\n" +
+	"\x06before\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampH\x00R\x06before\x12!\n" +
+	"\vbefore_call\x18\x02 \x01(\tH\x00R\n" +
+	"beforeCall\x122\n" +
+	"\x05since\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampH\x00R\x05since\x12\x1f\n" +
+	"\n" +
+	"after_call\x18\x04 \x01(\tH\x00R\tafterCall\x12\x14\n" +
+	"\x05limit\x18\x05 \x01(\rR\x05limitB\x06\n" +
+	"\x04from\"\t\n" +
 	"\aLeaving\"$\n" +
 	"\fAuthenticate\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\tR\x05token\"\b\n" +
-	"\x06Logout\"\xde\x02\n" +
+	"\x06Logout\"\x8f\x03\n" +
 	"\vServerFrame\x12\x19\n" +
 	"\breply_to\x18\x01 \x01(\rR\areplyTo\x12$\n" +
 	"\x05error\x18\x02 \x01(\v2\x0e.peal.v1.ErrorR\x05error\x12,\n" +
@@ -3001,14 +3344,15 @@ const file_peal_proto_rawDesc = "" +
 	"candidates\x18\x06 \x01(\v2\x13.peal.v1.CandidatesH\x00R\n" +
 	"candidates\x12,\n" +
 	"\agoodbye\x18\a \x01(\v2\x10.peal.v1.GoodbyeH\x00R\agoodbye\x12#\n" +
-	"\x04done\x18\b \x01(\v2\r.peal.v1.DoneH\x00R\x04doneB\x06\n" +
+	"\x04done\x18\b \x01(\v2\r.peal.v1.DoneH\x00R\x04done\x12/\n" +
+	"\arecords\x18\t \x01(\v2\x13.peal.v1.RecordListH\x00R\arecordsB\x06\n" +
 	"\x04body\"q\n" +
 	"\x05Error\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x14\n" +
 	"\x05retry\x18\x03 \x01(\bR\x05retry\x12$\n" +
 	"\x0eretry_after_ms\x18\x04 \x01(\rR\fretryAfterMs\"\x06\n" +
-	"\x04Done\"\xc5\x02\n" +
+	"\x04Done\"\xfc\x02\n" +
 	"\aWelcome\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x1b\n" +
 	"\tdevice_id\x18\x02 \x01(\tR\bdeviceId\x12)\n" +
@@ -3017,7 +3361,8 @@ const file_peal_proto_rawDesc = "" +
 	"\x04idle\x18\x05 \x01(\v2\x12.peal.v1.HeartbeatR\x04idle\x12*\n" +
 	"\x06active\x18\x06 \x01(\v2\x12.peal.v1.HeartbeatR\x06active\x12&\n" +
 	"\x0fring_timeout_ms\x18\a \x01(\rR\rringTimeoutMs\x12-\n" +
-	"\x13max_ring_timeout_ms\x18\b \x01(\rR\x10maxRingTimeoutMs\"J\n" +
+	"\x13max_ring_timeout_ms\x18\b \x01(\rR\x10maxRingTimeoutMs\x125\n" +
+	"\blogin_at\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\aloginAt\"J\n" +
 	"\tHeartbeat\x12\x19\n" +
 	"\bevery_ms\x18\x01 \x01(\rR\aeveryMs\x12\"\n" +
 	"\rdead_after_ms\x18\x02 \x01(\rR\vdeadAfterMs\"\x06\n" +
@@ -3036,7 +3381,7 @@ const file_peal_proto_rawDesc = "" +
 	"\busername\x18\x02 \x01(\tR\busername\x12\x1e\n" +
 	"\n" +
 	"credential\x18\x03 \x01(\tR\n" +
-	"credential\"\xda\x05\n" +
+	"credential\"\xb5\x06\n" +
 	"\x04Call\x12\x17\n" +
 	"\acall_id\x18\x01 \x01(\tR\x06callId\x12\x10\n" +
 	"\x03rev\x18\x02 \x01(\rR\x03rev\x12(\n" +
@@ -3062,7 +3407,9 @@ const file_peal_proto_rawDesc = "" +
 	"\x05actor\x18\x10 \x01(\tR\x05actor\x12!\n" +
 	"\factor_device\x18\x11 \x01(\tR\vactorDevice\x125\n" +
 	"\bended_at\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\aendedAt\x12'\n" +
-	"\x06record\x18\x13 \x01(\v2\x0f.peal.v1.RecordR\x06record\"\xa7\x01\n" +
+	"\x06record\x18\x13 \x01(\v2\x0f.peal.v1.RecordR\x06record\x12$\n" +
+	"\x0evideo_asked_by\x18\x14 \x01(\tR\fvideoAskedBy\x123\n" +
+	"\x16video_ask_remaining_ms\x18\x15 \x01(\rR\x13videoAskRemainingMs\"\xa7\x01\n" +
 	"\x05Party\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x10\n" +
 	"\x03uid\x18\x02 \x01(\rR\x03uid\x12\x18\n" +
@@ -3088,7 +3435,11 @@ const file_peal_proto_rawDesc = "" +
 	"created_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x125\n" +
 	"\bended_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\aendedAt\x12\x1d\n" +
 	"\n" +
-	"duration_s\x18\t \x01(\rR\tdurationS\"M\n" +
+	"duration_s\x18\t \x01(\rR\tdurationS\"K\n" +
+	"\n" +
+	"RecordList\x12)\n" +
+	"\arecords\x18\x01 \x03(\v2\x0f.peal.v1.RecordR\arecords\x12\x12\n" +
+	"\x04more\x18\x02 \x01(\bR\x04more\"M\n" +
 	"\aGoodbye\x12$\n" +
 	"\x05error\x18\x01 \x01(\v2\x0e.peal.v1.ErrorR\x05error\x12\x1c\n" +
 	"\treconnect\x18\x02 \x01(\bR\treconnect*d\n" +
@@ -3143,7 +3494,7 @@ func file_peal_proto_rawDescGZIP() []byte {
 }
 
 var file_peal_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_peal_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
+var file_peal_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
 var file_peal_proto_goTypes = []any{
 	(CallType)(0),                 // 0: peal.v1.CallType
 	(CallState)(0),                // 1: peal.v1.CallState
@@ -3167,23 +3518,26 @@ var file_peal_proto_goTypes = []any{
 	(*MediaReport)(nil),           // 19: peal.v1.MediaReport
 	(*Restart)(nil),               // 20: peal.v1.Restart
 	(*TrackReport)(nil),           // 21: peal.v1.TrackReport
-	(*Leaving)(nil),               // 22: peal.v1.Leaving
-	(*Authenticate)(nil),          // 23: peal.v1.Authenticate
-	(*Logout)(nil),                // 24: peal.v1.Logout
-	(*ServerFrame)(nil),           // 25: peal.v1.ServerFrame
-	(*Error)(nil),                 // 26: peal.v1.Error
-	(*Done)(nil),                  // 27: peal.v1.Done
-	(*Welcome)(nil),               // 28: peal.v1.Welcome
-	(*Heartbeat)(nil),             // 29: peal.v1.Heartbeat
-	(*Pong)(nil),                  // 30: peal.v1.Pong
-	(*CallUpdate)(nil),            // 31: peal.v1.CallUpdate
-	(*IceServer)(nil),             // 32: peal.v1.IceServer
-	(*Call)(nil),                  // 33: peal.v1.Call
-	(*Party)(nil),                 // 34: peal.v1.Party
-	(*Tracks)(nil),                // 35: peal.v1.Tracks
-	(*Record)(nil),                // 36: peal.v1.Record
-	(*Goodbye)(nil),               // 37: peal.v1.Goodbye
-	(*timestamppb.Timestamp)(nil), // 38: google.protobuf.Timestamp
+	(*SwitchType)(nil),            // 22: peal.v1.SwitchType
+	(*ListRecords)(nil),           // 23: peal.v1.ListRecords
+	(*Leaving)(nil),               // 24: peal.v1.Leaving
+	(*Authenticate)(nil),          // 25: peal.v1.Authenticate
+	(*Logout)(nil),                // 26: peal.v1.Logout
+	(*ServerFrame)(nil),           // 27: peal.v1.ServerFrame
+	(*Error)(nil),                 // 28: peal.v1.Error
+	(*Done)(nil),                  // 29: peal.v1.Done
+	(*Welcome)(nil),               // 30: peal.v1.Welcome
+	(*Heartbeat)(nil),             // 31: peal.v1.Heartbeat
+	(*Pong)(nil),                  // 32: peal.v1.Pong
+	(*CallUpdate)(nil),            // 33: peal.v1.CallUpdate
+	(*IceServer)(nil),             // 34: peal.v1.IceServer
+	(*Call)(nil),                  // 35: peal.v1.Call
+	(*Party)(nil),                 // 36: peal.v1.Party
+	(*Tracks)(nil),                // 37: peal.v1.Tracks
+	(*Record)(nil),                // 38: peal.v1.Record
+	(*RecordList)(nil),            // 39: peal.v1.RecordList
+	(*Goodbye)(nil),               // 40: peal.v1.Goodbye
+	(*timestamppb.Timestamp)(nil), // 41: google.protobuf.Timestamp
 }
 var file_peal_proto_depIdxs = []int32{
 	6,  // 0: peal.v1.ClientFrame.hello:type_name -> peal.v1.Hello
@@ -3201,45 +3555,54 @@ var file_peal_proto_depIdxs = []int32{
 	19, // 12: peal.v1.ClientFrame.media:type_name -> peal.v1.MediaReport
 	20, // 13: peal.v1.ClientFrame.restart:type_name -> peal.v1.Restart
 	21, // 14: peal.v1.ClientFrame.tracks:type_name -> peal.v1.TrackReport
-	22, // 15: peal.v1.ClientFrame.leaving:type_name -> peal.v1.Leaving
-	23, // 16: peal.v1.ClientFrame.authenticate:type_name -> peal.v1.Authenticate
-	24, // 17: peal.v1.ClientFrame.logout:type_name -> peal.v1.Logout
-	0,  // 18: peal.v1.Invite.type:type_name -> peal.v1.CallType
-	18, // 19: peal.v1.Candidates.candidates:type_name -> peal.v1.Candidate
-	35, // 20: peal.v1.TrackReport.tracks:type_name -> peal.v1.Tracks
-	26, // 21: peal.v1.ServerFrame.error:type_name -> peal.v1.Error
-	28, // 22: peal.v1.ServerFrame.welcome:type_name -> peal.v1.Welcome
-	30, // 23: peal.v1.ServerFrame.pong:type_name -> peal.v1.Pong
-	31, // 24: peal.v1.ServerFrame.call:type_name -> peal.v1.CallUpdate
-	17, // 25: peal.v1.ServerFrame.candidates:type_name -> peal.v1.Candidates
-	37, // 26: peal.v1.ServerFrame.goodbye:type_name -> peal.v1.Goodbye
-	27, // 27: peal.v1.ServerFrame.done:type_name -> peal.v1.Done
-	31, // 28: peal.v1.Welcome.calls:type_name -> peal.v1.CallUpdate
-	29, // 29: peal.v1.Welcome.idle:type_name -> peal.v1.Heartbeat
-	29, // 30: peal.v1.Welcome.active:type_name -> peal.v1.Heartbeat
-	33, // 31: peal.v1.CallUpdate.call:type_name -> peal.v1.Call
-	32, // 32: peal.v1.CallUpdate.ice_servers:type_name -> peal.v1.IceServer
-	1,  // 33: peal.v1.Call.state:type_name -> peal.v1.CallState
-	0,  // 34: peal.v1.Call.type:type_name -> peal.v1.CallType
-	34, // 35: peal.v1.Call.caller:type_name -> peal.v1.Party
-	34, // 36: peal.v1.Call.callee:type_name -> peal.v1.Party
-	2,  // 37: peal.v1.Call.role:type_name -> peal.v1.Role
-	38, // 38: peal.v1.Call.created_at:type_name -> google.protobuf.Timestamp
-	3,  // 39: peal.v1.Call.reason:type_name -> peal.v1.Reason
-	38, // 40: peal.v1.Call.ended_at:type_name -> google.protobuf.Timestamp
-	36, // 41: peal.v1.Call.record:type_name -> peal.v1.Record
-	35, // 42: peal.v1.Party.tracks:type_name -> peal.v1.Tracks
-	4,  // 43: peal.v1.Record.kind:type_name -> peal.v1.RecordKind
-	0,  // 44: peal.v1.Record.type:type_name -> peal.v1.CallType
-	3,  // 45: peal.v1.Record.reason:type_name -> peal.v1.Reason
-	38, // 46: peal.v1.Record.created_at:type_name -> google.protobuf.Timestamp
-	38, // 47: peal.v1.Record.ended_at:type_name -> google.protobuf.Timestamp
-	26, // 48: peal.v1.Goodbye.error:type_name -> peal.v1.Error
-	49, // [49:49] is the sub-list for method output_type
-	49, // [49:49] is the sub-list for method input_type
-	49, // [49:49] is the sub-list for extension type_name
-	49, // [49:49] is the sub-list for extension extendee
-	0,  // [0:49] is the sub-list for field type_name
+	24, // 15: peal.v1.ClientFrame.leaving:type_name -> peal.v1.Leaving
+	25, // 16: peal.v1.ClientFrame.authenticate:type_name -> peal.v1.Authenticate
+	26, // 17: peal.v1.ClientFrame.logout:type_name -> peal.v1.Logout
+	22, // 18: peal.v1.ClientFrame.switch_type:type_name -> peal.v1.SwitchType
+	23, // 19: peal.v1.ClientFrame.list_records:type_name -> peal.v1.ListRecords
+	41, // 20: peal.v1.Hello.login_at:type_name -> google.protobuf.Timestamp
+	0,  // 21: peal.v1.Invite.type:type_name -> peal.v1.CallType
+	18, // 22: peal.v1.Candidates.candidates:type_name -> peal.v1.Candidate
+	37, // 23: peal.v1.TrackReport.tracks:type_name -> peal.v1.Tracks
+	0,  // 24: peal.v1.SwitchType.type:type_name -> peal.v1.CallType
+	41, // 25: peal.v1.ListRecords.before:type_name -> google.protobuf.Timestamp
+	41, // 26: peal.v1.ListRecords.since:type_name -> google.protobuf.Timestamp
+	28, // 27: peal.v1.ServerFrame.error:type_name -> peal.v1.Error
+	30, // 28: peal.v1.ServerFrame.welcome:type_name -> peal.v1.Welcome
+	32, // 29: peal.v1.ServerFrame.pong:type_name -> peal.v1.Pong
+	33, // 30: peal.v1.ServerFrame.call:type_name -> peal.v1.CallUpdate
+	17, // 31: peal.v1.ServerFrame.candidates:type_name -> peal.v1.Candidates
+	40, // 32: peal.v1.ServerFrame.goodbye:type_name -> peal.v1.Goodbye
+	29, // 33: peal.v1.ServerFrame.done:type_name -> peal.v1.Done
+	39, // 34: peal.v1.ServerFrame.records:type_name -> peal.v1.RecordList
+	33, // 35: peal.v1.Welcome.calls:type_name -> peal.v1.CallUpdate
+	31, // 36: peal.v1.Welcome.idle:type_name -> peal.v1.Heartbeat
+	31, // 37: peal.v1.Welcome.active:type_name -> peal.v1.Heartbeat
+	41, // 38: peal.v1.Welcome.login_at:type_name -> google.protobuf.Timestamp
+	35, // 39: peal.v1.CallUpdate.call:type_name -> peal.v1.Call
+	34, // 40: peal.v1.CallUpdate.ice_servers:type_name -> peal.v1.IceServer
+	1,  // 41: peal.v1.Call.state:type_name -> peal.v1.CallState
+	0,  // 42: peal.v1.Call.type:type_name -> peal.v1.CallType
+	36, // 43: peal.v1.Call.caller:type_name -> peal.v1.Party
+	36, // 44: peal.v1.Call.callee:type_name -> peal.v1.Party
+	2,  // 45: peal.v1.Call.role:type_name -> peal.v1.Role
+	41, // 46: peal.v1.Call.created_at:type_name -> google.protobuf.Timestamp
+	3,  // 47: peal.v1.Call.reason:type_name -> peal.v1.Reason
+	41, // 48: peal.v1.Call.ended_at:type_name -> google.protobuf.Timestamp
+	38, // 49: peal.v1.Call.record:type_name -> peal.v1.Record
+	37, // 50: peal.v1.Party.tracks:type_name -> peal.v1.Tracks
+	4,  // 51: peal.v1.Record.kind:type_name -> peal.v1.RecordKind
+	0,  // 52: peal.v1.Record.type:type_name -> peal.v1.CallType
+	3,  // 53: peal.v1.Record.reason:type_name -> peal.v1.Reason
+	41, // 54: peal.v1.Record.created_at:type_name -> google.protobuf.Timestamp
+	41, // 55: peal.v1.Record.ended_at:type_name -> google.protobuf.Timestamp
+	38, // 56: peal.v1.RecordList.records:type_name -> peal.v1.Record
+	28, // 57: peal.v1.Goodbye.error:type_name -> peal.v1.Error
+	58, // [58:58] is the sub-list for method output_type
+	58, // [58:58] is the sub-list for method input_type
+	58, // [58:58] is the sub-list for extension type_name
+	58, // [58:58] is the sub-list for extension extendee
+	0,  // [0:58] is the sub-list for field type_name
 }
 
 func init() { file_peal_proto_init() }
@@ -3266,15 +3629,24 @@ func file_peal_proto_init() {
 		(*ClientFrame_Leaving)(nil),
 		(*ClientFrame_Authenticate)(nil),
 		(*ClientFrame_Logout)(nil),
+		(*ClientFrame_SwitchType)(nil),
+		(*ClientFrame_ListRecords)(nil),
 	}
 	file_peal_proto_msgTypes[13].OneofWrappers = []any{}
-	file_peal_proto_msgTypes[20].OneofWrappers = []any{
+	file_peal_proto_msgTypes[18].OneofWrappers = []any{
+		(*ListRecords_Before)(nil),
+		(*ListRecords_BeforeCall)(nil),
+		(*ListRecords_Since)(nil),
+		(*ListRecords_AfterCall)(nil),
+	}
+	file_peal_proto_msgTypes[22].OneofWrappers = []any{
 		(*ServerFrame_Welcome)(nil),
 		(*ServerFrame_Pong)(nil),
 		(*ServerFrame_Call)(nil),
 		(*ServerFrame_Candidates)(nil),
 		(*ServerFrame_Goodbye)(nil),
 		(*ServerFrame_Done)(nil),
+		(*ServerFrame_Records)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -3282,7 +3654,7 @@ func file_peal_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_peal_proto_rawDesc), len(file_peal_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   33,
+			NumMessages:   36,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

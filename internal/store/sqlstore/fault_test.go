@@ -151,15 +151,17 @@ func TestIndexed(t *testing.T) {
 		}
 	}()
 	for query, indexes := range map[string][]string{
-		sqlCall:         {"sqlite_autoindex_calls_1"},
-		sqlCallsOf:      {"calls_by_caller", "calls_by_callee"},
-		sqlDue:          {"calls_due"},
-		sqlLive:         {"calls_live"},
-		sqlRecords:      {"records_by_caller", "records_by_callee"},
-		sqlPruneCalls:   {"calls_ended"},
-		sqlPruneRecords: {"records_ended"},
-		sqlUpdate:       {"sqlite_autoindex_calls_1"},
-		sqlFree:         {"claims_by_call"},
+		sqlCall:          {"sqlite_autoindex_calls_1"},
+		sqlCallsOf:       {"calls_by_caller", "calls_by_callee"},
+		sqlDue:           {"calls_due"},
+		sqlLive:          {"calls_live"},
+		sqlRecordPlace:   nil, // The table itself is in that order.
+		sqlRecordsBefore: {"records_by_caller", "records_by_callee"},
+		sqlRecordsAfter:  {"records_by_caller", "records_by_callee"},
+		sqlPruneCalls:    {"calls_ended"},
+		sqlPruneRecords:  {"records_ended"},
+		sqlUpdate:        {"sqlite_autoindex_calls_1"},
+		sqlFree:          {"claims_by_call"},
 	} {
 		var args []any
 		for strings.Contains(query, fmt.Sprint("$", len(args)+1)) {

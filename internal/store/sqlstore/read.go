@@ -27,15 +27,23 @@ const (
 			SELECT created_ns, id, body FROM calls WHERE callee = $1 AND ended_ns >= $2
 		) AS found
 		ORDER BY created_ns, id`
-	sqlDue     = `SELECT id FROM calls WHERE deadline_ns <= $1 ORDER BY deadline_ns, id LIMIT $2`
-	sqlLive    = `SELECT body FROM calls WHERE ended_ns IS NULL AND id > $1 ORDER BY id LIMIT $2`
-	sqlRecords = `
+	sqlDue           = `SELECT id FROM calls WHERE deadline_ns <= $1 ORDER BY deadline_ns, id LIMIT $2`
+	sqlLive          = `SELECT body FROM calls WHERE ended_ns IS NULL AND id > $1 ORDER BY id LIMIT $2`
+	sqlRecordPlace   = `SELECT ended_ns FROM records WHERE call_id = $1 AND $2 IN (caller, callee)`
+	sqlRecordsBefore = `
 		SELECT call_id, kind, type, caller, callee, reason, created_ns, ended_ns, duration_s FROM records
-		WHERE caller = $1 AND ended_ns < $2
+		WHERE caller = $1 AND (ended_ns, call_id) < ($2, $3)
 		UNION ALL
 		SELECT call_id, kind, type, caller, callee, reason, created_ns, ended_ns, duration_s FROM records
-		WHERE callee = $1 AND ended_ns < $2
-		ORDER BY ended_ns DESC, call_id DESC LIMIT $3`
+		WHERE callee = $1 AND (ended_ns, call_id) < ($2, $3)
+		ORDER BY ended_ns DESC, call_id DESC LIMIT $4`
+	sqlRecordsAfter = `
+		SELECT call_id, kind, type, caller, callee, reason, created_ns, ended_ns, duration_s FROM records
+		WHERE caller = $1 AND (ended_ns, call_id) > ($2, $3)
+		UNION ALL
+		SELECT call_id, kind, type, caller, callee, reason, created_ns, ended_ns, duration_s FROM records
+		WHERE callee = $1 AND (ended_ns, call_id) > ($2, $3)
+		ORDER BY ended_ns, call_id LIMIT $4`
 )
 
 // Call implements store.Store.
@@ -77,15 +85,27 @@ func (s *Store) Live(ctx context.Context, after call.ID, limit int) ([]call.Call
 	return calls, nil
 }
 
-// Records implements store.Store.
-func (s *Store) Records(
-	ctx context.Context, account call.Account, before time.Time, limit int,
-) ([]call.Record, error) {
-	beforeNS := int64(math.MaxInt64)
-	if !before.IsZero() {
-		beforeNS = unixNano(before)
+// Records implements store.Store. A record never changes, so that finding a
+// place and reading from there need not be one statement.
+func (s *Store) Records(ctx context.Context, account call.Account, page store.Page) ([]call.Record, error) {
+	place := unixNano(page.Time)
+	if page.Time.IsZero() && !page.Forward {
+		place = math.MaxInt64
 	}
-	records, err := list(ctx, s.reader, scanRecord, sqlRecords, account, beforeNS, limit)
+	if page.Call != "" {
+		err := s.reader.QueryRowContext(ctx, sqlRecordPlace, page.Call, account).Scan(&place)
+		switch {
+		case errors.Is(err, sql.ErrNoRows):
+			return nil, nil
+		case err != nil:
+			return nil, fmt.Errorf("find record: %w", err)
+		}
+	}
+	query := sqlRecordsBefore
+	if page.Forward {
+		query = sqlRecordsAfter
+	}
+	records, err := list(ctx, s.reader, scanRecord, query, account, place, page.Call, page.Limit)
 	if err != nil {
 		return nil, fmt.Errorf("list records: %w", err)
 	}

@@ -101,7 +101,7 @@ func TestReopened(t *testing.T) {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 	}
-	records, err := s.Records(t.Context(), over.Caller().Account, time.Time{}, 9)
+	records, err := s.Records(t.Context(), over.Caller().Account, store.Newest(9))
 	if err != nil || len(records) != 1 {
 		t.Errorf("Records = %v, %v; want one", records, err)
 	}

@@ -119,7 +119,7 @@ func testEnd(t *testing.T, s store.Store) {
 	wantCall(t, s, last)
 	record, _ := last.Record()
 	for _, account := range []call.Account{"alice", "bob"} {
-		got, err := s.Records(t.Context(), account, time.Time{}, 100)
+		got, err := s.Records(t.Context(), account, store.Newest(100))
 		if err != nil {
 			t.Fatalf("Records(%s): %v", account, err)
 		}
@@ -170,7 +170,7 @@ func testRecordOnce(t *testing.T, s store.Store) {
 	create(t, s, c)
 	update(t, s, ended(c, 50))
 	want, _ := first.Record()
-	got, err := s.Records(t.Context(), "alice", time.Time{}, 100)
+	got, err := s.Records(t.Context(), "alice", store.Newest(100))
 	if err != nil {
 		t.Fatalf("Records: %v", err)
 	}

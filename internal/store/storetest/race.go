@@ -44,7 +44,7 @@ func testRacingCreations(t *testing.T, s store.Store) {
 		if err != nil {
 			t.Fatalf("CallsOf: %v", err)
 		}
-		records, err := s.Records(t.Context(), account, after(1000), 1000)
+		records, err := s.Records(t.Context(), account, store.Newest(1000))
 		if err != nil {
 			t.Fatalf("Records: %v", err)
 		}

@@ -130,21 +130,33 @@ func testRecords(t *testing.T, s store.Store) {
 	create(t, s, c)
 	update(t, s, ended(c, 30)) // At once with c5.
 	create(t, s, ringing(t, "c6", "alice", "bob", 0))
+	forward := func(t time.Time, limit int) store.Page { return store.Page{Forward: true, Time: t, Limit: limit} }
 	for _, test := range []struct {
 		account call.Account
-		before  time.Time
-		limit   int
+		page    store.Page
 		want    []call.ID
 	}{
-		{"bob", time.Time{}, 9, []call.ID{"c5", "c4", "c3", "c9"}},
-		{"alice", time.Time{}, 9, []call.ID{"c5", "c3", "c9"}},
-		{"bob", time.Time{}, 3, []call.ID{"c5", "c4", "c3"}},
-		{"bob", after(30), 9, []call.ID{"c3", "c9"}},
-		{"bob", after(30).Add(1), 9, []call.ID{"c5", "c4", "c3", "c9"}},
-		{"bob", after(10), 9, nil},
-		{"nobody", time.Time{}, 9, nil},
+		{"bob", store.Newest(9), []call.ID{"c5", "c4", "c3", "c9"}},
+		{"alice", store.Newest(9), []call.ID{"c5", "c3", "c9"}},
+		{"bob", store.Newest(3), []call.ID{"c5", "c4", "c3"}},
+		{"bob", store.Page{Time: after(30), Limit: 9}, []call.ID{"c3", "c9"}},
+		{"bob", store.Page{Time: after(30).Add(1), Limit: 9}, []call.ID{"c5", "c4", "c3", "c9"}},
+		{"bob", store.Page{Time: after(10), Limit: 9}, nil},
+		{"bob", store.Page{Call: "c5", Limit: 1}, []call.ID{"c4"}},
+		{"bob", store.Page{Call: "c4", Limit: 9}, []call.ID{"c3", "c9"}},
+		{"bob", store.Page{Call: "c9", Limit: 9}, nil},
+		{"bob", forward(time.Time{}, 9), []call.ID{"c9", "c3", "c4", "c5"}},
+		{"bob", forward(after(30), 9), []call.ID{"c4", "c5"}},
+		{"bob", forward(after(20), 2), []call.ID{"c3", "c4"}},
+		{"bob", forward(after(30).Add(1), 9), nil},
+		{"bob", store.Page{Forward: true, Call: "c3", Limit: 1}, []call.ID{"c4"}},
+		{"bob", store.Page{Forward: true, Call: "c4", Limit: 9}, []call.ID{"c5"}},
+		{"bob", store.Page{Call: "c6", Limit: 9}, nil}, // It has not ended.
+		{"alice", store.Page{Call: "c4", Limit: 9}, nil},
+		{"alice", store.Page{Forward: true, Call: "c4", Limit: 9}, nil}, // Not hers to know when.
+		{"nobody", store.Newest(9), nil},
 	} {
-		got, err := s.Records(t.Context(), test.account, test.before, test.limit)
+		got, err := s.Records(t.Context(), test.account, test.page)
 		if err != nil {
 			t.Fatalf("Records: %v", err)
 		}
@@ -167,7 +179,7 @@ func testRecordFields(t *testing.T, s store.Store) {
 		Call: "c1", Kind: call.KindCompleted, Type: call.Video, Caller: "alice", Callee: "bob",
 		Reason: call.Completed, CreatedAt: after(0), EndedAt: after(100), Duration: 90 * time.Second,
 	}
-	got, err := s.Records(t.Context(), "bob", time.Time{}, 9)
+	got, err := s.Records(t.Context(), "bob", store.Newest(9))
 	if err != nil {
 		t.Fatalf("Records: %v", err)
 	}

@@ -80,7 +80,7 @@ func ringing(t *testing.T, id call.ID, caller, callee call.Account, seconds int)
 // busy is what the same call comes to when the callee is in another.
 func busy(t *testing.T, id call.ID, caller, callee call.Account, seconds int) *call.Call {
 	t.Helper()
-	c, err := call.NewBusy(invite(id, caller, callee), after(seconds))
+	c, _, err := call.NewBusy(invite(id, caller, callee), after(seconds))
 	if err != nil {
 		t.Fatalf("make busy call: %v", err)
 	}
@@ -173,7 +173,7 @@ func wantIDs(t *testing.T, calls []call.Call, err error, want ...call.ID) {
 // wantRecords wants an account to have records of these calls, newest first.
 func wantRecords(t *testing.T, s store.Store, account call.Account, want ...call.ID) {
 	t.Helper()
-	records, err := s.Records(t.Context(), account, time.Time{}, 100)
+	records, err := s.Records(t.Context(), account, store.Newest(100))
 	if err != nil {
 		t.Fatalf("Records(%s): %v", account, err)
 	}

@@ -23,7 +23,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file peal.proto.
  */
 export const file_peal: GenFile = /*@__PURE__*/
-  fileDesc("CgpwZWFsLnByb3RvEgdwZWFsLnYxIsAFCgtDbGllbnRGcmFtZRIKCgJpZBgBIAEoDRIfCgVoZWxsbxgCIAEoCzIOLnBlYWwudjEuSGVsbG9IABIdCgRwaW5nGAMgASgLMg0ucGVhbC52MS5QaW5nSAASIQoGaW52aXRlGAQgASgLMg8ucGVhbC52MS5JbnZpdGVIABIjCgdyaW5naW5nGAUgASgLMhAucGVhbC52MS5SaW5naW5nSAASLAoMcmluZ190aW1lb3V0GAYgASgLMhQucGVhbC52MS5SaW5nVGltZW91dEgAEiEKBmFjY2VwdBgHIAEoCzIPLnBlYWwudjEuQWNjZXB0SAASIQoGcmVqZWN0GAggASgLMg8ucGVhbC52MS5SZWplY3RIABIhCgZjYW5jZWwYCSABKAsyDy5wZWFsLnYxLkNhbmNlbEgAEiEKBmhhbmd1cBgKIAEoCzIPLnBlYWwudjEuSGFuZ3VwSAASHwoFb2ZmZXIYCyABKAsyDi5wZWFsLnYxLk9mZmVySAASIQoGYW5zd2VyGAwgASgLMg8ucGVhbC52MS5BbnN3ZXJIABIpCgpjYW5kaWRhdGVzGA0gASgLMhMucGVhbC52MS5DYW5kaWRhdGVzSAASJQoFbWVkaWEYDiABKAsyFC5wZWFsLnYxLk1lZGlhUmVwb3J0SAASIwoHcmVzdGFydBgPIAEoCzIQLnBlYWwudjEuUmVzdGFydEgAEiYKBnRyYWNrcxgQIAEoCzIULnBlYWwudjEuVHJhY2tSZXBvcnRIABIjCgdsZWF2aW5nGBEgASgLMhAucGVhbC52MS5MZWF2aW5nSAASLQoMYXV0aGVudGljYXRlGBIgASgLMhUucGVhbC52MS5BdXRoZW50aWNhdGVIABIhCgZsb2dvdXQYEyABKAsyDy5wZWFsLnYxLkxvZ291dEgAQgkKB2NvbW1hbmQiWAoFSGVsbG8SDQoFdG9rZW4YASABKAkSEQoJZGV2aWNlX2lkGAIgASgJEg0KBWZyZXNoGAMgASgIEg4KBnJlc3VtZRgEIAEoCBIOCgZjbGllbnQYBSABKAkiBgoEUGluZyKGAQoGSW52aXRlEg8KB2NhbGxfaWQYASABKAkSDgoGY2FsbGVlGAIgASgJEh8KBHR5cGUYAyABKA4yES5wZWFsLnYxLkNhbGxUeXBlEg0KBW9mZmVyGAQgASgJEhIKCmF0dGFjaG1lbnQYBSABKAkSFwoPcmluZ190aW1lb3V0X21zGAYgASgNIjMKB1JpbmdpbmcSDwoHY2FsbF9pZBgBIAEoCRIXCg9yaW5nX3RpbWVvdXRfbXMYAiABKA0iHgoLUmluZ1RpbWVvdXQSDwoHY2FsbF9pZBgBIAEoCSI9CgZBY2NlcHQSDwoHY2FsbF9pZBgBIAEoCRIOCgZhbnN3ZXIYAiABKAkSEgoKZ2VuZXJhdGlvbhgDIAEoDSIZCgZSZWplY3QSDwoHY2FsbF9pZBgBIAEoCSIZCgZDYW5jZWwSDwoHY2FsbF9pZBgBIAEoCSIZCgZIYW5ndXASDwoHY2FsbF9pZBgBIAEoCSI5CgVPZmZlchIPCgdjYWxsX2lkGAEgASgJEhIKCmdlbmVyYXRpb24YAiABKA0SCwoDc2RwGAMgASgJIjoKBkFuc3dlchIPCgdjYWxsX2lkGAEgASgJEhIKCmdlbmVyYXRpb24YAiABKA0SCwoDc2RwGAMgASgJIlkKCkNhbmRpZGF0ZXMSDwoHY2FsbF9pZBgBIAEoCRISCgpnZW5lcmF0aW9uGAIgASgNEiYKCmNhbmRpZGF0ZXMYAyADKAsyEi5wZWFsLnYxLkNhbmRpZGF0ZSKqAQoJQ2FuZGlkYXRlEhEKCWNhbmRpZGF0ZRgBIAEoCRIUCgdzZHBfbWlkGAIgASgJSACIAQESHQoQc2RwX21fbGluZV9pbmRleBgDIAEoDUgBiAEBEh4KEXVzZXJuYW1lX2ZyYWdtZW50GAQgASgJSAKIAQFCCgoIX3NkcF9taWRCEwoRX3NkcF9tX2xpbmVfaW5kZXhCFAoSX3VzZXJuYW1lX2ZyYWdtZW50Ij4KC01lZGlhUmVwb3J0Eg8KB2NhbGxfaWQYASABKAkSEgoKZ2VuZXJhdGlvbhgCIAEoDRIKCgJ1cBgDIAEoCCJECgdSZXN0YXJ0Eg8KB2NhbGxfaWQYASABKAkSFwoPZnJvbV9nZW5lcmF0aW9uGAIgASgNEg8KB3JlYnVpbGQYAyABKAgiPwoLVHJhY2tSZXBvcnQSDwoHY2FsbF9pZBgBIAEoCRIfCgZ0cmFja3MYAiABKAsyDy5wZWFsLnYxLlRyYWNrcyIJCgdMZWF2aW5nIh0KDEF1dGhlbnRpY2F0ZRINCgV0b2tlbhgBIAEoCSIICgZMb2dvdXQingIKC1NlcnZlckZyYW1lEhAKCHJlcGx5X3RvGAEgASgNEh0KBWVycm9yGAIgASgLMg4ucGVhbC52MS5FcnJvchIjCgd3ZWxjb21lGAMgASgLMhAucGVhbC52MS5XZWxjb21lSAASHQoEcG9uZxgEIAEoCzINLnBlYWwudjEuUG9uZ0gAEiMKBGNhbGwYBSABKAsyEy5wZWFsLnYxLkNhbGxVcGRhdGVIABIpCgpjYW5kaWRhdGVzGAYgASgLMhMucGVhbC52MS5DYW5kaWRhdGVzSAASIwoHZ29vZGJ5ZRgHIAEoCzIQLnBlYWwudjEuR29vZGJ5ZUgAEh0KBGRvbmUYCCABKAsyDS5wZWFsLnYxLkRvbmVIAEIGCgRib2R5Ik0KBUVycm9yEgwKBGNvZGUYASABKAkSDwoHbWVzc2FnZRgCIAEoCRINCgVyZXRyeRgDIAEoCBIWCg5yZXRyeV9hZnRlcl9tcxgEIAEoDSIGCgREb25lIuoBCgdXZWxjb21lEg8KB2FjY291bnQYASABKAkSEQoJZGV2aWNlX2lkGAIgASgJEiIKBWNhbGxzGAMgAygLMhMucGVhbC52MS5DYWxsVXBkYXRlEhsKE3Rva2VuX2V4cGlyZXNfaW5fbXMYBCABKA0SIAoEaWRsZRgFIAEoCzISLnBlYWwudjEuSGVhcnRiZWF0EiIKBmFjdGl2ZRgGIAEoCzISLnBlYWwudjEuSGVhcnRiZWF0EhcKD3JpbmdfdGltZW91dF9tcxgHIAEoDRIbChNtYXhfcmluZ190aW1lb3V0X21zGAggASgNIjQKCUhlYXJ0YmVhdBIQCghldmVyeV9tcxgBIAEoDRIVCg1kZWFkX2FmdGVyX21zGAIgASgNIgYKBFBvbmcihgEKCkNhbGxVcGRhdGUSGwoEY2FsbBgBIAEoCzINLnBlYWwudjEuQ2FsbBINCgVvZmZlchgCIAEoCRIOCgZhbnN3ZXIYAyABKAkSJwoLaWNlX3NlcnZlcnMYBCADKAsyEi5wZWFsLnYxLkljZVNlcnZlchITCgttZXJnZWRfaW50bxgFIAEoCSI/CglJY2VTZXJ2ZXISDAoEdXJscxgBIAMoCRIQCgh1c2VybmFtZRgCIAEoCRISCgpjcmVkZW50aWFsGAMgASgJIpkECgRDYWxsEg8KB2NhbGxfaWQYASABKAkSCwoDcmV2GAIgASgNEiEKBXN0YXRlGAMgASgOMhIucGVhbC52MS5DYWxsU3RhdGUSHwoEdHlwZRgEIAEoDjIRLnBlYWwudjEuQ2FsbFR5cGUSHgoGY2FsbGVyGAUgASgLMg4ucGVhbC52MS5QYXJ0eRIeCgZjYWxsZWUYBiABKAsyDi5wZWFsLnYxLlBhcnR5EhsKBHJvbGUYByABKA4yDS5wZWFsLnYxLlJvbGUSFAoMcmluZ19zdG9wcGVkGAggASgIEhkKEXJpbmdfcmVtYWluaW5nX21zGAkgASgNEhIKCmF0dGFjaG1lbnQYCiABKAkSEgoKZ2VuZXJhdGlvbhgLIAEoDRIaChJyZWJ1aWxkX2dlbmVyYXRpb24YDCABKA0SGAoQY29ubmVjdGVkX2Zvcl9tcxgNIAEoDRIuCgpjcmVhdGVkX2F0GA4gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIfCgZyZWFzb24YDyABKA4yDy5wZWFsLnYxLlJlYXNvbhINCgVhY3RvchgQIAEoCRIUCgxhY3Rvcl9kZXZpY2UYESABKAkSLAoIZW5kZWRfYXQYEiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEh8KBnJlY29yZBgTIAEoCzIPLnBlYWwudjEuUmVjb3JkIngKBVBhcnR5Eg8KB2FjY291bnQYASABKAkSCwoDdWlkGAIgASgNEg8KB3ByZXNlbnQYAyABKAgSDQoFZXBvY2gYBCABKA0SEAoIbWVkaWFfdXAYBSABKAgSHwoGdHJhY2tzGAYgASgLMg8ucGVhbC52MS5UcmFja3MiUAoGVHJhY2tzEg0KBWF1ZGlvGAEgASgIEhMKC2F1ZGlvX211dGVkGAIgASgIEg0KBXZpZGVvGAMgASgIEhMKC3ZpZGVvX211dGVkGAQgASgIIpACCgZSZWNvcmQSDwoHY2FsbF9pZBgBIAEoCRIhCgRraW5kGAIgASgOMhMucGVhbC52MS5SZWNvcmRLaW5kEh8KBHR5cGUYAyABKA4yES5wZWFsLnYxLkNhbGxUeXBlEg4KBmNhbGxlchgEIAEoCRIOCgZjYWxsZWUYBSABKAkSHwoGcmVhc29uGAYgASgOMg8ucGVhbC52MS5SZWFzb24SLgoKY3JlYXRlZF9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kZWRfYXQYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCmR1cmF0aW9uX3MYCSABKA0iOwoHR29vZGJ5ZRIdCgVlcnJvchgBIAEoCzIOLnBlYWwudjEuRXJyb3ISEQoJcmVjb25uZWN0GAIgASgIKmQKCENhbGxUeXBlEhkKFUNBTExfVFlQRV9VTlNQRUNJRklFRBAAEhMKD0NBTExfVFlQRV9BVURJTxABEhMKD0NBTExfVFlQRV9WSURFTxACEhMKD0NBTExfVFlQRV9PVEhFUhADKooBCglDYWxsU3RhdGUSGgoWQ0FMTF9TVEFURV9VTlNQRUNJRklFRBAAEhYKEkNBTExfU1RBVEVfUklOR0lORxABEhkKFUNBTExfU1RBVEVfQ09OTkVDVElORxACEhgKFENBTExfU1RBVEVfQ09OTkVDVEVEEAMSFAoQQ0FMTF9TVEFURV9FTkRFRBAEKlEKBFJvbGUSFAoQUk9MRV9VTlNQRUNJRklFRBAAEg8KC1JPTEVfQ0FMTEVSEAESDwoLUk9MRV9DQUxMRUUQAhIRCg1ST0xFX09CU0VSVkVSEAMq5wEKBlJlYXNvbhIWChJSRUFTT05fVU5TUEVDSUZJRUQQABIUChBSRUFTT05fQ09NUExFVEVEEAESFAoQUkVBU09OX0NBTkNFTExFRBACEhMKD1JFQVNPTl9SRUpFQ1RFRBADEhIKDlJFQVNPTl9USU1FT1VUEAQSDwoLUkVBU09OX0JVU1kQBRIRCg1SRUFTT05fRkFJTEVEEAYSDwoLUkVBU09OX0xPU1QQBxIVChFSRUFTT05fU1VQRVJTRURFRBAIEhEKDVJFQVNPTl9LSUNLRUQQCRIRCg1SRUFTT05fU0VSVkVSEAoqqAEKClJlY29yZEtpbmQSGwoXUkVDT1JEX0tJTkRfVU5TUEVDSUZJRUQQABIZChVSRUNPUkRfS0lORF9DT01QTEVURUQQARIZChVSRUNPUkRfS0lORF9DQU5DRUxMRUQQAhIYChRSRUNPUkRfS0lORF9SRUpFQ1RFRBADEhcKE1JFQ09SRF9LSU5EX1RJTUVPVVQQBBIUChBSRUNPUkRfS0lORF9CVVNZEAVCM1oxZ2l0aHViLmNvbS9wZWFsLXJ0Yy9wZWFsL2ludGVybmFsL3Byb3RvY29sL3BlYWx2MWIGcHJvdG8z", [file_google_protobuf_timestamp]);
+  fileDesc("CgpwZWFsLnByb3RvEgdwZWFsLnYxIpoGCgtDbGllbnRGcmFtZRIKCgJpZBgBIAEoDRIfCgVoZWxsbxgCIAEoCzIOLnBlYWwudjEuSGVsbG9IABIdCgRwaW5nGAMgASgLMg0ucGVhbC52MS5QaW5nSAASIQoGaW52aXRlGAQgASgLMg8ucGVhbC52MS5JbnZpdGVIABIjCgdyaW5naW5nGAUgASgLMhAucGVhbC52MS5SaW5naW5nSAASLAoMcmluZ190aW1lb3V0GAYgASgLMhQucGVhbC52MS5SaW5nVGltZW91dEgAEiEKBmFjY2VwdBgHIAEoCzIPLnBlYWwudjEuQWNjZXB0SAASIQoGcmVqZWN0GAggASgLMg8ucGVhbC52MS5SZWplY3RIABIhCgZjYW5jZWwYCSABKAsyDy5wZWFsLnYxLkNhbmNlbEgAEiEKBmhhbmd1cBgKIAEoCzIPLnBlYWwudjEuSGFuZ3VwSAASHwoFb2ZmZXIYCyABKAsyDi5wZWFsLnYxLk9mZmVySAASIQoGYW5zd2VyGAwgASgLMg8ucGVhbC52MS5BbnN3ZXJIABIpCgpjYW5kaWRhdGVzGA0gASgLMhMucGVhbC52MS5DYW5kaWRhdGVzSAASJQoFbWVkaWEYDiABKAsyFC5wZWFsLnYxLk1lZGlhUmVwb3J0SAASIwoHcmVzdGFydBgPIAEoCzIQLnBlYWwudjEuUmVzdGFydEgAEiYKBnRyYWNrcxgQIAEoCzIULnBlYWwudjEuVHJhY2tSZXBvcnRIABIjCgdsZWF2aW5nGBEgASgLMhAucGVhbC52MS5MZWF2aW5nSAASLQoMYXV0aGVudGljYXRlGBIgASgLMhUucGVhbC52MS5BdXRoZW50aWNhdGVIABIhCgZsb2dvdXQYEyABKAsyDy5wZWFsLnYxLkxvZ291dEgAEioKC3N3aXRjaF90eXBlGBQgASgLMhMucGVhbC52MS5Td2l0Y2hUeXBlSAASLAoMbGlzdF9yZWNvcmRzGBUgASgLMhQucGVhbC52MS5MaXN0UmVjb3Jkc0gAQgkKB2NvbW1hbmQihgEKBUhlbGxvEg0KBXRva2VuGAEgASgJEhEKCWRldmljZV9pZBgCIAEoCRINCgVmcmVzaBgDIAEoCBIOCgZyZXN1bWUYBCABKAgSDgoGY2xpZW50GAUgASgJEiwKCGxvZ2luX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIGCgRQaW5nIoYBCgZJbnZpdGUSDwoHY2FsbF9pZBgBIAEoCRIOCgZjYWxsZWUYAiABKAkSHwoEdHlwZRgDIAEoDjIRLnBlYWwudjEuQ2FsbFR5cGUSDQoFb2ZmZXIYBCABKAkSEgoKYXR0YWNobWVudBgFIAEoCRIXCg9yaW5nX3RpbWVvdXRfbXMYBiABKA0iMwoHUmluZ2luZxIPCgdjYWxsX2lkGAEgASgJEhcKD3JpbmdfdGltZW91dF9tcxgCIAEoDSIeCgtSaW5nVGltZW91dBIPCgdjYWxsX2lkGAEgASgJIj0KBkFjY2VwdBIPCgdjYWxsX2lkGAEgASgJEg4KBmFuc3dlchgCIAEoCRISCgpnZW5lcmF0aW9uGAMgASgNIhkKBlJlamVjdBIPCgdjYWxsX2lkGAEgASgJIhkKBkNhbmNlbBIPCgdjYWxsX2lkGAEgASgJIhkKBkhhbmd1cBIPCgdjYWxsX2lkGAEgASgJIjkKBU9mZmVyEg8KB2NhbGxfaWQYASABKAkSEgoKZ2VuZXJhdGlvbhgCIAEoDRILCgNzZHAYAyABKAkiOgoGQW5zd2VyEg8KB2NhbGxfaWQYASABKAkSEgoKZ2VuZXJhdGlvbhgCIAEoDRILCgNzZHAYAyABKAkiWQoKQ2FuZGlkYXRlcxIPCgdjYWxsX2lkGAEgASgJEhIKCmdlbmVyYXRpb24YAiABKA0SJgoKY2FuZGlkYXRlcxgDIAMoCzISLnBlYWwudjEuQ2FuZGlkYXRlIqoBCglDYW5kaWRhdGUSEQoJY2FuZGlkYXRlGAEgASgJEhQKB3NkcF9taWQYAiABKAlIAIgBARIdChBzZHBfbV9saW5lX2luZGV4GAMgASgNSAGIAQESHgoRdXNlcm5hbWVfZnJhZ21lbnQYBCABKAlIAogBAUIKCghfc2RwX21pZEITChFfc2RwX21fbGluZV9pbmRleEIUChJfdXNlcm5hbWVfZnJhZ21lbnQiPgoLTWVkaWFSZXBvcnQSDwoHY2FsbF9pZBgBIAEoCRISCgpnZW5lcmF0aW9uGAIgASgNEgoKAnVwGAMgASgIIkQKB1Jlc3RhcnQSDwoHY2FsbF9pZBgBIAEoCRIXCg9mcm9tX2dlbmVyYXRpb24YAiABKA0SDwoHcmVidWlsZBgDIAEoCCI/CgtUcmFja1JlcG9ydBIPCgdjYWxsX2lkGAEgASgJEh8KBnRyYWNrcxgCIAEoCzIPLnBlYWwudjEuVHJhY2tzIj4KClN3aXRjaFR5cGUSDwoHY2FsbF9pZBgBIAEoCRIfCgR0eXBlGAIgASgOMhEucGVhbC52MS5DYWxsVHlwZSKsAQoLTGlzdFJlY29yZHMSLAoGYmVmb3JlGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEgAEhUKC2JlZm9yZV9jYWxsGAIgASgJSAASKwoFc2luY2UYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wSAASFAoKYWZ0ZXJfY2FsbBgEIAEoCUgAEg0KBWxpbWl0GAUgASgNQgYKBGZyb20iCQoHTGVhdmluZyIdCgxBdXRoZW50aWNhdGUSDQoFdG9rZW4YASABKAkiCAoGTG9nb3V0IsYCCgtTZXJ2ZXJGcmFtZRIQCghyZXBseV90bxgBIAEoDRIdCgVlcnJvchgCIAEoCzIOLnBlYWwudjEuRXJyb3ISIwoHd2VsY29tZRgDIAEoCzIQLnBlYWwudjEuV2VsY29tZUgAEh0KBHBvbmcYBCABKAsyDS5wZWFsLnYxLlBvbmdIABIjCgRjYWxsGAUgASgLMhMucGVhbC52MS5DYWxsVXBkYXRlSAASKQoKY2FuZGlkYXRlcxgGIAEoCzITLnBlYWwudjEuQ2FuZGlkYXRlc0gAEiMKB2dvb2RieWUYByABKAsyEC5wZWFsLnYxLkdvb2RieWVIABIdCgRkb25lGAggASgLMg0ucGVhbC52MS5Eb25lSAASJgoHcmVjb3JkcxgJIAEoCzITLnBlYWwudjEuUmVjb3JkTGlzdEgAQgYKBGJvZHkiTQoFRXJyb3ISDAoEY29kZRgBIAEoCRIPCgdtZXNzYWdlGAIgASgJEg0KBXJldHJ5GAMgASgIEhYKDnJldHJ5X2FmdGVyX21zGAQgASgNIgYKBERvbmUimAIKB1dlbGNvbWUSDwoHYWNjb3VudBgBIAEoCRIRCglkZXZpY2VfaWQYAiABKAkSIgoFY2FsbHMYAyADKAsyEy5wZWFsLnYxLkNhbGxVcGRhdGUSGwoTdG9rZW5fZXhwaXJlc19pbl9tcxgEIAEoDRIgCgRpZGxlGAUgASgLMhIucGVhbC52MS5IZWFydGJlYXQSIgoGYWN0aXZlGAYgASgLMhIucGVhbC52MS5IZWFydGJlYXQSFwoPcmluZ190aW1lb3V0X21zGAcgASgNEhsKE21heF9yaW5nX3RpbWVvdXRfbXMYCCABKA0SLAoIbG9naW5fYXQYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIjQKCUhlYXJ0YmVhdBIQCghldmVyeV9tcxgBIAEoDRIVCg1kZWFkX2FmdGVyX21zGAIgASgNIgYKBFBvbmcihgEKCkNhbGxVcGRhdGUSGwoEY2FsbBgBIAEoCzINLnBlYWwudjEuQ2FsbBINCgVvZmZlchgCIAEoCRIOCgZhbnN3ZXIYAyABKAkSJwoLaWNlX3NlcnZlcnMYBCADKAsyEi5wZWFsLnYxLkljZVNlcnZlchITCgttZXJnZWRfaW50bxgFIAEoCSI/CglJY2VTZXJ2ZXISDAoEdXJscxgBIAMoCRIQCgh1c2VybmFtZRgCIAEoCRISCgpjcmVkZW50aWFsGAMgASgJItEECgRDYWxsEg8KB2NhbGxfaWQYASABKAkSCwoDcmV2GAIgASgNEiEKBXN0YXRlGAMgASgOMhIucGVhbC52MS5DYWxsU3RhdGUSHwoEdHlwZRgEIAEoDjIRLnBlYWwudjEuQ2FsbFR5cGUSHgoGY2FsbGVyGAUgASgLMg4ucGVhbC52MS5QYXJ0eRIeCgZjYWxsZWUYBiABKAsyDi5wZWFsLnYxLlBhcnR5EhsKBHJvbGUYByABKA4yDS5wZWFsLnYxLlJvbGUSFAoMcmluZ19zdG9wcGVkGAggASgIEhkKEXJpbmdfcmVtYWluaW5nX21zGAkgASgNEhIKCmF0dGFjaG1lbnQYCiABKAkSEgoKZ2VuZXJhdGlvbhgLIAEoDRIaChJyZWJ1aWxkX2dlbmVyYXRpb24YDCABKA0SGAoQY29ubmVjdGVkX2Zvcl9tcxgNIAEoDRIuCgpjcmVhdGVkX2F0GA4gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIfCgZyZWFzb24YDyABKA4yDy5wZWFsLnYxLlJlYXNvbhINCgVhY3RvchgQIAEoCRIUCgxhY3Rvcl9kZXZpY2UYESABKAkSLAoIZW5kZWRfYXQYEiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEh8KBnJlY29yZBgTIAEoCzIPLnBlYWwudjEuUmVjb3JkEhYKDnZpZGVvX2Fza2VkX2J5GBQgASgJEh4KFnZpZGVvX2Fza19yZW1haW5pbmdfbXMYFSABKA0ieAoFUGFydHkSDwoHYWNjb3VudBgBIAEoCRILCgN1aWQYAiABKA0SDwoHcHJlc2VudBgDIAEoCBINCgVlcG9jaBgEIAEoDRIQCghtZWRpYV91cBgFIAEoCBIfCgZ0cmFja3MYBiABKAsyDy5wZWFsLnYxLlRyYWNrcyJQCgZUcmFja3MSDQoFYXVkaW8YASABKAgSEwoLYXVkaW9fbXV0ZWQYAiABKAgSDQoFdmlkZW8YAyABKAgSEwoLdmlkZW9fbXV0ZWQYBCABKAgikAIKBlJlY29yZBIPCgdjYWxsX2lkGAEgASgJEiEKBGtpbmQYAiABKA4yEy5wZWFsLnYxLlJlY29yZEtpbmQSHwoEdHlwZRgDIAEoDjIRLnBlYWwudjEuQ2FsbFR5cGUSDgoGY2FsbGVyGAQgASgJEg4KBmNhbGxlZRgFIAEoCRIfCgZyZWFzb24YBiABKA4yDy5wZWFsLnYxLlJlYXNvbhIuCgpjcmVhdGVkX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRlZF9hdBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKZHVyYXRpb25fcxgJIAEoDSI8CgpSZWNvcmRMaXN0EiAKB3JlY29yZHMYASADKAsyDy5wZWFsLnYxLlJlY29yZBIMCgRtb3JlGAIgASgIIjsKB0dvb2RieWUSHQoFZXJyb3IYASABKAsyDi5wZWFsLnYxLkVycm9yEhEKCXJlY29ubmVjdBgCIAEoCCpkCghDYWxsVHlwZRIZChVDQUxMX1RZUEVfVU5TUEVDSUZJRUQQABITCg9DQUxMX1RZUEVfQVVESU8QARITCg9DQUxMX1RZUEVfVklERU8QAhITCg9DQUxMX1RZUEVfT1RIRVIQAyqKAQoJQ2FsbFN0YXRlEhoKFkNBTExfU1RBVEVfVU5TUEVDSUZJRUQQABIWChJDQUxMX1NUQVRFX1JJTkdJTkcQARIZChVDQUxMX1NUQVRFX0NPTk5FQ1RJTkcQAhIYChRDQUxMX1NUQVRFX0NPTk5FQ1RFRBADEhQKEENBTExfU1RBVEVfRU5ERUQQBCpRCgRSb2xlEhQKEFJPTEVfVU5TUEVDSUZJRUQQABIPCgtST0xFX0NBTExFUhABEg8KC1JPTEVfQ0FMTEVFEAISEQoNUk9MRV9PQlNFUlZFUhADKucBCgZSZWFzb24SFgoSUkVBU09OX1VOU1BFQ0lGSUVEEAASFAoQUkVBU09OX0NPTVBMRVRFRBABEhQKEFJFQVNPTl9DQU5DRUxMRUQQAhITCg9SRUFTT05fUkVKRUNURUQQAxISCg5SRUFTT05fVElNRU9VVBAEEg8KC1JFQVNPTl9CVVNZEAUSEQoNUkVBU09OX0ZBSUxFRBAGEg8KC1JFQVNPTl9MT1NUEAcSFQoRUkVBU09OX1NVUEVSU0VERUQQCBIRCg1SRUFTT05fS0lDS0VEEAkSEQoNUkVBU09OX1NFUlZFUhAKKqgBCgpSZWNvcmRLaW5kEhsKF1JFQ09SRF9LSU5EX1VOU1BFQ0lGSUVEEAASGQoVUkVDT1JEX0tJTkRfQ09NUExFVEVEEAESGQoVUkVDT1JEX0tJTkRfQ0FOQ0VMTEVEEAISGAoUUkVDT1JEX0tJTkRfUkVKRUNURUQQAxIXChNSRUNPUkRfS0lORF9USU1FT1VUEAQSFAoQUkVDT1JEX0tJTkRfQlVTWRAFQjNaMWdpdGh1Yi5jb20vcGVhbC1ydGMvcGVhbC9pbnRlcm5hbC9wcm90b2NvbC9wZWFsdjFiBnByb3RvMw", [file_google_protobuf_timestamp]);
 
 /**
  * ClientFrame is one command. Every command is answered by exactly one
@@ -150,6 +150,18 @@ export type ClientFrame = Message<"peal.v1.ClientFrame"> & {
      */
     value: Logout;
     case: "logout";
+  } | {
+    /**
+     * @generated from field: peal.v1.SwitchType switch_type = 20;
+     */
+    value: SwitchType;
+    case: "switchType";
+  } | {
+    /**
+     * @generated from field: peal.v1.ListRecords list_records = 21;
+     */
+    value: ListRecords;
+    case: "listRecords";
   } | { case: undefined; value?: undefined };
 };
 
@@ -256,6 +268,16 @@ export type ClientFrameJson = {
    * @generated from field: peal.v1.Logout logout = 19;
    */
   logout?: LogoutJson;
+
+  /**
+   * @generated from field: peal.v1.SwitchType switch_type = 20;
+   */
+  switchType?: SwitchTypeJson;
+
+  /**
+   * @generated from field: peal.v1.ListRecords list_records = 21;
+   */
+  listRecords?: ListRecordsJson;
 };
 
 /**
@@ -308,6 +330,15 @@ export type Hello = Message<"peal.v1.Hello"> & {
    * @generated from field: string client = 5;
    */
   client: string;
+
+  /**
+   * For a reconnect: what Welcome gave, so that the client is not taken for a
+   * newer login than it is. Where an account may have one login only, the
+   * newer one wins. Absent for a new login.
+   *
+   * @generated from field: google.protobuf.Timestamp login_at = 6;
+   */
+  loginAt?: Timestamp | undefined;
 };
 
 /**
@@ -353,6 +384,15 @@ export type HelloJson = {
    * @generated from field: string client = 5;
    */
   client?: string;
+
+  /**
+   * For a reconnect: what Welcome gave, so that the client is not taken for a
+   * newer login than it is. Where an account may have one login only, the
+   * newer one wins. Absent for a new login.
+   *
+   * @generated from field: google.protobuf.Timestamp login_at = 6;
+   */
+  loginAt?: TimestampJson;
 };
 
 /**
@@ -1092,6 +1132,151 @@ export const TrackReportSchema: GenMessage<TrackReport, {jsonType: TrackReportJs
   messageDesc(file_peal, 16);
 
 /**
+ * SwitchType changes the type of an answered call: to audio at once; to video
+ * the other side is asked, in Call.video_asked_by. It agrees by asking for
+ * video as well, and refuses by asking for audio, which also takes back an ask
+ * of one's own.
+ *
+ * @generated from message peal.v1.SwitchType
+ */
+export type SwitchType = Message<"peal.v1.SwitchType"> & {
+  /**
+   * @generated from field: string call_id = 1;
+   */
+  callId: string;
+
+  /**
+   * @generated from field: peal.v1.CallType type = 2;
+   */
+  type: CallType;
+};
+
+/**
+ * SwitchType changes the type of an answered call: to audio at once; to video
+ * the other side is asked, in Call.video_asked_by. It agrees by asking for
+ * video as well, and refuses by asking for audio, which also takes back an ask
+ * of one's own.
+ *
+ * @generated from message peal.v1.SwitchType
+ */
+export type SwitchTypeJson = {
+  /**
+   * @generated from field: string call_id = 1;
+   */
+  callId?: string;
+
+  /**
+   * @generated from field: peal.v1.CallType type = 2;
+   */
+  type?: CallTypeJson;
+};
+
+/**
+ * Describes the message peal.v1.SwitchType.
+ * Use `create(SwitchTypeSchema)` to create a new message.
+ */
+export const SwitchTypeSchema: GenMessage<SwitchType, {jsonType: SwitchTypeJson}> = /*@__PURE__*/
+  messageDesc(file_peal, 17);
+
+/**
+ * ListRecords asks for a page of the account's records, by when their calls
+ * ended. Answered by RecordList.
+ *
+ * @generated from message peal.v1.ListRecords
+ */
+export type ListRecords = Message<"peal.v1.ListRecords"> & {
+  /**
+   * Where the page begins; nothing means the newest records, newest first.
+   *
+   * @generated from oneof peal.v1.ListRecords.from
+   */
+  from: {
+    /**
+     * Newest first: those of calls that ended before a time, or before the
+     * call of the record with this id.
+     *
+     * @generated from field: google.protobuf.Timestamp before = 1;
+     */
+    value: Timestamp;
+    case: "before";
+  } | {
+    /**
+     * @generated from field: string before_call = 2;
+     */
+    value: string;
+    case: "beforeCall";
+  } | {
+    /**
+     * Oldest first: those from a time on, or after the call with this id.
+     *
+     * @generated from field: google.protobuf.Timestamp since = 3;
+     */
+    value: Timestamp;
+    case: "since";
+  } | {
+    /**
+     * @generated from field: string after_call = 4;
+     */
+    value: string;
+    case: "afterCall";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * At most 100; 0 means 100.
+   *
+   * @generated from field: uint32 limit = 5;
+   */
+  limit: number;
+};
+
+/**
+ * ListRecords asks for a page of the account's records, by when their calls
+ * ended. Answered by RecordList.
+ *
+ * @generated from message peal.v1.ListRecords
+ */
+export type ListRecordsJson = {
+  /**
+   * Newest first: those of calls that ended before a time, or before the
+   * call of the record with this id.
+   *
+   * @generated from field: google.protobuf.Timestamp before = 1;
+   */
+  before?: TimestampJson;
+
+  /**
+   * @generated from field: string before_call = 2;
+   */
+  beforeCall?: string;
+
+  /**
+   * Oldest first: those from a time on, or after the call with this id.
+   *
+   * @generated from field: google.protobuf.Timestamp since = 3;
+   */
+  since?: TimestampJson;
+
+  /**
+   * @generated from field: string after_call = 4;
+   */
+  afterCall?: string;
+
+  /**
+   * At most 100; 0 means 100.
+   *
+   * @generated from field: uint32 limit = 5;
+   */
+  limit?: number;
+};
+
+/**
+ * Describes the message peal.v1.ListRecords.
+ * Use `create(ListRecordsSchema)` to create a new message.
+ */
+export const ListRecordsSchema: GenMessage<ListRecords, {jsonType: ListRecordsJson}> = /*@__PURE__*/
+  messageDesc(file_peal, 18);
+
+/**
  * Leaving tells that the page is being closed or reloaded: a shorter grace.
  *
  * @generated from message peal.v1.Leaving
@@ -1112,7 +1297,7 @@ export type LeavingJson = {
  * Use `create(LeavingSchema)` to create a new message.
  */
 export const LeavingSchema: GenMessage<Leaving, {jsonType: LeavingJson}> = /*@__PURE__*/
-  messageDesc(file_peal, 17);
+  messageDesc(file_peal, 19);
 
 /**
  * Authenticate brings a fresh token for the same account over the connection.
@@ -1143,7 +1328,7 @@ export type AuthenticateJson = {
  * Use `create(AuthenticateSchema)` to create a new message.
  */
 export const AuthenticateSchema: GenMessage<Authenticate, {jsonType: AuthenticateJson}> = /*@__PURE__*/
-  messageDesc(file_peal, 18);
+  messageDesc(file_peal, 20);
 
 /**
  * Logout ends this device's call, if any, and closes the connection.
@@ -1166,7 +1351,7 @@ export type LogoutJson = {
  * Use `create(LogoutSchema)` to create a new message.
  */
 export const LogoutSchema: GenMessage<Logout, {jsonType: LogoutJson}> = /*@__PURE__*/
-  messageDesc(file_peal, 19);
+  messageDesc(file_peal, 21);
 
 /**
  * ServerFrame is an answer (reply_to is set) or an event (it is not).
@@ -1225,6 +1410,12 @@ export type ServerFrame = Message<"peal.v1.ServerFrame"> & {
      */
     value: Done;
     case: "done";
+  } | {
+    /**
+     * @generated from field: peal.v1.RecordList records = 9;
+     */
+    value: RecordList;
+    case: "records";
   } | { case: undefined; value?: undefined };
 };
 
@@ -1275,6 +1466,11 @@ export type ServerFrameJson = {
    * @generated from field: peal.v1.Done done = 8;
    */
   done?: DoneJson;
+
+  /**
+   * @generated from field: peal.v1.RecordList records = 9;
+   */
+  records?: RecordListJson;
 };
 
 /**
@@ -1282,7 +1478,7 @@ export type ServerFrameJson = {
  * Use `create(ServerFrameSchema)` to create a new message.
  */
 export const ServerFrameSchema: GenMessage<ServerFrame, {jsonType: ServerFrameJson}> = /*@__PURE__*/
-  messageDesc(file_peal, 20);
+  messageDesc(file_peal, 22);
 
 /**
  * Error is one entry of the catalogue in docs/protocol.md.
@@ -1359,7 +1555,7 @@ export type ErrorJson = {
  * Use `create(ErrorSchema)` to create a new message.
  */
 export const ErrorSchema: GenMessage<Error, {jsonType: ErrorJson}> = /*@__PURE__*/
-  messageDesc(file_peal, 21);
+  messageDesc(file_peal, 23);
 
 /**
  * Done answers a command that has nothing else to say.
@@ -1382,7 +1578,7 @@ export type DoneJson = {
  * Use `create(DoneSchema)` to create a new message.
  */
 export const DoneSchema: GenMessage<Done, {jsonType: DoneJson}> = /*@__PURE__*/
-  messageDesc(file_peal, 22);
+  messageDesc(file_peal, 24);
 
 /**
  * Welcome answers Hello. Nothing rings before the client has processed it.
@@ -1438,6 +1634,13 @@ export type Welcome = Message<"peal.v1.Welcome"> & {
    * @generated from field: uint32 max_ring_timeout_ms = 8;
    */
   maxRingTimeoutMs: number;
+
+  /**
+   * When this client logged in: to be given again when it reconnects.
+   *
+   * @generated from field: google.protobuf.Timestamp login_at = 9;
+   */
+  loginAt?: Timestamp | undefined;
 };
 
 /**
@@ -1494,6 +1697,13 @@ export type WelcomeJson = {
    * @generated from field: uint32 max_ring_timeout_ms = 8;
    */
   maxRingTimeoutMs?: number;
+
+  /**
+   * When this client logged in: to be given again when it reconnects.
+   *
+   * @generated from field: google.protobuf.Timestamp login_at = 9;
+   */
+  loginAt?: TimestampJson;
 };
 
 /**
@@ -1501,7 +1711,7 @@ export type WelcomeJson = {
  * Use `create(WelcomeSchema)` to create a new message.
  */
 export const WelcomeSchema: GenMessage<Welcome, {jsonType: WelcomeJson}> = /*@__PURE__*/
-  messageDesc(file_peal, 23);
+  messageDesc(file_peal, 25);
 
 /**
  * @generated from message peal.v1.Heartbeat
@@ -1538,7 +1748,7 @@ export type HeartbeatJson = {
  * Use `create(HeartbeatSchema)` to create a new message.
  */
 export const HeartbeatSchema: GenMessage<Heartbeat, {jsonType: HeartbeatJson}> = /*@__PURE__*/
-  messageDesc(file_peal, 24);
+  messageDesc(file_peal, 26);
 
 /**
  * @generated from message peal.v1.Pong
@@ -1557,7 +1767,7 @@ export type PongJson = {
  * Use `create(PongSchema)` to create a new message.
  */
 export const PongSchema: GenMessage<Pong, {jsonType: PongJson}> = /*@__PURE__*/
-  messageDesc(file_peal, 25);
+  messageDesc(file_peal, 27);
 
 /**
  * CallUpdate tells all about one call to one device. A device keeps the
@@ -1656,7 +1866,7 @@ export type CallUpdateJson = {
  * Use `create(CallUpdateSchema)` to create a new message.
  */
 export const CallUpdateSchema: GenMessage<CallUpdate, {jsonType: CallUpdateJson}> = /*@__PURE__*/
-  messageDesc(file_peal, 26);
+  messageDesc(file_peal, 28);
 
 /**
  * @generated from message peal.v1.IceServer
@@ -1703,7 +1913,7 @@ export type IceServerJson = {
  * Use `create(IceServerSchema)` to create a new message.
  */
 export const IceServerSchema: GenMessage<IceServer, {jsonType: IceServerJson}> = /*@__PURE__*/
-  messageDesc(file_peal, 27);
+  messageDesc(file_peal, 29);
 
 /**
  * Call is the snapshot of a call as one device is to see it.
@@ -1826,6 +2036,20 @@ export type Call = Message<"peal.v1.Call"> & {
    * @generated from field: peal.v1.Record record = 19;
    */
   record?: Record | undefined;
+
+  /**
+   * The account that asks for a video call, until the other side has answered.
+   *
+   * @generated from field: string video_asked_by = 20;
+   */
+  videoAskedBy: string;
+
+  /**
+   * What is left of the time to answer it.
+   *
+   * @generated from field: uint32 video_ask_remaining_ms = 21;
+   */
+  videoAskRemainingMs: number;
 };
 
 /**
@@ -1949,6 +2173,20 @@ export type CallJson = {
    * @generated from field: peal.v1.Record record = 19;
    */
   record?: RecordJson;
+
+  /**
+   * The account that asks for a video call, until the other side has answered.
+   *
+   * @generated from field: string video_asked_by = 20;
+   */
+  videoAskedBy?: string;
+
+  /**
+   * What is left of the time to answer it.
+   *
+   * @generated from field: uint32 video_ask_remaining_ms = 21;
+   */
+  videoAskRemainingMs?: number;
 };
 
 /**
@@ -1956,7 +2194,7 @@ export type CallJson = {
  * Use `create(CallSchema)` to create a new message.
  */
 export const CallSchema: GenMessage<Call, {jsonType: CallJson}> = /*@__PURE__*/
-  messageDesc(file_peal, 28);
+  messageDesc(file_peal, 30);
 
 /**
  * Party is one side of a call.
@@ -2051,7 +2289,7 @@ export type PartyJson = {
  * Use `create(PartySchema)` to create a new message.
  */
 export const PartySchema: GenMessage<Party, {jsonType: PartyJson}> = /*@__PURE__*/
-  messageDesc(file_peal, 29);
+  messageDesc(file_peal, 31);
 
 /**
  * Tracks tells what a side sends.
@@ -2112,7 +2350,7 @@ export type TracksJson = {
  * Use `create(TracksSchema)` to create a new message.
  */
 export const TracksSchema: GenMessage<Tracks, {jsonType: TracksJson}> = /*@__PURE__*/
-  messageDesc(file_peal, 30);
+  messageDesc(file_peal, 32);
 
 /**
  * Record is the one lasting note of a call (话单).
@@ -2227,7 +2465,52 @@ export type RecordJson = {
  * Use `create(RecordSchema)` to create a new message.
  */
 export const RecordSchema: GenMessage<Record, {jsonType: RecordJson}> = /*@__PURE__*/
-  messageDesc(file_peal, 31);
+  messageDesc(file_peal, 33);
+
+/**
+ * RecordList answers ListRecords.
+ *
+ * @generated from message peal.v1.RecordList
+ */
+export type RecordList = Message<"peal.v1.RecordList"> & {
+  /**
+   * @generated from field: repeated peal.v1.Record records = 1;
+   */
+  records: Record[];
+
+  /**
+   * Whether there are more beyond the last one of these.
+   *
+   * @generated from field: bool more = 2;
+   */
+  more: boolean;
+};
+
+/**
+ * RecordList answers ListRecords.
+ *
+ * @generated from message peal.v1.RecordList
+ */
+export type RecordListJson = {
+  /**
+   * @generated from field: repeated peal.v1.Record records = 1;
+   */
+  records?: RecordJson[];
+
+  /**
+   * Whether there are more beyond the last one of these.
+   *
+   * @generated from field: bool more = 2;
+   */
+  more?: boolean;
+};
+
+/**
+ * Describes the message peal.v1.RecordList.
+ * Use `create(RecordListSchema)` to create a new message.
+ */
+export const RecordListSchema: GenMessage<RecordList, {jsonType: RecordListJson}> = /*@__PURE__*/
+  messageDesc(file_peal, 34);
 
 /**
  * Goodbye is the last event before the server closes the connection.
@@ -2276,7 +2559,7 @@ export type GoodbyeJson = {
  * Use `create(GoodbyeSchema)` to create a new message.
  */
 export const GoodbyeSchema: GenMessage<Goodbye, {jsonType: GoodbyeJson}> = /*@__PURE__*/
-  messageDesc(file_peal, 32);
+  messageDesc(file_peal, 35);
 
 /**
  * @generated from enum peal.v1.CallType

@@ -1,0 +1,123 @@
+package node
+
+import (
+	"time"
+
+	"github.com/peal-rtc/peal/internal/bus"
+	"github.com/peal-rtc/peal/internal/call"
+	"github.com/peal-rtc/peal/internal/protocol"
+	"github.com/peal-rtc/peal/internal/protocol/pealv1"
+)
+
+// hello registers a device. From here on news for it is held by its session.
+func (n *Node) hello(d *device, h *pealv1.Hello) {
+	who := call.Device{
+		Account: call.Account(d.session.Account()),
+		ID:      call.DeviceID(h.DeviceId),
+		Conn:    call.Connection{Incarnation: n.cfg.Incarnation, Seq: uint64(d.conn)},
+	}
+	login := bus.Login{Device: who, At: n.loginAt(h), Single: n.single(d)}
+	if !n.yield(login) {
+		d.session.Refuse(protocol.Kicked)
+		return
+	}
+	if len(n.devicesOf(who.Account, "")) >= n.cfg.Limits.Devices {
+		d.session.Refuse(protocol.TooManyDevices)
+		return
+	}
+	d.who, d.loginAt = who, login.At
+	if len(n.accounts[who.Account]) == 0 {
+		n.do(Subscribe{who.Account})
+	}
+	n.accounts[who.Account] = append(n.accounts[who.Account], d)
+	n.announceLogin(login)
+	if n.sweep.done {
+		n.greet(d)
+	}
+}
+
+// loginAt is when a client logged in: now, unless it reconnects. What it says
+// of that only matters among the devices of its own account.
+func (n *Node) loginAt(h *pealv1.Hello) time.Time {
+	if said := h.LoginAt.AsTime(); !newLogin(h) && said.Before(n.now) {
+		return said
+	}
+	return n.now
+}
+
+func newLogin(h *pealv1.Hello) bool { return h.Fresh || h.LoginAt == nil }
+
+// single says whether a device is to be the only one of its account.
+func (n *Node) single(d *device) bool { return n.cfg.SingleLogin || d.session.SingleLogin() }
+
+func (n *Node) announceLogin(l bus.Login) {
+	n.do(Publish{bus.Message{Account: l.Device.Account, Login: &l}})
+}
+
+// yield has the devices here make way for a login: its own older connection,
+// and with single login every other device. It refuses a login that is older
+// than that of a device which is here: a client that was away for longer than
+// it knows must not push out the one that took its place.
+func (n *Node) yield(l bus.Login) bool {
+	var others []*device
+	for _, d := range n.devicesOf(l.Device.Account, "") {
+		switch {
+		case d.who.ID == l.Device.ID || !l.Single && !n.single(d):
+		case d.loginAt.After(l.At):
+			return false
+		default:
+			others = append(others, d)
+		}
+	}
+	for _, d := range n.devicesOf(l.Device.Account, l.Device.ID) {
+		d.session.Close(protocol.Replaced)
+		n.watch(d)
+	}
+	for _, d := range others {
+		n.kick(d)
+	}
+	return true
+}
+
+// kick ends a device's part in its calls and logs it out.
+func (n *Node) kick(d *device) {
+	for _, id := range sorted(d.calls) {
+		n.enqueue(id, &job{in: call.Kick{Device: d.who}})
+	}
+	d.session.Close(protocol.Kicked)
+	n.watch(d)
+}
+
+// kickAbsent has a new login end what other devices of its account, which are
+// away, left going. Those that are connected are kicked by the node that has them.
+func (n *Node) kickAbsent(g *greeting, c *call.Call) {
+	d := g.device
+	leg := c.Leg(d.who.Account)
+	if leg == nil || !n.single(d) || !newLogin(d.session.Hello()) {
+		return
+	}
+	away := []call.Device{leg.Device}
+	for _, r := range leg.Ringers {
+		away = append(away, r.Device)
+	}
+	for _, other := range away {
+		if other.ID != "" && other.ID != d.who.ID {
+			g.pending++
+			n.enqueue(c.ID, &job{in: call.Kick{Device: other}, greeting: g})
+		}
+	}
+}
+
+// loggedIn takes a login at another node.
+func (n *Node) loggedIn(l bus.Login) {
+	if n.yield(l) {
+		return
+	}
+	// It does not know of the newer one here.
+	for _, d := range n.devicesOf(l.Device.Account, "") {
+		if d.loginAt.After(l.At) {
+			n.announceLogin(bus.Login{Device: d.who, At: d.loginAt, Single: true})
+			return
+		}
+	}
+}
