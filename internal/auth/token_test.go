@@ -62,6 +62,13 @@ func TestSignAndVerify(t *testing.T) {
 	if _, err := verifier(t).Verify(text, now.Add(10*time.Minute+Leeway-time.Second)); err != nil {
 		t.Errorf("within the leeway: %v", err)
 	}
+	alone, err := s.SignIdentity(Identity{Account: "alice", ExpiresAt: now.Add(time.Minute), SingleLogin: true}, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if only, err := verifier(t).Verify(alone, now); err != nil || !only.SingleLogin || who.SingleLogin {
+		t.Errorf("single login is %v, %v; without the claim %v", only.SingleLogin, err, who.SingleLogin)
+	}
 	if _, err := NewSigner(Keys{"k1": good}, "k2"); err == nil {
 		t.Error("signs with a key that is not there")
 	}

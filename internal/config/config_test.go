@@ -15,7 +15,7 @@ func valid() Config {
 		Addr: "127.0.0.1:7326", Data: "data",
 		Auth:   Auth{Secret: strings.Repeat("s", 32), KeyID: "main", MaxTTL: time.Hour},
 		TURN:   TURN{Addr: "192.0.2.1:3478"},
-		Timing: Timing{time.Minute, time.Second, time.Second, time.Second, time.Second, time.Second},
+		Timing: Timing{time.Minute, time.Second, time.Second, time.Second, time.Second, time.Second, time.Second},
 		Limits: Limits{
 			MessageRate: 20, MessageBurst: 60, InvitesPerMin: 10, PairPerMin: 3, Devices: 10,
 			SocketsPerAddr: 50, QueueMessages: 64, QueueBytes: 1 << 18,
