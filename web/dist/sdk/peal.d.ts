@@ -10,7 +10,7 @@ interface PealErrorLike {
     readonly retry: boolean;
 }
 /** Codes made by the browser side; the server's own codes are in docs/protocol.md and pass through. */
-type LocalErrorCode = "insecure_context" | "not_connected" | "not_logged_in" | "wrong_state" | "request_timeout" | "microphone_denied" | "microphone_missing" | "microphone_in_use" | "camera_denied" | "camera_missing" | "camera_in_use" | "autoplay_blocked" | "media_failed" | "unsupported_browser" | "internal";
+type LocalErrorCode = "insecure_context" | "not_connected" | "not_logged_in" | "wrong_state" | "request_timeout" | "microphone_denied" | "microphone_missing" | "microphone_in_use" | "camera_denied" | "camera_missing" | "camera_in_use" | "autoplay_blocked" | "media_failed" | "declined" | "unsupported_browser" | "internal";
 type PealErrorCode = LocalErrorCode | (string & {});
 interface ClientOptions {
     /** Where the server is: "https://calls.example.org". Default: the origin that served the script. */
@@ -24,6 +24,22 @@ interface ClientOptions {
     /** Write what happens to the console. Default false. */
     debug?: boolean;
 }
+/** How good the sound is to be, and how much it may take: from speech at 20 kbit/s to stereo at 128. */
+type AudioQuality = "speech_low_quality" | "speech_standard" | "music_standard" | "standard_stereo" | "high_quality" | "high_quality_stereo";
+/** What one sends. What is left out is the browser's choice. */
+interface MediaProfile {
+    video?: {
+        /** Wished for, in pixels: a camera gives the nearest that it has. */
+        width?: number;
+        height?: number;
+        /** At most so many frames a second. */
+        frameRate?: number;
+        /** At most so many bits a second. */
+        maxBitrate?: number;
+    };
+    /** In stereo when both sides ask for it. */
+    audio?: AudioQuality;
+}
 /** offline: not started or closed; connecting: also while reconnecting. */
 type ConnectionState = "offline" | "connecting" | "online";
 interface ClientEvents {
@@ -32,7 +48,7 @@ interface ClientEvents {
     incoming: (call: CallHandle) => void;
     /** The call that was going on before a reload goes on. */
     resumed: (call: CallHandle) => void;
-    /** A call of this account was filed, on whichever of its devices it was. */
+    /** A call of this account was filed, now or while this client was away. Each comes once. */
     record: (record: CallRecord) => void;
     /** The login is over and no reconnect follows: replaced, kicked, logged out. */
     closed: (why: PealErrorLike) => void;
@@ -47,10 +63,19 @@ interface CallOptions {
     attachment?: string;
     /** How long to ring, at most 120 000; default: the server's. */
     ringTimeoutMs?: number;
+    profile?: MediaProfile;
 }
 interface AcceptOptions {
     /** Send one's own picture; default: when it is a video call. */
     video?: boolean;
+    profile?: MediaProfile;
+}
+/** Which records to list: newest first, at most 100 at once. */
+interface RecordsOptions {
+    /** Only calls that ended before this time, or before the call of this record: for the next page. */
+    before?: Date | CallRecord;
+    /** At most 100, which is also the default. */
+    limit?: number;
 }
 interface Client extends Listenable<ClientEvents> {
     readonly connection: ConnectionState;
@@ -63,6 +88,8 @@ interface Client extends Listenable<ClientEvents> {
     connect(): Promise<void>;
     /** Resolves when the server has taken the invitation, not when it is answered. */
     call(account: string, options?: CallOptions): Promise<CallHandle>;
+    /** The records of this account's calls, newest first. */
+    records(options?: RecordsOptions): Promise<CallRecord[]>;
     /** Ends a call, logs out and closes for good. */
     close(): Promise<void>;
 }
@@ -101,6 +128,12 @@ interface RemoteTracks {
     readonly video: boolean;
     readonly videoMuted: boolean;
 }
+/** A device that is gone, and the label of the one that took its place. */
+interface LostDevice {
+    readonly kind: "microphone" | "camera" | "speaker";
+    readonly label: string;
+    readonly replacement: string | null;
+}
 /** 0 unknown, 1 excellent … 5 unusable. */
 interface NetworkQuality {
     readonly uplink: 0 | 1 | 2 | 3 | 4 | 5;
@@ -118,6 +151,12 @@ interface CallEvents {
     /** The other person's page lost or regained its connection. */
     peerPresence: (present: boolean) => void;
     remoteTracks: (tracks: RemoteTracks) => void;
+    /** An audio call became a video call or the other way round, not by what this device did last. */
+    type: (type: 1 | 2 | 3) => void;
+    /** The other person asks for a video call, or (false) no longer does. `switchType(2)` agrees, `switchType(1)` refuses. */
+    videoRequest: (asked: boolean) => void;
+    /** A microphone, camera or speaker in use was unplugged; `replacement` is used now. */
+    deviceLost: (device: LostDevice) => void;
     localStream: (stream: MediaStream | null) => void;
     remoteStream: (stream: MediaStream | null) => void;
     /** The browser refuses to play sound before a gesture: call `play()` in one. */
@@ -156,6 +195,13 @@ interface CallHandle extends Listenable<CallEvents> {
     hangup(): Promise<void>;
     /** This device stops ringing after so long; the others ring on. */
     setRingTimeout(ms: number): Promise<void>;
+    /**
+     * Makes it an audio call at once (1), or a video call (2) once the other person
+     * agrees: it fails with "declined" when that person does not, within 30 s.
+     */
+    switchType(type: 1 | 2): Promise<void>;
+    /** Whether the other person waits for an answer to `videoRequest`. */
+    readonly videoRequested: boolean;
     /** Mutes or unmutes one's own sound. */
     setMicrophone(on: boolean): Promise<void>;
     /** Closes or opens the camera; its light goes with it. */
@@ -268,6 +314,12 @@ interface JoinEvent {
     channelName: string;
     userId: string;
 }
+/** `switchCallType(2)` agrees, `switchCallType(1)` refuses. */
+interface TypeRequestEvent {
+    userId: string;
+    type: 2;
+    active: boolean;
+}
 type TimeOutSide = "callTimeOut" | "beCallTimeOut" | "groupCallTimeOut" | "groupInviteTimeOut";
 /** The component's events and what their listeners get. */
 interface ComponentEvents {
@@ -288,6 +340,8 @@ interface ComponentEvents {
     onAudioMuted: (event: MutedEvent) => void;
     onUserNetworkQuality: (event: QualityEvent) => void;
     onCallTypeChange: (type: 1 | 2) => void;
+    /** The other side asks for a video call, or (not active) no longer does: ours, not in the original. */
+    onCallTypeRequest: (event: TypeRequestEvent) => void;
     onCallEnd: () => void;
     onDisconnect: () => void;
     onOtherClientAccept: () => void;
@@ -322,6 +376,82 @@ declare class Emitter<E extends EventMap<E>> implements Listenable<E> {
     protected emit<K extends keyof E>(event: K, ...args: Parameters<E[K]>): void;
 }
 
+/** The size of a picture in pixels, and whether it is cut to fill that. */
+interface RenderMode {
+    width?: number;
+    height?: number;
+    cut?: boolean;
+}
+
+/**
+ * What pages reach for behind the component: the streams of the media library
+ * that the original was built on, by their names there. Each does its work on
+ * the call that is going on.
+ */
+interface LocalStreamHandle {
+    /** The browser's stream; null while nothing is captured. */
+    readonly mediaStream: MediaStream | null;
+    muteAudio(): Promise<void>;
+    unmuteAudio(): Promise<void>;
+    muteVideo(): Promise<void>;
+    unmuteVideo(): Promise<void>;
+    /** How loud one's own sound is sent, 0 to 100. */
+    setCaptureVolume(volume: number): void;
+    setLocalRenderMode(mode: RenderMode): void;
+}
+interface RemoteStreamHandle {
+    readonly mediaStream: MediaStream | null;
+    /** Stops the sound here; the other side is not told. */
+    muteAudio(): Promise<void>;
+    unmuteAudio(): Promise<void>;
+    muteVideo(): Promise<void>;
+    unmuteVideo(): Promise<void>;
+    /** How loud it is played here, 0 to 100. */
+    setAudioVolume(volume: number): void;
+    setRemoteRenderMode(mode: RenderMode): void;
+}
+interface DeviceInfo {
+    deviceId: string;
+    label: string;
+}
+interface SdkInstance {
+    /** What there is of signalling: the account and the device that are logged in. */
+    readonly signal: {
+        readonly account: string;
+        readonly deviceId: string;
+    };
+    readonly rtcClient: {
+        readonly adapterRef: {
+            readonly localStream: LocalStreamHandle | null;
+            /** By numeric id. */
+            readonly remoteStreamMap: Readonly<Record<number, RemoteStreamHandle>>;
+        };
+        /** The browser's own connection; null without a call. */
+        readonly peerConnection: RTCPeerConnection | null;
+    };
+    readonly WebRTC2: {
+        getDevices(): Promise<{
+            audioIn: DeviceInfo[];
+            audioOut: DeviceInfo[];
+            video: DeviceInfo[];
+        }>;
+        getCameras(): Promise<DeviceInfo[]>;
+        getMicrophones(): Promise<DeviceInfo[]>;
+        getSpeakers(): Promise<DeviceInfo[]>;
+    };
+}
+
+/** What a page sets by `setCallProfile`. */
+interface CallProfile {
+    /** 2: 320 × 180, 4: 640 × 480, 8: 1280 × 720, 16: 1920 × 1080. */
+    resolution?: 2 | 4 | 8 | 16;
+    /** 1: 5, 2: 10, 3: 15, 4: 20, 5: 25 frames a second. */
+    frameRate?: 1 | 2 | 3 | 4 | 5 | 6;
+    quality?: AudioQuality;
+    /** Taken and passed over: nothing is recorded, media goes from person to person. */
+    recordConfig?: unknown;
+}
+
 /** A record as pages of the component know it: a message of type g2. */
 interface RecordMessage {
     type: "g2";
@@ -346,7 +476,7 @@ interface Callbacks {
     success?: () => void;
     failed?: (error: ComponentError) => void;
 }
-interface SetupOptions {
+interface SetupOptions extends CallProfile {
     appKey: string;
     /** Where the server is; default: where the script came from. */
     server?: string;
@@ -410,6 +540,7 @@ declare class RTCCalling extends Emitter<ComponentEvents> {
         debug?: boolean;
     });
     setupAppKey(options: SetupOptions): void;
+    setCallProfile(profile: CallProfile): void;
     login(options: LoginOptions): Promise<void>;
     logout(options?: Callbacks): Promise<void>;
     destroy(): void;
@@ -439,7 +570,9 @@ declare class RTCCalling extends Emitter<ComponentEvents> {
     switchDevice(type: "microphoneId" | "cameraId" | "speakerId", deviceId: string): Promise<void>;
     selectSpeakers(deviceId: string): Promise<void>;
     getRoomInfo(): RoomInfo;
-    switchCallType(_type: 1 | 2): Promise<void>;
+    /** To audio (1) at once; to video (2) when the other side agrees, by `switchCallType(2)` of its own. */
+    switchCallType(type: 1 | 2): Promise<void>;
+    getSdkInstance(): SdkInstance;
     groupCall(options: Callbacks): Promise<void>;
     groupInvite(options: Callbacks): Promise<void>;
 }
@@ -452,4 +585,4 @@ declare const PealClient: new (options: ClientOptions) => Client;
 type PealClient = Client;
 
 export { PealClient, PealError, RTCCalling, RTCCalling as default, version };
-export type { AcceptOptions, AvailableEvent, CallEnd, CallEvents, CallHandle, CallOptions, CallRecord, CallState, Callbacks, Client, ClientEvents, ClientOptions, ComponentError, ComponentEvents, ConnectionState, Direction, EndReason, EventMap, InviteOptions, InvitedEvent, JoinEvent, Listenable, LocalErrorCode, LoginOptions, MutedEvent, NetworkQuality, PealErrorCode, PealErrorLike, QualityEvent, RecordMessage, RemoteTracks, RoomInfo, SetupOptions, TimeOutSide };
+export type { AcceptOptions, AudioQuality, AvailableEvent, CallEnd, CallEvents, CallHandle, CallOptions, CallRecord, CallState, Callbacks, Client, ClientEvents, ClientOptions, ComponentError, ComponentEvents, ConnectionState, Direction, EndReason, EventMap, InviteOptions, InvitedEvent, JoinEvent, Listenable, LocalErrorCode, LoginOptions, LostDevice, MediaProfile, MutedEvent, NetworkQuality, PealErrorCode, PealErrorLike, QualityEvent, RecordMessage, RecordsOptions, RemoteTracks, RoomInfo, SetupOptions, TimeOutSide, TypeRequestEvent };

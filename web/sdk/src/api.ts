@@ -26,6 +26,7 @@ export type LocalErrorCode =
   | "camera_in_use"
   | "autoplay_blocked"
   | "media_failed"
+  | "declined"
   | "unsupported_browser"
   | "internal";
 export type PealErrorCode = LocalErrorCode | (string & {});
@@ -43,6 +44,30 @@ export interface ClientOptions {
   debug?: boolean;
 }
 
+/** How good the sound is to be, and how much it may take: from speech at 20 kbit/s to stereo at 128. */
+export type AudioQuality =
+  | "speech_low_quality"
+  | "speech_standard"
+  | "music_standard"
+  | "standard_stereo"
+  | "high_quality"
+  | "high_quality_stereo";
+
+/** What one sends. What is left out is the browser's choice. */
+export interface MediaProfile {
+  video?: {
+    /** Wished for, in pixels: a camera gives the nearest that it has. */
+    width?: number;
+    height?: number;
+    /** At most so many frames a second. */
+    frameRate?: number;
+    /** At most so many bits a second. */
+    maxBitrate?: number;
+  };
+  /** In stereo when both sides ask for it. */
+  audio?: AudioQuality;
+}
+
 /** offline: not started or closed; connecting: also while reconnecting. */
 export type ConnectionState = "offline" | "connecting" | "online";
 
@@ -52,7 +77,7 @@ export interface ClientEvents {
   incoming: (call: CallHandle) => void;
   /** The call that was going on before a reload goes on. */
   resumed: (call: CallHandle) => void;
-  /** A call of this account was filed, on whichever of its devices it was. */
+  /** A call of this account was filed, now or while this client was away. Each comes once. */
   record: (record: CallRecord) => void;
   /** The login is over and no reconnect follows: replaced, kicked, logged out. */
   closed: (why: PealErrorLike) => void;
@@ -68,11 +93,21 @@ export interface CallOptions {
   attachment?: string;
   /** How long to ring, at most 120 000; default: the server's. */
   ringTimeoutMs?: number;
+  profile?: MediaProfile;
 }
 
 export interface AcceptOptions {
   /** Send one's own picture; default: when it is a video call. */
   video?: boolean;
+  profile?: MediaProfile;
+}
+
+/** Which records to list: newest first, at most 100 at once. */
+export interface RecordsOptions {
+  /** Only calls that ended before this time, or before the call of this record: for the next page. */
+  before?: Date | CallRecord;
+  /** At most 100, which is also the default. */
+  limit?: number;
 }
 
 export interface Client extends Listenable<ClientEvents> {
@@ -86,6 +121,8 @@ export interface Client extends Listenable<ClientEvents> {
   connect(): Promise<void>;
   /** Resolves when the server has taken the invitation, not when it is answered. */
   call(account: string, options?: CallOptions): Promise<CallHandle>;
+  /** The records of this account's calls, newest first. */
+  records(options?: RecordsOptions): Promise<CallRecord[]>;
   /** Ends a call, logs out and closes for good. */
   close(): Promise<void>;
 }
@@ -139,6 +176,13 @@ export interface RemoteTracks {
   readonly videoMuted: boolean;
 }
 
+/** A device that is gone, and the label of the one that took its place. */
+export interface LostDevice {
+  readonly kind: "microphone" | "camera" | "speaker";
+  readonly label: string;
+  readonly replacement: string | null;
+}
+
 /** 0 unknown, 1 excellent … 5 unusable. */
 export interface NetworkQuality {
   readonly uplink: 0 | 1 | 2 | 3 | 4 | 5;
@@ -157,6 +201,12 @@ export interface CallEvents {
   /** The other person's page lost or regained its connection. */
   peerPresence: (present: boolean) => void;
   remoteTracks: (tracks: RemoteTracks) => void;
+  /** An audio call became a video call or the other way round, not by what this device did last. */
+  type: (type: 1 | 2 | 3) => void;
+  /** The other person asks for a video call, or (false) no longer does. `switchType(2)` agrees, `switchType(1)` refuses. */
+  videoRequest: (asked: boolean) => void;
+  /** A microphone, camera or speaker in use was unplugged; `replacement` is used now. */
+  deviceLost: (device: LostDevice) => void;
   localStream: (stream: MediaStream | null) => void;
   remoteStream: (stream: MediaStream | null) => void;
   /** The browser refuses to play sound before a gesture: call `play()` in one. */
@@ -197,6 +247,13 @@ export interface CallHandle extends Listenable<CallEvents> {
   hangup(): Promise<void>;
   /** This device stops ringing after so long; the others ring on. */
   setRingTimeout(ms: number): Promise<void>;
+  /**
+   * Makes it an audio call at once (1), or a video call (2) once the other person
+   * agrees: it fails with "declined" when that person does not, within 30 s.
+   */
+  switchType(type: 1 | 2): Promise<void>;
+  /** Whether the other person waits for an answer to `videoRequest`. */
+  readonly videoRequested: boolean;
   /** Mutes or unmutes one's own sound. */
   setMicrophone(on: boolean): Promise<void>;
   /** Closes or opens the camera; its light goes with it. */

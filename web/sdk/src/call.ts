@@ -6,20 +6,22 @@ import type {
   CallRecord,
   CallState,
   Direction,
+  MediaProfile,
   RemoteTracks,
 } from "./api";
 import { microphoneGranted, requireSecureContext } from "./capture";
 import type { Command, Reply } from "./connection";
 import { Emitter } from "./emitter";
 import { PealError } from "./errors";
-import type { CallUpdateJson, CandidatesJson, InviteJson, TracksJson } from "./gen/peal_pb";
-import { LocalTracks } from "./local";
+import type { CallUpdateJson, CandidatesJson, InviteJson } from "./gen/peal_pb";
 import { advance, begin, type Change, type View } from "./machine";
 import type { MakePeerConnection, Media } from "./media";
 import { Negotiation } from "./negotiation";
+import { OwnDevices } from "./own";
 import { QualityMeter } from "./quality";
-import { readSnapshot, type Snapshot } from "./snapshot";
-import { Views } from "./views";
+import { readSnapshot, type Snapshot, typeNames } from "./snapshot";
+import { TypeSwitch } from "./switch";
+import { type RenderMode, Views } from "./views";
 
 /** What a call needs of its client. */
 export interface CallHost {
@@ -42,17 +44,22 @@ export interface CallHost {
 export class Call extends Emitter<CallEvents> implements CallHandle {
   readonly direction: Direction;
   readonly #host: CallHost;
-  readonly #local = new LocalTracks();
+  readonly #own: OwnDevices;
   readonly #views = new Views(() => this.emit("autoplayBlocked"));
   readonly #meter = new QualityMeter();
   #view: View;
   readonly #negotiation: Negotiation;
+  readonly #switch: TypeSwitch;
+  /** What is asked of the devices and sent of them. */
+  profile: MediaProfile = {};
   #seenAt = Date.now();
   #accepting = false;
   #accepted = false;
   /** What came while the call was being made: told once `call()` has resolved. */
   #early: CallUpdateJson[] | null = null;
   #mediaWasUp = false;
+  /** An answer to what this device asked is being taken. */
+  #answering = false;
 
   constructor(host: CallHost, direction: Direction, first: Snapshot) {
     super();
@@ -62,6 +69,7 @@ export class Call extends Emitter<CallEvents> implements CallHandle {
     this.#negotiation = new Negotiation({
       make: host.make,
       policy: host.policy,
+      profile: () => this.profile,
       snapshot: () => this.#view.snapshot,
       over: () => this.end !== null,
       request: (command) => host.request(command),
@@ -74,6 +82,30 @@ export class Call extends Emitter<CallEvents> implements CallHandle {
       mediaUp: (up) => this.#mediaUp(up),
       failed: (error) => this.emit("error", error),
     });
+    this.#own = new OwnDevices({
+      video: () => this.video,
+      profile: () => this.profile,
+      send: (audio, video) => this.#media.setTracks(audio, video),
+      report: (tracks) => {
+        if (this.#mayReport) host.tell({ tracks: { callId: this.id, tracks } });
+      },
+      show: (stream) => {
+        this.#views.showLocal(stream);
+        this.emit("localStream", stream);
+      },
+      lost: (device) => this.emit("deviceLost", device),
+      failed: (error) => this.emit("error", error),
+    });
+    this.#switch = new TypeSwitch({
+      snapshot: () => this.#view.snapshot,
+      ask: (type) => this.#askForType(type),
+    });
+    navigator.mediaDevices?.addEventListener?.("devicechange", this.#devicesChanged);
+  }
+
+  /** The caller tells what it sends from the start, the callee once it has answered. */
+  get #mayReport(): boolean {
+    return !this.end && (this.state !== "ringing" || this.direction === "outgoing");
   }
 
   get #media(): Media {
@@ -98,6 +130,9 @@ export class Call extends Emitter<CallEvents> implements CallHandle {
   get video(): boolean {
     return this.type === 2;
   }
+  get peerMediaUp(): boolean {
+    return this.#view.snapshot.peer.mediaUp;
+  }
   get attachment(): string {
     return this.#view.snapshot.attachment;
   }
@@ -108,7 +143,7 @@ export class Call extends Emitter<CallEvents> implements CallHandle {
     return this.#view.end;
   }
   get localStream(): MediaStream | null {
-    return this.#local.stream.getTracks().length > 0 ? this.#local.stream : null;
+    return this.#own.stream;
   }
   get remoteStream(): MediaStream | null {
     return this.#media.remote.getTracks().length > 0 ? this.#media.remote : null;
@@ -117,10 +152,13 @@ export class Call extends Emitter<CallEvents> implements CallHandle {
     return this.#view.snapshot.peer.tracks;
   }
   get microphoneOn(): boolean {
-    return this.#local.audio !== null && !this.#local.audioMuted;
+    return this.#own.microphoneOn;
   }
   get cameraOn(): boolean {
-    return this.#local.video !== null && !this.#local.videoMuted;
+    return this.#own.cameraOn;
+  }
+  get videoRequested(): boolean {
+    return !this.end && this.#view.snapshot.videoAsked === "peer";
   }
   get connectedForMs(): number {
     const s = this.#view.snapshot;
@@ -155,10 +193,10 @@ export class Call extends Emitter<CallEvents> implements CallHandle {
   }
 
   async #invite(invite: InviteJson): Promise<void> {
-    await this.#local.open(true, this.video);
+    await this.#own.open(this.video);
     if (this.end) return; // Given up meanwhile.
-    this.#showLocal();
-    await this.#media.setTracks(this.#local.audio, this.#local.video);
+    this.#own.show();
+    await this.#own.send();
     const offer = await this.#media.offer(1, false);
     const reply = await this.#host.request({ invite: { ...invite, callId: this.id, offer } });
     if (this.end) return;
@@ -169,7 +207,7 @@ export class Call extends Emitter<CallEvents> implements CallHandle {
       await this.#merge(update);
     } else {
       await this.#media.commit(update.iceServers ?? []);
-      this.#reportTracks();
+      this.#own.report();
     }
     await this.#media.release();
   }
@@ -178,9 +216,10 @@ export class Call extends Emitter<CallEvents> implements CallHandle {
   async #merge(update: CallUpdateJson): Promise<void> {
     const next = this.#read(update);
     if (!next) throw new PealError("internal", "the server merged the call into nothing");
-    this.#view = begin({ ...next, state: "ringing", rev: next.rev - 1 });
+    const { type } = this;
+    this.#view = begin({ ...next, type, state: "ringing", rev: next.rev - 1 });
     this.#negotiation.replace();
-    await this.#media.setTracks(this.#local.audio, this.#local.video);
+    await this.#own.send();
   }
 
   #catchUp(): void {
@@ -201,10 +240,7 @@ export class Call extends Emitter<CallEvents> implements CallHandle {
   resume(update: CallUpdateJson): void {
     this.#mediaWasUp = this.state === "connected";
     if (this.#mediaWasUp) this.#measure();
-    this.#local.open(true, this.video).then(
-      () => this.#localChanged(),
-      (e: unknown) => this.emit("error", PealError.of(e)),
-    );
+    this.#own.join(this.#own.open(this.video));
     void this.#media.release().catch(() => {});
     this.#negotiation.generationChanged(update);
     this.#negotiation.takeOffer(update);
@@ -221,12 +257,13 @@ export class Call extends Emitter<CallEvents> implements CallHandle {
     }
     requireSecureContext();
     this.#accepting = true;
+    if (options.profile) this.profile = options.profile;
     const camera = (options.video ?? this.video) && this.video;
     let opened: Promise<void> = Promise.resolve();
     try {
       // Only a question to the user is worth waiting for, and only for the microphone.
-      if (await microphoneGranted()) opened = this.#local.open(true, camera);
-      else await this.#openForAnswer(camera);
+      if (await microphoneGranted()) opened = this.#own.open(camera);
+      else await this.#own.openForAnswer(camera);
       opened.catch(() => {}); // Looked at once the acceptance holds.
       const generation = this.#negotiation.answering;
       const answer = await this.#negotiation.prepared;
@@ -239,13 +276,10 @@ export class Call extends Emitter<CallEvents> implements CallHandle {
       this.#accepted = true;
       void this.#media.release().catch(() => {});
       setTimeout(() => this.update(reply.call ?? {}), 0);
-      opened.then(
-        () => this.#localChanged(),
-        (e: unknown) => this.#openWithoutCamera(e),
-      );
+      this.#own.join(opened);
     } catch (e) {
       // It may ring on, and be accepted after all: the devices close, not more.
-      const close = (): void => this.#local.release();
+      const close = (): void => this.#own.release();
       opened.then(close, close);
       throw PealError.of(e);
     } finally {
@@ -257,30 +291,7 @@ export class Call extends Emitter<CallEvents> implements CallHandle {
   #adopt(): void {
     this.#accepted = true;
     void this.#media.release().catch(() => {});
-    this.#local.open(true, this.video).then(
-      () => this.#localChanged(),
-      (e: unknown) => this.#openWithoutCamera(e),
-    );
-  }
-
-  /** One question for both devices; a callee without a camera answers by sound. */
-  async #openForAnswer(camera: boolean): Promise<void> {
-    try {
-      await this.#local.open(true, camera);
-    } catch (e) {
-      if (!PealError.of(e).code.startsWith("camera")) throw e;
-      this.emit("error", PealError.of(e));
-      await this.#local.open(true, false);
-    }
-    this.#showLocal();
-  }
-
-  #openWithoutCamera(e: unknown): void {
-    this.emit("error", PealError.of(e));
-    this.#local.open(true, false).then(
-      () => this.#localChanged(),
-      () => this.#localChanged(),
-    );
+    this.#own.join(this.#own.open(this.video));
   }
 
   reject(): Promise<void> {
@@ -297,6 +308,19 @@ export class Call extends Emitter<CallEvents> implements CallHandle {
   }
 
   // ---------------------------------------------------------------- both ends
+
+  switchType(type: 1 | 2): Promise<void> {
+    return this.#switch.to(type);
+  }
+
+  async #askForType(type: 1 | 2): Promise<void> {
+    const command = { switchType: { callId: this.id, type: typeNames[type] } };
+    const reply = await this.#host.request(command);
+    this.#answering = true;
+    if (reply.call) this.update(reply.call);
+    this.#answering = false;
+    if (reply.error) throw reply.error;
+  }
 
   async cancel(): Promise<void> {
     if (this.direction !== "outgoing" || this.state !== "ringing") {
@@ -353,9 +377,9 @@ export class Call extends Emitter<CallEvents> implements CallHandle {
     this.#over(end);
   }
 
-  /** The server knows nothing of this call any more: it ended while nobody listened. */
-  forget(): void {
-    if (!this.end) this.#finish("lost");
+  /** Over without a word of the server's: it ended while nobody listened, or this login did. */
+  forget(reason: "lost" | "kicked" = "lost"): void {
+    if (!this.end) this.#finish(reason);
   }
 
   /** An invitation that failed: it ends without a word, its promise tells. */
@@ -409,7 +433,7 @@ export class Call extends Emitter<CallEvents> implements CallHandle {
       if (this.direction === "incoming") this.#host.tell({ ringing: { callId: this.id } });
       return;
     }
-    this.#reportTracks();
+    this.#own.report();
     const pc = this.#media.connection;
     this.#host.tell({
       media: {
@@ -429,7 +453,7 @@ export class Call extends Emitter<CallEvents> implements CallHandle {
       case "accepted":
         if (this.direction === "incoming" && !this.#accepted) this.#adopt();
         this.#media.resend();
-        this.#reportTracks();
+        this.#own.report();
         this.emit("accepted");
         break;
       case "generation":
@@ -447,6 +471,15 @@ export class Call extends Emitter<CallEvents> implements CallHandle {
       case "remoteTracks":
         this.emit("remoteTracks", change.tracks);
         break;
+      case "type":
+        this.#typeChanged(change.type);
+        break;
+      case "videoRequest":
+        if (!this.#answering) this.emit("videoRequest", change.asked);
+        break;
+      case "videoAnswer":
+        this.#switch.settle();
+        break;
       case "connected":
         this.#measure();
         this.emit("connected");
@@ -457,15 +490,24 @@ export class Call extends Emitter<CallEvents> implements CallHandle {
     }
   }
 
+  /** The cameras go with the type: both sides wanted what it is now. */
+  #typeChanged(type: 1 | 2 | 3): void {
+    this.#own.setCamera(type === 2).catch((e: unknown) => this.emit("error", PealError.of(e)));
+    this.#switch.settle();
+    if (!this.#answering) this.emit("type", type);
+  }
+
   #over(end: CallEnd): void {
     this.#clear();
     this.emit("ended", end);
   }
 
   #clear(): void {
+    navigator.mediaDevices?.removeEventListener?.("devicechange", this.#devicesChanged);
+    this.#switch.close();
     this.#meter.stop();
     this.#media.close();
-    this.#local.close();
+    this.#own.close();
     this.#views.close();
     this.#host.over(this);
   }
@@ -488,70 +530,62 @@ export class Call extends Emitter<CallEvents> implements CallHandle {
 
   // ------------------------------------------------------------ local devices
 
-  #showLocal(): void {
-    this.#views.showLocal(this.localStream);
-    this.emit("localStream", this.localStream);
+  setMicrophone(on: boolean): Promise<void> {
+    return this.#own.setMicrophone(on);
   }
 
-  #localChanged(): void {
-    if (this.end) return;
-    this.#showLocal();
-    this.#media
-      .setTracks(this.#local.audio, this.#local.video)
-      .catch((e: unknown) => this.emit("error", PealError.of(e)));
-    this.#reportTracks();
+  openMicrophone(open: boolean): Promise<void> {
+    return this.#own.openMicrophone(open);
   }
 
-  #reportTracks(): void {
-    const tracks: TracksJson = {
-      audio: this.#local.audio !== null,
-      audioMuted: this.#local.audioMuted,
-      video: this.#local.video !== null,
-      videoMuted: this.#local.videoMuted,
-    };
-    if (this.state !== "ringing" || this.direction === "outgoing") {
-      this.#host.tell({ tracks: { callId: this.id, tracks } });
-    }
+  setCamera(on: boolean): Promise<void> {
+    return this.#own.setCamera(on);
   }
 
-  async setMicrophone(on: boolean): Promise<void> {
-    if (on) await this.#local.open(true, false);
-    this.#local.audioMuted = !on;
-    this.#local.apply();
-    this.#localChanged();
-  }
-
-  async openMicrophone(open: boolean): Promise<void> {
-    if (open) await this.#local.open(true, false);
-    else this.#local.shut("audio");
-    this.#localChanged();
-  }
-
-  async setCamera(on: boolean): Promise<void> {
-    if (!this.video) throw new PealError("wrong_state", "this is an audio call");
-    if (on) await this.#local.open(false, true);
-    else this.#local.shut("video");
-    this.#localChanged();
-  }
-
-  async muteCamera(muted: boolean): Promise<void> {
-    this.#local.videoMuted = muted;
-    this.#local.apply();
-    this.#localChanged();
+  muteCamera(muted: boolean): Promise<void> {
+    return this.#own.muteCamera(muted);
   }
 
   /** Puts another device's track in the place of the one in use. */
   replaceTrack(track: MediaStreamTrack): void {
-    this.#local.put(track);
-    this.#localChanged();
+    this.#own.replace(track);
   }
+
+  /** How loud one's own sound is sent: 1 as it is. */
+  setCaptureVolume(volume: number): void {
+    this.#own.setVolume(volume);
+  }
+
+  /** A speaker that is gone makes no sound: the system's takes its place. */
+  readonly #devicesChanged = (): void => {
+    this.#views.speakerLost().then(
+      (label) => {
+        if (label !== null && !this.end)
+          this.emit("deviceLost", { kind: "speaker", label, replacement: "default" });
+      },
+      (e: unknown) => this.emit("error", PealError.of(e)),
+    );
+  };
 
   muteRemote(muted: boolean): void {
     this.#views.mute(muted);
   }
 
+  get speakerId(): string {
+    return this.#views.speakerId;
+  }
+
+  setRenderMode(which: "local" | "remote", mode: RenderMode): void {
+    this.#views.render(which, mode);
+  }
+
   setSpeaker(deviceId: string): Promise<void> {
     return this.#views.speaker(deviceId);
+  }
+
+  /** Stops showing the other side's picture here. */
+  hideRemote(hidden: boolean): void {
+    this.#views.hide(hidden);
   }
 
   setVolume(volume: number): void {

@@ -15,13 +15,13 @@ export function requireSecureContext(): void {
 
 /** Opens the devices that are asked for, or fails with the one that cannot be had. */
 export async function capture(
-  audio: boolean,
+  audio: boolean | MediaTrackConstraints,
   video: boolean | MediaTrackConstraints,
 ): Promise<MediaStream> {
   try {
     return await navigator.mediaDevices.getUserMedia({ audio, video });
   } catch (e) {
-    throw await explain(e, audio, video !== false);
+    throw await explain(e, audio !== false, video !== false);
   }
 }
 

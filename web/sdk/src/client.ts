@@ -5,6 +5,7 @@ import type {
   ClientEvents,
   ClientOptions,
   ConnectionState,
+  RecordsOptions,
 } from "./api";
 import { Call, type CallHost } from "./call";
 import { requireSecureContext } from "./capture";
@@ -12,10 +13,11 @@ import { type Command, Connection, type Reply } from "./connection";
 import { claimDevice, type DeviceIdentity, uuidv7 } from "./device";
 import { Emitter } from "./emitter";
 import { PealError } from "./errors";
-import type { CallUpdateJson, CandidatesJson, WelcomeJson } from "./gen/peal_pb";
+import type { CallUpdateJson, CandidatesJson, ListRecordsJson, WelcomeJson } from "./gen/peal_pb";
 import type { MakePeerConnection } from "./media";
 import { socketUrl } from "./origin";
-import { readSnapshot, type Side, type Snapshot, typeNames } from "./snapshot";
+import { RecordLog } from "./record-log";
+import { readRecord, readSnapshot, type Side, type Snapshot, typeNames } from "./snapshot";
 import { type OpenSocket, openWebSocket } from "./socket";
 import { version } from "./version";
 
@@ -45,10 +47,9 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
   #identity: DeviceIdentity | null = null;
   #account = "";
   #active: Call | null = null;
-  #first = true;
   #connecting: Promise<void> | null = null;
   readonly #past = new Set<string>();
-  readonly #filed = new Set<string>();
+  #log: RecordLog | null = null;
 
   constructor(options: ClientOptions, surroundings: Surroundings = browser) {
     super();
@@ -132,6 +133,7 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
     if (this.#active) throw new PealError("wrong_state", "there is a call already: one at a time");
     const type = options.type ?? (options.video ? 2 : 1);
     const call = new Call(this, "outgoing", this.#draft(account, type));
+    call.profile = options.profile ?? {};
     this.#setActive(call);
     try {
       await call.invite({
@@ -176,6 +178,7 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
       generation: 1,
       rebuild: 1,
       connectedForMs: 0,
+      videoAsked: null,
       end: null,
     };
   }
@@ -207,9 +210,37 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
   }
 
   filed(record: CallRecord): void {
-    if (this.#filed.has(record.callId)) return;
-    remember(this.#filed, record.callId);
-    this.emit("record", record);
+    if (this.#log?.take(record)) this.emit("record", record);
+  }
+
+  async records(options: RecordsOptions = {}): Promise<CallRecord[]> {
+    const { before, limit } = options;
+    const { records } = await this.#list({
+      ...(before instanceof Date ? { before: before.toISOString() } : {}),
+      ...(before && !(before instanceof Date) ? { beforeCall: before.callId } : {}),
+      ...(limit ? { limit } : {}),
+    });
+    return records;
+  }
+
+  async #list(page: ListRecordsJson): Promise<{ records: CallRecord[]; more: boolean }> {
+    const reply = await this.request({ listRecords: page });
+    if (reply.error) throw reply.error;
+    const { records = [], more = false } = reply.records ?? {};
+    return { records: records.map(readRecord), more };
+  }
+
+  /** Tells of the records that were filed while this client was away. */
+  async #catchUp(log: RecordLog, first: ListRecordsJson): Promise<void> {
+    let page = first;
+    for (;;) {
+      const { records, more } = await this.#list(page);
+      if (log !== this.#log) return;
+      for (const record of records) this.filed(record);
+      const last = records.at(-1);
+      if (!more || !last) return log.caughtUp();
+      page = { afterCall: last.callId };
+    }
   }
 
   #setActive(call: Call | null): void {
@@ -221,20 +252,23 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
 
   #welcome(welcome: WelcomeJson): void {
     this.#account = welcome.account ?? "";
-    const fresh = this.#first;
-    this.#first = false;
     const updates = welcome.calls ?? [];
     const active = this.#active;
-    if (fresh) {
-      // What ended before this page was there is for the records, not for it.
-      for (const u of updates)
-        if (u.call?.state === "CALL_STATE_ENDED") remember(this.#filed, u.call.callId ?? "");
+    this.#log ??= new RecordLog(socketUrl(this.#options.server), this.#account);
+    const since = this.#log.ask(new Date(welcome.loginAt ?? 0));
+    for (const update of updates) {
+      // Of what is over without this page having been in it the records tell.
+      const { callId, state } = update.call ?? {};
+      if (state !== "CALL_STATE_ENDED" || callId === active?.id) this.#update(update);
     }
-    for (const update of updates) this.#update(update);
     if (active && this.#active === active && active.known) {
       if (updates.some((u) => u.call?.callId === active.id)) active.refresh();
       else active.forget();
     }
+    this.#catchUp(this.#log, since).catch((e: unknown) => {
+      // Without a connection the next login does it again.
+      if (this.connection === "online") this.emit("error", PealError.of(e));
+    });
   }
 
   #update(update: CallUpdateJson): void {
@@ -278,12 +312,12 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
   }
 
   #closed(error: PealError): void {
-    this.#active?.forget();
+    this.#active?.forget(error.code === "kicked" ? "kicked" : "lost");
     this.#connection = null;
+    this.#log = null;
     this.#listenToPage(false);
     this.#identity?.release();
     this.#identity = null;
-    this.#first = true;
     this.#debug(`closed: ${error.code}`);
     this.emit("closed", error);
   }

@@ -50,6 +50,8 @@ const codes: Record<string, string> = {
   call_id_taken: "10405",
   wrong_device: "10406",
   already_accepted: "10410",
+  declined: "10409",
+  ring_stopped: "10408",
   answered_elsewhere: "10420",
 };
 

@@ -5,6 +5,7 @@ import type {
   CandidatesJson,
   ClientFrameJson,
   ErrorJson,
+  RecordListJson,
   ServerFrameJson,
   WelcomeJson,
 } from "./gen/peal_pb";
@@ -16,6 +17,7 @@ export type Command = Omit<ClientFrameJson, "id">;
 export interface Reply {
   readonly error: PealError | null;
   readonly call: CallUpdateJson | null;
+  readonly records?: RecordListJson | null;
 }
 
 export interface ConnectionOptions {
@@ -188,6 +190,7 @@ export class Connection {
           fresh: this.#fresh,
           resume: this.#fresh && resume,
           client,
+          ...(this.#welcome?.loginAt ? { loginAt: this.#welcome.loginAt } : {}),
         },
       },
       0,
@@ -269,12 +272,13 @@ export class Connection {
       );
       return;
     }
-    this.#settle(request, error, frame.call ?? null);
+    clearTimeout(request.timer);
+    request.settle({ error, call: frame.call ?? null, records: frame.records ?? null });
   }
 
-  #settle(request: Request, error: PealError | null, call: CallUpdateJson | null = null): void {
+  #settle(request: Request, error: PealError): void {
     clearTimeout(request.timer);
-    request.settle({ error, call });
+    request.settle({ error, call: null });
   }
 
   #send(request: Request): void {

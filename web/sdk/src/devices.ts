@@ -13,8 +13,12 @@ export interface DeviceLists {
 }
 
 /** The devices of this machine; those in use are marked. */
-export async function listDevices(stream: MediaStream | null): Promise<DeviceLists> {
+export async function listDevices(
+  stream: MediaStream | null,
+  speakerId: string,
+): Promise<DeviceLists> {
   const active = new Set(stream?.getTracks().map((t) => t.getSettings().deviceId));
+  if (speakerId) active.add(speakerId);
   const all = await navigator.mediaDevices.enumerateDevices();
   const of = (kind: MediaDeviceKind): DeviceEntry[] =>
     all

@@ -6,10 +6,13 @@ export type Told = {
   [K in keyof ComponentEvents]: [event: K, ...payload: Parameters<ComponentEvents[K]>];
 }[keyof ComponentEvents];
 
+/** What a device may end without anybody's doing anything there. */
+const untold: ReadonlySet<CallEnd["reason"]> = new Set(["timeout", "lost", "kicked"]);
+
 /** What a page of the component is told when a call ends, in its order. */
 export function endingEvents(end: CallEnd, direction: Direction, peer: string): Told[] {
   // Who ended it knows that by the promise of what it did.
-  if (end.byThisDevice && end.reason !== "timeout" && end.reason !== "lost") return [];
+  if (end.byThisDevice && !untold.has(end.reason)) return [];
   const outgoing = direction === "outgoing";
   switch (end.reason) {
     case "completed":
@@ -46,6 +49,7 @@ export function endingEvents(end: CallEnd, direction: Direction, peer: string): 
 function cut(end: CallEnd, outgoing: boolean, peer: string): Told[] {
   if (!end.answered && !outgoing) return [["onUserCancel", peer]];
   if (end.reason === "server") return [["onCallEnd"]];
+  if (end.byThisDevice) return [["onDisconnect"], ["onCallEnd"]];
   if (end.reason !== "lost") return [["onUserLeave", peer], ["onCallEnd"]];
   return end.actor === peer
     ? [["onUserDisconnect", peer], ["onCallEnd"]]

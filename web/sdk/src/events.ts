@@ -32,6 +32,13 @@ export interface JoinEvent {
   userId: string;
 }
 
+/** `switchCallType(2)` agrees, `switchCallType(1)` refuses. */
+export interface TypeRequestEvent {
+  userId: string;
+  type: 2;
+  active: boolean;
+}
+
 export type TimeOutSide =
   | "callTimeOut"
   | "beCallTimeOut"
@@ -57,6 +64,8 @@ export interface ComponentEvents {
   onAudioMuted: (event: MutedEvent) => void;
   onUserNetworkQuality: (event: QualityEvent) => void;
   onCallTypeChange: (type: 1 | 2) => void;
+  /** The other side asks for a video call, or (not active) no longer does: ours, not in the original. */
+  onCallTypeRequest: (event: TypeRequestEvent) => void;
   onCallEnd: () => void;
   onDisconnect: () => void;
   onOtherClientAccept: () => void;

@@ -1,11 +1,13 @@
-import type { CallEnd, CallRecord } from "./api";
+import type { CallRecord, MediaProfile } from "./api";
 import type { Call } from "./call";
 import { PealClient } from "./client";
 import { type ComponentError, componentError, refusedBy, State, type StateNumber } from "./codes";
 import { type DeviceLists, listDevices, openDevice } from "./devices";
 import { Emitter } from "./emitter";
-import { endingEvents } from "./endings";
 import type { ComponentEvents } from "./events";
+import { Follower } from "./follower";
+import { type SdkInstance, sdkInstance } from "./handles";
+import { type CallProfile, readProfile } from "./profile";
 import { type RecordMessage, recordMessage } from "./records";
 import { version } from "./version";
 
@@ -15,7 +17,7 @@ export interface Callbacks {
   failed?: (error: ComponentError) => void;
 }
 
-export interface SetupOptions {
+export interface SetupOptions extends CallProfile {
   appKey: string;
   /** Where the server is; default: where the script came from. */
   server?: string;
@@ -89,9 +91,12 @@ export class RTCCalling extends Emitter<ComponentEvents> {
   #server: string | undefined;
   #tokenService: ((uid: number) => Promise<string>) | null = null;
   #ringTimeout = 0;
+  /** For every call, and for the next one alone. */
+  #usual: MediaProfile = {};
+  #profile: MediaProfile | null = null;
   #localView: HTMLElement | null = null;
   readonly #remoteViews = new Map<string, HTMLElement | null>();
-  #entered = false;
+  #follower: Follower | null = null;
   #joinedAt = 0;
   readonly #made = new Set<string>();
 
@@ -104,6 +109,27 @@ export class RTCCalling extends Emitter<ComponentEvents> {
 
   setupAppKey(options: SetupOptions): void {
     this.#server = options.server ?? this.#server;
+    this.#usual = this.#read(options);
+  }
+
+  setCallProfile(profile: CallProfile): void {
+    this.#profile = this.#read(profile);
+    const call = this.#call;
+    if (call && this.#state === State.called) call.profile = this.#takeProfile();
+  }
+
+  #read(profile: CallProfile): MediaProfile {
+    return readProfile(profile, (what) => {
+      const error = { code: "100", message: `${what} is none of those in the documentation` };
+      // Who sets it before there is a listener hears of it all the same.
+      setTimeout(() => this.emit("onError", error), 0);
+    });
+  }
+
+  #takeProfile(): MediaProfile {
+    const profile = this.#profile ?? this.#usual;
+    this.#profile = null;
+    return profile;
   }
 
   login(options: LoginOptions): Promise<void> {
@@ -146,9 +172,10 @@ export class RTCCalling extends Emitter<ComponentEvents> {
     client.on("closed", (why) => {
       if (this.#client === client) this.#client = null;
       options.ondisconnect?.({ code: why.code, message: why.message });
+      if (why.code === "kicked") this.destroy();
     });
     client.on("incoming", (call) => this.#invited(client, call as Call));
-    client.on("resumed", (call) => this.#took(client, call as Call, true));
+    client.on("resumed", (call) => this.#took(client, call as Call).joined());
     client.on("record", (record) => this.#filed(record, client.account, options));
     client.on("error", (error) => this.emit("onError", componentError(error)));
   }
@@ -213,9 +240,10 @@ export class RTCCalling extends Emitter<ComponentEvents> {
         type: options.type,
         ...(attachment === undefined ? {} : { attachment: JSON.stringify(attachment) }),
         ...(ringTimeoutMs ? { ringTimeoutMs } : {}),
+        profile: this.#takeProfile(),
       });
       const call = client.activeCall;
-      if (call) this.#took(client, call, false);
+      if (call) this.#took(client, call);
       if (call) this.#made.add(call.id);
       await calling;
     });
@@ -232,10 +260,11 @@ export class RTCCalling extends Emitter<ComponentEvents> {
     const call = this.#call;
     return this.#run(options, async () => {
       this.#allow("accept");
-      if (this.#tokenService && call) await this.#tokenService(call.localUid);
+      if (call) await this.#authorize(call.localUid);
       await call?.accept();
       // The promise settles first.
-      if (call) setTimeout(() => this.#joined(call), 0);
+      const follower = this.#follower;
+      setTimeout(() => follower?.joined(), 0);
     });
   }
 
@@ -312,7 +341,7 @@ export class RTCCalling extends Emitter<ComponentEvents> {
   }
 
   getDevices(): Promise<DeviceLists> {
-    return listDevices(this.#call?.localStream ?? null);
+    return listDevices(this.#call?.localStream ?? null, this.#call?.speakerId ?? "");
   }
 
   async switchDevice(
@@ -321,8 +350,16 @@ export class RTCCalling extends Emitter<ComponentEvents> {
   ): Promise<void> {
     await this.#guard(async () => {
       const call = this.#inCall();
-      if (type === "speakerId") await call.setSpeaker(deviceId);
-      else call.replaceTrack(await openDevice(type === "cameraId" ? "video" : "audio", deviceId));
+      const { audioIn, audioOut, video } = await this.getDevices();
+      const [list, kind] =
+        type === "speakerId"
+          ? [audioOut, null]
+          : type === "cameraId"
+            ? [video, "video" as const]
+            : [audioIn, "audio" as const];
+      if (list.find((d) => d.deviceId === deviceId)?.active) return;
+      if (kind) call.replaceTrack(await openDevice(kind, deviceId));
+      else await call.setSpeaker(deviceId);
     });
   }
 
@@ -352,15 +389,22 @@ export class RTCCalling extends Emitter<ComponentEvents> {
     };
   }
 
-  // -------------------------------------------------------------- not (yet)
-
-  async switchCallType(_type: 1 | 2): Promise<void> {
-    this.#allow("switchCallType");
-    throw {
-      code: "100",
-      message: "switching the type of a call is not available in this version",
-    } satisfies ComponentError;
+  /** To audio (1) at once; to video (2) when the other side agrees, by `switchCallType(2)` of its own. */
+  switchCallType(type: 1 | 2): Promise<void> {
+    return this.#run({}, async () => {
+      this.#allow("switchCallType");
+      if (type !== 1 && type !== 2)
+        throw { code: "106", message: "the type is 1 or 2" } satisfies ComponentError;
+      await this.#inCall().switchType(type);
+    });
   }
+
+  getSdkInstance(): SdkInstance {
+    const { account = "", deviceId = "" } = this.#client ?? {};
+    return sdkInstance(this.#call, { account, deviceId });
+  }
+
+  // -------------------------------------------------------------- not (yet)
 
   groupCall(options: Callbacks): Promise<void> {
     return this.#run(options, () => Promise.reject(noGroups));
@@ -373,7 +417,7 @@ export class RTCCalling extends Emitter<ComponentEvents> {
   // ------------------------------------------------------------------ events
 
   #invited(client: PealClient, call: Call): void {
-    this.#took(client, call, false);
+    this.#took(client, call);
     const ring = this.#ringTimeout;
     this.#ringTimeout = 0;
     if (ring) this.setCallTimeout(ring);
@@ -389,84 +433,27 @@ export class RTCCalling extends Emitter<ComponentEvents> {
   }
 
   /** Follows a call from its start. */
-  #took(client: PealClient, call: Call, going: boolean): void {
-    this.#entered = false;
+  #took(client: PealClient, call: Call): Follower {
+    if (call.direction === "incoming") call.profile = this.#takeProfile();
     call.attachLocal(this.#localView);
     call.attachRemote(this.#remoteViews.get(call.peer) ?? null);
-    call.on("accepted", () => {
-      if (call.direction === "outgoing") void this.#answered(call);
+    this.#follower = new Follower(call, {
+      account: client.account,
+      tell: (event, ...payload) => this.emit(event, ...payload),
+      authorize: (uid) => this.#authorize(uid),
+      joined: () => this.#joined(client, call),
     });
-    call.on("peerMedia", (up) => {
-      if (up) this.#enters(call);
-    });
-    call.on("remoteTracks", () => this.#showTracks(call));
-    call.on("networkQuality", (q) => {
-      this.emit("onUserNetworkQuality", {
-        [client.account]: { uplinkNetworkQuality: q.uplink, downlinkNetworkQuality: q.downlink },
-        [call.peer]: { uplinkNetworkQuality: q.downlink, downlinkNetworkQuality: q.uplink },
-      });
-    });
-    call.on("error", (error) => this.emit("onError", componentError(error)));
-    call.on("ended", (end) => this.#ended(call, end));
-    if (going) this.#joined(call);
+    return this.#follower;
   }
 
-  async #answered(call: Call): Promise<void> {
-    this.emit("onUserAccept", call.peer);
-    try {
-      if (this.#tokenService) await this.#tokenService(call.localUid);
-    } catch (e) {
-      this.emit("onError", componentError(e));
-      await call.hangup();
-      return;
-    }
-    this.#joined(call);
-  }
-
-  #joined(call: Call): void {
-    if (call.end) return;
+  #joined(client: PealClient, call: Call): void {
     this.#joinedAt = Date.now();
-    this.userMap[call.localUid] = this.#client?.account ?? "";
+    this.userMap[call.localUid] = client.account;
     this.userMap[call.peerUid] = call.peer;
-    this.emit("onJoinChannel", {
-      uid: call.localUid,
-      cid: call.id,
-      channelName: call.id,
-      userId: this.#client?.account ?? "",
-    });
   }
 
-  #shown = { audio: false, video: false, audioMuted: false, videoMuted: false };
-
-  #enters(call: Call): void {
-    if (this.#entered) return;
-    this.#entered = true;
-    this.#shown = { audio: false, video: false, audioMuted: false, videoMuted: false };
-    this.emit("onUserEnter", call.peer);
-    this.#showTracks(call);
-  }
-
-  /** Tells what of the other side's sound and picture has changed: sound first. */
-  #showTracks(call: Call): void {
-    if (!this.#entered) return;
-    const was = this.#shown;
-    const now = call.remoteTracks;
-    this.#shown = { ...now };
-    const { peer: userId, peerUid: uid } = call;
-    if (now.audio !== was.audio)
-      this.emit("onAudioAvailable", { userId, uid, available: now.audio });
-    if (now.video !== was.video && call.video)
-      this.emit("onCameraAvailable", { userId, uid, available: now.video });
-    if (now.audioMuted !== was.audioMuted)
-      this.emit("onAudioMuted", { userId, muted: now.audioMuted });
-    if (now.videoMuted !== was.videoMuted)
-      this.emit("onVideoMuted", { userId, muted: now.videoMuted });
-  }
-
-  #ended(call: Call, end: CallEnd): void {
-    for (const [event, ...payload] of endingEvents(end, call.direction, call.peer)) {
-      this.emit(event, ...(payload as Parameters<ComponentEvents[typeof event]>));
-    }
+  async #authorize(uid: number): Promise<void> {
+    await this.#tokenService?.(uid);
   }
 
   #filed(record: CallRecord, account: string, options: LoginOptions): void {

@@ -1,11 +1,27 @@
+import type { LostDevice, MediaProfile } from "./api";
 import { capture } from "./capture";
+import { Gain } from "./gain";
+import { audioConstraints, videoConstraints } from "./profile";
+
+/** What one's own tracks need to know, and whom they tell. */
+export interface LocalHost {
+  profile(): MediaProfile;
+  /** A device was unplugged; what took its place is in the stream. */
+  lost(device: LostDevice): void;
+}
 
 /** One's own microphone and camera in a call, and what of them is sent. */
 export class LocalTracks {
   readonly stream = new MediaStream();
   audioMuted = false;
   videoMuted = false;
+  readonly #host: LocalHost;
+  readonly #gain = new Gain();
   #closed = false;
+
+  constructor(host: LocalHost) {
+    this.#host = host;
+  }
 
   get audio(): MediaStreamTrack | null {
     return this.stream.getAudioTracks()[0] ?? null;
@@ -15,12 +31,26 @@ export class LocalTracks {
     return this.stream.getVideoTracks()[0] ?? null;
   }
 
+  /** The sound that is sent: the microphone's, at the volume that was set. */
+  get sentAudio(): MediaStreamTrack | null {
+    return this.audio && this.#gain.of(this.audio);
+  }
+
+  /** How loud one's own sound is sent: 1 as it is, 0 not at all. */
+  setVolume(volume: number): void {
+    this.#gain.volume = volume;
+  }
+
   /** Opens what is not open yet. */
   async open(audio: boolean, video: boolean): Promise<void> {
     const wantAudio = audio && !this.audio;
     const wantVideo = video && !this.video;
     if (!wantAudio && !wantVideo) return;
-    const stream = await capture(wantAudio, wantVideo);
+    const profile = this.#host.profile();
+    const stream = await capture(
+      wantAudio && audioConstraints(profile),
+      wantVideo && videoConstraints(profile),
+    );
     for (const track of stream.getTracks()) {
       if (this.#closed) track.stop();
       else this.put(track);
@@ -31,7 +61,25 @@ export class LocalTracks {
   put(track: MediaStreamTrack): void {
     this.shut(track.kind === "audio" ? "audio" : "video");
     this.stream.addTrack(track);
+    // Browsers say so when a device is gone, not when `stop` was called.
+    track.addEventListener("ended", () => void this.#replace(track), { once: true });
     this.apply();
+  }
+
+  /** The device behind a track was unplugged: the browser's choice takes its place. */
+  async #replace(track: MediaStreamTrack): Promise<void> {
+    if (this.#closed || !this.stream.getTracks().includes(track)) return;
+    this.stream.removeTrack(track);
+    const audio = track.kind === "audio";
+    let replacement: string | null = null;
+    try {
+      await this.open(audio, !audio);
+      replacement = (audio ? this.audio : this.video)?.label ?? null;
+    } catch {
+      // There is no other, or it cannot be had: that is told as well.
+    }
+    if (!this.#closed)
+      this.#host.lost({ kind: audio ? "microphone" : "camera", label: track.label, replacement });
   }
 
   shut(kind: "audio" | "video"): void {
@@ -56,6 +104,7 @@ export class LocalTracks {
   /** Closes the devices for good: also those that are being opened. */
   close(): void {
     this.#closed = true;
+    this.#gain.close();
     this.release();
   }
 }

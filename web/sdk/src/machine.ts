@@ -27,6 +27,9 @@ export type Change =
   | { readonly kind: "peerMedia"; readonly up: boolean }
   | { readonly kind: "remoteTracks"; readonly tracks: RemoteTracks }
   | { readonly kind: "connected" }
+  | { readonly kind: "type"; readonly type: 1 | 2 | 3 }
+  | { readonly kind: "videoRequest"; readonly asked: boolean }
+  | { readonly kind: "videoAnswer" }
   | { readonly kind: "ended"; readonly end: CallEnd };
 
 /** The first view of a call. */
@@ -45,6 +48,11 @@ export function advance(view: View, next: Snapshot): { view: View; changes: Chan
   }
   const changes: Change[] = [];
   if (!answered && next.state !== "ringing") changes.push({ kind: "accepted" });
+  if (next.type !== was.type) changes.push({ kind: "type", type: next.type });
+  if ((next.videoAsked === "peer") !== (was.videoAsked === "peer"))
+    changes.push({ kind: "videoRequest", asked: next.videoAsked === "peer" });
+  if (was.videoAsked === "local" && next.videoAsked !== "local")
+    changes.push({ kind: "videoAnswer" });
   if (next.generation > was.generation) changes.push({ kind: "generation" });
   if (next.peer.epoch > was.peer.epoch && answered) changes.push({ kind: "peerEpoch" });
   if (next.peer.present !== was.peer.present && answered) {

@@ -1,4 +1,6 @@
+import type { MediaProfile } from "./api";
 import type { CandidateJson, IceServerJson } from "./gen/peal_pb";
+import { encoding, withStereo } from "./profile";
 
 /** Makes peer connections: the browser's, or fakes in tests. */
 export type MakePeerConnection = (configuration: RTCConfiguration) => RTCPeerConnection;
@@ -6,7 +8,8 @@ export type MakePeerConnection = (configuration: RTCConfiguration) => RTCPeerCon
 export interface MediaOptions {
   make: MakePeerConnection;
   policy: RTCIceTransportPolicy;
-  video: boolean;
+  /** What is to be sent, at the time it is asked. */
+  profile: () => MediaProfile;
 }
 
 export interface MediaListener {
@@ -67,7 +70,10 @@ export class Media {
   setTracks(audio: MediaStreamTrack | null, video: MediaStreamTrack | null): Promise<void> {
     this.#audio = audio;
     this.#video = video;
-    return this.#queue(() => this.#putTracks());
+    return this.#queue(async () => {
+      await this.#putTracks();
+      await this.#shape();
+    });
   }
 
   /**
@@ -79,12 +85,14 @@ export class Media {
       const pc = this.#begin(generation, rebuild);
       if (pc.getTransceivers().length === 0) {
         pc.addTransceiver("audio", { direction: "sendrecv" });
-        if (this.#options.video) pc.addTransceiver("video", { direction: "sendrecv" });
+        // In an audio call as well: it may become a video call, at once.
+        pc.addTransceiver("video", { direction: "sendrecv" });
       }
       await this.#putTracks();
-      const offer = await pc.createOffer(generation > 1 ? { iceRestart: true } : {});
-      this.#offer = offer;
-      return withoutCandidates(offer.sdp ?? "");
+      const made = await pc.createOffer(generation > 1 ? { iceRestart: true } : {});
+      const sdp = withStereo(made.sdp ?? "", this.#options.profile());
+      this.#offer = { type: "offer", sdp };
+      return withoutCandidates(sdp);
     });
   }
 
@@ -95,6 +103,7 @@ export class Media {
       if (!this.#pc || !this.#offer) return;
       this.#configure(servers);
       await this.#pc.setLocalDescription(this.#offer);
+      await this.#shape();
     });
   }
 
@@ -111,11 +120,13 @@ export class Media {
       await pc.setRemoteDescription({ type: "offer", sdp: offer });
       for (const t of pc.getTransceivers()) t.direction = "sendrecv";
       await this.#putTracks();
-      const answer = await pc.createAnswer();
-      await pc.setLocalDescription(answer);
+      const made = await pc.createAnswer();
+      const sdp = withStereo(made.sdp ?? "", this.#options.profile());
+      await pc.setLocalDescription({ type: "answer", sdp });
+      await this.#shape();
       this.#answered = true;
       await this.#useHeld();
-      return withoutCandidates(answer.sdp ?? "");
+      return withoutCandidates(sdp);
     });
   }
 
@@ -215,6 +226,17 @@ export class Media {
     for (const t of this.#pc?.getTransceivers() ?? []) {
       const track = t.receiver.track.kind === "audio" ? this.#audio : this.#video;
       if (t.sender.track !== track) await t.sender.replaceTrack(track);
+    }
+  }
+
+  /** Keeps what is sent to the profile: the bitrate is a ceiling, the browser goes below it by itself. */
+  async #shape(): Promise<void> {
+    for (const t of this.#pc?.getTransceivers() ?? []) {
+      const limits = encoding(this.#options.profile(), t.receiver.track.kind);
+      const parameters = t.sender.getParameters();
+      if (Object.keys(limits).length === 0 || parameters.encodings.length === 0) continue;
+      for (const e of parameters.encodings) Object.assign(e, limits);
+      await t.sender.setParameters(parameters);
     }
   }
 

@@ -1,3 +1,4 @@
+import type { MediaProfile } from "./api";
 import type { Command, Reply } from "./connection";
 import { PealError } from "./errors";
 import type { CallUpdateJson } from "./gen/peal_pb";
@@ -8,6 +9,7 @@ import type { Snapshot } from "./snapshot";
 export interface NegotiationHost {
   readonly make: MakePeerConnection;
   readonly policy: RTCIceTransportPolicy;
+  profile(): MediaProfile;
   /** The newest snapshot. */
   snapshot(): Snapshot;
   over(): boolean;
@@ -122,9 +124,8 @@ export class Negotiation {
 
   #make(): Media {
     const { make, policy } = this.#host;
-    const { type } = this.#host.snapshot();
     return new Media(
-      { make, policy, video: type === 2 },
+      { make, policy, profile: () => this.#host.profile() },
       {
         candidates: (generation, candidates) =>
           this.#host.tell({

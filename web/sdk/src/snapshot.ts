@@ -36,6 +36,8 @@ export interface Snapshot {
   generation: number;
   rebuild: number;
   connectedForMs: number;
+  /** Who asks for a video call and waits for an answer. */
+  videoAsked: "local" | "peer" | null;
   /** Set when ended. */
   end: Omit<CallEnd, "answered"> | null;
 }
@@ -108,6 +110,7 @@ export function readSnapshot(c: CallJson, account: string, device: string): Snap
     generation: c.generation ?? 1,
     rebuild: c.rebuildGeneration ?? 1,
     connectedForMs: c.connectedForMs ?? 0,
+    videoAsked: c.videoAskedBy ? (c.videoAskedBy === account ? "local" : "peer") : null,
     end:
       state === "ended"
         ? {
@@ -142,7 +145,7 @@ function side(p: PartyJson | undefined): Side {
   };
 }
 
-function readRecord(r: RecordJson): CallRecord {
+export function readRecord(r: RecordJson): CallRecord {
   return {
     callId: r.callId ?? "",
     kind: kinds[r.kind ?? "RECORD_KIND_UNSPECIFIED"] ?? 1,

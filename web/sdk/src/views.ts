@@ -1,3 +1,10 @@
+/** The size of a picture in pixels, and whether it is cut to fill that. */
+export interface RenderMode {
+  width?: number;
+  height?: number;
+  cut?: boolean;
+}
+
 /**
  * The pictures and the sound of a call. Sound comes from an element of its own,
  * so that it plays with or without a picture, and so that a picture, being
@@ -5,6 +12,8 @@
  */
 export class Views {
   readonly #sound: HTMLAudioElement = document.createElement("audio");
+  readonly #heard = new MediaStream();
+  #speaker: { id: string; label: string } | null = null;
   #local: HTMLVideoElement | null = null;
   #remote: HTMLVideoElement | null = null;
   readonly #blocked: () => void;
@@ -32,8 +41,13 @@ export class Views {
 
   showRemote(stream: MediaStream | null): void {
     show(this.#remote, stream);
-    if (this.#sound.srcObject !== stream) this.#sound.srcObject = stream;
-    if (stream) this.play().catch(() => this.#blocked());
+    // Of its own: a picture that never comes must not keep the sound waiting.
+    const now = stream?.getAudioTracks() ?? [];
+    for (const t of this.#heard.getTracks()) if (!now.includes(t)) this.#heard.removeTrack(t);
+    for (const t of now) this.#heard.addTrack(t);
+    const heard = this.#heard.getTracks().length > 0 ? this.#heard : null;
+    if (this.#sound.srcObject !== heard) this.#sound.srcObject = heard;
+    if (heard) this.play().catch(() => this.#blocked());
   }
 
   /** Fails where the browser wants a gesture first. */
@@ -41,12 +55,41 @@ export class Views {
     if (this.#sound.srcObject) await this.#sound.play();
   }
 
+  hide(hidden: boolean): void {
+    if (this.#remote) this.#remote.style.visibility = hidden ? "hidden" : "";
+  }
+
   mute(muted: boolean): void {
     this.#sound.muted = muted;
   }
 
   async speaker(deviceId: string): Promise<void> {
-    if ("setSinkId" in this.#sound) await this.#sound.setSinkId(deviceId);
+    if (!("setSinkId" in this.#sound)) return;
+    await this.#sound.setSinkId(deviceId);
+    const label = (await speakers()).find((d) => d.deviceId === deviceId)?.label ?? "";
+    this.#speaker = deviceId ? { id: deviceId, label } : null;
+  }
+
+  /** Falls back to the system's speaker when the one in use is gone, and gives its name. */
+  async speakerLost(): Promise<string | null> {
+    const was = this.#speaker;
+    if (!was || (await speakers()).some((d) => d.deviceId === was.id)) return null;
+    await this.speaker("");
+    return was.label;
+  }
+
+  get speakerId(): string {
+    return this.#speaker?.id ?? "";
+  }
+
+  /** How a picture fills its place: cut to fill it, or whole with bars beside it. */
+  render(which: "local" | "remote", mode: RenderMode): void {
+    const video = which === "local" ? this.#local : this.#remote;
+    if (!video) return;
+    const pixels = (n: number | undefined): string => (n ? `${n}px` : "100%");
+    video.style.width = pixels(mode.width);
+    video.style.height = pixels(mode.height);
+    video.style.objectFit = (mode.cut ?? true) ? "cover" : "contain";
   }
 
   setVolume(volume: number): void {
@@ -60,6 +103,11 @@ export class Views {
     this.#local = null;
     this.#remote = null;
   }
+}
+
+async function speakers(): Promise<MediaDeviceInfo[]> {
+  const all = await navigator.mediaDevices.enumerateDevices();
+  return all.filter((d) => d.kind === "audiooutput");
 }
 
 /** Moves a picture into a view; none takes it away. */

@@ -87,6 +87,8 @@ export class FakePeerConnection {
   onconnectionstatechange: (() => void) | null = null;
   ontrack: ((e: { track: MediaStreamTrack }) => void) | null = null;
   readonly #transceivers: unknown[] = [];
+  /** What each kind was told to send at most. */
+  readonly limits: Record<string, RTCRtpEncodingParameters> = {};
 
   constructor(readonly configuration: RTCConfiguration) {}
 
@@ -95,7 +97,14 @@ export class FakePeerConnection {
     this.#transceivers.push({
       direction: "sendrecv",
       receiver: { track: { kind } },
-      sender: { track: null, replaceTrack: () => Promise.resolve() },
+      sender: {
+        track: null,
+        replaceTrack: () => Promise.resolve(),
+        getParameters: () => ({ encodings: [{}] }),
+        setParameters: async (p: RTCRtpSendParameters) => {
+          this.limits[kind] = p.encodings[0] ?? {};
+        },
+      },
     });
   }
   getTransceivers(): unknown[] {

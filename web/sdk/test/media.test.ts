@@ -1,13 +1,15 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { MediaProfile } from "../src/api";
 import { Media, withoutCandidates } from "../src/media";
 import { type FakePeerConnection, fakeBrowser, settle } from "./fakes";
 
 let browser: ReturnType<typeof fakeBrowser>;
 let sent: string[];
+let profile: MediaProfile;
 
 function media(): Media {
   return new Media(
-    { make: browser.make, policy: "all", video: false },
+    { make: browser.make, policy: "all", profile: () => profile },
     {
       candidates: (generation, list) =>
         sent.push(...list.map((c) => `${generation} ${c.candidate}`)),
@@ -28,6 +30,7 @@ beforeEach(() => {
   vi.useFakeTimers();
   browser = fakeBrowser();
   sent = [];
+  profile = {};
 });
 afterEach(() => {
   vi.useRealTimers();
@@ -39,7 +42,7 @@ describe("the caller", () => {
     const m = media();
     const offer = await m.offer(1, false);
     expect(offer).toBe("v=0\r\n");
-    expect(pc().log).toEqual(["addTransceiver audio", "createOffer"]);
+    expect(pc().log).toEqual(["addTransceiver audio", "addTransceiver video", "createOffer"]);
     await m.commit([{ urls: ["stun:x"] }]);
     expect(pc().log.slice(2)).toEqual(["setConfiguration", "setLocalDescription offer"]);
   });
