@@ -44,14 +44,15 @@ type server struct {
 	t       *testing.T
 	addr    string
 	data    string
+	flags   []string
 	process *exec.Cmd
 	log     *buffer
 }
 
 // startServer runs a server for the length of a test.
-func startServer(t *testing.T) *server {
+func startServer(t *testing.T, flags ...string) *server {
 	t.Helper()
-	s := &server{t: t, addr: freeAddr(t), data: t.TempDir()}
+	s := &server{t: t, addr: freeAddr(t), data: t.TempDir(), flags: flags}
 	s.start()
 	t.Cleanup(func() {
 		s.stop(syscall.SIGTERM)
@@ -67,7 +68,7 @@ func (s *server) start() {
 	if s.log == nil {
 		s.log = &buffer{}
 	}
-	s.process = exec.Command(binary, "dev", "--addr", s.addr, "--data", s.data)
+	s.process = exec.Command(binary, append([]string{"dev", "--addr", s.addr, "--data", s.data}, s.flags...)...)
 	s.process.Stdout, s.process.Stderr = s.log, s.log
 	if err := s.process.Start(); err != nil {
 		s.t.Fatal(err)

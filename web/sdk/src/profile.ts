@@ -64,13 +64,13 @@ function bitrate(kbpsAt15: number, frameRate: number): number {
   return Math.round(kbpsAt15 * 1_000 * (0.5 + frameRate / 30));
 }
 
-/** What to ask of the camera. */
-export function videoConstraints(p: MediaProfile): boolean | MediaTrackConstraints {
-  if (!p.video) return true;
-  const { width, height, frameRate } = p.video;
+/** What to ask of the camera; 640 × 480 unless the profile says. */
+export function videoConstraints(p: MediaProfile): MediaTrackConstraints {
+  const { width, height, frameRate } = p.video ?? {};
+  const usual = width === undefined && height === undefined;
   return {
-    ...(width ? { width: { ideal: width } } : {}),
-    ...(height ? { height: { ideal: height } } : {}),
+    ...((width ?? usual) ? { width: { ideal: width ?? 640 } } : {}),
+    ...((height ?? usual) ? { height: { ideal: height ?? 480 } } : {}),
     ...(frameRate ? { frameRate: { ideal: frameRate, max: frameRate } } : {}),
   };
 }

@@ -44,7 +44,7 @@ describe("the caller", () => {
     expect(offer).toBe("v=0\r\n");
     expect(pc().log).toEqual(["addTransceiver audio", "addTransceiver video", "createOffer"]);
     await m.commit([{ urls: ["stun:x"] }]);
-    expect(pc().log.slice(2)).toEqual(["setConfiguration", "setLocalDescription offer"]);
+    expect(pc().log.slice(3)).toEqual(["setConfiguration", "setLocalDescription offer"]);
   });
   it("applies one answer per generation, and candidates after it", async () => {
     const m = media();
