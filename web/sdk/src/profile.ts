@@ -42,7 +42,8 @@ export function readProfile(p: CallProfile, refused: (what: string) => void): Me
     const frameRate = frames ?? 15;
     profile.video = { width, height, frameRate, maxBitrate: bitrate(kbps, frameRate) };
   }
-  if (p.quality !== undefined && p.quality in audioQualities) profile.audio = p.quality;
+  if (p.quality !== undefined && Object.hasOwn(audioQualities, p.quality))
+    profile.audio = p.quality;
   else if (p.quality !== undefined) refused(`quality ${String(p.quality)}`);
   return profile;
 }

@@ -134,6 +134,9 @@ export class FakePeerConnection {
   async addIceCandidate(c: RTCIceCandidateInit): Promise<void> {
     this.log.push(`addIceCandidate ${c.candidate}`);
   }
+  async getStats(): Promise<Map<string, unknown>> {
+    return new Map();
+  }
   close(): void {
     this.connectionState = "closed";
     this.log.push("close");
@@ -149,24 +152,102 @@ export class FakePeerConnection {
   }
 }
 
-/** Puts the few things of a browser in place that the media code touches. */
-export function fakeBrowser(): {
+/** A track of a made-up device. */
+export class FakeTrack extends EventTarget {
+  enabled = true;
+  stopped = false;
+  constructor(
+    readonly kind: "audio" | "video",
+    readonly label: string,
+    readonly constraints: unknown,
+  ) {
+    super();
+  }
+  stop(): void {
+    this.stopped = true;
+  }
+  getSettings(): MediaTrackSettings {
+    return { deviceId: this.label };
+  }
+  /** What a browser does when the device is pulled out. */
+  unplug(): void {
+    this.dispatchEvent(new Event("ended"));
+  }
+}
+
+/** What a test may do to the made-up browser. */
+export interface FakeBrowser {
   connections: FakePeerConnection[];
+  /** Every track that was opened, in order. */
+  opened: FakeTrack[];
   make: (c: RTCConfiguration) => RTCPeerConnection;
-} {
-  vi.stubGlobal("MediaStream", FakeStream);
-  const connections: FakePeerConnection[] = [];
-  return {
-    connections,
+  /** Why the next openings fail; null for not. */
+  deny: (audio: boolean, video: boolean) => DOMException | null;
+  storage: Map<string, string>;
+}
+
+class FakeElement {
+  srcObject: unknown = null;
+  style = {};
+  play = (): Promise<void> => Promise.resolve();
+  remove = (): void => {};
+  append = (): void => {};
+}
+
+/** Puts the few things of a browser in place that the component touches. */
+export function fakeBrowser(): FakeBrowser {
+  const storage = new Map<string, string>();
+  const browser: FakeBrowser = {
+    connections: [],
+    opened: [],
     make: (c) => {
       const pc = new FakePeerConnection(c);
-      connections.push(pc);
+      browser.connections.push(pc);
       return pc as unknown as RTCPeerConnection;
     },
+    deny: () => null,
+    storage,
   };
+  const mediaDevices = Object.assign(new EventTarget(), {
+    getUserMedia: async ({ audio, video }: MediaStreamConstraints) => {
+      const error = browser.deny(Boolean(audio), Boolean(video));
+      if (error) throw error;
+      const stream = new FakeStream();
+      for (const [kind, wanted] of [
+        ["audio", audio],
+        ["video", video],
+      ] as const) {
+        if (!wanted) continue;
+        const track = new FakeTrack(kind, `${kind} ${browser.opened.length}`, wanted);
+        browser.opened.push(track);
+        stream.addTrack(track as unknown as MediaStreamTrack);
+      }
+      return stream;
+    },
+    enumerateDevices: async () => [{ kind: "audioinput" }, { kind: "videoinput" }],
+  });
+  const page = Object.assign(new EventTarget(), { visibilityState: "visible" });
+  vi.stubGlobal("MediaStream", FakeStream);
+  vi.stubGlobal("RTCPeerConnection", FakePeerConnection);
+  vi.stubGlobal("isSecureContext", true);
+  vi.stubGlobal("window", new EventTarget());
+  vi.stubGlobal("location", { origin: "https://app.test", href: "https://app.test/" });
+  vi.stubGlobal(
+    "document",
+    Object.assign(page, { createElement: () => new FakeElement() as unknown }),
+  );
+  vi.stubGlobal("navigator", {
+    mediaDevices,
+    permissions: { query: async () => ({ state: "granted" }) },
+  });
+  vi.stubGlobal("localStorage", {
+    getItem: (key: string) => storage.get(key) ?? null,
+    setItem: (key: string, value: string) => storage.set(key, value),
+  });
+  return browser;
 }
 
 /** Lets promises settle. */
 export async function settle(): Promise<void> {
-  for (let i = 0; i < 30; i++) await Promise.resolve();
+  for (let i = 0; i < 60; i++) await Promise.resolve();
 }
