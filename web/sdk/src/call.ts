@@ -1,20 +1,18 @@
+import { Answering } from "./answering";
 import type {
   AcceptOptions,
   CallEnd,
-  CallEvents,
   CallHandle,
   CallRecord,
-  CallState,
   Direction,
   MediaProfile,
-  RemoteTracks,
 } from "./api";
-import { microphoneGranted, requireSecureContext } from "./capture";
 import type { Command, Reply } from "./connection";
-import { Emitter } from "./emitter";
+import { Departure } from "./departure";
 import { PealError } from "./errors";
 import type { CallUpdateJson, CandidatesJson, InviteJson } from "./gen/peal_pb";
-import { advance, begin, type Change, type View } from "./machine";
+import { KnownCall } from "./known";
+import { advance, begin, type Change } from "./machine";
 import type { MakePeerConnection, Media } from "./media";
 import { Negotiation } from "./negotiation";
 import { OwnDevices } from "./own";
@@ -41,36 +39,31 @@ export interface CallHost {
  * One call on this device: the snapshots it was told, the media that follow
  * from them, and what the application may do. Its life is drawn in machine.ts.
  */
-export class Call extends Emitter<CallEvents> implements CallHandle {
-  readonly direction: Direction;
+export class Call extends KnownCall implements CallHandle {
   readonly #host: CallHost;
   readonly #own: OwnDevices;
   readonly #views = new Views(() => this.emit("autoplayBlocked"));
   readonly #meter = new QualityMeter();
-  #view: View;
   readonly #negotiation: Negotiation;
   readonly #switch: TypeSwitch;
+  readonly #answering: Answering;
+  readonly #departure: Departure;
   /** What is asked of the devices and sent of them. */
   profile: MediaProfile = {};
-  #seenAt = Date.now();
-  #accepting = false;
-  #accepted = false;
   /** What came while the call was being made: told once `call()` has resolved. */
   #early: CallUpdateJson[] | null = null;
   #mediaWasUp = false;
-  /** An answer to what this device asked is being taken. */
-  #answering = false;
+  /** The answer to what this device asked is being taken: its promise tells, no event does. */
+  #replying = false;
 
   constructor(host: CallHost, direction: Direction, first: Snapshot) {
-    super();
+    super(direction, first);
     this.#host = host;
-    this.direction = direction;
-    this.#view = begin(first);
     this.#negotiation = new Negotiation({
       make: host.make,
       policy: host.policy,
       profile: () => this.profile,
-      snapshot: () => this.#view.snapshot,
+      snapshot: () => this.snapshot,
       over: () => this.end !== null,
       request: (command) => host.request(command),
       tell: (command) => host.tell(command),
@@ -97,8 +90,24 @@ export class Call extends Emitter<CallEvents> implements CallHandle {
       failed: (error) => this.emit("error", error),
     });
     this.#switch = new TypeSwitch({
-      snapshot: () => this.#view.snapshot,
+      snapshot: () => this.snapshot,
       ask: (type) => this.#askForType(type),
+    });
+    this.#answering = new Answering({
+      call: this,
+      own: this.#own,
+      negotiation: this.#negotiation,
+      request: (command) => host.request(command),
+      apply: (update) => this.update(update),
+    });
+    this.#departure = new Departure(this, {
+      request: (command, lasting) => host.request(command, lasting),
+      apply: (update) => this.update(update),
+      over: (end, told) => {
+        this.know({ snapshot: this.snapshot, end });
+        if (told) this.#over(end);
+        else this.#clear();
+      },
     });
     navigator.mediaDevices?.addEventListener?.("devicechange", this.#devicesChanged);
   }
@@ -112,66 +121,17 @@ export class Call extends Emitter<CallEvents> implements CallHandle {
     return this.#negotiation.media;
   }
 
-  get id(): string {
-    return this.#view.snapshot.id;
-  }
-  get peer(): string {
-    return this.#view.snapshot.peer.account;
-  }
-  get peerUid(): number {
-    return this.#view.snapshot.peer.uid;
-  }
-  get localUid(): number {
-    return this.#view.snapshot.local.uid;
-  }
-  get type(): 1 | 2 | 3 {
-    return this.#view.snapshot.type;
-  }
-  get video(): boolean {
-    return this.type === 2;
-  }
-  get peerMediaUp(): boolean {
-    return this.#view.snapshot.peer.mediaUp;
-  }
-  get attachment(): string {
-    return this.#view.snapshot.attachment;
-  }
-  get state(): CallState {
-    return this.#view.end ? "ended" : this.#view.snapshot.state;
-  }
-  get end(): CallEnd | null {
-    return this.#view.end;
-  }
   get localStream(): MediaStream | null {
     return this.#own.stream;
   }
   get remoteStream(): MediaStream | null {
     return this.#media.remote.getTracks().length > 0 ? this.#media.remote : null;
   }
-  get remoteTracks(): RemoteTracks {
-    return this.#view.snapshot.peer.tracks;
-  }
   get microphoneOn(): boolean {
     return this.#own.microphoneOn;
   }
   get cameraOn(): boolean {
     return this.#own.cameraOn;
-  }
-  get videoRequested(): boolean {
-    return !this.end && this.#view.snapshot.videoAsked === "peer";
-  }
-  get connectedForMs(): number {
-    const s = this.#view.snapshot;
-    return s.state === "connected"
-      ? s.connectedForMs + Date.now() - this.#seenAt
-      : s.connectedForMs;
-  }
-  get ringRemainingMs(): number {
-    return Math.max(0, this.#view.snapshot.ringRemainingMs - (Date.now() - this.#seenAt));
-  }
-  /** Whether the server has told of this call. */
-  get known(): boolean {
-    return this.#view.snapshot.rev > 0;
   }
   /** The browser's connection, for those who know what they do. */
   get peerConnection(): RTCPeerConnection | null {
@@ -217,7 +177,7 @@ export class Call extends Emitter<CallEvents> implements CallHandle {
     const next = this.#read(update);
     if (!next) throw new PealError("internal", "the server merged the call into nothing");
     const { type } = this;
-    this.#view = begin({ ...next, type, state: "ringing", rev: next.rev - 1 });
+    this.know(begin({ ...next, type, state: "ringing", rev: next.rev - 1 }));
     this.#negotiation.replace();
     await this.#own.send();
   }
@@ -247,58 +207,12 @@ export class Call extends Emitter<CallEvents> implements CallHandle {
   }
 
   async accept(options: AcceptOptions = {}): Promise<void> {
-    if (
-      this.direction !== "incoming" ||
-      this.state !== "ringing" ||
-      this.#accepting ||
-      !this.#negotiation.prepared
-    ) {
-      throw new PealError("wrong_state", "there is no invitation to answer");
-    }
-    requireSecureContext();
-    this.#accepting = true;
     if (options.profile) this.profile = options.profile;
-    const camera = (options.video ?? this.video) && this.video;
-    let opened: Promise<void> = Promise.resolve();
-    try {
-      // Only a question to the user is worth waiting for, and only for the microphone.
-      if (await microphoneGranted()) opened = this.#own.open(camera);
-      else await this.#own.openForAnswer(camera);
-      opened.catch(() => {}); // Looked at once the acceptance holds.
-      const generation = this.#negotiation.answering;
-      const answer = await this.#negotiation.prepared;
-      if (this.end) throw new PealError("call_ended", "the call is over");
-      const reply = await this.#host.request({ accept: { callId: this.id, answer, generation } });
-      if (reply.error) {
-        if (reply.call) this.update(reply.call);
-        throw reply.error;
-      }
-      this.#accepted = true;
-      void this.#media.release().catch(() => {});
-      setTimeout(() => this.update(reply.call ?? {}), 0);
-      this.#own.join(opened);
-    } catch (e) {
-      // It may ring on, and be accepted after all: the devices close, not more.
-      const close = (): void => this.#own.release();
-      opened.then(close, close);
-      throw PealError.of(e);
-    } finally {
-      this.#accepting = false;
-    }
-  }
-
-  /** The acceptance held although its answer was lost for too long: the call is on. */
-  #adopt(): void {
-    this.#accepted = true;
-    void this.#media.release().catch(() => {});
-    this.#own.join(this.#own.open(this.video));
+    await this.#answering.accept(options);
   }
 
   reject(): Promise<void> {
-    if (this.direction !== "incoming" || this.state !== "ringing") {
-      return Promise.reject(new PealError("wrong_state", "there is no invitation to reject"));
-    }
-    return this.#endBy({ reject: { callId: this.id } }, "rejected");
+    return this.#departure.reject();
   }
 
   async setRingTimeout(ms: number): Promise<void> {
@@ -316,89 +230,28 @@ export class Call extends Emitter<CallEvents> implements CallHandle {
   async #askForType(type: 1 | 2): Promise<void> {
     const command = { switchType: { callId: this.id, type: typeNames[type] } };
     const reply = await this.#host.request(command);
-    this.#answering = true;
+    this.#replying = true;
     if (reply.call) this.update(reply.call);
-    this.#answering = false;
+    this.#replying = false;
     if (reply.error) throw reply.error;
   }
 
-  async cancel(): Promise<void> {
-    if (this.direction !== "outgoing" || this.state !== "ringing") {
-      throw new PealError("wrong_state", "there is no invitation to cancel");
-    }
-    const reply = await this.#host.request({ cancel: { callId: this.id } }, true);
-    if (reply.call) this.update(reply.call);
-    if (reply.error && reply.error.code !== "call_ended") throw reply.error;
+  cancel(): Promise<void> {
+    return this.#departure.cancel();
   }
 
   hangup(): Promise<void> {
-    switch (this.state) {
-      case "ended":
-        return Promise.resolve();
-      case "ringing":
-        // The server names the reason; an invitation that it never saw is cancelled.
-        return this.direction === "outgoing"
-          ? this.#cancelForGood()
-          : this.#endBy({ hangup: { callId: this.id } }, "rejected");
-      default:
-        return this.#endBy({ hangup: { callId: this.id } }, "completed");
-    }
-  }
-
-  async #cancelForGood(): Promise<void> {
-    const callId = this.id;
-    const sent = this.#host.request({ cancel: { callId } }, true);
-    this.#finish("cancelled");
-    let reply = await sent;
-    // Answered at the last moment: that it is to end holds all the same.
-    if (reply.error?.code === "already_accepted")
-      reply = await this.#host.request({ hangup: { callId } }, true);
-    this.update(reply.call ?? {});
-  }
-
-  async #endBy(command: Command, reason: CallEnd["reason"]): Promise<void> {
-    const reply = this.#host.request(command, true);
-    this.#finish(reason);
-    this.update((await reply).call ?? {});
-  }
-
-  /** Over on this device at once, whether the server can be reached or not. */
-  #finish(reason: CallEnd["reason"]): void {
-    const s = this.#view.snapshot;
-    const end: CallEnd = {
-      reason,
-      actor: s.local.account,
-      byThisDevice: true,
-      answered: s.state !== "ringing",
-      durationSeconds: Math.floor(this.connectedForMs / 1_000),
-      record: null,
-    };
-    this.#view = { snapshot: s, end };
-    this.#over(end);
+    return this.#departure.hangup();
   }
 
   /** Over without a word of the server's: it ended while nobody listened, or this login did. */
   forget(reason: "lost" | "kicked" = "lost"): void {
-    if (!this.end) this.#finish(reason);
+    this.#departure.forget(reason);
   }
 
   /** An invitation that failed: it ends without a word, its promise tells. */
   abandon(): void {
-    if (this.end) return;
-    const s = this.#view.snapshot;
-    const actor = s.local.account;
-    this.#view = {
-      snapshot: s,
-      end: {
-        reason: "failed",
-        actor,
-        byThisDevice: true,
-        answered: false,
-        durationSeconds: 0,
-        record: null,
-      },
-    };
-    this.#clear();
+    this.#departure.abandon();
   }
 
   // ------------------------------------------------------------ what is told
@@ -411,9 +264,8 @@ export class Call extends Emitter<CallEvents> implements CallHandle {
     }
     const next = this.#read(update);
     if (!next) return;
-    const { view, changes } = advance(this.#view, next);
-    if (view !== this.#view) this.#seenAt = Date.now();
-    this.#view = view;
+    const { view, changes } = advance(this.view, next);
+    this.know(view);
     for (const change of changes) this.#changed(change, update);
     if (next.end?.record) this.#host.filed(next.end.record);
     if (this.end) return;
@@ -451,7 +303,7 @@ export class Call extends Emitter<CallEvents> implements CallHandle {
   #changed(change: Change, update: CallUpdateJson): void {
     switch (change.kind) {
       case "accepted":
-        if (this.direction === "incoming" && !this.#accepted) this.#adopt();
+        this.#answering.adopt();
         this.#media.resend();
         this.#own.report();
         this.emit("accepted");
@@ -475,7 +327,7 @@ export class Call extends Emitter<CallEvents> implements CallHandle {
         this.#typeChanged(change.type);
         break;
       case "videoRequest":
-        if (!this.#answering) this.emit("videoRequest", change.asked);
+        if (!this.#replying) this.emit("videoRequest", change.asked);
         break;
       case "videoAnswer":
         this.#switch.settle();
@@ -494,7 +346,7 @@ export class Call extends Emitter<CallEvents> implements CallHandle {
   #typeChanged(type: 1 | 2 | 3): void {
     this.#own.setCamera(type === 2).catch((e: unknown) => this.emit("error", PealError.of(e)));
     this.#switch.settle();
-    if (!this.#answering) this.emit("type", type);
+    if (!this.#replying) this.emit("type", type);
   }
 
   #over(end: CallEnd): void {

@@ -1,0 +1,88 @@
+import type { AcceptOptions } from "./api";
+import { microphoneGranted, requireSecureContext } from "./capture";
+import type { Command, Reply } from "./connection";
+import { PealError } from "./errors";
+import type { CallUpdateJson } from "./gen/peal_pb";
+import type { KnownCall } from "./known";
+import type { Negotiation } from "./negotiation";
+import type { OwnDevices } from "./own";
+
+/** What answering a call needs of it. */
+export interface AnsweringHost {
+  readonly call: KnownCall;
+  readonly own: OwnDevices;
+  readonly negotiation: Negotiation;
+  request(command: Command): Promise<Reply>;
+  /** Takes what the server answers. */
+  apply(update: CallUpdateJson): void;
+}
+
+/**
+ * How this device answers. The answer was prepared while it rang; what is left is
+ * to open the devices, and only a question to the person is worth waiting for.
+ */
+export class Answering {
+  readonly #host: AnsweringHost;
+  #busy = false;
+  #accepted = false;
+
+  constructor(host: AnsweringHost) {
+    this.#host = host;
+  }
+
+  async accept(options: AcceptOptions): Promise<void> {
+    const { call, negotiation } = this.#host;
+    const rings = call.direction === "incoming" && call.state === "ringing";
+    if (!rings || this.#busy || !negotiation.prepared)
+      throw new PealError("wrong_state", "there is no invitation to answer");
+    requireSecureContext();
+    this.#busy = true;
+    try {
+      await this.#accept((options.video ?? call.video) && call.video);
+    } catch (e) {
+      throw PealError.of(e);
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  async #accept(camera: boolean): Promise<void> {
+    const { call, own, negotiation } = this.#host;
+    let opening: Promise<void> = Promise.resolve();
+    try {
+      if (await microphoneGranted()) opening = own.open(camera);
+      else await own.openForAnswer(camera);
+      opening.catch(() => {}); // Looked at once the acceptance holds.
+      const generation = negotiation.answering;
+      const answer = await negotiation.prepared;
+      if (call.end) throw new PealError("call_ended", "the call is over");
+      const reply = await this.#host.request({
+        accept: { callId: call.id, answer: answer ?? "", generation },
+      });
+      if (reply.error) {
+        if (reply.call) this.#host.apply(reply.call);
+        throw reply.error;
+      }
+      this.#holds(opening);
+      // The promise settles first.
+      setTimeout(() => this.#host.apply(reply.call ?? {}), 0);
+    } catch (e) {
+      // It may ring on, and be accepted after all: the devices close, not more.
+      const close = (): void => own.release();
+      opening.then(close, close);
+      throw e;
+    }
+  }
+
+  /** The acceptance held although its answer was lost for too long: the call is on. */
+  adopt(): void {
+    const { call, own } = this.#host;
+    if (call.direction === "incoming" && !this.#accepted) this.#holds(own.open(call.video));
+  }
+
+  #holds(opening: Promise<void>): void {
+    this.#accepted = true;
+    void this.#host.negotiation.media.release().catch(() => {});
+    this.#host.own.join(opening);
+  }
+}
