@@ -32,7 +32,7 @@ test: setup check ## Run all checks and tests, browsers included; installs what 
 
 .PHONY: e2e
 e2e: ## Run only the tests with real browsers.
-	go test ./e2e/ -count=1 -timeout=10m
+	go test -v ./e2e/ -count=1 -timeout=15m
 
 .PHONY: check
 check: check-go check-web check-generated ## Check format, vet, lint, types, imports, generated files; changes nothing.

@@ -503,6 +503,15 @@ interface InviteOptions extends Callbacks {
     /** Comes back to the callee as it was given. */
     attachment?: unknown;
 }
+interface GroupInviteOptions extends Callbacks {
+    userIds: string[];
+    groupId?: string;
+    attachment?: unknown;
+}
+interface GroupCallOptions extends GroupInviteOptions {
+    /** 1 audio, 2 video, 3 other. */
+    type: 1 | 2 | 3;
+}
 interface RoomInfo {
     channelName: string;
     channelId: string;
@@ -573,8 +582,8 @@ declare class RTCCalling extends Emitter<ComponentEvents> {
     /** To audio (1) at once; to video (2) when the other side agrees, by `switchCallType(2)` of its own. */
     switchCallType(type: 1 | 2): Promise<void>;
     getSdkInstance(): SdkInstance;
-    groupCall(options: Callbacks): Promise<void>;
-    groupInvite(options: Callbacks): Promise<void>;
+    groupCall(options: GroupCallOptions): Promise<void>;
+    groupInvite(options: GroupInviteOptions): Promise<void>;
 }
 
 /** The version of the component. */
@@ -585,4 +594,4 @@ declare const PealClient: new (options: ClientOptions) => Client;
 type PealClient = Client;
 
 export { PealClient, PealError, RTCCalling, RTCCalling as default, version };
-export type { AcceptOptions, AudioQuality, AvailableEvent, CallEnd, CallEvents, CallHandle, CallOptions, CallRecord, CallState, Callbacks, Client, ClientEvents, ClientOptions, ComponentError, ComponentEvents, ConnectionState, Direction, EndReason, EventMap, InviteOptions, InvitedEvent, JoinEvent, Listenable, LocalErrorCode, LoginOptions, LostDevice, MediaProfile, MutedEvent, NetworkQuality, PealErrorCode, PealErrorLike, QualityEvent, RecordMessage, RecordsOptions, RemoteTracks, RoomInfo, SetupOptions, TimeOutSide, TypeRequestEvent };
+export type { AcceptOptions, AudioQuality, AvailableEvent, CallEnd, CallEvents, CallHandle, CallOptions, CallRecord, CallState, Callbacks, Client, ClientEvents, ClientOptions, ComponentError, ComponentEvents, ConnectionState, Direction, EndReason, EventMap, GroupCallOptions, GroupInviteOptions, InviteOptions, InvitedEvent, JoinEvent, Listenable, LocalErrorCode, LoginOptions, LostDevice, MediaProfile, MutedEvent, NetworkQuality, PealErrorCode, PealErrorLike, QualityEvent, RecordMessage, RecordsOptions, RemoteTracks, RoomInfo, SetupOptions, TimeOutSide, TypeRequestEvent };

@@ -47,6 +47,17 @@ export interface InviteOptions extends Callbacks {
   attachment?: unknown;
 }
 
+export interface GroupInviteOptions extends Callbacks {
+  userIds: string[];
+  groupId?: string;
+  attachment?: unknown;
+}
+
+export interface GroupCallOptions extends GroupInviteOptions {
+  /** 1 audio, 2 video, 3 other. */
+  type: 1 | 2 | 3;
+}
+
 export interface RoomInfo {
   channelName: string;
   channelId: string;
@@ -233,11 +244,14 @@ export class RTCCalling extends Emitter<ComponentEvents> {
     return this.#run(options, async () => {
       this.#allow("call");
       const client = this.#online();
-      const { attachment } = options;
+      const { userId, attachment } = options;
+      const type = callType(options.type);
+      if (typeof userId !== "string" || userId === "")
+        throw { code: "100", message: "userId is missing" } satisfies ComponentError;
       const ringTimeoutMs = this.#ringTimeout;
       this.#ringTimeout = 0;
-      const calling = client.call(options.userId, {
-        type: options.type,
+      const calling = client.call(userId, {
+        type,
         ...(attachment === undefined ? {} : { attachment: JSON.stringify(attachment) }),
         ...(ringTimeoutMs ? { ringTimeoutMs } : {}),
         profile: this.#takeProfile(),
@@ -406,12 +420,23 @@ export class RTCCalling extends Emitter<ComponentEvents> {
 
   // -------------------------------------------------------------- not (yet)
 
-  groupCall(options: Callbacks): Promise<void> {
-    return this.#run(options, () => Promise.reject(noGroups));
+  groupCall(options: GroupCallOptions): Promise<void> {
+    return this.#run(options, async () => {
+      this.#allow("call");
+      callType(options.type);
+      throw noGroups;
+    });
   }
 
-  groupInvite(options: Callbacks): Promise<void> {
-    return this.#run(options, () => Promise.reject(noGroups));
+  groupInvite(options: GroupInviteOptions): Promise<void> {
+    return this.#run(options, async () => {
+      throw this.#state === State.inCall
+        ? ({ code: "119", message: "this is not a group call" } satisfies ComponentError)
+        : ({
+            code: "118",
+            message: "there is no group call to invite to",
+          } satisfies ComponentError);
+    });
   }
 
   // ------------------------------------------------------------------ events
@@ -511,6 +536,16 @@ const noGroups: ComponentError = {
   code: "100",
   message: "group calls are not available in this version",
 };
+
+/** The type of a call; pages may have it as text. */
+function callType(type: unknown): 1 | 2 | 3 {
+  const number = Number(type);
+  if (number === 1 || number === 2 || number === 3) return number;
+  throw {
+    code: "106",
+    message: "type is missing: 1 audio, 2 video, 3 other",
+  } satisfies ComponentError;
+}
 
 function known(e: unknown): ComponentError {
   if (
