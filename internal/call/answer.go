@@ -73,7 +73,7 @@ func (s *step) ring(in Ring) error {
 		}
 	}
 	r.Device, r.Gone = in.Device, false
-	s.changed = true
+	s.hide()
 	return nil
 }
 
@@ -97,7 +97,7 @@ func (s *step) stop(leg *Leg, r *Ringer) {
 		return
 	}
 	r.Stopped = true
-	s.changed = true
+	s.hide()
 	for _, other := range leg.Ringers {
 		if !other.Stopped && !other.Gone {
 			s.tell(r.Device.Account, r.Device.ID, 0)

@@ -89,8 +89,10 @@ const (
 // Call is the whole state of one call. It is a value: Step returns a new one
 // and leaves its argument alone.
 type Call struct {
-	ID         ID        `json:"id"`
-	Rev        uint32    `json:"rev"`
+	ID  ID     `json:"id"`
+	Rev uint32 `json:"rev"`
+	// Hidden counts the changes that the caller is not to notice: see RevFor.
+	Hidden     uint32    `json:"hidden,omitempty"`
 	State      State     `json:"state"`
 	Type       Type      `json:"type"`
 	Attachment string    `json:"attachment,omitempty"`

@@ -2,6 +2,7 @@ package call_test
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -312,6 +313,13 @@ func onPresentConnection(c *call.Call, in call.Input) call.Input {
 	return in
 }
 
+// shown is all that the caller sees of a call.
+func shown(c *call.Call) string {
+	callee := *c.Callee()
+	callee.Ringers = nil
+	return fmt.Sprint(c.State, c.Type, c.Ask, c.Outcome, c.Media, c.ConnectedAt, *c.Caller(), callee)
+}
+
 // promises holds one step to what every step promises.
 func promises(t *rapid.T, was, next *call.Call, effects []call.Effect, err error) {
 	var refused call.Refusal
@@ -328,6 +336,12 @@ func promises(t *rapid.T, was, next *call.Call, effects []call.Effect, err error
 		t.Fatalf("refused, and changed: %v", err)
 	case next.State < was.State:
 		t.Fatalf("S7: state went from %d to %d", was.State, next.State)
+	case next.RevFor("alice") < was.RevFor("alice"):
+		t.Fatalf("S7: the caller's rev went from %d to %d", was.RevFor("alice"), next.RevFor("alice"))
+	case next.RevFor("alice") == was.RevFor("alice") && shown(was) != shown(next):
+		t.Fatalf("the caller's rev stays while what it sees goes from %s to %s", shown(was), shown(next))
+	case next.RevFor("alice") != was.RevFor("alice") && next.State == call.Ringing && shown(was) == shown(next):
+		t.Fatalf("the caller notices a change that it does not see: %s", shown(next))
 	case !was.Live() && next.Rev != was.Rev:
 		t.Fatal("S2: an ended call changed")
 	case hasRecord != (next.State == call.Ended) || hadRecord && !hasRecord:

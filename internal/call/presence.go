@@ -13,7 +13,7 @@ func (s *step) gone(in Gone) error {
 	}
 	if r := leg.ringer(in.Device); r != nil && r.Device == in.Device && !r.Gone {
 		r.Gone = true
-		s.changed = true
+		s.hide()
 		return nil
 	}
 	// After a crash nobody could come back before now: the grace begins anew.
@@ -36,7 +36,7 @@ func (s *step) back(in Back) error {
 	}
 	if r := leg.ringer(in.Device); r != nil && (r.Device != in.Device || r.Gone) {
 		r.Device, r.Gone = in.Device, false
-		s.changed = true
+		s.hide()
 		return nil
 	}
 	if !leg.Device.Is(in.Device) || leg.Device == in.Device && leg.Gone.IsZero() {
@@ -73,7 +73,7 @@ func (s *step) reload(in Reload) error {
 	if r := leg.ringer(in.Device); r != nil && !r.Gone {
 		// It rings again as soon as the new page says so.
 		r.Gone = true
-		s.changed = true
+		s.hide()
 		return nil
 	}
 	switch {
@@ -108,7 +108,7 @@ func (s *step) kick(in Kick) error {
 	}
 	if r := leg.ringer(in.Device); r != nil && !r.Gone {
 		r.Gone = true
-		s.changed = true
+		s.hide()
 	}
 	if leg.Device.Is(in.Device) {
 		s.end(Kicked, in.Device)

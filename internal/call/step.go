@@ -78,6 +78,9 @@ func Step(c Call, in Input, now time.Time) (Call, []Effect, error) {
 		return c, nil, nil
 	}
 	s.call.Rev++
+	if s.hidden {
+		s.call.Hidden++
+	}
 	return s.call, s.effects, nil
 }
 
@@ -130,7 +133,13 @@ type step struct {
 	now     time.Time
 	effects []Effect
 	changed bool
+	// hidden says that the change is none that the caller may notice.
+	hidden bool
 }
+
+// hide notes a change about the devices that ring: from it the caller could
+// tell that the callee is there.
+func (s *step) hide() { s.changed, s.hidden = true, true }
 
 func (s *step) tell(a Account, d DeviceID, with Attachments) {
 	s.effects = append(s.effects, Effect{Account: a, Device: d, With: with})
@@ -178,6 +187,7 @@ func (s *step) calleeLeg(d Device) (*Leg, error) {
 // end is the only way to Ended.
 func (s *step) end(reason Reason, by Device) {
 	c := &s.call
+	s.hidden = false
 	c.Outcome = Outcome{
 		Reason: reason, Actor: by.Account, Device: by.ID,
 		EndedAt: s.now, Kind: recordKind(c.State, reason),

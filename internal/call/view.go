@@ -28,6 +28,16 @@ func (c *Call) Role(d Device) Role {
 	return Observer
 }
 
+// RevFor is the rev that an account is shown. The caller's does not count what
+// the callee's devices do while they ring: a callee that is offline, or not
+// there at all, must look the same. It grows with every change that shows.
+func (c *Call) RevFor(a Account) uint32 {
+	if a == c.Caller().Account {
+		return c.Rev - c.Hidden
+	}
+	return c.Rev
+}
+
 // Needs is what a device must be sent beside the snapshot when it has nothing
 // but that: after its hello, or when messages to it may have been lost.
 func (c *Call) Needs(d Device) Attachments {

@@ -66,7 +66,7 @@ func (n *Node) update(c *call.Call, d *device, with call.Attachments) *pealv1.Ca
 func (n *Node) snapshot(c *call.Call, d call.Device) *pealv1.Call {
 	s := &pealv1.Call{
 		CallId:            string(c.ID),
-		Rev:               c.Rev,
+		Rev:               c.RevFor(d.Account),
 		State:             pealv1.CallState(c.State),
 		Type:              pealv1.CallType(c.Type),
 		Caller:            party(c.Caller()),
