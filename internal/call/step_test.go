@@ -21,6 +21,7 @@ func TestReasonsAndRecords(t *testing.T) {
 		length time.Duration
 	}{
 		{"completed", connected(t).wait(42*time.Second + 900*time.Millisecond).do(call.Hangup{Device: bob}), call.Completed, call.KindCompleted, 42 * time.Second},
+		{"completed while someone asks for video", connected(t).do(call.SwitchType{Device: bob, Type: call.Audio}, call.SwitchType{Device: bob, Type: call.Video}).do(call.Hangup{Device: alice}), call.Completed, call.KindCompleted, 0},
 		{"completed before media", connecting(t).wait(3 * time.Second).do(call.Hangup{Device: bob}), call.Completed, call.KindCompleted, 0},
 		{"cancelled", ringing(t).do(call.Cancel{Device: alice}), call.Cancelled, call.KindCancelled, 0},
 		{"hung up by the caller while it rings", ringing(t).do(call.Hangup{Device: alice}), call.Cancelled, call.KindCancelled, 0},
@@ -43,6 +44,9 @@ func TestReasonsAndRecords(t *testing.T) {
 			tt.w.want(call.Ended, tt.reason).wantKind(tt.kind, tt.length)
 			if m := tt.w.call.Media; m.Offer != "" || m.Answer != "" {
 				t.Error("descriptions outlive the call")
+			}
+			if tt.w.call.Ask.By != "" {
+				t.Error("an ask outlives the call")
 			}
 			if _, ok := tt.w.call.Deadline(); ok {
 				t.Error("an ended call has a deadline")

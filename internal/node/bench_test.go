@@ -276,6 +276,8 @@ func frame(t *testing.T, command any) *pealv1.ClientFrame {
 		return &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Media{Media: c}}
 	case *pealv1.Restart:
 		return &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Restart{Restart: c}}
+	case *pealv1.TrackReport:
+		return &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Tracks{Tracks: c}}
 	case *pealv1.SwitchType:
 		return &pealv1.ClientFrame{Command: &pealv1.ClientFrame_SwitchType{SwitchType: c}}
 	case *pealv1.ListRecords:
@@ -291,6 +293,13 @@ func frame(t *testing.T, command any) *pealv1.ClientFrame {
 	}
 	t.Fatalf("no frame for %T", command)
 	return nil
+}
+
+// bodies is how a device is shown the n-th call now.
+func (b *bench) bodies(c *client, n int) string {
+	u := c.do(&pealv1.Hangup{CallId: callID(n)}).GetCall()
+	u.Call.CreatedAt, u.Call.EndedAt, u.Call.Record = nil, nil, nil
+	return u.String()
 }
 
 // callID makes the n-th id.

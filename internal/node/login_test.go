@@ -108,6 +108,27 @@ func TestSingleLoginReconnect(t *testing.T) {
 	}
 }
 
+// A client that comes back with an older login leaves alone what a newer one,
+// which is away for a moment, left going.
+func TestSingleLoginReconnectWhileTheNewerIsAway(t *testing.T) {
+	b := alone(t)
+	alice := b.login("alice", "a")
+	bob := b.open()
+	first := bob.do(&pealv1.Hello{Token: "bob", DeviceId: "b", Fresh: true}).GetWelcome().GetLoginAt()
+	bob.drop()
+	b.wait(time.Second)
+	phone := b.login("bob", "b2")
+	alice.invite(1, "bob")
+	phone.accept(1)
+	phone.drop()
+	back := b.open()
+	w := back.do(&pealv1.Hello{Token: "bob", DeviceId: "b", LoginAt: first}).GetWelcome()
+	if len(w.GetCalls()) != 1 {
+		t.Fatalf("welcomed with %v", w)
+	}
+	want(t, w.Calls[0], connecting, 0, observer)
+}
+
 // Without the setting logins leave each other alone, unless a token asks.
 func TestSingleLoginByToken(t *testing.T) {
 	b := newBench(t)

@@ -3,6 +3,7 @@ package node_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -143,6 +144,39 @@ func TestBusy(t *testing.T) {
 	}
 	alice.hangup(1)
 	want(t, carol.invite(4, "bob").GetCall(), ringing, 0, caller)
+}
+
+// Whether the callee rings, is offline or is nobody at all: the caller sees the same.
+func TestTheCallerCannotTellWhoIsThere(t *testing.T) {
+	seen := func(ring func(b *bench)) string {
+		b := newBench(t)
+		alice := b.login("alice", "a")
+		alice.invite(1, "bob")
+		ring(b)
+		tracks := &pealv1.TrackReport{CallId: callID(1), Tracks: &pealv1.Tracks{Audio: true}}
+		during := alice.do(tracks)
+		b.wait(time.Minute)
+		var all []string
+		for _, f := range append([]*pealv1.ServerFrame{during}, alice.events()...) {
+			f.GetCall().Call.CreatedAt, f.GetCall().Call.EndedAt, f.GetCall().Call.Record = nil, nil, nil
+			all = append(all, f.String())
+		}
+		return strings.Join(append(all, b.bodies(alice, 1)), "\n")
+	}
+	offline := seen(func(*bench) {})
+	for name, ring := range map[string]func(b *bench){
+		"rings": func(b *bench) { b.login("bob", "b").do(&pealv1.Ringing{CallId: callID(1)}) },
+		"rings on two devices, one of which goes": func(b *bench) {
+			phone := b.login("bob", "b2")
+			phone.do(&pealv1.Ringing{CallId: callID(1), RingTimeoutMs: 20_000})
+			b.login("bob", "b").do(&pealv1.Ringing{CallId: callID(1)})
+			phone.drop()
+		},
+	} {
+		if got := seen(ring); got != offline {
+			t.Errorf("when the callee %s the caller sees\n%s\nand not, as when it is offline,\n%s", name, got, offline)
+		}
+	}
 }
 
 func TestSuperseded(t *testing.T) {
