@@ -31,8 +31,8 @@ func chromium(t *testing.T) string {
 }
 
 // startBrowser runs a Chromium whose camera and microphone are made up but
-// whose media is real.
-func startBrowser(t *testing.T) context.Context {
+// whose media is real. More options come last, and win.
+func startBrowser(t *testing.T, more ...chromedp.ExecAllocatorOption) context.Context {
 	t.Helper()
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(chromium(t)),
@@ -46,6 +46,7 @@ func startBrowser(t *testing.T) context.Context {
 		chromedp.Flag("mute-audio", true),
 		chromedp.WindowSize(1280, 800),
 	)
+	options = append(options, more...)
 	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
