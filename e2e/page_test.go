@@ -169,8 +169,14 @@ func (p *page) history() string {
 // What follows later is for the next expect.
 func (p *page) expect(names ...string) []entry {
 	p.t.Helper()
+	return p.expectWithin(20*time.Second, names...)
+}
+
+// expectWithin is expect for what takes its time.
+func (p *page) expectWithin(most time.Duration, names ...string) []entry {
+	p.t.Helper()
 	var next []entry
-	eventually(p.t, 20*time.Second, fmt.Sprintf("%s sees %v", p.account, names), func() bool {
+	eventually(p.t, most, fmt.Sprintf("%s sees %v", p.account, names), func() bool {
 		next = p.log()[p.seen:]
 		return len(next) >= len(names)
 	})

@@ -233,7 +233,7 @@ export class App implements Actions {
       .on("networkQuality", (quality) => note({ weak: isWeak(quality) }))
       .on("remoteTracks", () => note({}))
       .on("localStream", () => note({}))
-      .on("autoplayBlocked", () => note({ silent: true }))
+      .on("autoplayBlocked", (silent) => note({ silent }))
       .on("error", (e) => {
         if (this.#call === call) this.#fail(e);
       })

@@ -209,8 +209,8 @@ export interface CallEvents {
   deviceLost: (device: LostDevice) => void;
   localStream: (stream: MediaStream | null) => void;
   remoteStream: (stream: MediaStream | null) => void;
-  /** The browser refuses to play sound before a gesture: call `play()` in one. */
-  autoplayBlocked: () => void;
+  /** The browser plays no sound before the person has done something in the page: the next click or key lets it through, which is told by false. */
+  autoplayBlocked: (blocked: boolean) => void;
   networkQuality: (local: NetworkQuality) => void;
   error: (error: PealErrorLike) => void;
   ended: (end: CallEnd) => void;

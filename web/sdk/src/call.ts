@@ -42,7 +42,9 @@ export interface CallHost {
 export class Call extends KnownCall implements CallHandle {
   readonly #host: CallHost;
   readonly #own: OwnDevices;
-  readonly #views = new Views(() => this.emit("autoplayBlocked"));
+  readonly #views = new Views((blocked) => {
+    if (!this.end) this.emit("autoplayBlocked", blocked);
+  });
   readonly #meter = new QualityMeter();
   readonly #negotiation: Negotiation;
   readonly #switch: TypeSwitch;

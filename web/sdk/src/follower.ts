@@ -14,6 +14,9 @@ export interface FollowerHost {
   joined(call: Call): void;
 }
 
+const autoplay =
+  "autoplay_blocked: the browser plays no sound before a click or key in the page; the next one starts it";
+
 /** What of the other side's sound and picture was told. */
 const nothing = { audio: false, video: false, audioMuted: false, videoMuted: false };
 
@@ -55,6 +58,9 @@ export class Follower {
     call.on("deviceLost", ({ kind, label, replacement }) => {
       const now = replacement === null ? `there is no other ${kind}` : `using "${replacement}"`;
       tell("onError", { code: "114", message: `the ${kind} "${label}" is gone: ${now}` });
+    });
+    call.on("autoplayBlocked", (blocked) => {
+      if (blocked) tell("onError", { code: "100", message: autoplay });
     });
     call.on("error", (error) => tell("onError", componentError(error)));
     call.on("ended", (end) => this.#ended(end));

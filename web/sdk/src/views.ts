@@ -16,10 +16,11 @@ export class Views {
   #speaker: { id: string; label: string } | null = null;
   #local: HTMLVideoElement | null = null;
   #remote: HTMLVideoElement | null = null;
-  readonly #blocked: () => void;
+  readonly #blocked: (blocked: boolean) => void;
+  #waiting = false;
 
-  /** `blocked` is called when the browser wants a gesture before it plays sound. */
-  constructor(blocked: () => void) {
+  /** `blocked` is told when the browser wants a gesture before it plays sound, and when there was one. */
+  constructor(blocked: (blocked: boolean) => void) {
     this.#blocked = blocked;
     this.#sound.autoplay = true;
   }
@@ -47,13 +48,33 @@ export class Views {
     for (const t of now) this.#heard.addTrack(t);
     const heard = this.#heard.getTracks().length > 0 ? this.#heard : null;
     if (this.#sound.srcObject !== heard) this.#sound.srcObject = heard;
-    if (heard) this.play().catch(() => this.#blocked());
+    if (heard) this.play().catch((e: unknown) => this.#refused(e));
   }
 
   /** Fails where the browser wants a gesture first. */
   async play(): Promise<void> {
     if (this.#sound.srcObject) await this.#sound.play();
+    this.#listenForGesture(false);
   }
+
+  /** Whatever the person does next in the page lets the sound through. */
+  #refused(e: unknown): void {
+    if (e instanceof DOMException && e.name === "NotAllowedError") this.#listenForGesture(true);
+  }
+
+  #listenForGesture(on: boolean): void {
+    if (this.#waiting === on) return;
+    this.#waiting = on;
+    for (const gesture of ["pointerdown", "pointerup", "keydown"]) {
+      if (on) document.addEventListener(gesture, this.#gesture, true);
+      else document.removeEventListener(gesture, this.#gesture, true);
+    }
+    this.#blocked(on);
+  }
+
+  readonly #gesture = (): void => {
+    this.play().catch(() => {}); // It was none that the browser takes for one: there will be more.
+  };
 
   hide(hidden: boolean): void {
     if (this.#remote) this.#remote.style.visibility = hidden ? "hidden" : "";
@@ -98,6 +119,7 @@ export class Views {
 
   close(): void {
     this.#sound.srcObject = null;
+    this.#listenForGesture(false);
     this.#local?.remove();
     this.#remote?.remove();
     this.#local = null;
