@@ -180,13 +180,12 @@ func TestHiddenTab(t *testing.T) {
 	bob.run(`window.ticks = []; setInterval(() => ticks.push(Date.now()), 100); void 0`)
 	hide(t, bob)
 	bob.until("is hidden", `document.visibilityState === "hidden"`)
-	eventually(t, 90*time.Second, "timers of the hidden page run late", func() bool {
+	// Woken once a minute is what Chromium does to pages that are hidden for
+	// long: for longer than the heartbeat's patience nothing of the page runs.
+	eventually(t, 100*time.Second, "timers of the hidden page stand still", func() bool {
 		late, err := evaluate[float64](bob, `Math.max(0, ...ticks.map((at, i) => at - (ticks[i - 1] ?? at)))`)
-		return err == nil && late >= 900
+		return err == nil && late >= 28_000
 	})
-	// For longer than the heartbeat's patience.
-	since := time.Now()
-	eventually(t, 60*time.Second, "time passes", func() bool { return time.Since(since) > 28*time.Second })
 	if n, err := evaluate[int](bob, "connects"); err != nil || n != 1 {
 		t.Errorf("the hidden page has connected %d times, %v", n, err)
 	}
