@@ -52,7 +52,7 @@ vuln: tools ## Look for known vulnerabilities; asks vuln.go.dev.
 	govulncheck ./...
 
 .PHONY: setup
-setup: ## Install what is missing: a C compiler, Chromium, Node, npm packages, Go tools.
+setup: ## Install what is missing: a C compiler, Chromium, Firefox, Node, npm packages, Go tools.
 	@scripts/setup
 	@$(MAKE) -s tools $(node_modules)
 

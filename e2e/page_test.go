@@ -77,10 +77,12 @@ func application(t *testing.T, s *server) *httptest.Server {
 	return app
 }
 
-// page is one device: a tab in a browser context of its own.
+// page is one device: a tab in a browser context of its own, in Chromium, or in
+// Firefox where that is set.
 type page struct {
 	t       *testing.T
 	ctx     context.Context
+	firefox *firefoxTab
 	account string
 	seen    int // How many log entries were waited for.
 }
@@ -94,6 +96,14 @@ func open(t *testing.T, browser context.Context, url string) *page {
 	if err := chromedp.Do(ctx, chromedp.Navigate(url)); err != nil {
 		t.Fatal(err)
 	}
+	p.follow()
+	return p
+}
+
+// follow has a test fail for what the page itself finds wrong, and shows what
+// the page saw when a test fails.
+func (p *page) follow() {
+	t := p.t
 	t.Cleanup(func() {
 		if failures, err := evaluate[[]string](p, "window.failures ?? []"); err == nil && len(failures) > 0 {
 			t.Errorf("%s: the page saw %v", p.account, failures)
@@ -102,7 +112,6 @@ func open(t *testing.T, browser context.Context, url string) *page {
 			t.Logf("%s: %s", p.account, p.history())
 		}
 	})
-	return p
 }
 
 // device opens the application and logs in.
@@ -117,7 +126,15 @@ func device(t *testing.T, browser context.Context, app *httptest.Server, s *serv
 
 // evaluate gives the value of an expression, waiting for its promise.
 func evaluate[T any](p *page, expression string) (T, error) {
-	return chromedp.Run(p.ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
+	if p.firefox == nil {
+		return chromedp.Run(p.ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
+	}
+	var value T
+	text, err := p.firefox.evaluate(expression)
+	if _, nothing := any(value).(chromedp.Void); err == nil && !nothing {
+		err = json.Unmarshal(text, &value)
+	}
+	return value, err
 }
 
 // run evaluates an expression for what it does.
