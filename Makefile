@@ -47,6 +47,10 @@ format: tools $(node_modules) ## Format all sources.
 	gofumpt -w .
 	cd web && biome check --write .
 
+.PHONY: package
+package: $(node_modules) ## Pack the component for npm: bin/peal-rtc-VERSION.tgz.
+	scripts/package
+
 .PHONY: vuln
 vuln: tools ## Look for known vulnerabilities; asks vuln.go.dev.
 	govulncheck ./...
@@ -78,7 +82,7 @@ check-generated: tools $(node_modules)
 	buf lint
 	scripts/protobuf --check
 	webbuild -check
-	cd web && tsc --ignoreConfig --noEmit --strict --exactOptionalPropertyTypes --lib ES2022,DOM dist/sdk/peal.d.ts
+	scripts/package --check
 
 # Go's own build cache knows what is up to date, also after a new Go.
 .PHONY: tools

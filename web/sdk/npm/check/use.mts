@@ -1,0 +1,102 @@
+// What a strict TypeScript page writes: every method and event of the component,
+// and the typed core.
+import RTCCalling, {
+  type CallHandle,
+  type CallRecord,
+  type ComponentError,
+  type ComponentEvents,
+  PealClient,
+  PealError,
+  type RecordMessage,
+  version,
+} from "peal-rtc";
+
+declare const element: HTMLElement;
+
+export async function component(): Promise<void> {
+  const rtc: RTCCalling = RTCCalling.getInstance({ debug: true });
+  const same: RTCCalling = new RTCCalling.getInstance();
+  const own = new RTCCalling();
+  const v: string = RTCCalling.version;
+  rtc.setupAppKey({ appKey: "k", server: "https://s", resolution: 8, neRtcServerAddresses: {} });
+  await rtc.login({
+    account: "alice",
+    token: "t",
+    getToken: async () => "t",
+    resume: true,
+    onconnect: () => {},
+    onerror: (e: ComponentError) => console.log(e.code, e.message),
+    ondisconnect: (e) => console.log(e.code),
+    onmsg: (m: RecordMessage) => console.log(m.attach.status, m.attach.durations[0]?.duration),
+    whatever: 1,
+    success: () => {},
+    failed: (e) => console.log(e.code),
+  });
+  rtc.setTokenService(async (uid: number) => String(uid));
+  rtc.setCallProfile({ resolution: 4, frameRate: 3, quality: "speech_standard", recordConfig: {} });
+  rtc.setCallTimeout(30_000);
+  rtc.setupLocalView(element);
+  rtc.setupLocalView();
+  rtc.setupRemoteView("bob", element);
+  rtc.setupRemoteView("bob");
+  await rtc.call({ userId: "bob", type: 2, attachment: { room: 1 }, success: () => {} });
+  await rtc.groupCall({ userIds: ["bob"], type: 1, groupId: "g" });
+  await rtc.groupInvite({ userIds: ["bob"] });
+  await rtc.cancel({ success: () => {} });
+  await rtc.accept();
+  await rtc.reject();
+  await rtc.leave({ channelId: "c" });
+  await rtc.hangup();
+  await rtc.switchCallType(1);
+  await rtc.enableLocalVideo(true);
+  await rtc.enableLocalAudio(true);
+  await rtc.muteLocalVideo(true);
+  await rtc.muteLocalAudio(true);
+  await rtc.setAudioMute(true, "bob");
+  const { audioIn, audioOut, video } = await rtc.getDevices();
+  const label: string = [...audioIn, ...audioOut, ...video][0]?.label ?? "";
+  await rtc.switchDevice("cameraId", label);
+  await rtc.selectSpeakers(label);
+  const uid: number = rtc.getRoomInfo().members[0]?.uid ?? 0;
+  const sdk = rtc.getSdkInstance();
+  sdk.rtcClient.adapterRef.localStream?.setCaptureVolume(50);
+  sdk.rtcClient.adapterRef.remoteStreamMap[uid]?.setAudioVolume(50);
+  await sdk.WebRTC2.getCameras();
+  const who: string | undefined = rtc.userMap[uid];
+  const invited: ComponentEvents["onInvited"] = ({ invitor, type, attachment, channelId }) =>
+    console.log(invitor, type, attachment, channelId);
+  rtc.on("onInvited", invited).off("onInvited", invited).once("onInvited", invited);
+  rtc.addDelegate("onUserNetworkQuality", (q) => console.log(q.bob?.uplinkNetworkQuality));
+  rtc.addDelegate("onCallingTimeOut", (side) => console.log(side));
+  rtc.addDelegate("onCallTypeRequest", ({ userId, active }) => console.log(userId, active));
+  rtc.addDelegate("onError", (e, ...rest) => console.log(e.code, rest));
+  rtc.removeDelegate("onInvited");
+  rtc.removeAllListeners();
+  await rtc.logout();
+  rtc.destroy();
+  // @ts-expect-error There is no such event.
+  rtc.on("onNothing", () => {});
+  // @ts-expect-error A call has a type.
+  await rtc.call({ userId: "bob" });
+  console.log(same, own, v, who, version);
+}
+
+export async function core(): Promise<void> {
+  const client = new PealClient({ server: "https://s", getToken: () => "t" });
+  client.on("incoming", (call: CallHandle) => void call.accept({ video: false }));
+  client.on("record", (r: CallRecord) => console.log(r.kind, r.endedAt.getTime()));
+  await client.connect();
+  const call = await client.call("bob", {
+    video: true,
+    profile: { video: { width: 1280, height: 720 }, audio: "music_standard" },
+  });
+  call.on("accepted", () => {}).on("ended", (end) => console.log(end.reason, end.byThisDevice));
+  call.attachLocal(element);
+  call.attachRemote(element);
+  await call.switchType(1).catch((e: unknown) => {
+    if (e instanceof PealError) console.log(e.code, e.retry);
+  });
+  const last = (await client.records({ limit: 10 })).at(-1);
+  if (last) await client.records({ before: last });
+  await client.close();
+}
