@@ -41,6 +41,7 @@ check: check-go check-web check-generated ## Check format, vet, lint, types, imp
 generate: tools $(node_modules) ## Write the protocol's types and the web files.
 	scripts/protobuf
 	webbuild
+	node web/reference.mjs
 
 .PHONY: format
 format: tools $(node_modules) ## Format all sources.
@@ -82,6 +83,7 @@ check-generated: tools $(node_modules)
 	buf lint
 	scripts/protobuf --check
 	webbuild -check
+	node web/reference.mjs --check
 	scripts/package --check
 
 # Go's own build cache knows what is up to date, also after a new Go.

@@ -4,14 +4,18 @@
  */
 /** A failure that an application can act on. `code` is stable, `message` says what to do. */
 interface PealErrorLike {
+    /** What failed, for programs. */
     readonly code: PealErrorCode;
+    /** What failed, and what to do, for developers. */
     readonly message: string;
     /** Whether the same request may succeed later, unchanged. */
     readonly retry: boolean;
 }
 /** Codes made by the browser side; the server's own codes are in docs/protocol.md and pass through. */
 type LocalErrorCode = "insecure_context" | "not_connected" | "not_logged_in" | "wrong_state" | "request_timeout" | "microphone_denied" | "microphone_missing" | "microphone_in_use" | "camera_denied" | "camera_missing" | "camera_in_use" | "autoplay_blocked" | "media_failed" | "declined" | "unsupported_browser" | "internal";
+/** A code of the browser side, or one of the server's. */
 type PealErrorCode = LocalErrorCode | (string & {});
+/** What a client is made with. */
 interface ClientOptions {
     /** Where the server is: "https://calls.example.org". Default: the origin that served the script. */
     server?: string;
@@ -31,6 +35,7 @@ interface MediaProfile {
     video?: {
         /** Wished for, in pixels: a camera gives the nearest that it has. */
         width?: number;
+        /** Wished for, in pixels. */
         height?: number;
         /** At most so many frames a second. */
         frameRate?: number;
@@ -42,7 +47,9 @@ interface MediaProfile {
 }
 /** offline: not started or closed; connecting: also while reconnecting. */
 type ConnectionState = "offline" | "connecting" | "online";
+/** What a client tells. */
 interface ClientEvents {
+    /** The connection to the server changed. Calls go on without it. */
     connection: (state: ConnectionState) => void;
     /** Someone calls. Never for a call that this page makes itself. */
     incoming: (call: CallHandle) => void;
@@ -52,8 +59,10 @@ interface ClientEvents {
     record: (record: CallRecord) => void;
     /** The login is over and no reconnect follows: replaced, kicked, logged out. */
     closed: (why: PealErrorLike) => void;
+    /** Something failed that no promise tells of. */
     error: (error: PealErrorLike) => void;
 }
+/** What `call` takes. */
 interface CallOptions {
     /** A video call; default false. */
     video?: boolean;
@@ -63,11 +72,14 @@ interface CallOptions {
     attachment?: string;
     /** How long to ring, at most 120 000; default: the server's. */
     ringTimeoutMs?: number;
+    /** What is sent in this call. */
     profile?: MediaProfile;
 }
+/** What `accept` takes. */
 interface AcceptOptions {
     /** Send one's own picture; default: when it is a video call. */
     video?: boolean;
+    /** What is sent in this call. */
     profile?: MediaProfile;
 }
 /** Which records to list: newest first, at most 100 at once. */
@@ -77,10 +89,13 @@ interface RecordsOptions {
     /** At most 100, which is also the default. */
     limit?: number;
 }
+/** One device of an account: logs in, rings, calls. At most one call at a time. */
 interface Client extends Listenable<ClientEvents> {
+    /** Whether the server can be reached now. */
     readonly connection: ConnectionState;
     /** The account that the token names; empty before the first login. */
     readonly account: string;
+    /** This device among the account's; a page keeps it over reloads. */
     readonly deviceId: string;
     /** The call that is going on or ringing here; null when idle. */
     readonly activeCall: CallHandle | null;
@@ -93,12 +108,17 @@ interface Client extends Listenable<ClientEvents> {
     /** Ends a call, logs out and closes for good. */
     close(): Promise<void>;
 }
+/** ringing; connecting: answered, media is being set up; connected: both sides have had media; ended. */
 type CallState = "ringing" | "connecting" | "connected" | "ended";
+/** Whether this account called, or was called. */
 type Direction = "outgoing" | "incoming";
+/** Why a call ended. Every call has exactly one, the same for everyone in it. */
 type EndReason = "completed" | "cancelled" | "rejected" | "timeout" | "busy" | "failed" | "lost" | "superseded" | "kicked" | "server"
 /** Only on this device: another device of this account answered. */
  | "answered_elsewhere";
+/** How a call ended. */
 interface CallEnd {
+    /** Why. */
     readonly reason: EndReason;
     /** Who ended it; empty for a time-out or the server. */
     readonly actor: string;
@@ -106,39 +126,60 @@ interface CallEnd {
     readonly byThisDevice: boolean;
     /** Whether it had been answered: a call that ended after that was more than a ring. */
     readonly answered: boolean;
+    /** How long both sides had media. */
     readonly durationSeconds: number;
+    /** What was filed; null when this device ended it and the server has not answered yet. */
     readonly record: CallRecord | null;
 }
+/** The one lasting note of a call. */
 interface CallRecord {
+    /** The call's id. */
     readonly callId: string;
     /** 1 completed, 2 cancelled, 3 rejected, 4 timed out, 5 busy. */
     readonly kind: 1 | 2 | 3 | 4 | 5;
+    /** 1 audio, 2 video, 3 other: what it was at its end. */
     readonly type: 1 | 2 | 3;
+    /** The account that called. */
     readonly caller: string;
+    /** The account that was called. */
     readonly callee: string;
+    /** Why it ended. */
     readonly reason: EndReason;
+    /** When it began to ring, by the server's clock. */
     readonly createdAt: Date;
+    /** When it ended, by the server's clock. */
     readonly endedAt: Date;
+    /** How long both sides had media. */
     readonly durationSeconds: number;
 }
 /** What the other side sends. */
 interface RemoteTracks {
+    /** The microphone is open. */
     readonly audio: boolean;
+    /** Silence is sent. */
     readonly audioMuted: boolean;
+    /** The camera is open. */
     readonly video: boolean;
+    /** Black is sent. */
     readonly videoMuted: boolean;
 }
 /** A device that is gone, and the label of the one that took its place. */
 interface LostDevice {
+    /** Which of one's devices. */
     readonly kind: "microphone" | "camera" | "speaker";
+    /** Its name. */
     readonly label: string;
+    /** The name of the one that is used now; null when there is none. */
     readonly replacement: string | null;
 }
 /** 0 unknown, 1 excellent … 5 unusable. */
 interface NetworkQuality {
+    /** What one sends. */
     readonly uplink: 0 | 1 | 2 | 3 | 4 | 5;
+    /** What one receives. */
     readonly downlink: 0 | 1 | 2 | 3 | 4 | 5;
 }
+/** What a call tells. */
 interface CallEvents {
     /** The callee answered; media is being set up. */
     accepted: () => void;
@@ -150,6 +191,7 @@ interface CallEvents {
     peerMedia: (up: boolean) => void;
     /** The other person's page lost or regained its connection. */
     peerPresence: (present: boolean) => void;
+    /** What the other side sends has changed. */
     remoteTracks: (tracks: RemoteTracks) => void;
     /** An audio call became a video call or the other way round, not by what this device did last. */
     type: (type: 1 | 2 | 3) => void;
@@ -157,37 +199,58 @@ interface CallEvents {
     videoRequest: (asked: boolean) => void;
     /** A microphone, camera or speaker in use was unplugged; `replacement` is used now. */
     deviceLost: (device: LostDevice) => void;
+    /** One's own stream; null when nothing is captured any more. */
     localStream: (stream: MediaStream | null) => void;
+    /** The other side's stream. */
     remoteStream: (stream: MediaStream | null) => void;
     /** The browser plays no sound before the person has done something in the page: the next click or key lets it through, which is told by false. */
     autoplayBlocked: (blocked: boolean) => void;
+    /** Every two seconds in a call. */
     networkQuality: (local: NetworkQuality) => void;
+    /** Something failed that no promise tells of; the call goes on. */
     error: (error: PealErrorLike) => void;
+    /** It is over: devices are closed, pictures taken away, and another call may be made. */
     ended: (end: CallEnd) => void;
 }
+/** One call on this device, from its first moment to its end. */
 interface CallHandle extends Listenable<CallEvents> {
+    /** The call's id, the same for everyone. */
     readonly id: string;
+    /** Whether this account called. */
     readonly direction: Direction;
-    /** The other person's account and numeric id. */
+    /** The other person's account. */
     readonly peer: string;
+    /** The other person's numeric id. */
     readonly peerUid: number;
+    /** One's own numeric id. */
     readonly localUid: number;
     /** 1 audio, 2 video, 3 other. */
     readonly type: 1 | 2 | 3;
+    /** Whether it is a video call now. */
     readonly video: boolean;
+    /** What the caller gave with it; empty when nothing. */
     readonly attachment: string;
+    /** Where it stands. */
     readonly state: CallState;
+    /** How it ended; null before that. */
     readonly end: CallEnd | null;
+    /** One's own stream; null while nothing is captured. */
     readonly localStream: MediaStream | null;
+    /** The other person's; null before there is any. */
     readonly remoteStream: MediaStream | null;
+    /** What the other side sends. */
     readonly remoteTracks: RemoteTracks;
+    /** Open and not muted. */
     readonly microphoneOn: boolean;
+    /** Open and not muted. */
     readonly cameraOn: boolean;
     /** Milliseconds that both sides have had media; for showing the duration. */
     readonly connectedForMs: number;
     /** What is left of the ringing. */
     readonly ringRemainingMs: number;
+    /** Answers on this device. Fails with "answered_elsewhere" when another one was faster, "call_ended" when it is over, or the device that cannot be had; then it rings on. */
     accept(options?: AcceptOptions): Promise<void>;
+    /** Declines, on all of one's devices. */
     reject(): Promise<void>;
     /** Gives up a call that still rings. Fails with "already_accepted" when the answer came first. */
     cancel(): Promise<void>;
@@ -212,17 +275,24 @@ interface CallHandle extends Listenable<CallEvents> {
     muteRemote(muted: boolean): void;
     /** Show the picture inside an element; null takes it away. */
     attachLocal(view: HTMLElement | null): void;
+    /** The same for the other person's picture. */
     attachRemote(view: HTMLElement | null): void;
     /** Starts blocked playback; call it in a click. */
     play(): Promise<void>;
+    /** The browser's statistics of the connection. */
     getStats(): Promise<RTCStatsReport>;
 }
+/** Events by name, each with the type of its listener. */
 type EventMap<E> = {
     [K in keyof E]: (...args: never[]) => void;
 };
+/** What tells of events. Each method gives the thing itself, for chaining. */
 interface Listenable<E extends EventMap<E>> {
+    /** Listens to an event. */
     on<K extends keyof E>(event: K, listener: E[K]): this;
+    /** Listens to the next one alone. */
     once<K extends keyof E>(event: K, listener: E[K]): this;
+    /** Stops listening. */
     off<K extends keyof E>(event: K, listener: E[K]): this;
 }
 
@@ -233,11 +303,33 @@ declare const State: {
     readonly called: 2;
     readonly inCall: 3;
 };
+/** The component's state: 0 idle, 1 calling, 2 called, 3 in a call. */
 type StateNumber = (typeof State)[keyof typeof State];
 /** An error as pages of the component know it. */
 interface ComponentError {
+    /** One of the codes below. */
     code: string;
+    /** What failed, and what to do, for developers. */
     message: string;
+}
+
+/** One device. */
+interface DeviceEntry {
+    /** Its name, empty before the browser has allowed devices of its kind. */
+    label: string;
+    /** Its id, for `switchDevice`. */
+    deviceId: string;
+    /** True when it is in use. */
+    active?: boolean;
+}
+/** The devices of this machine. */
+interface DeviceLists {
+    /** Microphones. */
+    audioIn: DeviceEntry[];
+    /** Speakers. */
+    audioOut: DeviceEntry[];
+    /** Cameras. */
+    video: DeviceEntry[];
 }
 
 /**
@@ -274,9 +366,13 @@ type ErrorJson = {
 
 /** A typed failure: `code` is stable, `message` says what to do. */
 declare class PealError extends Error implements PealErrorLike {
+    /** Always PealError. */
     readonly name = "PealError";
+    /** What failed, for programs. */
     readonly code: PealErrorCode;
+    /** Whether the same request may succeed later, unchanged. */
     readonly retry: boolean;
+    /** For those who make such errors of their own, in tests. */
     constructor(code: PealErrorCode, message: string, retry?: boolean);
     /** What the server said. */
     static from(e: ErrorJson): PealError;
@@ -284,82 +380,121 @@ declare class PealError extends Error implements PealErrorLike {
     static of(e: unknown): PealError;
 }
 
+/** What onInvited gives. */
 interface InvitedEvent {
+    /** The account that calls. */
     invitor: string;
+    /** Oneself. */
     userIds: string[];
+    /** False: there are no group calls. */
     isFromGroup: boolean;
+    /** Empty. */
     groupId: string;
+    /** As the caller gave it; undefined when it gave none. */
     attachment: unknown;
+    /** 1 audio, 2 video, 3 other. */
     type: 1 | 2 | 3;
+    /** The call's id. */
     channelId: string;
 }
+/** What onAudioAvailable and onCameraAvailable give. */
 interface AvailableEvent {
+    /** The account. */
     userId: string;
+    /** Its numeric id. */
     uid: number;
+    /** On or off. */
     available: boolean;
 }
+/** What onAudioMuted and onVideoMuted give. */
 interface MutedEvent {
+    /** The account. */
     userId: string;
+    /** Muted or not. */
     muted: boolean;
 }
+/** What onUserNetworkQuality gives, by account: 0 unknown, 1 excellent … 5 unusable. */
 interface QualityEvent {
+    /** By account. */
     [userId: string]: {
+        /** What that person sends. */
         uplinkNetworkQuality: number;
+        /** What that person receives. */
         downlinkNetworkQuality: number;
     };
 }
+/** What onJoinChannel gives. */
 interface JoinEvent {
+    /** One's own numeric id. */
     uid: number;
+    /** The call's id. */
     cid: string;
+    /** The call's id. */
     channelName: string;
+    /** One's own account. */
     userId: string;
 }
-/** `switchCallType(2)` agrees, `switchCallType(1)` refuses. */
+/** What onCallTypeRequest gives: `switchCallType(2)` agrees, `switchCallType(1)` refuses. */
 interface TypeRequestEvent {
+    /** The account that asks. */
     userId: string;
+    /** Always 2: to audio nobody has to be asked. */
     type: 2;
+    /** False: it no longer asks. */
     active: boolean;
 }
+/** Which side timed out: callTimeOut is the caller, beCallTimeOut the callee. */
 type TimeOutSide = "callTimeOut" | "beCallTimeOut" | "groupCallTimeOut" | "groupInviteTimeOut";
 /** The component's events and what their listeners get. */
 interface ComponentEvents {
+    /** The callee's devices: someone calls. At a login too, while the invitation lives. */
     onInvited: (event: InvitedEvent) => void;
+    /** The caller: the callee answered. */
     onUserAccept: (userId: string) => void;
+    /** Both: that person's media is up. Show the picture now, or earlier. */
     onUserEnter: (userId: string) => void;
+    /** The caller: the callee declined. */
     onUserReject: (userId: string) => void;
+    /** The caller: the callee is in another call. */
     onUserBusy: (userId: string) => void;
+    /** The callee's devices: the caller gave up, or is gone. */
     onUserCancel: (userId: string) => void;
+    /** Those who stay: that person hung up. */
     onUserLeave: (userId: string) => void;
+    /** Those who stay: that person's connection is lost for good. */
     onUserDisconnect: (userId: string) => void;
+    /** Both: nobody answered in time. */
     onCallingTimeOut: (side: TimeOutSide) => void;
     /** The same by its other spelling. */
     onCallingTimeout: (side: TimeOutSide) => void;
+    /** That person's camera is on, or off. In video calls only. */
     onCameraAvailable: (event: AvailableEvent) => void;
+    /** That person's microphone is on, or off. */
     onAudioAvailable: (event: AvailableEvent) => void;
+    /** That person muted or unmuted the picture. */
     onVideoMuted: (event: MutedEvent) => void;
+    /** That person muted or unmuted the sound. */
     onAudioMuted: (event: MutedEvent) => void;
+    /** Every two seconds in a call, for both people. */
     onUserNetworkQuality: (event: QualityEvent) => void;
+    /** The other side made it an audio call (1), or agreed to a video call (2). */
     onCallTypeChange: (type: 1 | 2) => void;
     /** The other side asks for a video call, or (not active) no longer does: ours, not in the original. */
     onCallTypeRequest: (event: TypeRequestEvent) => void;
+    /** Everyone in the call but the one who hung up: it is over, and the state is idle. */
     onCallEnd: () => void;
+    /** One's own connection to the call is lost for good. */
     onDisconnect: () => void;
+    /** Another device of one's account answered. */
     onOtherClientAccept: () => void;
+    /** Another device of one's account declined. */
     onOtherClientReject: () => void;
+    /** The caller: a record of kind 2 to 5 was filed. */
     onMessageSent: (userId: string) => void;
+    /** Oneself: media is being joined. */
     onJoinChannel: (event: JoinEvent) => void;
+    /** Something failed that no promise tells of. The message says what, and what to do. */
     onError: (error: ComponentError, ...rest: unknown[]) => void;
-}
-
-interface DeviceEntry {
-    label: string;
-    deviceId: string;
-    active?: boolean;
-}
-interface DeviceLists {
-    audioIn: DeviceEntry[];
-    audioOut: DeviceEntry[];
-    video: DeviceEntry[];
 }
 
 /**
@@ -378,8 +513,11 @@ declare class Emitter<E extends EventMap<E>> implements Listenable<E> {
 
 /** The size of a picture in pixels, and whether it is cut to fill that. */
 interface RenderMode {
+    /** In pixels; default: as wide as its place. */
     width?: number;
+    /** In pixels; default: as high as its place. */
     height?: number;
+    /** True (default) cuts it to fill that, false shows it whole. */
     cut?: boolean;
 }
 
@@ -391,37 +529,55 @@ interface RenderMode {
 interface LocalStreamHandle {
     /** The browser's stream; null while nothing is captured. */
     readonly mediaStream: MediaStream | null;
+    /** Sends silence. */
     muteAudio(): Promise<void>;
+    /** Sends sound again. */
     unmuteAudio(): Promise<void>;
+    /** Sends black. */
     muteVideo(): Promise<void>;
+    /** Sends the picture again. */
     unmuteVideo(): Promise<void>;
     /** How loud one's own sound is sent, 0 to 100. */
     setCaptureVolume(volume: number): void;
+    /** The size of one's own picture. */
     setLocalRenderMode(mode: RenderMode): void;
 }
+/** The other person's stream. Nothing of it is told to that person. */
 interface RemoteStreamHandle {
+    /** The browser's stream; null before there is any. */
     readonly mediaStream: MediaStream | null;
-    /** Stops the sound here; the other side is not told. */
+    /** Stops the sound here. */
     muteAudio(): Promise<void>;
+    /** Lets the sound be heard again. */
     unmuteAudio(): Promise<void>;
+    /** Hides the picture here. */
     muteVideo(): Promise<void>;
+    /** Shows the picture again. */
     unmuteVideo(): Promise<void>;
     /** How loud it is played here, 0 to 100. */
     setAudioVolume(volume: number): void;
+    /** The size of the other person's picture. */
     setRemoteRenderMode(mode: RenderMode): void;
 }
+/** One device. */
 interface DeviceInfo {
+    /** Its id, for `switchDevice`. */
     deviceId: string;
+    /** Its name. */
     label: string;
 }
+/** What `getSdkInstance` gives. */
 interface SdkInstance {
     /** What there is of signalling: the account and the device that are logged in. */
     readonly signal: {
+        /** The account. */
         readonly account: string;
+        /** This device among the account's. */
         readonly deviceId: string;
     };
     readonly rtcClient: {
         readonly adapterRef: {
+            /** One's own stream; null without a call. */
             readonly localStream: LocalStreamHandle | null;
             /** By numeric id. */
             readonly remoteStreamMap: Readonly<Record<number, RemoteStreamHandle>>;
@@ -430,13 +586,17 @@ interface SdkInstance {
         readonly peerConnection: RTCPeerConnection | null;
     };
     readonly WebRTC2: {
+        /** All devices. */
         getDevices(): Promise<{
             audioIn: DeviceInfo[];
             audioOut: DeviceInfo[];
             video: DeviceInfo[];
         }>;
+        /** Cameras. */
         getCameras(): Promise<DeviceInfo[]>;
+        /** Microphones. */
         getMicrophones(): Promise<DeviceInfo[]>;
+        /** Speakers. */
         getSpeakers(): Promise<DeviceInfo[]>;
     };
 }
@@ -447,6 +607,7 @@ interface CallProfile {
     resolution?: 2 | 4 | 8 | 16;
     /** 1: 5, 2: 10, 3: 15, 4: 20, 5: 25 frames a second. */
     frameRate?: 1 | 2 | 3 | 4 | 5 | 6;
+    /** speech_low_quality 20 kbit/s, speech_standard 32, music_standard 64, standard_stereo 80, high_quality 96, high_quality_stereo 128. */
     quality?: AudioQuality;
     /** Taken and passed over: nothing is recorded, media goes from person to person. */
     recordConfig?: unknown;
@@ -454,16 +615,26 @@ interface CallProfile {
 
 /** A record as pages of the component know it: a message of type g2. */
 interface RecordMessage {
+    /** Always g2. */
     type: "g2";
+    /** Always p2p. */
     scene: "p2p";
+    /** The caller. */
     from: string;
+    /** The callee. */
     to: string;
+    /** out when oneself called, else in. */
     flow: "in" | "out";
+    /** When it ended, in milliseconds since 1970. */
     time: number;
     attach: {
+        /** 1 audio, 2 video. */
         type: 1 | 2;
+        /** The call's id. */
         channelId: string;
+        /** 1 completed, 2 cancelled, 3 rejected, 4 timed out, 5 busy. */
         status: 1 | 2 | 3 | 4 | 5;
+        /** For the caller and the callee: how long both had media, in seconds. */
         durations: {
             accid: string;
             duration: number;
@@ -473,116 +644,187 @@ interface RecordMessage {
 
 /** The callbacks that some methods take beside the promise; they run before it settles. */
 interface Callbacks {
+    /** It worked. */
     success?: () => void;
+    /** It did not. */
     failed?: (error: ComponentError) => void;
 }
+/** What `setupAppKey` takes. A profile given here is for every call. */
 interface SetupOptions extends CallProfile {
+    /** Taken and passed over: whoever holds a token may log in. */
     appKey: string;
-    /** Where the server is; default: where the script came from. */
+    /** Where the server is, as in "https://calls.example.com". Default: where the script came from. */
     server?: string;
+    /** What the original took besides is taken and passed over. */
     [more: string]: unknown;
 }
+/** What `login` takes. */
 interface LoginOptions extends Callbacks {
+    /** For the page's own use: who it is, the token says. */
     account: string;
+    /** The token that the application's backend made for this account. */
     token?: string;
+    /** As in `setupAppKey`. */
     server?: string;
     /** Fresh tokens, for reconnects after `token` has expired. */
     getToken?: () => string | Promise<string>;
-    /** Go on after a reload with the call that this page was in. Default false. */
+    /** Go on after a reload with the call that this page was in. Default false: that call ends. */
     resume?: boolean;
+    /** Logged in; also after each reconnect. */
     onconnect?: () => void;
+    /** The login failed. */
     onerror?: (error: ComponentError) => void;
+    /** The login is over and no reconnect follows. The code is kicked, replaced, logged_out, bad_token, … */
     ondisconnect?: (why: ComponentError) => void;
+    /** A call was filed, now or while this browser was away. Each record comes once. */
     onmsg?: (message: RecordMessage) => void;
+    /** What the original took besides is taken and passed over. */
     [more: string]: unknown;
 }
+/** What `call` takes. */
 interface InviteOptions extends Callbacks {
+    /** The account to call. */
     userId: string;
-    /** 1 audio, 2 video, 3 other. */
+    /** 1 audio, 2 video, 3 other: media as audio. */
     type: 1 | 2 | 3;
-    /** Comes back to the callee as it was given. */
+    /** Comes back to the callee as it was given: an object as an object, a string as a string. 4 KiB at most. */
     attachment?: unknown;
 }
+/** What `groupInvite` takes. */
 interface GroupInviteOptions extends Callbacks {
+    /** The accounts to invite. */
     userIds: string[];
+    /** The application's name of the group. */
     groupId?: string;
+    /** As in `call`. */
     attachment?: unknown;
 }
+/** What `groupCall` takes. */
 interface GroupCallOptions extends GroupInviteOptions {
     /** 1 audio, 2 video, 3 other. */
     type: 1 | 2 | 3;
 }
-interface RoomInfo {
-    channelName: string;
-    channelId: string;
-    channelCreateTime: number;
-    channelExpireTime: number;
-    creator: string;
+/** One person in a call, as `getRoomInfo` tells. */
+interface RoomMember {
+    /** Numeric id of the account. */
     uid: number;
-    members: {
-        uid: number;
-        account: string;
-        accid: string;
-        createTimestamp: number;
-        expireTimestamp: number;
-    }[];
+    /** The account. */
+    account: string;
+    /** The account again. */
+    accid: string;
+    /** When media was joined here, in milliseconds since 1970. */
+    createTimestamp: number;
+    /** Always 0: a call has no end that is set. */
+    expireTimestamp: number;
 }
+/** The call that is going on, in the words of the original's rooms. */
+interface RoomInfo {
+    /** The call's id. */
+    channelName: string;
+    /** The call's id. */
+    channelId: string;
+    /** When media was joined here, in milliseconds since 1970. */
+    channelCreateTime: number;
+    /** Always 0: a call has no end that is set. */
+    channelExpireTime: number;
+    /** The account that called. */
+    creator: string;
+    /** One's own numeric id. */
+    uid: number;
+    /** Oneself first, then the other person. */
+    members: RoomMember[];
+}
+
 /**
  * The component API: what pages of the component that this one replaces were
  * written against. It translates to and from the typed core and decides nothing.
  */
 declare class RTCCalling extends Emitter<ComponentEvents> {
     #private;
+    /** The version of the component. */
     static readonly version = "0.1.0";
     /** A plain function: pages call it with `new` as well, and get the singleton either way. */
     static readonly getInstance: {
+        /** Gives the singleton. */
         (options?: {
             debug?: boolean;
         }): RTCCalling;
+        /** Gives the singleton as well. */
         new (options?: {
             debug?: boolean;
         }): RTCCalling;
     };
     /** Numeric ids of the accounts in the call. */
     readonly userMap: Record<number, string>;
+    /** A page that wants one instance takes `getInstance`. `debug` writes what happens to the console; default true. */
     constructor(options?: {
         debug?: boolean;
     });
+    /** Once, before login: where the server is. */
     setupAppKey(options: SetupOptions): void;
+    /** What is sent in the next call: picture size, frames and quality of sound. For one call, then back to `setupAppKey`'s or the defaults. What is none of the documented values is told by onError and passed over. */
     setCallProfile(profile: CallProfile): void;
+    /** Logs in and stays logged in, over losses of the connection. Fails with 102 for a token that is not good, 108 when the server does not answer. */
     login(options: LoginOptions): Promise<void>;
+    /** Ends a call, then logs out. Fails with 101 when not logged in. */
     logout(options?: Callbacks): Promise<void>;
+    /** Ends everything, drops all listeners and forgets the singleton. */
     destroy(): void;
+    /** The same as `on`. */
     addDelegate<K extends keyof ComponentEvents>(event: K, listener: ComponentEvents[K]): void;
+    /** Drops every listener of an event. */
     removeDelegate(event: keyof ComponentEvents): void;
+    /** Drops every listener of an event, or of all. */
     removeAllListeners(event?: keyof ComponentEvents): this;
+    /** Awaited with one's own numeric id before media is joined; when it fails, so does the join. Its value is not used: media needs no token of its own here. */
     setTokenService(service: (uid: number) => Promise<string>): void;
     /** The state: 0 idle, 1 calling, 2 called, 3 in a call. */
     get callStatus(): StateNumber;
+    /** Calls someone. Resolves when the server has taken the invitation, whether the callee is there or not; the rest is told by events. Fails with 106 without a type, 116 when this account is in a call on another device, 114 without a device, 100 when one is denied or in use. */
     call(options: InviteOptions): Promise<void>;
+    /** Gives up a call that still rings. 10410 when the answer came first. */
     cancel(options?: Callbacks): Promise<void>;
+    /** Answers on this device. Resolves when the server has stored it; 10420 when another device was faster. */
     accept(options?: Callbacks): Promise<void>;
+    /** Declines, on all of one's devices. */
     reject(options?: Callbacks): Promise<void>;
+    /** Ends whatever there is: cancels, rejects or hangs up. Holds at once, also without a connection. */
     hangup(options?: Callbacks): Promise<void>;
+    /** Ends a one-to-one call; only while it goes on. */
     leave(options?: Callbacks & {
         channelId?: string;
     }): Promise<void>;
+    /** How long to ring, in milliseconds: 120 000 at most, more is cut to that and told by onError. While it rings here: this device's own time. Otherwise: the next call's, made or received. */
     setCallTimeout(ms: number): void;
+    /** Shows one's own picture in an element; none takes it away. Before, in or after a call. */
     setupLocalView(view?: HTMLElement | null): void;
+    /** Shows someone's picture in an element; none takes it away. Before, in or after a call. */
     setupRemoteView(userId: string, view?: HTMLElement | null): void;
+    /** Opens or closes the camera; the other side gets onCameraAvailable. 103 without a call. */
     enableLocalVideo(enable: boolean): Promise<void>;
+    /** Opens or closes the microphone; the other side gets onAudioAvailable. 103 without a call. */
     enableLocalAudio(enable: boolean): Promise<void>;
+    /** Sends black in place of the picture; the other side gets onVideoMuted. 103 without a call. */
     muteLocalVideo(mute: boolean): Promise<void>;
+    /** Sends silence in place of the sound; the other side gets onAudioMuted. 103 without a call. */
     muteLocalAudio(mute: boolean): Promise<void>;
+    /** Stops someone's sound here. 105 when that person is not in the call. */
     setAudioMute(mute: boolean, userId: string): Promise<void>;
+    /** The devices of this machine; those in use are marked. Labels are empty before the browser has allowed any. */
     getDevices(): Promise<DeviceLists>;
+    /** Uses another device from now on, in a call. Nothing happens when it is in use already; 114 when it cannot be opened. */
     switchDevice(type: "microphoneId" | "cameraId" | "speakerId", deviceId: string): Promise<void>;
+    /** The same as `switchDevice("speakerId", …)`. */
     selectSpeakers(deviceId: string): Promise<void>;
+    /** The call that is going on. Throws 103 without one. */
     getRoomInfo(): RoomInfo;
     /** To audio (1) at once; to video (2) when the other side agrees, by `switchCallType(2)` of its own. */
     switchCallType(type: 1 | 2): Promise<void>;
+    /** Handles of what lies behind the component, as pages reach for them. */
     getSdkInstance(): SdkInstance;
+    /** Not available: fails with 100. */
     groupCall(options: GroupCallOptions): Promise<void>;
+    /** Not available: fails with 118, or with 119 in a call. */
     groupInvite(options: GroupInviteOptions): Promise<void>;
 }
 
@@ -594,4 +836,4 @@ declare const PealClient: new (options: ClientOptions) => Client;
 type PealClient = Client;
 
 export { PealClient, PealError, RTCCalling, RTCCalling as default, version };
-export type { AcceptOptions, AudioQuality, AvailableEvent, CallEnd, CallEvents, CallHandle, CallOptions, CallRecord, CallState, Callbacks, Client, ClientEvents, ClientOptions, ComponentError, ComponentEvents, ConnectionState, Direction, EndReason, EventMap, GroupCallOptions, GroupInviteOptions, InviteOptions, InvitedEvent, JoinEvent, Listenable, LocalErrorCode, LoginOptions, LostDevice, MediaProfile, MutedEvent, NetworkQuality, PealErrorCode, PealErrorLike, QualityEvent, RecordMessage, RecordsOptions, RemoteTracks, RoomInfo, SetupOptions, TimeOutSide, TypeRequestEvent };
+export type { AcceptOptions, AudioQuality, AvailableEvent, CallEnd, CallEvents, CallHandle, CallOptions, CallProfile, CallRecord, CallState, Callbacks, Client, ClientEvents, ClientOptions, ComponentError, ComponentEvents, ConnectionState, DeviceEntry, DeviceInfo, DeviceLists, Direction, EndReason, EventMap, GroupCallOptions, GroupInviteOptions, InviteOptions, InvitedEvent, JoinEvent, Listenable, LocalErrorCode, LocalStreamHandle, LoginOptions, LostDevice, MediaProfile, MutedEvent, NetworkQuality, PealErrorCode, PealErrorLike, QualityEvent, RecordMessage, RecordsOptions, RemoteStreamHandle, RemoteTracks, RenderMode, RoomInfo, RoomMember, SdkInstance, SetupOptions, StateNumber, TimeOutSide, TypeRequestEvent };

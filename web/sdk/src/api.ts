@@ -5,7 +5,9 @@
 
 /** A failure that an application can act on. `code` is stable, `message` says what to do. */
 export interface PealErrorLike {
+  /** What failed, for programs. */
   readonly code: PealErrorCode;
+  /** What failed, and what to do, for developers. */
   readonly message: string;
   /** Whether the same request may succeed later, unchanged. */
   readonly retry: boolean;
@@ -29,8 +31,10 @@ export type LocalErrorCode =
   | "declined"
   | "unsupported_browser"
   | "internal";
+/** A code of the browser side, or one of the server's. */
 export type PealErrorCode = LocalErrorCode | (string & {});
 
+/** What a client is made with. */
 export interface ClientOptions {
   /** Where the server is: "https://calls.example.org". Default: the origin that served the script. */
   server?: string;
@@ -58,6 +62,7 @@ export interface MediaProfile {
   video?: {
     /** Wished for, in pixels: a camera gives the nearest that it has. */
     width?: number;
+    /** Wished for, in pixels. */
     height?: number;
     /** At most so many frames a second. */
     frameRate?: number;
@@ -71,7 +76,9 @@ export interface MediaProfile {
 /** offline: not started or closed; connecting: also while reconnecting. */
 export type ConnectionState = "offline" | "connecting" | "online";
 
+/** What a client tells. */
 export interface ClientEvents {
+  /** The connection to the server changed. Calls go on without it. */
   connection: (state: ConnectionState) => void;
   /** Someone calls. Never for a call that this page makes itself. */
   incoming: (call: CallHandle) => void;
@@ -81,9 +88,11 @@ export interface ClientEvents {
   record: (record: CallRecord) => void;
   /** The login is over and no reconnect follows: replaced, kicked, logged out. */
   closed: (why: PealErrorLike) => void;
+  /** Something failed that no promise tells of. */
   error: (error: PealErrorLike) => void;
 }
 
+/** What `call` takes. */
 export interface CallOptions {
   /** A video call; default false. */
   video?: boolean;
@@ -93,12 +102,15 @@ export interface CallOptions {
   attachment?: string;
   /** How long to ring, at most 120 000; default: the server's. */
   ringTimeoutMs?: number;
+  /** What is sent in this call. */
   profile?: MediaProfile;
 }
 
+/** What `accept` takes. */
 export interface AcceptOptions {
   /** Send one's own picture; default: when it is a video call. */
   video?: boolean;
+  /** What is sent in this call. */
   profile?: MediaProfile;
 }
 
@@ -110,10 +122,13 @@ export interface RecordsOptions {
   limit?: number;
 }
 
+/** One device of an account: logs in, rings, calls. At most one call at a time. */
 export interface Client extends Listenable<ClientEvents> {
+  /** Whether the server can be reached now. */
   readonly connection: ConnectionState;
   /** The account that the token names; empty before the first login. */
   readonly account: string;
+  /** This device among the account's; a page keeps it over reloads. */
   readonly deviceId: string;
   /** The call that is going on or ringing here; null when idle. */
   readonly activeCall: CallHandle | null;
@@ -127,8 +142,11 @@ export interface Client extends Listenable<ClientEvents> {
   close(): Promise<void>;
 }
 
+/** ringing; connecting: answered, media is being set up; connected: both sides have had media; ended. */
 export type CallState = "ringing" | "connecting" | "connected" | "ended";
+/** Whether this account called, or was called. */
 export type Direction = "outgoing" | "incoming";
+/** Why a call ended. Every call has exactly one, the same for everyone in it. */
 export type EndReason =
   | "completed"
   | "cancelled"
@@ -143,7 +161,9 @@ export type EndReason =
   /** Only on this device: another device of this account answered. */
   | "answered_elsewhere";
 
+/** How a call ended. */
 export interface CallEnd {
+  /** Why. */
   readonly reason: EndReason;
   /** Who ended it; empty for a time-out or the server. */
   readonly actor: string;
@@ -151,44 +171,65 @@ export interface CallEnd {
   readonly byThisDevice: boolean;
   /** Whether it had been answered: a call that ended after that was more than a ring. */
   readonly answered: boolean;
+  /** How long both sides had media. */
   readonly durationSeconds: number;
+  /** What was filed; null when this device ended it and the server has not answered yet. */
   readonly record: CallRecord | null;
 }
 
+/** The one lasting note of a call. */
 export interface CallRecord {
+  /** The call's id. */
   readonly callId: string;
   /** 1 completed, 2 cancelled, 3 rejected, 4 timed out, 5 busy. */
   readonly kind: 1 | 2 | 3 | 4 | 5;
+  /** 1 audio, 2 video, 3 other: what it was at its end. */
   readonly type: 1 | 2 | 3;
+  /** The account that called. */
   readonly caller: string;
+  /** The account that was called. */
   readonly callee: string;
+  /** Why it ended. */
   readonly reason: EndReason;
+  /** When it began to ring, by the server's clock. */
   readonly createdAt: Date;
+  /** When it ended, by the server's clock. */
   readonly endedAt: Date;
+  /** How long both sides had media. */
   readonly durationSeconds: number;
 }
 
 /** What the other side sends. */
 export interface RemoteTracks {
+  /** The microphone is open. */
   readonly audio: boolean;
+  /** Silence is sent. */
   readonly audioMuted: boolean;
+  /** The camera is open. */
   readonly video: boolean;
+  /** Black is sent. */
   readonly videoMuted: boolean;
 }
 
 /** A device that is gone, and the label of the one that took its place. */
 export interface LostDevice {
+  /** Which of one's devices. */
   readonly kind: "microphone" | "camera" | "speaker";
+  /** Its name. */
   readonly label: string;
+  /** The name of the one that is used now; null when there is none. */
   readonly replacement: string | null;
 }
 
 /** 0 unknown, 1 excellent … 5 unusable. */
 export interface NetworkQuality {
+  /** What one sends. */
   readonly uplink: 0 | 1 | 2 | 3 | 4 | 5;
+  /** What one receives. */
   readonly downlink: 0 | 1 | 2 | 3 | 4 | 5;
 }
 
+/** What a call tells. */
 export interface CallEvents {
   /** The callee answered; media is being set up. */
   accepted: () => void;
@@ -200,6 +241,7 @@ export interface CallEvents {
   peerMedia: (up: boolean) => void;
   /** The other person's page lost or regained its connection. */
   peerPresence: (present: boolean) => void;
+  /** What the other side sends has changed. */
   remoteTracks: (tracks: RemoteTracks) => void;
   /** An audio call became a video call or the other way round, not by what this device did last. */
   type: (type: 1 | 2 | 3) => void;
@@ -207,39 +249,60 @@ export interface CallEvents {
   videoRequest: (asked: boolean) => void;
   /** A microphone, camera or speaker in use was unplugged; `replacement` is used now. */
   deviceLost: (device: LostDevice) => void;
+  /** One's own stream; null when nothing is captured any more. */
   localStream: (stream: MediaStream | null) => void;
+  /** The other side's stream. */
   remoteStream: (stream: MediaStream | null) => void;
   /** The browser plays no sound before the person has done something in the page: the next click or key lets it through, which is told by false. */
   autoplayBlocked: (blocked: boolean) => void;
+  /** Every two seconds in a call. */
   networkQuality: (local: NetworkQuality) => void;
+  /** Something failed that no promise tells of; the call goes on. */
   error: (error: PealErrorLike) => void;
+  /** It is over: devices are closed, pictures taken away, and another call may be made. */
   ended: (end: CallEnd) => void;
 }
 
+/** One call on this device, from its first moment to its end. */
 export interface CallHandle extends Listenable<CallEvents> {
+  /** The call's id, the same for everyone. */
   readonly id: string;
+  /** Whether this account called. */
   readonly direction: Direction;
-  /** The other person's account and numeric id. */
+  /** The other person's account. */
   readonly peer: string;
+  /** The other person's numeric id. */
   readonly peerUid: number;
+  /** One's own numeric id. */
   readonly localUid: number;
   /** 1 audio, 2 video, 3 other. */
   readonly type: 1 | 2 | 3;
+  /** Whether it is a video call now. */
   readonly video: boolean;
+  /** What the caller gave with it; empty when nothing. */
   readonly attachment: string;
+  /** Where it stands. */
   readonly state: CallState;
+  /** How it ended; null before that. */
   readonly end: CallEnd | null;
+  /** One's own stream; null while nothing is captured. */
   readonly localStream: MediaStream | null;
+  /** The other person's; null before there is any. */
   readonly remoteStream: MediaStream | null;
+  /** What the other side sends. */
   readonly remoteTracks: RemoteTracks;
+  /** Open and not muted. */
   readonly microphoneOn: boolean;
+  /** Open and not muted. */
   readonly cameraOn: boolean;
   /** Milliseconds that both sides have had media; for showing the duration. */
   readonly connectedForMs: number;
   /** What is left of the ringing. */
   readonly ringRemainingMs: number;
 
+  /** Answers on this device. Fails with "answered_elsewhere" when another one was faster, "call_ended" when it is over, or the device that cannot be had; then it rings on. */
   accept(options?: AcceptOptions): Promise<void>;
+  /** Declines, on all of one's devices. */
   reject(): Promise<void>;
   /** Gives up a call that still rings. Fails with "already_accepted" when the answer came first. */
   cancel(): Promise<void>;
@@ -264,17 +327,23 @@ export interface CallHandle extends Listenable<CallEvents> {
   muteRemote(muted: boolean): void;
   /** Show the picture inside an element; null takes it away. */
   attachLocal(view: HTMLElement | null): void;
+  /** The same for the other person's picture. */
   attachRemote(view: HTMLElement | null): void;
   /** Starts blocked playback; call it in a click. */
   play(): Promise<void>;
+  /** The browser's statistics of the connection. */
   getStats(): Promise<RTCStatsReport>;
 }
 
-// Every event maps its name to a listener's type.
+/** Events by name, each with the type of its listener. */
 export type EventMap<E> = { [K in keyof E]: (...args: never[]) => void };
 
+/** What tells of events. Each method gives the thing itself, for chaining. */
 export interface Listenable<E extends EventMap<E>> {
+  /** Listens to an event. */
   on<K extends keyof E>(event: K, listener: E[K]): this;
+  /** Listens to the next one alone. */
   once<K extends keyof E>(event: K, listener: E[K]): this;
+  /** Stops listening. */
   off<K extends keyof E>(event: K, listener: E[K]): this;
 }

@@ -2,11 +2,14 @@ import { PealError } from "./errors";
 
 /** The component's states, with its numbers. */
 export const State = { idle: 0, calling: 1, called: 2, inCall: 3 } as const;
+/** The component's state: 0 idle, 1 calling, 2 called, 3 in a call. */
 export type StateNumber = (typeof State)[keyof typeof State];
 
 /** An error as pages of the component know it. */
 export interface ComponentError {
+  /** One of the codes below. */
   code: string;
+  /** What failed, and what to do, for developers. */
   message: string;
 }
 

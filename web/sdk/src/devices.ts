@@ -1,14 +1,22 @@
 import { PealError } from "./errors";
 
+/** One device. */
 export interface DeviceEntry {
+  /** Its name, empty before the browser has allowed devices of its kind. */
   label: string;
+  /** Its id, for `switchDevice`. */
   deviceId: string;
+  /** True when it is in use. */
   active?: boolean;
 }
 
+/** The devices of this machine. */
 export interface DeviceLists {
+  /** Microphones. */
   audioIn: DeviceEntry[];
+  /** Speakers. */
   audioOut: DeviceEntry[];
+  /** Cameras. */
   video: DeviceEntry[];
 }
 

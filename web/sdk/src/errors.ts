@@ -3,10 +3,14 @@ import type { ErrorJson } from "./gen/peal_pb";
 
 /** A typed failure: `code` is stable, `message` says what to do. */
 export class PealError extends Error implements PealErrorLike {
+  /** Always PealError. */
   override readonly name = "PealError";
+  /** What failed, for programs. */
   readonly code: PealErrorCode;
+  /** Whether the same request may succeed later, unchanged. */
   readonly retry: boolean;
 
+  /** For those who make such errors of their own, in tests. */
   constructor(code: PealErrorCode, message: string, retry = false) {
     super(message);
     this.code = code;

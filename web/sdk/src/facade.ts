@@ -7,72 +7,19 @@ import { Emitter } from "./emitter";
 import type { ComponentEvents } from "./events";
 import { Follower } from "./follower";
 import { type SdkInstance, sdkInstance } from "./handles";
+import type {
+  Callbacks,
+  GroupCallOptions,
+  GroupInviteOptions,
+  InviteOptions,
+  LoginOptions,
+  RoomInfo,
+  RoomMember,
+  SetupOptions,
+} from "./options";
 import { type CallProfile, readProfile } from "./profile";
-import { type RecordMessage, recordMessage } from "./records";
+import { recordMessage } from "./records";
 import { version } from "./version";
-
-/** The callbacks that some methods take beside the promise; they run before it settles. */
-export interface Callbacks {
-  success?: () => void;
-  failed?: (error: ComponentError) => void;
-}
-
-export interface SetupOptions extends CallProfile {
-  appKey: string;
-  /** Where the server is; default: where the script came from. */
-  server?: string;
-  [more: string]: unknown;
-}
-
-export interface LoginOptions extends Callbacks {
-  account: string;
-  token?: string;
-  server?: string;
-  /** Fresh tokens, for reconnects after `token` has expired. */
-  getToken?: () => string | Promise<string>;
-  /** Go on after a reload with the call that this page was in. Default false. */
-  resume?: boolean;
-  onconnect?: () => void;
-  onerror?: (error: ComponentError) => void;
-  ondisconnect?: (why: ComponentError) => void;
-  onmsg?: (message: RecordMessage) => void;
-  [more: string]: unknown;
-}
-
-export interface InviteOptions extends Callbacks {
-  userId: string;
-  /** 1 audio, 2 video, 3 other. */
-  type: 1 | 2 | 3;
-  /** Comes back to the callee as it was given. */
-  attachment?: unknown;
-}
-
-export interface GroupInviteOptions extends Callbacks {
-  userIds: string[];
-  groupId?: string;
-  attachment?: unknown;
-}
-
-export interface GroupCallOptions extends GroupInviteOptions {
-  /** 1 audio, 2 video, 3 other. */
-  type: 1 | 2 | 3;
-}
-
-export interface RoomInfo {
-  channelName: string;
-  channelId: string;
-  channelCreateTime: number;
-  channelExpireTime: number;
-  creator: string;
-  uid: number;
-  members: {
-    uid: number;
-    account: string;
-    accid: string;
-    createTimestamp: number;
-    expireTimestamp: number;
-  }[];
-}
 
 const longestRing = 120_000;
 let singleton: RTCCalling | null = null;
@@ -82,6 +29,7 @@ let singleton: RTCCalling | null = null;
  * written against. It translates to and from the typed core and decides nothing.
  */
 export class RTCCalling extends Emitter<ComponentEvents> {
+  /** The version of the component. */
   static readonly version = version;
 
   /** A plain function: pages call it with `new` as well, and get the singleton either way. */
@@ -91,7 +39,9 @@ export class RTCCalling extends Emitter<ComponentEvents> {
     singleton ??= new RTCCalling(options);
     return singleton;
   } as {
+    /** Gives the singleton. */
     (options?: { debug?: boolean }): RTCCalling;
+    /** Gives the singleton as well. */
     new (options?: { debug?: boolean }): RTCCalling;
   };
 
@@ -111,6 +61,7 @@ export class RTCCalling extends Emitter<ComponentEvents> {
   #joinedAt = 0;
   readonly #made = new Set<string>();
 
+  /** A page that wants one instance takes `getInstance`. `debug` writes what happens to the console; default true. */
   constructor(options: { debug?: boolean } = {}) {
     super();
     this.#debug = options.debug ?? true;
@@ -118,11 +69,13 @@ export class RTCCalling extends Emitter<ComponentEvents> {
 
   // ------------------------------------------------------------------- login
 
+  /** Once, before login: where the server is. */
   setupAppKey(options: SetupOptions): void {
     this.#server = options.server ?? this.#server;
     this.#usual = this.#read(options);
   }
 
+  /** What is sent in the next call: picture size, frames and quality of sound. For one call, then back to `setupAppKey`'s or the defaults. What is none of the documented values is told by onError and passed over. */
   setCallProfile(profile: CallProfile): void {
     this.#profile = this.#read(profile);
     const call = this.#call;
@@ -143,6 +96,7 @@ export class RTCCalling extends Emitter<ComponentEvents> {
     return profile;
   }
 
+  /** Logs in and stays logged in, over losses of the connection. Fails with 102 for a token that is not good, 108 when the server does not answer. */
   login(options: LoginOptions): Promise<void> {
     return this.#run(options, async () => {
       if (this.#client) await this.#client.close();
@@ -191,6 +145,7 @@ export class RTCCalling extends Emitter<ComponentEvents> {
     client.on("error", (error) => this.emit("onError", componentError(error)));
   }
 
+  /** Ends a call, then logs out. Fails with 101 when not logged in. */
   logout(options: Callbacks = {}): Promise<void> {
     return this.#run(options, async () => {
       if (!this.#client) throw { code: "101", message: "not connected" } satisfies ComponentError;
@@ -198,6 +153,7 @@ export class RTCCalling extends Emitter<ComponentEvents> {
     });
   }
 
+  /** Ends everything, drops all listeners and forgets the singleton. */
   destroy(): void {
     void this.#client?.close();
     this.#client = null;
@@ -205,19 +161,23 @@ export class RTCCalling extends Emitter<ComponentEvents> {
     if (singleton === this) singleton = null;
   }
 
+  /** The same as `on`. */
   addDelegate<K extends keyof ComponentEvents>(event: K, listener: ComponentEvents[K]): void {
     this.on(event, listener);
   }
 
+  /** Drops every listener of an event. */
   removeDelegate(event: keyof ComponentEvents): void {
     this.drop(event);
   }
 
+  /** Drops every listener of an event, or of all. */
   removeAllListeners(event?: keyof ComponentEvents): this {
     this.drop(event);
     return this;
   }
 
+  /** Awaited with one's own numeric id before media is joined; when it fails, so does the join. Its value is not used: media needs no token of its own here. */
   setTokenService(service: (uid: number) => Promise<string>): void {
     this.#tokenService = service;
   }
@@ -240,6 +200,7 @@ export class RTCCalling extends Emitter<ComponentEvents> {
     return this.#state;
   }
 
+  /** Calls someone. Resolves when the server has taken the invitation, whether the callee is there or not; the rest is told by events. Fails with 106 without a type, 116 when this account is in a call on another device, 114 without a device, 100 when one is denied or in use. */
   call(options: InviteOptions): Promise<void> {
     return this.#run(options, async () => {
       this.#allow("call");
@@ -263,6 +224,7 @@ export class RTCCalling extends Emitter<ComponentEvents> {
     });
   }
 
+  /** Gives up a call that still rings. 10410 when the answer came first. */
   cancel(options: Callbacks = {}): Promise<void> {
     return this.#run(options, async () => {
       this.#allow("cancel");
@@ -270,6 +232,7 @@ export class RTCCalling extends Emitter<ComponentEvents> {
     });
   }
 
+  /** Answers on this device. Resolves when the server has stored it; 10420 when another device was faster. */
   accept(options: Callbacks = {}): Promise<void> {
     const call = this.#call;
     return this.#run(options, async () => {
@@ -282,6 +245,7 @@ export class RTCCalling extends Emitter<ComponentEvents> {
     });
   }
 
+  /** Declines, on all of one's devices. */
   reject(options: Callbacks = {}): Promise<void> {
     return this.#run(options, async () => {
       this.#allow("reject");
@@ -289,6 +253,7 @@ export class RTCCalling extends Emitter<ComponentEvents> {
     });
   }
 
+  /** Ends whatever there is: cancels, rejects or hangs up. Holds at once, also without a connection. */
   hangup(options: Callbacks = {}): Promise<void> {
     return this.#run(options, async () => {
       this.#allow("hangup");
@@ -296,6 +261,7 @@ export class RTCCalling extends Emitter<ComponentEvents> {
     });
   }
 
+  /** Ends a one-to-one call; only while it goes on. */
   leave(options: Callbacks & { channelId?: string } = {}): Promise<void> {
     return this.#run(options, async () => {
       this.#allow("leave");
@@ -303,6 +269,7 @@ export class RTCCalling extends Emitter<ComponentEvents> {
     });
   }
 
+  /** How long to ring, in milliseconds: 120 000 at most, more is cut to that and told by onError. While it rings here: this device's own time. Otherwise: the next call's, made or received. */
   setCallTimeout(ms: number): void {
     const clamped = Math.min(ms, longestRing);
     if (clamped < ms) {
@@ -321,32 +288,39 @@ export class RTCCalling extends Emitter<ComponentEvents> {
 
   // ------------------------------------------------------------------- media
 
+  /** Shows one's own picture in an element; none takes it away. Before, in or after a call. */
   setupLocalView(view: HTMLElement | null = null): void {
     this.#localView = view;
     this.#call?.attachLocal(view);
   }
 
+  /** Shows someone's picture in an element; none takes it away. Before, in or after a call. */
   setupRemoteView(userId: string, view: HTMLElement | null = null): void {
     this.#remoteViews.set(userId, view);
     if (this.#call?.peer === userId) this.#call.attachRemote(view);
   }
 
+  /** Opens or closes the camera; the other side gets onCameraAvailable. 103 without a call. */
   async enableLocalVideo(enable: boolean): Promise<void> {
     await this.#guard(() => this.#inCall().setCamera(enable));
   }
 
+  /** Opens or closes the microphone; the other side gets onAudioAvailable. 103 without a call. */
   async enableLocalAudio(enable: boolean): Promise<void> {
     await this.#guard(() => this.#inCall().openMicrophone(enable));
   }
 
+  /** Sends black in place of the picture; the other side gets onVideoMuted. 103 without a call. */
   async muteLocalVideo(mute: boolean): Promise<void> {
     await this.#guard(() => this.#inCall().muteCamera(mute));
   }
 
+  /** Sends silence in place of the sound; the other side gets onAudioMuted. 103 without a call. */
   async muteLocalAudio(mute: boolean): Promise<void> {
     await this.#guard(() => this.#inCall().setMicrophone(!mute));
   }
 
+  /** Stops someone's sound here. 105 when that person is not in the call. */
   async setAudioMute(mute: boolean, userId: string): Promise<void> {
     const call = this.#call;
     if (!call || call.peer !== userId)
@@ -354,10 +328,12 @@ export class RTCCalling extends Emitter<ComponentEvents> {
     call.muteRemote(mute);
   }
 
+  /** The devices of this machine; those in use are marked. Labels are empty before the browser has allowed any. */
   getDevices(): Promise<DeviceLists> {
     return listDevices(this.#call?.localStream ?? null, this.#call?.speakerId ?? "");
   }
 
+  /** Uses another device from now on, in a call. Nothing happens when it is in use already; 114 when it cannot be opened. */
   async switchDevice(
     type: "microphoneId" | "cameraId" | "speakerId",
     deviceId: string,
@@ -377,15 +353,17 @@ export class RTCCalling extends Emitter<ComponentEvents> {
     });
   }
 
+  /** The same as `switchDevice("speakerId", …)`. */
   selectSpeakers(deviceId: string): Promise<void> {
     return this.switchDevice("speakerId", deviceId);
   }
 
+  /** The call that is going on. Throws 103 without one. */
   getRoomInfo(): RoomInfo {
     const call = this.#inCall();
     const caller = call.direction === "outgoing";
     const account = this.#client?.account ?? "";
-    const member = (name: string, uid: number) => ({
+    const member = (name: string, uid: number): RoomMember => ({
       uid,
       account: name,
       accid: name,
@@ -413,6 +391,7 @@ export class RTCCalling extends Emitter<ComponentEvents> {
     });
   }
 
+  /** Handles of what lies behind the component, as pages reach for them. */
   getSdkInstance(): SdkInstance {
     const { account = "", deviceId = "" } = this.#client ?? {};
     return sdkInstance(this.#call, { account, deviceId });
@@ -420,6 +399,7 @@ export class RTCCalling extends Emitter<ComponentEvents> {
 
   // -------------------------------------------------------------- not (yet)
 
+  /** Not available: fails with 100. */
   groupCall(options: GroupCallOptions): Promise<void> {
     return this.#run(options, async () => {
       this.#allow("call");
@@ -428,6 +408,7 @@ export class RTCCalling extends Emitter<ComponentEvents> {
     });
   }
 
+  /** Not available: fails with 118, or with 119 in a call. */
   groupInvite(options: GroupInviteOptions): Promise<void> {
     return this.#run(options, async () => {
       throw this.#state === State.inCall

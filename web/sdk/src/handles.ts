@@ -11,37 +11,58 @@ import type { RenderMode } from "./views";
 export interface LocalStreamHandle {
   /** The browser's stream; null while nothing is captured. */
   readonly mediaStream: MediaStream | null;
+  /** Sends silence. */
   muteAudio(): Promise<void>;
+  /** Sends sound again. */
   unmuteAudio(): Promise<void>;
+  /** Sends black. */
   muteVideo(): Promise<void>;
+  /** Sends the picture again. */
   unmuteVideo(): Promise<void>;
   /** How loud one's own sound is sent, 0 to 100. */
   setCaptureVolume(volume: number): void;
+  /** The size of one's own picture. */
   setLocalRenderMode(mode: RenderMode): void;
 }
 
+/** The other person's stream. Nothing of it is told to that person. */
 export interface RemoteStreamHandle {
+  /** The browser's stream; null before there is any. */
   readonly mediaStream: MediaStream | null;
-  /** Stops the sound here; the other side is not told. */
+  /** Stops the sound here. */
   muteAudio(): Promise<void>;
+  /** Lets the sound be heard again. */
   unmuteAudio(): Promise<void>;
+  /** Hides the picture here. */
   muteVideo(): Promise<void>;
+  /** Shows the picture again. */
   unmuteVideo(): Promise<void>;
   /** How loud it is played here, 0 to 100. */
   setAudioVolume(volume: number): void;
+  /** The size of the other person's picture. */
   setRemoteRenderMode(mode: RenderMode): void;
 }
 
+/** One device. */
 export interface DeviceInfo {
+  /** Its id, for `switchDevice`. */
   deviceId: string;
+  /** Its name. */
   label: string;
 }
 
+/** What `getSdkInstance` gives. */
 export interface SdkInstance {
   /** What there is of signalling: the account and the device that are logged in. */
-  readonly signal: { readonly account: string; readonly deviceId: string };
+  readonly signal: {
+    /** The account. */
+    readonly account: string;
+    /** This device among the account's. */
+    readonly deviceId: string;
+  };
   readonly rtcClient: {
     readonly adapterRef: {
+      /** One's own stream; null without a call. */
       readonly localStream: LocalStreamHandle | null;
       /** By numeric id. */
       readonly remoteStreamMap: Readonly<Record<number, RemoteStreamHandle>>;
@@ -50,9 +71,13 @@ export interface SdkInstance {
     readonly peerConnection: RTCPeerConnection | null;
   };
   readonly WebRTC2: {
+    /** All devices. */
     getDevices(): Promise<{ audioIn: DeviceInfo[]; audioOut: DeviceInfo[]; video: DeviceInfo[] }>;
+    /** Cameras. */
     getCameras(): Promise<DeviceInfo[]>;
+    /** Microphones. */
     getMicrophones(): Promise<DeviceInfo[]>;
+    /** Speakers. */
     getSpeakers(): Promise<DeviceInfo[]>;
   };
 }

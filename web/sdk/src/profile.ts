@@ -27,6 +27,7 @@ export interface CallProfile {
   resolution?: 2 | 4 | 8 | 16;
   /** 1: 5, 2: 10, 3: 15, 4: 20, 5: 25 frames a second. */
   frameRate?: 1 | 2 | 3 | 4 | 5 | 6;
+  /** speech_low_quality 20 kbit/s, speech_standard 32, music_standard 64, standard_stereo 80, high_quality 96, high_quality_stereo 128. */
   quality?: AudioQuality;
   /** Taken and passed over: nothing is recorded, media goes from person to person. */
   recordConfig?: unknown;

@@ -2,16 +2,26 @@ import type { CallRecord } from "./api";
 
 /** A record as pages of the component know it: a message of type g2. */
 export interface RecordMessage {
+  /** Always g2. */
   type: "g2";
+  /** Always p2p. */
   scene: "p2p";
+  /** The caller. */
   from: string;
+  /** The callee. */
   to: string;
+  /** out when oneself called, else in. */
   flow: "in" | "out";
+  /** When it ended, in milliseconds since 1970. */
   time: number;
   attach: {
+    /** 1 audio, 2 video. */
     type: 1 | 2;
+    /** The call's id. */
     channelId: string;
+    /** 1 completed, 2 cancelled, 3 rejected, 4 timed out, 5 busy. */
     status: 1 | 2 | 3 | 4 | 5;
+    /** For the caller and the callee: how long both had media, in seconds. */
     durations: { accid: string; duration: number }[];
   };
 }

@@ -1,7 +1,10 @@
 /** The size of a picture in pixels, and whether it is cut to fill that. */
 export interface RenderMode {
+  /** In pixels; default: as wide as its place. */
   width?: number;
+  /** In pixels; default: as high as its place. */
   height?: number;
+  /** True (default) cuts it to fill that, false shows it whole. */
   cut?: boolean;
 }
 
