@@ -114,3 +114,75 @@ func TestDemo(t *testing.T) {
 	bob.state("idle")
 	bob.look("6-declined")
 }
+
+// An audio call in which one asks for video: declined, taken back, agreed to.
+func TestDemoAsksForVideo(t *testing.T) {
+	s := startServer(t)
+	browser := startBrowser(t)
+	alice := visit(t, browser, s, "alice", "en", 1280, 800)
+	bob := visit(t, browser, s, "bob", "zh", 390, 844)
+	alice.types("peer-input", "bob")
+	alice.click("call-audio")
+	bob.state("called")
+	bob.click("accept")
+	alice.state("connected")
+	bob.state("connected")
+
+	asked := `!document.querySelector('[data-testid="ask-video"]').hidden`
+	alice.click("camera")
+	bob.until("is asked", asked)
+	alice.look("7-asking")
+	bob.look("7-asked")
+	bob.click("ask-video-no")
+	alice.until("is told", `!document.querySelector('[data-testid="problem"]').hidden`)
+	alice.look("8-declined")
+	bob.until("is asked no more", "!("+asked+")")
+
+	bob.click("camera")
+	alice.until("is asked", asked)
+	bob.click("camera")
+	alice.until("is asked no more", "!("+asked+")")
+
+	alice.click("camera")
+	bob.until("is asked", asked)
+	bob.click("ask-video-yes")
+	for _, v := range []*visitor{alice, bob} {
+		v.until("sees moving pictures", `(() => {
+			const video = document.querySelector('[data-testid="remote-video"] video');
+			return video && video.videoWidth > 0 && !document.querySelector('[data-testid="remote-video"]').hidden;
+		})()`)
+		v.look("9-video")
+	}
+	alice.click("hangup")
+	bob.state("idle")
+}
+
+// Calls that were missed while nobody was there stand in the list at the next
+// login, and are kept over a reload.
+func TestDemoRecords(t *testing.T) {
+	s := startServer(t)
+	browser := startBrowser(t)
+	alice := visit(t, browser, s, "alice", "en", 1280, 800)
+	alice.types("peer-input", "bob")
+	alice.click("call-video")
+	alice.state("calling")
+	alice.until("rings", `document.getElementById("call-line").textContent === "Ringing…"`)
+	alice.click("hangup")
+	alice.state("idle")
+	rows := `document.querySelectorAll('[data-testid="recent"] li').length`
+	alice.until("lists its call once", rows+" === 1")
+
+	bob := visit(t, browser, s, "bob", "zh", 390, 844)
+	bob.until("lists the call that it missed", rows+` === 1 && document.querySelectorAll('[data-testid="recent"] li.missed').length === 1`)
+	bob.run(`document.querySelector('[data-testid="recent"]').scrollIntoView()`)
+	bob.look("10-missed")
+	alice.look("10-recent")
+	if err := chromedp.Do(bob.ctx, chromedp.Reload()); err != nil {
+		t.Fatal(err)
+	}
+	bob.until("lists it after a reload", rows+" === 1")
+	if err := chromedp.Do(bob.ctx, chromedp.Click(`[data-testid="recent"] li button`)); err != nil {
+		t.Fatal(err)
+	}
+	alice.state("called")
+}

@@ -6,6 +6,7 @@ import type {
   NetworkQuality,
 } from "../../sdk/src/index";
 import type { Attention } from "./attention";
+import { pastCall, remember, remembered } from "./history";
 import { rememberLanguage } from "./language";
 import type { Actions, Model, PastCall, Problem, Stage } from "./model";
 import { type CallNotes, callModel, quietNotes } from "./notes";
@@ -29,9 +30,6 @@ export interface Surroundings {
   readonly sounds: Sounds;
   readonly attention: Attention;
 }
-
-/** How many past calls are listed. */
-const remembered = 8;
 
 /**
  * The page's logic: turns what people do into requests to the SDK, and what the
@@ -83,6 +81,7 @@ export class App implements Actions {
       () => {
         this.#loggingIn = false;
         writeName(name);
+        this.#loadHistory(client);
         this.#warnOfPlainHttp();
         this.#draw();
       },
@@ -126,7 +125,25 @@ export class App implements Actions {
         this.#client = null;
         this.#fail(why);
       })
+      .on("record", (record) => {
+        this.#history = remember(this.#history, pastCall(record, client.account));
+        this.#draw();
+      })
       .on("error", (e) => this.#fail(e));
+  }
+
+  #loadHistory(client: Client): void {
+    client.records({ limit: remembered }).then(
+      (records) => {
+        if (this.#client !== client) return;
+        for (const r of records)
+          this.#history = remember(this.#history, pastCall(r, client.account));
+        this.#draw();
+      },
+      (e: unknown) => {
+        if (this.#client === client) this.#fail(e);
+      },
+    );
   }
 
   // ------------------------------------------------------------------- calls
@@ -188,7 +205,33 @@ export class App implements Actions {
   }
 
   toggleCamera(): void {
-    this.#attempt((call) => (call.video ? call.setCamera(!call.cameraOn) : Promise.resolve()));
+    this.#attempt((call) => {
+      if (call.video) return call.setCamera(!call.cameraOn);
+      if (call.state !== "connected") return Promise.resolve();
+      if (!this.#notes.asking) return this.#askForVideo(call);
+      this.#notes.asking = false;
+      return call.switchType(1);
+    });
+  }
+
+  /** In an audio call the camera is for both or for nobody. */
+  async #askForVideo(call: CallHandle): Promise<void> {
+    this.#notes.asking = true;
+    this.#draw();
+    try {
+      await call.switchType(2);
+    } catch (e) {
+      // Who took the ask back, or hung up, knows.
+      const code = readProblem(e).code;
+      if (code === "call_ended" || (code === "declined" && !this.#notes.asking)) return;
+      throw e;
+    } finally {
+      this.#notes.asking = false;
+    }
+  }
+
+  answerVideo(agree: boolean): void {
+    this.#attempt((call) => call.switchType(agree ? 2 : 1));
   }
 
   play(): void {
@@ -233,6 +276,13 @@ export class App implements Actions {
       .on("networkQuality", (quality) => note({ weak: isWeak(quality) }))
       .on("remoteTracks", () => note({}))
       .on("localStream", () => note({}))
+      .on("type", () => note({}))
+      .on("videoRequest", () => note({}))
+      .on("deviceLost", ({ kind, replacement }) => {
+        if (this.#call !== call) return;
+        const code = replacement === null ? `${kind}_lost` : "device_replaced";
+        this.#fail({ code, message: replacement ?? "" });
+      })
       .on("autoplayBlocked", (silent) => note({ silent }))
       .on("error", (e) => {
         if (this.#call === call) this.#fail(e);
@@ -249,7 +299,6 @@ export class App implements Actions {
     if (this.#call !== call) return;
     const { peer, direction, video } = call;
     this.#outcome = { peer, direction, video, end, at: new Date() };
-    this.#history = [this.#outcome, ...this.#history].slice(0, remembered);
     this.#leave();
     this.#out.sounds.chime("ended");
     this.#draw();

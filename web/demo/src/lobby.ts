@@ -1,4 +1,5 @@
 import { find, icon, setAvatar, setLabel, setText } from "./dom";
+import { missed, when } from "./history";
 import type { Actions, Model, PastCall } from "./model";
 import type { Texts } from "./strings";
 import { clock, outcomeLabel, outcomeWords } from "./words";
@@ -132,15 +133,11 @@ export class Lobby {
     name.textContent = past.peer;
     const about = document.createElement("span");
     about.className = "about";
-    const time = past.at.toLocaleTimeString(document.documentElement.lang, {
-      hour: "2-digit",
-      minute: "2-digit",
-    });
     about.textContent = [
       past.direction === "outgoing" ? t.outgoingCall : t.incomingCall,
       outcomeLabel(t, past),
       past.end.durationSeconds > 0 ? clock(past.end.durationSeconds) : "",
-      time,
+      when(past.at, new Date(), document.documentElement.lang),
     ]
       .filter((part) => part !== "")
       .join(" · ");
@@ -156,6 +153,7 @@ export class Lobby {
     call.addEventListener("click", () => this.#actions.call(past.peer, past.video));
 
     const row = document.createElement("li");
+    row.classList.toggle("missed", missed(past));
     row.append(avatar, words, call);
     return row;
   }

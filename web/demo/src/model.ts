@@ -25,6 +25,8 @@ export interface PastCall {
 export interface CallModel {
   readonly peer: string;
   readonly video: boolean;
+  /** Who waits for an answer whether the call becomes a video call. */
+  readonly videoAsked: "me" | "peer" | null;
   readonly microphoneOn: boolean;
   readonly cameraOn: boolean;
   readonly remotePicture: boolean;
@@ -65,6 +67,8 @@ export interface Actions {
   hangup(): void;
   toggleMicrophone(): void;
   toggleCamera(): void;
+  /** Answers the other person's wish for a video call. */
+  answerVideo(agree: boolean): void;
   play(): void;
   dismiss(): void;
   toggleLanguage(): void;

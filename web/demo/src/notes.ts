@@ -10,6 +10,8 @@ export interface CallNotes {
   peerMediaLost: boolean;
   peerAway: boolean;
   weak: boolean;
+  /** One asked for a video call, and waits for the answer. */
+  asking: boolean;
 }
 
 export const quietNotes: CallNotes = {
@@ -20,6 +22,7 @@ export const quietNotes: CallNotes = {
   peerMediaLost: false,
   peerAway: false,
   weak: false,
+  asking: false,
 };
 
 /** The call as it is shown. */
@@ -28,6 +31,7 @@ export function callModel(call: CallHandle, notes: CallNotes): CallModel {
   return {
     peer: call.peer,
     video: call.video,
+    videoAsked: call.videoRequested ? "peer" : notes.asking ? "me" : null,
     microphoneOn: call.microphoneOn,
     cameraOn: call.cameraOn,
     remotePicture: call.remoteStream !== null && remoteTracks.video && !remoteTracks.videoMuted,

@@ -18,6 +18,8 @@ export class CallStage {
   readonly #play = find("play", HTMLButtonElement);
   readonly #mute = find("mute", HTMLButtonElement);
   readonly #camera = find("camera", HTMLButtonElement);
+  readonly #ask = find("ask-video", HTMLElement);
+  readonly #askText = find("ask-video-text", HTMLElement);
   readonly #hangup = find("hangup", HTMLButtonElement);
   readonly #hangupText = find("hangup-text", HTMLElement);
 
@@ -25,6 +27,12 @@ export class CallStage {
     this.#mute.addEventListener("click", () => actions.toggleMicrophone());
     this.#camera.addEventListener("click", () => actions.toggleCamera());
     this.#hangup.addEventListener("click", () => actions.hangup());
+    find("ask-video-yes", HTMLButtonElement).addEventListener("click", () =>
+      actions.answerVideo(true),
+    );
+    find("ask-video-no", HTMLButtonElement).addEventListener("click", () =>
+      actions.answerVideo(false),
+    );
     this.#play.addEventListener("click", () => actions.play());
     dragToCorners(this.local);
     // A video's size is not known before its first frame, and changes when a phone is turned.
@@ -50,7 +58,7 @@ export class CallStage {
     setAvatar(this.#avatar, call.peer);
     setText(this.#name, call.peer);
     setText(this.#line, callWords(t, model, call));
-    this.#line.classList.toggle("trouble", connected);
+    this.#line.classList.toggle("trouble", connected && call.videoAsked !== "me");
     setText(this.#hint, hint(model, call, t));
     this.#duration.hidden = !connected;
     setText(this.#duration, clock(call.seconds));
@@ -58,6 +66,8 @@ export class CallStage {
     setLabel(this.#peerMuted, t.peerMuted(call.peer));
     this.#play.hidden = !call.silent;
     setText(this.#play, t.hearPeer(call.peer));
+    this.#ask.hidden = call.videoAsked !== "peer";
+    setText(this.#askText, t.peerAsksForVideo(call.peer));
     this.#drawControls(model, call, t);
   }
 
@@ -65,10 +75,12 @@ export class CallStage {
     this.#mute.disabled = call.opening;
     setPressed(this.#mute, !call.opening && !call.microphoneOn);
     this.#mute.title = t.muteTitle;
-    this.#camera.hidden = !call.video;
+    // In an audio call it asks for the pictures of both.
+    this.#camera.hidden = !call.video && model.stage !== "connected";
     this.#camera.disabled = call.opening;
+    this.#camera.classList.toggle("asking", call.videoAsked === "me");
     setPressed(this.#camera, call.cameraOn);
-    this.#camera.title = t.cameraTitle;
+    this.#camera.title = call.video ? t.cameraTitle : t.askForVideoTitle;
     setText(this.#hangupText, model.stage === "calling" ? t.cancel : t.hangup);
   }
 

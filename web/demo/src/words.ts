@@ -55,6 +55,14 @@ export function problemWords(t: Texts, problem: Problem): Words {
       return { headline: t.kickedOut, advice: t.replacedAdvice };
     case "too_many_devices":
       return { headline: t.tooManyDevices, advice: t.tooManyDevicesAdvice };
+    case "declined":
+      return { headline: t.videoDeclined, advice: "" };
+    case "device_replaced":
+      return { headline: t.deviceReplaced(problem.message), advice: "" };
+    case "microphone_lost":
+      return { headline: t.microphoneLost, advice: t.lostAdvice };
+    case "camera_lost":
+      return { headline: t.cameraLost, advice: t.lostAdvice };
     case "media_failed":
       return { headline: t.mediaFailed, advice: t.mediaFailedAdvice };
     default:
@@ -110,7 +118,7 @@ export function outcomeLabel(t: Texts, past: PastCall): string {
     case "timeout":
       return outgoing ? t.shortNoAnswer : t.shortMissed;
     case "busy":
-      return t.shortBusy;
+      return outgoing ? t.shortBusy : t.shortMissed;
     case "failed":
     case "lost":
       return past.end.answered || outgoing ? t.shortFailed : t.shortMissed;
@@ -147,6 +155,7 @@ function troubleWords(t: Texts, model: Model, call: CallModel): string {
       return t.peerRestoring(call.peer);
     default:
       if (model.server !== "online") return t.serverAway;
+      if (call.videoAsked === "me") return t.askingForVideo(call.peer);
       return call.trouble === "weak" ? t.weak : "";
   }
 }
@@ -156,6 +165,7 @@ export function statusWords(t: Texts, model: Model): string {
   const { call } = model;
   if (call) {
     if (model.stage === "called") return t.isCalling(call.peer);
+    if (call.videoAsked === "peer") return t.peerAsksForVideo(call.peer);
     return callWords(t, model, call) || t.connected(call.peer);
   }
   if (model.stage === "login") return model.loggingIn ? t.loggingIn : t.loggedOut;
