@@ -47,7 +47,8 @@ interface Request {
 }
 
 const requestTimeout = 10_000;
-const connectTimeout = 10_000;
+/** How long a connection may take to be welcomed: one that is stuck is left soon, a slow network gets more time. */
+const connectTimeout = { first: 4_000, most: 15_000, growth: 1.5 };
 const backoff = { first: 250, idle: 30_000, busy: 5_000 };
 
 /**
@@ -177,7 +178,8 @@ export class Connection {
       },
     });
     this.#socket = socket;
-    this.#silence = setTimeout(() => this.#lost(), connectTimeout);
+    const patience = connectTimeout.first * connectTimeout.growth ** this.#attempt;
+    this.#silence = setTimeout(() => this.#lost(), Math.min(patience, connectTimeout.most));
   }
 
   #hello(token: string): void {

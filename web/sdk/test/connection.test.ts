@@ -72,6 +72,26 @@ describe("hello", () => {
       resume: false,
     });
   });
+  it("that is not answered is tried again, with more patience each time", async () => {
+    vi.spyOn(Math, "random").mockReturnValue(0);
+    connect();
+    await settle();
+    for (const [sockets, patience] of [
+      [1, 4_000],
+      [2, 6_000],
+      [3, 9_000],
+      [4, 13_500],
+      [5, 15_000],
+      [6, 15_000],
+    ] as const) {
+      expect(server.sockets).toHaveLength(sockets);
+      server.socket.open();
+      await vi.advanceTimersByTimeAsync(patience - 1);
+      expect(server.sockets).toHaveLength(sockets);
+      await vi.advanceTimersByTimeAsync(2);
+    }
+    vi.restoreAllMocks();
+  });
   it("refused for good ends the login", async () => {
     connect();
     await settle();
