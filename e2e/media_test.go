@@ -28,6 +28,7 @@ func TestSwitchCallType(t *testing.T) {
 	bob.expect("onCameraAvailable")
 	alice.expect("onCameraAvailable")
 	for _, p := range []*page{alice, bob} {
+		p.until("shows no frozen picture", `document.querySelector("#remote video").style.visibility === "hidden"`)
 		p.until("has closed its camera", noCamera)
 		p.hears()
 	}
@@ -72,6 +73,7 @@ func TestSwitchCallType(t *testing.T) {
 	alice.expect("onCameraAvailable")
 	alice.seesAndHears(frames + 30)
 	bob.seesAndHears(30)
+	alice.until("shows the picture again", `document.querySelector("#remote video").style.visibility === ""`)
 	if n, err := evaluate[int](alice, "pcs.length"); err != nil || n != 1 {
 		t.Errorf("%d peer connections, %v, want 1", n, err)
 	}

@@ -323,6 +323,7 @@ export class Call extends KnownCall implements CallHandle {
         this.emit("peerMedia", change.up);
         break;
       case "remoteTracks":
+        this.#views.hasPicture(change.tracks.video && this.video);
         this.emit("remoteTracks", change.tracks);
         break;
       case "type":
@@ -347,6 +348,7 @@ export class Call extends KnownCall implements CallHandle {
   /** The cameras go with the type: both sides wanted what it is now. */
   #typeChanged(type: 1 | 2 | 3): void {
     this.#own.setCamera(type === 2).catch((e: unknown) => this.emit("error", PealError.of(e)));
+    this.#views.hasPicture(this.remoteTracks.video && type === 2);
     this.#switch.settle();
     if (!this.#replying) this.emit("type", type);
   }

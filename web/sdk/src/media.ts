@@ -27,6 +27,8 @@ const batchMs = 50;
 /** How long a disconnection may last before ICE is restarted, and a restart may take. */
 const disconnectedMs = 3_000;
 const connectMs = 10_000;
+/** How soon another generation is asked for again: nobody may have heard it. */
+const againMs = 5_000;
 /** The most candidates in one frame. */
 const batchSize = 32;
 
@@ -282,11 +284,11 @@ export class Media {
         break;
       case "disconnected":
         this.#listener.up(this.#generation, false);
-        this.#watch = setTimeout(() => this.#listener.stuck(this.#generation), disconnectedMs);
+        this.#watch = setTimeout(() => this.#stuck(), disconnectedMs);
         break;
       case "failed":
         this.#listener.up(this.#generation, false);
-        this.#listener.stuck(this.#generation);
+        this.#stuck();
         break;
       case "new":
       case "connecting":
@@ -299,8 +301,15 @@ export class Media {
   #expectConnection(): void {
     this.#watch = setTimeout(() => {
       if (this.#pc?.connectionState === "connected") this.#listener.up(this.#generation, true);
-      else this.#listener.stuck(this.#generation);
+      else this.#stuck();
     }, connectMs);
+  }
+
+  /** Asks for another generation until there is one, or this one comes back. */
+  #stuck(): void {
+    this.#listener.stuck(this.#generation);
+    clearTimeout(this.#watch);
+    this.#watch = setTimeout(() => this.#stuck(), againMs);
   }
 
   #clearTimers(): void {

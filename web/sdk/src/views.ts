@@ -21,6 +21,8 @@ export class Views {
   #remote: HTMLVideoElement | null = null;
   readonly #blocked: (blocked: boolean) => void;
   #waiting = false;
+  #hidden = false;
+  #sent = true;
 
   /** `blocked` is told when the browser wants a gesture before it plays sound, and when there was one. */
   constructor(blocked: (blocked: boolean) => void) {
@@ -37,6 +39,7 @@ export class Views {
   attachRemote(view: HTMLElement | null, stream: MediaStream | null): void {
     this.#remote = place(this.#remote, view);
     show(this.#remote, stream);
+    this.#showPicture();
   }
 
   showLocal(stream: MediaStream | null): void {
@@ -79,8 +82,20 @@ export class Views {
     this.play().catch(() => {}); // It was none that the browser takes for one: there will be more.
   };
 
+  /** Hides the other side's picture, by one's own wish. */
   hide(hidden: boolean): void {
-    if (this.#remote) this.#remote.style.visibility = hidden ? "hidden" : "";
+    this.#hidden = hidden;
+    this.#showPicture();
+  }
+
+  /** Whether the other side sends a picture: the last one it sent must not stand there for ever. */
+  hasPicture(sent: boolean): void {
+    this.#sent = sent;
+    this.#showPicture();
+  }
+
+  #showPicture(): void {
+    if (this.#remote) this.#remote.style.visibility = this.#sent && !this.#hidden ? "" : "hidden";
   }
 
   mute(muted: boolean): void {

@@ -129,6 +129,9 @@ describe("the connection's state", () => {
     expect(sent).toEqual(["up 1 true", "up 1 false"]);
     await vi.advanceTimersByTimeAsync(1);
     expect(sent.at(-1)).toBe("stuck 1");
+    // Nobody may have heard it: it asks until something changes.
+    await vi.advanceTimersByTimeAsync(11_000);
+    expect(sent.filter((l) => l === "stuck 1")).toHaveLength(3);
   });
   it("that heals by itself asks for nothing", async () => {
     const m = media();
