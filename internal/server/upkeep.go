@@ -15,6 +15,8 @@ const (
 
 // upkeep does what has to be done now and then, until the server stops.
 func (s *Server) upkeep() {
+	// Also at the start: a server that is restarted often must not keep all for ever.
+	s.prune()
 	clocks, prunes := time.NewTicker(clockEvery), time.NewTicker(pruneEvery)
 	defer clocks.Stop()
 	defer prunes.Stop()
@@ -27,13 +29,17 @@ func (s *Server) upkeep() {
 				return s.clock.measure(ctx, s.store)
 			})
 		case <-prunes.C:
-			s.do("cannot delete what is old", func(ctx context.Context) error {
-				now := s.clock.now()
-				_, err := s.store.Prune(ctx, now.Add(-keepCalls), now.Add(-s.cfg.Settings.Keep))
-				return err
-			})
+			s.prune()
 		}
 	}
+}
+
+func (s *Server) prune() {
+	s.do("cannot delete what is old", func(ctx context.Context) error {
+		now := s.clock.now()
+		_, err := s.store.Prune(ctx, now.Add(-keepCalls), now.Add(-s.cfg.Settings.Keep))
+		return err
+	})
 }
 
 func (s *Server) do(failure string, chore func(context.Context) error) {
