@@ -4,6 +4,7 @@ import type {
   CallEnd,
   CallHandle,
   CallRecord,
+  ConnectionState,
   Direction,
   MediaProfile,
 } from "./api";
@@ -26,6 +27,7 @@ export interface CallHost {
   readonly account: string;
   readonly deviceId: string;
   readonly policy: RTCIceTransportPolicy;
+  readonly connection: ConnectionState;
   readonly make: MakePeerConnection;
   request(command: Command, lasting?: boolean): Promise<Reply>;
   tell(command: Command): void;
@@ -103,6 +105,7 @@ export class Call extends KnownCall implements CallHandle {
       apply: (update) => this.update(update),
     });
     this.#departure = new Departure(this, {
+      online: () => host.connection === "online",
       request: (command, lasting) => host.request(command, lasting),
       apply: (update) => this.update(update),
       over: (end, told) => {

@@ -6,6 +6,8 @@ import type { KnownCall } from "./known";
 
 /** What leaving a call needs of it. */
 export interface DepartureHost {
+  /** Whether the server can be reached now. */
+  online(): boolean;
   request(command: Command, lasting: boolean): Promise<Reply>;
   /** Takes what the server answers. */
   apply(update: CallUpdateJson): void;
@@ -30,6 +32,8 @@ export class Departure {
     const { id: callId, direction, state } = this.#call;
     if (direction !== "outgoing" || state !== "ringing")
       throw new PealError("wrong_state", "there is no invitation to cancel");
+    // Nobody waits for a server that is away to stop one's own ringing.
+    if (!this.#host.online()) return this.#cancelForGood();
     const reply = await this.#host.request({ cancel: { callId } }, true);
     if (reply.call) this.#host.apply(reply.call);
     if (reply.error && reply.error.code !== "call_ended") throw reply.error;

@@ -20,6 +20,8 @@ export class Gain {
     if (this.#volume === 1 && !this.#node) return track;
     if (this.#track === track && this.#sent) return this.#sent;
     this.#context ??= new AudioContext();
+    // Without a gesture in the page it would stand still, and send silence.
+    this.#context.resume().catch(() => {});
     this.#node?.disconnect();
     this.#node = this.#context.createGain();
     this.#node.gain.value = this.#volume;

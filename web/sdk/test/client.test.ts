@@ -238,6 +238,18 @@ describe("a hang-up", () => {
     // What the welcome still says of it brings nothing back.
     expect(client.activeCall).toBeNull();
   });
+  it("by cancel() holds at once as well, where the server is away", async () => {
+    await login();
+    const call = await calling();
+    server.socket.cut();
+    void call.cancel();
+    expect(told).toEqual(["ended cancelled"]);
+    await vi.advanceTimersByTimeAsync(5_000);
+    server.socket.open();
+    server.socket.give(welcome);
+    await settled();
+    expect(server.socket.names().slice(0, 2)).toEqual(["hello", "cancel"]);
+  });
   it("of an invitation that was answered meanwhile hangs up all the same", async () => {
     await login();
     const call = await calling();
