@@ -34,6 +34,10 @@ test: setup check ## Run all checks and tests, browsers included; installs what 
 e2e: ## Run only the tests with real browsers.
 	go test -v ./e2e/ -count=1 -timeout=15m
 
+.PHONY: explore
+explore: ## Walk every state of a call within the large scopes; minutes, and gigabytes of memory.
+	go test ./internal/call/explore -count=1 -v -timeout=60m -large
+
 .PHONY: check
 check: check-go check-web check-generated ## Check format, vet, lint, types, imports, generated files; changes nothing.
 

@@ -1,0 +1,152 @@
+package explore_test
+
+import (
+	"flag"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/peal-rtc/peal/internal/call"
+	"github.com/peal-rtc/peal/internal/call/explore"
+)
+
+var walkLarge = flag.Bool("large", false, "walk the large scopes as well")
+
+// scopes are the worlds that every run of the tests walks.
+var scopes = []explore.Scope{
+	{
+		Name: "two devices answer", Devices: 2,
+		Acts:      []explore.Act{explore.Accept, explore.Reject, explore.Cancel},
+		Duplicate: 1,
+	},
+	{
+		Name: "own time-outs", Devices: 2,
+		Acts: []explore.Act{explore.Ring, explore.Stop, explore.Accept},
+	},
+	{
+		Name: "late news of ringing", Devices: 1,
+		Acts: []explore.Act{explore.Ring, explore.Stop, explore.Merge, explore.Accept, explore.Up, explore.Reject, explore.StrangerIn},
+	},
+	{
+		Name: "a call", Devices: 1,
+		Acts: []explore.Act{explore.Accept, explore.Up, explore.Hangup, explore.LeavePage},
+		Gone: 1,
+	},
+	{
+		Name: "the server is killed", Devices: 1,
+		Acts:    []explore.Act{explore.Ring, explore.Accept, explore.Up},
+		Restart: 1,
+	},
+	{
+		Name: "coming back", Devices: 1,
+		Acts: []explore.Act{explore.Ring, explore.Accept, explore.Up},
+		Gone: 1, Reload: 1,
+	},
+	{
+		Name: "media", Devices: 1,
+		Acts: []explore.Act{explore.Accept, explore.Up, explore.Down, explore.Renew, explore.Offer, explore.Answer},
+	},
+	{
+		Name: "types", Devices: 1,
+		Acts: []explore.Act{explore.Accept, explore.Up, explore.ToAudio, explore.ToVideo, explore.Tracks},
+	},
+	{
+		Name: "other endings", Devices: 1,
+		Acts: []explore.Act{explore.Accept, explore.Up, explore.Supersede, explore.Kick, explore.Terminate, explore.Cancel},
+	},
+}
+
+// large are walked by make explore: minutes, and gigabytes of memory.
+var large = []explore.Scope{
+	{
+		Name: "two devices ring, with every fault", Devices: 2,
+		Acts: []explore.Act{explore.Ring, explore.Accept, explore.Reject, explore.Cancel},
+		Loss: 1, Duplicate: 1, Gone: 1,
+	},
+	{
+		Name: "three devices answer", Devices: 3,
+		Acts: []explore.Act{explore.Accept, explore.Reject, explore.Cancel},
+		Loss: 1, Duplicate: 1, Gone: 1,
+	},
+	{
+		Name: "a call with every fault", Devices: 1,
+		Acts: []explore.Act{explore.Ring, explore.Accept, explore.Up, explore.Hangup, explore.LeavePage},
+		Loss: 1, Gone: 1, Reload: 1, Restart: 1,
+	},
+	{
+		Name: "media with faults", Devices: 1,
+		Acts: []explore.Act{explore.Accept, explore.Up, explore.Down, explore.Renew, explore.Offer, explore.Answer},
+		Gone: 1, Reload: 1,
+	},
+	{
+		Name: "types with faults", Devices: 1,
+		Acts:      []explore.Act{explore.Accept, explore.ToAudio, explore.ToVideo, explore.Tracks, explore.Hangup},
+		Duplicate: 1, Reload: 1, Gone: 1,
+	},
+}
+
+// Every state within the scopes keeps the invariants, and together they come to
+// every row of the state machine's table and every reason of an ending.
+func TestScopes(t *testing.T) {
+	rows := map[string]bool{}
+	ends := map[call.Reason]bool{}
+	all := scopes
+	if *walkLarge {
+		all = slices.Concat(scopes, large)
+	}
+	for _, s := range all {
+		r, err := explore.Run(s)
+		if err != nil {
+			t.Fatalf("%s: %v", s.Name, err)
+		}
+		t.Log(r)
+		for row := range r.Rows {
+			rows[row] = true
+		}
+		for reason := range r.Ends {
+			ends[reason] = true
+		}
+	}
+	inputs := []call.Input{
+		call.Cancel{},
+		call.Offer{},
+		call.Ring{},
+		call.StopRinging{},
+		call.Accept{},
+		call.Merge{},
+		call.Reject{},
+		call.Answer{},
+		call.Hangup{},
+		call.Report{},
+		call.Restart{},
+		call.SetTracks{},
+		call.SwitchType{},
+		call.Gone{},
+		call.Back{},
+		call.Leave{},
+		call.Reload{},
+		call.Supersede{},
+		call.Kick{},
+		call.Tick{},
+		call.Terminate{},
+	}
+	var missed []string
+	for _, in := range inputs {
+		for _, state := range []string{"ringing", "connecting", "connected", "ended"} {
+			if row := fmt.Sprintf("%T × %s", in, state)[len("call."):]; !rows[row] {
+				missed = append(missed, row)
+			}
+		}
+	}
+	// Nothing is ever due in a call that has ended.
+	missed = slices.DeleteFunc(missed, func(row string) bool { return row == "Tick × ended" })
+	t.Logf("rows=%d of %d", len(rows), 4*len(inputs)-1)
+	if len(missed) > 0 {
+		t.Errorf("the scopes do not come to: %v", missed)
+	}
+	for reason := call.Completed; reason <= call.Terminated; reason++ {
+		if reason != call.Busy && !ends[reason] { // Busy is how a call is made, not what becomes of it.
+			t.Errorf("no call ended with reason %d", reason)
+		}
+	}
+}
