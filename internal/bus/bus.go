@@ -59,6 +59,8 @@ type Message struct {
 type Login struct {
 	Device call.Device
 	// At is when the client logged in, which a reconnect does not change.
-	At     time.Time
-	Single bool
+	At time.Time
+	// Connected is when it said hello on this connection.
+	Connected time.Time
+	Single    bool
 }

@@ -1,6 +1,8 @@
 package node
 
 import (
+	"slices"
+
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/peal-rtc/peal/internal/call"
@@ -30,6 +32,9 @@ func (n *Node) tellBut(c *call.Call, a call.Account, id call.DeviceID, with call
 // involve notes what a device that has just seen a snapshot has to do with the call.
 func (n *Node) involve(d *device, c *call.Call) {
 	role := c.Role(d.who)
+	if !c.Live() && !n.cfg.Alone && !slices.Contains(d.over, c.ID) {
+		d.over = append(d.over[max(0, len(d.over)+1-overMost):], c.ID)
+	}
 	if !c.Live() || role == call.Outsider || n.conns[d.conn] != d {
 		n.part(d, c.ID)
 		return

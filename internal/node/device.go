@@ -19,10 +19,17 @@ type device struct {
 	who call.Device
 	// loginAt is when the client logged in; a reconnect does not change it.
 	loginAt time.Time
+	// connected is when it said hello.
+	connected time.Time
 	// calls are the live calls that this device knows of: those that it is to
 	// hear about, and that hear of it when it goes.
 	calls map[call.ID]*involvement
+	// over are the latest calls that it was told the end of.
+	over []call.ID
 }
+
+// overMost is how many of those are kept in mind.
+const overMost = 16
 
 // involvement is what a device has to do with one call.
 type involvement struct {

@@ -62,6 +62,12 @@ type (
 		Records []call.Record
 		Err     error
 	}
+	// ListedChanged answers ListChanged.
+	ListedChanged struct {
+		Ticket Ticket
+		Marks  []store.Mark
+		Err    error
+	}
 	// FoundDue answers FindDue.
 	FoundDue struct {
 		IDs []call.ID
@@ -93,6 +99,7 @@ func (Committed) input()     {}
 func (Loaded) input()        {}
 func (Listed) input()        {}
 func (ListedRecords) input() {}
+func (ListedChanged) input() {}
 func (FoundDue) input()      {}
 func (Beaten) input()        {}
 func (Heard) input()         {}
@@ -152,6 +159,13 @@ type (
 		Account call.Account
 		Page    store.Page
 	}
+	// ListChanged reads what was changed: store.Changed.
+	ListChanged struct {
+		Ticket Ticket
+		Since  time.Time
+		After  call.ID
+		Limit  int
+	}
 	// FindDue asks for calls past their deadline: store.Due.
 	FindDue struct{ Limit int }
 	// Beat keeps this node's lease: store.Beat with the node's incarnation.
@@ -175,6 +189,7 @@ func (Load) effect()        {}
 func (List) effect()        {}
 func (ListLive) effect()    {}
 func (ListRecords) effect() {}
+func (ListChanged) effect() {}
 func (FindDue) effect()     {}
 func (Beat) effect()        {}
 func (Publish) effect()     {}

@@ -16,16 +16,17 @@ func (n *Node) hello(d *device, h *pealv1.Hello) {
 		ID:      call.DeviceID(h.DeviceId),
 		Conn:    call.Connection{Incarnation: n.cfg.Incarnation, Seq: uint64(d.conn)},
 	}
-	login := bus.Login{Device: who, At: n.loginAt(h), Single: n.single(d)}
+	login := bus.Login{Device: who, At: n.loginAt(h), Connected: n.now, Single: n.single(d)}
 	if !n.yield(login) {
 		d.session.Refuse(protocol.Kicked)
 		return
 	}
+	n.replace(login, n.now)
 	if len(n.devicesOf(who.Account, "")) >= n.cfg.Limits.Devices {
 		d.session.Refuse(protocol.TooManyDevices)
 		return
 	}
-	d.who, d.loginAt = who, login.At
+	d.who, d.loginAt, d.connected = who, login.At, login.Connected
 	if len(n.accounts[who.Account]) == 0 {
 		n.do(Subscribe{who.Account})
 	}
@@ -54,8 +55,8 @@ func (n *Node) announceLogin(l bus.Login) {
 	n.do(Publish{bus.Message{Account: l.Device.Account, Login: &l}})
 }
 
-// yield has the devices here make way for a login: its own older connection,
-// and with single login every other device. It refuses a login that is older
+// yield has the other devices here make way for a login where there may be one
+// only. It refuses a login that is older
 // than that of a device which is here: a client that was away for longer than
 // it knows must not push out the one that took its place.
 func (n *Node) yield(l bus.Login) bool {
@@ -69,14 +70,24 @@ func (n *Node) yield(l bus.Login) bool {
 			others = append(others, d)
 		}
 	}
-	for _, d := range n.devicesOf(l.Device.Account, l.Device.ID) {
-		d.session.Close(protocol.Replaced)
-		n.watch(d)
-	}
 	for _, d := range others {
 		n.kick(d)
 	}
 	return true
+}
+
+// clockMargin is by how much the clocks of two nodes may differ.
+const clockMargin = time.Second
+
+// replace closes the connections of a device here that were made before a time:
+// the device has a newer one.
+func (n *Node) replace(l bus.Login, before time.Time) {
+	for _, d := range n.devicesOf(l.Device.Account, l.Device.ID) {
+		if !d.connected.After(before) {
+			d.session.Close(protocol.Replaced)
+			n.watch(d)
+		}
+	}
 }
 
 // kick ends a device's part in its calls and logs it out.
@@ -108,15 +119,18 @@ func (n *Node) kickAbsent(g *greeting, c *call.Call) {
 	}
 }
 
-// loggedIn takes a login at another node.
+// loggedIn takes a login at another node. Word of it may be late, and the
+// device have connected here since; where the clocks leave open which connection
+// is the newer one, both stay: the older one will be found silent.
 func (n *Node) loggedIn(l bus.Login) {
 	if n.yield(l) {
+		n.replace(l, l.Connected.Add(-clockMargin))
 		return
 	}
 	// It does not know of the newer one here.
 	for _, d := range n.devicesOf(l.Device.Account, "") {
 		if d.loginAt.After(l.At) {
-			n.announceLogin(bus.Login{Device: d.who, At: d.loginAt, Single: true})
+			n.announceLogin(bus.Login{Device: d.who, At: d.loginAt, Connected: d.connected, Single: true})
 			return
 		}
 	}

@@ -46,6 +46,7 @@ type Node struct {
 	quota    quota
 
 	sweep    sweep
+	news     news
 	stopping bool
 }
 
@@ -65,6 +66,7 @@ func New(cfg Config) (*Node, error) {
 		turns:    make(map[call.ID]*turn),
 		tickets:  make(map[Ticket]func(Input)),
 		quota:    newQuota(&cfg.Limits),
+		news:     news{seen: make(map[call.ID]seen)},
 	}
 	n.schedule.set(alarm{}, time.Time{})
 	return n, nil
@@ -92,6 +94,8 @@ func (n *Node) Step(now time.Time, in Input) []Effect {
 		n.resume(in.Ticket, in)
 	case Listed:
 		n.resume(in.Ticket, in)
+	case ListedChanged:
+		n.resume(in.Ticket, in)
 	case ListedRecords:
 		n.resume(in.Ticket, in)
 	case FoundDue:
@@ -118,8 +122,11 @@ func (n *Node) Ready() bool { return n.sweep.done && !n.stopping }
 // Connections is how many connections it has.
 func (n *Node) Connections() int { return len(n.conns) }
 
-// Idle reports whether nothing is under way: no job waits for the store.
-func (n *Node) Idle() bool { return len(n.tickets) == 0 }
+// Idle reports whether nothing is under way: no job waits for the store. That
+// a node looks around by itself now and then does not count.
+func (n *Node) Idle() bool {
+	return len(n.tickets) == 0 || len(n.tickets) == 1 && n.news.running
+}
 
 func (n *Node) do(e Effect) { n.effects = append(n.effects, e) }
 

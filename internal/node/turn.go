@@ -36,11 +36,12 @@ func (t *turn) exists() bool { return t.call.ID != "" }
 
 // job is one thing to do to a call.
 type job struct {
-	// Exactly one of these four.
+	// Exactly one of these five.
 	in     call.Input
 	invite *invitation
 	settle *settlement
 	signal *pealv1.Candidates
+	look   uint32 // Tells those who do not know what the call is at this rev.
 
 	// Who waits for it; neither for what the node does by itself.
 	asker    *asker
@@ -178,6 +179,9 @@ func (n *Node) reconcile(t *turn) {
 // attempt does the first job on the copy of the call: it is finished, or waits.
 func (n *Node) attempt(t *turn, j *job) {
 	switch {
+	case j.look > 0:
+		n.attemptLook(t, j)
+		return
 	case j.invite != nil:
 		n.attemptInvite(t, j)
 		return
@@ -357,17 +361,6 @@ func (n *Node) catchUp(c *call.Call) {
 			if v := d.calls[c.ID]; v != nil && v.rev < c.Rev && v.rev > 0 {
 				n.tell(c, d.who.Account, d.who.ID, call.WithNeeds)
 			}
-		}
-	}
-}
-
-// checkUp reads the calls of this node's devices again, where a message of
-// another node about them may have been lost.
-func (n *Node) checkUp() {
-	for _, id := range sorted(n.turns) {
-		if t := n.turns[id]; t.refs > 0 && len(t.queue) == 0 && !t.busy {
-			t.known = false
-			n.load(t)
 		}
 	}
 }

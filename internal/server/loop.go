@@ -230,6 +230,9 @@ func (l *loop) answer(ctx context.Context, asked node.Effect) node.Input {
 	case node.ListRecords:
 		records, err := l.store.Records(ctx, e.Account, e.Page)
 		return node.ListedRecords{Ticket: e.Ticket, Records: records, Err: err}
+	case node.ListChanged:
+		marks, err := l.store.Changed(ctx, e.Since, e.After, e.Limit)
+		return node.ListedChanged{Ticket: e.Ticket, Marks: marks, Err: err}
 	case node.FindDue:
 		ids, err := l.store.Due(ctx, l.clock.now(), e.Limit)
 		return node.FoundDue{IDs: ids, Err: err}

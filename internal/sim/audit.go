@@ -2,9 +2,11 @@ package sim
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/peal-rtc/peal/internal/call"
+	"github.com/peal-rtc/peal/internal/protocol/pealv1"
 	"github.com/peal-rtc/peal/internal/store"
 )
 
@@ -44,6 +46,7 @@ func (a *audited) Commit(ctx context.Context, changes []store.Change) ([]store.R
 func (a *audit) made(from uint32, c call.Call) {
 	was, known := a.calls[c.ID]
 	a.calls[c.ID] = c
+	a.w.watch.made(&c)
 	a.w.trace("commit %s rev %d state %d reason %d", short(c.ID), c.Rev, c.State, c.Outcome.Reason)
 	switch {
 	case !known && from != 0:
@@ -79,6 +82,42 @@ func (a *audit) claim(c *call.Call, who call.Account) {
 	}
 }
 
+// sees holds what a client is shown of a call to S1 and S5.
+func (w *world) sees(account, name string, u *pealv1.CallUpdate) {
+	c := u.Call
+	if c.Caller.Account != account && c.Callee.Account != account {
+		w.violate("S5: %s is told of a call between %s and %s", name, c.Caller.Account, c.Callee.Account)
+	}
+	if u.Offer != "" && c.Role != pealv1.Role_ROLE_CALLEE || u.Answer != "" && c.Role != pealv1.Role_ROLE_CALLER {
+		w.violate("S5: %s as %v is given a description that is not for it", name, c.Role)
+	}
+	answered := c.State > pealv1.CallState_CALL_STATE_RINGING && c.State < pealv1.CallState_CALL_STATE_ENDED
+	if !answered || c.Role != pealv1.Role_ROLE_CALLEE {
+		return
+	}
+	truth := w.audit.calls[call.ID(c.CallId)]
+	if d := truth.Callee().Device; string(d.Account)+"/"+string(d.ID) != name {
+		w.violate("S1: %s takes itself for the one that answered %s, which is %s", name, c.CallId, d.ID)
+	}
+}
+
+// hearsCandidates holds S5 and S6: signals pass between the two sides alone, and
+// from the callee only after the acceptance.
+func (w *world) hearsCandidates(account, name string, f *pealv1.Candidates) {
+	c := w.audit.calls[call.ID(f.CallId)]
+	for _, x := range f.Candidates {
+		from := x.Candidate
+		switch {
+		case c.Leg(call.Account(account)) == nil:
+			w.violate("S5: %s is sent a candidate of a stranger's call", name)
+		case from == name:
+			w.violate("%s is sent its own candidate", name)
+		case c.State == call.Ringing && from != string(c.Caller().Account)+"/"+string(c.Caller().Device.ID):
+			w.violate("S6: %s is sent a candidate of %s while it rings", name, from)
+		}
+	}
+}
+
 // atRest is what must hold once all faults are over and every client has gone.
 func (w *world) atRest() {
 	ctx := context.Background()
@@ -94,10 +133,10 @@ func (w *world) atRest() {
 		w.free(ctx, call.Account(accountName(i)), i)
 	}
 	in := make(map[string]int)
-	for _, g := range w.agents {
-		g.agrees()
-		if g.ready {
-			in[g.account]++
+	for _, c := range w.clients {
+		c.agrees()
+		if s := c.seen(); s.online {
+			in[s.account]++
 		}
 	}
 	// Word of a login that the bus lost is not repeated.
@@ -108,7 +147,7 @@ func (w *world) atRest() {
 	}
 	for _, h := range w.hosts {
 		if !h.node.Idle() {
-			w.violate("node n%d.%d still waits for the store", h.index, h.start)
+			w.violate("node %s still waits for the store", h.label())
 		}
 	}
 }
@@ -162,6 +201,13 @@ func sortedIDs(m map[call.ID]call.Call) []call.ID {
 	}
 	slices.Sort(ids)
 	return ids
+}
+
+// uuid makes a version 7 id of the virtual time and the seed.
+func (w *world) uuid() string {
+	ms := uint64(w.now.UnixMilli())
+	a, b := w.rng.Uint64(), w.rng.Uint64()
+	return fmt.Sprintf("%08x-%04x-7%03x-%04x-%012x", ms>>16, ms&0xffff, a&0xfff, 0x8000|a>>12&0x3fff, b&0xffff_ffff_ffff)
 }
 
 // short is the part of an id that tells calls apart in a trace.

@@ -20,6 +20,8 @@ type host struct {
 	w      *world
 	index  int
 	limits protocol.Limits
+	// skew is how far its clock is ahead of the store's.
+	skew time.Duration
 
 	alive bool
 	start int // Which incarnation this is.
@@ -28,11 +30,17 @@ type host struct {
 	last  node.ConnID
 	subs  map[call.Account]bool
 	wake  time.Time // The wake-up that is in the queue.
+
+	stranded time.Time // Until when it is cut off from the bus,
+	cutOff   time.Time // and from the store.
 }
 
 func newHost(w *world, index int, limits protocol.Limits) *host {
-	return &host{w: w, index: index, limits: limits}
+	skew := w.cfg.Faults.Skew
+	return &host{w: w, index: index, limits: limits, skew: w.between(-skew, skew)}
 }
+
+func (h *host) label() string { return fmt.Sprintf("n%d.%d", h.index, h.start) }
 
 // boot starts a new incarnation with an empty memory.
 func (h *host) boot() {
@@ -42,7 +50,7 @@ func (h *host) boot() {
 	h.start++
 	n, err := node.New(node.Config{
 		SingleLogin: h.w.cfg.SingleLogin,
-		Incarnation: fmt.Sprintf("n%d.%d", h.index, h.start),
+		Incarnation: h.label(),
 		Limits:      h.limits,
 		Timing:      call.DefaultTiming(),
 		Verify:      verify,
@@ -56,16 +64,15 @@ func (h *host) boot() {
 	}
 	h.alive, h.node = true, n
 	h.conns, h.subs, h.wake = make(map[node.ConnID]*link), make(map[call.Account]bool), time.Time{}
-	h.w.trace("boot n%d.%d", h.index, h.start)
+	h.w.trace("boot %s", h.label())
 	h.rewake()
 }
 
 // crash is a kill -9: memory and connections are gone; what was on its way to
 // the store may still arrive.
 func (h *host) crash() {
-	h.w.result.Faults++
-	h.w.trace("crash n%d.%d", h.index, h.start)
 	h.alive = false
+	h.w.watch.crashed(h)
 	for id := range h.last {
 		if l := h.conns[id+1]; l != nil {
 			l.cutByServer()
@@ -73,6 +80,9 @@ func (h *host) crash() {
 	}
 	h.conns = nil
 }
+
+// healthy says whether the host can do its work.
+func (h *host) healthy() bool { return h.alive && h.node.Ready() && !h.w.now.Before(h.cutOff) }
 
 // verify takes "account" itself for its token.
 func verify(token string, now time.Time) (auth.Identity, error) {
@@ -82,12 +92,15 @@ func verify(token string, now time.Time) (auth.Identity, error) {
 	return auth.Identity{Account: token, ExpiresAt: now.Add(time.Hour)}, nil
 }
 
+// clock is what the host takes for the store's time.
+func (h *host) clock() time.Time { return h.w.now.Add(h.skew) }
+
 // step gives the node an input and carries out what it asks.
 func (h *host) step(in node.Input) {
 	if !h.alive || h.w.err != nil {
 		return
 	}
-	for _, e := range h.node.Step(h.w.now, in) {
+	for _, e := range h.node.Step(h.clock(), in) {
 		h.carryOut(e)
 	}
 	h.rewake()
@@ -106,6 +119,7 @@ func (h *host) later(d time.Duration, in node.Input) {
 // rewake keeps one wake-up in the queue at or before the node's deadline.
 func (h *host) rewake() {
 	at, ok := h.node.Deadline()
+	at = at.Add(-h.skew)
 	if !ok || !h.wake.IsZero() && !h.wake.After(at) {
 		return
 	}
@@ -140,34 +154,60 @@ func (h *host) carryOut(e node.Effect) {
 	case node.Commit:
 		h.commit(e)
 	case node.Load:
-		h.w.after(h.w.delay(), func() {
-			c, err := s.Call(ctx, e.ID)
-			h.later(0, node.Loaded{Ticket: e.Ticket, Call: c, Err: err})
+		h.ask(func(err error) node.Input {
+			var c call.Call
+			if err == nil {
+				c, err = s.Call(ctx, e.ID)
+			}
+			return node.Loaded{Ticket: e.Ticket, Call: c, Err: err}
 		})
 	case node.List:
-		h.ask(func() node.Input {
-			calls, err := s.CallsOf(ctx, e.Account, e.EndedSince)
+		h.ask(func(err error) node.Input {
+			var calls []call.Call
+			if err == nil {
+				calls, err = s.CallsOf(ctx, e.Account, e.EndedSince)
+			}
 			return node.Listed{Ticket: e.Ticket, Calls: calls, Err: err}
 		})
 	case node.ListLive:
-		h.ask(func() node.Input {
-			calls, err := s.Live(ctx, e.After, e.Limit)
+		h.ask(func(err error) node.Input {
+			var calls []call.Call
+			if err == nil {
+				calls, err = s.Live(ctx, e.After, e.Limit)
+			}
 			return node.Listed{Ticket: e.Ticket, Calls: calls, Err: err}
 		})
 	case node.ListRecords:
-		h.ask(func() node.Input {
-			records, err := s.Records(ctx, e.Account, e.Page)
+		h.ask(func(err error) node.Input {
+			var records []call.Record
+			if err == nil {
+				records, err = s.Records(ctx, e.Account, e.Page)
+			}
 			return node.ListedRecords{Ticket: e.Ticket, Records: records, Err: err}
 		})
+	case node.ListChanged:
+		h.ask(func(err error) node.Input {
+			var marks []store.Mark
+			if err == nil {
+				marks, err = s.Changed(ctx, e.Since, e.After, e.Limit)
+			}
+			return node.ListedChanged{Ticket: e.Ticket, Marks: marks, Err: err}
+		})
 	case node.FindDue:
-		h.ask(func() node.Input {
-			ids, err := s.Due(ctx, h.w.now, e.Limit)
+		h.ask(func(err error) node.Input {
+			var ids []call.ID
+			if err == nil {
+				ids, err = s.Due(ctx, h.clock(), e.Limit)
+			}
 			return node.FoundDue{IDs: ids, Err: err}
 		})
 	case node.Beat:
-		incarnation := fmt.Sprintf("n%d.%d", h.index, h.start)
-		h.ask(func() node.Input {
-			alive, err := s.Beat(ctx, incarnation, e.TTL)
+		incarnation := h.label()
+		h.ask(func(err error) node.Input {
+			var alive []string
+			if err == nil {
+				alive, err = s.Beat(ctx, incarnation, e.TTL)
+			}
 			return node.Beaten{Alive: alive, Err: err}
 		})
 	case node.Publish:
@@ -176,43 +216,77 @@ func (h *host) carryOut(e node.Effect) {
 		h.subs[e.Account] = true
 	case node.Unsubscribe:
 		delete(h.subs, e.Account)
+	default:
+		h.w.violate("the host has no hands for %T", e)
 	}
 }
 
 // ask does a read of the store on this incarnation's behalf, after a while,
-// and gives the answer a while later.
-func (h *host) ask(read func() node.Input) {
-	start := h.start
-	h.w.after(h.w.delay(), func() {
-		if h.alive && h.start == start {
-			h.later(h.w.delay(), read())
+// and gives the answer a while later. A read that goes wrong is told so.
+func (h *host) ask(read func(error) node.Input) {
+	start, f := h.start, &h.w.cfg.Faults
+	h.w.after(h.w.upTo(f.StoreDelay), func() {
+		if !h.alive || h.start != start {
+			return
 		}
+		var err error
+		if h.w.now.Before(h.cutOff) || h.w.fault(f.ReadFail, h.label()+" cannot read") {
+			err = errInjected
+		}
+		h.later(h.w.upTo(f.StoreDelay), read(err))
 	})
 }
 
 // commit reaches the store whether the host lives to see that or not.
 func (h *host) commit(e node.Commit) {
-	start := h.start
-	h.w.after(h.w.delay(), func() {
-		results, err := h.w.store.Commit(context.Background(), []store.Change{e.Change})
-		r := store.Result{Err: err}
-		if err == nil {
-			r = results[0]
-		}
+	w, f, start := h.w, &h.w.cfg.Faults, h.start
+	answer := func(d time.Duration, r store.Result) {
 		if h.start == start {
-			h.later(h.w.delay(), node.Committed{Ticket: e.Ticket, Result: r})
+			h.later(d, node.Committed{Ticket: e.Ticket, Result: r})
+		}
+	}
+	commit := func() store.Result {
+		results, err := w.store.Commit(context.Background(), []store.Change{e.Change})
+		if err != nil {
+			return store.Result{Err: err}
+		}
+		return results[0]
+	}
+	failed := store.Result{Err: errInjected}
+	id := short(e.Change.Call.ID)
+	d := w.upTo(f.StoreDelay)
+	if w.fault(f.CommitSlow, "a slow commit of "+id) {
+		d += w.upTo(5 * time.Second)
+	}
+	w.after(d, func() {
+		back := w.upTo(f.StoreDelay)
+		switch {
+		case w.now.Before(h.cutOff), w.fault(f.CommitSkip, "a commit of "+id+" fails"):
+			answer(back, failed)
+		case w.fault(f.CommitHide, "a commit of "+id+" is done and reported as failed"):
+			commit()
+			answer(back, failed)
+		case w.fault(f.CommitLate, "a commit of "+id+" is reported as failed and done later"):
+			w.after(w.upTo(5*time.Second), func() { commit() })
+			answer(back, failed)
+		default:
+			answer(back, commit())
 		}
 	})
 }
 
 func (h *host) publish(m bus.Message) {
-	for _, other := range h.w.hosts {
+	w, f := h.w, &h.w.cfg.Faults
+	for _, other := range w.hosts {
 		if other == h || !other.alive || !other.subs[m.Account] {
 			continue
 		}
-		if !h.w.calmed && h.w.fault(h.w.cfg.Faults.BusDrop) {
+		if w.now.Before(h.stranded) || w.now.Before(other.stranded) || w.fault(f.BusDrop, "a message to "+other.label()+" is lost") {
 			continue
 		}
-		other.later(h.w.delay(), node.Heard{Message: m})
+		other.later(w.upTo(f.BusDelay), node.Heard{Message: m})
+		if w.fault(f.BusTwice, "a message to "+other.label()+" comes twice") {
+			other.later(w.upTo(f.BusDelay), node.Heard{Message: m})
+		}
 	}
 }

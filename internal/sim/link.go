@@ -8,26 +8,42 @@ import (
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
 )
 
+// client is one end of a link: a person's program, or a rude client.
+type client interface {
+	name() string
+	// turn is one moment of acting; each plans the next.
+	turn()
+	receive(*link, *pealv1.ServerFrame)
+	disconnected(l *link, retry bool, reason string)
+	goHome()
+	// rests says that the client waits for nothing.
+	rests() bool
+	// agrees holds what the client was told to the truth.
+	agrees()
+	// seen is what the watch may know of it.
+	seen() sight
+}
+
 // link is one connection of a client to a host: ordered both ways, each way
 // with its own delays, until it is cut. Frames pass through the real codec.
 type link struct {
-	w     *world
-	agent *agent
-	host  *host
-	start int
-	conn  node.ConnID
+	w      *world
+	client client
+	host   *host
+	start  int
+	conn   node.ConnID
 
 	// A dead direction swallows everything. A half-open link has both dead and
 	// neither end told.
-	deadUp, deadDown    bool
-	lastUp, lastDown    time.Time
-	serverSaw, agentSaw bool // Who knows that it is over.
+	deadUp, deadDown     bool
+	lastUp, lastDown     time.Time
+	serverSaw, clientSaw bool // Who knows that it is over.
 }
 
 // dial connects a client to a host that is up.
-func dial(g *agent, h *host) *link {
+func dial(c client, w *world, h *host) *link {
 	h.last++
-	l := &link{w: g.w, agent: g, host: h, start: h.start, conn: h.last}
+	l := &link{w: w, client: c, host: h, start: h.start, conn: h.last}
 	h.conns[l.conn] = l
 	h.step(node.Opened{Conn: l.conn})
 	return l
@@ -43,7 +59,7 @@ func (l *link) down(do func()) {
 }
 
 func (l *link) inOrder(last time.Time, do func()) time.Time {
-	at := l.w.now.Add(l.w.delay())
+	at := l.w.now.Add(l.w.upTo(l.w.cfg.Faults.LinkDelay))
 	if at.Before(last) {
 		at = last
 	}
@@ -87,7 +103,7 @@ func (l *link) toClient(f *pealv1.ServerFrame) {
 		return
 	}
 	l.down(func() {
-		if l.deadDown || l.agentSaw {
+		if l.deadDown || l.clientSaw {
 			return
 		}
 		out, err := protocol.DecodeFrame(text)
@@ -95,7 +111,7 @@ func (l *link) toClient(f *pealv1.ServerFrame) {
 			l.w.violate("cannot decode %s: %v", text, err)
 			return
 		}
-		l.agent.receive(l, out)
+		l.client.receive(l, out)
 	})
 }
 
@@ -112,14 +128,14 @@ func (l *link) ping() {
 
 // closeByServer is the node's Close.
 func (l *link) closeByServer(status int, reason string) {
-	l.down(func() { l.tellAgent(status == protocol.CloseRetry, reason) })
+	l.down(func() { l.tellClient(status == protocol.CloseRetry, reason) })
 	l.w.after(0, l.tellServer)
 }
 
 // cutByServer is the host's death. The client finds out, or has to find out.
 func (l *link) cutByServer() {
 	l.deadUp, l.serverSaw = true, true
-	l.down(func() { l.tellAgent(true, "cut") })
+	l.down(func() { l.tellClient(true, "cut") })
 }
 
 // cut ends the link: both ends are told, or none.
@@ -128,25 +144,50 @@ func (l *link) cut(halfOpen bool) {
 	if halfOpen {
 		return
 	}
-	l.w.after(l.w.delay(), l.tellServer)
-	l.w.after(l.w.delay(), func() { l.tellAgent(true, "cut") })
+	l.w.after(l.w.upTo(l.w.cfg.Faults.LinkDelay), l.tellServer)
+	l.w.after(l.w.upTo(l.w.cfg.Faults.LinkDelay), func() { l.tellClient(true, "cut") })
 }
 
 func (l *link) tellServer() {
 	if l.serverSaw {
 		return
 	}
-	l.serverSaw, l.deadUp, l.deadDown = true, true, true
+	l.serverSaw, l.deadUp = true, true
 	if l.current() {
 		delete(l.host.conns, l.conn)
 		l.host.step(node.Closed{Conn: l.conn})
 	}
 }
 
-func (l *link) tellAgent(retry bool, reason string) {
-	if l.agentSaw {
+func (l *link) tellClient(retry bool, reason string) {
+	if l.clientSaw {
 		return
 	}
-	l.agentSaw = true
-	l.agent.disconnected(l, retry, reason)
+	l.clientSaw = true
+	l.client.disconnected(l, retry, reason)
+}
+
+// hangUp is the client's end of it. What was sent before arrives before.
+func (l *link) hangUp() {
+	if l.clientSaw {
+		return
+	}
+	l.clientSaw = true
+	if !l.deadUp {
+		l.up(l.tellServer)
+	}
+}
+
+// anyHost is a host to connect to; nil when none is up.
+func (w *world) anyHost() *host {
+	var up []*host
+	for _, h := range w.hosts {
+		if h.alive {
+			up = append(up, h)
+		}
+	}
+	if len(up) == 0 {
+		return nil
+	}
+	return up[w.rng.IntN(len(up))]
 }

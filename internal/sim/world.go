@@ -1,9 +1,14 @@
-// Package sim runs real nodes, sessions and the memory store under virtual
-// time, with scripted clients and faults, all of it from one seed: the same
-// seed gives the same run, to the last message.
+// Package sim runs real nodes, sessions, client devices and the memory store
+// under virtual time, with faults, all of it from one seed: the same seed gives
+// the same run, to the last message.
 //
 // Tests call Run. A world is owned by the goroutine that runs it; nothing in
 // it is concurrent, all that looks so is the order of events in one queue.
+//
+// Who is who: a host is a machine with a node, a person is somebody with a
+// program on the real client core, a rude client is one that says what it likes
+// and knows nothing. The audit holds every commit to the safety invariants as it
+// is made; the watch holds what everybody sees to the liveness bounds.
 package sim
 
 import (
@@ -25,38 +30,37 @@ type Config struct {
 	Devices  int // Of each account.
 	// SingleLogin lets the newest login of an account win.
 	SingleLogin bool
-	// Calm is how long the clients are active; after that faults cease, every
-	// client leaves, and all must come to rest.
+	// Active is how long people call each other; after that faults cease,
+	// everybody holds still, then leaves, and all must come to rest.
 	Active time.Duration
 	Faults Faults
+	// Keep, where it is not nil, lets only those faults happen, by their
+	// numbers in the run without it.
+	Keep map[int]bool
 	// Trace, if set, gets a line for each thing that happens.
 	Trace func(string)
-}
-
-// Faults are chances, each for one opportunity.
-type Faults struct {
-	Disconnect   float64 // A client's connection is cut, at each of its turns.
-	HalfOpen     float64 // A cut is noticed by neither side by itself.
-	Reload       float64 // A client that reconnects has forgotten everything.
-	Crash        float64 // A node is killed, each second; another start follows.
-	CommitSkip   float64 // A commit fails.
-	CommitHide   float64 // A commit is done and reported as failed.
-	BusDrop      float64 // A message between nodes is lost.
-	LongestDelay time.Duration
 }
 
 // Result is what a run saw.
 type Result struct {
 	Calls    int
 	Outcomes map[call.Reason]int
-	Faults   int
+	Faults   int // How many happened.
+	Drawn    int // How many would have, without Config.Keep.
 	Events   int
 	Virtual  time.Duration
+	// Back is how long those who were connected to a node that died were
+	// without a connection.
+	Back []time.Duration
 }
 
-// settle is how long after the last fault everything must be at rest: the
-// longest ring time-out, and every grace after that.
-const settle = 4 * time.Minute
+const (
+	// stillness is how long everybody holds still once the faults are over.
+	stillness = 10 * time.Second
+	// settle is how long after that everything must be at rest: the longest
+	// ring time-out, and every grace after that.
+	settle = 4 * time.Minute
+)
 
 // Run runs one schedule. The error names the first violation.
 func Run(cfg Config) (Result, error) {
@@ -64,11 +68,15 @@ func Run(cfg Config) (Result, error) {
 	w.start()
 	w.runUntil(w.epoch.Add(cfg.Active))
 	w.calm()
-	w.runUntil(w.now.Add(settle))
+	w.runUntil(w.now.Add(stillness))
+	w.leave()
+	for end := w.now.Add(settle); w.err == nil && w.now.Before(end) && !w.resting(); {
+		w.runUntil(w.now.Add(5 * time.Second))
+	}
 	if w.err == nil {
 		w.atRest()
 	}
-	w.result.Virtual = w.now.Sub(w.epoch)
+	w.result.Virtual, w.result.Drawn = w.now.Sub(w.epoch), w.drawn
 	if w.err != nil {
 		return w.result, fmt.Errorf("seed %d at %s: %w", cfg.Seed, w.now.Sub(w.epoch), w.err)
 	}
@@ -77,31 +85,38 @@ func Run(cfg Config) (Result, error) {
 
 // world is everything there is.
 type world struct {
-	cfg    Config
-	rng    *rand.Rand
-	epoch  time.Time
-	now    time.Time
-	queue  events
-	seq    uint64
-	store  store.Store
-	audit  *audit
-	hosts  []*host
-	agents []*agent
-	calmed bool
-	result Result
-	err    error
+	cfg   Config
+	rng   *rand.Rand // For what people do and how long things take.
+	chaos *rand.Rand // For faults.
+	drawn int
+	epoch time.Time
+	now   time.Time
+	queue events
+	seq   uint64
+
+	store   store.Store
+	audit   *audit
+	watch   *watch
+	hosts   []*host
+	clients []client
+
+	// calmed: no faults any more. still: nobody does anything. leaving: everybody
+	// goes home.
+	calmed, still bool
+	result        Result
+	err           error
 }
 
 func newWorld(cfg Config) *world {
 	epoch := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 	w := &world{
-		cfg: cfg, rng: rand.New(rand.NewPCG(cfg.Seed, 0x9ea1)),
-		epoch: epoch, now: epoch,
+		cfg: cfg, epoch: epoch, now: epoch,
+		rng: rand.New(rand.NewPCG(cfg.Seed, 0x9ea1)), chaos: rand.New(rand.NewPCG(cfg.Seed, 0xfa17)),
 		result: Result{Outcomes: make(map[call.Reason]int)},
 	}
 	w.audit = newAudit(w)
-	memory := store.NewMemory(func() time.Time { return w.now })
-	w.store = store.NewFaulty(&audited{memory, w.audit}, w.spoil, nil)
+	w.store = &audited{store.NewMemory(func() time.Time { return w.now }), w.audit}
+	w.watch = newWatch(w)
 	return w
 }
 
@@ -116,57 +131,58 @@ func (w *world) start() {
 	}
 	for a := range w.cfg.Accounts {
 		for d := range w.cfg.Devices {
-			g := newAgent(w, accountName(a), fmt.Sprintf("d%d", d))
-			w.agents = append(w.agents, g)
-			w.after(w.between(0, 2*time.Second), g.turn)
+			var c client
+			if w.rng.IntN(6) == 0 {
+				c = newRude(w, accountName(a), fmt.Sprintf("d%d", d))
+			} else {
+				c = newPerson(w, accountName(a), fmt.Sprintf("d%d", d))
+			}
+			w.clients = append(w.clients, c)
+			w.after(w.between(0, 2*time.Second), c.turn)
 		}
 	}
 	w.after(time.Second, w.calamity)
+	w.after(time.Second, w.watch.look)
 }
 
 func accountName(i int) string { return fmt.Sprintf("acc%d", i) }
 
-// calamity kills a node now and then.
-func (w *world) calamity() {
-	if w.calmed {
-		return
-	}
-	if w.chance(w.cfg.Faults.Crash) {
-		h := w.hosts[w.rng.IntN(len(w.hosts))]
-		if h.alive {
-			h.crash()
-			w.after(w.between(100*time.Millisecond, 20*time.Second), h.boot)
-		}
-	}
-	w.after(time.Second, w.calamity)
-}
-
-// calm ends the faults and sends every client home.
+// calm ends the faults, and everybody holds still.
 func (w *world) calm() {
-	w.calmed = true
+	w.calmed, w.still = true, true
 	w.trace("calm")
 	for _, h := range w.hosts {
-		if !h.alive {
-			h.boot()
-		}
+		h.cutOff, h.stranded = time.Time{}, time.Time{}
+		h.boot()
 	}
-	for _, g := range w.agents {
-		g.goHome()
+	w.watch.calmed()
+}
+
+// leave sends everybody home.
+func (w *world) leave() {
+	w.still = false
+	w.trace("leave")
+	for _, c := range w.clients {
+		c.goHome()
 	}
 }
 
-// spoil decides about one commit.
-func (w *world) spoil([]store.Change) store.Fault {
-	if w.calmed {
-		return store.NoFault
+// resting says whether nothing is left to wait for.
+func (w *world) resting() bool {
+	if len(w.audit.live) > 0 {
+		return false
 	}
-	switch {
-	case w.fault(w.cfg.Faults.CommitSkip):
-		return store.Skip
-	case w.fault(w.cfg.Faults.CommitHide):
-		return store.Hide
+	for _, c := range w.clients {
+		if !c.rests() {
+			return false
+		}
 	}
-	return store.NoFault
+	for _, h := range w.hosts {
+		if !h.node.Idle() {
+			return false
+		}
+	}
+	return true
 }
 
 func (w *world) runUntil(end time.Time) {
@@ -194,20 +210,9 @@ func (w *world) between(least, most time.Duration) time.Duration {
 	return least + time.Duration(w.rng.Int64N(int64(most-least)))
 }
 
-func (w *world) delay() time.Duration {
-	return w.between(time.Millisecond, w.cfg.Faults.LongestDelay)
-}
+func (w *world) upTo(most time.Duration) time.Duration { return w.between(time.Millisecond, most) }
 
 func (w *world) chance(p float64) bool { return p > 0 && w.rng.Float64() < p }
-
-// fault is chance, counted.
-func (w *world) fault(p float64) bool {
-	hit := w.chance(p)
-	if hit {
-		w.result.Faults++
-	}
-	return hit
-}
 
 func (w *world) violate(format string, args ...any) {
 	if w.err == nil {

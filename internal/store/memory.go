@@ -18,6 +18,7 @@ type Memory struct {
 	mu      sync.Mutex // Guards what follows.
 	live    map[call.ID]call.Call
 	ended   map[call.ID]call.Call
+	changed map[call.ID]time.Time
 	claims  map[call.Account]call.ID
 	records map[call.ID]call.Record
 	leases  map[string]time.Time // When each incarnation's runs out.
@@ -29,6 +30,7 @@ func NewMemory(clock func() time.Time) *Memory {
 		clock:   clock,
 		live:    make(map[call.ID]call.Call),
 		ended:   make(map[call.ID]call.Call),
+		changed: make(map[call.ID]time.Time),
 		claims:  make(map[call.Account]call.ID),
 		records: make(map[call.ID]call.Record),
 		leases:  make(map[string]time.Time),
@@ -96,6 +98,7 @@ func (m *Memory) update(change Change) Result {
 // put keeps the call, and what belongs to its end when it has ended.
 func (m *Memory) put(c call.Call) {
 	c = c.Clone()
+	m.changed[c.ID] = m.clock()
 	if c.Live() {
 		m.live[c.ID] = c
 		return
@@ -188,6 +191,25 @@ func (m *Memory) Live(_ context.Context, after call.ID, limit int) ([]call.Call,
 	return calls, nil
 }
 
+// Changed implements Store.
+func (m *Memory) Changed(_ context.Context, since time.Time, after call.ID, limit int) ([]Mark, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var marks []Mark
+	for id, at := range m.changed {
+		if at.Before(since) || at.Equal(since) && id <= after {
+			continue
+		}
+		c, err := m.find(id)
+		if err != nil {
+			return nil, err
+		}
+		marks = append(marks, Mark{Call: id, Rev: c.Rev, Caller: c.Caller().Account, Callee: c.Callee().Account, At: at})
+	}
+	slices.SortFunc(marks, func(a, b Mark) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Call, b.Call)) })
+	return marks[:min(limit, len(marks))], nil
+}
+
 // Records implements Store.
 func (m *Memory) Records(_ context.Context, account call.Account, page Page) ([]call.Record, error) {
 	m.mu.Lock()
@@ -246,6 +268,7 @@ func (m *Memory) Prune(_ context.Context, callsBefore, recordsBefore time.Time) 
 	for id, c := range m.ended {
 		if c.Outcome.EndedAt.Before(callsBefore) {
 			delete(m.ended, id)
+			delete(m.changed, id)
 			rows++
 		}
 	}

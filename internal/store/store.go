@@ -41,6 +41,11 @@ type Store interface {
 	// Live lists live calls with an id above after, in the order of ids.
 	Live(ctx context.Context, after call.ID, limit int) ([]call.Call, error)
 
+	// Changed lists what became of calls at or after a time, oldest change first:
+	// each call as it is now, once. After, where it is set, is the call of the
+	// mark at since from which to go on.
+	Changed(ctx context.Context, since time.Time, after call.ID, limit int) ([]Mark, error)
+
 	// Records lists a page of the records of an account.
 	Records(ctx context.Context, account call.Account, page Page) ([]call.Record, error)
 
@@ -70,6 +75,17 @@ type Page struct {
 	// this account. Beside one that is not there, there is nothing.
 	Call  call.ID
 	Limit int
+}
+
+// Mark says that a call was changed, without what it has become.
+type Mark struct {
+	Call   call.ID
+	Rev    uint32
+	Caller call.Account
+	Callee call.Account
+	// At is the store's time of the change. Changes become visible a little
+	// after their time, and not quite in that order.
+	At time.Time
 }
 
 // Newest is the page of the newest records.

@@ -27,8 +27,11 @@ const (
 			SELECT created_ns, id, body FROM calls WHERE callee = $1 AND ended_ns >= $2
 		) AS found
 		ORDER BY created_ns, id`
-	sqlDue           = `SELECT id FROM calls WHERE deadline_ns <= $1 ORDER BY deadline_ns, id LIMIT $2`
-	sqlLive          = `SELECT body FROM calls WHERE ended_ns IS NULL AND id > $1 ORDER BY id LIMIT $2`
+	sqlDue     = `SELECT id FROM calls WHERE deadline_ns <= $1 ORDER BY deadline_ns, id LIMIT $2`
+	sqlLive    = `SELECT body FROM calls WHERE ended_ns IS NULL AND id > $1 ORDER BY id LIMIT $2`
+	sqlChanged = `
+		SELECT id, rev, caller, callee, changed_ns FROM calls
+		WHERE (changed_ns, id) > ($1, $2) ORDER BY changed_ns, id LIMIT $3`
 	sqlRecordPlace   = `SELECT ended_ns FROM records WHERE call_id = $1 AND $2 IN (caller, callee)`
 	sqlRecordsBefore = `
 		SELECT call_id, kind, type, caller, callee, reason, created_ns, ended_ns, duration_s FROM records
@@ -83,6 +86,15 @@ func (s *Store) Live(ctx context.Context, after call.ID, limit int) ([]call.Call
 		return nil, fmt.Errorf("list live calls: %w", err)
 	}
 	return calls, nil
+}
+
+// Changed implements store.Store.
+func (s *Store) Changed(ctx context.Context, since time.Time, after call.ID, limit int) ([]store.Mark, error) {
+	marks, err := list(ctx, s.reader, scanMark, sqlChanged, unixNano(since), after, limit)
+	if err != nil {
+		return nil, fmt.Errorf("list changed calls: %w", err)
+	}
+	return marks, nil
 }
 
 // Records implements store.Store. A record never changes, so that finding a
@@ -153,6 +165,13 @@ func scanCall(r row) (c call.Call, err error) {
 		return call.Call{}, fmt.Errorf("decode call: %w", err)
 	}
 	return c, nil
+}
+
+func scanMark(r row) (m store.Mark, err error) {
+	var at int64
+	err = r.Scan(&m.Call, &m.Rev, &m.Caller, &m.Callee, &at)
+	m.At = fromUnixNano(at)
+	return m, err
 }
 
 func scanRecord(r row) (record call.Record, err error) {

@@ -120,6 +120,72 @@ func testLive(t *testing.T, s store.Store) {
 	}
 }
 
+func testChanged(t *testing.T, s store.Store) {
+	since := func(from time.Time, after call.ID, limit int) []store.Mark {
+		t.Helper()
+		marks, err := s.Changed(t.Context(), from, after, limit)
+		if err != nil {
+			t.Fatalf("Changed: %v", err)
+		}
+		return marks
+	}
+	// tick waits until the store's clock has moved on.
+	tick := func() time.Time {
+		t.Helper()
+		start, err := s.Now(t.Context())
+		if err != nil {
+			t.Fatalf("Now: %v", err)
+		}
+		for now := start; !now.After(start); {
+			if now, err = s.Now(t.Context()); err != nil {
+				t.Fatalf("Now: %v", err)
+			}
+		}
+		return start
+	}
+	begin := tick()
+	first := ringing(t, "c1", "alice", "bob", 0)
+	create(t, s, first)
+	tick()
+	create(t, s, ringing(t, "c2", "carol", "dave", 1))
+	tick()
+	update(t, s, changed(first))
+	tick()
+	create(t, s, ended(changed(ringing(t, "c3", "erin", "frank", 2)), 3))
+
+	all := since(begin, "", 10)
+	want := []store.Mark{
+		{Call: "c2", Rev: 1, Caller: "carol", Callee: "dave"},
+		{Call: "c1", Rev: 2, Caller: "alice", Callee: "bob"},
+		{Call: "c3", Rev: 3, Caller: "erin", Callee: "frank"},
+	}
+	last := begin
+	for i, m := range all {
+		if m.At.Before(last) {
+			t.Errorf("mark %d is of %v, before %v", i, m.At, last)
+		}
+		last = m.At
+		all[i].At = time.Time{}
+	}
+	wantSame(t, all, want)
+	// Page by page.
+	page := since(begin, "", 1)
+	for range 2 {
+		m := page[len(page)-1]
+		page = append(page, since(m.At, m.Call, 1)...)
+	}
+	if m := page[2]; len(since(m.At, m.Call, 1)) != 0 {
+		t.Error("there is more after the last page")
+	}
+	for i := range page {
+		page[i].At = time.Time{}
+	}
+	wantSame(t, page, want)
+	if late := since(last.Add(time.Hour), "", 10); len(late) != 0 {
+		t.Errorf("changed in the future: %v", late)
+	}
+}
+
 func testRecords(t *testing.T, s store.Store) {
 	for i, id := range []call.ID{"c9", "c3", "c5"} {
 		c := ringing(t, id, "alice", "bob", i)

@@ -42,6 +42,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"calls of an account", testCallsOf},
 		{"due calls", testDue},
 		{"live calls", testLive},
+		{"changed calls", testChanged},
 		{"records of an account", testRecords},
 		{"records of a connected call", testRecordFields},
 		{"pruning", testPrune},

@@ -2,6 +2,8 @@ package sim
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -10,9 +12,10 @@ import (
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
 )
 
-// agent is one scripted client. It does what a person and a page might do, at
-// times that the seed chooses, and watches what it is told.
-type agent struct {
+// rude is a client that knows nothing of calls: it says what comes to its mind,
+// at times that the seed chooses, in whatever state its calls are, and watches
+// what it is told.
+type rude struct {
 	w       *world
 	account string
 	device  string
@@ -31,22 +34,22 @@ type agent struct {
 	away    time.Time
 }
 
-func newAgent(w *world, account, device string) *agent {
-	return &agent{
+func newRude(w *world, account, device string) *rude {
+	return &rude{
 		w: w, account: account, device: device, fresh: true,
 		view: make(map[string]*pealv1.Call), rung: make(map[string]bool),
 	}
 }
 
-func (g *agent) name() string { return g.account + "/" + g.device }
+func (g *rude) name() string { return g.account + "/" + g.device }
 
 // turn is one moment of acting; each plans the next.
-func (g *agent) turn() {
+func (g *rude) turn() {
 	g.act()
 	g.w.after(g.w.between(50*time.Millisecond, 3*time.Second), g.turn)
 }
 
-func (g *agent) act() {
+func (g *rude) act() {
 	switch {
 	case g.link == nil && (g.leaves || g.w.now.Before(g.away)):
 	case g.link == nil:
@@ -55,31 +58,28 @@ func (g *agent) act() {
 		// Silence: the heartbeat gives the connection up.
 		l := g.link
 		l.deadUp, l.deadDown = true, true
-		l.tellAgent(true, "silent")
+		l.tellClient(true, "silent")
 	case !g.ready:
-	case !g.w.calmed && g.w.fault(g.w.cfg.Faults.Disconnect):
+	case g.w.fault(g.w.cfg.Faults.Disconnect, g.name()+" is cut"):
 		g.link.cut(g.w.chance(g.w.cfg.Faults.HalfOpen))
 	default:
 		g.send(&pealv1.ClientFrame{Command: &pealv1.ClientFrame_Ping{Ping: &pealv1.Ping{}}})
-		g.play()
+		if !g.w.still {
+			g.play()
+		}
 	}
 }
 
-func (g *agent) connect() {
-	var up []*host
-	for _, h := range g.w.hosts {
-		if h.alive {
-			up = append(up, h)
-		}
-	}
-	if len(up) == 0 {
+func (g *rude) connect() {
+	h := g.w.anyHost()
+	if h == nil {
 		return
 	}
 	g.heard = g.w.now
-	if !g.w.calmed && g.w.fault(g.w.cfg.Faults.Reload) {
+	if g.w.fault(g.w.cfg.Faults.Reload, g.name()+" has forgotten everything") {
 		g.fresh = true
 	}
-	g.link = dial(g, up[g.w.rng.IntN(len(up))])
+	g.link = dial(g, g.w, h)
 	if g.fresh {
 		g.view, g.rung = make(map[string]*pealv1.Call), make(map[string]bool)
 	}
@@ -88,7 +88,7 @@ func (g *agent) connect() {
 	}}})
 }
 
-func (g *agent) send(f *pealv1.ClientFrame) {
+func (g *rude) send(f *pealv1.ClientFrame) {
 	if g.link == nil {
 		return
 	}
@@ -98,9 +98,11 @@ func (g *agent) send(f *pealv1.ClientFrame) {
 }
 
 // play acts on the call that concerns this device, or starts one.
-func (g *agent) play() {
+func (g *rude) play() {
 	c := g.current()
 	switch {
+	case !g.leaves && g.w.chance(0.1):
+		g.rant()
 	case c == nil:
 		if !g.leaves && g.w.chance(0.3) {
 			g.call()
@@ -122,7 +124,7 @@ func (g *agent) play() {
 }
 
 // current is the live call that this device rings for or is in.
-func (g *agent) current() *pealv1.Call {
+func (g *rude) current() *pealv1.Call {
 	var found *pealv1.Call
 	for _, c := range g.view {
 		if c.State == pealv1.CallState_CALL_STATE_ENDED || c.Role == pealv1.Role_ROLE_OBSERVER || c.RingStopped {
@@ -135,7 +137,7 @@ func (g *agent) current() *pealv1.Call {
 	return found
 }
 
-func (g *agent) call() {
+func (g *rude) call() {
 	callee := accountName(g.w.rng.IntN(g.w.cfg.Accounts))
 	if callee == g.account {
 		return
@@ -154,7 +156,7 @@ func (g *agent) call() {
 	}
 }
 
-func (g *agent) ring(c *pealv1.Call) {
+func (g *rude) ring(c *pealv1.Call) {
 	id := c.CallId
 	if !g.rung[id] {
 		g.rung[id] = true
@@ -183,7 +185,7 @@ func (g *agent) ring(c *pealv1.Call) {
 	}
 }
 
-func (g *agent) talk(c *pealv1.Call) {
+func (g *rude) talk(c *pealv1.Call) {
 	id, p := c.CallId, g.w.rng.Float64()
 	switch {
 	case g.leaves || p < 0.05:
@@ -216,7 +218,7 @@ func (g *agent) talk(c *pealv1.Call) {
 }
 
 // describe sends what this side owes of the present generation, maybe twice.
-func (g *agent) describe(c *pealv1.Call) {
+func (g *rude) describe(c *pealv1.Call) {
 	if c.Role == pealv1.Role_ROLE_CALLER {
 		g.send(&pealv1.ClientFrame{Command: &pealv1.ClientFrame_Offer{Offer: &pealv1.Offer{
 			CallId: c.CallId, Generation: c.Generation, Sdp: fmt.Sprintf("v=0 offer %d", c.Generation),
@@ -228,13 +230,37 @@ func (g *agent) describe(c *pealv1.Call) {
 	}}})
 }
 
-func (g *agent) hangup(c *pealv1.Call) {
+// rant says something about any call that it has heard of, as any side of it.
+func (g *rude) rant() {
+	ids := slices.Sorted(maps.Keys(g.view))
+	if len(ids) == 0 {
+		return
+	}
+	c := g.view[ids[g.w.rng.IntN(len(ids))]]
+	id := c.CallId
+	commands := []*pealv1.ClientFrame{
+		{Command: &pealv1.ClientFrame_Ringing{Ringing: &pealv1.Ringing{CallId: id}}},
+		{Command: &pealv1.ClientFrame_Accept{Accept: &pealv1.Accept{CallId: id, Answer: "v=0 answer", Generation: 1}}},
+		{Command: &pealv1.ClientFrame_Reject{Reject: &pealv1.Reject{CallId: id}}},
+		{Command: &pealv1.ClientFrame_Cancel{Cancel: &pealv1.Cancel{CallId: id}}},
+		{Command: &pealv1.ClientFrame_Offer{Offer: &pealv1.Offer{CallId: id, Generation: c.Generation, Sdp: "v=0 offer"}}},
+		{Command: &pealv1.ClientFrame_Answer{Answer: &pealv1.Answer{CallId: id, Generation: c.Generation, Sdp: "v=0 answer"}}},
+		{Command: &pealv1.ClientFrame_Media{Media: &pealv1.MediaReport{CallId: id, Generation: c.Generation, Up: true}}},
+		{Command: &pealv1.ClientFrame_Restart{Restart: &pealv1.Restart{CallId: id, FromGeneration: c.Generation}}},
+		{Command: &pealv1.ClientFrame_Candidates{Candidates: &pealv1.Candidates{
+			CallId: id, Generation: c.Generation, Candidates: []*pealv1.Candidate{{Candidate: g.name()}},
+		}}},
+	}
+	g.send(commands[g.w.rng.IntN(len(commands))])
+}
+
+func (g *rude) hangup(c *pealv1.Call) {
 	g.send(&pealv1.ClientFrame{Command: &pealv1.ClientFrame_Hangup{Hangup: &pealv1.Hangup{CallId: c.CallId}}})
 }
 
 // goHome ends what this client is in. Half of them log out as well; the others
 // stay and are to hear how everything ended.
-func (g *agent) goHome() {
+func (g *rude) goHome() {
 	g.leaves = true
 	if g.link == nil || !g.ready {
 		return
@@ -244,7 +270,7 @@ func (g *agent) goHome() {
 	}
 }
 
-func (g *agent) disconnected(l *link, retry bool, reason string) {
+func (g *rude) disconnected(l *link, retry bool, reason string) {
 	if g.link != l {
 		return
 	}
@@ -260,8 +286,15 @@ func (g *agent) disconnected(l *link, retry bool, reason string) {
 	}
 }
 
+// rests: it is told how everything ended, and has nothing to wait for.
+func (g *rude) rests() bool { return true }
+
+func (g *rude) seen() sight {
+	return sight{account: g.account, online: g.ready, rude: true}
+}
+
 // receive watches one frame.
-func (g *agent) receive(l *link, f *pealv1.ServerFrame) {
+func (g *rude) receive(l *link, f *pealv1.ServerFrame) {
 	if g.link != l {
 		return
 	}
@@ -279,23 +312,15 @@ func (g *agent) receive(l *link, f *pealv1.ServerFrame) {
 		}
 		g.see(b.Call)
 	case *pealv1.ServerFrame_Candidates:
-		g.candidates(b.Candidates)
+		g.w.hearsCandidates(g.account, g.name(), b.Candidates)
 	}
 }
 
 // see holds a snapshot to the invariants and keeps the newest.
-func (g *agent) see(u *pealv1.CallUpdate) {
+func (g *rude) see(u *pealv1.CallUpdate) {
 	c := u.Call
 	g.w.trace("%s sees %s rev %d state %v role %v", g.name(), short(call.ID(c.CallId)), c.Rev, c.State, c.Role)
-	if c.Caller.Account != g.account && c.Callee.Account != g.account {
-		g.w.violate("S5: %s is told of a call between %s and %s", g.name(), c.Caller.Account, c.Callee.Account)
-	}
-	if u.Offer != "" && c.Role != pealv1.Role_ROLE_CALLEE || u.Answer != "" && c.Role != pealv1.Role_ROLE_CALLER {
-		g.w.violate("S5: %s as %v is given a description that is not for it", g.name(), c.Role)
-	}
-	if c.State > pealv1.CallState_CALL_STATE_RINGING && c.State < pealv1.CallState_CALL_STATE_ENDED && c.Role == pealv1.Role_ROLE_CALLEE {
-		g.w.answers(c.CallId, g.name())
-	}
+	g.w.sees(g.account, g.name(), u)
 	was := g.view[c.CallId]
 	switch {
 	case was == nil || c.Rev > was.Rev:
@@ -308,33 +333,8 @@ func (g *agent) see(u *pealv1.CallUpdate) {
 	}
 }
 
-// answers holds S1: one device of the callee is in the call.
-func (w *world) answers(id, device string) {
-	c := w.audit.calls[call.ID(id)]
-	if winner := c.Callee().Account + "/" + call.Account(c.Callee().Device.ID); string(winner) != device {
-		w.violate("S1: %s takes itself for the one that answered %s, which is %s", device, id, winner)
-	}
-}
-
-// candidates holds S5 and S6: signals pass between the two sides alone, and
-// from the callee only after the acceptance.
-func (g *agent) candidates(f *pealv1.Candidates) {
-	c := g.w.audit.calls[call.ID(f.CallId)]
-	for _, x := range f.Candidates {
-		from := x.Candidate
-		switch {
-		case c.Leg(call.Account(g.account)) == nil:
-			g.w.violate("S5: %s is sent a candidate of a stranger's call", g.name())
-		case from == g.name():
-			g.w.violate("%s is sent its own candidate", g.name())
-		case c.State == call.Ringing && from != string(c.Caller().Account)+"/"+string(c.Caller().Device.ID):
-			g.w.violate("S6: %s is sent a candidate of %s while it rings", g.name(), from)
-		}
-	}
-}
-
 // agrees holds S2 and L5 at rest: what this client saw is what happened.
-func (g *agent) agrees() {
+func (g *rude) agrees() {
 	for id, c := range g.view {
 		truth := g.w.audit.calls[call.ID(id)]
 		ended := c.State == pealv1.CallState_CALL_STATE_ENDED
@@ -345,11 +345,4 @@ func (g *agent) agrees() {
 			g.w.violate("L5: %s still takes %s for live, which ended with %d", g.name(), id, truth.Outcome.Reason)
 		}
 	}
-}
-
-// uuid makes a version 7 id of the virtual time and the seed.
-func (w *world) uuid() string {
-	ms := uint64(w.now.UnixMilli())
-	a, b := w.rng.Uint64(), w.rng.Uint64()
-	return fmt.Sprintf("%08x-%04x-7%03x-%04x-%012x", ms>>16, ms&0xffff, a&0xfff, 0x8000|a>>12&0x3fff, b&0xffff_ffff_ffff)
 }

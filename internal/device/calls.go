@@ -1,0 +1,305 @@
+package device
+
+import (
+	"google.golang.org/protobuf/proto"
+
+	"github.com/peal-rtc/peal/internal/protocol"
+	"github.com/peal-rtc/peal/internal/protocol/pealv1"
+)
+
+// remembered is how many calls of before are kept in mind, so that late news
+// of them rings nobody.
+const remembered = 64
+
+// past are the latest calls that are over here.
+type past []string
+
+func (p *past) add(id string) {
+	if len(*p) == remembered {
+		*p = (*p)[1:]
+	}
+	*p = append(*p, id)
+}
+
+func (p past) has(id string) bool {
+	for _, known := range p {
+		if known == id {
+			return true
+		}
+	}
+	return false
+}
+
+// ------------------------------------------------------- what the person does
+
+func (d *Device) invite(in Invite) {
+	switch {
+	case d.link.phase == offline:
+		d.do(Answer{Ticket: in.Ticket, Error: problem(CodeOffline, "log in first", false)})
+		return
+	case d.active != nil:
+		d.do(Answer{Ticket: in.Ticket, Error: problem(CodeWrongState, "there is a call already: one at a time", false)})
+		return
+	}
+	v := &view{seen: d.now, call: &pealv1.Call{
+		CallId: in.Invite.CallId, State: pealv1.CallState_CALL_STATE_RINGING, Type: in.Invite.Type,
+		Role: pealv1.Role_ROLE_CALLER, Generation: 1, RebuildGeneration: 1, Attachment: in.Invite.Attachment,
+		Caller: &pealv1.Party{Account: d.account, Present: true},
+		Callee: &pealv1.Party{Account: in.Invite.Callee, Present: true},
+	}}
+	d.begin(v)
+	command := &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Invite{Invite: in.Invite}}
+	d.request(&request{command: command, ticket: in.Ticket, then: func(r reply) { d.invited(v, in.Ticket, r) }})
+}
+
+func (d *Device) invited(v *view, t Ticket, r reply) {
+	switch {
+	case v.over:
+		// Given up meanwhile, which is no failure.
+		d.do(Answer{Ticket: t, Update: r.update})
+		d.file(r.update)
+	case r.err != nil:
+		d.abandon(v)
+		if code := r.code(); code == CodeTimeout || code == protocol.Unavailable {
+			// It may have arrived, or arrive yet: it must not ring.
+			d.withdraw(v.call.CallId, func(r reply) { d.file(r.update) })
+		}
+		d.do(Answer{Ticket: t, Error: r.err})
+	case r.update.GetMergedInto() != "":
+		d.merge(v, t, r.update)
+	default:
+		d.do(Answer{Ticket: t, Update: r.update})
+		d.update(r.update)
+	}
+}
+
+// merge is glare: the other side's invitation is the call now, and this device
+// has accepted it.
+func (d *Device) merge(v *view, t Ticket, u *pealv1.CallUpdate) {
+	d.past.add(v.call.CallId)
+	before := proto.Clone(u.Call).(*pealv1.Call)
+	before.State, before.Type, before.Rev = pealv1.CallState_CALL_STATE_RINGING, v.call.Type, u.Call.Rev-1
+	v.call = before
+	d.do(Answer{Ticket: t, Update: u})
+	d.update(u)
+}
+
+func (d *Device) accept(in Accept) {
+	v := d.active
+	if v == nil || v.call.CallId != in.Accept.CallId || !v.ringing(pealv1.Role_ROLE_CALLEE) {
+		d.do(Answer{Ticket: in.Ticket, Error: problem(CodeWrongState, "there is no invitation to answer", false)})
+		return
+	}
+	d.ask(Ask{in.Ticket, &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Accept{Accept: in.Accept}}})
+}
+
+func (d *Device) reject(in Reject) {
+	v := d.active
+	if v == nil || v.call.CallId != in.Call || !v.ringing(pealv1.Role_ROLE_CALLEE) {
+		d.do(Answer{Ticket: in.Ticket, Error: problem(CodeWrongState, "there is no invitation to reject", false)})
+		return
+	}
+	d.leave(v, &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Reject{Reject: &pealv1.Reject{CallId: in.Call}}}, ReasonRejected, in.Ticket)
+}
+
+func (d *Device) cancel(in Cancel) {
+	v := d.active
+	switch {
+	case v == nil || v.call.CallId != in.Call || !v.ringing(pealv1.Role_ROLE_CALLER):
+		d.do(Answer{Ticket: in.Ticket, Error: problem(CodeWrongState, "there is no invitation to cancel", false)})
+	case d.link.phase != online:
+		// Nobody waits for a server that is away to stop one's own ringing.
+		d.giveUp(v, in.Ticket)
+	default:
+		d.request(&request{command: cancelCommand(in.Call), lasting: true, then: func(r reply) {
+			if r.code() == protocol.CallEnded {
+				r.err = nil
+			}
+			d.do(Answer{Ticket: in.Ticket, Update: r.update, Error: r.err})
+			if r.update != nil {
+				d.update(r.update)
+			}
+		}})
+	}
+}
+
+func (d *Device) hangup(in Hangup) {
+	v := d.active
+	switch {
+	case v == nil || v.call.CallId != in.Call:
+		d.do(Answer{Ticket: in.Ticket}) // It is over already.
+	case v.ringing(pealv1.Role_ROLE_CALLER):
+		d.giveUp(v, in.Ticket)
+	case v.ringing(pealv1.Role_ROLE_CALLEE):
+		d.leave(v, hangupCommand(in.Call), ReasonRejected, in.Ticket)
+	default:
+		d.leave(v, hangupCommand(in.Call), ReasonCompleted, in.Ticket)
+	}
+}
+
+// leave ends the call here at once, and tells the server for as long as it takes.
+func (d *Device) leave(v *view, command *pealv1.ClientFrame, why Reason, t Ticket) {
+	id := v.call.CallId
+	d.request(&request{command: command, lasting: true, then: func(r reply) {
+		if r.code() == protocol.AlreadyAccepted && r.update.GetCall().GetRole() == pealv1.Role_ROLE_CALLEE {
+			// An acceptance that this device gave up waiting for has arrived.
+			d.request(&request{command: hangupCommand(id), lasting: true, then: func(r reply) { d.left(t, r) }})
+			return
+		}
+		d.left(t, r)
+	}})
+	d.end(v.leave(d.account, why, d.now))
+}
+
+// giveUp is leave for an invitation, which the server may never have seen.
+func (d *Device) giveUp(v *view, t Ticket) {
+	d.withdraw(v.call.CallId, func(r reply) { d.left(t, r) })
+	d.end(v.leave(d.account, ReasonCancelled, d.now))
+}
+
+func (d *Device) left(t Ticket, r reply) {
+	if t != 0 {
+		d.do(Answer{Ticket: t, Update: r.update})
+	}
+	d.file(r.update)
+}
+
+// withdraw cancels an invitation for good. It may have been answered at the
+// last moment: that it is to end holds all the same.
+func (d *Device) withdraw(id string, then func(reply)) {
+	d.request(&request{command: cancelCommand(id), lasting: true, then: func(r reply) {
+		if r.code() != protocol.AlreadyAccepted {
+			then(r)
+			return
+		}
+		d.request(&request{command: hangupCommand(id), lasting: true, then: then})
+	}})
+}
+
+func cancelCommand(id string) *pealv1.ClientFrame {
+	return &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Cancel{Cancel: &pealv1.Cancel{CallId: id}}}
+}
+
+func hangupCommand(id string) *pealv1.ClientFrame {
+	return &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Hangup{Hangup: &pealv1.Hangup{CallId: id}}}
+}
+
+// ----------------------------------------------------- what the server tells
+
+// greeted takes the calls of a welcome.
+func (d *Device) greeted(w *pealv1.Welcome) {
+	v, listed := d.active, false
+	for _, u := range w.Calls {
+		mine := v != nil && u.GetCall().GetCallId() == v.call.CallId
+		listed = listed || mine
+		// Of what is over without this device having been in it the records tell.
+		if mine || u.GetCall().GetState() != pealv1.CallState_CALL_STATE_ENDED {
+			d.update(u)
+		}
+	}
+	switch {
+	case v == nil || d.active != v || v.call.Rev == 0:
+	case listed:
+		d.ring(v)
+		d.do(Updated{&pealv1.CallUpdate{Call: v.call}, []Change{Reconnected}})
+	default:
+		d.lookUp(v)
+	}
+}
+
+// lookUp finds out how a call ended that ended too long ago for a welcome. Of
+// one that has ended a hang-up asks just that.
+func (d *Device) lookUp(v *view) {
+	d.request(&request{command: hangupCommand(v.call.CallId), lasting: true, then: func(r reply) {
+		if r.update != nil {
+			d.update(r.update)
+		}
+		if !v.over {
+			d.end(v.leave(d.account, ReasonLost, d.now))
+		}
+	}})
+}
+
+// ring tells the server that this device rings, so that it can tell the caller.
+func (d *Device) ring(v *view) {
+	if v.ringing(pealv1.Role_ROLE_CALLEE) {
+		d.mention(&pealv1.ClientFrame{Command: &pealv1.ClientFrame_Ringing{Ringing: &pealv1.Ringing{CallId: v.call.CallId}}})
+	}
+}
+
+// update takes news of a call.
+func (d *Device) update(u *pealv1.CallUpdate) {
+	c := u.Call
+	if c == nil || c.State == pealv1.CallState_CALL_STATE_UNSPECIFIED {
+		return
+	}
+	if v := d.active; v != nil && v.call.CallId == c.CallId {
+		d.advance(v, u)
+		return
+	}
+	switch {
+	case c.State == pealv1.CallState_CALL_STATE_ENDED:
+		if d.shadow.GetCall().GetCallId() == c.CallId {
+			d.shadow = nil
+		}
+		d.file(u)
+	case d.active != nil:
+		// Its own invitation may come to nothing, and this one ring on.
+		d.shadow = u
+	case d.past.has(c.CallId) || c.Role != pealv1.Role_ROLE_CALLER && c.Role != pealv1.Role_ROLE_CALLEE:
+	case c.Role == pealv1.Role_ROLE_CALLEE && c.State == pealv1.CallState_CALL_STATE_RINGING:
+		if !c.RingStopped {
+			v := &view{call: c, seen: d.now}
+			d.begin(v)
+			d.do(Incoming{u})
+			d.ring(v)
+		}
+	case d.cfg.Resume:
+		d.begin(&view{call: c, seen: d.now})
+		d.do(Resumed{u})
+	}
+}
+
+func (d *Device) advance(v *view, u *pealv1.CallUpdate) {
+	changes, end := v.advance(u.Call, d.account, d.cfg.ID, d.now)
+	switch {
+	case end != nil:
+		d.end(*end)
+		d.file(u)
+	case len(changes) > 0 || u.Offer != "" || u.Answer != "" || len(u.IceServers) > 0:
+		d.do(Updated{u, changes})
+	}
+}
+
+// ----------------------------------------------------------- the one call
+
+func (d *Device) begin(v *view) {
+	d.active = v
+	d.quicken()
+}
+
+// end is the end of the call here.
+func (d *Device) end(e End) {
+	v := d.active
+	d.abandon(v)
+	d.do(Ended{v.call.CallId, e})
+}
+
+// abandon is end without a word: an Answer tells.
+func (d *Device) abandon(v *view) {
+	v.over = true
+	d.past.add(v.call.CallId)
+	d.active = nil
+	d.quicken()
+	if u := d.shadow; u != nil {
+		d.shadow = nil
+		d.update(u)
+	}
+}
+
+// quicken has silence noticed sooner, or later, as there is a call or none.
+func (d *Device) quicken() {
+	if d.link.phase == online {
+		d.probe()
+	}
+}

@@ -1,0 +1,155 @@
+// Package device is one running client of an account: its login, which lasts
+// over lost connections, the one call that it may be in, and what it has been
+// told.
+//
+// A Device is an event loop without a goroutine, as a node is: the shell calls
+// Step with one input at a time and carries out the effects in order. It holds
+// no lock, reads no clock and does no I/O. The Go SDK (package client) pumps it
+// with a real socket, the simulator with a virtual one.
+//
+//	offline ──Login──► connecting ──welcome──► online
+//	   ▲                 ▲   │                   │
+//	   └── refused ──────┼───┘                   │
+//	   ▲                 └──── connection lost ──┤
+//	   └──── Logout, replaced, kicked ───────────┘
+package device
+
+import (
+	"time"
+
+	"github.com/peal-rtc/peal/internal/protocol"
+	"github.com/peal-rtc/peal/internal/protocol/pealv1"
+)
+
+// Config is what a device is made of. ID and Random are required.
+type Config struct {
+	// ID names this device among those of the account.
+	ID string
+	// Client is name and version of the program, for the operator's eyes.
+	Client string
+	// Resume goes on with the call that a device of this ID was in before;
+	// otherwise the login ends that call.
+	Resume bool
+	// RecordsSince is where telling of records begins: with those of calls that
+	// ended at that time. Zero means the last seven days.
+	RecordsSince time.Time
+	// Random gives numbers from 0 up to 1.
+	Random func() float64
+}
+
+// Device is one running client. One goroutine, the shell's, owns it.
+type Device struct {
+	cfg      Config
+	now      time.Time
+	effects  []Effect
+	account  string
+	link     link
+	requests []*request
+	active   *view
+	// shadow is the newest news of another live call of the account.
+	shadow  *pealv1.CallUpdate
+	past    past
+	records recordLog
+}
+
+// New makes a device that is offline.
+func New(cfg Config) *Device {
+	return &Device{cfg: cfg, link: link{fresh: true}, records: newRecordLog(cfg.RecordsSince)}
+}
+
+// Step takes one input and returns what the shell is to do, in order. Times
+// only need to grow; they are not the server's.
+func (d *Device) Step(now time.Time, in Input) []Effect {
+	d.now, d.effects = now, nil
+	switch in := in.(type) {
+	case GotToken:
+		d.gotToken(in)
+	case Opened:
+		d.opened(in.Socket)
+	case Received:
+		d.received(in.Socket, in.Frame)
+	case Closed:
+		if in.Socket == d.link.socket {
+			d.lost()
+		}
+	case Woke:
+		d.woke()
+	case Login:
+		d.login()
+	case Logout:
+		d.logout(in.Ticket)
+	case Stop:
+		d.stop(protocol.LoggedOut.Error())
+	case Invite:
+		d.invite(in)
+	case Accept:
+		d.accept(in)
+	case Reject:
+		d.reject(in)
+	case Cancel:
+		d.cancel(in)
+	case Hangup:
+		d.hangup(in)
+	case Ask:
+		d.ask(in)
+	case Mention:
+		d.mention(in.Command)
+	case Forget:
+		d.forgetTicket(in.Ticket)
+	case Probe:
+		d.probe()
+	}
+	return d.effects
+}
+
+// Deadline is when the device wants a Woke; ok is false when never.
+func (d *Device) Deadline() (at time.Time, ok bool) {
+	at = d.link.deadline()
+	for _, r := range d.requests {
+		at = earlier(at, r.deadline())
+	}
+	return at, !at.IsZero()
+}
+
+// State says whether the server can be reached.
+func (d *Device) State() State { return d.link.phase.state() }
+
+// Account is the account that the token named; empty before the first welcome.
+func (d *Device) Account() string { return d.account }
+
+// Call is the newest snapshot of the call that the device is in; nil when it
+// is in none.
+func (d *Device) Call() *pealv1.Call {
+	if d.active == nil {
+		return nil
+	}
+	return d.active.call
+}
+
+// Idle reports whether nothing waits for an answer.
+func (d *Device) Idle() bool { return len(d.requests) == 0 }
+
+func (d *Device) do(e Effect) { d.effects = append(d.effects, e) }
+
+// woke does what is due.
+func (d *Device) woke() {
+	d.wokeLink()
+	for _, r := range append([]*request(nil), d.requests...) {
+		d.wokeRequest(r)
+	}
+}
+
+func due(at, now time.Time) bool { return !at.IsZero() && !now.Before(at) }
+
+// earlier is the first of two times, where zero means never.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// problem is an error that is made here.
+func problem(code, message string, retry bool) *pealv1.Error {
+	return &pealv1.Error{Code: code, Message: message, Retry: retry}
+}

@@ -1,0 +1,75 @@
+package sim
+
+import (
+	"errors"
+	"time"
+)
+
+// Faults are chances, each for one opportunity, and how bad things get.
+type Faults struct {
+	Disconnect float64 // A client's connection is cut, at each of its turns.
+	HalfOpen   float64 // A cut is noticed by neither side by itself.
+	Reload     float64 // A client that is cut has forgotten everything.
+	Refused    float64 // A connection does not come to be.
+
+	Crash     float64 // A node is killed, each second; another start follows,
+	Strand    float64 // or it hears and tells nothing on the bus for a while,
+	StoreLost float64 // or it cannot reach the store for a while.
+
+	CommitSkip float64 // A commit fails.
+	CommitHide float64 // A commit is done and reported as failed.
+	CommitLate float64 // A commit is reported as failed and done later.
+	CommitSlow float64 // A commit takes seconds.
+	ReadFail   float64 // A read of the store fails.
+
+	BusDrop  float64 // A message between nodes is lost,
+	BusTwice float64 // or comes twice, at different times.
+
+	LinkDelay  time.Duration // The longest, one way.
+	StoreDelay time.Duration
+	BusDelay   time.Duration
+	// Skew is how far the clock of a node may be from the store's, and by how
+	// much more a client's.
+	Skew time.Duration
+}
+
+var errInjected = errors.New("injected fault")
+
+// fault draws whether something goes wrong.
+func (w *world) fault(p float64, what string) bool {
+	if w.calmed || p <= 0 || w.chaos.Float64() >= p {
+		return false
+	}
+	w.drawn++
+	if w.cfg.Keep != nil && !w.cfg.Keep[w.drawn] {
+		return false
+	}
+	w.result.Faults++
+	w.trace("fault %d: %s", w.drawn, what)
+	return true
+}
+
+// calamity befalls a node now and then.
+func (w *world) calamity() {
+	if w.calmed {
+		return
+	}
+	f := &w.cfg.Faults
+	h := w.hosts[w.chaos.IntN(len(w.hosts))]
+	// Down for less than a grace mostly, and at times for longer than any.
+	down := time.Duration(w.chaos.Int64N(int64(20 * time.Second)))
+	if w.chaos.IntN(8) == 0 {
+		down += 50 * time.Second
+	}
+	if w.fault(f.Crash, h.label()+" is killed") && h.alive {
+		h.crash()
+		w.after(down, h.boot)
+	}
+	if w.fault(f.Strand, h.label()+" is cut off from the bus") {
+		h.stranded = w.now.Add(down)
+	}
+	if w.fault(f.StoreLost, h.label()+" is cut off from the store") {
+		h.cutOff = w.now.Add(down)
+	}
+	w.after(time.Second, w.calamity)
+}

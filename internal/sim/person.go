@@ -1,0 +1,422 @@
+package sim
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/peal-rtc/peal/internal/call"
+	"github.com/peal-rtc/peal/internal/device"
+	"github.com/peal-rtc/peal/internal/protocol"
+	"github.com/peal-rtc/peal/internal/protocol/pealv1"
+)
+
+// person is somebody with a program on the client core: the shell around a
+// device, and what the person does, at times that the seed chooses.
+type person struct {
+	w       *world
+	account string
+	id      string
+
+	device *device.Device
+	life   int           // Which start of the program.
+	ahead  time.Duration // How far the program's clock is ahead.
+	wake   time.Time
+	link   *link
+	socket device.Socket
+
+	ticket device.Ticket
+	asked  map[device.Ticket]string // What is not answered yet.
+	calls  map[string]device.End    // How calls were over, as it was told.
+	over   map[string]time.Time     // When that was.
+	filed  map[string]bool          // Records that it was told of.
+
+	since   time.Time // Since when it is online, or not.
+	leaves  bool
+	logsOut bool
+	away    time.Time // Until when it does not log in again.
+}
+
+func newPerson(w *world, account, id string) *person {
+	p := &person{w: w, account: account, id: id, ahead: w.between(-time.Hour, time.Hour), since: w.now}
+	p.start()
+	return p
+}
+
+// start begins the program with an empty memory.
+func (p *person) start() {
+	p.life++
+	p.wake = time.Time{}
+	p.asked, p.filed = make(map[device.Ticket]string), make(map[string]bool)
+	p.calls, p.over = make(map[string]device.End), make(map[string]time.Time)
+	p.device = device.New(device.Config{
+		ID: p.id, Client: "sim", Resume: p.w.chance(0.5), Random: p.w.rng.Float64,
+	})
+}
+
+func (p *person) name() string { return p.account + "/" + p.id }
+
+func (p *person) seen() sight {
+	return sight{
+		account: p.account, online: p.online(), since: p.since, call: p.device.Call(),
+		over: func(id string) (time.Time, bool) { at, over := p.over[id]; return at, over },
+	}
+}
+
+// online says whether the server can be reached, and not only by what it takes
+// for a connection.
+func (p *person) online() bool {
+	return p.device.State() == device.Online && p.link != nil && !p.link.deadUp && !p.link.deadDown
+}
+
+func (p *person) rests() bool {
+	return p.device.Call() == nil && len(p.asked) == 0 && p.device.Idle() && (p.online() || p.device.State() == device.Offline)
+}
+
+// ---------------------------------------------------------------- the program
+
+func (p *person) step(in device.Input) {
+	if p.w.err != nil {
+		return
+	}
+	for _, e := range p.device.Step(p.w.now.Add(p.ahead), in) {
+		p.carryOut(e)
+	}
+	p.rewake()
+}
+
+func (p *person) later(d time.Duration, in device.Input) {
+	life := p.life
+	p.w.after(d, func() {
+		if p.life == life {
+			p.step(in)
+		}
+	})
+}
+
+func (p *person) rewake() {
+	at, ok := p.device.Deadline()
+	at = at.Add(-p.ahead)
+	if !ok || !p.wake.IsZero() && !p.wake.After(at) {
+		return
+	}
+	if at.Before(p.w.now) {
+		at = p.w.now
+	}
+	p.wake = at
+	life := p.life
+	p.w.after(at.Sub(p.w.now), func() {
+		if p.life == life && p.wake.Equal(at) {
+			p.wake = time.Time{}
+			p.step(device.Woke{})
+		}
+	})
+}
+
+func (p *person) carryOut(e device.Effect) {
+	w := p.w
+	switch e := e.(type) {
+	case device.GetToken:
+		p.later(w.upTo(w.cfg.Faults.LinkDelay), device.GotToken{Token: p.account})
+	case device.Dial:
+		p.dial(e.Socket)
+	case device.Send:
+		if p.link != nil && p.socket == e.Socket {
+			p.link.toServer(e.Frame)
+		}
+	case device.Close:
+		if p.link != nil && p.socket == e.Socket {
+			p.link.hangUp()
+			p.link = nil
+		}
+	case device.Answer:
+		p.answered(e)
+	case device.StateChanged:
+		p.since = w.now
+		w.trace("%s is %s", p.name(), [...]string{"offline", "connecting", "online"}[e.State])
+		w.watch.back(p.name(), e.State == device.Online)
+	case device.LoggedOut:
+		p.loggedOut(protocol.Code(e.Error.GetCode()))
+	case device.Incoming:
+		p.sees("rings", e.Update)
+	case device.Resumed:
+		p.sees("goes on with", e.Update)
+	case device.Updated:
+		p.sees(fmt.Sprint(e.Changes), e.Update)
+	case device.Ended:
+		p.ended(e)
+	case device.Candidates:
+		w.hearsCandidates(p.account, p.name(), e.Candidates)
+	case device.Filed:
+		w.trace("%s has the record of %s", p.name(), short(call.ID(e.Record.CallId)))
+		if p.filed[e.Record.CallId] {
+			w.violate("S3: %s is told twice of the record of %s", p.name(), e.Record.CallId)
+		}
+		p.filed[e.Record.CallId] = true
+	case device.Failed:
+		w.trace("%s: %s", p.name(), e.Error.GetCode())
+	}
+}
+
+func (p *person) dial(s device.Socket) {
+	life := p.life
+	p.w.after(p.w.upTo(p.w.cfg.Faults.LinkDelay), func() {
+		if p.life != life {
+			return
+		}
+		h := p.w.anyHost()
+		if h == nil || p.w.fault(p.w.cfg.Faults.Refused, p.name()+" is not connected") {
+			p.step(device.Closed{Socket: s})
+			return
+		}
+		p.socket, p.link = s, dial(p, p.w, h)
+		p.step(device.Opened{Socket: s})
+	})
+}
+
+func (p *person) receive(l *link, f *pealv1.ServerFrame) {
+	if p.link == l {
+		p.step(device.Received{Socket: p.socket, Frame: f})
+	}
+}
+
+func (p *person) disconnected(l *link, _ bool, reason string) {
+	if p.link == l {
+		p.w.trace("%s disconnected: %s", p.name(), reason)
+		p.link = nil
+		p.step(device.Closed{Socket: p.socket})
+	}
+}
+
+// reload starts the program again, without a word to anyone.
+func (p *person) reload() {
+	if p.link != nil {
+		if p.w.chance(0.5) {
+			p.step(device.Mention{Command: &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Leaving{Leaving: &pealv1.Leaving{}}}})
+		}
+		p.link.hangUp()
+		p.link = nil
+	}
+	p.start()
+	p.since = p.w.now
+	p.step(device.Login{})
+}
+
+// ------------------------------------------------------------- what it is told
+
+func (p *person) loggedOut(why protocol.Code) {
+	p.w.trace("%s is logged out: %s", p.name(), why)
+	switch {
+	case why == protocol.Kicked && p.w.cfg.SingleLogin:
+		// Someone logs in again there, later.
+		p.away = p.w.now.Add(p.w.upTo(time.Minute))
+	case why == protocol.LoggedOut && p.leaves:
+	default:
+		p.w.violate("%s was logged out: %s", p.name(), why)
+	}
+}
+
+func (p *person) answered(e device.Answer) {
+	what, asked := p.asked[e.Ticket]
+	if !asked {
+		p.w.violate("%s is answered what it did not ask", p.name())
+	}
+	delete(p.asked, e.Ticket)
+	if id := e.Update.GetMergedInto(); id != "" {
+		// It may have rung here before.
+		delete(p.calls, id)
+		delete(p.over, id)
+	}
+	p.w.trace("%s %s: %s", p.name(), what, e.Error.GetCode())
+}
+
+// sees holds a snapshot to the invariants that one can see.
+func (p *person) sees(what string, u *pealv1.CallUpdate) {
+	c := u.Call
+	p.w.trace("%s %s %s rev %d %v", p.name(), what, short(call.ID(c.CallId)), c.Rev, c.State)
+	p.w.sees(p.account, p.name(), u)
+}
+
+func (p *person) ended(e device.Ended) {
+	p.w.trace("%s: %s is over: %+v", p.name(), short(call.ID(e.Call)), e.End)
+	if was, twice := p.calls[e.Call]; twice {
+		p.w.violate("S2: %s is told twice that %s is over: %v, then %v", p.name(), e.Call, was, e.End)
+	}
+	p.calls[e.Call], p.over[e.Call] = e.End, p.w.now
+}
+
+// agrees holds S2, S3 and L5 at rest: what this person was told is what happened.
+func (p *person) agrees() {
+	w := p.w
+	for id, e := range p.calls {
+		truth, known := w.audit.calls[call.ID(id)]
+		if !e.Final {
+			continue // It left by itself, and its record says the rest.
+		}
+		switch {
+		case !known:
+			w.violate("S2: %s was told how %s ended, which never was", p.name(), id)
+		case e.Reason == device.ReasonAnsweredElsewhere:
+			if d := truth.Leg(call.Account(p.account)).Device.ID; d == "" || string(d) == p.id {
+				w.violate("S2: %s was told that %s was answered elsewhere, and it was not", p.name(), id)
+			}
+		case e.Reason == device.ReasonTimeout && e.ByThisDevice:
+		case string(e.Reason) != reasonNames[truth.Outcome.Reason]:
+			w.violate("S2: %s was told that %s ended %s, the store says %s", p.name(), id, e.Reason, reasonNames[truth.Outcome.Reason])
+		}
+	}
+	if c := p.device.Call(); c != nil {
+		w.violate("L5: %s is still in %s", p.name(), c.CallId)
+	}
+	for t, what := range p.asked {
+		w.violate("%s never got an answer to %q (%d)", p.name(), what, t)
+	}
+	if !p.online() {
+		return
+	}
+	for id, c := range w.audit.calls {
+		if _, filed := c.Record(); filed && c.Leg(call.Account(p.account)) != nil && !p.filed[string(id)] {
+			w.violate("S3: %s never got the record of %s", p.name(), id)
+		}
+	}
+}
+
+// reasonNames are the reasons as clients have them.
+var reasonNames = func() map[call.Reason]string {
+	names := make(map[call.Reason]string)
+	for n, name := range pealv1.Reason_name {
+		names[call.Reason(n)] = strings.ToLower(strings.TrimPrefix(name, "REASON_"))
+	}
+	return names
+}()
+
+// -------------------------------------------------------------- what it does
+
+func (p *person) turn() {
+	p.act()
+	p.w.after(p.w.between(50*time.Millisecond, 3*time.Second), p.turn)
+}
+
+func (p *person) act() {
+	w, f := p.w, &p.w.cfg.Faults
+	switch {
+	case p.device.State() == device.Offline:
+		if !p.leaves && !w.now.Before(p.away) && p.device.Idle() {
+			p.step(device.Login{})
+		}
+	case p.link != nil && w.fault(f.Disconnect, p.name()+" is cut"):
+		p.link.cut(w.chance(f.HalfOpen))
+	case !p.leaves && w.fault(f.Disconnect*f.Reload, p.name()+" starts its program again"):
+		p.reload()
+	case !w.still:
+		p.play()
+	}
+}
+
+// ask makes a ticket for a wish.
+func (p *person) ask(what string) device.Ticket {
+	p.ticket++
+	p.asked[p.ticket] = what
+	return p.ticket
+}
+
+// play acts on the call that it is in, whether it is online or not, or makes one.
+func (p *person) play() {
+	c := p.device.Call()
+	online := p.device.State() == device.Online
+	switch {
+	case c == nil && p.leaves:
+		if p.logsOut && online {
+			p.step(device.Logout{Ticket: p.ask("logs out")})
+		}
+	case c == nil:
+		if p.w.chance(0.3) && (online || p.w.chance(0.1)) {
+			p.invite()
+		}
+	case p.leaves || p.w.chance(0.03):
+		p.step(device.Hangup{Ticket: p.ask("hangs up"), Call: c.CallId})
+	case c.State != pealv1.CallState_CALL_STATE_RINGING:
+		p.talk(c)
+	case c.Role == pealv1.Role_ROLE_CALLER:
+		if p.w.chance(0.05) {
+			p.step(device.Cancel{Ticket: p.ask("cancels"), Call: c.CallId})
+		}
+	default:
+		p.ring(c)
+	}
+}
+
+func (p *person) invite() {
+	callee := accountName(p.w.rng.IntN(p.w.cfg.Accounts))
+	if callee == p.account {
+		return
+	}
+	var timeout uint32
+	if p.w.chance(0.3) {
+		timeout = 1000 + uint32(p.w.rng.IntN(119_000))
+	}
+	p.step(device.Invite{Ticket: p.ask("invites"), Invite: &pealv1.Invite{
+		CallId: p.w.uuid(), Callee: callee, Type: pealv1.CallType(1 + p.w.rng.IntN(3)),
+		Offer: "v=0 offer 1", RingTimeoutMs: timeout,
+	}})
+}
+
+func (p *person) ring(c *pealv1.Call) {
+	id := c.CallId
+	switch x := p.w.rng.Float64(); {
+	case x < 0.05:
+		p.step(device.Reject{Ticket: p.ask("rejects"), Call: id})
+	case x < 0.08:
+		p.tell("stops ringing", &pealv1.ClientFrame{Command: &pealv1.ClientFrame_RingTimeout{RingTimeout: &pealv1.RingTimeout{CallId: id}}})
+	case x < 0.13:
+		p.tell("sets its time-out", &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Ringing{Ringing: &pealv1.Ringing{
+			CallId: id, RingTimeoutMs: 1000 + uint32(p.w.rng.IntN(20_000)),
+		}}})
+	case x < 0.4:
+		p.step(device.Accept{Ticket: p.ask("accepts"), Accept: &pealv1.Accept{
+			CallId: id, Answer: fmt.Sprintf("v=0 answer %d", c.Generation), Generation: c.Generation,
+		}})
+	}
+}
+
+func (p *person) tell(what string, f *pealv1.ClientFrame) {
+	p.step(device.Ask{Ticket: p.ask(what), Command: f})
+}
+
+func (p *person) talk(c *pealv1.Call) {
+	id := c.CallId
+	switch x := p.w.rng.Float64(); {
+	case x < 0.5:
+		p.step(device.Mention{Command: &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Media{Media: &pealv1.MediaReport{
+			CallId: id, Generation: c.Generation, Up: p.w.chance(0.85),
+		}}}})
+	case x < 0.6:
+		p.tell("restarts", &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Restart{Restart: &pealv1.Restart{
+			CallId: id, FromGeneration: c.Generation, Rebuild: p.w.chance(0.3),
+		}}})
+	case x < 0.65:
+		p.step(device.Mention{Command: &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Tracks{Tracks: &pealv1.TrackReport{
+			CallId: id, Tracks: &pealv1.Tracks{Audio: true, AudioMuted: p.w.chance(0.5)},
+		}}}})
+	case x < 0.75:
+		p.step(device.Mention{Command: &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Candidates{Candidates: &pealv1.Candidates{
+			CallId: id, Generation: c.Generation, Candidates: []*pealv1.Candidate{{Candidate: p.name()}},
+		}}}})
+	case x < 0.85 && c.Role == pealv1.Role_ROLE_CALLER:
+		p.tell("offers", &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Offer{Offer: &pealv1.Offer{
+			CallId: id, Generation: c.Generation, Sdp: fmt.Sprintf("v=0 offer %d", c.Generation),
+		}}})
+	case x < 0.85:
+		p.tell("answers", &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Answer{Answer: &pealv1.Answer{
+			CallId: id, Generation: c.Generation, Sdp: fmt.Sprintf("v=0 answer %d", c.Generation),
+		}}})
+	case x < 0.9:
+		p.tell("switches", &pealv1.ClientFrame{Command: &pealv1.ClientFrame_SwitchType{SwitchType: &pealv1.SwitchType{
+			CallId: id, Type: pealv1.CallType(1 + p.w.rng.IntN(2)),
+		}}})
+	}
+}
+
+// goHome ends what this person is in. Half of them log out as well; the others
+// stay and are to hear how everything ended.
+func (p *person) goHome() { p.leaves, p.logsOut = true, p.w.chance(0.5) }

@@ -1,0 +1,197 @@
+package sim
+
+import (
+	"time"
+
+	"github.com/peal-rtc/peal/internal/call"
+	"github.com/peal-rtc/peal/internal/protocol/pealv1"
+)
+
+// sight is what can be seen of a client from outside.
+type sight struct {
+	account string
+	online  bool
+	since   time.Time // Since when.
+	call    *pealv1.Call
+	over    func(id string) (at time.Time, over bool)
+	rude    bool // It shows nothing more.
+}
+
+// watch holds the run to the liveness invariants, second by second: L1 to L6
+// with their bounds where there are no faults, and with the time that it takes
+// to get over them where there are.
+type watch struct {
+	w *world
+	// since is when the faults ceased.
+	since time.Time
+	// history has each call's commits, oldest first.
+	history map[call.ID][]moment
+	// light counts the seconds in which a node could do its work.
+	light int
+	// dropped is when each client lost its node.
+	dropped map[string]time.Time
+	// apart is since when, in light, nobody of a call has been there.
+	apart map[call.ID]int
+}
+
+// moment is one commit of a call.
+type moment struct {
+	at         time.Time
+	state      call.State
+	generation uint32
+	light      int
+}
+
+func newWatch(w *world) *watch {
+	return &watch{w: w, history: make(map[call.ID][]moment), dropped: make(map[string]time.Time), apart: make(map[call.ID]int)}
+}
+
+// made notes a commit.
+func (x *watch) made(c *call.Call) {
+	x.history[c.ID] = append(x.history[c.ID], moment{x.w.now, c.State, c.Media.Generation, x.light})
+}
+
+// crashed notes who loses its node.
+func (x *watch) crashed(h *host) {
+	for _, l := range h.conns {
+		if c := l.client; c.seen().online && !c.seen().rude && !l.deadUp {
+			x.dropped[c.name()] = x.w.now
+		}
+	}
+}
+
+// back notes that a client is online again, or that it failed to be.
+func (x *watch) back(name string, online bool) {
+	at, waits := x.dropped[name]
+	if !waits || !online {
+		return
+	}
+	delete(x.dropped, name)
+	x.w.result.Back = append(x.w.result.Back, x.w.now.Sub(at))
+}
+
+func (x *watch) calmed() { x.since = x.w.now }
+
+// calm says that nothing goes wrong in this schedule at all.
+func (f *Faults) calm() bool {
+	return f.Disconnect == 0 && f.Crash == 0 && f.Strand == 0 && f.StoreLost == 0 && f.BusDrop == 0 &&
+		f.CommitSkip == 0 && f.CommitHide == 0 && f.CommitLate == 0 && f.CommitSlow == 0 && f.ReadFail == 0
+}
+
+// news is how long it may take until those who are connected know.
+func (x *watch) news() time.Duration {
+	switch {
+	case x.w.cfg.Faults.calm():
+		return time.Second
+	case !x.since.IsZero():
+		return 5 * time.Second
+	}
+	// A node is found dead, or a cut is over, and what was missed is looked up.
+	return 30 * time.Second
+}
+
+// look is done every second.
+func (x *watch) look() {
+	w := x.w
+	for _, h := range w.hosts {
+		if h.healthy() {
+			x.light++
+			break
+		}
+	}
+	for _, id := range sortedIDs(w.audit.calls) {
+		if c := w.audit.calls[id]; c.Live() {
+			x.outcome(&c)
+			x.vanished(&c)
+		}
+	}
+	for _, c := range w.clients {
+		if s := c.seen(); s.online && !s.rude && !w.still || s.online && !s.rude && w.now.Sub(x.since) > x.news() {
+			x.told(c.name(), s)
+		}
+	}
+	w.after(time.Second, x.look)
+}
+
+// outcome holds L1: an invitation has an outcome in time.
+func (x *watch) outcome(c *call.Call) {
+	if c.State != call.Ringing {
+		return
+	}
+	slack := 2 * time.Second
+	if !x.w.cfg.Faults.calm() {
+		// A commit may have to be tried again and again.
+		slack += 20 * time.Second
+	}
+	made := x.history[c.ID][0]
+	lit := time.Duration(x.light-made.light) * time.Second
+	if lit > c.Timing.Ring+slack && x.w.now.Sub(made.at) > c.Timing.Ring+slack {
+		x.w.violate("L1: %s rings for %s, its time-out is %s", c.ID, x.w.now.Sub(made.at), c.Timing.Ring)
+	}
+}
+
+// vanished holds L3: a call whose people are all gone does not keep them busy.
+func (x *watch) vanished(c *call.Call) {
+	for i := range c.Legs {
+		for _, k := range x.w.clients {
+			s := k.seen()
+			caller := i == 0
+			if c.State == call.Ringing && !caller {
+				continue // While it rings the caller alone counts.
+			}
+			if s.account == string(c.Legs[i].Account) && k.name() == s.account+"/"+string(c.Legs[i].Device.ID) && s.online {
+				delete(x.apart, c.ID)
+				return
+			}
+		}
+	}
+	since, apart := x.apart[c.ID]
+	if !apart {
+		x.apart[c.ID] = x.light
+		return
+	}
+	// The server finds out in 10 s, and grants at most 30 s of grace; and a
+	// commit may have to be tried again.
+	if lit := x.light - since; lit > 45+15 {
+		x.w.violate("L3: nobody has been in %s for %d s, and it is in state %d", c.ID, lit, c.State)
+	}
+}
+
+// told holds L2, L4 and L5: who is connected knows what is, in time.
+func (x *watch) told(name string, s sight) {
+	w, before := x.w, x.w.now.Add(-x.news())
+	if s.since.After(before) {
+		return
+	}
+	if s.call != nil && s.call.Rev > 0 {
+		x.current(name, s.call, before)
+		return
+	}
+	id, busy := w.audit.live[call.Account(s.account)]
+	if s.call != nil || !busy {
+		return
+	}
+	c, h := w.audit.calls[id], x.history[id]
+	leg := c.Leg(call.Account(s.account))
+	at, over := s.over(string(id))
+	switch {
+	case over:
+		if name == s.account+"/"+string(leg.Device.ID) && leg.Gone.IsZero() && !at.After(before) {
+			w.violate("L5: %s is done with %s, which goes on with it", name, id)
+		}
+	case c.State == call.Ringing && leg == c.Callee() && !h[0].at.After(before):
+		w.violate("L2: %s does not ring for %s, which was made %s ago", name, id, w.now.Sub(h[0].at))
+	}
+}
+
+// current wants a client to know what its call had come to a while ago.
+func (x *watch) current(name string, c *pealv1.Call, before time.Time) {
+	for _, m := range x.history[call.ID(c.CallId)] {
+		// While it rings, the callee hears of a new generation with its offer.
+		stale := int(c.State) < int(m.state) || c.Generation < m.generation && m.state > call.Ringing
+		if !m.at.After(before) && stale {
+			x.w.violate("L2: %s has not heard for %s that %s is in state %d, generation %d",
+				name, x.w.now.Sub(m.at), c.CallId, m.state, m.generation)
+		}
+	}
+}
