@@ -58,6 +58,11 @@ func (d *Device) invited(v *view, t Ticket, r reply) {
 		// Given up meanwhile, which is no failure.
 		d.do(Answer{Ticket: t, Update: r.update})
 		d.file(r.update)
+		if id := r.update.GetMergedInto(); id != "" {
+			// It became the other side's call, which is not wanted either.
+			d.past.add(id)
+			d.request(&request{command: hangupCommand(id), lasting: true, then: func(r reply) { d.file(r.update) }})
+		}
 	case r.err != nil:
 		d.abandon(v)
 		if code := r.code(); code == CodeTimeout || code == protocol.Unavailable {

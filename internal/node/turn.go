@@ -135,12 +135,21 @@ func (n *Node) loaded(t *turn, in Loaded) {
 // set takes a newer copy of the call.
 func (n *Node) set(t *turn, c call.Call) {
 	t.call, t.known = c, true
-	if at, ok := c.Deadline(); ok {
+	n.arm(t)
+	n.reconcile(t)
+}
+
+// arm sets the alarm to the deadline of the call. While the turn is paused the
+// alarm is there to end that.
+func (n *Node) arm(t *turn) {
+	if t.paused {
+		return
+	}
+	if at, ok := t.call.Deadline(); ok {
 		n.schedule.set(alarm{call: t.id}, at)
 	} else {
 		n.schedule.drop(alarm{call: t.id})
 	}
-	n.reconcile(t)
 }
 
 // learn takes what another node committed, where this one keeps a copy.
@@ -277,7 +286,12 @@ func (n *Node) again(t *turn) {
 
 // ticked is the alarm of a call.
 func (n *Node) ticked(t *turn) {
-	t.paused = false
+	if t.paused {
+		t.paused = false
+		if t.known {
+			n.arm(t)
+		}
+	}
 	for _, j := range t.queue {
 		if _, ok := j.in.(call.Tick); ok {
 			n.run(t)
@@ -300,12 +314,16 @@ func (n *Node) finishWith(t *turn, effects []call.Effect) {
 	}
 }
 
-// answering is the asker of a job, or of the invitation that it settles.
+// answering is who learns of the call by the answer to what it asked. Who calls
+// someone else is answered about another call than the one that this ends.
 func (j *job) answering() *asker {
-	if j.settle != nil {
+	switch {
+	case j.settle == nil:
+		return j.asker
+	case j.settle.merge:
 		return j.settle.job.asker
 	}
-	return j.asker
+	return nil
 }
 
 // finish takes the first job off the queue and answers whoever waits for it.

@@ -41,7 +41,7 @@ func schedule(seed uint64) sim.Config {
 		f.Strand, f.BusDrop, f.BusTwice, f.BusDelay = 0.02, 0.1, 0.1, 2*time.Second
 	case 4: // The store is.
 		f.CommitSkip, f.CommitHide, f.CommitLate, f.CommitSlow, f.ReadFail, f.StoreLost = 0.03, 0.03, 0.03, 0.03, 0.02, 0.02
-		f.StoreDelay = 500 * time.Millisecond
+		f.StoreDelay = 100 * time.Millisecond
 	default:
 		*f = sim.Faults{
 			Disconnect: 0.02, HalfOpen: 0.5, Reload: 0.3, Refused: 0.1, Crash: 0.02, Strand: 0.01, StoreLost: 0.01,
@@ -68,7 +68,7 @@ func TestSchedules(t *testing.T) {
 	for s := range uint64(*schedules) {
 		r, err := sim.Run(schedule(s + *first))
 		if err != nil {
-			t.Errorf("%v\nreplay: go test ./internal/sim -run TestSchedules -seed %d", err, s+1)
+			t.Errorf("%v\nreplay: go test ./internal/sim -run TestSchedules -seed %d", err, s+*first)
 			continue
 		}
 		calls, faults, events, virtual = calls+r.Calls, faults+r.Faults, events+r.Events, virtual+r.Virtual

@@ -164,9 +164,14 @@ export class Call extends KnownCall implements CallHandle {
     await this.#own.send();
     const offer = await this.#media.offer(1, false);
     const reply = await this.#host.request({ invite: { ...invite, callId: this.id, offer } });
-    if (this.end) return;
-    if (reply.error) throw reply.error;
     const update = reply.call ?? {};
+    if (this.end) {
+      // It became the other side's call meanwhile, which is not wanted either.
+      if (update.mergedInto)
+        void this.#host.request({ hangup: { callId: update.mergedInto } }, true);
+      return;
+    }
+    if (reply.error) throw reply.error;
     this.#early?.unshift(update);
     if (update.mergedInto) {
       await this.#merge(update);
@@ -252,6 +257,11 @@ export class Call extends KnownCall implements CallHandle {
   /** Over without a word of the server's: it ended while nobody listened, or this login did. */
   forget(reason: "lost" | "kicked" = "lost"): void {
     this.#departure.forget(reason);
+  }
+
+  /** Over, and how is for the server to say. */
+  lookUp(): Promise<void> {
+    return this.#departure.lookUp();
   }
 
   /** An invitation that failed: it ends without a word, its promise tells. */

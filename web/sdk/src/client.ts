@@ -48,6 +48,8 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
   #account = "";
   #active: Call | null = null;
   #connecting: Promise<void> | null = null;
+  /** The newest news of another live call of the account: this device's own may come to nothing. */
+  #shadow: CallUpdateJson | null = null;
   readonly #past = new Set<string>();
   #log: RecordLog | null = null;
 
@@ -146,7 +148,7 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
       if (call.end) return call; // Hung up meanwhile: that is no failure.
       const error = PealError.of(e);
       // The invitation may have arrived, or arrive yet: it must not ring.
-      if (error.code === "request_timeout")
+      if (error.code === "request_timeout" || error.code === "unavailable")
         void this.request({ cancel: { callId: call.id } }, true);
       call.abandon();
       throw error;
@@ -206,7 +208,12 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
   over(call: Call): void {
     this.#debug(`call ${call.id} over: ${call.end?.reason ?? ""}`);
     remember(this.#past, call.id);
-    if (this.#active === call) this.#setActive(null);
+    if (this.#active !== call) return;
+    this.#setActive(null);
+    const shadow = this.#shadow;
+    this.#shadow = null;
+    // Who listens to this call hears of its end first.
+    if (shadow) setTimeout(() => this.#update(shadow), 0);
   }
 
   filed(record: CallRecord): void {
@@ -263,11 +270,19 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
     }
     if (active && this.#active === active && active.known) {
       if (updates.some((u) => u.call?.callId === active.id)) active.refresh();
-      else active.forget();
+      else void active.lookUp();
     }
-    this.#catchUp(this.#log, since).catch((e: unknown) => {
-      // Without a connection the next login does it again.
-      if (this.connection === "online") this.emit("error", PealError.of(e));
+    this.#beginCatchUp(this.#log, since);
+  }
+
+  /** Without a connection the next login does it again. */
+  #beginCatchUp(log: RecordLog, since: ListRecordsJson): void {
+    this.#catchUp(log, since).catch((e: unknown) => {
+      if (this.connection !== "online" || log !== this.#log) return;
+      const error = PealError.of(e);
+      // What was told meanwhile is not told again.
+      if (error.retry) setTimeout(() => this.#beginCatchUp(log, since), 1_000);
+      else this.emit("error", error);
     });
   }
 
@@ -278,6 +293,8 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
       this.#active.update(update);
       return;
     }
+    if (this.#active || this.#shadow?.call?.callId === snapshot.id)
+      this.#shadow = snapshot.end ? null : update;
     if (snapshot.end) {
       if (snapshot.end.record) this.filed(snapshot.end.record);
       return;

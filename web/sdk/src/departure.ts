@@ -73,9 +73,21 @@ export class Departure {
   }
 
   async #leave(command: Command, reason: CallEnd["reason"]): Promise<void> {
+    const { id: callId } = this.#call;
     const sent = this.#host.request(command, true);
     this.#host.over(this.#end(reason), true);
-    this.#host.apply((await sent).call ?? {});
+    let reply = await sent;
+    // An acceptance that this device gave up waiting for has arrived.
+    if (reply.error?.code === "already_accepted" && reply.call?.call?.role === "ROLE_CALLEE")
+      reply = await this.#host.request({ hangup: { callId } }, true);
+    this.#host.apply(reply.call ?? {});
+  }
+
+  /** How a call ended that ended too long ago for a welcome: a hang-up of one that is over asks just that. */
+  async lookUp(): Promise<void> {
+    const reply = await this.#host.request({ hangup: { callId: this.#call.id } }, true);
+    this.#host.apply(reply.call ?? {});
+    this.forget("lost");
   }
 
   /** Over without a word of the server's: it ended while nobody listened, or this login did. */

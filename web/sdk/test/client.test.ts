@@ -196,11 +196,68 @@ describe("a call", () => {
     expect(browser.connections[0]?.connectionState).toBe("closed");
     expect(client.activeCall).toBeNull();
   });
-  it("that the server forgot while nobody listened is over", async () => {
+  it("that ended long before a welcome is asked about", async () => {
+    await login();
+    const { id: callId } = await talking();
+    await reconnect();
+    expect(told).toEqual([]);
+    server.socket.answer("hangup", {
+      call: {
+        call: snapshot({ callId, rev: 9, state: "CALL_STATE_ENDED", reason: "REASON_KICKED" }),
+      },
+    });
+    await settled();
+    expect(told).toEqual(["ended kicked"]);
+  });
+  it("that the server knows nothing of is over", async () => {
     await login();
     await talking();
     await reconnect();
+    server.socket.answer("hangup", { error: { code: "no_such_call" } });
+    await settled();
     expect(told).toEqual(["ended lost"]);
+  });
+  it("whose making is in doubt must not ring", async () => {
+    await login();
+    const call = client.call("bob");
+    await settled();
+    server.socket.answer("invite", { error: { code: "unavailable", retry: true } });
+    await expect(call).rejects.toMatchObject({ code: "unavailable" });
+    await settled();
+    expect(server.socket.names()).toContain("cancel");
+  });
+  it("that merged into the other side's after it was given up is not wanted either", async () => {
+    await login();
+    const call = client.call("bob");
+    await settled();
+    void client.activeCall?.hangup();
+    server.socket.answer("invite", {
+      call: {
+        mergedInto: "c2",
+        call: snapshot({ callId: "c2", state: "CALL_STATE_CONNECTING", role: "ROLE_CALLEE" }),
+      },
+    });
+    await call;
+    await settled();
+    expect(server.socket.sent.find((f) => f.hangup)?.hangup?.callId).toBe("c2");
+    expect(client.activeCall).toBeNull();
+  });
+  it("that rings while another is being made rings when that comes to nothing", async () => {
+    await login();
+    const call = client.call("carol");
+    await settled();
+    server.socket.give({
+      call: {
+        call: snapshot({ role: "ROLE_CALLEE", caller: side("bob"), callee: side("alice") }),
+        offer: "v=0 offer",
+      },
+    });
+    await settled();
+    expect(told).toEqual([]);
+    server.socket.answer("invite", { error: { code: "busy_elsewhere" } });
+    await expect(call).rejects.toMatchObject({ code: "busy_elsewhere" });
+    await settled();
+    expect(told).toEqual(["incoming bob"]);
   });
   it("goes on over a reconnect that finds it going on", async () => {
     await login();
@@ -249,6 +306,24 @@ describe("a hang-up", () => {
     server.socket.give(welcome);
     await settled();
     expect(server.socket.names().slice(0, 2)).toEqual(["hello", "cancel"]);
+  });
+  it("ends what an acceptance made that nobody waited for any more", async () => {
+    await login();
+    const call = await incoming();
+    const accepted = call.accept();
+    accepted.catch(() => {});
+    await settled();
+    await vi.advanceTimersByTimeAsync(10_000);
+    await expect(accepted).rejects.toMatchObject({ code: "request_timeout" });
+    const rings = snapshot({ role: "ROLE_CALLEE", caller: side("bob"), callee: side("alice") });
+    await reconnect({ welcome: { ...welcome.welcome, calls: [{ call: rings }] } });
+    void call.reject();
+    server.socket.answer("reject", {
+      error: { code: "already_accepted" },
+      call: { call: snapshot({ rev: 2, state: "CALL_STATE_CONNECTING", role: "ROLE_CALLEE" }) },
+    });
+    await settled();
+    expect(server.socket.names()).toContain("hangup");
   });
   it("of an invitation that was answered meanwhile hangs up all the same", async () => {
     await login();
