@@ -61,7 +61,11 @@ func (d *Device) invited(v *view, t Ticket, r reply) {
 		if id := r.update.GetMergedInto(); id != "" {
 			// It became the other side's call, which is not wanted either.
 			d.past.add(id)
-			d.request(&request{command: hangupCommand(id), lasting: true, then: func(r reply) { d.file(r.update) }})
+			d.request(&request{command: hangupCommand(id), lasting: true, then: func(r reply) {
+				if r.update != nil {
+					d.update(r.update)
+				}
+			}})
 		}
 	case r.err != nil:
 		d.abandon(v)
@@ -247,6 +251,7 @@ func (d *Device) update(u *pealv1.CallUpdate) {
 		if d.shadow.GetCall().GetCallId() == c.CallId {
 			d.shadow = nil
 		}
+		d.past.add(c.CallId) // Older news of it may come later.
 		d.file(u)
 	case d.active != nil:
 		// Its own invitation may come to nothing, and this one ring on.

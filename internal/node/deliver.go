@@ -20,13 +20,20 @@ func (n *Node) tell(c *call.Call, a call.Account, id call.DeviceID, with call.At
 func (n *Node) tellBut(c *call.Call, a call.Account, id call.DeviceID, with call.Attachments, but *device) bool {
 	devices := n.devicesOf(a, id)
 	for _, d := range devices {
-		if d == but || c.Role(d.who) == call.Outsider {
+		if d == but || c.Role(d.who) == call.Outsider || d.knows(c) {
 			continue
 		}
 		d.session.Tell(&pealv1.ServerFrame{Body: &pealv1.ServerFrame_Call{Call: n.update(c, d, with)}})
 		n.involve(d, c)
 	}
 	return len(devices) > 0
+}
+
+// knows says that a device was told of a later state: messages of other nodes
+// come in any order.
+func (d *device) knows(c *call.Call) bool {
+	v := d.calls[c.ID]
+	return v != nil && v.rev > c.Rev || c.Live() && slices.Contains(d.over, c.ID)
 }
 
 // involve notes what a device that has just seen a snapshot has to do with the call.

@@ -57,7 +57,12 @@ func (p *person) start() {
 func (p *person) name() string { return p.account + "/" + p.id }
 
 func (p *person) seen() sight {
+	var blind time.Time
+	if p.link != nil {
+		blind = p.link.host.cutOff
+	}
 	return sight{
+		blind:   blind,
 		account: p.account, online: p.online(), since: p.since, call: p.device.Call(),
 		over: func(id string) (time.Time, bool) { at, over := p.over[id]; return at, over },
 	}

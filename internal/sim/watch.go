@@ -14,7 +14,8 @@ type sight struct {
 	since   time.Time // Since when.
 	call    *pealv1.Call
 	over    func(id string) (at time.Time, over bool)
-	rude    bool // It shows nothing more.
+	blind   time.Time // Until when its node is cut off from the store.
+	rude    bool      // It shows nothing more.
 }
 
 // watch holds the run to the liveness invariants, second by second: L1 to L6
@@ -160,7 +161,7 @@ func (x *watch) vanished(c *call.Call) {
 // told holds L2, L4 and L5: who is connected knows what is, in time.
 func (x *watch) told(name string, s sight) {
 	w, before := x.w, x.w.now.Add(-x.news())
-	if s.since.After(before) {
+	if s.since.After(before) || s.blind.After(before) {
 		return
 	}
 	if s.call != nil && s.call.Rev > 0 {

@@ -33,6 +33,8 @@ export interface CallHost {
   tell(command: Command): void;
   /** The call is over on this device: the client is idle before anyone hears of it. */
   over(call: Call): void;
+  /** Ends a call that this device is in on the server's side alone. */
+  dismiss(callId: string): Promise<void>;
   /** A record of this account was filed. */
   filed(record: CallRecord): void;
 }
@@ -167,8 +169,7 @@ export class Call extends KnownCall implements CallHandle {
     const update = reply.call ?? {};
     if (this.end) {
       // It became the other side's call meanwhile, which is not wanted either.
-      if (update.mergedInto)
-        void this.#host.request({ hangup: { callId: update.mergedInto } }, true);
+      if (update.mergedInto) await this.#host.dismiss(update.mergedInto);
       return;
     }
     if (reply.error) throw reply.error;

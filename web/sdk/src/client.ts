@@ -216,6 +216,11 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
     if (shadow) setTimeout(() => this.#update(shadow), 0);
   }
 
+  async dismiss(callId: string): Promise<void> {
+    const reply = await this.request({ hangup: { callId } }, true);
+    if (reply.call) this.#update(reply.call);
+  }
+
   filed(record: CallRecord): void {
     if (this.#log?.take(record)) this.emit("record", record);
   }
@@ -296,6 +301,7 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
     if (this.#active || this.#shadow?.call?.callId === snapshot.id)
       this.#shadow = snapshot.end ? null : update;
     if (snapshot.end) {
+      remember(this.#past, snapshot.id); // Older news of it may come later.
       if (snapshot.end.record) this.filed(snapshot.end.record);
       return;
     }

@@ -237,9 +237,10 @@ describe("a call", () => {
         call: snapshot({ callId: "c2", state: "CALL_STATE_CONNECTING", role: "ROLE_CALLEE" }),
       },
     });
-    await call;
     await settled();
     expect(server.socket.sent.find((f) => f.hangup)?.hangup?.callId).toBe("c2");
+    server.socket.answer("hangup", { error: { code: "no_such_call" } });
+    await call;
     expect(client.activeCall).toBeNull();
   });
   it("that rings while another is being made rings when that comes to nothing", async () => {
