@@ -109,7 +109,7 @@ func ending(was, next *pealv1.Call, account, device string, answered bool) *End 
 	switch {
 	case next.State == pealv1.CallState_CALL_STATE_ENDED:
 		return &End{
-			Reason: reasonOf(next.Reason), Actor: next.Actor,
+			Reason: ReasonOf(next.Reason), Actor: next.Actor,
 			ByThisDevice: next.Actor == account && next.ActorDevice == device,
 			Answered:     answered, Duration: time.Duration(next.GetRecord().GetDurationS()) * time.Second,
 			Final: true,
@@ -138,9 +138,9 @@ func (v *view) ringing(role pealv1.Role) bool {
 	return v.call.Role == role && v.call.State == pealv1.CallState_CALL_STATE_RINGING
 }
 
-// reasonOf reads the server's word. What a newer server calls an ending is an
+// ReasonOf reads the server's word. What a newer server calls an ending is an
 // ending all the same.
-func reasonOf(r pealv1.Reason) Reason {
+func ReasonOf(r pealv1.Reason) Reason {
 	name, known := pealv1.Reason_name[int32(r)]
 	if !known || r == pealv1.Reason_REASON_UNSPECIFIED {
 		return reasonServer

@@ -3,6 +3,12 @@ package sim_test
 import (
 	"flag"
 	"fmt"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,6 +21,8 @@ import (
 var (
 	seed      = flag.Uint64("seed", 0, "run this one schedule and print what happens")
 	schedules = flag.Int("schedules", 150, "how many schedules to run")
+	keep      = flag.String("keep", "all", "with -seed: let only these faults happen, by their numbers")
+	untilOne  = flag.Bool("until-one", false, "stop at the first schedule that fails")
 	first     = flag.Uint64("first", 1, "the seed of the first schedule")
 )
 
@@ -53,39 +61,120 @@ func schedule(seed uint64) sim.Config {
 	return cfg
 }
 
+// total sums up many runs.
+type total struct {
+	mu                    sync.Mutex // Guards what follows.
+	ran                   int
+	calls, faults, events int
+	virtual               time.Duration
+	outcomes              map[call.Reason]int
+	back                  []time.Duration
+	failed                []uint64
+}
+
+func (x *total) add(seed uint64, r sim.Result, err error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.ran++
+	if err != nil {
+		x.failed = append(x.failed, seed)
+		return
+	}
+	x.calls, x.faults, x.events, x.virtual = x.calls+r.Calls, x.faults+r.Faults, x.events+r.Events, x.virtual+r.Virtual
+	for reason, n := range r.Outcomes {
+		x.outcomes[reason] += n
+	}
+	if seed%8 == 1 { // Nodes die in it, and nothing else goes wrong.
+		x.back = append(x.back, r.Back...)
+	}
+}
+
+// runAll runs schedules on all processors until they are through, or, where one
+// is enough, until one has failed.
+func runAll(first uint64, n int, untilOne bool) *total {
+	x := &total{outcomes: make(map[call.Reason]int)}
+	var next atomic.Uint64
+	var over atomic.Bool
+	var workers sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		workers.Go(func() {
+			for !over.Load() {
+				s := next.Add(1) - 1
+				if s >= uint64(n) {
+					return
+				}
+				r, err := sim.Run(schedule(first + s))
+				x.add(first+s, r, err)
+				if err != nil && (untilOne || s > 20) {
+					over.Store(true)
+				}
+			}
+		})
+	}
+	workers.Wait()
+	slices.Sort(x.failed)
+	slices.Sort(x.back)
+	return x
+}
+
 func TestSchedules(t *testing.T) {
 	if *seed != 0 {
 		cfg := schedule(*seed)
+		cfg.Keep = kept(t)
 		cfg.Trace = func(line string) { fmt.Println(line) }
 		if _, err := sim.Run(cfg); err != nil {
 			t.Fatal(err)
 		}
 		return
 	}
-	var calls, faults, events int
-	var virtual time.Duration
-	outcomes := make(map[call.Reason]int)
-	for s := range uint64(*schedules) {
-		r, err := sim.Run(schedule(s + *first))
+	x := runAll(*first, *schedules, *untilOne)
+	for _, s := range x.failed {
+		small, failure, err := sim.Shrink(schedule(s))
 		if err != nil {
-			t.Errorf("%v\nreplay: go test ./internal/sim -run TestSchedules -seed %d", err, s+*first)
-			continue
+			t.Fatalf("seed %d failed, and then it did not: %v", s, err)
 		}
-		calls, faults, events, virtual = calls+r.Calls, faults+r.Faults, events+r.Events, virtual+r.Virtual
-		for reason, n := range r.Outcomes {
-			outcomes[reason] += n
-		}
+		keep := strings.Trim(strings.ReplaceAll(fmt.Sprint(small.Kept()), " ", ","), "[]")
+		t.Errorf("%v, with %d faults\nreplay: go test ./internal/sim -run TestSchedules -seed %d -keep=%s", failure, len(small.Keep), s, keep)
 	}
-	t.Logf("schedules=%d calls=%d faults=%d events=%d virtual_hours=%.1f outcomes=%v violations=0",
-		*schedules, calls, faults, events, virtual.Hours(), outcomes)
+	if len(x.back) > 0 {
+		t.Logf("back after the death of a node: %d clients, p50 %s, p99 %s", len(x.back), x.back[len(x.back)/2], x.back[len(x.back)*99/100])
+	}
+	t.Logf("calls=%d events=%d outcomes=%v", x.calls, x.events, x.outcomes)
+	fmt.Printf("schedules=%d faults=%d virtual_hours=%.1f violations=%d\n", x.ran, x.faults, x.virtual.Hours(), len(x.failed))
+	if len(x.failed) > 0 || *untilOne {
+		return
+	}
+	// L6.
+	if p99 := x.back[len(x.back)*99/100]; p99 > 3*time.Second {
+		t.Errorf("after the death of a node its clients are back after %s at the 99th percentile", p99)
+	}
 	for _, reason := range []call.Reason{
 		call.Completed, call.Cancelled, call.Rejected, call.Timeout, call.Busy,
 		call.Failed, call.Lost, call.Superseded, call.Kicked,
 	} {
-		if outcomes[reason] == 0 {
+		if x.outcomes[reason] == 0 {
 			t.Errorf("no call ended with reason %d: the schedules do not reach it", reason)
 		}
 	}
+}
+
+// kept reads the numbers of the faults to keep; nil keeps all.
+func kept(t *testing.T) map[int]bool {
+	if *keep == "all" {
+		return nil
+	}
+	all := make(map[int]bool)
+	for _, text := range strings.Split(*keep, ",") {
+		if text == "" {
+			continue
+		}
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			t.Fatalf("-keep: %v", err)
+		}
+		all[n] = true
+	}
+	return all
 }
 
 // The same seed must give the same run, or a failure could not be replayed.

@@ -335,6 +335,7 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
   }
 
   #closed(error: PealError): void {
+    this.#shadow = null;
     this.#active?.forget(error.code === "kicked" ? "kicked" : "lost");
     this.#connection = null;
     this.#log = null;

@@ -1,0 +1,356 @@
+package client_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"go.uber.org/goleak"
+
+	"github.com/peal-rtc/peal/client"
+	"github.com/peal-rtc/peal/internal/auth"
+	"github.com/peal-rtc/peal/internal/config"
+	"github.com/peal-rtc/peal/internal/server"
+)
+
+const (
+	secret   = "0123456789abcdef0123456789abcdef"
+	patience = 10 * time.Second
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// bench is a running server.
+type bench struct {
+	*server.Server
+	t   *testing.T
+	cfg server.Config
+}
+
+func start(t *testing.T) *bench {
+	t.Helper()
+	var c config.Config
+	if err := kong.ApplyDefaults(&c); err != nil {
+		t.Fatal(err)
+	}
+	c.Addr, c.TURN.Addr, c.Data, c.Auth.Secret = "127.0.0.1:0", "127.0.0.1:0", t.TempDir(), secret
+	b := &bench{t: t, cfg: server.Config{Settings: c, Dev: true, Logger: slog.New(slog.DiscardHandler)}}
+	b.run()
+	t.Cleanup(b.stop)
+	return b
+}
+
+func (b *bench) run() {
+	b.t.Helper()
+	s, err := server.Start(context.Background(), b.cfg)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.Server, b.cfg.Settings.Addr = s, s.Addr().String()
+}
+
+func (b *bench) stop() {
+	if err := b.Shutdown(); err != nil {
+		b.t.Errorf("stop: %v", err)
+	}
+}
+
+// phone is a client with a test's words.
+type phone struct {
+	*client.Client
+	t   *testing.T
+	ctx context.Context
+}
+
+func (b *bench) phone(account string, changes ...func(*client.Config)) *phone {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	b.t.Cleanup(cancel)
+	cfg := client.Config{
+		Server: "http://" + b.cfg.Settings.Addr,
+		Token: func(context.Context) (string, error) {
+			s, err := auth.NewSigner(auth.Keys{"main": auth.Secret(secret)}, "main")
+			if err != nil {
+				return "", err
+			}
+			return s.Sign(account, time.Minute, time.Now())
+		},
+	}
+	for _, change := range changes {
+		change(&cfg)
+	}
+	c, err := client.New(cfg)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Cleanup(func() { _ = c.Close() })
+	return &phone{c, b.t, ctx}
+}
+
+func (b *bench) login(account string, changes ...func(*client.Config)) *phone {
+	b.t.Helper()
+	p := b.phone(account, changes...)
+	if err := p.Login(p.ctx); err != nil {
+		b.t.Fatal(err)
+	}
+	return p
+}
+
+// next waits for an event of a kind.
+func next[E client.Event](p *phone) E {
+	p.t.Helper()
+	for {
+		e, err := p.Next(p.ctx)
+		if err != nil {
+			p.t.Fatalf("%s waits for %T: %v", p.Account(), *new(E), err)
+		}
+		if found, ok := e.(E); ok {
+			return found
+		}
+	}
+}
+
+// sees waits for a change.
+func (p *phone) sees(change client.Change) client.Updated {
+	p.t.Helper()
+	for {
+		u := next[client.Updated](p)
+		for _, c := range u.Changes {
+			if c == change {
+				return u
+			}
+		}
+	}
+}
+
+func (p *phone) call(account string) *client.Call {
+	p.t.Helper()
+	c, err := p.Call(p.ctx, account, client.CallOptions{Type: client.Video, Offer: "v=0 offer", Attachment: "room 7"})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return c
+}
+
+func (p *phone) must(err error) {
+	p.t.Helper()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+func wantCode(t *testing.T, err error, code string) {
+	t.Helper()
+	var e *client.Error
+	if !errors.As(err, &e) || e.Code != code {
+		t.Fatalf("got %v, want %s", err, code)
+	}
+}
+
+func TestCall(t *testing.T) {
+	b := start(t)
+	alice, bob := b.login("alice"), b.login("bob")
+	out := alice.call("bob")
+	if len(out.ICEServers()) == 0 {
+		t.Error("the caller got no ICE servers")
+	}
+	rings := next[client.Incoming](bob)
+	in := rings.Call
+	if s := in.Snapshot(); rings.Offer != "v=0 offer" || s.Attachment != "room 7" || s.Peer.Account != "alice" || s.Type != client.Video {
+		t.Errorf("it rings with %+v, offer %q", s, rings.Offer)
+	}
+	bob.must(in.Accept(bob.ctx, 1, "v=0 answer"))
+	if u := alice.sees(client.Accepted); u.Answer != "v=0 answer" {
+		t.Errorf("the caller got the answer %q", u.Answer)
+	}
+	alice.must(out.SendCandidates(alice.ctx, 1, client.Candidate{Candidate: "candidate:1"}))
+	if c := next[client.PeerCandidates](bob); c.Candidates[0].Candidate != "candidate:1" {
+		t.Errorf("the callee got %v", c)
+	}
+	alice.must(out.ReportMedia(alice.ctx, 1, true))
+	bob.must(in.ReportMedia(bob.ctx, 1, true))
+	alice.sees(client.Connected)
+	bob.sees(client.Connected)
+
+	// A restart: the caller offers, the callee answers.
+	bob.must(in.Restart(bob.ctx, 1, false))
+	g := alice.sees(client.Generation)
+	alice.must(out.Offer(alice.ctx, g.Generation, "v=0 second"))
+	for u := next[client.Updated](bob); u.Offer != "v=0 second"; u = next[client.Updated](bob) {
+	}
+	bob.must(in.Answer(bob.ctx, g.Generation, "v=0 answer to it"))
+	for u := next[client.Updated](alice); u.Answer != "v=0 answer to it"; u = next[client.Updated](alice) {
+	}
+	alice.must(out.SetTracks(alice.ctx, client.Tracks{Audio: true}))
+	bob.sees(client.PeerTracks)
+	alice.must(out.SwitchType(alice.ctx, client.Audio))
+	bob.sees(client.TypeChanged)
+
+	bob.must(in.Hangup(bob.ctx))
+	<-in.Done()
+	if e := next[client.Ended](alice); e.End.Reason != "completed" || e.End.Actor != "bob" || !e.End.Answered || !e.End.Final {
+		t.Errorf("the caller hears %+v", e.End)
+	}
+	for _, p := range []*phone{alice, bob} {
+		if r := next[client.RecordFiled](p).Record; r.CallID != out.ID() || r.Kind != client.RecordCompleted || r.Callee != "bob" {
+			t.Errorf("the record is %+v", r)
+		}
+	}
+	list, err := alice.Records(alice.ctx, client.RecordPage{})
+	if err != nil || len(list) != 1 || list[0].CallID != out.ID() {
+		t.Errorf("records: %v, %v", list, err)
+	}
+	alice.must(alice.Logout(alice.ctx))
+	if why := next[client.LoggedOut](alice).Reason; why.Code != "logged_out" || alice.State() != client.Offline {
+		t.Errorf("logged out by %v", why)
+	}
+}
+
+func TestUnanswered(t *testing.T) {
+	b := start(t)
+	alice, bob := b.login("alice"), b.login("bob")
+	for _, test := range []struct {
+		reason client.Reason
+		end    func(out, in *client.Call) error
+	}{
+		{"cancelled", func(out, _ *client.Call) error { return out.Cancel(alice.ctx) }},
+		{"rejected", func(_, in *client.Call) error { return in.Reject(bob.ctx) }},
+		{"timeout", func(_, in *client.Call) error { return in.StopRinging(bob.ctx) }},
+	} {
+		out, in := alice.call("bob"), next[client.Incoming](bob).Call
+		if err := test.end(out, in); err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range []*phone{alice, bob} {
+			if e := next[client.Ended](p); e.End.Reason != test.reason || e.Call.ID() != out.ID() {
+				t.Errorf("%s hears %+v, want %s", p.Account(), e.End, test.reason)
+			}
+		}
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	b := start(t)
+	alice := b.phone("alice")
+	_, err := alice.Call(alice.ctx, "bob", client.CallOptions{Offer: "v=0"})
+	wantCode(t, err, "not_logged_in")
+	alice.must(alice.Login(alice.ctx))
+	_, err = alice.Call(alice.ctx, "alice", client.CallOptions{Offer: "v=0"})
+	wantCode(t, err, "self_call")
+	_, err = alice.Call(alice.ctx, "bob", client.CallOptions{})
+	wantCode(t, err, "bad_request")
+	out := alice.call("nobody")
+	_, err = alice.Call(alice.ctx, "bob", client.CallOptions{Offer: "v=0"})
+	wantCode(t, err, "wrong_state")
+	alice.must(out.Hangup(alice.ctx))
+	alice.must(out.Hangup(alice.ctx)) // It is over already.
+	wantCode(t, out.Accept(alice.ctx, 1, "v=0"), "wrong_state")
+
+	stranger := b.phone("eve", func(c *client.Config) {
+		c.Token = func(context.Context) (string, error) { return "not a token", nil }
+	})
+	wantCode(t, stranger.Login(stranger.ctx), "bad_token")
+	broken := b.phone("eve", func(c *client.Config) {
+		c.Token = func(context.Context) (string, error) { return "", errors.New("the backend is away") }
+	})
+	wantCode(t, broken.Login(broken.ctx), "token_failed")
+
+	for _, cfg := range []client.Config{
+		{},
+		{Token: func(context.Context) (string, error) { return "", nil }, Server: "calls.example.org"},
+		{Token: func(context.Context) (string, error) { return "", nil }, Server: "http://x", DeviceID: "no good"},
+	} {
+		if _, err := client.New(cfg); err == nil || !strings.HasPrefix(err.Error(), "client: Config.") {
+			t.Errorf("New(%+v) = %v", cfg, err)
+		}
+	}
+}
+
+// A server that is started again: the call goes on, and what was done meanwhile
+// holds.
+func TestServerAway(t *testing.T) {
+	b := start(t)
+	alice, bob := b.login("alice"), b.login("bob")
+	out, in := alice.call("bob"), next[client.Incoming](bob).Call
+	bob.must(in.Accept(bob.ctx, 1, "v=0 answer"))
+	alice.sees(client.Accepted)
+	b.stop()
+	for alice.State() == client.Online || bob.State() == client.Online {
+		next[client.StateChanged](alice)
+		next[client.StateChanged](bob)
+	}
+	hungUp := make(chan error, 1)
+	go func() { hungUp <- out.Hangup(alice.ctx) }()
+	if e := next[client.Ended](alice); e.End.Reason != "completed" || e.End.Final {
+		t.Errorf("a hang-up without a server is %+v", e.End)
+	}
+	b.run()
+	alice.must(<-hungUp)
+	if e := next[client.Ended](bob); e.End.Reason != "completed" || e.End.Actor != "alice" {
+		t.Errorf("the other side hears %+v", e.End)
+	}
+}
+
+// Both call each other: one call, and both have it.
+func TestGlare(t *testing.T) {
+	b := start(t)
+	alice, bob := b.login("alice"), b.login("bob")
+	first, second := dialBoth(alice, bob)
+	for first == nil || second == nil { // One was rung before it dialled.
+		for _, c := range []*client.Call{first, second} {
+			if c != nil {
+				alice.must(c.Hangup(alice.ctx))
+				next[client.Ended](alice)
+				next[client.Ended](bob)
+			}
+		}
+		first, second = dialBoth(alice, bob)
+	}
+	alice.sees(client.Accepted)
+	bob.sees(client.Accepted)
+	if first.ID() != second.ID() || first.Incoming() == second.Incoming() {
+		t.Errorf("the calls are %s and %s, incoming %v and %v", first.ID(), second.ID(), first.Incoming(), second.Incoming())
+	}
+	alice.must(first.Hangup(alice.ctx))
+}
+
+// dialBoth has two call each other, and gives the calls that came to be.
+func dialBoth(alice, bob *phone) (out, in *client.Call) {
+	var both sync.WaitGroup
+	both.Go(func() { out, _ = alice.Call(alice.ctx, "bob", client.CallOptions{Offer: "v=0 offer"}) })
+	both.Go(func() { in, _ = bob.Call(bob.ctx, "alice", client.CallOptions{Offer: "v=0 offer"}) })
+	both.Wait()
+	return out, in
+}
+
+func TestClose(t *testing.T) {
+	b := start(t)
+	alice := b.login("alice")
+	if err := alice.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := alice.Records(alice.ctx, client.RecordPage{}); !errors.Is(err, client.ErrClosed) {
+		t.Errorf("after Close: %v", err)
+	}
+	if err := alice.Login(alice.ctx); !errors.Is(err, client.ErrClosed) {
+		t.Errorf("after Close: %v", err)
+	}
+}
+
+func TestContext(t *testing.T) {
+	b := start(t)
+	alice := b.login("alice")
+	ctx, cancel := context.WithCancel(alice.ctx)
+	cancel()
+	if _, err := alice.Records(ctx, client.RecordPage{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := alice.Records(alice.ctx, client.RecordPage{}); err != nil {
+		t.Errorf("after that: %v", err)
+	}
+}

@@ -1,0 +1,249 @@
+package sim_test
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+var (
+	planted = flag.Int("planted", 0, "plant each bug and look for it in so many schedules, from several first seeds; 0 plants none")
+	only    = flag.String("planted-only", "", "plant only bugs whose names contain this")
+)
+
+// bugs are mistakes that one could make, or that were made here once, each put
+// in place of the code that is right. Every one breaks a promise; the simulator
+// must notice.
+var bugs = []struct {
+	name, file string
+	right      string
+	wrong      string
+}{
+	{
+		"the ring time-out is not cancelled by the acceptance", "internal/call/answer.go",
+		"c.Until = s.now.Add(c.Timing.Connect)", "c.Until = c.CreatedAt.Add(c.Timing.Ring)",
+	},
+	{
+		"the devices that lost the race are not told", "internal/call/answer.go",
+		`s.tell(leg.Account, "", 0)`, `s.tell(leg.Account, winner.ID, 0)`,
+	},
+	{
+		"the last answer wins instead of the first", "internal/call/answer.go",
+		"if err == nil && !leg.Device.Is(d) {\n\t\treturn AnsweredElsewhere\n\t}",
+		"if err == nil && !leg.Device.Is(d) {\n\t\tleg.Device = d\n\t\ts.changed = true\n\t}",
+	},
+	{
+		"a late rejection ends a call that is connected", "internal/call/table.go",
+		`on("ends rejected", (*step).reject),
+		refused(AlreadyAccepted), refused(AlreadyAccepted),`,
+		`on("ends rejected", (*step).reject),
+		on("ends rejected", (*step).reject), on("ends rejected", (*step).reject),`,
+	},
+	{
+		"candidates of the callee pass before its acceptance", "internal/call/view.go",
+		"case c.State == Ringing && l == c.Callee():\n\t\treturn \"\", \"\", NotAccepted", "case false:\n\t\treturn \"\", \"\", NotAccepted",
+	},
+	{
+		"an ended call takes a hang-up", "internal/call/table.go",
+		`on("ends completed", (*step).hangup), on("ends completed", (*step).hangup),
+		ignored()),`,
+		`on("ends completed", (*step).hangup), on("ends completed", (*step).hangup),
+		on("ends completed", (*step).hangup)),`,
+	},
+	{
+		"a device that vanished has no grace that ends", "internal/call/step.go",
+		"earliest(c.graceEnd(&c.Legs[i]))", "_ = c.graceEnd(&c.Legs[i])",
+	},
+	{
+		"a caller that vanished while it rang is given the time of a call", "internal/call/step.go",
+		"return l.Gone.Add(c.Timing.CallerGrace)", "return l.Gone.Add(10 * c.Timing.Grace)",
+	},
+	{
+		"a device that came back stays gone", "internal/call/presence.go",
+		"leg.Device, leg.Gone, leg.Leaving = d, time.Time{}, false", "leg.Device, leg.Leaving = d, false",
+	},
+	{
+		"news of an old connection counts against the present one", "internal/call/presence.go",
+		"if leg.Device != in.Device || leg.Gone.Equal(s.now)", "if !leg.Device.Is(in.Device) || leg.Gone.Equal(s.now)",
+	},
+	{
+		"nobody rings after the node that rang them died", "internal/node/news.go",
+		"n.introduce(&c)", "_ = n.introduce",
+	},
+	{
+		"the claim is not freed where the call ended", "internal/store/memory.go",
+		"delete(m.claims, leg.Account)", "_ = m.claims[leg.Account]",
+	},
+	{
+		"the callee's claim is not looked at", "internal/store/memory.go",
+		"if holder, claimed := m.claims[leg.Account]; claimed {", "if holder, claimed := m.claims[leg.Account]; claimed && holder == c.ID {",
+	},
+	{
+		"the stored rev is not looked at", "internal/store/memory.go",
+		"if !live || stored.Rev != change.From {", "if !live && stored.Rev != change.From {",
+	},
+	{
+		"no record is filed with the end", "internal/store/memory.go",
+		"m.records[c.ID] = r", "_ = r",
+	},
+	{
+		"those who are asked are told before the commit", "internal/node/turn.go",
+		"	default:\n\t\tn.commit(t, store.Change{Call: next, From: t.call.Rev}, effects)\n\t}\n}\n\n// attemptAbsent",
+		"	default:\n\t\tfor _, e := range effects {\n\t\t\tn.spread(&next, e, nil)\n\t\t}\n\t\tn.commit(t, store.Change{Call: next, From: t.call.Rev}, effects)\n\t}\n}\n\n// attemptAbsent",
+	},
+	{
+		"a commit without a result counts as done", "internal/node/turn.go",
+		"t.known, t.announce = false, true\n\t\tn.again(t)", "n.set(t, ch.Call)\n\t\tn.finishWith(t, effects)",
+	},
+	{
+		"a commit without a result is not made known once it is read back", "internal/node/turn.go",
+		"if t.announce {", "if false {",
+	},
+	{
+		"a turn that waits for the store loses its alarm", "internal/node/turn.go",
+		"if t.paused {\n\t\treturn\n\t}", "",
+	},
+	{
+		"the calls of devices whose node died are not told", "internal/node/sweep.go",
+		"n.bury(&in.Calls[i])", "_ = n.bury",
+	},
+	{
+		"deadlines that a dead node left are not looked for", "internal/node/sweep.go",
+		"for _, id := range in.IDs {", "for _, id := range in.IDs[:0] {",
+	},
+	{
+		"it rings before the welcome", "internal/session/session.go",
+		"case greeting:\n\t\tif len(s.held)", "case greeting:\n\t\ts.line.Send(f)\n\t\treturn\n\t\tif len(s.held)",
+	},
+	{
+		"a welcome holds the calls as they were before the device came back", "internal/node/hello.go",
+		"if g.calls[i].ID == c.ID && g.calls[i].Rev < c.Rev {", "if g.calls[i].ID == c.ID && g.calls[i].Rev > c.Rev {",
+	},
+	{
+		"a silent connection is never given up", "internal/session/life.go",
+		"s.close(\"silent\", protocol.CloseRetry)", "l.last = now",
+	},
+	{
+		"who calls someone else does not hear that the call before is over", "internal/node/turn.go",
+		"case j.settle.merge:", "case j.settle != nil:",
+	},
+	{
+		"late word of a login closes the newer connection", "internal/node/login.go",
+		"n.replace(l, l.Connected.Add(-clockMargin))", "n.replace(l, n.now)",
+	},
+	{
+		"a kicked device stays in its call", "internal/node/login.go",
+		"n.enqueue(id, &job{in: call.Kick{Device: d.who}})", "_ = id",
+	},
+	{
+		"a hang-up is not repeated after a reconnect", "internal/device/link.go",
+		"if r.lasting {\n\t\t\td.send(r)", "if r.lasting && r.ticket != 0 {\n\t\t\td.send(r)",
+	},
+	{
+		"an invitation that was given up rings on", "internal/device/calls.go",
+		"d.withdraw(v.call.CallId, func(r reply) { d.file(r.update) })", "_ = d.withdraw",
+	},
+	{
+		"an old snapshot takes the place of a newer one", "internal/device/machine.go",
+		"if v.over || next.Rev <= was.Rev {", "if v.over || next.Rev == was.Rev {",
+	},
+	{
+		"a record is told as often as it comes", "internal/device/records.go",
+		"if _, known := l.told[r.CallId]; known {", "if _, known := l.told[r.CallId]; known && l.behind {",
+	},
+}
+
+// firsts are the seeds that the search for each bug begins at.
+var firsts = []uint64{1, 100_001, 200_001, 300_001, 400_001}
+
+var ranSchedules = regexp.MustCompile(`schedules=(\d+) .*violations=(\d+)`)
+
+func TestPlanted(t *testing.T) {
+	if *planted == 0 {
+		// Without a run of their own the bugs still must be ones of today's code.
+		for _, b := range bugs {
+			plant(t, b.file, b.right, b.wrong)
+		}
+		return
+	}
+	tried, caught := 0, 0
+	for _, b := range bugs {
+		if !strings.Contains(b.name, *only) {
+			continue
+		}
+		tried++
+		binary := build(t, b.file, plant(t, b.file, b.right, b.wrong))
+		var counts []int
+		for _, first := range firsts {
+			out, err := exec.Command(binary, "-test.run=TestSchedules", "-until-one", "-schedules="+strconv.Itoa(*planted),
+				"-first="+strconv.FormatUint(first, 10)).CombinedOutput()
+			m := ranSchedules.FindSubmatch(out)
+			switch {
+			case m == nil && err != nil: // It crashed or hung, which is noticed as well.
+				counts = append(counts, 1)
+			case m != nil && string(m[2]) != "0":
+				n, err := strconv.Atoi(string(m[1]))
+				if err != nil {
+					t.Fatal(err)
+				}
+				counts = append(counts, n)
+			}
+		}
+		slices.Sort(counts)
+		if len(counts) < len(firsts) {
+			t.Errorf("%s: caught from %d of %d seeds within %d schedules", b.name, len(counts), len(firsts), *planted)
+			continue
+		}
+		caught++
+		t.Logf("%5d schedules (median), %5d (most): %s", counts[len(counts)/2], counts[len(counts)-1], b.name)
+	}
+	fmt.Printf("planted=%d caught=%d\n", tried, caught)
+}
+
+// plant gives a file of the module with a bug in it.
+func plant(t *testing.T, file, right, wrong string) []byte {
+	t.Helper()
+	source, err := os.ReadFile(filepath.Join("..", "..", file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(source), right); n != 1 {
+		t.Fatalf("%s holds %d times what a bug is to take the place of:\n%s", file, n, right)
+	}
+	return []byte(strings.Replace(string(source), right, wrong, 1))
+}
+
+// build makes the tests of this package with a file replaced.
+func build(t *testing.T, file string, source []byte) string {
+	t.Helper()
+	folder := t.TempDir()
+	replaced, err := filepath.Abs(filepath.Join("..", "..", file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	with := filepath.Join(folder, "planted.go")
+	overlay := filepath.Join(folder, "overlay.json")
+	text, err := json.Marshal(map[string]map[string]string{"Replace": {replaced: with}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, data := range map[string][]byte{with: source, overlay: text} {
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	binary := filepath.Join(folder, "sim.test")
+	out, err := exec.Command("go", "test", "-c", "-vet=off", "-overlay="+overlay, "-o", binary, ".").CombinedOutput()
+	if err != nil {
+		t.Fatalf("build with a bug in %s: %v\n%s", file, err, out)
+	}
+	return binary
+}
