@@ -9,6 +9,9 @@ MAKEFLAGS += --no-print-directory
 
 export PATH := $(CURDIR)/bin/tools:$(CURDIR)/web/node_modules/.bin:$(PATH)
 
+# How many schedules make sim runs; about 40 a second on one processor.
+SCHEDULES ?= 4000
+
 # Written last by npm, so it is older than the lock file when a package is.
 node_modules := web/node_modules/.package-lock.json
 
@@ -37,6 +40,11 @@ e2e: ## Run only the tests with real browsers.
 .PHONY: explore
 explore: ## Walk every state of a call within the large scopes; minutes, and gigabytes of memory.
 	go test ./internal/call/explore -count=1 -v -timeout=60m -large
+
+.PHONY: sim
+sim: ## Simulate SCHEDULES schedules with faults, then look for planted bugs.
+	@go test ./internal/sim -count=1 -v -timeout=12h -run='^TestSchedules$$' -schedules=$(SCHEDULES)
+	@go test ./internal/sim -count=1 -v -timeout=12h -run='^TestPlanted$$' -planted=$(SCHEDULES)
 
 .PHONY: check
 check: check-go check-web check-generated ## Check format, vet, lint, types, imports, generated files; changes nothing.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -120,10 +121,8 @@ func (p *phone) sees(change client.Change) client.Updated {
 	p.t.Helper()
 	for {
 		u := next[client.Updated](p)
-		for _, c := range u.Changes {
-			if c == change {
-				return u
-			}
+		if slices.Contains(u.Changes, change) {
+			return u
 		}
 	}
 }

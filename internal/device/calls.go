@@ -1,6 +1,8 @@
 package device
 
 import (
+	"slices"
+
 	"google.golang.org/protobuf/proto"
 
 	"github.com/peal-rtc/peal/internal/protocol"
@@ -22,12 +24,7 @@ func (p *past) add(id string) {
 }
 
 func (p past) has(id string) bool {
-	for _, known := range p {
-		if known == id {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(p, id)
 }
 
 // ------------------------------------------------------- what the person does
@@ -198,6 +195,7 @@ func hangupCommand(id string) *pealv1.ClientFrame {
 // greeted takes the calls of a welcome.
 func (d *Device) greeted(w *pealv1.Welcome) {
 	v, listed := d.active, false
+	d.shadow = nil // Whether it still is, the welcome tells.
 	for _, u := range w.Calls {
 		mine := v != nil && u.GetCall().GetCallId() == v.call.CallId
 		listed = listed || mine

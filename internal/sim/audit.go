@@ -58,6 +58,12 @@ func (a *audit) made(from uint32, c call.Call) {
 	case known && !was.Live():
 		a.w.violate("S2: call %s changed after it ended", c.ID)
 	}
+	if c.Outcome.Reason == call.Lost {
+		a.w.watch.lost(&c)
+	}
+	if r := c.Outcome.Reason; known && !c.Live() && reasonsOf(was.State)&(1<<r) == 0 {
+		a.w.violate("S2: call %s ended with %s from state %d", c.ID, reasonNames[r], was.State)
+	}
 	if !known {
 		a.w.result.Calls++
 	}
@@ -67,6 +73,21 @@ func (a *audit) made(from uint32, c call.Call) {
 	if !c.Live() {
 		a.w.result.Outcomes[c.Outcome.Reason]++
 	}
+}
+
+// reasonsOf are the reasons, as bits, that a call may end with from a state.
+func reasonsOf(s call.State) uint {
+	either := uint(1<<call.Lost | 1<<call.Superseded | 1<<call.Kicked | 1<<call.Terminated)
+	switch s {
+	case call.Ringing:
+		return either | 1<<call.Cancelled | 1<<call.Rejected | 1<<call.Timeout
+	case call.Connecting:
+		return either | 1<<call.Completed | 1<<call.Failed
+	case call.Connected:
+		return either | 1<<call.Completed
+	case call.Ended:
+	}
+	return 0
 }
 
 // claim holds S4: no account is in two live calls.

@@ -8,6 +8,7 @@ import (
 // Faults are chances, each for one opportunity, and how bad things get.
 type Faults struct {
 	Disconnect float64 // A client's connection is cut, at each of its turns.
+	Tunnel     float64 // The same, and it cannot connect again for longer than any grace.
 	HalfOpen   float64 // A cut is noticed by neither side by itself.
 	Reload     float64 // A client that is cut has forgotten everything.
 	Refused    float64 // A connection does not come to be.

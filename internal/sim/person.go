@@ -34,7 +34,8 @@ type person struct {
 	since   time.Time // Since when it is online, or not.
 	leaves  bool
 	logsOut bool
-	away    time.Time // Until when it does not log in again.
+	away    time.Time // Until when it does not log in again,
+	tunnel  time.Time // or has no network.
 }
 
 func newPerson(w *world, account, id string) *person {
@@ -170,7 +171,7 @@ func (p *person) dial(s device.Socket) {
 			return
 		}
 		h := p.w.anyHost()
-		if h == nil || p.w.fault(p.w.cfg.Faults.Refused, p.name()+" is not connected") {
+		if h == nil || !p.w.calmed && p.w.now.Before(p.tunnel) || p.w.fault(p.w.cfg.Faults.Refused, p.name()+" is not connected") {
 			p.step(device.Closed{Socket: s})
 			return
 		}
@@ -311,6 +312,9 @@ func (p *person) act() {
 		}
 	case p.link != nil && w.fault(f.Disconnect, p.name()+" is cut"):
 		p.link.cut(w.chance(f.HalfOpen))
+	case p.link != nil && w.fault(f.Tunnel, p.name()+" is without a network for long"):
+		p.tunnel = w.now.Add(w.between(20*time.Second, 80*time.Second))
+		p.link.cut(w.chance(f.HalfOpen))
 	case !p.leaves && w.fault(f.Disconnect*f.Reload, p.name()+" starts its program again"):
 		p.reload()
 	case !w.still:
@@ -377,6 +381,8 @@ func (p *person) ring(c *pealv1.Call) {
 		p.tell("sets its time-out", &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Ringing{Ringing: &pealv1.Ringing{
 			CallId: id, RingTimeoutMs: 1000 + uint32(p.w.rng.IntN(20_000)),
 		}}})
+	case x < 0.16: // What a page must not do, and the server not pass on.
+		p.candidates(c)
 	case x < 0.4:
 		p.step(device.Accept{Ticket: p.ask("accepts"), Accept: &pealv1.Accept{
 			CallId: id, Answer: fmt.Sprintf("v=0 answer %d", c.Generation), Generation: c.Generation,
@@ -404,9 +410,7 @@ func (p *person) talk(c *pealv1.Call) {
 			CallId: id, Tracks: &pealv1.Tracks{Audio: true, AudioMuted: p.w.chance(0.5)},
 		}}}})
 	case x < 0.75:
-		p.step(device.Mention{Command: &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Candidates{Candidates: &pealv1.Candidates{
-			CallId: id, Generation: c.Generation, Candidates: []*pealv1.Candidate{{Candidate: p.name()}},
-		}}}})
+		p.candidates(c)
 	case x < 0.85 && c.Role == pealv1.Role_ROLE_CALLER:
 		p.tell("offers", &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Offer{Offer: &pealv1.Offer{
 			CallId: id, Generation: c.Generation, Sdp: fmt.Sprintf("v=0 offer %d", c.Generation),
@@ -419,7 +423,17 @@ func (p *person) talk(c *pealv1.Call) {
 		p.tell("switches", &pealv1.ClientFrame{Command: &pealv1.ClientFrame_SwitchType{SwitchType: &pealv1.SwitchType{
 			CallId: id, Type: pealv1.CallType(1 + p.w.rng.IntN(2)),
 		}}})
+	case x < 0.92: // A click that comes too late.
+		p.tell("rejects too late", &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Reject{Reject: &pealv1.Reject{CallId: id}}})
+	case x < 0.94:
+		p.tell("cancels too late", &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Cancel{Cancel: &pealv1.Cancel{CallId: id}}})
 	}
+}
+
+func (p *person) candidates(c *pealv1.Call) {
+	p.step(device.Mention{Command: &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Candidates{Candidates: &pealv1.Candidates{
+		CallId: c.CallId, Generation: c.Generation, Candidates: []*pealv1.Candidate{{Candidate: p.name()}},
+	}}}})
 }
 
 // goHome ends what this person is in. Half of them log out as well; the others

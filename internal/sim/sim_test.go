@@ -31,7 +31,7 @@ var (
 func schedule(seed uint64) sim.Config {
 	cfg := sim.Config{
 		Seed: seed, Nodes: 3, Accounts: 2 + int(seed%5), Devices: 1 + int(seed/5%3),
-		Active: time.Minute, SingleLogin: seed%7 == 0,
+		Active: 75 * time.Second, SingleLogin: seed%7 == 0,
 		Faults: sim.Faults{
 			LinkDelay: 50 * time.Millisecond, StoreDelay: 20 * time.Millisecond, BusDelay: 50 * time.Millisecond,
 			Skew: 100 * time.Millisecond,
@@ -43,7 +43,7 @@ func schedule(seed uint64) sim.Config {
 	case 1: // Nodes die, and no more.
 		f.Crash = 0.05
 	case 2: // The network of the clients is bad.
-		f.Disconnect, f.HalfOpen, f.Reload, f.Refused = 0.05, 0.5, 0.3, 0.2
+		f.Disconnect, f.Tunnel, f.HalfOpen, f.Reload, f.Refused = 0.05, 0.01, 0.5, 0.3, 0.2
 		f.LinkDelay = time.Second
 	case 3: // That of the nodes is.
 		f.Strand, f.BusDrop, f.BusTwice, f.BusDelay = 0.02, 0.1, 0.1, 2*time.Second
@@ -52,7 +52,7 @@ func schedule(seed uint64) sim.Config {
 		f.StoreDelay = 100 * time.Millisecond
 	default:
 		*f = sim.Faults{
-			Disconnect: 0.02, HalfOpen: 0.5, Reload: 0.3, Refused: 0.1, Crash: 0.02, Strand: 0.01, StoreLost: 0.01,
+			Disconnect: 0.02, Tunnel: 0.002, HalfOpen: 0.5, Reload: 0.3, Refused: 0.1, Crash: 0.02, Strand: 0.01, StoreLost: 0.01,
 			CommitSkip: 0.02, CommitHide: 0.02, CommitLate: 0.02, CommitSlow: 0.02, ReadFail: 0.02, BusDrop: 0.1, BusTwice: 0.1,
 			LinkDelay: 500 * time.Millisecond, StoreDelay: 200 * time.Millisecond, BusDelay: 2 * time.Second,
 			Skew: 500 * time.Millisecond,
@@ -164,7 +164,7 @@ func kept(t *testing.T) map[int]bool {
 		return nil
 	}
 	all := make(map[int]bool)
-	for _, text := range strings.Split(*keep, ",") {
+	for text := range strings.SplitSeq(*keep, ",") {
 		if text == "" {
 			continue
 		}

@@ -30,9 +30,24 @@ type watch struct {
 	// light counts the seconds in which a node could do its work.
 	light int
 	// dropped is when each client lost its node.
-	dropped map[string]time.Time
-	// apart is since when, in light, nobody of a call has been there.
+	dropped map[string]drop
+	// apart is since when, in light, nobody of a call has been there, and gone
+	// since when one side of it has not.
 	apart map[call.ID]int
+	gone  map[absence]int
+}
+
+// drop is when a client lost its node.
+type drop struct {
+	at    time.Time
+	light int
+}
+
+// absence is one side's of a call, from one time on.
+type absence struct {
+	id   call.ID
+	leg  int
+	from time.Time
 }
 
 // moment is one commit of a call.
@@ -44,7 +59,7 @@ type moment struct {
 }
 
 func newWatch(w *world) *watch {
-	return &watch{w: w, history: make(map[call.ID][]moment), dropped: make(map[string]time.Time), apart: make(map[call.ID]int)}
+	return &watch{w: w, history: make(map[call.ID][]moment), dropped: make(map[string]drop), apart: make(map[call.ID]int), gone: make(map[absence]int)}
 }
 
 // made notes a commit.
@@ -56,19 +71,22 @@ func (x *watch) made(c *call.Call) {
 func (x *watch) crashed(h *host) {
 	for _, l := range h.conns {
 		if c := l.client; c.seen().online && !c.seen().rude && !l.deadUp {
-			x.dropped[c.name()] = x.w.now
+			x.dropped[c.name()] = drop{x.w.now, x.light}
 		}
 	}
 }
 
 // back notes that a client is online again, or that it failed to be.
 func (x *watch) back(name string, online bool) {
-	at, waits := x.dropped[name]
+	was, waits := x.dropped[name]
 	if !waits || !online {
 		return
 	}
 	delete(x.dropped, name)
-	x.w.result.Back = append(x.w.result.Back, x.w.now.Sub(at))
+	// It counts where there was another node all the time.
+	if took := x.w.now.Sub(was.at); time.Duration(x.light-was.light+1)*time.Second > took {
+		x.w.result.Back = append(x.w.result.Back, took)
+	}
 }
 
 func (x *watch) calmed() { x.since = x.w.now }
@@ -104,6 +122,7 @@ func (x *watch) look() {
 		if c := w.audit.calls[id]; c.Live() {
 			x.outcome(&c)
 			x.vanished(&c)
+			x.graces(&c)
 		}
 	}
 	for _, c := range w.clients {
@@ -155,6 +174,42 @@ func (x *watch) vanished(c *call.Call) {
 	// commit may have to be tried again.
 	if lit := x.light - since; lit > 45+15 {
 		x.w.violate("L3: nobody has been in %s for %d s, and it is in state %d", c.ID, lit, c.State)
+	}
+}
+
+// graces holds L3 for one side: a call does not wait for it any longer than the
+// longest grace. A commit may have to be tried again and again.
+func (x *watch) graces(c *call.Call) {
+	limit := c.Timing.GraceHold
+	if c.State == call.Ringing {
+		limit = c.Timing.CallerGrace
+	}
+	for i := range c.Legs {
+		l := &c.Legs[i]
+		if l.Gone.IsZero() {
+			continue
+		}
+		a := absence{c.ID, i, l.Gone}
+		since, known := x.gone[a]
+		if !known {
+			x.gone[a] = x.light
+			continue
+		}
+		if lit := time.Duration(x.light-since) * time.Second; lit > limit+15*time.Second {
+			x.w.violate("L3: %s has been waiting for %s for %s", c.ID, l.Account, lit)
+		}
+	}
+}
+
+// lost holds L4: a device that has been there for a while is not lost.
+func (x *watch) lost(c *call.Call) {
+	name := string(c.Outcome.Actor) + "/" + string(c.Outcome.Device)
+	for _, k := range x.w.clients {
+		s := k.seen()
+		if k.name() != name || s.rude || !s.online || x.w.now.Sub(s.since) < 20*time.Second || s.blind.After(x.w.now.Add(-30*time.Second)) {
+			continue
+		}
+		x.w.violate("L4: %s ended because %s was lost, which has been there for %s", c.ID, name, x.w.now.Sub(s.since))
 	}
 }
 

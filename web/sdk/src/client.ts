@@ -264,6 +264,7 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
 
   #welcome(welcome: WelcomeJson): void {
     this.#account = welcome.account ?? "";
+    this.#shadow = null; // Whether it still is, the welcome tells.
     const updates = welcome.calls ?? [];
     const active = this.#active;
     this.#log ??= new RecordLog(socketUrl(this.#options.server), this.#account);
