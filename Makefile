@@ -11,6 +11,8 @@ export PATH := $(CURDIR)/bin/tools:$(CURDIR)/web/node_modules/.bin:$(PATH)
 
 # How many schedules make sim runs; about 40 a second on one processor.
 SCHEDULES ?= 4000
+# How long make fuzz stays with each target.
+FUZZTIME ?= 1m
 
 # Written last by npm, so it is older than the lock file when a package is.
 node_modules := web/node_modules/.package-lock.json
@@ -45,6 +47,13 @@ explore: ## Walk every state of a call within the large scopes; minutes, and gig
 sim: ## Simulate SCHEDULES schedules with faults, then look for planted bugs.
 	@go test ./internal/sim -count=1 -v -timeout=12h -run='^TestSchedules$$' -schedules=$(SCHEDULES)
 	@go test ./internal/sim -count=1 -v -timeout=12h -run='^TestPlanted$$' -planted=$(SCHEDULES)
+
+.PHONY: fuzz
+fuzz: ## Fuzz every decoder for FUZZTIME each.
+	go test ./internal/protocol -run='^$$' -fuzz='^FuzzDecode$$' -fuzztime=$(FUZZTIME)
+	go test ./internal/protocol -run='^$$' -fuzz='^FuzzDecodeFrame$$' -fuzztime=$(FUZZTIME)
+	go test ./internal/auth -run='^$$' -fuzz='^FuzzVerify$$' -fuzztime=$(FUZZTIME)
+	go test ./internal/relay -run='^$$' -fuzz='^FuzzAllows$$' -fuzztime=$(FUZZTIME)
 
 .PHONY: check
 check: check-go check-web check-generated ## Check format, vet, lint, types, imports, generated files; changes nothing.

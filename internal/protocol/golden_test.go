@@ -271,20 +271,3 @@ func TestCatalogueIsDocumented(t *testing.T) {
 		}
 	}
 }
-
-func FuzzDecode(f *testing.F) {
-	for _, frame := range clientGolden() {
-		text, err := protocol.EncodeCommand(frame)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(text)
-	}
-	limits := protocol.DefaultLimits()
-	f.Fuzz(func(t *testing.T, text []byte) {
-		frame, bad := protocol.Decode(text, &limits)
-		if frame == nil || bad == nil && (frame.Id == 0 || frame.Command == nil) {
-			t.Errorf("%q gives %v, %v", text, frame, bad)
-		}
-	})
-}
