@@ -71,7 +71,7 @@ var allowed = map[string]imports{
 		ours: []string{
 			"internal/auth", "internal/bus", "internal/call", "internal/protocol", "internal/session", "internal/store",
 		},
-		theirs: []string{"golang.org/x/time", "google.golang.org/protobuf"},
+		theirs: []string{"github.com/google/go-cmp", "golang.org/x/time", "google.golang.org/protobuf"},
 	},
 	"internal/session": {
 		ours:   []string{"internal/auth", "internal/protocol"},

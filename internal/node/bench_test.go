@@ -268,6 +268,10 @@ func frame(t *testing.T, command any) *pealv1.ClientFrame {
 		return &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Cancel{Cancel: c}}
 	case *pealv1.Hangup:
 		return &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Hangup{Hangup: c}}
+	case *pealv1.RingTimeout:
+		return &pealv1.ClientFrame{Command: &pealv1.ClientFrame_RingTimeout{RingTimeout: c}}
+	case *pealv1.Offer:
+		return &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Offer{Offer: c}}
 	case *pealv1.Answer:
 		return &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Answer{Answer: c}}
 	case *pealv1.Candidates:
@@ -300,6 +304,16 @@ func (b *bench) bodies(c *client, n int) string {
 	u := c.do(&pealv1.Hangup{CallId: callID(n)}).GetCall()
 	u.Call.CreatedAt, u.Call.EndedAt, u.Call.Record = nil, nil, nil
 	return u.String()
+}
+
+// stored is the n-th call as the store has it.
+func (b *bench) stored(n int) call.Call {
+	b.t.Helper()
+	c, err := b.memory.Call(context.Background(), call.ID(callID(n)))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return c
 }
 
 // callID makes the n-th id.
