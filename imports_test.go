@@ -104,6 +104,7 @@ var allowed = map[string]imports{
 		},
 		theirs: []string{"github.com/google/go-cmp", "golang.org/x/time", "google.golang.org/protobuf"},
 	},
+	"internal/chaos": {ours: []string{"client"}, theirs: []string{"github.com/google/go-cmp"}},
 	// It knows the server as everybody does: by HTTP and a browser.
 	"e2e": {theirs: []string{"github.com/chromedp"}},
 }
