@@ -217,6 +217,8 @@ const (
 	StaleGeneration Refusal = "stale_generation"
 	// CallEnded: the call is over; the snapshot says how.
 	CallEnded Refusal = "call_ended"
+	// BusyElsewhere: another device of the caller's account is in a call.
+	BusyElsewhere Refusal = "busy_elsewhere"
 	// SelfCall: caller and callee are the same account.
 	SelfCall Refusal = "self_call"
 )

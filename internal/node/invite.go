@@ -65,24 +65,18 @@ func (n *Node) settle(t *turn, holder call.ID) {
 
 // attemptSettle looks at the call h that claims the caller of an invitation.
 func (n *Node) attemptSettle(h *turn, j *job) {
-	s := j.settle
-	inv, c := s.job.invite, &h.call
+	s, c := j.settle, &h.call
 	s.merge = false
-	var in call.Input
-	switch {
-	case !h.exists() || !c.Live():
-		n.finish(h, c, nil) // The claim is free by now.
-		return
-	case glare(c, inv):
-		s.merge = true
-		in = call.Merge{Device: inv.Caller, Type: inv.Type}
-	case c.Has(inv.Caller):
-		in = call.Supersede{Device: inv.Caller}
-	default:
-		n.finish(h, c, protocol.BusyElsewhere.Error())
+	if !h.exists() {
+		n.finish(h, c, nil)
 		return
 	}
-	next, effects, err := call.Step(*c, in, n.now)
+	in, err := c.Meet(s.job.invite.Invite)
+	_, s.merge = in.(call.Merge)
+	next, effects := *c, []call.Effect(nil)
+	if in != nil {
+		next, effects, err = call.Step(*c, in, n.now)
+	}
 	switch {
 	case err != nil:
 		n.finish(h, c, protocol.BusyElsewhere.Error())
@@ -91,13 +85,6 @@ func (n *Node) attemptSettle(h *turn, j *job) {
 	default:
 		n.commit(h, store.Change{Call: next, From: c.Rev}, effects)
 	}
-}
-
-// glare says whether the invitation meets one in the other direction that
-// still rings, or repeats itself after it was merged into that.
-func glare(c *call.Call, inv *invitation) bool {
-	return c.Caller().Account == inv.Callee && c.Callee().Account == inv.Caller.Account &&
-		(c.State == call.Ringing || c.State == call.Connecting && c.Has(inv.Caller))
 }
 
 // settled resumes the invitation.

@@ -58,8 +58,11 @@ func (a *audit) made(from uint32, c call.Call) {
 	case known && !was.Live():
 		a.w.violate("S2: call %s changed after it ended", c.ID)
 	}
-	if c.Outcome.Reason == call.Lost {
+	switch c.Outcome.Reason {
+	case call.Lost:
 		a.w.watch.lost(&c)
+	case call.Failed:
+		a.w.watch.failed(&c)
 	}
 	if r := c.Outcome.Reason; known && !c.Live() && reasonsOf(was.State)&(1<<r) == 0 {
 		a.w.violate("S2: call %s ended with %s from state %d", c.ID, reasonNames[r], was.State)

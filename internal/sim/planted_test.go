@@ -49,7 +49,8 @@ var bugs = []struct {
 	},
 	{
 		"candidates of the callee pass before its acceptance", "internal/call/view.go",
-		"case c.State == Ringing && l == c.Callee():\n\t\treturn \"\", \"\", NotAccepted", "case false:\n\t\treturn \"\", \"\", NotAccepted",
+		"case c.State == Ringing && l == c.Callee():\n\t\treturn \"\", \"\", NotAccepted\n\tcase !l.Device.Is(from):",
+		"case c.State != Ringing && !l.Device.Is(from):",
 	},
 	{
 		"an ended call takes a hang-up", "internal/call/table.go",
@@ -113,7 +114,7 @@ var bugs = []struct {
 	},
 	{
 		"the calls of devices whose node died are not told", "internal/node/sweep.go",
-		"n.bury(&in.Calls[i])", "_ = n.bury",
+		"n.bury(&in.Calls[i])", "_ = i",
 	},
 	{
 		"deadlines that a dead node left are not looked for", "internal/node/sweep.go",

@@ -29,6 +29,8 @@ type watch struct {
 	history map[call.ID][]moment
 	// light counts the seconds in which a node could do its work.
 	light int
+	// deaths counts the nodes that died, or were taken for dead.
+	deaths int
 	// dropped is when each client lost its node.
 	dropped map[string]drop
 	// apart is since when, in light, nobody of a call has been there, and gone
@@ -56,6 +58,7 @@ type moment struct {
 	state      call.State
 	generation uint32
 	light      int
+	deaths     int // How many nodes had died before.
 }
 
 func newWatch(w *world) *watch {
@@ -64,11 +67,12 @@ func newWatch(w *world) *watch {
 
 // made notes a commit.
 func (x *watch) made(c *call.Call) {
-	x.history[c.ID] = append(x.history[c.ID], moment{x.w.now, c.State, c.Media.Generation, x.light})
+	x.history[c.ID] = append(x.history[c.ID], moment{x.w.now, c.State, c.Media.Generation, x.light, x.deaths})
 }
 
 // crashed notes who loses its node.
 func (x *watch) crashed(h *host) {
+	x.deaths++
 	for _, l := range h.conns {
 		if c := l.client; c.seen().online && !c.seen().rude && !l.deadUp {
 			x.dropped[c.name()] = drop{x.w.now, x.light}
@@ -121,6 +125,7 @@ func (x *watch) look() {
 	for _, id := range sortedIDs(w.audit.calls) {
 		if c := w.audit.calls[id]; c.Live() {
 			x.outcome(&c)
+			x.answered(&c)
 			x.vanished(&c)
 			x.graces(&c)
 		}
@@ -147,6 +152,46 @@ func (x *watch) outcome(c *call.Call) {
 	lit := time.Duration(x.light-made.light) * time.Second
 	if lit > c.Timing.Ring+slack && x.w.now.Sub(made.at) > c.Timing.Ring+slack {
 		x.w.violate("L1: %s rings for %s, its time-out is %s", c.ID, x.w.now.Sub(made.at), c.Timing.Ring)
+	}
+}
+
+// accepted is the moment in which a call was answered.
+func (x *watch) accepted(id call.ID) (m moment, ok bool) {
+	for _, m := range x.history[id] {
+		if m.state == call.Connecting {
+			return m, true
+		}
+	}
+	return moment{}, false
+}
+
+// answered holds L1 of a call that is answered: its media is up in time, or it
+// is over. Time in which a node was dead does not count.
+func (x *watch) answered(c *call.Call) {
+	since, ok := x.accepted(c.ID)
+	if !ok || c.State != call.Connecting {
+		return
+	}
+	slack := 2 * time.Second
+	if !x.w.cfg.Faults.calm() {
+		slack += 20 * time.Second
+	}
+	limit := time.Duration(1+x.deaths-since.deaths)*c.Timing.Connect + slack
+	lit := time.Duration(x.light-since.light) * time.Second
+	if lit > limit && x.w.now.Sub(since.at) > limit {
+		x.w.violate("L1: %s has been connecting for %s", c.ID, x.w.now.Sub(since.at))
+	}
+}
+
+// failed holds that a call was given its time for media. Its acceptance may have
+// been seconds on its way to the store.
+func (x *watch) failed(c *call.Call) {
+	slack := 2 * x.w.cfg.Faults.Skew
+	if !x.w.cfg.Faults.calm() {
+		slack += 11 * time.Second
+	}
+	if since, ok := x.accepted(c.ID); ok && x.w.now.Sub(since.at) < c.Timing.Connect-slack {
+		x.w.violate("L4: %s failed %s after it was answered", c.ID, x.w.now.Sub(since.at))
 	}
 }
 

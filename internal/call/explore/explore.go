@@ -68,7 +68,11 @@ type Result struct {
 }
 
 func (r Result) String() string {
-	return fmt.Sprintf("scope=%q states=%d steps=%d rows=%d endings=%d", r.Scope, r.States, r.Steps, len(r.Rows), len(r.Ends))
+	text := fmt.Sprintf("scope=%q states=%d steps=%d endings=%d", r.Scope, r.States, r.Steps, len(r.Ends))
+	if r.Rows != nil {
+		text += fmt.Sprintf(" rows=%d", len(r.Rows))
+	}
+	return text
 }
 
 // Run walks a scope. The error is the first violation, with the way to it.

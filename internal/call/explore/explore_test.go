@@ -150,3 +150,50 @@ func TestScopes(t *testing.T) {
 		}
 	}
 }
+
+// glares are worlds of several calls.
+var glares = []explore.Glare{
+	{
+		Name:  "two call each other",
+		Dials: []explore.Dial{{From: "a1", To: "b"}, {From: "b1", To: "a"}},
+	},
+	{
+		Name:   "two call each other, give up, hang up, and send again",
+		Dials:  []explore.Dial{{From: "a1", To: "b"}, {From: "b1", To: "a"}},
+		Cancel: true, Hangup: true, Time: true, Duplicate: 1,
+	},
+	{
+		Name:   "two call each other, and another device answers",
+		Dials:  []explore.Dial{{From: "a1", To: "b"}, {From: "b1", To: "a"}},
+		Others: []call.DeviceID{"b2"},
+		Cancel: true, Accept: true, Hangup: true,
+	},
+	{
+		Name:   "calling someone else",
+		Dials:  []explore.Dial{{From: "a1", To: "b"}, {From: "a1", To: "c"}},
+		Others: []call.DeviceID{"b1"},
+		Cancel: true, Accept: true, Hangup: true, Duplicate: 1,
+	},
+	{
+		Name:   "three in a circle",
+		Dials:  []explore.Dial{{From: "a1", To: "b"}, {From: "b1", To: "c"}, {From: "c1", To: "a"}},
+		Accept: true,
+	},
+	{
+		Name:   "two devices of one call another, who calls back",
+		Dials:  []explore.Dial{{From: "a1", To: "b"}, {From: "a2", To: "b"}, {From: "b1", To: "a"}},
+		Cancel: true, Accept: true,
+	},
+}
+
+// Calls that meet leave everybody in one call at most, answer every invitation,
+// and make one call of two that cross.
+func TestGlare(t *testing.T) {
+	for _, g := range glares {
+		r, err := explore.RunGlare(g)
+		if err != nil {
+			t.Errorf("%s: %v", g.Name, err)
+		}
+		t.Log(r)
+	}
+}

@@ -378,10 +378,12 @@ func meaning(was, next *call.Call, in call.Input, now time.Time) error {
 	return nil
 }
 
+func (w *world) fail(what error) error { return w.path.fail(what) }
+
 // fail tells a violation with the way to it.
-func (w *world) fail(what error) error {
+func (p *path) fail(what error) error {
 	var steps []string
-	for p := w.path; p != nil; p = p.from {
+	for ; p != nil; p = p.from {
 		steps = append(steps, strings.Join(strings.Fields(fmt.Sprint(p.who, " ", p.act, " ", p.what)), " "))
 	}
 	slices.Reverse(steps)

@@ -1,0 +1,493 @@
+package explore
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/peal-rtc/peal/internal/call"
+)
+
+// Glare is a world of several calls: people who call each other, or someone
+// else, at the same time. It knows of the node that an invitation is looked at in
+// steps, with anything in between: the store is asked for it, the call that
+// claims its caller is looked at, and it is tried again.
+type Glare struct {
+	Name string
+	// Dials are who calls whom: a device's name begins with its account's letter.
+	Dials []Dial
+	// Others are devices that dial nobody, and may accept.
+	Others []call.DeviceID
+	// Cancel lets callers give up, Accept anybody who is rung accept, and Hangup
+	// anybody in a call hang up, each once per call.
+	Cancel, Accept, Hangup bool
+	// How often each may happen in all. A duplicate is an invitation that is
+	// sent again, maybe to another node.
+	Duplicate, Loss int
+	// Time lets time pass.
+	Time bool
+}
+
+// Dial is one device calling an account.
+type Dial struct {
+	From call.DeviceID
+	To   call.Account
+}
+
+// answer is what a dial came to, as its device is told.
+type answer uint8
+
+const (
+	waits     answer = iota
+	made             // Its own call was made, or is there.
+	merged           // It is part of another call.
+	elsewhere        // Another device of the account is in a call.
+)
+
+// trial is one invitation on its way through a node: settles is the call that it
+// waits for, or -1 where it is to be tried.
+type trial struct{ dial, settles int8 }
+
+// order is something that a device has asked for about a call.
+type order struct {
+	act    Act
+	call   int8
+	device int8
+}
+
+// duel is one state.
+type duel struct {
+	now     time.Time
+	calls   []call.Call // By dial; without an id where there is none.
+	sent    []bool
+	answers []answer
+	into    []int8 // The call that a dial was merged into.
+	gaveUp  []bool
+	done    map[order]bool
+	trials  []trial
+	orders  []order
+	left    Glare
+	calm    bool // Nobody did anything but dial.
+	path    *path
+}
+
+// RunGlare walks a scope of several calls.
+func RunGlare(g Glare) (Result, error) {
+	w := &duels{scope: g, known: map[key]struct{}{}, result: Result{Scope: g.Name, Ends: map[call.Reason]int{}}}
+	for _, d := range g.Dials {
+		w.devices = append(w.devices, named(d.From))
+	}
+	for _, d := range g.Others {
+		w.devices = append(w.devices, named(d))
+	}
+	n := len(g.Dials)
+	w.add(&duel{
+		now: epoch, calls: make([]call.Call, n), sent: make([]bool, n), answers: make([]answer, n), into: make([]int8, n),
+		gaveUp: make([]bool, n), done: map[order]bool{}, left: g, calm: true, path: &path{what: "it begins"},
+	})
+	for len(w.queue) > 0 {
+		next := w.queue[len(w.queue)-1]
+		w.queue = w.queue[:len(w.queue)-1]
+		if err := w.expand(next); err != nil {
+			return w.result, err
+		}
+	}
+	return w.result, nil
+}
+
+// named makes a device of its name: a1 is the first of the account a.
+func named(id call.DeviceID) call.Device {
+	return call.Device{Account: call.Account(id[:1]), ID: id, Conn: call.Connection{Incarnation: "n", Seq: 1}}
+}
+
+type duels struct {
+	scope   Glare
+	devices []call.Device // Those of the dials, in their order, then the others.
+	known   map[key]struct{}
+	queue   []*duel
+	result  Result
+}
+
+func (w *duels) add(s *duel) {
+	k := s.key()
+	if _, seen := w.known[k]; seen {
+		return
+	}
+	w.known[k] = struct{}{}
+	w.result.States++
+	for i := range s.calls {
+		if c := &s.calls[i]; c.ID != "" && !c.Live() {
+			w.result.Ends[c.Outcome.Reason]++
+		}
+	}
+	w.queue = append(w.queue, s)
+}
+
+func (w *duels) expand(s *duel) error {
+	if err := w.holds(s); err != nil {
+		return s.fail(err)
+	}
+	for i := range w.scope.Dials {
+		w.dial(s, i)
+	}
+	for i := range s.trials {
+		n := s.next(w.scope.Dials[s.trials[i].dial].From, "", "invitation is looked at")
+		if err := w.try(n, i); err != nil {
+			return n.fail(err)
+		}
+		w.add(n)
+	}
+	for i, o := range s.orders {
+		n := s.next(w.devices[o.device].ID, o.act, "arrives")
+		n.orders = slices.Delete(n.orders, i, i+1)
+		if err := w.obey(n, o); err != nil {
+			return n.fail(err)
+		}
+		w.add(n)
+	}
+	w.people(s)
+	if !w.scope.Time {
+		return nil
+	}
+	for i := range s.calls {
+		c := &s.calls[i]
+		if at, due := c.Deadline(); c.ID != "" && due {
+			n := s.next("", "", "time passes")
+			n.now, n.calm = later(n.now, at), false
+			if err := w.step(n, i, call.Tick{}); err != nil {
+				return n.fail(err)
+			}
+			w.add(n)
+		}
+	}
+	return nil
+}
+
+// dial sends an invitation, or sends it again, or loses it.
+func (w *duels) dial(s *duel, i int) {
+	from := w.scope.Dials[i].From
+	send := func(what string) *duel {
+		n := s.next(from, "", what)
+		n.trials = append(n.trials, trial{int8(i), -1})
+		return n
+	}
+	switch {
+	case !s.sent[i]:
+		n := send("dials")
+		n.sent[i] = true
+		w.add(n)
+	case s.answers[i] == waits && s.left.Duplicate > 0:
+		n := send("dials again")
+		n.left.Duplicate--
+		w.add(n)
+	}
+}
+
+// try takes an invitation one step further.
+func (w *duels) try(n *duel, at int) error {
+	t := &n.trials[at]
+	i := int(t.dial)
+	d := w.scope.Dials[i]
+	invite := call.Invite{
+		ID: call.ID(fmt.Sprint("call ", i)), Caller: named(d.From), Callee: d.To, Type: call.Audio, Offer: "offer", Timing: call.DefaultTiming(),
+	}
+	if t.settles >= 0 {
+		return w.settle(n, at, &invite)
+	}
+	if n.calls[i].ID != "" {
+		w.answer(n, at, made, 0)
+		return nil
+	}
+	if h := n.holder(invite.Caller.Account); h >= 0 {
+		t.settles = int8(h)
+		return nil
+	}
+	begin := call.New
+	if n.holder(d.To) >= 0 {
+		begin = call.NewBusy
+	}
+	c, _, err := begin(invite, n.now)
+	if err != nil {
+		return err
+	}
+	n.calls[i] = c
+	w.answer(n, at, made, 0)
+	return nil
+}
+
+// settle looks at the call that claims the caller.
+func (w *duels) settle(n *duel, at int, invite *call.Invite) error {
+	t := &n.trials[at]
+	h := int(t.settles)
+	t.settles = -1
+	in, err := n.calls[h].Meet(*invite)
+	switch {
+	case err != nil:
+		if n.calls[h].Has(invite.Caller) {
+			return errors.New("a device is refused for the sake of its own call")
+		}
+		w.answer(n, at, elsewhere, 0)
+		return nil
+	case in == nil:
+		return nil
+	}
+	if err := w.step(n, h, in); err != nil {
+		return err
+	}
+	if _, merges := in.(call.Merge); !merges {
+		if n.calls[h].Live() {
+			return errors.New("a superseded call goes on")
+		}
+		return nil
+	}
+	c := &n.calls[h]
+	if !c.Live() || !c.Has(invite.Caller) || c.Leg(invite.Callee) == nil {
+		return errors.New("an invitation is merged into a call that its device is not in")
+	}
+	w.answer(n, at, merged, h)
+	return nil
+}
+
+// answer tells the device what has become of its invitation. One that has given
+// up, or has an answer already, wants nothing of what is made now.
+func (w *duels) answer(n *duel, at int, what answer, into int) {
+	i := n.trials[at].dial
+	n.trials = slices.Delete(n.trials, at, at+1)
+	late := n.answers[i] != waits && (n.answers[i] != what || int(n.into[i]) != into)
+	if n.answers[i] == waits {
+		n.answers[i], n.into[i] = what, int8(into)
+	}
+	c := int(i)
+	if what == merged {
+		c = into
+	}
+	if o := (order{Hangup, int8(c), i}); (n.gaveUp[i] || late) && what != elsewhere && n.calls[c].Live() && !slices.Contains(n.orders, o) {
+		n.orders = append(n.orders, o)
+	}
+}
+
+// people do what they like with the calls that they know.
+func (w *duels) people(s *duel) {
+	do := func(o order) {
+		if s.done[o] {
+			return
+		}
+		n := s.next(w.devices[o.device].ID, o.act, "is sent")
+		n.calm, n.done[o] = false, true
+		n.orders = append(n.orders, o)
+		if o.act == Cancel {
+			n.gaveUp[o.call] = true
+		}
+		w.add(n)
+		if s.left.Loss > 0 && o.act != Cancel {
+			lost := s.next(w.devices[o.device].ID, o.act, "is lost")
+			lost.calm, lost.done[o] = false, true
+			lost.left.Loss--
+			w.add(lost)
+		}
+	}
+	for i := range s.calls {
+		c := &s.calls[i]
+		if w.scope.Cancel && s.sent[i] && (s.answers[i] == waits || c.State == call.Ringing) {
+			do(order{Cancel, int8(i), int8(i)})
+		}
+		if c.ID == "" || !c.Live() {
+			continue
+		}
+		for k, d := range w.devices {
+			role := c.Role(d)
+			if w.scope.Accept && c.State == call.Ringing && role == call.CalleeRole {
+				do(order{Accept, int8(i), int8(k)})
+			}
+			if w.scope.Hangup && c.State != call.Ringing && (role == call.CallerRole || role == call.CalleeRole) {
+				do(order{Hangup, int8(i), int8(k)})
+			}
+		}
+	}
+}
+
+// obey has the server do what a device asked for.
+func (w *duels) obey(n *duel, o order) error {
+	d := w.devices[o.device]
+	i := int(o.call)
+	if n.calls[i].ID == "" {
+		if o.act == Cancel {
+			n.calls[i] = call.Tombstone(call.ID(fmt.Sprint("call ", i)), d, call.DefaultTiming(), n.now)
+		}
+		return nil
+	}
+	switch o.act {
+	case Cancel:
+		// A client whose cancellation comes too late hangs up.
+		if s := n.calls[i].State; s == call.Connecting || s == call.Connected {
+			return w.step(n, i, call.Hangup{Device: d})
+		}
+		return w.step(n, i, call.Cancel{Device: d})
+	case Accept:
+		return w.step(n, i, call.Accept{Device: d, Generation: 1, Answer: "answer"})
+	case Hangup:
+		return w.step(n, i, call.Hangup{Device: d})
+	}
+	return fmt.Errorf("nobody does %q here", o.act)
+}
+
+// step is one commit, which holds to what every step promises. A refusal changes
+// nothing.
+func (w *duels) step(n *duel, i int, in call.Input) error {
+	was := n.calls[i]
+	next, effects, err := call.Step(was, in, n.now)
+	w.result.Steps++
+	for _, e := range effects {
+		if next.Leg(e.Account) == nil {
+			return fmt.Errorf("S5: %s is told", e.Account)
+		}
+	}
+	if err != nil && next.Rev != was.Rev || !was.Live() && next.Rev != was.Rev {
+		return errors.New("S2: an ended call changed")
+	}
+	n.calls[i] = next
+	return nil
+}
+
+// holder is the live call that claims an account, or -1.
+func (s *duel) holder(a call.Account) int {
+	for i := range s.calls {
+		if c := &s.calls[i]; c.ID != "" && c.Live() && c.Leg(a) != nil {
+			return i
+		}
+	}
+	return -1
+}
+
+// holds checks one state.
+func (w *duels) holds(s *duel) error {
+	live := make(map[call.Account]int)
+	for i := range s.calls {
+		c := &s.calls[i]
+		if c.ID == "" {
+			continue
+		}
+		if _, filed := c.Record(); filed && c.Live() {
+			return errors.New("S3: a live call has a record")
+		}
+		if !c.Live() {
+			continue
+		}
+		for k := range c.Legs {
+			if live[c.Legs[k].Account]++; live[c.Legs[k].Account] > 1 {
+				return fmt.Errorf("S4: %s is in two calls", c.Legs[k].Account)
+			}
+		}
+	}
+	if len(s.trials) > 0 || len(s.orders) > 0 {
+		return nil
+	}
+	return w.rest(s)
+}
+
+// rest is what must be true once nothing is on its way.
+func (w *duels) rest(s *duel) error {
+	var crossing []int
+	for i, d := range w.scope.Dials {
+		if !s.sent[i] {
+			return nil
+		}
+		c := &s.calls[i]
+		switch {
+		case s.answers[i] == waits:
+			return fmt.Errorf("%s is never answered", d.From)
+		case s.answers[i] == made && c.ID == "":
+			return fmt.Errorf("%s has a call that there is not", d.From)
+		case s.gaveUp[i] && c.Live() && c.ID != "":
+			return fmt.Errorf("%s gave up, and its call goes on", d.From)
+		}
+		if m := &s.calls[s.into[i]]; s.answers[i] == merged && s.gaveUp[i] && m.Live() && m.Has(named(d.From)) {
+			return fmt.Errorf("%s gave up, and is in the call of the other side", d.From)
+		}
+		for k, o := range w.scope.Dials {
+			if d.From[:1] == call.DeviceID(o.To) && o.From[:1] == call.DeviceID(d.To) && k > i {
+				crossing = []int{i, k}
+			}
+		}
+	}
+	// Two who do nothing but call each other are in one call.
+	if !s.calm || crossing == nil || len(w.scope.Dials) > 2 {
+		return nil
+	}
+	one, other := s.holder(named(w.scope.Dials[crossing[0]].From).Account), s.holder(named(w.scope.Dials[crossing[1]].From).Account)
+	if one < 0 || one != other {
+		return errors.New("two call each other and are not in one call")
+	}
+	c := &s.calls[one]
+	for _, i := range crossing {
+		if !c.Has(named(w.scope.Dials[i].From)) || c.State != call.Connecting {
+			return fmt.Errorf("%s calls who calls it and is not in the call", w.scope.Dials[i].From)
+		}
+	}
+	return nil
+}
+
+// next is a copy to change, one step further.
+func (s *duel) next(who call.DeviceID, act Act, what string) *duel {
+	n := *s
+	n.calls, n.sent, n.answers, n.into = slices.Clone(s.calls), slices.Clone(s.sent), slices.Clone(s.answers), slices.Clone(s.into)
+	n.gaveUp, n.trials, n.orders = slices.Clone(s.gaveUp), slices.Clone(s.trials), slices.Clone(s.orders)
+	n.done = make(map[order]bool, len(s.done))
+	for o := range s.done {
+		n.done[o] = true
+	}
+	n.path = &path{who, act, what, s.path}
+	return &n
+}
+
+func (s *duel) key() key {
+	b := make([]byte, 0, 256)
+	num := func(ns ...int64) {
+		for _, n := range ns {
+			b = binary.AppendVarint(b, n)
+		}
+	}
+	flag := func(f bool) {
+		if f {
+			num(1)
+		} else {
+			num(0)
+		}
+	}
+	for i := range s.calls {
+		c := &s.calls[i]
+		num(int64(c.State), int64(c.Outcome.Reason), int64(s.answers[i]), int64(s.into[i]))
+		flag(c.ID != "")
+		flag(s.sent[i])
+		flag(s.gaveUp[i])
+		if !c.Until.IsZero() {
+			num(int64(c.Until.Sub(s.now)))
+		}
+		for k := range c.Legs {
+			b = append(append(b, c.Legs[k].Device.ID...), 0)
+		}
+	}
+	var all []string
+	for _, t := range s.trials {
+		all = append(all, fmt.Sprint("trial ", t))
+	}
+	for _, o := range s.orders {
+		all = append(all, fmt.Sprint("order ", o))
+	}
+	for o := range s.done {
+		all = append(all, fmt.Sprint("done ", o))
+	}
+	slices.Sort(all)
+	b = append(b, strings.Join(all, ";")...)
+	num(int64(s.left.Duplicate), int64(s.left.Loss))
+	flag(s.calm)
+	h := fnv.New128a()
+	h.Write(b)
+	return key(h.Sum(nil))
+}
+
+func (s *duel) fail(what error) error { return s.path.fail(what) }

@@ -1,0 +1,24 @@
+package call
+
+// Meet is what an invitation asks of the call that its caller has a part in
+// already: nil where that is over, and the caller free; otherwise an input that
+// takes the invitation in, or ends the call in its favour. It is refused where
+// the call goes on by another device of the account.
+func (c *Call) Meet(in Invite) (Input, error) {
+	switch {
+	case !c.Live():
+		return nil, nil
+	case c.crosses(in):
+		return Merge{Device: in.Caller, Type: in.Type}, nil
+	case c.Has(in.Caller):
+		return Supersede{Device: in.Caller}, nil
+	}
+	return nil, BusyElsewhere
+}
+
+// crosses says whether the invitation meets one in the other direction that
+// still rings, or repeats itself after it was merged into that.
+func (c *Call) crosses(in Invite) bool {
+	return c.Caller().Account == in.Callee && c.Callee().Account == in.Caller.Account &&
+		(c.State == Ringing || c.State == Connecting && c.Has(in.Caller))
+}
