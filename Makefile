@@ -11,6 +11,8 @@ export PATH := $(CURDIR)/bin/tools:$(CURDIR)/web/node_modules/.bin:$(PATH)
 
 # How many schedules make sim runs; about 40 a second on one processor.
 SCHEDULES ?= 4000
+# How often make chaos kills the server, with 20 calls under way each time.
+ROUNDS ?= 120
 # How long make fuzz stays with each target.
 FUZZTIME ?= 1m
 
@@ -47,6 +49,10 @@ explore: ## Walk every state of a call within the large scopes; minutes, and gig
 sim: ## Simulate SCHEDULES schedules with faults, then look for planted bugs.
 	@go test ./internal/sim -count=1 -v -timeout=12h -run='^TestSchedules$$' -schedules=$(SCHEDULES)
 	@go test ./internal/sim -count=1 -v -timeout=12h -run='^TestPlanted$$' -planted=$(SCHEDULES)
+
+.PHONY: chaos
+chaos: ## Kill the server ROUNDS times, at each step of a call, while real clients call each other.
+	go test ./internal/chaos -count=1 -v -timeout=12h -rounds=$(ROUNDS)
 
 .PHONY: fuzz
 fuzz: ## Fuzz every decoder for FUZZTIME each.

@@ -104,7 +104,14 @@ var allowed = map[string]imports{
 		},
 		theirs: []string{"github.com/google/go-cmp", "golang.org/x/time", "google.golang.org/protobuf"},
 	},
-	"internal/chaos": {ours: []string{"client"}, theirs: []string{"github.com/google/go-cmp"}},
+	"internal/chaos": {
+		ours:   []string{"client", "internal/auth", "internal/protocol"},
+		theirs: []string{"github.com/coder/websocket", "github.com/google/go-cmp", "google.golang.org/protobuf"},
+	},
+	"internal/chaos/victim": {
+		ours:   []string{"internal/call", "internal/config", "internal/server", "internal/store", "internal/store/sqlstore"},
+		theirs: []string{"github.com/alecthomas/kong"},
+	},
 	// It knows the server as everybody does: by HTTP and a browser.
 	"e2e": {theirs: []string{"github.com/chromedp"}},
 }

@@ -1,0 +1,167 @@
+package chaos_test
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+	"google.golang.org/protobuf/encoding/protojson"
+
+	"github.com/peal-rtc/peal/internal/protocol/pealv1"
+)
+
+// nameHeader tells the proxy who connects.
+const nameHeader = "X-Phone"
+
+// proxy stands between the phones and the server, message by message. It has the
+// server die before or after a certain message is sent: where it dies before,
+// nobody sees that message. And it takes the network from a phone.
+type proxy struct {
+	server *server
+	http   *httptest.Server
+
+	mu      sync.Mutex // Guards what follows.
+	what    string
+	before  bool
+	left    int // How many such messages pass, this one included, until it dies.
+	kill    func()
+	away    map[string]time.Time // Until when a phone has no network.
+	hangups map[string]func()    // Cuts a phone's connection.
+}
+
+func startProxy(t *testing.T, s *server) *proxy {
+	t.Helper()
+	p := &proxy{server: s, away: make(map[string]time.Time), hangups: make(map[string]func())}
+	p.http = httptest.NewServer(p)
+	t.Cleanup(p.http.Close)
+	return p
+}
+
+// arm has the server die at the nth message of a kind from now on.
+func (p *proxy) arm(when, what string, n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.before, p.what, p.left = when == "before", what, n
+}
+
+func (p *proxy) disarm() { p.arm("", "", 0) }
+
+// vanish takes the network from a phone for a while.
+func (p *proxy) vanish(name string, d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.away[name] = time.Now().Add(d)
+	if cut := p.hangups[name]; cut != nil {
+		cut()
+	}
+}
+
+// ServeHTTP passes one connection on.
+func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	name := r.Header.Get(nameHeader)
+	ctx, cut := context.WithCancel(r.Context())
+	defer cut()
+	p.mu.Lock()
+	away := time.Now().Before(p.away[name])
+	p.hangups[name] = cut
+	p.mu.Unlock()
+	if away {
+		http.Error(w, "no network", http.StatusBadGateway)
+		return
+	}
+	server, _, err := websocket.Dial(ctx, "ws://"+p.server.addr+r.URL.RequestURI(), &websocket.DialOptions{
+		Subprotocols: []string{r.Header.Get("Sec-WebSocket-Protocol")},
+	})
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadGateway)
+		return
+	}
+	defer func() { _ = server.CloseNow() }()
+	phone, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{server.Subprotocol()}})
+	if err != nil {
+		return
+	}
+	defer func() { _ = phone.CloseNow() }()
+	server.SetReadLimit(1 << 20)
+	phone.SetReadLimit(1 << 20)
+	go func() {
+		defer cut()
+		pass(ctx, server, phone, nil)
+	}()
+	pass(ctx, phone, server, p.dies)
+}
+
+// pass passes messages on until something fails. dies, where there is one, is
+// asked about each whether the server dies of it: it may say so before the message
+// is passed on, which it then is not.
+func pass(ctx context.Context, to, from *websocket.Conn, dies func(message []byte) (before, after bool)) {
+	for {
+		kind, message, err := from.Read(ctx)
+		if status := websocket.CloseStatus(err); status != -1 {
+			_ = to.Close(status, "") // The other end may be gone as well.
+			return
+		}
+		if err != nil {
+			return
+		}
+		before, after := false, false
+		if dies != nil {
+			before, after = dies(message)
+		}
+		if before || to.Write(ctx, kind, message) != nil || after {
+			return
+		}
+	}
+}
+
+// dies kills the server where this is the message to do it at.
+func (p *proxy) dies(message []byte) (before, after bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.left == 0 || kindOf(message) != p.what {
+		return false, false
+	}
+	if p.left--; p.left > 0 {
+		return false, false
+	}
+	if p.before {
+		p.server.kill()
+		return true, false
+	}
+	go p.server.kill() // The message goes out meanwhile.
+	return false, false
+}
+
+// kindOf is a word for what a message of the server is.
+func kindOf(message []byte) string {
+	var f pealv1.ServerFrame
+	if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(message, &f); err != nil {
+		return "not JSON"
+	}
+	c := f.GetCall().GetCall()
+	caller := c.GetRole() == pealv1.Role_ROLE_CALLER
+	switch c.GetState() {
+	case pealv1.CallState_CALL_STATE_RINGING:
+		if caller {
+			return "made"
+		}
+		return "rings"
+	case pealv1.CallState_CALL_STATE_CONNECTING:
+		switch {
+		case caller:
+			return "answered"
+		case c.GetRole() == pealv1.Role_ROLE_OBSERVER:
+			return "elsewhere"
+		}
+		return "accepted"
+	case pealv1.CallState_CALL_STATE_CONNECTED:
+		return "connected"
+	case pealv1.CallState_CALL_STATE_ENDED:
+		return "ended"
+	}
+	return ""
+}

@@ -1,0 +1,135 @@
+package chaos_test
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/peal-rtc/peal/internal/auth"
+)
+
+const secret = "the secret of servers that are killed"
+
+// settings have calls end soon, and let the same people call again and again.
+var settings = []string{
+	"--turn-addr=off", "--secret=" + secret,
+	"--timing-caller-grace=1s", "--timing-grace=2s", "--timing-leaving-grace=1s", "--timing-grace-hold=2s", "--timing-connect=2s",
+	"--limits-invites-per-min=100000", "--limits-pair-per-min=100000", "--limits-sockets-per-addr=10000",
+}
+
+// server is the victim in a process of its own.
+type server struct {
+	t      *testing.T
+	binary string
+	addr   string
+	data   string
+	signer *auth.Signer
+	log    log
+
+	mu      sync.Mutex // Guards what follows.
+	process *exec.Cmd
+	orders  io.Writer
+	died    chan struct{} // Closed when the process is no more.
+}
+
+func build(t *testing.T) *server {
+	t.Helper()
+	s := &server{t: t, binary: filepath.Join(t.TempDir(), "victim"), data: t.TempDir()}
+	if out, err := exec.Command("go", "build", "-o", s.binary, "./victim").CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.addr = l.Addr().String()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if s.signer, err = auth.NewSigner(auth.Keys{"main": auth.Secret(secret)}, "main"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.kill)
+	return s
+}
+
+func (s *server) start() {
+	s.t.Helper()
+	p := exec.Command(s.binary, append(settings, "--addr="+s.addr, "--data="+s.data)...)
+	p.Stdout, p.Stderr = &s.log, &s.log
+	orders, err := p.StdinPipe()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if err := p.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	died := make(chan struct{})
+	go func() {
+		_ = p.Wait() // It is killed; how else it went its log says.
+		close(died)
+	}()
+	s.mu.Lock()
+	s.process, s.orders, s.died = p, orders, died
+	s.mu.Unlock()
+	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+		if r, err := http.Get("http://" + s.addr + "/healthz"); err == nil {
+			_ = r.Body.Close()
+			return
+		}
+		if time.Now().After(deadline) {
+			s.t.Fatalf("the server does not start:\n%s", s.log.String())
+		}
+	}
+}
+
+// order tells the server when to die.
+func (s *server) order(when, what string, n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, err := fmt.Fprintln(s.orders, when, what, n); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// death is closed when the running server is no more.
+func (s *server) death() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.died
+}
+
+// kill is a kill -9 of whatever runs.
+func (s *server) kill() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.process != nil {
+		_ = s.process.Process.Kill() // Where it is dead already that is what is wanted.
+		<-s.died
+	}
+}
+
+// log collects what the server says.
+type log struct {
+	mu   sync.Mutex // Guards what follows.
+	text strings.Builder
+}
+
+func (l *log) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *log) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
