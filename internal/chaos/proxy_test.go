@@ -27,8 +27,7 @@ type proxy struct {
 	mu      sync.Mutex // Guards what follows.
 	what    string
 	before  bool
-	left    int // How many such messages pass, this one included, until it dies.
-	kill    func()
+	left    int                  // How many such messages pass, this one included, until it dies.
 	away    map[string]time.Time // Until when a phone has no network.
 	hangups map[string]func()    // Cuts a phone's connection.
 }

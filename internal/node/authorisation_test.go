@@ -3,16 +3,13 @@ package node_test
 import (
 	"flag"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
 )
 
-var update = flag.Bool("update", false, "write testdata/authorisation.txt anew")
+var update = flag.Bool("update", false, "write the files in testdata anew")
 
 // people are those who may say something about a call of alice's with bob.
 var people = []struct{ name, account, device string }{
@@ -54,19 +51,7 @@ func TestAuthorisation(t *testing.T) {
 			}
 		}
 	}
-	const path = "testdata/authorisation.txt"
-	if *update {
-		if err := os.WriteFile(path, []byte(out.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), out.String()); diff != "" {
-		t.Errorf("%s (-want +got; -update rewrites it):\n%s", path, diff)
-	}
+	keep(t, "testdata/authorisation.txt", []byte(out.String()))
 }
 
 // outcome has one say a command about a call in a state.

@@ -2,6 +2,7 @@ package node
 
 import (
 	"slices"
+	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -55,7 +56,7 @@ func (n *Node) involve(d *device, c *call.Call) {
 // update is what one device is to see of a call. The attachments are for the
 // two sides of a live call alone, whatever is asked for.
 func (n *Node) update(c *call.Call, d *device, with call.Attachments) *pealv1.CallUpdate {
-	u := &pealv1.CallUpdate{Call: n.snapshot(c, d.who)}
+	u := &pealv1.CallUpdate{Call: snapshot(c, d.who, n.now)}
 	if with&call.WithNeeds != 0 {
 		with |= c.Needs(d.who)
 	}
@@ -75,7 +76,8 @@ func (n *Node) update(c *call.Call, d *device, with call.Attachments) *pealv1.Ca
 	return u
 }
 
-func (n *Node) snapshot(c *call.Call, d call.Device) *pealv1.Call {
+// snapshot is a call as one device is to see it.
+func snapshot(c *call.Call, d call.Device, now time.Time) *pealv1.Call {
 	s := &pealv1.Call{
 		CallId:            string(c.ID),
 		Rev:               c.RevFor(d.Account),
@@ -92,13 +94,13 @@ func (n *Node) snapshot(c *call.Call, d call.Device) *pealv1.Call {
 	if c.State == call.Ringing {
 		r := c.RingEnd(d)
 		s.RingStopped = r.Stopped
-		s.RingRemainingMs = protocol.Millis(r.Until.Sub(n.now))
+		s.RingRemainingMs = protocol.Millis(r.Until.Sub(now))
 	}
 	if c.Ask.By != "" {
 		s.VideoAskedBy = string(c.Ask.By)
-		s.VideoAskRemainingMs = protocol.Millis(c.Ask.Until.Sub(n.now))
+		s.VideoAskRemainingMs = protocol.Millis(c.Ask.Until.Sub(now))
 	}
-	until := n.now
+	until := now
 	if !c.Live() {
 		o := &c.Outcome
 		until = o.EndedAt
