@@ -35,12 +35,14 @@ func newRecordLog(since time.Time) recordLog {
 	return l
 }
 
-// take notes a record; false when it was told before.
+// take notes a record; false when it was told before, as all are that are older
+// than those from which to ask again.
 func (l *recordLog) take(r *pealv1.Record) bool {
-	if _, known := l.told[r.CallId]; known {
+	at := r.EndedAt.AsTime()
+	if _, known := l.told[r.CallId]; known || at.Before(l.latest.Add(-recordOverlap)) {
 		return false
 	}
-	l.told[r.CallId] = r.EndedAt.AsTime()
+	l.told[r.CallId] = at
 	if !l.behind {
 		l.advance()
 	}

@@ -51,6 +51,7 @@ func (h *host) boot() {
 	n, err := node.New(node.Config{
 		SingleLogin: h.w.cfg.SingleLogin,
 		Incarnation: h.label(),
+		Alone:       h.w.cfg.Nodes == 1,
 		Limits:      h.limits,
 		Timing:      call.DefaultTiming(),
 		Verify:      verify,

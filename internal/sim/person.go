@@ -34,6 +34,7 @@ type person struct {
 	since   time.Time // Since when it is online, or not.
 	leaves  bool
 	logsOut bool
+	kicked  bool
 	away    time.Time // Until when it does not log in again,
 	tunnel  time.Time // or has no network.
 }
@@ -63,7 +64,7 @@ func (p *person) seen() sight {
 		blind = p.link.host.cutOff
 	}
 	return sight{
-		blind:   blind,
+		blind: blind, kicked: p.kicked,
 		account: p.account, online: p.online(), since: p.since, call: p.device.Call(),
 		over: func(id string) (time.Time, bool) { at, over := p.over[id]; return at, over },
 	}
@@ -215,7 +216,7 @@ func (p *person) loggedOut(why protocol.Code) {
 	switch {
 	case why == protocol.Kicked && p.w.cfg.SingleLogin:
 		// Someone logs in again there, later.
-		p.away = p.w.now.Add(p.w.upTo(time.Minute))
+		p.kicked, p.away = true, p.w.now.Add(p.w.upTo(time.Minute))
 	case why == protocol.LoggedOut && p.leaves:
 	default:
 		p.w.violate("%s was logged out: %s", p.name(), why)
@@ -308,6 +309,7 @@ func (p *person) act() {
 	switch {
 	case p.device.State() == device.Offline:
 		if !p.leaves && !w.now.Before(p.away) && p.device.Idle() {
+			p.kicked = false
 			p.step(device.Login{})
 		}
 	case p.link != nil && w.fault(f.Disconnect, p.name()+" is cut"):

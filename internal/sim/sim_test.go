@@ -43,7 +43,7 @@ func schedule(seed uint64) sim.Config {
 	case 1: // Nodes die, and no more.
 		f.Crash = 0.05
 	case 2: // The network of the clients is bad.
-		f.Disconnect, f.Tunnel, f.HalfOpen, f.Reload, f.Refused = 0.05, 0.01, 0.5, 0.3, 0.2
+		f.Disconnect, f.Tunnel, f.HalfOpen, f.Reload, f.Refused = 0.05, 0.03, 0.5, 0.3, 0.2
 		f.LinkDelay = time.Second
 	case 3: // That of the nodes is.
 		f.Strand, f.BusDrop, f.BusTwice, f.BusDelay = 0.02, 0.1, 0.1, 2*time.Second
@@ -52,11 +52,16 @@ func schedule(seed uint64) sim.Config {
 		f.StoreDelay = 100 * time.Millisecond
 	default:
 		*f = sim.Faults{
-			Disconnect: 0.02, Tunnel: 0.002, HalfOpen: 0.5, Reload: 0.3, Refused: 0.1, Crash: 0.02, Strand: 0.01, StoreLost: 0.01,
+			Disconnect: 0.02, Tunnel: 0.005, HalfOpen: 0.5, Reload: 0.3, Refused: 0.1, Crash: 0.02, Strand: 0.01, StoreLost: 0.01,
 			CommitSkip: 0.02, CommitHide: 0.02, CommitLate: 0.02, CommitSlow: 0.02, ReadFail: 0.02, BusDrop: 0.1, BusTwice: 0.1,
 			LinkDelay: 500 * time.Millisecond, StoreDelay: 200 * time.Millisecond, BusDelay: 2 * time.Second,
 			Skew: 500 * time.Millisecond,
 		}
+	}
+	if seed%11 == 0 {
+		// As the server is: alone with a store of its own, in which nothing is done
+		// behind its back.
+		cfg.Nodes, f.CommitLate = 1, 0
 	}
 	return cfg
 }

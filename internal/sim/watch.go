@@ -16,6 +16,7 @@ type sight struct {
 	over    func(id string) (at time.Time, over bool)
 	blind   time.Time // Until when its node is cut off from the store.
 	rude    bool      // It shows nothing more.
+	kicked  bool      // It was logged out by a newer login, and has not logged in since.
 }
 
 // watch holds the run to the liveness invariants, second by second: L1 to L6
@@ -33,10 +34,12 @@ type watch struct {
 	deaths int
 	// dropped is when each client lost its node.
 	dropped map[string]drop
-	// apart is since when, in light, nobody of a call has been there, and gone
-	// since when one side of it has not.
+	// apart is since when, in light, nobody of a call has been there, gone since
+	// when it has waited for one side, and away since when that side has not been
+	// there.
 	apart map[call.ID]int
 	gone  map[absence]int
+	away  map[absence]moment
 }
 
 // drop is when a client lost its node.
@@ -62,7 +65,7 @@ type moment struct {
 }
 
 func newWatch(w *world) *watch {
-	return &watch{w: w, history: make(map[call.ID][]moment), dropped: make(map[string]drop), apart: make(map[call.ID]int), gone: make(map[absence]int)}
+	return &watch{w: w, history: make(map[call.ID][]moment), dropped: make(map[string]drop), apart: make(map[call.ID]int), gone: make(map[absence]int), away: make(map[absence]moment)}
 }
 
 // made notes a commit.
@@ -128,6 +131,7 @@ func (x *watch) look() {
 			x.answered(&c)
 			x.vanished(&c)
 			x.graces(&c)
+			x.absences(&c)
 		}
 	}
 	for _, c := range w.clients {
@@ -243,6 +247,45 @@ func (x *watch) graces(c *call.Call) {
 		if lit := time.Duration(x.light-since) * time.Second; lit > limit+15*time.Second {
 			x.w.violate("L3: %s has been waiting for %s for %s", c.ID, l.Account, lit)
 		}
+	}
+}
+
+// absences holds L3 for one side as it is seen from outside, whatever the server
+// takes for true: it finds out in 10 s, and a node's death grants a new grace.
+func (x *watch) absences(c *call.Call) {
+	for i := range c.Legs {
+		if d := c.Legs[i].Device; d.ID != "" {
+			x.absent(c, absence{id: c.ID, leg: i}, string(d.Account)+"/"+string(d.ID))
+		}
+	}
+}
+
+func (x *watch) absent(c *call.Call, a absence, name string) {
+	var s sight
+	for _, k := range x.w.clients {
+		if k.name() == name {
+			s = k.seen()
+		}
+	}
+	if s.online {
+		delete(x.away, a)
+		return
+	}
+	since, known := x.away[a]
+	if !known {
+		x.away[a] = moment{at: x.w.now, light: x.light, deaths: x.deaths}
+		return
+	}
+	limit := 10*time.Second + c.Timing.GraceHold + 15*time.Second
+	switch f := &x.w.cfg.Faults; {
+	case s.kicked && f.calm():
+		limit = 2 * time.Second
+	case s.kicked && f.Crash == 0 && f.StoreLost == 0:
+		limit = 20 * time.Second
+	}
+	limit += time.Duration(x.deaths-since.deaths) * 45 * time.Second
+	if lit := time.Duration(x.light-since.light) * time.Second; lit > limit && x.w.now.Sub(since.at) > limit {
+		x.w.violate("L3: %s has not been there for %s, and %s goes on with it", name, x.w.now.Sub(since.at), c.ID)
 	}
 }
 

@@ -70,8 +70,12 @@ func Run(cfg Config) (Result, error) {
 	w.calm()
 	w.runUntil(w.now.Add(stillness))
 	w.leave()
-	for end := w.now.Add(settle); w.err == nil && w.now.Before(end) && !w.resting(); {
+	// What is on its way arrives, however soon all is at rest.
+	for end := w.now.Add(settle); w.err == nil && w.now.Before(end); {
 		w.runUntil(w.now.Add(5 * time.Second))
+		if w.resting() {
+			break
+		}
 	}
 	if w.err == nil {
 		w.atRest()
@@ -152,7 +156,10 @@ func (w *world) calm() {
 	w.calmed, w.still = true, true
 	w.trace("calm")
 	for _, h := range w.hosts {
-		h.cutOff, h.stranded = time.Time{}, time.Time{}
+		h.stranded = time.Time{}
+		if h.cutOff.After(w.now) {
+			h.cutOff = w.now
+		}
 		h.boot()
 	}
 	w.watch.calmed()

@@ -36,10 +36,13 @@ export class RecordLog {
     this.#merge();
   }
 
-  /** Notes a record; false when it was told before. */
+  /**
+   * Notes a record; false when it was told before, as all are that are older
+   * than those from which to ask again.
+   */
   take(record: CallRecord): boolean {
     const at = record.endedAt.getTime();
-    if (this.#told.has(record.callId)) return false;
+    if (this.#told.has(record.callId) || at < this.#latest - overlapMs) return false;
     this.#told.set(record.callId, at);
     if (!this.#behind) this.#advance();
     this.#keep();
