@@ -54,21 +54,17 @@ func (d *Device) invited(v *view, t Ticket, r reply) {
 	case v.over:
 		// Given up meanwhile, which is no failure.
 		d.do(Answer{Ticket: t, Update: r.update})
-		d.file(r.update)
+		d.update(r.update)
 		if id := r.update.GetMergedInto(); id != "" {
 			// It became the other side's call, which is not wanted either.
 			d.past.add(id)
-			d.request(&request{command: hangupCommand(id), lasting: true, then: func(r reply) {
-				if r.update != nil {
-					d.update(r.update)
-				}
-			}})
+			d.request(&request{command: hangupCommand(id), lasting: true, then: func(r reply) { d.update(r.update) }})
 		}
 	case r.err != nil:
 		d.abandon(v)
 		if code := r.code(); code == CodeTimeout || code == protocol.Unavailable {
 			// It may have arrived, or arrive yet: it must not ring.
-			d.withdraw(v.call.CallId, func(r reply) { d.file(r.update) })
+			d.withdraw(v.call.CallId, func(r reply) { d.update(r.update) })
 		}
 		d.do(Answer{Ticket: t, Error: r.err})
 	case r.update.GetMergedInto() != "":
@@ -122,9 +118,7 @@ func (d *Device) cancel(in Cancel) {
 				r.err = nil
 			}
 			d.do(Answer{Ticket: in.Ticket, Update: r.update, Error: r.err})
-			if r.update != nil {
-				d.update(r.update)
-			}
+			d.update(r.update)
 		}})
 	}
 }
@@ -167,7 +161,7 @@ func (d *Device) left(t Ticket, r reply) {
 	if t != 0 {
 		d.do(Answer{Ticket: t, Update: r.update})
 	}
-	d.file(r.update)
+	d.update(r.update) // It may be this device's again, merged with a call that it made since.
 }
 
 // withdraw cancels an invitation for good. It may have been answered at the
@@ -218,9 +212,7 @@ func (d *Device) greeted(w *pealv1.Welcome) {
 // one that has ended a hang-up asks just that.
 func (d *Device) lookUp(v *view) {
 	d.request(&request{command: hangupCommand(v.call.CallId), lasting: true, then: func(r reply) {
-		if r.update != nil {
-			d.update(r.update)
-		}
+		d.update(r.update)
 		if !v.over {
 			d.end(v.leave(d.account, ReasonLost, d.now))
 		}
@@ -234,9 +226,9 @@ func (d *Device) ring(v *view) {
 	}
 }
 
-// update takes news of a call.
+// update takes news of a call, if there are any.
 func (d *Device) update(u *pealv1.CallUpdate) {
-	c := u.Call
+	c := u.GetCall()
 	if c == nil || c.State == pealv1.CallState_CALL_STATE_UNSPECIFIED {
 		return
 	}

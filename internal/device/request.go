@@ -59,9 +59,7 @@ func (d *Device) send(r *request) {
 func (d *Device) ask(in Ask) {
 	d.request(&request{command: in.Command, ticket: in.Ticket, then: func(r reply) {
 		d.do(Answer{in.Ticket, r.update, r.records, r.err})
-		if r.update != nil {
-			d.update(r.update)
-		}
+		d.update(r.update)
 	}})
 }
 

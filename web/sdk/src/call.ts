@@ -35,6 +35,8 @@ export interface CallHost {
   over(call: Call): void;
   /** Ends a call that this device is in on the server's side alone. */
   dismiss(callId: string): Promise<void>;
+  /** Takes news of any call of this account. */
+  news(update: CallUpdateJson): void;
   /** A record of this account was filed. */
   filed(record: CallRecord): void;
 }
@@ -109,7 +111,8 @@ export class Call extends KnownCall implements CallHandle {
     this.#departure = new Departure(this, {
       online: () => host.connection === "online",
       request: (command, lasting) => host.request(command, lasting),
-      apply: (update) => this.update(update),
+      // One that was left may be this device's again, merged with one that it made since.
+      apply: (update) => host.news(update),
       over: (end, told) => {
         this.know({ snapshot: this.snapshot, end });
         if (told) this.#over(end);

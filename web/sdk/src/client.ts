@@ -114,7 +114,7 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
             this.#welcome(welcome);
             resolve();
           },
-          update: (update) => this.#update(update),
+          update: (update) => this.news(update),
           candidates: (candidates) => this.#candidates(candidates),
           closed: (error) => {
             clearTimeout(timer);
@@ -213,12 +213,12 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
     const shadow = this.#shadow;
     this.#shadow = null;
     // Who listens to this call hears of its end first.
-    if (shadow) setTimeout(() => this.#update(shadow), 0);
+    if (shadow) setTimeout(() => this.news(shadow), 0);
   }
 
   async dismiss(callId: string): Promise<void> {
     const reply = await this.request({ hangup: { callId } }, true);
-    if (reply.call) this.#update(reply.call);
+    if (reply.call) this.news(reply.call);
   }
 
   filed(record: CallRecord): void {
@@ -272,7 +272,7 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
     for (const update of updates) {
       // Of what is over without this page having been in it the records tell.
       const { callId, state } = update.call ?? {};
-      if (state !== "CALL_STATE_ENDED" || callId === active?.id) this.#update(update);
+      if (state !== "CALL_STATE_ENDED" || callId === active?.id) this.news(update);
     }
     if (active && this.#active === active && active.known) {
       if (updates.some((u) => u.call?.callId === active.id)) active.refresh();
@@ -292,7 +292,7 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
     });
   }
 
-  #update(update: CallUpdateJson): void {
+  news(update: CallUpdateJson): void {
     const snapshot = update.call ? readSnapshot(update.call, this.#account, this.deviceId) : null;
     if (!snapshot) return;
     if (this.#active?.id === snapshot.id) {

@@ -243,6 +243,50 @@ describe("a call", () => {
     await call;
     expect(client.activeCall).toBeNull();
   });
+  it("that was rejected, and merged with one that was made since, ends with the rejection", async () => {
+    await login();
+    server.socket.give({
+      call: {
+        call: snapshot({
+          callId: "c2",
+          role: "ROLE_CALLEE",
+          caller: side("bob"),
+          callee: side("alice"),
+        }),
+        offer: "v=0 offer",
+      },
+    });
+    await settled();
+    const rejection = client.activeCall?.reject();
+    await settled();
+    const call = client.call("bob");
+    await settled();
+    const merged = {
+      callId: "c2",
+      rev: 3,
+      role: "ROLE_CALLEE" as const,
+      caller: side("bob"),
+      callee: side("alice"),
+    };
+    server.socket.answer("invite", {
+      call: { mergedInto: "c2", call: snapshot({ ...merged, state: "CALL_STATE_CONNECTING" }) },
+    });
+    await call;
+    expect(client.activeCall?.id).toBe("c2");
+    server.socket.answer("reject", {
+      call: {
+        call: snapshot({
+          ...merged,
+          rev: 4,
+          state: "CALL_STATE_ENDED",
+          reason: "REASON_COMPLETED",
+        }),
+      },
+    });
+    await rejection;
+    await settled();
+    expect(client.activeCall).toBeNull();
+  });
   it("that rings while another is being made rings when that comes to nothing", async () => {
     await login();
     const call = client.call("carol");
