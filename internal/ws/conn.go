@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"net"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/coder/websocket"
 
@@ -26,6 +28,8 @@ const keptBytes = 4 << 10
 type Conn struct {
 	id     uint64
 	socket *websocket.Conn
+	// stream is what the socket is made of.
+	stream net.Conn
 	cfg    *Config
 	// greeted gives up the place on the doorstep.
 	greeted func()
@@ -45,8 +49,8 @@ type Conn struct {
 	news chan struct{}
 }
 
-func newConn(id uint64, socket *websocket.Conn, cfg *Config, greeted func()) *Conn {
-	c := &Conn{id: id, socket: socket, cfg: cfg, greeted: greeted, news: make(chan struct{}, 1)}
+func newConn(id uint64, socket *websocket.Conn, stream net.Conn, cfg *Config, greeted func()) *Conn {
+	c := &Conn{id: id, socket: socket, stream: stream, cfg: cfg, greeted: greeted, news: make(chan struct{}, 1)}
 	// Not the request's context: that one ends with the upgrade.
 	c.ctx, c.cut = context.WithCancel(context.Background())
 	return c
@@ -188,7 +192,9 @@ func (c *Conn) write() {
 				break
 			}
 			if text == nil {
-				// Waits for the client to agree, but not for long.
+				// Waits for the client to agree, but not for long, also where it is in
+				// the middle of a message that has no end.
+				_ = c.stream.SetDeadline(time.Now().Add(c.cfg.Limits.Write))
 				_ = c.socket.Close(websocket.StatusCode(end.status), end.reason)
 				return
 			}

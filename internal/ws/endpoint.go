@@ -7,8 +7,10 @@
 package ws
 
 import (
+	"bufio"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -100,7 +102,8 @@ func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer leave()
-	socket, err := websocket.Accept(w, r, &e.accept)
+	tapped := &tap{ResponseWriter: w}
+	socket, err := websocket.Accept(tapped, r, &e.accept)
 	if err != nil {
 		// It has answered the request.
 		e.cfg.Logger.DebugContext(r.Context(), "upgrade refused", "error", err)
@@ -108,13 +111,26 @@ func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	// Conn measures messages itself, to tell the client what was too large.
 	socket.SetReadLimit(-1)
-	c := newConn(e.last.Add(1), socket, &e.cfg, leave)
+	c := newConn(e.last.Add(1), socket, tapped.conn, &e.cfg, leave)
 	if !e.add(c) {
 		_ = socket.CloseNow()
 		return
 	}
 	defer e.remove(c)
 	c.serve()
+}
+
+// tap keeps the connection that a WebSocket is made of.
+type tap struct {
+	http.ResponseWriter
+	conn net.Conn
+}
+
+// Hijack implements http.Hijacker.
+func (t *tap) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, buffers, err := http.NewResponseController(t.ResponseWriter).Hijack()
+	t.conn = conn
+	return conn, buffers, err
 }
 
 func (e *Endpoint) add(c *Conn) bool {
