@@ -19,6 +19,7 @@ func (n *Node) hello(d *device, h *pealv1.Hello) {
 	login := bus.Login{Device: who, At: n.loginAt(h), Connected: n.now, Single: n.single(d)}
 	if !n.yield(login) {
 		d.session.Refuse(protocol.Kicked)
+		n.kickLate(who)
 		return
 	}
 	n.replace(login, n.now)
@@ -117,6 +118,25 @@ func (n *Node) kickAbsent(g *greeting, c *call.Call) {
 			n.enqueue(c.ID, &job{in: call.Kick{Device: other}, greeting: g})
 		}
 	}
+}
+
+// kickLate ends what a device that is refused had going: it was made while word of
+// the newer login was on its way, or by a node that died since.
+func (n *Node) kickLate(d call.Device) {
+	t := n.await(func(in Input) {
+		r := in.(Listed)
+		if r.Err != nil {
+			// Nobody comes back to it: its grace ends it.
+			n.log.Warn("cannot read the calls of a device that was logged out", "error", r.Err)
+			return
+		}
+		for i := range r.Calls {
+			if c := &r.Calls[i]; c.Live() && concerns(c, d) {
+				n.enqueue(c.ID, &job{in: call.Kick{Device: d}})
+			}
+		}
+	})
+	n.do(List{t, d.Account, n.now})
 }
 
 // loggedIn takes a login at another node. Word of it may be late, and the

@@ -10,6 +10,7 @@ import (
 	"github.com/peal-rtc/peal/internal/call"
 	"github.com/peal-rtc/peal/internal/node"
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
+	"github.com/peal-rtc/peal/internal/store"
 )
 
 func alone(t *testing.T) *bench {
@@ -127,6 +128,31 @@ func TestSingleLoginReconnectWhileTheNewerIsAway(t *testing.T) {
 		t.Fatalf("welcomed with %v", w)
 	}
 	want(t, w.Calls[0], connecting, 0, observer)
+}
+
+// A device that is refused because a newer login took its place is not in the call
+// that it made at a node which had not heard of that.
+func TestSingleLoginEndsWhatWasMadeTooLate(t *testing.T) {
+	b := alone(t)
+	first := timestamppb.New(b.now)
+	b.wait(time.Second)
+	alice, phone := b.login("alice", "a"), b.login("bob", "b2")
+	made, _, err := call.New(call.Invite{
+		ID: call.ID(callID(1)), Callee: "alice", Type: call.Audio, Timing: call.DefaultTiming(),
+		Caller: call.Device{Account: "bob", ID: "b", Conn: call.Connection{Incarnation: "dead", Seq: 1}},
+	}, b.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, err := b.memory.Commit(t.Context(), []store.Change{{Call: made}}); err != nil || r[0].Verdict != store.Done {
+		t.Fatal(r, err)
+	}
+	late := b.open()
+	if f := late.do(&pealv1.Hello{Token: "bob", DeviceId: "b", LoginAt: first}); f.GetError().GetCode() != "kicked" {
+		t.Fatalf("the older login comes back with %v", f)
+	}
+	want(t, alice.event(), ended, pealv1.Reason_REASON_KICKED, observer)
+	want(t, phone.event(), ended, pealv1.Reason_REASON_KICKED, observer)
 }
 
 // Without the setting logins leave each other alone, unless a token asks.

@@ -64,6 +64,11 @@ func (a *audit) made(from uint32, c call.Call) {
 	case call.Failed:
 		a.w.watch.failed(&c)
 	}
+	for i := range c.Legs {
+		if known && was.Legs[i].Gone.IsZero() && !c.Legs[i].Gone.IsZero() {
+			a.w.watch.missed(&c.Legs[i])
+		}
+	}
 	if r := c.Outcome.Reason; known && !c.Live() && reasonsOf(was.State)&(1<<r) == 0 {
 		a.w.violate("S2: call %s ended with %s from state %d", c.ID, reasonNames[r], was.State)
 	}

@@ -33,6 +33,16 @@ type host struct {
 
 	stranded time.Time // Until when it is cut off from the bus,
 	cutOff   time.Time // and from the store.
+	unheard  time.Time // When the others last missed its sign of life.
+}
+
+// blind is until when it was cut off from the store, so that the others may have
+// taken it for dead.
+func (h *host) blind() time.Time {
+	if h.unheard.After(h.cutOff) {
+		return h.unheard
+	}
+	return h.cutOff
 }
 
 func newHost(w *world, index int, limits protocol.Limits) *host {
@@ -77,6 +87,9 @@ func (h *host) crash() {
 	for id := range h.last {
 		if l := h.conns[id+1]; l != nil {
 			l.cutByServer()
+			if p, ok := l.client.(*person); ok && h.w.fault(10*h.w.cfg.Faults.Tunnel, p.name()+" does not come back for long") {
+				p.enterTunnel()
+			}
 		}
 	}
 	h.conns = nil
@@ -206,7 +219,9 @@ func (h *host) carryOut(e node.Effect) {
 		incarnation := h.label()
 		h.ask(func(err error) node.Input {
 			var alive []string
-			if err == nil {
+			if err != nil {
+				h.unheard = h.w.now
+			} else {
 				alive, err = s.Beat(ctx, incarnation, e.TTL)
 			}
 			return node.Beaten{Alive: alive, Err: err}

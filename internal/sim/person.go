@@ -61,7 +61,7 @@ func (p *person) name() string { return p.account + "/" + p.id }
 func (p *person) seen() sight {
 	var blind time.Time
 	if p.link != nil {
-		blind = p.link.host.cutOff
+		blind = p.link.host.blind()
 	}
 	return sight{
 		blind: blind, kicked: p.kicked,
@@ -315,13 +315,18 @@ func (p *person) act() {
 	case p.link != nil && w.fault(f.Disconnect, p.name()+" is cut"):
 		p.link.cut(w.chance(f.HalfOpen))
 	case p.link != nil && w.fault(f.Tunnel, p.name()+" is without a network for long"):
-		p.tunnel = w.now.Add(w.between(20*time.Second, 80*time.Second))
+		p.enterTunnel()
 		p.link.cut(w.chance(f.HalfOpen))
 	case !p.leaves && w.fault(f.Disconnect*f.Reload, p.name()+" starts its program again"):
 		p.reload()
 	case !w.still:
 		p.play()
 	}
+}
+
+// enterTunnel is the beginning of a time without a network, longer than a grace.
+func (p *person) enterTunnel() {
+	p.tunnel = p.w.now.Add(p.w.between(20*time.Second, 100*time.Second))
 }
 
 // ask makes a ticket for a wish.

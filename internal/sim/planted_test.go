@@ -145,12 +145,16 @@ var bugs = []struct {
 		"n.enqueue(id, &job{in: call.Kick{Device: d.who}})", "_ = id",
 	},
 	{
+		"what a device did before word of a newer login came goes on", "internal/node/login.go",
+		"n.kickLate(who)", "_ = n.kickLate",
+	},
+	{
 		"a hang-up is not repeated after a reconnect", "internal/device/link.go",
 		"if r.lasting {\n\t\t\td.send(r)", "if r.lasting && r.ticket != 0 {\n\t\t\td.send(r)",
 	},
 	{
 		"an invitation that was given up rings on", "internal/device/calls.go",
-		"d.withdraw(v.call.CallId, func(r reply) { d.file(r.update) })", "_ = d.withdraw",
+		"// It may have arrived, or arrive yet: it must not ring.\n\t\t\td.withdraw(v.call.CallId, func(r reply) { d.update(r.update) })", "_ = d.withdraw",
 	},
 	{
 		"an old snapshot takes the place of a newer one", "internal/device/machine.go",

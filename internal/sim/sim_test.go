@@ -31,7 +31,7 @@ var (
 func schedule(seed uint64) sim.Config {
 	cfg := sim.Config{
 		Seed: seed, Nodes: 3, Accounts: 2 + int(seed%5), Devices: 1 + int(seed/5%3),
-		Active: 75 * time.Second, SingleLogin: seed%7 == 0,
+		Active: 75 * time.Second, SingleLogin: seed%3 == 0,
 		Faults: sim.Faults{
 			LinkDelay: 50 * time.Millisecond, StoreDelay: 20 * time.Millisecond, BusDelay: 50 * time.Millisecond,
 			Skew: 100 * time.Millisecond,
@@ -45,6 +45,7 @@ func schedule(seed uint64) sim.Config {
 	case 2: // The network of the clients is bad.
 		f.Disconnect, f.Tunnel, f.HalfOpen, f.Reload, f.Refused = 0.05, 0.03, 0.5, 0.3, 0.2
 		f.LinkDelay = time.Second
+		cfg.Active = 150 * time.Second // Long enough for a silence to be noticed.
 	case 3: // That of the nodes is.
 		f.Strand, f.BusDrop, f.BusTwice, f.BusDelay = 0.02, 0.1, 0.1, 2*time.Second
 	case 4: // The store is.

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/peal-rtc/peal/internal/call"
+	"github.com/peal-rtc/peal/internal/node"
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
 )
 
@@ -37,7 +38,7 @@ type watch struct {
 	// apart is since when, in light, nobody of a call has been there, gone since
 	// when it has waited for one side, and away since when that side has not been
 	// there.
-	apart map[call.ID]int
+	apart map[call.ID]moment
 	gone  map[absence]int
 	away  map[absence]moment
 }
@@ -65,7 +66,7 @@ type moment struct {
 }
 
 func newWatch(w *world) *watch {
-	return &watch{w: w, history: make(map[call.ID][]moment), dropped: make(map[string]drop), apart: make(map[call.ID]int), gone: make(map[absence]int), away: make(map[absence]moment)}
+	return &watch{w: w, history: make(map[call.ID][]moment), dropped: make(map[string]drop), apart: make(map[call.ID]moment), gone: make(map[absence]int), away: make(map[absence]moment)}
 }
 
 // made notes a commit.
@@ -216,12 +217,13 @@ func (x *watch) vanished(c *call.Call) {
 	}
 	since, apart := x.apart[c.ID]
 	if !apart {
-		x.apart[c.ID] = x.light
+		x.apart[c.ID] = moment{at: x.w.now, light: x.light, deaths: x.deaths}
 		return
 	}
-	// The server finds out in 10 s, and grants at most 30 s of grace; and a
-	// commit may have to be tried again.
-	if lit := x.light - since; lit > 45+15 {
+	// The server finds out in 10 s, and grants at most 30 s of grace, from the
+	// latest death of a node on; and a commit may have to be tried again.
+	limit := 45 + 15 + 45*(x.deaths-since.deaths)
+	if lit := x.light - since.light; lit > limit {
 		x.w.violate("L3: nobody has been in %s for %d s, and it is in state %d", c.ID, lit, c.State)
 	}
 }
@@ -286,6 +288,19 @@ func (x *watch) absent(c *call.Call, a absence, name string) {
 	limit += time.Duration(x.deaths-since.deaths) * 45 * time.Second
 	if lit := time.Duration(x.light-since.light) * time.Second; lit > limit && x.w.now.Sub(since.at) > limit {
 		x.w.violate("L3: %s has not been there for %s, and %s goes on with it", name, x.w.now.Sub(since.at), c.ID)
+	}
+}
+
+// missed holds L4 where a device is taken for gone: its connection is not there,
+// unless its node is taken for dead.
+func (x *watch) missed(l *call.Leg) {
+	for _, h := range x.w.hosts {
+		if !h.alive || h.label() != l.Device.Conn.Incarnation || h.blind().After(x.w.now.Add(-30*time.Second)) {
+			continue
+		}
+		if link := h.conns[node.ConnID(l.Device.Conn.Seq)]; link != nil && !link.deadUp {
+			x.w.violate("L4: %s/%s is taken for gone, and its connection is open", l.Account, l.Device.ID)
+		}
 	}
 }
 
