@@ -12,6 +12,10 @@ const (
 	// recordOverlap is how far back to ask again: records are filed in another
 	// order than their calls ended where a server was slow.
 	recordOverlap = time.Minute
+	// recordsMost is how many of those that were told are kept in mind, and all of
+	// the overlap: an answer to an old question, or a server that was cut off, may
+	// tell of one again much later.
+	recordsMost = 1000
 	// recordsFirst is what a device that knows of nothing is told at its login.
 	recordsFirst = 7 * 24 * time.Hour
 )
@@ -24,6 +28,7 @@ const (
 type recordLog struct {
 	latest time.Time // When the latest call that was told of ended.
 	told   map[string]time.Time
+	order  []string // Of told.
 	behind bool
 }
 
@@ -35,14 +40,13 @@ func newRecordLog(since time.Time) recordLog {
 	return l
 }
 
-// take notes a record; false when it was told before, as all are that are older
-// than those from which to ask again.
+// take notes a record; false when it was told before.
 func (l *recordLog) take(r *pealv1.Record) bool {
-	at := r.EndedAt.AsTime()
-	if _, known := l.told[r.CallId]; known || at.Before(l.latest.Add(-recordOverlap)) {
+	if _, known := l.told[r.CallId]; known {
 		return false
 	}
-	l.told[r.CallId] = at
+	l.told[r.CallId] = r.EndedAt.AsTime()
+	l.order = append(l.order, r.CallId)
 	if !l.behind {
 		l.advance()
 	}
@@ -71,10 +75,9 @@ func (l *recordLog) advance() {
 			l.latest = at
 		}
 	}
-	for id, at := range l.told {
-		if at.Before(l.latest.Add(-recordOverlap)) {
-			delete(l.told, id)
-		}
+	for len(l.order) > recordsMost && l.told[l.order[0]].Before(l.latest.Add(-recordOverlap)) {
+		delete(l.told, l.order[0])
+		l.order = l.order[1:]
 	}
 }
 

@@ -14,6 +14,12 @@ interface Kept {
  * calls ended where a server was slow.
  */
 const overlapMs = 60_000;
+/**
+ * How many of those that were told are kept in mind, and all of the overlap: an
+ * answer to an old question, or a server that was cut off, may tell of one again
+ * much later.
+ */
+const most = 1_000;
 /** What a client that knows of nothing is told at its first login. */
 const firstMs = 7 * 24 * 3_600_000;
 
@@ -36,13 +42,10 @@ export class RecordLog {
     this.#merge();
   }
 
-  /**
-   * Notes a record; false when it was told before, as all are that are older
-   * than those from which to ask again.
-   */
+  /** Notes a record; false when it was told before. */
   take(record: CallRecord): boolean {
     const at = record.endedAt.getTime();
-    if (this.#told.has(record.callId) || at < this.#latest - overlapMs) return false;
+    if (this.#told.has(record.callId)) return false;
     this.#told.set(record.callId, at);
     if (!this.#behind) this.#advance();
     this.#keep();
@@ -65,7 +68,10 @@ export class RecordLog {
 
   #advance(): void {
     this.#latest = Math.max(this.#latest, ...this.#told.values());
-    for (const [id, at] of this.#told) if (at < this.#latest - overlapMs) this.#told.delete(id);
+    for (const [id, at] of this.#told) {
+      if (this.#told.size <= most || at >= this.#latest - overlapMs) return;
+      this.#told.delete(id);
+    }
   }
 
   /** Other pages of this browser may have told of more. */

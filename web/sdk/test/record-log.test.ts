@@ -26,7 +26,8 @@ describe("the log of records", () => {
       ["first", 0, false],
       ["hours later", hours, true],
       ["filed late", hours - 30_000, true],
-      ["first", 0, false], // Nobody remembers it any more.
+      ["told very late", hours - 3_600_000, true],
+      ["first", 0, false],
       ["hours later", hours, false],
     ];
     for (const [id, after, taken] of takes) {
