@@ -3,13 +3,15 @@ package e2e_test
 import (
 	"context"
 	"io"
+	"math/rand/v2"
 	"net"
 	"sync"
 	"testing"
+	"time"
 )
 
 // proxy stands between pages and a server. It can go silent without closing
-// anything, as a network does that is gone.
+// anything, as a network does that is gone, be slow, and cut what goes through it.
 type proxy struct {
 	listener net.Listener
 	server   string
@@ -17,6 +19,8 @@ type proxy struct {
 	mu     sync.Mutex
 	silent chan struct{} // Closed once what comes is swallowed; new on speak.
 	count  int           // Connections that were made.
+	delay  time.Duration // The most that anything takes longer, each way.
+	conns  map[net.Conn]struct{}
 }
 
 // startProxy runs a proxy for the length of a test.
@@ -26,7 +30,7 @@ func startProxy(t *testing.T, s *server) *proxy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &proxy{listener: l, server: s.addr, silent: make(chan struct{})}
+	p := &proxy{listener: l, server: s.addr, silent: make(chan struct{}), conns: make(map[net.Conn]struct{})}
 	t.Cleanup(func() { l.Close() })
 	go p.run()
 	return p
@@ -42,6 +46,7 @@ func (p *proxy) run() {
 		}
 		p.mu.Lock()
 		p.count++
+		p.conns[client] = struct{}{}
 		silent := p.silent
 		p.mu.Unlock()
 		go p.serve(client, silent)
@@ -51,7 +56,12 @@ func (p *proxy) run() {
 // serve passes bytes both ways until the proxy falls silent: from then on this
 // connection says nothing more, whatever becomes of the others.
 func (p *proxy) serve(client net.Conn, silent chan struct{}) {
-	defer client.Close()
+	defer func() {
+		client.Close()
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		delete(p.conns, client)
+	}()
 	server, err := new(net.Dialer).DialContext(context.Background(), "tcp", p.server)
 	if err != nil {
 		return
@@ -71,6 +81,12 @@ func (p *proxy) serve(client net.Conn, silent chan struct{}) {
 			if err != nil {
 				break
 			}
+			p.mu.Lock()
+			delay := p.delay
+			p.mu.Unlock()
+			if delay > 0 {
+				time.Sleep(time.Duration(rand.Int64N(int64(delay))))
+			}
 			if _, err := to.Write(buffer[:n]); err != nil {
 				break
 			}
@@ -88,6 +104,22 @@ func (p *proxy) fall() {
 	defer p.mu.Unlock()
 	close(p.silent)
 	p.silent = make(chan struct{})
+}
+
+// cut closes every connection there is.
+func (p *proxy) cut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for c := range p.conns {
+		c.Close()
+	}
+}
+
+// slow delays all that comes from now on by up to a while, each way.
+func (p *proxy) slow(most time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.delay = most
 }
 
 func (p *proxy) connections() int {
