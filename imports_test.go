@@ -59,7 +59,7 @@ var allowed = map[string]imports{
 		theirs: []string{"golang.org/x/time"},
 	},
 	"internal/relay": {
-		theirs: []string{"github.com/pion/logging", "github.com/pion/stun", "github.com/pion/turn"},
+		theirs: []string{"github.com/pion/logging", "github.com/pion/stun", "github.com/pion/turn", "golang.org/x/sys", "golang.org/x/time"},
 	},
 	"internal/store/sqlstore": {
 		ours:   []string{"internal/call", "internal/store"},

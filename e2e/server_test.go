@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -74,7 +76,7 @@ func (s *server) start() {
 		s.t.Fatal(err)
 	}
 	eventually(s.t, 10*time.Second, "the server is ready", func() bool {
-		r, err := http.Get(s.url() + "/healthz")
+		r, err := trusting.Get(s.url() + "/healthz")
 		if err != nil {
 			return false
 		}
@@ -101,12 +103,20 @@ func (s *server) stop(sig os.Signal) {
 	s.process = nil
 }
 
-func (s *server) url() string { return "http://" + s.addr }
+func (s *server) url() string {
+	if slices.Contains(s.flags, "--tls") {
+		return "https://" + s.addr
+	}
+	return "http://" + s.addr
+}
+
+// trusting takes the self-made certificate of a server.
+var trusting = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
 
 // token is what an application's backend would hand to its page.
 func (s *server) token(account string) string {
 	s.t.Helper()
-	r, err := http.Post(s.url()+"/dev/token", "application/json", strings.NewReader(fmt.Sprintf(`{"account":%q}`, account)))
+	r, err := trusting.Post(s.url()+"/dev/token", "application/json", strings.NewReader(fmt.Sprintf(`{"account":%q}`, account)))
 	if err != nil {
 		s.t.Fatal(err)
 	}

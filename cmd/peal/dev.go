@@ -28,7 +28,8 @@ type devCommand struct {
 	Addr          string   `default:"${devAddr}" placeholder:"HOST:PORT" env:"PEAL_ADDR" help:"Where to listen (${default})."`
 	Data          string   `default:"${devData}" placeholder:"DIR" env:"PEAL_DATA" help:"Folder for what is to be kept: calls, secret, certificate (${default})."`
 	TLS           bool     `name:"tls" help:"Serve HTTPS by a self-made certificate, so that other machines and phones get camera and microphone. Their browsers warn once."`
-	TurnAddr      string   `placeholder:"HOST:PORT" env:"PEAL_TURN_ADDR" help:"Where to listen for STUN and TURN over UDP; off for none. Unless given: the host of --addr and port 3478, or a free one."`
+	TurnAddr      string   `placeholder:"HOST:PORT" env:"PEAL_TURN_ADDR" help:"Where to listen for STUN and TURN over UDP and TCP; off for none. Unless given: the host of --addr and port 3478, or a free one."`
+	TurnTLSAddr   string   `name:"turn-tls-addr" placeholder:"HOST:PORT" env:"PEAL_TURN_TLS_ADDR" help:"Where to listen for TURN over TLS; needs --tls. None, unless given."`
 	TurnAllowPeer []string `placeholder:"CIDR" env:"PEAL_TURN_ALLOW_PEER" help:"Special addresses to relay to, in place of those of this machine and its networks. May be repeated."`
 	SingleLogin   bool     `env:"PEAL_SINGLE_LOGIN" help:"Let each account be logged in on one device: a newer login ends the older."`
 	LogLevel      string   `default:"warn" enum:"debug,info,warn,error" env:"PEAL_LOG_LEVEL" help:"Least severe that is written: debug, info, warn or error."`
@@ -80,7 +81,7 @@ func (c *devCommand) settings() (*config.Config, error) {
 	}
 	s.Addr, s.Data, s.Log.Level = c.Addr, c.Data, c.LogLevel
 	s.Auth.Secret, s.Auth.KeyID, s.Auth.SingleLogin = string(secret), devKeyID, c.SingleLogin
-	s.TURN.Addr, s.TURN.AllowPeer = c.TurnAddr, c.TurnAllowPeer
+	s.TURN.Addr, s.TURN.TLSAddr, s.TURN.AllowPeer = c.TurnAddr, c.TurnTLSAddr, c.TurnAllowPeer
 	if s.TURN.Addr == "" {
 		s.TURN.Addr = net.JoinHostPort(turnHost(host), turnPort)
 	}
@@ -146,7 +147,7 @@ func (c *devCommand) banner(s *server.Server, settings *config.Config) string {
 	}
 	fmt.Fprintf(&b, "\n  component  %s://%s/sdk/peal.umd.js\n", scheme, net.JoinHostPort(shown, port))
 	if turn := s.TURNAddr(); turn.IsValid() {
-		fmt.Fprintf(&b, "  STUN, TURN %s (UDP)", turn)
+		fmt.Fprintf(&b, "  STUN, TURN %s (UDP and TCP)", turn)
 		if want := settings.TURN.Addr; !strings.HasSuffix(want, ":0") && !strings.HasSuffix(want, fmt.Sprintf(":%d", turn.Port())) {
 			fmt.Fprintf(&b, ", since %s is in use", want)
 		}

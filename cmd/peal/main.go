@@ -19,6 +19,7 @@ import (
 type commands struct {
 	Dev     devCommand     `cmd:"" help:"Start a server for trying out and developing: no configuration, tokens for any name."`
 	Serve   serveCommand   `cmd:"" help:"Start a server for real use."`
+	ICE     iceCommand     `cmd:"" name:"ice" help:"Show the STUN and TURN servers that a server gives to an account."`
 	Token   tokenCommand   `cmd:"" help:"Make a token for an account."`
 	Version versionCommand `cmd:"" help:"Tell the version."`
 }

@@ -1,5 +1,5 @@
-// Package api is what the server answers by plain HTTP: its health and, while
-// developing, tokens for any name. internal/server mounts it. Nothing in it
+// Package api is what the server answers by plain HTTP: its health, ICE servers
+// for who has a token and, while developing, tokens for any name. internal/server mounts it. Nothing in it
 // changes once made, so requests are served at the same time.
 package api
 
@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/peal-rtc/peal/internal/auth"
@@ -41,28 +42,66 @@ func Health(ready func() bool) http.Handler {
 // DevToken gives anyone a token for any account. It takes the place of an
 // application's backend while developing, and belongs nowhere else.
 func DevToken(signer *auth.Signer, limits protocol.Limits, now func() time.Time) http.Handler {
+	return posted(func(w http.ResponseWriter, r *http.Request) {
+		account, bad := readAccount(w, r, &limits)
+		if bad != nil {
+			fail(w, http.StatusBadRequest, bad)
+			return
+		}
+		token, err := signer.Sign(account, devTTL, now())
+		if err != nil {
+			fail(w, http.StatusInternalServerError, protocol.Unavailable.Error())
+			return
+		}
+		reply(w, map[string]string{"token": token})
+	})
+}
+
+// ICEServers gives STUN and TURN servers to who has a token, outside of a call:
+// for finding out what works. Calls get theirs by the WebSocket.
+func ICEServers(verifier *auth.Verifier, now func() time.Time, servers func(account string) []*pealv1.IceServer) http.Handler {
+	type server struct {
+		URLs       []string `json:"urls"`
+		Username   string   `json:"username,omitempty"`
+		Credential string   `json:"credential,omitempty"`
+	}
+	return posted(func(w http.ResponseWriter, r *http.Request) {
+		token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+		if !ok {
+			fail(w, http.StatusUnauthorized, protocol.BadToken.Because("send the header Authorization: Bearer TOKEN"))
+			return
+		}
+		who, err := verifier.Verify(token, now())
+		switch {
+		case errors.Is(err, auth.ErrExpired):
+			fail(w, http.StatusUnauthorized, protocol.TokenExpired.Error())
+			return
+		case err != nil:
+			fail(w, http.StatusUnauthorized, protocol.BadToken.Because("%s", err))
+			return
+		}
+		list := []server{}
+		for _, one := range servers(who.Account) {
+			list = append(list, server{one.Urls, one.Username, one.Credential})
+		}
+		reply(w, map[string][]server{"iceServers": list})
+	})
+}
+
+// posted lets pages of any origin post to a handler: they load the component from
+// elsewhere, so they ask from elsewhere.
+func posted(handle http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		// Pages load the component from elsewhere, so they ask from elsewhere.
 		w.Header().Set("Access-Control-Allow-Origin", "*")
 		w.Header().Set("Cache-Control", "no-store")
 		switch r.Method {
 		case http.MethodOptions:
 			w.Header().Set("Access-Control-Allow-Methods", "POST, OPTIONS")
-			w.Header().Set("Access-Control-Allow-Headers", "Content-Type")
+			w.Header().Set("Access-Control-Allow-Headers", "Authorization, Content-Type")
 			w.Header().Set("Access-Control-Max-Age", "600")
 			w.WriteHeader(http.StatusNoContent)
 		case http.MethodPost:
-			account, bad := readAccount(w, r, &limits)
-			if bad != nil {
-				fail(w, http.StatusBadRequest, bad)
-				return
-			}
-			token, err := signer.Sign(account, devTTL, now())
-			if err != nil {
-				fail(w, http.StatusInternalServerError, protocol.Unavailable.Error())
-				return
-			}
-			reply(w, http.StatusOK, map[string]string{"token": token})
+			handle(w, r)
 		default:
 			w.Header().Set("Allow", "POST, OPTIONS")
 			fail(w, http.StatusMethodNotAllowed, protocol.BadRequest.Because("use POST"))
@@ -102,13 +141,13 @@ func fail(w http.ResponseWriter, status int, e *pealv1.Error) {
 	write(w, status, text)
 }
 
-func reply(w http.ResponseWriter, status int, body map[string]string) {
+func reply(w http.ResponseWriter, body any) {
 	text, err := json.Marshal(body)
 	if err != nil {
-		// A map of strings always has a text.
+		// What is given here is made of maps, lists and strings, which have a text.
 		panic(fmt.Sprintf("encode reply: %v", err))
 	}
-	write(w, status, text)
+	write(w, http.StatusOK, text)
 }
 
 func write(w http.ResponseWriter, status int, text []byte) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/peal-rtc/peal/internal/auth"
 	"github.com/peal-rtc/peal/internal/protocol"
+	"github.com/peal-rtc/peal/internal/protocol/pealv1"
 )
 
 func TestHealth(t *testing.T) {
@@ -82,5 +83,49 @@ func TestDevToken(t *testing.T) {
 				t.Errorf("the token is for %q: %v", who.Account, err)
 			}
 		})
+	}
+}
+
+func TestICEServers(t *testing.T) {
+	now := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+	keys := auth.Keys{"main": auth.Secret(strings.Repeat("k", 32))}
+	verifier, err := auth.NewVerifier(keys, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := auth.NewSigner(keys, "main")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := ICEServers(verifier, func() time.Time { return now }, func(account string) []*pealv1.IceServer {
+		return []*pealv1.IceServer{{Urls: []string{"stun:x"}}, {Urls: []string{"turn:x"}, Username: account, Credential: "c"}}
+	})
+	token := func(at time.Time) string {
+		token, err := signer.Sign("alice", time.Minute, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return "Bearer " + token
+	}
+	for _, test := range []struct {
+		name, method, header string
+		status               int
+		says                 string
+	}{
+		{"a token", http.MethodPost, token(now), http.StatusOK, `{"iceServers":[{"urls":["stun:x"]},{"urls":["turn:x"],"username":"alice","credential":"c"}]}`},
+		{"a preflight", http.MethodOptions, "", http.StatusNoContent, ""},
+		{"another method", http.MethodGet, token(now), http.StatusMethodNotAllowed, "POST"},
+		{"no token", http.MethodPost, "", http.StatusUnauthorized, "bad_token"},
+		{"another scheme", http.MethodPost, "Basic YTpi", http.StatusUnauthorized, "bad_token"},
+		{"a guess", http.MethodPost, "Bearer guess", http.StatusUnauthorized, "bad_token"},
+		{"an old one", http.MethodPost, token(now.Add(-time.Hour)), http.StatusUnauthorized, "token_expired"},
+	} {
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest(test.method, "/v1/ice-servers", nil)
+		r.Header.Set("Authorization", test.header)
+		h.ServeHTTP(w, r)
+		if w.Code != test.status || !strings.Contains(w.Body.String(), test.says) || w.Header().Get("Access-Control-Allow-Origin") != "*" {
+			t.Errorf("%s: %d %s %v, want %d that says %q", test.name, w.Code, w.Body, w.Header(), test.status, test.says)
+		}
 	}
 }

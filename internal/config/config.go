@@ -58,8 +58,11 @@ type Access struct {
 
 // TURN is the embedded relay for media.
 type TURN struct {
-	Addr      string   `default:"127.0.0.1:3478" placeholder:"HOST:PORT" env:"ADDR" help:"Where to listen for STUN and TURN over UDP (${default}); off for none."`
+	Addr      string   `default:"127.0.0.1:3478" placeholder:"HOST:PORT" env:"ADDR" help:"Where to listen for STUN and TURN over UDP and TCP (${default}); off for none."`
+	TLSAddr   string   `name:"tls-addr" placeholder:"HOST:PORT" env:"TLS_ADDR" help:"Where to listen for TURN over TLS, by the certificate of HTTPS; none, unless given. It gets through where nothing but HTTPS does, best on port 443 of an address of its own."`
 	Announce  string   `placeholder:"IP" env:"ANNOUNCE" help:"Address under which clients reach it, when that is not the one it listens on."`
+	Host      string   `placeholder:"NAME" env:"HOST" help:"Name under which clients reach it, in place of the address: TLS needs one that the certificate is for."`
+	Most      int      `name:"allocations" default:"5000" env:"ALLOCATIONS" help:"Relayed addresses at a time, in all; a device in a call needs one or two."`
 	MinPort   uint16   `placeholder:"PORT" env:"MIN_PORT" help:"Lowest port for relayed media; any, unless given."`
 	MaxPort   uint16   `placeholder:"PORT" env:"MAX_PORT" help:"Highest port for relayed media."`
 	AllowPeer []string `placeholder:"CIDR" env:"ALLOW_PEER" help:"Addresses to relay to although they are private, loopback or otherwise special."`
@@ -249,6 +252,9 @@ func (t *TURN) Off() bool { return t.Addr == "off" }
 
 func (t *TURN) validate() error {
 	if t.Off() {
+		if t.TLSAddr != "" {
+			return errors.New("turn-tls-addr is given and turn-addr is off: the relay over TLS needs the other one as well")
+		}
 		return nil
 	}
 	if err := address("turn-addr", t.Addr); err != nil {
@@ -265,6 +271,17 @@ func (t *TURN) validate() error {
 		}
 	} else if _, err := netip.ParseAddr(t.Announce); err != nil {
 		return fmt.Errorf("turn-announce is %q: give an IP address", t.Announce)
+	}
+	if t.TLSAddr != "" {
+		if err := address("turn-tls-addr", t.TLSAddr); err != nil {
+			return err
+		}
+	}
+	if strings.ContainsAny(t.Host, ":/ ") {
+		return fmt.Errorf("turn-host is %q: give a name alone, such as turn.example.com", t.Host)
+	}
+	if t.Most < 1 {
+		return fmt.Errorf("turn-allocations is %d: give 1 or more, or turn-addr off for no relay", t.Most)
 	}
 	if t.MinPort > t.MaxPort || (t.MinPort == 0) != (t.MaxPort == 0) {
 		return fmt.Errorf("turn-min-port is %d and turn-max-port %d: give a range from low to high, or neither", t.MinPort, t.MaxPort)

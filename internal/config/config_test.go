@@ -14,7 +14,7 @@ func valid() Config {
 	return Config{
 		Addr: "127.0.0.1:7326", Data: "data",
 		Auth:   Auth{Secret: strings.Repeat("s", 32), KeyID: "main", MaxTTL: time.Hour},
-		TURN:   TURN{Addr: "192.0.2.1:3478"},
+		TURN:   TURN{Addr: "192.0.2.1:3478", Most: 5000},
 		Timing: Timing{time.Minute, time.Second, time.Second, time.Second, time.Second, time.Second, time.Second},
 		Limits: Limits{
 			MessageRate: 20, MessageBurst: 60, InvitesPerMin: 10, PairPerMin: 3, Devices: 10,
@@ -53,7 +53,12 @@ func TestCheck(t *testing.T) {
 		{"no relay", func(c *Config) { c.TURN = TURN{Addr: "off"} }, ""},
 		{"relay by name", func(c *Config) { c.TURN.Addr = "turn.example.com:3478" }, "IP address"},
 		{"relay on all interfaces", func(c *Config) { c.TURN.Addr = "0.0.0.0:3478" }, "turn-announce"},
-		{"the same announced", func(c *Config) { c.TURN = TURN{Addr: ":3478", Announce: "192.0.2.1"} }, ""},
+		{"the same announced", func(c *Config) { c.TURN.Addr, c.TURN.Announce = ":3478", "192.0.2.1" }, ""},
+		{"over TLS", func(c *Config) { c.TURN.TLSAddr, c.TURN.Host = ":5349", "turn.example.com" }, ""},
+		{"over TLS at no port", func(c *Config) { c.TURN.TLSAddr = "turn.example.com" }, "turn-tls-addr"},
+		{"over TLS alone", func(c *Config) { c.TURN.Addr, c.TURN.TLSAddr = "off", ":5349" }, "turn-addr"},
+		{"a name with a port", func(c *Config) { c.TURN.Host = "turn.example.com:3478" }, "turn-host"},
+		{"no allocations", func(c *Config) { c.TURN.Most = 0 }, "turn-allocations"},
 		{"announced by name", func(c *Config) { c.TURN.Announce = "here" }, "turn-announce"},
 		{"half a range of ports", func(c *Config) { c.TURN.MinPort = 40000 }, "turn-max-port"},
 		{"bad peers", func(c *Config) { c.TURN.AllowPeer = []string{"all"} }, "turn-allow-peer has"},

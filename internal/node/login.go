@@ -96,6 +96,9 @@ func (n *Node) kick(d *device) {
 	for _, id := range sorted(d.calls) {
 		n.enqueue(id, &job{in: call.Kick{Device: d.who}})
 	}
+	if d.session.Greeting() {
+		n.kickLate(d.who) // Which calls those are is being read.
+	}
 	d.session.Close(protocol.Kicked)
 	n.watch(d)
 }
@@ -121,7 +124,7 @@ func (n *Node) kickAbsent(g *greeting, c *call.Call) {
 }
 
 // kickLate ends what a device that is refused had going: it was made while word of
-// the newer login was on its way, or by a node that died since.
+// the newer login was on its way, or at a node that died since.
 func (n *Node) kickLate(d call.Device) {
 	t := n.await(func(in Input) {
 		r := in.(Listed)

@@ -32,14 +32,14 @@ func (r *Relay) Servers(user string, now time.Time) []Server {
 		host = r.addr.Addr().String()
 	}
 	at := net.JoinHostPort(host, strconv.Itoa(int(r.addr.Port())))
+	urls := []string{"turn:" + at + "?transport=udp", "turn:" + at + "?transport=tcp"}
+	if r.tlsPort != 0 {
+		urls = append(urls, "turns:"+net.JoinHostPort(host, strconv.Itoa(int(r.tlsPort)))+"?transport=tcp")
+	}
 	username := strconv.FormatInt(now.Add(r.cfg.CredentialTTL).Unix(), 10) + ":" + user
 	return []Server{
 		{URLs: []string{"stun:" + at}},
-		{
-			URLs:       []string{"turn:" + at + "?transport=udp"},
-			Username:   username,
-			Credential: password(r.cfg.Secret, username),
-		},
+		{URLs: urls, Username: username, Credential: password(r.cfg.Secret, username)},
 	}
 }
 

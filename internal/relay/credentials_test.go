@@ -20,7 +20,7 @@ func TestServers(t *testing.T) {
 	want := []relay.Server{
 		{URLs: []string{"stun:turn.example.org" + port}},
 		{
-			URLs:       []string{"turn:turn.example.org" + port + "?transport=udp"},
+			URLs:       []string{"turn:turn.example.org" + port + "?transport=udp", "turn:turn.example.org" + port + "?transport=tcp"},
 			Username:   "1800003600:call.device",
 			Credential: "MWimYrCjA4J2vhcP3Tez70IXUvU=",
 		},

@@ -16,6 +16,7 @@ import (
 var (
 	errNoFreePort = errors.New("no port is free for a relayed address")
 	errPortChosen = errors.New("clients do not choose the ports of relayed addresses")
+	errTooMany    = errors.New("the relay has as many relayed addresses as it may have")
 	errFamily     = errors.New("the address family is not offered for relayed addresses")
 	// errNoTCP refuses RFC 6062: calls have no use for it, and it would let
 	// clients connect to the services of others from here.
@@ -28,24 +29,16 @@ var (
 type ports struct {
 	host, announced netip.Addr
 	low, high       uint16
+	most            int // Relayed addresses in all.
+	policy          PeerPolicy
+	machine         *host
 	log             *slog.Logger
 
-	mu     sync.Mutex // Guards what follows.
+	mu     sync.RWMutex // Guards what follows.
 	open   map[uint16]*relayed
 	users  map[string]int // How many of the open ones each user holds.
 	full   bool           // The last attempt found no free port.
 	closed bool
-}
-
-// relayed is the socket behind one relayed address. What reads it closes it,
-// and so may whoever closes the relay: once counts.
-type relayed struct {
-	*net.UDPConn
-	port  uint16
-	user  string
-	ports *ports
-	once  sync.Once
-	err   error
 }
 
 func newPorts(cfg *Config, host, announced netip.Addr) *ports {
@@ -56,7 +49,8 @@ func newPorts(cfg *Config, host, announced netip.Addr) *ports {
 		}
 	}
 	return &ports{
-		host: host, announced: announced, low: cfg.MinPort, high: cfg.MaxPort, log: cfg.Logger,
+		host: host, announced: announced, low: cfg.MinPort, high: cfg.MaxPort, most: cfg.MaxAllocations, log: cfg.Logger,
+		policy: PeerPolicy{Allow: cfg.AllowPeers}, machine: newHost(announced, cfg.Logger),
 		open: make(map[uint16]*relayed), users: make(map[string]int),
 	}
 }
@@ -70,13 +64,16 @@ func (p *ports) AllocatePacketConn(c turn.AllocateListenerConfig) (net.PacketCon
 	if c.RequestedPort != 0 || c.UserID == "" {
 		return nil, nil, errPortChosen
 	}
-	if c.Network != network(p.host) {
+	if c.Network != network(p.host, "udp") {
 		return nil, nil, errFamily
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
 		return nil, nil, net.ErrClosed
+	}
+	if len(p.open) >= p.most {
+		return nil, nil, errTooMany
 	}
 	conn, port, err := p.bind()
 	if err != nil {
@@ -87,7 +84,7 @@ func (p *ports) AllocatePacketConn(c turn.AllocateListenerConfig) (net.PacketCon
 		return nil, nil, err
 	}
 	p.full = false
-	r := &relayed{UDPConn: conn, port: port, user: c.UserID, ports: p}
+	r := newRelayed(p, conn, port, c.UserID)
 	p.open[port] = r
 	p.users[r.user]++
 	return r, net.UDPAddrFromAddrPort(netip.AddrPortFrom(p.announced, port)), nil
@@ -103,7 +100,7 @@ func (p *ports) bind() (*net.UDPConn, uint16, error) {
 		if p.open[port] != nil { // Known to be taken: a full range costs no calls of the system.
 			continue
 		}
-		conn, err := net.ListenUDP(network(p.host), net.UDPAddrFromAddrPort(netip.AddrPortFrom(p.host, port)))
+		conn, err := net.ListenUDP(network(p.host, "udp"), net.UDPAddrFromAddrPort(netip.AddrPortFrom(p.host, port)))
 		if err != nil {
 			last = err
 			continue
@@ -129,8 +126,8 @@ func (p *ports) AllocateConn(turn.AllocateConnConfig) (net.Conn, error) {
 
 // admits tells whether a user may have one more.
 func (p *ports) admits(user string) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.mu.RLock()
+	defer p.mu.RUnlock()
 	return p.users[user] < AllocationsPerUser
 }
 
@@ -150,17 +147,31 @@ func (p *ports) close() error {
 	return errors.Join(errs...)
 }
 
-// Close releases the port. Only then may it be tried again.
-func (r *relayed) Close() error {
-	r.once.Do(func() {
-		r.err = r.UDPConn.Close()
-		p := r.ports
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		delete(p.open, r.port)
-		if p.users[r.user]--; p.users[r.user] == 0 {
-			delete(p.users, r.user)
-		}
-	})
-	return r.err
+// mayReach judges an address where no port is known yet. On the relay's own
+// there is what it relays; what else this machine has is nobody's business, be
+// its addresses public or not.
+func (p *ports) mayReach(addr netip.Addr) bool {
+	addr = canonical(addr)
+	switch {
+	case addr == p.machine.announced:
+		return true
+	case p.machine.has(addr):
+		return within(addr, p.policy.Allow) && p.policy.Allows(addr)
+	default:
+		return p.policy.Allows(addr)
+	}
+}
+
+// reaches judges a peer with its port: on the relay's own address there is
+// nobody but what it relays, unless the operator allows that address.
+func (p *ports) reaches(peer netip.AddrPort) bool {
+	if !p.mayReach(peer.Addr()) {
+		return false
+	}
+	if addr := canonical(peer.Addr()); addr != p.machine.announced || within(addr, p.policy.Allow) {
+		return true
+	}
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.open[peer.Port()] != nil
 }

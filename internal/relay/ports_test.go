@@ -32,7 +32,7 @@ func occupied(t *testing.T) uint16 {
 
 func loopback(t *testing.T, low, high uint16, log *slog.Logger) *ports {
 	t.Helper()
-	p := newPorts(&Config{MinPort: low, MaxPort: high, Logger: log}, netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("192.0.2.7"))
+	p := newPorts(&Config{MaxAllocations: defaultAllocations, MinPort: low, MaxPort: high, Logger: log}, netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("192.0.2.7"))
 	t.Cleanup(func() {
 		if err := p.close(); err != nil {
 			t.Error(err)
@@ -154,11 +154,11 @@ func TestFamilies(t *testing.T) {
 			t.Fatal(err)
 		}
 		relayed := newPorts(&cfg, host, cfg.External).host
-		if network(host) != c.network || relayed.String() != c.relayed {
-			t.Errorf("%s as %s: got %s and %s, want %s and %s", c.listen, c.announced, network(host), relayed, c.network, c.relayed)
+		if network(host, "udp") != c.network || relayed.String() != c.relayed {
+			t.Errorf("%s as %s: got %s and %s, want %s and %s", c.listen, c.announced, network(host, "udp"), relayed, c.network, c.relayed)
 		}
-		if network(relayed) != network(cfg.External) {
-			t.Errorf("%s as %s: relayed addresses are bound on %s", c.listen, c.announced, network(relayed))
+		if network(relayed, "udp") != network(cfg.External, "udp") {
+			t.Errorf("%s as %s: relayed addresses are bound on %s", c.listen, c.announced, network(relayed, "udp"))
 		}
 	}
 	if got := Reachable(netip.MustParseAddr("fe80::1%eth0")); got != netip.MustParseAddr("fe80::1") {

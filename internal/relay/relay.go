@@ -1,16 +1,18 @@
 // Package relay is the embedded STUN and TURN server (RFC 8489, RFC 8656) on
-// UDP: it tells clients their addresses, and carries the media of those who
-// cannot reach each other.
+// UDP, TCP and TLS: it tells clients their addresses, and carries the media of
+// those who cannot reach each other.
 //
 // internal/server starts one Relay and hands its credentials out per device
 // and call. The sockets are read by pion/turn; decided here are
 //
 //   - who may use it: names with an expiry, signed with the relay's secret, so
 //     that nothing is stored (credentials.go);
-//   - whom it reaches: the public internet and what the operator allows, never
-//     the networks behind the server (peers.go);
+//   - whom it reaches: the public internet, what it relays itself and what the
+//     operator allows, never this machine or the networks behind it (peers.go,
+//     host.go), judged at each packet (relayed.go);
 //   - how much of it: a few relayed addresses for each user, on ports of the
-//     operator's range (ports.go);
+//     operator's range (ports.go), each with its peers and its rate (relayed.go);
+//   - for how long a connection over TCP may be silent (stream.go);
 //   - what is said of it: no names, credentials or addresses (logging.go).
 //
 // A client is told by TURN's own error codes: 401 for credentials that are
@@ -19,16 +21,20 @@
 // asked for that is not offered (TCP, ports of a client's choice, the other
 // address family).
 //
-// A Relay is safe for concurrent use. The one mutex is that of its ports.
+// A Relay is safe for concurrent use.
 package relay
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/netip"
 	"slices"
+	"strconv"
+	"sync"
 	"time"
 
 	"github.com/pion/stun/v4"
@@ -40,7 +46,9 @@ import (
 const AllocationsPerUser = 4
 
 const (
-	defaultRealm = "peal"
+	defaultRealm       = "peal"
+	defaultAllocations = 5000
+	defaultSilent      = 30 * time.Second
 	// defaultTTL outlasts ringing and the loss of a network. What needs new
 	// addresses after that, a restart of ICE, asks for fresh credentials.
 	defaultTTL = time.Hour
@@ -49,9 +57,12 @@ const (
 
 // Config is what a relay is made of. Listen and Secret are required.
 type Config struct {
-	// Listen is the UDP address: "0.0.0.0:3478". Port 0 takes any free one, no
-	// host or [::] means all addresses of both families.
+	// Listen is the address for UDP and TCP: "0.0.0.0:3478". Port 0 takes any free
+	// one, no host or [::] means all addresses of both families.
 	Listen string
+	// ListenTLS is the address for TLS; empty for none. It needs TLS.
+	ListenTLS string
+	TLS       *tls.Config
 	// External is the address that clients are told, for the relay itself and
 	// for what it relays; it sets the family of all relayed addresses. The zero
 	// value means that of Listen, or this machine's outbound address where
@@ -61,6 +72,8 @@ type Config struct {
 	PublicHost string
 	// MinPort and MaxPort bound the ports of relayed addresses; 0 means any.
 	MinPort, MaxPort uint16
+	// MaxAllocations bounds the relayed addresses in all; 0 means 5,000.
+	MaxAllocations int
 	// Realm is told to clients, which sign with it; empty means "peal".
 	Realm string
 	// Secret keys the credentials: at least 16 bytes.
@@ -68,6 +81,9 @@ type Config struct {
 	// CredentialTTL is how long credentials start allocations; 0 means an hour.
 	// What they have started goes on for as long as it is refreshed.
 	CredentialTTL time.Duration
+	// SilentTime is how long a TCP connection may be there without an allocation; 0
+	// means 30 s.
+	SilentTime time.Duration
 	// AllowPeers are peers to reach although they are in special-purpose ranges.
 	AllowPeers []netip.Prefix
 	// Logger may be nil for silence, Now for the system's clock.
@@ -95,6 +111,15 @@ func (c *Config) Validate() error {
 	}
 	if c.MinPort > c.MaxPort || (c.MinPort == 0) != (c.MaxPort == 0) {
 		return fmt.Errorf("relay ports %d to %d: want a range from low to high, or neither", c.MinPort, c.MaxPort)
+	}
+	if c.MaxAllocations < 0 {
+		return fmt.Errorf("relay allocations %d: want a positive number", c.MaxAllocations)
+	}
+	if c.ListenTLS != "" && c.TLS == nil {
+		return fmt.Errorf("relay over TLS at %s: want a certificate", c.ListenTLS)
+	}
+	if c.SilentTime < 0 {
+		return fmt.Errorf("relay's time for silent connections %s: want a positive one", c.SilentTime)
 	}
 	if c.CredentialTTL < 0 {
 		return fmt.Errorf("relay credentials' time %s: want a positive one", c.CredentialTTL)
@@ -134,6 +159,12 @@ func (c *Config) complete() {
 	if c.CredentialTTL == 0 {
 		c.CredentialTTL = defaultTTL
 	}
+	if c.SilentTime == 0 {
+		c.SilentTime = defaultSilent
+	}
+	if c.MaxAllocations == 0 {
+		c.MaxAllocations = defaultAllocations
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -146,14 +177,26 @@ func (c *Config) complete() {
 
 // Relay is a running server.
 type Relay struct {
-	cfg    Config
-	addr   netip.AddrPort // What clients are told.
-	ports  *ports
-	server *turn.Server
+	cfg     Config
+	addr    netip.AddrPort // What clients are told.
+	tlsPort uint16         // 0 where there is no TLS.
+	ports   *ports
+	server  *turn.Server
+
+	mu sync.Mutex // Guards clients.
+	// clients has the relayed address of each, to count its peers.
+	clients map[client]*relayed
 }
 
-// Start listens. Its error wraps that of the system when the port is taken.
-func Start(cfg Config) (*Relay, error) {
+// client tells the clients of the relay apart: by their address, and by the port
+// of the relay that they speak to.
+type client struct {
+	network, address string
+	port             int
+}
+
+// Start listens. Its error wraps that of the system when a port is taken.
+func Start(cfg Config) (_ *Relay, err error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
@@ -162,52 +205,169 @@ func Start(cfg Config) (*Relay, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn, err := net.ListenPacket(network(host), cfg.Listen)
+	var undo []io.Closer
+	defer func() {
+		if err != nil {
+			for _, c := range undo {
+				err = errors.Join(err, c.Close())
+			}
+		}
+	}()
+	packets, plain, err := listen(host, cfg.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("listen for the relay: %w", err)
 	}
-	bound, err := netip.ParseAddrPort(conn.LocalAddr().String())
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("read the relay's address: %w", err), conn.Close())
+	for _, conn := range packets {
+		undo = append(undo, conn)
 	}
+	listeners := []*streams{newStreams(plain, nil, &cfg)}
+	undo = append(undo, listeners[0])
 	announced := cfg.External.Unmap()
 	if !announced.IsValid() {
 		announced = Reachable(host)
 	}
 	r := &Relay{
-		cfg:   cfg,
-		addr:  netip.AddrPortFrom(announced, bound.Port()),
-		ports: newPorts(&cfg, host, announced),
+		cfg:     cfg,
+		addr:    netip.AddrPortFrom(announced, portOf(plain.Addr())),
+		ports:   newPorts(&cfg, host, announced),
+		clients: make(map[client]*relayed),
 	}
-	policy := PeerPolicy{Allow: cfg.AllowPeers}
-	r.server, err = turn.NewServer(turn.ServerConfig{
-		Realm:         cfg.Realm,
-		LoggerFactory: quiet{cfg.Logger},
+	if cfg.ListenTLS != "" {
+		secure, err := net.Listen(network(host, "tcp"), cfg.ListenTLS)
+		if err != nil {
+			return nil, fmt.Errorf("listen for the relay over TLS: %w", err)
+		}
+		listeners = append(listeners, newStreams(secure, cfg.TLS, &cfg))
+		undo = append(undo, listeners[1])
+		r.tlsPort = portOf(secure.Addr())
+	}
+	if r.server, err = turn.NewServer(r.serverConfig(packets, listeners)); err != nil {
+		return nil, fmt.Errorf("start the relay: %w", err)
+	}
+	return r, nil
+}
+
+// listen opens the sockets for UDP and the listener for TCP, on one port. The
+// latter comes first: it finds out whether the port is taken.
+func listen(host netip.Addr, address string) ([]net.PacketConn, net.Listener, error) {
+	name, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, nil, err
+	}
+	for try := 0; ; try++ {
+		plain, err := net.Listen(network(host, "tcp"), address)
+		if err != nil {
+			return nil, nil, err
+		}
+		packets, err := listenUDP(network(host, "udp"), net.JoinHostPort(name, strconv.Itoa(int(portOf(plain.Addr())))))
+		if err == nil {
+			return packets, plain, nil
+		}
+		err = errors.Join(err, plain.Close())
+		// Of a free port any will do: one that is free for both.
+		if port != "0" || try == 10 {
+			return nil, nil, err
+		}
+	}
+}
+
+func portOf(a net.Addr) uint16 {
+	switch a := a.(type) {
+	case *net.TCPAddr:
+		return a.AddrPort().Port()
+	case *net.UDPAddr:
+		return a.AddrPort().Port()
+	}
+	return 0
+}
+
+func (r *Relay) serverConfig(packets []net.PacketConn, listeners []*streams) turn.ServerConfig {
+	cfg := turn.ServerConfig{
+		Realm:         r.cfg.Realm,
+		LoggerFactory: quiet{r.cfg.Logger},
 		AuthHandler:   r.authenticate,
 		QuotaHandler:  func(user, _ string, _ net.Addr) bool { return r.ports.admits(user) },
 		// Who names no family gets IPv4, by the RFC; the library's other choice
 		// is that of the client, which an IPv4 relay cannot serve on IPv6.
-		StrictAddressFamily: announced.Is4(),
-		PacketConnConfigs: []turn.PacketConnConfig{{
-			PacketConn:            conn,
-			RelayAddressGenerator: r.ports,
-			PermissionHandler: func(_ net.Addr, peer net.IP) bool {
-				addr, ok := netip.AddrFromSlice(peer)
-				return ok && policy.Allows(addr)
-			},
-		}},
-	})
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("start the relay: %w", err), conn.Close())
+		StrictAddressFamily: r.addr.Addr().Is4(),
 	}
-	return r, nil
+	for _, conn := range packets {
+		cfg.PacketConnConfigs = append(cfg.PacketConnConfigs, turn.PacketConnConfig{
+			PacketConn: conn, RelayAddressGenerator: r.ports, PermissionHandler: r.permit(conn.LocalAddr()),
+		})
+	}
+	for _, l := range listeners {
+		cfg.ListenerConfigs = append(cfg.ListenerConfigs, turn.ListenerConfig{
+			Listener: l, RelayAddressGenerator: r.ports, PermissionHandler: r.permit(l.Addr()),
+		})
+	}
+	tell := func(client net.Addr, has bool) {
+		if client.Network() == "tcp" {
+			for _, l := range listeners {
+				l.allocated(client, has)
+			}
+		}
+	}
+	cfg.EventHandler = turn.EventHandler{
+		OnAllocationCreated: func(from, at net.Addr, _, _, _ string, relayed net.Addr, _ int) {
+			r.allocated(clientAt(from, at), portOf(relayed))
+			tell(from, true)
+		},
+		OnAllocationDeleted: func(from, at net.Addr, _, _, _ string) {
+			r.mu.Lock()
+			delete(r.clients, clientAt(from, at))
+			r.mu.Unlock()
+			tell(from, false)
+		},
+		OnPermissionDeleted: func(from, at net.Addr, _, _, _ string, _ net.Addr, peer net.IP) {
+			if addr, ok := netip.AddrFromSlice(peer); ok {
+				if a := r.allocationOf(clientAt(from, at)); a != nil {
+					a.dismisses(canonical(addr))
+				}
+			}
+		},
+	}
+	return cfg
+}
+
+func clientAt(from, at net.Addr) client {
+	return client{from.Network(), from.String(), int(portOf(at))}
+}
+
+func (r *Relay) allocated(c client, port uint16) {
+	r.ports.mu.RLock()
+	a := r.ports.open[port]
+	r.ports.mu.RUnlock()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if a != nil {
+		r.clients[c] = a
+	}
+}
+
+func (r *Relay) allocationOf(c client) *relayed {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.clients[c]
+}
+
+// permit judges the peers of clients that speak to the relay at an address.
+func (r *Relay) permit(at net.Addr) turn.PermissionHandler {
+	return func(from net.Addr, peer net.IP) bool {
+		addr, ok := netip.AddrFromSlice(peer)
+		if !ok || !r.ports.mayReach(addr) {
+			return false
+		}
+		a := r.allocationOf(clientAt(from, at))
+		return a == nil || a.admits(canonical(addr))
+	}
 }
 
 // Addr is the address that clients are told, with the port that was bound.
 func (r *Relay) Addr() netip.AddrPort { return r.addr }
 
-// Close releases the relay's port and those of all allocations. Closing again
-// does nothing.
+// Close releases the relay's ports and those of all allocations, and closes all
+// connections. Closing again does nothing.
 func (r *Relay) Close() error {
 	err := r.server.Close()
 	if errors.Is(err, net.ErrClosed) {
@@ -232,14 +392,14 @@ func (r *Relay) authenticate(a *turn.RequestAttributes) (user string, key []byte
 
 // network says which family to listen on. The plain one would make an IPv4
 // wildcard that of both.
-func network(host netip.Addr) string {
+func network(host netip.Addr, protocol string) string {
 	switch {
 	case !host.IsValid():
-		return "udp"
+		return protocol
 	case host.Is4():
-		return "udp4"
+		return protocol + "4"
 	default:
-		return "udp6"
+		return protocol + "6"
 	}
 }
 

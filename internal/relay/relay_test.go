@@ -62,7 +62,12 @@ func connect(t *testing.T, r *relay.Relay, username, password string) *client {
 
 func connectWith(t *testing.T, r *relay.Relay, cfg turn.ClientConfig) *client {
 	t.Helper()
-	cfg.Conn = listen(t)
+	if cfg.Conn == nil {
+		cfg.Conn = listen(t)
+		if r.Addr().Addr().Is6() {
+			cfg.Conn = listenOn(t, "[::1]:0")
+		}
+	}
 	cfg.STUNServerAddr, cfg.TURNServerAddr = r.Addr().String(), r.Addr().String()
 	c, err := turn.NewClient(&cfg)
 	if err != nil {
@@ -78,7 +83,12 @@ func connectWith(t *testing.T, r *relay.Relay, cfg turn.ClientConfig) *client {
 // listen is a socket that is closed with the test, on a port of its own.
 func listen(t *testing.T) net.PacketConn {
 	t.Helper()
-	conn, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	return listenOn(t, "127.0.0.1:0")
+}
+
+func listenOn(t *testing.T, address string) net.PacketConn {
+	t.Helper()
+	conn, err := net.ListenPacket("udp", address)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -214,22 +224,69 @@ func TestBinding(t *testing.T) {
 	}
 }
 
+// Every hostile peer is refused whichever way a client asks for it, every good
+// one is not.
 func TestHostilePeers(t *testing.T) {
-	r := start(t, func(c *relay.Config) { c.AllowPeers = nil })
-	c := as(t, r, "u")
-	c.allocate()
-	for _, text := range hostile {
-		addr := netip.MustParseAddr(text)
-		if !addr.Is4() {
-			continue // The allocation is one of IPv4.
+	for _, on := range []string{"127.0.0.2:0", "[::1]:0"} {
+		r := start(t, func(c *relay.Config) { c.Listen, c.AllowPeers = on, nil })
+		c := as(t, r, "u")
+		c.allocate()
+		tried := 0
+		ask := func(text string) (permission, channelled, sent bool) {
+			addr := netip.MustParseAddr(text).WithZone("")
+			if addr == r.Addr().Addr() || addr.Is4() != r.Addr().Addr().Is4() || addr.Is4In6() {
+				return false, false, false
+			}
+			tried++
+			permission = c.CreatePermission(&net.UDPAddr{IP: addr.AsSlice(), Port: 80}) == nil
+			channelled = c.ask(stun.MethodChannelBind, channel(uint16(0x4000+tried)), peer(netip.AddrPortFrom(addr, 80))) == 0
+			return permission, channelled, r.Reaches(netip.AddrPortFrom(addr, 80))
 		}
-		refused(t, "a permission for "+text, c.CreatePermission(&net.UDPAddr{IP: addr.AsSlice(), Port: 80}), stun.CodeForbidden)
-		if got := c.ask(stun.MethodChannelBind, channel(0x4000), peer(netip.AddrPortFrom(addr, 80))); got != stun.CodeUnauthorized {
-			t.Errorf("a channel to %s: got %d", text, got)
+		for _, text := range hostile {
+			if permission, channelled, sent := ask(text); permission || channelled || sent {
+				t.Errorf("%s: permission %t, channel %t, sent %t", text, permission, channelled, sent)
+			}
+		}
+		if tried < 30 {
+			t.Errorf("only %d hostile peers were tried at %s", tried, on)
+		}
+		for i, text := range good {
+			// A few at a time: one allocation has few peers.
+			if i%8 == 0 {
+				c = as(t, r, "u"+text)
+				c.allocate()
+			}
+			before := tried
+			permission, channelled, sent := ask(text)
+			if tried > before && !(permission && channelled && sent) {
+				t.Errorf("%s: permission %t, channel %t, sent %t", text, permission, channelled, sent)
+			}
 		}
 	}
-	if err := c.CreatePermission(&net.UDPAddr{IP: net.IPv4(8, 8, 8, 8), Port: 80}); err != nil {
-		t.Errorf("a public peer: %v", err)
+}
+
+// On this machine's own addresses a client reaches what is relayed there, and
+// nothing else that listens.
+func TestOwnAddresses(t *testing.T) {
+	r := start(t, func(c *relay.Config) { c.AllowPeers = nil })
+	alice, bob := as(t, r, "call.alice"), as(t, r, "call.bob")
+	a, b := alice.allocate(), bob.allocate()
+	if err := errors.Join(alice.CreatePermission(b.LocalAddr()), bob.CreatePermission(a.LocalAddr())); err != nil {
+		t.Fatal(err)
+	}
+	service := listen(t)
+	send(t, a, service.LocalAddr(), "to a service of this machine")
+	send(t, a, b.LocalAddr(), "to what is relayed")
+	expect(t, b, a.LocalAddr(), "to what is relayed")
+	if err := service.SetReadDeadline(time.Now().Add(50 * time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	if n, _, err := service.ReadFrom(make([]byte, 100)); err == nil {
+		t.Errorf("a service of this machine was sent %d bytes", n)
+	}
+	// The relay's own port is no relayed address either.
+	if r.Reaches(r.Addr()) {
+		t.Error("a client reaches the relay by the relay")
 	}
 }
 

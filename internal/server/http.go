@@ -9,11 +9,12 @@ import (
 	"github.com/peal-rtc/peal/internal/api"
 	"github.com/peal-rtc/peal/internal/auth"
 	"github.com/peal-rtc/peal/internal/protocol"
+	"github.com/peal-rtc/peal/internal/protocol/pealv1"
 	"github.com/peal-rtc/peal/web"
 )
 
 // handler routes requests.
-func (s *Server) handler(signer *auth.Signer) (http.Handler, error) {
+func (s *Server) handler(signer *auth.Signer, verifier *auth.Verifier) (http.Handler, error) {
 	built, err := loadFiles(web.Files())
 	if err != nil {
 		return nil, err
@@ -21,6 +22,9 @@ func (s *Server) handler(signer *auth.Signer) (http.Handler, error) {
 	mux := http.NewServeMux()
 	mux.Handle("GET "+protocol.Path, s.endpoint)
 	mux.Handle("GET /healthz", api.Health(s.loop.ready.Load))
+	mux.Handle("/v1/ice-servers", api.ICEServers(verifier, s.clock.now, func(account string) []*pealv1.IceServer {
+		return s.serversFor("ice."+account, s.clock.now())
+	}))
 	if s.cfg.Dev {
 		mux.Handle("/dev/token", api.DevToken(signer, s.limits, s.clock.now))
 	}

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -41,21 +42,45 @@ func (s *Server) startRelay() (*relay.Relay, error) {
 	if host == "" {
 		host = "0.0.0.0"
 	}
+	var secure *tls.Config
+	if settings.TLSAddr != "" {
+		if s.certificate == nil {
+			return nil, errors.New("turn-tls-addr needs a certificate: give tls-cert and tls-key")
+		}
+		secure = &tls.Config{GetCertificate: s.certificate.get, MinVersion: tls.VersionTLS12}
+	}
 	// The secret need not outlive the process: neither does what it was good for.
 	start := func(port string) (*relay.Relay, error) {
 		return relay.Start(relay.Config{
-			Listen: net.JoinHostPort(host, port), External: external, AllowPeers: allowed,
-			MinPort: settings.MinPort, MaxPort: settings.MaxPort, Secret: auth.NewSecret(), Logger: s.log, Now: s.clock.now,
+			Listen: net.JoinHostPort(host, port), ListenTLS: settings.TLSAddr, TLS: secure,
+			External: external, PublicHost: settings.Host, AllowPeers: allowed,
+			MinPort: settings.MinPort, MaxPort: settings.MaxPort, MaxAllocations: settings.Most,
+			Secret: auth.NewSecret(), Logger: s.log, Now: s.clock.now,
 		})
 	}
 	r, err := start(port)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		if !s.cfg.Dev {
-			return nil, fmt.Errorf("address %s for STUN and TURN is in use: stop what listens there or give another --turn-addr", settings.Addr)
+			return nil, fmt.Errorf("an address for STUN and TURN is in use (%w): stop what listens there or give another --turn-addr", err)
 		}
 		r, err = start("0")
 	}
-	return r, err
+	if err != nil {
+		return nil, err
+	}
+	s.doubt(r.Addr().Addr(), allowed)
+	return r, nil
+}
+
+// doubt warns of an address that clients elsewhere cannot reach.
+func (s *Server) doubt(announced netip.Addr, allowed []netip.Prefix) {
+	public := relay.PeerPolicy{}.Allows(announced)
+	if s.cfg.Dev || public || (relay.PeerPolicy{Allow: allowed}).Allows(announced) {
+		return
+	}
+	s.log.Warn("clients are told to reach STUN and TURN at an address that is not of the public internet: "+
+		"give the public one by turn-announce, or, where all clients are in this network, allow it by turn-allow-peer",
+		"address", announced)
 }
 
 // TURNAddr is where clients reach STUN and TURN; invalid where there is none.
@@ -68,11 +93,16 @@ func (s *Server) TURNAddr() netip.AddrPort {
 
 // iceServers gives a device what it may use for one call.
 func (s *Server) iceServers(id call.ID, d call.Device, now time.Time) []*pealv1.IceServer {
+	return s.serversFor(string(id)+"."+string(d.ID), now)
+}
+
+// serversFor gives ICE servers to a user of the relay.
+func (s *Server) serversFor(user string, now time.Time) []*pealv1.IceServer {
 	if s.relay == nil {
 		return nil
 	}
 	var servers []*pealv1.IceServer
-	for _, server := range s.relay.Servers(string(id)+"."+string(d.ID), now) {
+	for _, server := range s.relay.Servers(user, now) {
 		servers = append(servers, &pealv1.IceServer{
 			Urls: server.URLs, Username: server.Username, Credential: server.Credential,
 		})

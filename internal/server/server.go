@@ -53,20 +53,22 @@ type Config struct {
 
 // Server is a running server.
 type Server struct {
-	cfg      Config
-	limits   protocol.Limits
-	log      *slog.Logger
-	store    store.Store
-	clock    *clock
-	bus      *bus.Memory
-	relay    *relay.Relay // nil when there is none.
-	loop     *loop
-	endpoint *ws.Endpoint
-	listener net.Listener
-	http     *http.Server
-	failed   chan error
-	quit     chan struct{}
-	chores   sync.WaitGroup
+	cfg    Config
+	limits protocol.Limits
+	log    *slog.Logger
+	store  store.Store
+	clock  *clock
+	bus    *bus.Memory
+	// certificate is that of HTTPS; nil when there is none.
+	certificate *certificate
+	relay       *relay.Relay // nil when there is none.
+	loop        *loop
+	endpoint    *ws.Endpoint
+	listener    net.Listener
+	http        *http.Server
+	failed      chan error
+	quit        chan struct{}
+	chores      sync.WaitGroup
 }
 
 // Start starts a server. Where it fails it leaves nothing behind.
@@ -102,12 +104,12 @@ func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
 		return nil, err
 	}
 	undo = append(undo, s.closeRelay)
-	signer, err := s.startLoop()
+	signer, verifier, err := s.startLoop()
 	if err != nil {
 		return nil, err
 	}
 	undo = append(undo, s.loop.end)
-	handler, err := s.handler(signer)
+	handler, err := s.handler(signer, verifier)
 	if err != nil {
 		return nil, err
 	}
@@ -171,25 +173,27 @@ func (s *Server) listen() (net.Listener, error) {
 		return nil, errors.Join(err, l.Close())
 	}
 	// HTTP/1.1 alone: WebSockets need it, and files are few.
+	s.certificate = c
 	return tls.NewListener(l, &tls.Config{
 		GetCertificate: c.get, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"},
 	}), nil
 }
 
-// startLoop starts the node and its sockets, and returns what signs tokens.
-func (s *Server) startLoop() (*auth.Signer, error) {
+// startLoop starts the node and its sockets, and returns what signs and what
+// verifies tokens.
+func (s *Server) startLoop() (*auth.Signer, *auth.Verifier, error) {
 	keys := keysOf(&s.cfg.Settings.Auth)
 	verifier, err := auth.NewVerifier(keys, s.cfg.Settings.Auth.MaxTTL)
 	if err != nil {
-		return nil, fmt.Errorf("read keys: %w", err)
+		return nil, nil, fmt.Errorf("read keys: %w", err)
 	}
 	signer, err := auth.NewSigner(keys, s.cfg.Settings.Auth.KeyID)
 	if err != nil {
-		return nil, fmt.Errorf("read keys: %w", err)
+		return nil, nil, fmt.Errorf("read keys: %w", err)
 	}
 	trusted, err := config.Prefixes("trusted-proxies", s.cfg.Settings.Access.TrustedProxies)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	incarnation := rand.Text()
 	n, err := node.New(node.Config{
@@ -203,16 +207,16 @@ func (s *Server) startLoop() (*auth.Signer, error) {
 		Logger:      s.log,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("make node: %w", err)
+		return nil, nil, fmt.Errorf("make node: %w", err)
 	}
 	s.loop = &loop{node: n, store: s.store, clock: s.clock, log: s.log, incarnation: incarnation}
 	s.endpoint = ws.New(ws.Config{
 		Limits: s.limits, Handler: s.loop, Origins: s.cfg.Settings.Access.Origins, TrustedProxies: trusted, Logger: s.log,
 	})
 	if err := s.loop.begin(s.bus); err != nil {
-		return nil, fmt.Errorf("join bus: %w", err)
+		return nil, nil, fmt.Errorf("join bus: %w", err)
 	}
-	return signer, nil
+	return signer, verifier, nil
 }
 
 // Addr is where the server listens.

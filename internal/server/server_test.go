@@ -324,7 +324,7 @@ func TestHTTP(t *testing.T) {
 		{http.MethodGet, "/../server.go", http.StatusNotFound, nil},
 		{http.MethodGet, "/sdk/nothing.js", http.StatusNotFound, map[string]string{"Access-Control-Allow-Origin": "*"}},
 		{http.MethodOptions, "/dev/token", http.StatusNoContent, map[string]string{
-			"Access-Control-Allow-Origin": "*", "Access-Control-Allow-Headers": "Content-Type",
+			"Access-Control-Allow-Origin": "*", "Access-Control-Allow-Headers": "Authorization, Content-Type",
 		}},
 		{http.MethodGet, "/ws", http.StatusUpgradeRequired, map[string]string{"Content-Type": "application/json"}},
 	}

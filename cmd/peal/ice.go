@@ -1,0 +1,96 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// iceCommand asks a server for ICE servers, as a device in a call gets them.
+type iceCommand struct {
+	Server  string `required:"" placeholder:"URL" env:"PEAL_SERVER" help:"Address of the server, such as https://calls.example.com."`
+	Account string `placeholder:"NAME" help:"Account to ask for, at a peal dev, which gives a token to anyone."`
+	Token   string `placeholder:"TOKEN" env:"PEAL_TOKEN" help:"Token to ask with, at any other server; see peal token."`
+}
+
+// Help implements kong.HelpProvider.
+func (iceCommand) Help() string {
+	return `They are printed as JSON, in the form that RTCPeerConnection and most tools take. The credentials
+are good for an hour.
+
+Examples:
+  peal ice --server http://127.0.0.1:7325 --account alice
+  peal ice --server https://calls.example.com --token "$(peal token --account alice)"`
+}
+
+// iceTime is for asking the server.
+const iceTime = 10 * time.Second
+
+// Run prints the list.
+func (c *iceCommand) Run(std streams) error {
+	ctx, cancel := context.WithTimeout(context.Background(), iceTime)
+	defer cancel()
+	server := strings.TrimRight(c.Server, "/")
+	token := c.Token
+	switch {
+	case token == "" && c.Account == "":
+		return fmt.Errorf("who asks? give --token, or, at a peal dev, --account")
+	case token == "":
+		body, err := json.Marshal(map[string]string{"account": c.Account})
+		if err != nil {
+			return err
+		}
+		var answer struct{ Token string }
+		if err := post(ctx, server+"/dev/token", "", body, &answer); err != nil {
+			return fmt.Errorf("%w; a server that is no peal dev needs --token", err)
+		}
+		token = answer.Token
+	}
+	var answer struct {
+		ICEServers json.RawMessage `json:"iceServers"`
+	}
+	if err := post(ctx, server+"/v1/ice-servers", token, nil, &answer); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(std.out, string(answer.ICEServers))
+	return err
+}
+
+// post asks a server for something.
+func post(ctx context.Context, url, token string, body []byte, answer any) error {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Content-Type", "application/json")
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	got, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = got.Body.Close() }()
+	text, err := io.ReadAll(io.LimitReader(got.Body, 1<<20))
+	if err != nil {
+		return fmt.Errorf("%s: %w", url, err)
+	}
+	if got.StatusCode != http.StatusOK {
+		var failure struct {
+			Error struct{ Code, Message string }
+		}
+		if json.Unmarshal(text, &failure) == nil && failure.Error.Code != "" {
+			return fmt.Errorf("%s: %s", url, failure.Error.Message)
+		}
+		return fmt.Errorf("%s: %s", url, got.Status)
+	}
+	if err := json.Unmarshal(text, answer); err != nil {
+		return fmt.Errorf("%s: this is no answer of Peal: %w", url, err)
+	}
+	return nil
+}

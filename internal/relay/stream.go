@@ -1,0 +1,196 @@
+package relay
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+)
+
+const (
+	// handshakeTime is for TLS.
+	handshakeTime = 10 * time.Second
+	// streamWrite is for writing one packet: who reads more slowly loses the
+	// connection, as media that are late are of no use.
+	streamWrite = 5 * time.Second
+	// streamsMost bounds the TCP connections of one listener.
+	streamsMost = 10_000
+)
+
+// streams is a listener for clients over TCP or TLS. The library gets only those
+// connections that are through their handshake; what has no allocation for a
+// while is closed, and with the relay all of them.
+type streams struct {
+	net.Listener
+	tls *tls.Config // nil for plain TCP.
+	log *slog.Logger
+	// silent is how long a connection may be there without an allocation.
+	silent time.Duration
+
+	ready   chan net.Conn
+	quit    chan struct{}
+	workers sync.WaitGroup
+
+	mu     sync.Mutex // Guards what follows.
+	open   map[string]*stream
+	closed bool
+}
+
+func newStreams(l net.Listener, secure *tls.Config, cfg *Config) *streams {
+	s := &streams{
+		Listener: l, tls: secure, log: cfg.Logger, silent: cfg.SilentTime,
+		ready: make(chan net.Conn), quit: make(chan struct{}), open: make(map[string]*stream),
+	}
+	s.workers.Go(s.accept)
+	return s
+}
+
+// Accept implements net.Listener for the library.
+func (s *streams) Accept() (net.Conn, error) {
+	select {
+	case c := <-s.ready:
+		return c, nil
+	case <-s.quit:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close closes the listener and all of its connections.
+func (s *streams) Close() error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.closed = true
+	open := s.open
+	s.open = make(map[string]*stream)
+	s.mu.Unlock()
+	close(s.quit)
+	err := s.Listener.Close()
+	for _, c := range open {
+		_ = c.Conn.Close() // The client may have done it already.
+	}
+	s.workers.Wait()
+	return err
+}
+
+func (s *streams) accept() {
+	for {
+		conn, err := s.Listener.Accept()
+		switch {
+		case errors.Is(err, net.ErrClosed):
+			return
+		case err != nil:
+			// Too many files are open, most likely: others may be closed meanwhile.
+			s.log.Warn("relay cannot accept a connection", "error", err)
+			select {
+			case <-time.After(100 * time.Millisecond):
+			case <-s.quit:
+				return
+			}
+		default:
+			c := &stream{Conn: conn, streams: s}
+			if !s.add(c) {
+				_ = conn.Close()
+				continue
+			}
+			s.workers.Go(func() { s.admit(c) })
+		}
+	}
+}
+
+func (s *streams) add(c *stream) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || len(s.open) >= streamsMost {
+		return false
+	}
+	s.open[c.RemoteAddr().String()] = c
+	return true
+}
+
+// admit hands a connection to the library once it may speak.
+func (s *streams) admit(c *stream) {
+	// What the client does until it has an allocation does not put this off.
+	if err := c.Conn.SetReadDeadline(time.Now().Add(s.silent)); err != nil {
+		_ = c.Close()
+		return
+	}
+	if s.tls != nil {
+		secured := tls.Server(c.Conn, s.tls)
+		ctx, cancel := context.WithTimeout(context.Background(), handshakeTime)
+		err := secured.HandshakeContext(ctx)
+		cancel()
+		if err != nil {
+			_ = c.Close()
+			return
+		}
+		c.secured = secured
+	}
+	select {
+	case s.ready <- c:
+	case <-s.quit:
+		_ = c.Close()
+	}
+}
+
+// allocated notes that the client at an address has a relayed address now, or
+// has none any more.
+func (s *streams) allocated(client net.Addr, has bool) {
+	s.mu.Lock()
+	c := s.open[client.String()]
+	s.mu.Unlock()
+	if c == nil {
+		return
+	}
+	var until time.Time
+	if !has {
+		until = time.Now().Add(s.silent)
+	}
+	_ = c.Conn.SetReadDeadline(until) // Where it is closed there is nothing to wait for.
+}
+
+// stream is one connection of a client.
+type stream struct {
+	net.Conn
+	secured *tls.Conn // nil for plain TCP.
+	streams *streams
+}
+
+func (c *stream) Read(p []byte) (int, error) {
+	if c.secured != nil {
+		return c.secured.Read(p)
+	}
+	return c.Conn.Read(p)
+}
+
+func (c *stream) Write(p []byte) (int, error) {
+	if err := c.Conn.SetWriteDeadline(time.Now().Add(streamWrite)); err != nil {
+		return 0, err
+	}
+	var n int
+	var err error
+	if c.secured != nil {
+		n, err = c.secured.Write(p)
+	} else {
+		n, err = c.Conn.Write(p)
+	}
+	if err != nil {
+		_ = c.Conn.Close() // Half a packet may have gone out: nothing after it makes sense.
+	}
+	return n, err
+}
+
+func (c *stream) Close() error {
+	s := c.streams
+	s.mu.Lock()
+	if name := c.RemoteAddr().String(); s.open[name] == c {
+		delete(s.open, name)
+	}
+	s.mu.Unlock()
+	return c.Conn.Close()
+}
