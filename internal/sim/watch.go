@@ -51,9 +51,10 @@ type drop struct {
 
 // absence is one side's of a call, from one time on.
 type absence struct {
-	id   call.ID
-	leg  int
-	from time.Time
+	id    call.ID
+	leg   int
+	from  time.Time
+	epoch uint32 // Of the device's connections: between two looks it may have been there.
 }
 
 // moment is one commit of a call.
@@ -240,7 +241,7 @@ func (x *watch) graces(c *call.Call) {
 		if l.Gone.IsZero() {
 			continue
 		}
-		a := absence{c.ID, i, l.Gone}
+		a := absence{id: c.ID, leg: i, from: l.Gone}
 		since, known := x.gone[a]
 		if !known {
 			x.gone[a] = x.light
@@ -257,7 +258,7 @@ func (x *watch) graces(c *call.Call) {
 func (x *watch) absences(c *call.Call) {
 	for i := range c.Legs {
 		if d := c.Legs[i].Device; d.ID != "" {
-			x.absent(c, absence{id: c.ID, leg: i}, string(d.Account)+"/"+string(d.ID))
+			x.absent(c, absence{id: c.ID, leg: i, epoch: c.Legs[i].Epoch}, string(d.Account)+"/"+string(d.ID))
 		}
 	}
 }
