@@ -2,7 +2,6 @@ package relay
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net"
@@ -15,7 +14,6 @@ import (
 // Why a relayed address is not given. Clients read 508 (insufficient capacity).
 var (
 	errNoFreePort = errors.New("no port is free for a relayed address")
-	errPortChosen = errors.New("clients do not choose the ports of relayed addresses")
 	errTooMany    = errors.New("the relay has as many relayed addresses as it may have")
 	errFamily     = errors.New("the address family is not offered for relayed addresses")
 	// errNoTCP refuses RFC 6062: calls have no use for it, and it would let
@@ -58,12 +56,10 @@ func newPorts(cfg *Config, host, announced netip.Addr) *ports {
 // Validate has nothing to say: Config's did.
 func (p *ports) Validate() error { return nil }
 
-// AllocatePacketConn binds a relayed address for a user.
+// AllocatePacketConn binds a relayed address for a user. A port is asked for where
+// the client wants an even one (EVEN-PORT), or the one after that, as some do for
+// RTCP; the library has found it by asking for some without a user before.
 func (p *ports) AllocatePacketConn(c turn.AllocateListenerConfig) (net.PacketConn, net.Addr, error) {
-	// Without a user the library is probing for an even port (EVEN-PORT).
-	if c.RequestedPort != 0 || c.UserID == "" {
-		return nil, nil, errPortChosen
-	}
 	if c.Network != network(p.host, "udp") {
 		return nil, nil, errFamily
 	}
@@ -75,7 +71,7 @@ func (p *ports) AllocatePacketConn(c turn.AllocateListenerConfig) (net.PacketCon
 	if len(p.open) >= p.most {
 		return nil, nil, errTooMany
 	}
-	conn, port, err := p.bind()
+	conn, port, err := p.bind(c.RequestedPort)
 	if err != nil {
 		if !p.full { // One line for each time that the range is used up.
 			p.log.Warn("relay has no free port", "min_port", p.low, "max_port", p.high, "allocations", len(p.open))
@@ -90,28 +86,37 @@ func (p *ports) AllocatePacketConn(c turn.AllocateListenerConfig) (net.PacketCon
 	return r, net.UDPAddrFromAddrPort(netip.AddrPortFrom(p.announced, port)), nil
 }
 
-// bind needs the lock.
-func (p *ports) bind() (*net.UDPConn, uint16, error) {
+// bind needs the lock. A port of 0 stands for any of the range.
+func (p *ports) bind(wanted int) (*net.UDPConn, uint16, error) {
+	if wanted != 0 {
+		if p.low != 0 && (wanted < int(p.low) || wanted > int(p.high)) {
+			return nil, 0, errNoFreePort
+		}
+		return p.bindTo(uint16(wanted))
+	}
 	var last error
 	size := int(p.high) - int(p.low) + 1
 	first := rand.IntN(size)
 	for i := range size {
-		port := p.low + uint16((first+i)%size)
-		if p.open[port] != nil { // Known to be taken: a full range costs no calls of the system.
-			continue
+		conn, port, err := p.bindTo(p.low + uint16((first+i)%size))
+		if err == nil {
+			return conn, port, nil
 		}
-		conn, err := net.ListenUDP(network(p.host, "udp"), net.UDPAddrFromAddrPort(netip.AddrPortFrom(p.host, port)))
-		if err != nil {
-			last = err
-			continue
-		}
-		bound, err := netip.ParseAddrPort(conn.LocalAddr().String())
-		if err != nil {
-			return nil, 0, errors.Join(fmt.Errorf("read a relayed address: %w", err), conn.Close())
-		}
-		return conn, bound.Port(), nil
+		last = err
 	}
-	return nil, 0, errors.Join(errNoFreePort, last)
+	return nil, 0, last
+}
+
+// bindTo needs the lock.
+func (p *ports) bindTo(port uint16) (*net.UDPConn, uint16, error) {
+	if p.open[port] != nil { // Known to be taken: a full range costs no calls of the system.
+		return nil, 0, errNoFreePort
+	}
+	conn, err := net.ListenUDP(network(p.host, "udp"), net.UDPAddrFromAddrPort(netip.AddrPortFrom(p.host, port)))
+	if err != nil {
+		return nil, 0, errors.Join(errNoFreePort, err)
+	}
+	return conn, portOf(conn.LocalAddr()), nil
 }
 
 // AllocateListener refuses relaying over TCP.

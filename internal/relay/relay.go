@@ -18,7 +18,7 @@
 // A client is told by TURN's own error codes: 401 for credentials that are
 // wrong or have expired, 403 for a peer that may not be reached, 486 for a user
 // with too many relayed addresses, 508 where no port is free or something was
-// asked for that is not offered (TCP, ports of a client's choice, the other
+// asked for that is not offered (relaying to TCP, a port outside the range, the other
 // address family).
 //
 // A Relay is safe for concurrent use.

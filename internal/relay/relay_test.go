@@ -306,11 +306,8 @@ func TestNotOffered(t *testing.T) {
 	if err := c.allocate().Close(); err != nil {
 		t.Fatal(err)
 	}
-	if got := c.ask(stun.MethodAllocate, udp, even); got != stun.CodeInsufficientCapacity {
+	if got := c.ask(stun.MethodAllocate, udp, even); got != 0 { // RTCP once had a port of its own.
 		t.Errorf("an even port: got %d", got)
-	}
-	if got := c.ask(stun.MethodAllocate, udp); got != 0 {
-		t.Errorf("any port: got %d", got)
 	}
 
 	// An allocation of the ordinary kind opens no connection either.
