@@ -222,6 +222,7 @@ type numbers struct {
 	Received int     `json:"received"`
 	Local    string  `json:"local"`
 	Remote   string  `json:"remote"`
+	By       string  `json:"by"` // How the relay is reached.
 	State    string  `json:"state"`
 }
 

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/chromedp/chromedp"
 )
 
 // iceServer is one of `peal ice`.
@@ -90,6 +92,28 @@ func TestCoturnClients(t *testing.T) {
 		"-e", "127.0.0.1", "-r", peerPort, "-n", "1", "-c", host).CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "Cannot complete Allocation") {
 		t.Errorf("a wrong password: %v\n%s", err, out)
+	}
+}
+
+// Browsers use the relay over each of its transports.
+func TestRelayTransports(t *testing.T) {
+	s := startServer(t, "--tls", "--turn-addr", freeAddr(t), "--turn-tls-addr", freeAddr(t))
+	// The certificate is self-made.
+	browser := startBrowser(t, chromedp.Flag("ignore-certificate-errors", true))
+	app := application(t, s)
+	for _, by := range []string{"udp", "tcp", "tls"} {
+		t.Run(by, func(t *testing.T) {
+			alice := device(t, browser, app, s, "alice-"+by, "?relay&by="+by)
+			bob := device(t, browser, app, s, "bob-"+by, "?relay&by="+by)
+			talk(t, alice, bob, 2)
+			for _, p := range []*page{alice, bob} {
+				p.seesAndHears(30)
+				if n := p.stats(); n.Local != "relay" || n.Remote != "relay" || n.By != by {
+					t.Errorf("%s: media flows from %s over %s to %s", p.account, n.Local, n.By, n.Remote)
+				}
+			}
+			hangUp(alice, bob)
+		})
 	}
 }
 
