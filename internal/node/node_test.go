@@ -559,3 +559,35 @@ func TestTakenForDead(t *testing.T) {
 		t.Errorf("the other side hears %v", c)
 	}
 }
+
+// What a device asked by its connection before took effect when it was here already:
+// it asks again, and is back.
+func TestAskingAgainByANewerConnection(t *testing.T) {
+	b := newBench(t)
+	bob := b.login("bob", "b")
+	before := call.Device{Account: "bob", ID: "b", Conn: call.Connection{Incarnation: "dead", Seq: 1}}
+	c, _, err := call.New(call.Invite{
+		ID: call.ID(callID(1)), Callee: "bob", Type: call.Audio, Timing: call.DefaultTiming(),
+		Caller: call.Device{Account: "alice", ID: "a", Conn: call.Connection{Incarnation: "dead", Seq: 2}},
+	}, b.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Rev = 0
+	for _, in := range []call.Input{call.Accept{Device: before, Generation: 1, Answer: "v=0 answer"}, call.Gone{Device: before}} {
+		if c, _, err = call.Step(c, in, b.now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.Rev = 1
+	if r, err := b.memory.Commit(t.Context(), []store.Change{{Call: c}}); err != nil || r[0].Verdict != store.Done {
+		t.Fatal(r, err)
+	}
+	want(t, bob.accept(1).GetCall(), connecting, 0, callee)
+	if c, err = b.memory.Call(t.Context(), c.ID); err != nil {
+		t.Fatal(err)
+	}
+	if l := c.Callee(); !l.Gone.IsZero() || l.Device == before {
+		t.Errorf("the device is taken for gone: %+v", *l)
+	}
+}

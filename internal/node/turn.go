@@ -188,6 +188,8 @@ func (n *Node) reconcile(t *turn) {
 // attempt does the first job on the copy of the call: it is finished, or waits.
 func (n *Node) attempt(t *turn, j *job) {
 	switch {
+	case n.presents(t, j):
+		return
 	case j.look > 0:
 		n.attemptLook(t, j)
 		return
@@ -219,6 +221,26 @@ func (n *Node) attempt(t *turn, j *job) {
 	default:
 		n.commit(t, store.Change{Call: next, From: t.call.Rev}, effects)
 	}
+}
+
+// presents has a device be back first, that asks for something by another
+// connection than the call knows. What it asked by the one before took effect when
+// it was here already.
+func (n *Node) presents(t *turn, j *job) bool {
+	a := j.asker
+	if j.settle != nil {
+		a = j.settle.job.asker
+	}
+	if a == nil || a.device.session.Closed() || !t.exists() || !t.call.Live() {
+		return false
+	}
+	who := a.device.who
+	l := t.call.Leg(who.Account)
+	if l == nil || !l.Device.Is(who) || l.Device == who {
+		return false
+	}
+	t.queue = append([]*job{{in: call.Back{Device: who}}}, t.queue...)
+	return true
 }
 
 // attemptAbsent answers for a call that does not exist. A cancellation leaves

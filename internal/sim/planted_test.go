@@ -97,8 +97,8 @@ var bugs = []struct {
 	},
 	{
 		"those who are asked are told before the commit", "internal/node/turn.go",
-		"	default:\n\t\tn.commit(t, store.Change{Call: next, From: t.call.Rev}, effects)\n\t}\n}\n\n// attemptAbsent",
-		"	default:\n\t\tfor _, e := range effects {\n\t\t\tn.spread(&next, e, nil)\n\t\t}\n\t\tn.commit(t, store.Change{Call: next, From: t.call.Rev}, effects)\n\t}\n}\n\n// attemptAbsent",
+		"	default:\n\t\tn.commit(t, store.Change{Call: next, From: t.call.Rev}, effects)\n\t}\n}\n\n// presents",
+		"	default:\n\t\tfor _, e := range effects {\n\t\t\tn.spread(&next, e, nil)\n\t\t}\n\t\tn.commit(t, store.Change{Call: next, From: t.call.Rev}, effects)\n\t}\n}\n\n// presents",
 	},
 	{
 		"a commit without a result counts as done", "internal/node/turn.go",
