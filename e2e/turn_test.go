@@ -3,7 +3,6 @@ package e2e_test
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -136,7 +135,7 @@ func TestICECommand(t *testing.T) {
 	}
 	token := s.token("alice")
 	out, err := exec.Command(binary, "ice", "--server", s.url()+"/", "--token", token).Output()
-	if err != nil || !strings.HasPrefix(string(out), fmt.Sprintf(`[{"urls":["stun:`)) {
+	if err != nil || !strings.HasPrefix(string(out), `[{"urls":["stun:`) {
 		t.Errorf("with a token: %v, %s", err, out)
 	}
 }
