@@ -140,17 +140,16 @@ func TestRaces(t *testing.T) {
 
 // first is a word for what was first, or nothing where that does not show.
 func first(race plan, e ending) string {
-	switch race {
-	case hangups:
+	switch {
+	case race == hangups:
 		return e.actor
-	case accepts:
+	case race == accepts:
 		return e.device
-	case glare:
-		if e.record.Reason == "completed" {
-			return e.record.Caller
-		}
-		return ""
-	default:
+	case race != glare:
 		return string(e.record.Reason)
+	case e.record.Reason == "completed":
+		return e.record.Caller
+	default:
+		return ""
 	}
 }

@@ -99,11 +99,11 @@ func (p *pair) dial(ctx context.Context, from, to *phone) {
 	if err != nil {
 		return
 	}
-	switch p.plan {
-	case cancels, acceptCancel, rejectCancel:
+	switch {
+	case p.plan == cancels, p.plan == acceptCancel, p.plan == rejectCancel:
 		time.Sleep(pause)
 		_ = call.Cancel(ctx)
-	case callerLeaves:
+	case p.plan == callerLeaves:
 		from.proxy.vanish(from.name, 2*time.Second)
 	}
 	// Whatever has become of it, in the end somebody hangs up.

@@ -111,8 +111,8 @@ func (p *phone) note(ctx context.Context, event client.Event) {
 // react does this phone's part once a call is answered. What a method returns
 // is of no interest here: the server may be dead.
 func (p *phone) react(ctx context.Context, call *client.Call, change client.Change) {
-	switch change {
-	case client.Accepted, client.Generation, client.Reconnected:
+	switch {
+	case change == client.Accepted, change == client.Generation, change == client.Reconnected:
 		go func() {
 			s := call.Snapshot()
 			if call.Incoming() && s.Generation > 0 && p.planned() == glare {
@@ -120,7 +120,7 @@ func (p *phone) react(ctx context.Context, call *client.Call, change client.Chan
 			}
 			_ = call.ReportMedia(ctx, s.Generation, true)
 		}()
-	case client.Connected:
+	case change == client.Connected:
 		switch what := p.what; {
 		case what == vanishes:
 			if call.Incoming() {

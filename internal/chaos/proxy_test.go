@@ -161,6 +161,7 @@ func kindOf(message []byte) string {
 		return "connected"
 	case pealv1.CallState_CALL_STATE_ENDED:
 		return "ended"
+	case pealv1.CallState_CALL_STATE_UNSPECIFIED:
 	}
 	return ""
 }

@@ -58,10 +58,9 @@ func (a *audit) made(from uint32, c call.Call) {
 	case known && !was.Live():
 		a.w.violate("S2: call %s changed after it ended", c.ID)
 	}
-	switch c.Outcome.Reason {
-	case call.Lost:
+	if c.Outcome.Reason == call.Lost {
 		a.w.watch.lost(&c)
-	case call.Failed:
+	} else if c.Outcome.Reason == call.Failed {
 		a.w.watch.failed(&c)
 	}
 	for i := range c.Legs {

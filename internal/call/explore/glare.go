@@ -320,17 +320,16 @@ func (w *duels) obey(n *duel, o order) error {
 		}
 		return nil
 	}
-	switch o.act {
-	case Cancel:
-		// A client whose cancellation comes too late hangs up.
-		if s := n.calls[i].State; s == call.Connecting || s == call.Connected {
-			return w.step(n, i, call.Hangup{Device: d})
-		}
-		return w.step(n, i, call.Cancel{Device: d})
-	case Accept:
-		return w.step(n, i, call.Accept{Device: d, Generation: 1, Answer: "answer"})
-	case Hangup:
+	// A client whose cancellation comes too late hangs up.
+	s := n.calls[i].State
+	late := o.act == Cancel && (s == call.Connecting || s == call.Connected)
+	switch {
+	case late, o.act == Hangup:
 		return w.step(n, i, call.Hangup{Device: d})
+	case o.act == Cancel:
+		return w.step(n, i, call.Cancel{Device: d})
+	case o.act == Accept:
+		return w.step(n, i, call.Accept{Device: d, Generation: 1, Answer: "answer"})
 	}
 	return fmt.Errorf("nobody does %q here", o.act)
 }
