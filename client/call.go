@@ -70,11 +70,12 @@ func (c *Call) End() (end End, ok bool) {
 }
 
 // Accept answers a call that rings, by the answer to its offer of a media
-// generation; see [Snapshot.Generation].
-func (c *Call) Accept(ctx context.Context, generation uint32, answer string) error {
-	id := c.ID()
+// generation; see [Snapshot.Generation]. The candidates that there are already
+// go with it, and save their own way.
+func (c *Call) Accept(ctx context.Context, generation uint32, answer string, candidates ...Candidate) error {
+	accept := &pealv1.Accept{CallId: c.ID(), Generation: generation, Answer: answer, Candidates: wireCandidates(candidates)}
 	_, err := c.client.ask(ctx, func(t device.Ticket) device.Input {
-		return device.Accept{Ticket: t, Accept: &pealv1.Accept{CallId: id, Generation: generation, Answer: answer}}
+		return device.Accept{Ticket: t, Accept: accept}
 	})
 	return err
 }
@@ -134,10 +135,7 @@ func (c *Call) Answer(ctx context.Context, generation uint32, sdp string) error 
 // SendCandidates sends ICE candidates of a media generation. At [Reconnected]
 // and [PeerEpoch] all of the present generation are to be sent again.
 func (c *Call) SendCandidates(ctx context.Context, generation uint32, candidates ...Candidate) error {
-	f := &pealv1.Candidates{CallId: c.ID(), Generation: generation}
-	for _, x := range candidates {
-		f.Candidates = append(f.Candidates, x.wire())
-	}
+	f := &pealv1.Candidates{CallId: c.ID(), Generation: generation, Candidates: wireCandidates(candidates)}
 	return c.command(ctx, &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Candidates{Candidates: f}})
 }
 
@@ -146,6 +144,13 @@ func (c *Call) SendCandidates(ctx context.Context, generation uint32, candidates
 func (c *Call) ReportMedia(ctx context.Context, generation uint32, up bool) error {
 	return c.command(ctx, &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Media{Media: &pealv1.MediaReport{
 		CallId: c.ID(), Generation: generation, Up: up,
+	}}})
+}
+
+// ReportPath tells, while media is up, what it flows by, for the operator's eyes.
+func (c *Call) ReportPath(ctx context.Context, generation uint32, path MediaPath) error {
+	return c.command(ctx, &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Media{Media: &pealv1.MediaReport{
+		CallId: c.ID(), Generation: generation, Up: true, Path: pealv1.MediaPath(path),
 	}}})
 }
 

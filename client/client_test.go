@@ -151,6 +151,8 @@ func wantCode(t *testing.T, err error, code string) {
 	}
 }
 
+const hostCandidate = "candidate:1 1 udp 2122260223 192.0.2.7 50000 typ host"
+
 func TestCall(t *testing.T) {
 	b := start(t)
 	alice, bob := b.login("alice"), b.login("bob")
@@ -167,8 +169,8 @@ func TestCall(t *testing.T) {
 	if u := alice.sees(client.Accepted); u.Answer != "v=0 answer" {
 		t.Errorf("the caller got the answer %q", u.Answer)
 	}
-	alice.must(out.SendCandidates(alice.ctx, 1, client.Candidate{Candidate: "candidate:1"}))
-	if c := next[client.PeerCandidates](bob); c.Candidates[0].Candidate != "candidate:1" {
+	alice.must(out.SendCandidates(alice.ctx, 1, client.Candidate{Candidate: hostCandidate}))
+	if c := next[client.PeerCandidates](bob); c.Candidates[0].Candidate != hostCandidate {
 		t.Errorf("the callee got %v", c)
 	}
 	alice.must(out.ReportMedia(alice.ctx, 1, true))

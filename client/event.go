@@ -102,6 +102,33 @@ const (
 	Other CallType = 3
 )
 
+// ICEPolicy says which candidates of one side the other may have. The server's
+// own policy holds where it is stricter, and keeps back what it forbids.
+type ICEPolicy uint8
+
+const (
+	// AnyAddress: all candidates.
+	AnyAddress ICEPolicy = 0
+	// RelayUntilAccept: relayed ones until the call is answered, then all.
+	RelayUntilAccept ICEPolicy = 1
+	// RelayOnly: relayed ones, and no others ever.
+	RelayOnly ICEPolicy = 2
+)
+
+// MediaPath is what media flows by.
+type MediaPath uint8
+
+// The paths: from machine to machine, in one network or through NATs, or by a
+// relay that this side reaches over UDP, TCP or TLS, or that is the other side's.
+const (
+	PathHost      MediaPath = 1
+	PathReflexive MediaPath = 2
+	PathRelayUDP  MediaPath = 3
+	PathRelayTCP  MediaPath = 4
+	PathRelayTLS  MediaPath = 5
+	PathRelayPeer MediaPath = 6
+)
+
 // CallState is where a call stands. It only moves forward.
 type CallState uint8
 
@@ -123,6 +150,7 @@ type Snapshot struct {
 	State CallState
 	Type  CallType
 	// Local is this account's side, Peer the other one's.
+	ICEPolicy   ICEPolicy
 	Local, Peer Party
 	Attachment  string
 	// RingRemaining is what was left of the ringing when the snapshot was made.
@@ -236,7 +264,7 @@ func readSnapshot(c *pealv1.Call, account string) Snapshot {
 	}
 	return Snapshot{
 		ID: c.GetCallId(), Rev: c.GetRev(), State: CallState(c.GetState()), Type: CallType(c.GetType()),
-		Local: readParty(local), Peer: readParty(peer), Attachment: c.GetAttachment(),
+		ICEPolicy: ICEPolicy(c.GetIcePolicy()), Local: readParty(local), Peer: readParty(peer), Attachment: c.GetAttachment(),
 		RingRemaining: time.Duration(c.GetRingRemainingMs()) * time.Millisecond,
 		Generation:    c.GetGeneration(), Rebuild: c.GetRebuildGeneration(),
 		ConnectedFor: time.Duration(c.GetConnectedForMs()) * time.Millisecond,
@@ -275,6 +303,14 @@ func readCandidates(list []*pealv1.Candidate) []Candidate {
 		candidates = append(candidates, Candidate{x.Candidate, x.SdpMid, x.SdpMLineIndex, x.UsernameFragment})
 	}
 	return candidates
+}
+
+func wireCandidates(candidates []Candidate) []*pealv1.Candidate {
+	var list []*pealv1.Candidate
+	for _, x := range candidates {
+		list = append(list, x.wire())
+	}
+	return list
 }
 
 func (c Candidate) wire() *pealv1.Candidate {

@@ -25,14 +25,15 @@ const (
 
 // devCommand starts a server for trying out and developing.
 type devCommand struct {
-	Addr          string   `default:"${devAddr}" placeholder:"HOST:PORT" env:"PEAL_ADDR" help:"Where to listen (${default})."`
-	Data          string   `default:"${devData}" placeholder:"DIR" env:"PEAL_DATA" help:"Folder for what is to be kept: calls, secret, certificate (${default})."`
-	TLS           bool     `name:"tls" help:"Serve HTTPS by a self-made certificate, so that other machines and phones get camera and microphone. Their browsers warn once."`
-	TurnAddr      string   `placeholder:"HOST:PORT" env:"PEAL_TURN_ADDR" help:"Where to listen for STUN and TURN over UDP and TCP; off for none. Unless given: the host of --addr and port 3478, or a free one."`
-	TurnTLSAddr   string   `name:"turn-tls-addr" placeholder:"HOST:PORT" env:"PEAL_TURN_TLS_ADDR" help:"Where to listen for TURN over TLS; needs --tls. None, unless given."`
-	TurnAllowPeer []string `placeholder:"CIDR" env:"PEAL_TURN_ALLOW_PEER" help:"Special addresses to relay to, in place of those of this machine and its networks. May be repeated."`
-	SingleLogin   bool     `env:"PEAL_SINGLE_LOGIN" help:"Let each account be logged in on one device: a newer login ends the older."`
-	LogLevel      string   `default:"warn" enum:"debug,info,warn,error" env:"PEAL_LOG_LEVEL" help:"Least severe that is written: debug, info, warn or error."`
+	Addr          string       `default:"${devAddr}" placeholder:"HOST:PORT" env:"PEAL_ADDR" help:"Where to listen (${default})."`
+	Data          string       `default:"${devData}" placeholder:"DIR" env:"PEAL_DATA" help:"Folder for what is to be kept: calls, secret, certificate (${default})."`
+	TLS           bool         `name:"tls" help:"Serve HTTPS by a self-made certificate, so that other machines and phones get camera and microphone. Their browsers warn once."`
+	TurnAddr      string       `placeholder:"HOST:PORT" env:"PEAL_TURN_ADDR" help:"Where to listen for STUN and TURN over UDP and TCP; off for none. Unless given: the host of --addr and port 3478, or a free one."`
+	TurnTLSAddr   string       `name:"turn-tls-addr" placeholder:"HOST:PORT" env:"PEAL_TURN_TLS_ADDR" help:"Where to listen for TURN over TLS; needs --tls. None, unless given."`
+	Media         config.Media `embed:"" envprefix:"PEAL_"`
+	TurnAllowPeer []string     `placeholder:"CIDR" env:"PEAL_TURN_ALLOW_PEER" help:"Special addresses to relay to, in place of those of this machine and its networks. May be repeated."`
+	SingleLogin   bool         `env:"PEAL_SINGLE_LOGIN" help:"Let each account be logged in on one device: a newer login ends the older."`
+	LogLevel      string       `default:"warn" enum:"debug,info,warn,error" env:"PEAL_LOG_LEVEL" help:"Least severe that is written: debug, info, warn or error."`
 }
 
 // Help implements kong.HelpProvider.
@@ -82,6 +83,7 @@ func (c *devCommand) settings() (*config.Config, error) {
 	s.Addr, s.Data, s.Log.Level = c.Addr, c.Data, c.LogLevel
 	s.Auth.Secret, s.Auth.KeyID, s.Auth.SingleLogin = string(secret), devKeyID, c.SingleLogin
 	s.TURN.Addr, s.TURN.TLSAddr, s.TURN.AllowPeer = c.TurnAddr, c.TurnTLSAddr, c.TurnAllowPeer
+	s.Media = c.Media
 	if s.TURN.Addr == "" {
 		s.TURN.Addr = net.JoinHostPort(turnHost(host), turnPort)
 	}

@@ -123,7 +123,7 @@ func (s *step) accept(in Accept) error {
 }
 
 // merge accepts for a device that dialled the caller at the same time. It is
-// a video call only if both asked for that.
+// a video call only if both asked for that, and the stricter policy holds.
 func (s *step) merge(in Merge) error {
 	leg, err := s.calleeLeg(in.Device)
 	if err != nil {
@@ -132,6 +132,7 @@ func (s *step) merge(in Merge) error {
 	if s.call.Type == Video && in.Type != Video {
 		s.call.Type = Audio
 	}
+	s.call.Policy = max(s.call.Policy, in.Policy)
 	s.connect(leg, in.Device)
 	return nil
 }

@@ -51,6 +51,19 @@ const (
 	Other Type = 3 // Carried for the application's sake; media as Audio.
 )
 
+// Policy says which candidates of one side the other may have. The higher the
+// stricter.
+type Policy uint8
+
+const (
+	// AnyAddress: all candidates, from the start.
+	AnyAddress Policy = 0
+	// RelayUntilAccept: relayed ones until the call is answered, then all.
+	RelayUntilAccept Policy = 1
+	// RelayOnly: relayed ones, and no others ever.
+	RelayOnly Policy = 2
+)
+
 // State is where a call stands. It only ever moves forward.
 type State uint8
 
@@ -96,6 +109,7 @@ type Call struct {
 	State      State     `json:"state"`
 	Type       Type      `json:"type"`
 	Attachment string    `json:"attachment,omitempty"`
+	Policy     Policy    `json:"policy,omitempty"`
 	Timing     Timing    `json:"timing"`
 	CreatedAt  time.Time `json:"created_at"`
 	// Until is when the present phase runs out: the ringing, or the wait for

@@ -45,6 +45,7 @@ type Accept struct {
 type Merge struct {
 	Device Device
 	Type   Type
+	Policy Policy
 }
 
 // Reject is a device of the callee declining for all of them.

@@ -9,7 +9,7 @@ func (c *Call) Meet(in Invite) (Input, error) {
 	case !c.Live():
 		return nil, nil
 	case c.crosses(in):
-		return Merge{Device: in.Caller, Type: in.Type}, nil
+		return Merge{Device: in.Caller, Type: in.Type, Policy: in.Policy}, nil
 	case c.Has(in.Caller):
 		return Supersede{Device: in.Caller}, nil
 	}

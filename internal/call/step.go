@@ -13,6 +13,7 @@ type Invite struct {
 	Type       Type
 	Offer      SDP
 	Attachment string
+	Policy     Policy
 	// Ring is how long to ring; zero means Timing.Ring.
 	Ring   time.Duration
 	Timing Timing
@@ -28,7 +29,7 @@ func New(in Invite, now time.Time) (Call, []Effect, error) {
 		in.Timing.Ring = in.Ring
 	}
 	c := Call{
-		ID: in.ID, Rev: 1, State: Ringing, Type: in.Type, Attachment: in.Attachment,
+		ID: in.ID, Rev: 1, State: Ringing, Type: in.Type, Attachment: in.Attachment, Policy: in.Policy,
 		Timing: in.Timing, CreatedAt: now, Until: now.Add(in.Timing.Ring),
 		Legs: []Leg{
 			{Account: in.Caller.Account, UID: uid(in.Caller.Account), Device: in.Caller, Epoch: 1},

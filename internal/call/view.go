@@ -80,6 +80,11 @@ func (c *Call) SignalTo(from Device) (Account, DeviceID, error) {
 	return to.Account, to.Device.ID, nil
 }
 
+// RelayedOnly says that of all candidates only relayed ones may pass now.
+func (c *Call) RelayedOnly() bool {
+	return c.Policy == RelayOnly || c.Policy == RelayUntilAccept && c.State == Ringing
+}
+
 // RingEnd is when a device stops ringing, and whether its own time-out has
 // stopped it already.
 func (c *Call) RingEnd(d Device) (r Ringer) {

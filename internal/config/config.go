@@ -26,6 +26,7 @@ type Config struct {
 	TLS    TLS    `embed:"" prefix:"tls-" envprefix:"PEAL_TLS_" group:"TLS:"`
 	Auth   Auth   `embed:"" envprefix:"PEAL_" group:"Tokens:"`
 	Access Access `embed:"" envprefix:"PEAL_" group:"Access:"`
+	Media  Media  `embed:"" envprefix:"PEAL_" group:"Privacy of media:"`
 	TURN   TURN   `embed:"" prefix:"turn-" envprefix:"PEAL_TURN_" group:"STUN and TURN:"`
 	Log    Log    `embed:"" prefix:"log-" envprefix:"PEAL_LOG_" group:"Logs:"`
 	Timing Timing `embed:"" prefix:"timing-" envprefix:"PEAL_TIMING_" group:"Timing of calls:"`
@@ -54,6 +55,13 @@ type Auth struct {
 type Access struct {
 	Origins        []string `placeholder:"HOST" env:"ORIGINS" help:"Pages that may connect, by host or by scheme://host; * stands for part of a name. Any, unless given: tokens are what protects."`
 	TrustedProxies []string `placeholder:"CIDR" env:"TRUSTED_PROXIES" help:"Proxies whose X-Forwarded-For is believed."`
+}
+
+// Media says which addresses people may learn of each other. Callers can ask
+// for more, call by call.
+type Media struct {
+	RelayUntilAccept bool `name:"relay-until-accept" env:"RELAY_UNTIL_ACCEPT" help:"Let callees learn of a caller's addresses only once they have answered: until then candidates of the relay alone pass."`
+	RelayOnly        bool `name:"relay-only" env:"RELAY_ONLY" help:"Let nobody learn of the other side's addresses: all media goes by the relay, which has to carry it."`
 }
 
 // TURN is the embedded relay for media.
@@ -126,6 +134,7 @@ func (c *Config) Check() error {
 		c.Auth.validate(),
 		c.Access.validate(),
 		c.TURN.validate(),
+		c.Media.validate(&c.TURN),
 		c.Timing.validate(c.Limits.RingMax),
 		keep(c.Keep),
 		c.Limits.validate(),
@@ -249,6 +258,18 @@ func parsePrefix(cidr string) (netip.Prefix, error) {
 
 // Off tells whether there is to be no relay.
 func (t *TURN) Off() bool { return t.Addr == "off" }
+
+func (m *Media) validate(t *TURN) error {
+	switch {
+	case !t.Off():
+		return nil
+	case m.RelayOnly:
+		return errors.New("relay-only needs the relay, and turn-addr is off: give one of the two up")
+	case m.RelayUntilAccept:
+		return errors.New("relay-until-accept needs the relay, and turn-addr is off: give one of the two up")
+	}
+	return nil
+}
 
 func (t *TURN) validate() error {
 	if t.Off() {

@@ -23,6 +23,8 @@ type bench struct {
 	now       time.Time
 	limits    protocol.Limits
 	single    bool // Single login, for nodes booted from now on.
+	policy    call.Policy
+	relayless bool
 	memory    *store.Memory
 	fault     store.Fault // What goes wrong with the next commits,
 	faults    int         // and with how many of them.
@@ -53,6 +55,7 @@ func (b *bench) boot() {
 		Limits:      b.limits,
 		Timing:      call.DefaultTiming(),
 		SingleLogin: b.single,
+		Policy:      b.policy,
 		Alone:       true,
 		Verify: func(token string, now time.Time) (auth.Identity, error) {
 			switch token {
@@ -65,6 +68,9 @@ func (b *bench) boot() {
 			return auth.Identity{Account: account, ExpiresAt: now.Add(10 * time.Minute), SingleLogin: single}, nil
 		},
 		Servers: func(id call.ID, d call.Device, _ time.Time) []*pealv1.IceServer {
+			if b.relayless {
+				return nil
+			}
 			return []*pealv1.IceServer{{Urls: []string{"stun:" + string(d.Account)}}}
 		},
 	})

@@ -20,7 +20,7 @@ func (n *Node) command(d *device, f *pealv1.ClientFrame) {
 	case *pealv1.ClientFrame_RingTimeout:
 		n.ask(d, f.Id, c.RingTimeout.CallId, call.StopRinging{Device: who}, 0)
 	case *pealv1.ClientFrame_Accept:
-		n.ask(d, f.Id, c.Accept.CallId, call.Accept{Device: who, Generation: c.Accept.Generation, Answer: call.SDP(c.Accept.Answer)}, 0)
+		n.accept(d, f.Id, c.Accept)
 	case *pealv1.ClientFrame_Reject:
 		n.ask(d, f.Id, c.Reject.CallId, call.Reject{Device: who}, 0)
 	case *pealv1.ClientFrame_Cancel:
@@ -32,6 +32,7 @@ func (n *Node) command(d *device, f *pealv1.ClientFrame) {
 	case *pealv1.ClientFrame_Answer:
 		n.ask(d, f.Id, c.Answer.CallId, call.Answer{Device: who, Generation: c.Answer.Generation, SDP: call.SDP(c.Answer.Sdp)}, 0)
 	case *pealv1.ClientFrame_Media:
+		n.notePath(d, c.Media)
 		n.ask(d, f.Id, c.Media.CallId, call.Report{Device: who, Generation: c.Media.Generation, Up: c.Media.Up}, 0)
 	case *pealv1.ClientFrame_Restart:
 		n.ask(d, f.Id, c.Restart.CallId, call.Restart{Device: who, From: c.Restart.FromGeneration, Rebuild: c.Restart.Rebuild}, call.WithServers)
@@ -59,13 +60,48 @@ func (n *Node) ask(d *device, id uint32, callID string, in call.Input, with call
 }
 
 func (n *Node) invite(d *device, id uint32, in *pealv1.Invite) {
+	policy := max(call.Policy(in.IcePolicy), n.cfg.Policy)
+	if policy != call.AnyAddress && len(n.cfg.Servers(call.ID(in.CallId), d.who, n.now)) == 0 {
+		d.session.Fail(id, protocol.NoRelay.Error())
+		return
+	}
 	inv := call.Invite{
 		ID: call.ID(in.CallId), Caller: d.who, Callee: call.Account(in.Callee),
-		Type: call.Type(in.Type), Offer: call.SDP(in.Offer), Attachment: in.Attachment,
+		Type: call.Type(in.Type), Offer: call.SDP(in.Offer), Attachment: in.Attachment, Policy: policy,
 		Ring: millis(in.RingTimeoutMs), Timing: n.cfg.Timing,
 	}
 	n.join(d, inv.ID)
 	n.enqueue(inv.ID, &job{invite: &invitation{Invite: inv}, asker: &asker{d, id, call.WithServers}})
+}
+
+// accept has a device answer. Its candidates follow the answer once the call
+// is its own; where it is another's they go nowhere.
+func (n *Node) accept(d *device, id uint32, c *pealv1.Accept) {
+	first := &pealv1.Candidates{CallId: c.CallId, Generation: c.Generation, Candidates: c.Candidates}
+	if bad := n.join(d, call.ID(c.CallId)).count(first, &n.cfg.Limits); bad != nil {
+		d.session.Fail(id, bad)
+		return
+	}
+	n.ask(d, id, c.CallId, call.Accept{Device: d.who, Generation: c.Generation, Answer: call.SDP(c.Answer)}, 0)
+	if len(first.Candidates) > 0 {
+		n.enqueue(call.ID(c.CallId), &job{signal: first, asker: &asker{device: d}})
+	}
+}
+
+// notePath tells the operator what media flows by.
+func (n *Node) notePath(d *device, c *pealv1.MediaReport) {
+	if v := d.calls[call.ID(c.CallId)]; v != nil && v.inCall && c.Up && c.Path != pealv1.MediaPath_MEDIA_PATH_UNSPECIFIED {
+		n.log.Info("media flows", "call", c.CallId, "device", d.who.ID, "path", pathNames[c.Path])
+	}
+}
+
+var pathNames = map[pealv1.MediaPath]string{
+	pealv1.MediaPath_MEDIA_PATH_HOST:       "host",
+	pealv1.MediaPath_MEDIA_PATH_REFLEXIVE:  "reflexive",
+	pealv1.MediaPath_MEDIA_PATH_RELAY_UDP:  "relay-udp",
+	pealv1.MediaPath_MEDIA_PATH_RELAY_TCP:  "relay-tcp",
+	pealv1.MediaPath_MEDIA_PATH_RELAY_TLS:  "relay-tls",
+	pealv1.MediaPath_MEDIA_PATH_RELAY_PEER: "relay-peer",
 }
 
 // candidates passes ICE candidates on, and stores nothing: a device that
@@ -110,8 +146,17 @@ func (n *Node) attemptSignal(t *turn, j *job) {
 		return
 	}
 	t.queue = t.queue[1:]
-	j.asker.device.session.Reply(j.asker.id, &pealv1.ServerFrame{Body: &pealv1.ServerFrame_Done{Done: &pealv1.Done{}}})
-	f := &pealv1.ServerFrame{Body: &pealv1.ServerFrame_Candidates{Candidates: j.signal}}
+	if j.asker.id != 0 {
+		j.asker.device.session.Reply(j.asker.id, &pealv1.ServerFrame{Body: &pealv1.ServerFrame_Done{Done: &pealv1.Done{}}})
+	}
+	passing := j.signal
+	if t.call.RelayedOnly() {
+		passing = protocol.Relayed(passing)
+	}
+	if len(passing.Candidates) == 0 {
+		return
+	}
+	f := &pealv1.ServerFrame{Body: &pealv1.ServerFrame_Candidates{Candidates: passing}}
 	if n.signal(to, device, f) && device != "" {
 		return
 	}

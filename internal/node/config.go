@@ -20,6 +20,9 @@ type Config struct {
 	Verify func(token string, now time.Time) (auth.Identity, error)
 	// Servers gives the ICE servers of one device for one call.
 	Servers func(id call.ID, d call.Device, now time.Time) []*pealv1.IceServer
+	// Policy is the least strict that calls may have. What is above AnyAddress
+	// needs a relay among Servers.
+	Policy call.Policy
 	// SingleLogin lets each account be logged in on one device: a newer login
 	// ends the older. Tokens can say so for their account alone.
 	SingleLogin bool

@@ -87,6 +87,7 @@ func snapshot(c *call.Call, d call.Device, now time.Time) *pealv1.Call {
 		Callee:            party(c.Callee()),
 		Role:              pealv1.Role(c.Role(d)),
 		Attachment:        c.Attachment,
+		IcePolicy:         pealv1.IcePolicy(c.Policy),
 		Generation:        c.Media.Generation,
 		RebuildGeneration: c.Media.Rebuild,
 		CreatedAt:         timestamppb.New(c.CreatedAt),

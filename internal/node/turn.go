@@ -51,7 +51,8 @@ type job struct {
 	reloaded bool
 }
 
-// asker is a device that waits for the answer to a command.
+// asker is a device that waits for the answer to a command; for nothing where
+// id is zero.
 type asker struct {
 	device *device
 	id     uint32
@@ -364,6 +365,9 @@ func (n *Node) finish(t *turn, c *call.Call, failure *pealv1.Error) {
 }
 
 func (n *Node) answer(id call.ID, a *asker, c *call.Call, failure *pealv1.Error) {
+	if a.id == 0 {
+		return
+	}
 	f := &pealv1.ServerFrame{Error: failure}
 	if c != nil {
 		f.Body = &pealv1.ServerFrame_Call{Call: n.update(c, a.device, a.with)}

@@ -28,13 +28,16 @@ func check(f *pealv1.ClientFrame, l *Limits) *pealv1.Error {
 	case *pealv1.ClientFrame_Ringing:
 		return ringTimeout(c.Ringing.RingTimeoutMs, l)
 	case *pealv1.ClientFrame_Accept:
+		if err := checkCandidates(c.Accept.Candidates, l); err != nil {
+			return err
+		}
 		return sdp("answer", c.Accept.Answer, l)
 	case *pealv1.ClientFrame_Offer:
 		return sdp("sdp", c.Offer.Sdp, l)
 	case *pealv1.ClientFrame_Answer:
 		return sdp("sdp", c.Answer.Sdp, l)
 	case *pealv1.ClientFrame_Candidates:
-		return checkCandidates(c.Candidates, l)
+		return checkCandidates(c.Candidates.Candidates, l)
 	case *pealv1.ClientFrame_SwitchType:
 		return checkType(c.SwitchType.Type)
 	case *pealv1.ClientFrame_ListRecords:
@@ -114,19 +117,28 @@ func checkInvite(in *pealv1.Invite, l *Limits) *pealv1.Error {
 	if err := ringTimeout(in.RingTimeoutMs, l); err != nil {
 		return err
 	}
+	if _, known := pealv1.IcePolicy_name[int32(in.IcePolicy)]; !known {
+		return BadRequest.Because("ice_policy %d is unknown", in.IcePolicy)
+	}
 	return sdp("offer", in.Offer, l)
 }
 
-func checkCandidates(c *pealv1.Candidates, l *Limits) *pealv1.Error {
-	if len(c.Candidates) > l.Candidates {
-		return LimitExceeded.Because("%d candidates, at most %d", len(c.Candidates), l.Candidates)
+func checkCandidates(list []*pealv1.Candidate, l *Limits) *pealv1.Error {
+	if len(list) > l.Candidates {
+		return LimitExceeded.Because("%d candidates, at most %d", len(list), l.Candidates)
 	}
 	total := 0
-	for _, x := range c.Candidates {
+	for _, x := range list {
 		total += len(x.Candidate) + len(x.GetSdpMid()) + len(x.GetUsernameFragment())
 	}
 	if total > l.CandidateBytes {
 		return LimitExceeded.Because("%d bytes of candidates, at most %d", total, l.CandidateBytes)
+	}
+	for i, x := range list {
+		// An empty one says that there are no more.
+		if _, ok := parseCandidate(x.Candidate); !ok && x.Candidate != "" {
+			return BadRequest.Because("candidate %d of the message is no ICE candidate", i+1)
+		}
 	}
 	return nil
 }
@@ -191,16 +203,6 @@ func ringTimeout(ms uint32, l *Limits) *pealv1.Error {
 	d := time.Duration(ms) * time.Millisecond
 	if ms != 0 && (d < l.RingMin || d > l.RingMax) {
 		return LimitExceeded.Because("ring_timeout_ms is %d, must be 0 or %d to %d", ms, Millis(l.RingMin), Millis(l.RingMax))
-	}
-	return nil
-}
-
-func sdp(field, s string, l *Limits) *pealv1.Error {
-	if err := size(field, s, 1, l.SDPBytes); err != nil {
-		return err
-	}
-	if !strings.HasPrefix(s, "v=0") {
-		return BadRequest.Because("%s is not a session description", field)
 	}
 	return nil
 }

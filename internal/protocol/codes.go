@@ -35,6 +35,7 @@ const (
 	SelfCall          Code = "self_call"
 	BusyElsewhere     Code = "busy_elsewhere"
 	CallIDTaken       Code = "call_id_taken"
+	NoRelay           Code = "no_relay"
 	NoSuchCall        Code = "no_such_call"
 	WrongDevice       Code = "wrong_device"
 	AlreadyAccepted   Code = "already_accepted"
@@ -75,6 +76,7 @@ var catalogue = map[Code]entry{
 	SelfCall:          {"an account cannot call itself", false},
 	BusyElsewhere:     {"this account is in another call on another device", false},
 	CallIDTaken:       {"another call has this id; make a new UUIDv7", false},
+	NoRelay:           {"this server has no relay, which the call's ice_policy needs", false},
 	NoSuchCall:        {"there is no such call for this account", false},
 	WrongDevice:       {"another device or side of the call may do this", false},
 	AlreadyAccepted:   {"the call was answered already; hang up to end it", false},

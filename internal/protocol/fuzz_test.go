@@ -4,11 +4,14 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
+	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/peal-rtc/peal/internal/protocol"
+	"github.com/peal-rtc/peal/internal/protocol/pealv1"
 )
 
 // seeds gives a fuzz target the golden messages to begin with.
@@ -73,6 +76,55 @@ func FuzzDecodeFrame(f *testing.F) {
 		}
 		if same, err := protocol.DecodeFrame(again); err != nil || !proto.Equal(frame, same) {
 			t.Fatalf("%v becomes %v (%v)", frame, same, err)
+		}
+	})
+}
+
+// A description that is taken tells no address, however it is written; a
+// candidate that is taken is one, and what is passed on in discretion tells
+// nothing but the relay's.
+func FuzzAddresses(f *testing.F) {
+	f.Add("v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\nc=IN IP4 0.0.0.0\r\na=rtcp:9 IN IP4 0.0.0.0\r\n", "candidate:1 1 udp 2122260223 192.0.2.7 50000 typ host")
+	f.Add("v=0\nc=IN IP6 ::\n", "candidate:2 1 UDP 5 203.0.113.5 49152 typ relay raddr 192.0.2.7 rport 50000 generation 0 ufrag x")
+	f.Add("v=0\na=candidate:1 1 udp 1 192.0.2.7 9 typ host", "candidate:3 1 tcp 1 fe80::1 9 typ srflx raddr :: rport 9 tcptype active")
+	f.Add("v=0\rc=IN IP4 192.0.2.7", "")
+	limits := protocol.DefaultLimits()
+	const id = "019a0000-0000-7000-8000-000000000001"
+	f.Fuzz(func(t *testing.T, description, candidate string) {
+		taken := func(c *pealv1.ClientFrame) bool {
+			c.Id = 1
+			text, err := protojson.Marshal(c)
+			if err != nil {
+				return false // No text at all.
+			}
+			_, bad := protocol.Decode(text, &limits)
+			return bad == nil
+		}
+		if taken(&pealv1.ClientFrame{Command: &pealv1.ClientFrame_Answer{Answer: &pealv1.Answer{CallId: id, Generation: 1, Sdp: description}}}) {
+			for line := range strings.Lines(strings.ReplaceAll(description, "\r", "\n")) {
+				if strings.HasPrefix(line, "a=candidate:") || strings.HasPrefix(line, "c=") && !strings.Contains(line, "0") && !strings.Contains(line, "::") {
+					t.Fatalf("taken: %q", line)
+				}
+			}
+		}
+		list := &pealv1.Candidates{CallId: id, Generation: 1, Candidates: []*pealv1.Candidate{{Candidate: candidate}}}
+		if !taken(&pealv1.ClientFrame{Command: &pealv1.ClientFrame_Candidates{Candidates: list}}) {
+			return
+		}
+		for _, c := range protocol.Relayed(list).Candidates {
+			again := &pealv1.Candidates{CallId: id, Generation: 1, Candidates: []*pealv1.Candidate{c}}
+			if !taken(&pealv1.ClientFrame{Command: &pealv1.ClientFrame_Candidates{Candidates: again}}) || !proto.Equal(protocol.Relayed(again), again) {
+				t.Fatalf("passed on as %q", c.Candidate)
+			}
+			fields := strings.Fields(c.Candidate)
+			if !slices.Contains(fields, "relay") {
+				t.Fatalf("passed on: %q", c.Candidate)
+			}
+			for i, word := range fields[8:] {
+				if word == "raddr" && i%2 == 0 && i+9 < len(fields) && fields[i+9] != "0.0.0.0" {
+					t.Fatalf("passed on: %q", c.Candidate)
+				}
+			}
 		}
 	})
 }

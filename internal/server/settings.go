@@ -31,6 +31,16 @@ func limits(c *config.Config) protocol.Limits {
 	return l
 }
 
+func policy(m *config.Media) call.Policy {
+	switch {
+	case m.RelayOnly:
+		return call.RelayOnly
+	case m.RelayUntilAccept:
+		return call.RelayUntilAccept
+	}
+	return call.AnyAddress
+}
+
 func timing(t *config.Timing) call.Timing {
 	return call.Timing{
 		Ring:         t.Ring,

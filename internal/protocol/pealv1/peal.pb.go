@@ -85,6 +85,126 @@ func (CallType) EnumDescriptor() ([]byte, []int) {
 	return file_peal_proto_rawDescGZIP(), []int{0}
 }
 
+// IcePolicy says which candidates of one side the other may have. The higher
+// the number the stricter.
+type IcePolicy int32
+
+const (
+	// All, from the start.
+	IcePolicy_ICE_POLICY_UNSPECIFIED IcePolicy = 0
+	// Those of the relay until the call is answered, then all.
+	IcePolicy_ICE_POLICY_RELAY_UNTIL_ACCEPT IcePolicy = 1
+	// Those of the relay, and no others ever.
+	IcePolicy_ICE_POLICY_RELAY_ONLY IcePolicy = 2
+)
+
+// Enum value maps for IcePolicy.
+var (
+	IcePolicy_name = map[int32]string{
+		0: "ICE_POLICY_UNSPECIFIED",
+		1: "ICE_POLICY_RELAY_UNTIL_ACCEPT",
+		2: "ICE_POLICY_RELAY_ONLY",
+	}
+	IcePolicy_value = map[string]int32{
+		"ICE_POLICY_UNSPECIFIED":        0,
+		"ICE_POLICY_RELAY_UNTIL_ACCEPT": 1,
+		"ICE_POLICY_RELAY_ONLY":         2,
+	}
+)
+
+func (x IcePolicy) Enum() *IcePolicy {
+	p := new(IcePolicy)
+	*p = x
+	return p
+}
+
+func (x IcePolicy) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (IcePolicy) Descriptor() protoreflect.EnumDescriptor {
+	return file_peal_proto_enumTypes[1].Descriptor()
+}
+
+func (IcePolicy) Type() protoreflect.EnumType {
+	return &file_peal_proto_enumTypes[1]
+}
+
+func (x IcePolicy) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use IcePolicy.Descriptor instead.
+func (IcePolicy) EnumDescriptor() ([]byte, []int) {
+	return file_peal_proto_rawDescGZIP(), []int{1}
+}
+
+// MediaPath is what media flows by.
+type MediaPath int32
+
+const (
+	MediaPath_MEDIA_PATH_UNSPECIFIED MediaPath = 0
+	// From machine to machine in one network.
+	MediaPath_MEDIA_PATH_HOST MediaPath = 1
+	// From machine to machine through NATs.
+	MediaPath_MEDIA_PATH_REFLEXIVE MediaPath = 2
+	// By a relay, which this side reaches over UDP, TCP or TLS, or which is the
+	// other side's alone.
+	MediaPath_MEDIA_PATH_RELAY_UDP  MediaPath = 3
+	MediaPath_MEDIA_PATH_RELAY_TCP  MediaPath = 4
+	MediaPath_MEDIA_PATH_RELAY_TLS  MediaPath = 5
+	MediaPath_MEDIA_PATH_RELAY_PEER MediaPath = 6
+)
+
+// Enum value maps for MediaPath.
+var (
+	MediaPath_name = map[int32]string{
+		0: "MEDIA_PATH_UNSPECIFIED",
+		1: "MEDIA_PATH_HOST",
+		2: "MEDIA_PATH_REFLEXIVE",
+		3: "MEDIA_PATH_RELAY_UDP",
+		4: "MEDIA_PATH_RELAY_TCP",
+		5: "MEDIA_PATH_RELAY_TLS",
+		6: "MEDIA_PATH_RELAY_PEER",
+	}
+	MediaPath_value = map[string]int32{
+		"MEDIA_PATH_UNSPECIFIED": 0,
+		"MEDIA_PATH_HOST":        1,
+		"MEDIA_PATH_REFLEXIVE":   2,
+		"MEDIA_PATH_RELAY_UDP":   3,
+		"MEDIA_PATH_RELAY_TCP":   4,
+		"MEDIA_PATH_RELAY_TLS":   5,
+		"MEDIA_PATH_RELAY_PEER":  6,
+	}
+)
+
+func (x MediaPath) Enum() *MediaPath {
+	p := new(MediaPath)
+	*p = x
+	return p
+}
+
+func (x MediaPath) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (MediaPath) Descriptor() protoreflect.EnumDescriptor {
+	return file_peal_proto_enumTypes[2].Descriptor()
+}
+
+func (MediaPath) Type() protoreflect.EnumType {
+	return &file_peal_proto_enumTypes[2]
+}
+
+func (x MediaPath) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use MediaPath.Descriptor instead.
+func (MediaPath) EnumDescriptor() ([]byte, []int) {
+	return file_peal_proto_rawDescGZIP(), []int{2}
+}
+
 type CallState int32
 
 const (
@@ -125,11 +245,11 @@ func (x CallState) String() string {
 }
 
 func (CallState) Descriptor() protoreflect.EnumDescriptor {
-	return file_peal_proto_enumTypes[1].Descriptor()
+	return file_peal_proto_enumTypes[3].Descriptor()
 }
 
 func (CallState) Type() protoreflect.EnumType {
-	return &file_peal_proto_enumTypes[1]
+	return &file_peal_proto_enumTypes[3]
 }
 
 func (x CallState) Number() protoreflect.EnumNumber {
@@ -138,7 +258,7 @@ func (x CallState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use CallState.Descriptor instead.
 func (CallState) EnumDescriptor() ([]byte, []int) {
-	return file_peal_proto_rawDescGZIP(), []int{1}
+	return file_peal_proto_rawDescGZIP(), []int{3}
 }
 
 type Role int32
@@ -180,11 +300,11 @@ func (x Role) String() string {
 }
 
 func (Role) Descriptor() protoreflect.EnumDescriptor {
-	return file_peal_proto_enumTypes[2].Descriptor()
+	return file_peal_proto_enumTypes[4].Descriptor()
 }
 
 func (Role) Type() protoreflect.EnumType {
-	return &file_peal_proto_enumTypes[2]
+	return &file_peal_proto_enumTypes[4]
 }
 
 func (x Role) Number() protoreflect.EnumNumber {
@@ -193,7 +313,7 @@ func (x Role) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Role.Descriptor instead.
 func (Role) EnumDescriptor() ([]byte, []int) {
-	return file_peal_proto_rawDescGZIP(), []int{2}
+	return file_peal_proto_rawDescGZIP(), []int{4}
 }
 
 type Reason int32
@@ -253,11 +373,11 @@ func (x Reason) String() string {
 }
 
 func (Reason) Descriptor() protoreflect.EnumDescriptor {
-	return file_peal_proto_enumTypes[3].Descriptor()
+	return file_peal_proto_enumTypes[5].Descriptor()
 }
 
 func (Reason) Type() protoreflect.EnumType {
-	return &file_peal_proto_enumTypes[3]
+	return &file_peal_proto_enumTypes[5]
 }
 
 func (x Reason) Number() protoreflect.EnumNumber {
@@ -266,7 +386,7 @@ func (x Reason) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Reason.Descriptor instead.
 func (Reason) EnumDescriptor() ([]byte, []int) {
-	return file_peal_proto_rawDescGZIP(), []int{3}
+	return file_peal_proto_rawDescGZIP(), []int{5}
 }
 
 type RecordKind int32
@@ -311,11 +431,11 @@ func (x RecordKind) String() string {
 }
 
 func (RecordKind) Descriptor() protoreflect.EnumDescriptor {
-	return file_peal_proto_enumTypes[4].Descriptor()
+	return file_peal_proto_enumTypes[6].Descriptor()
 }
 
 func (RecordKind) Type() protoreflect.EnumType {
-	return &file_peal_proto_enumTypes[4]
+	return &file_peal_proto_enumTypes[6]
 }
 
 func (x RecordKind) Number() protoreflect.EnumNumber {
@@ -324,7 +444,7 @@ func (x RecordKind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use RecordKind.Descriptor instead.
 func (RecordKind) EnumDescriptor() ([]byte, []int) {
-	return file_peal_proto_rawDescGZIP(), []int{4}
+	return file_peal_proto_rawDescGZIP(), []int{6}
 }
 
 // ClientFrame is one command. Every command is answered by exactly one
@@ -856,6 +976,9 @@ type Invite struct {
 	Attachment string `protobuf:"bytes,5,opt,name=attachment,proto3" json:"attachment,omitempty"`
 	// How long to ring; 0 means the server's default, 120000 is the most.
 	RingTimeoutMs uint32 `protobuf:"varint,6,opt,name=ring_timeout_ms,json=ringTimeoutMs,proto3" json:"ring_timeout_ms,omitempty"`
+	// Which addresses the two sides may learn of each other. The server's own
+	// policy holds where it is stricter.
+	IcePolicy     IcePolicy `protobuf:"varint,7,opt,name=ice_policy,json=icePolicy,proto3,enum=peal.v1.IcePolicy" json:"ice_policy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -930,6 +1053,13 @@ func (x *Invite) GetRingTimeoutMs() uint32 {
 		return x.RingTimeoutMs
 	}
 	return 0
+}
+
+func (x *Invite) GetIcePolicy() IcePolicy {
+	if x != nil {
+		return x.IcePolicy
+	}
+	return IcePolicy_ICE_POLICY_UNSPECIFIED
 }
 
 // Ringing tells that this device of the callee rings.
@@ -1039,8 +1169,11 @@ type Accept struct {
 	// The answer, without candidates, to the offer of this generation. Where the
 	// caller has moved on to a newer one the call is accepted all the same, and
 	// the snapshot says which offer to answer next.
-	Answer        string `protobuf:"bytes,2,opt,name=answer,proto3" json:"answer,omitempty"`
-	Generation    uint32 `protobuf:"varint,3,opt,name=generation,proto3" json:"generation,omitempty"`
+	Answer     string `protobuf:"bytes,2,opt,name=answer,proto3" json:"answer,omitempty"`
+	Generation uint32 `protobuf:"varint,3,opt,name=generation,proto3" json:"generation,omitempty"`
+	// This device's candidates of that generation so far: they go to the caller
+	// with the answer, and not before the call is this device's.
+	Candidates    []*Candidate `protobuf:"bytes,4,rep,name=candidates,proto3" json:"candidates,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1094,6 +1227,13 @@ func (x *Accept) GetGeneration() uint32 {
 		return x.Generation
 	}
 	return 0
+}
+
+func (x *Accept) GetCandidates() []*Candidate {
+	if x != nil {
+		return x.Candidates
+	}
+	return nil
 }
 
 type Reject struct {
@@ -1490,10 +1630,12 @@ func (x *Candidate) GetUsernameFragment() string {
 // MediaReport tells whether this device's media is up: DTLS connected and ICE
 // consent fresh. Muted and deviceless calls are up too.
 type MediaReport struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	CallId        string                 `protobuf:"bytes,1,opt,name=call_id,json=callId,proto3" json:"call_id,omitempty"`
-	Generation    uint32                 `protobuf:"varint,2,opt,name=generation,proto3" json:"generation,omitempty"`
-	Up            bool                   `protobuf:"varint,3,opt,name=up,proto3" json:"up,omitempty"`
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	CallId     string                 `protobuf:"bytes,1,opt,name=call_id,json=callId,proto3" json:"call_id,omitempty"`
+	Generation uint32                 `protobuf:"varint,2,opt,name=generation,proto3" json:"generation,omitempty"`
+	Up         bool                   `protobuf:"varint,3,opt,name=up,proto3" json:"up,omitempty"`
+	// What it flows by, where that is known. For the operator's eyes.
+	Path          MediaPath `protobuf:"varint,4,opt,name=path,proto3,enum=peal.v1.MediaPath" json:"path,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1547,6 +1689,13 @@ func (x *MediaReport) GetUp() bool {
 		return x.Up
 	}
 	return false
+}
+
+func (x *MediaReport) GetPath() MediaPath {
+	if x != nil {
+		return x.Path
+	}
+	return MediaPath_MEDIA_PATH_UNSPECIFIED
 }
 
 // Restart asks for the media generation after from_generation. Without effect
@@ -2649,8 +2798,10 @@ type Call struct {
 	VideoAskedBy string `protobuf:"bytes,20,opt,name=video_asked_by,json=videoAskedBy,proto3" json:"video_asked_by,omitempty"`
 	// What is left of the time to answer it.
 	VideoAskRemainingMs uint32 `protobuf:"varint,21,opt,name=video_ask_remaining_ms,json=videoAskRemainingMs,proto3" json:"video_ask_remaining_ms,omitempty"`
-	unknownFields       protoimpl.UnknownFields
-	sizeCache           protoimpl.SizeCache
+	// What holds in this call: candidates that it keeps back go nowhere.
+	IcePolicy     IcePolicy `protobuf:"varint,22,opt,name=ice_policy,json=icePolicy,proto3,enum=peal.v1.IcePolicy" json:"ice_policy,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Call) Reset() {
@@ -2828,6 +2979,13 @@ func (x *Call) GetVideoAskRemainingMs() uint32 {
 		return x.VideoAskRemainingMs
 	}
 	return 0
+}
+
+func (x *Call) GetIcePolicy() IcePolicy {
+	if x != nil {
+		return x.IcePolicy
+	}
+	return IcePolicy_ICE_POLICY_UNSPECIFIED
 }
 
 // Party is one side of a call.
@@ -3247,7 +3405,7 @@ const file_peal_proto_rawDesc = "" +
 	"\x06resume\x18\x04 \x01(\bR\x06resume\x12\x16\n" +
 	"\x06client\x18\x05 \x01(\tR\x06client\x125\n" +
 	"\blogin_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\aloginAt\"\x06\n" +
-	"\x04Ping\"\xbe\x01\n" +
+	"\x04Ping\"\xf1\x01\n" +
 	"\x06Invite\x12\x17\n" +
 	"\acall_id\x18\x01 \x01(\tR\x06callId\x12\x16\n" +
 	"\x06callee\x18\x02 \x01(\tR\x06callee\x12%\n" +
@@ -3256,18 +3414,23 @@ const file_peal_proto_rawDesc = "" +
 	"\n" +
 	"attachment\x18\x05 \x01(\tR\n" +
 	"attachment\x12&\n" +
-	"\x0fring_timeout_ms\x18\x06 \x01(\rR\rringTimeoutMs\"J\n" +
+	"\x0fring_timeout_ms\x18\x06 \x01(\rR\rringTimeoutMs\x121\n" +
+	"\n" +
+	"ice_policy\x18\a \x01(\x0e2\x12.peal.v1.IcePolicyR\ticePolicy\"J\n" +
 	"\aRinging\x12\x17\n" +
 	"\acall_id\x18\x01 \x01(\tR\x06callId\x12&\n" +
 	"\x0fring_timeout_ms\x18\x02 \x01(\rR\rringTimeoutMs\"&\n" +
 	"\vRingTimeout\x12\x17\n" +
-	"\acall_id\x18\x01 \x01(\tR\x06callId\"Y\n" +
+	"\acall_id\x18\x01 \x01(\tR\x06callId\"\x8d\x01\n" +
 	"\x06Accept\x12\x17\n" +
 	"\acall_id\x18\x01 \x01(\tR\x06callId\x12\x16\n" +
 	"\x06answer\x18\x02 \x01(\tR\x06answer\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x03 \x01(\rR\n" +
-	"generation\"!\n" +
+	"generation\x122\n" +
+	"\n" +
+	"candidates\x18\x04 \x03(\v2\x12.peal.v1.CandidateR\n" +
+	"candidates\"!\n" +
 	"\x06Reject\x12\x17\n" +
 	"\acall_id\x18\x01 \x01(\tR\x06callId\"!\n" +
 	"\x06Cancel\x12\x17\n" +
@@ -3303,13 +3466,14 @@ const file_peal_proto_rawDesc = "" +
 	"\n" +
 	"\b_sdp_midB\x13\n" +
 	"\x11_sdp_m_line_indexB\x14\n" +
-	"\x12_username_fragment\"V\n" +
+	"\x12_username_fragment\"~\n" +
 	"\vMediaReport\x12\x17\n" +
 	"\acall_id\x18\x01 \x01(\tR\x06callId\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x02 \x01(\rR\n" +
 	"generation\x12\x0e\n" +
-	"\x02up\x18\x03 \x01(\bR\x02up\"e\n" +
+	"\x02up\x18\x03 \x01(\bR\x02up\x12&\n" +
+	"\x04path\x18\x04 \x01(\x0e2\x12.peal.v1.MediaPathR\x04path\"e\n" +
 	"\aRestart\x12\x17\n" +
 	"\acall_id\x18\x01 \x01(\tR\x06callId\x12'\n" +
 	"\x0ffrom_generation\x18\x02 \x01(\rR\x0efromGeneration\x12\x18\n" +
@@ -3381,7 +3545,7 @@ const file_peal_proto_rawDesc = "" +
 	"\busername\x18\x02 \x01(\tR\busername\x12\x1e\n" +
 	"\n" +
 	"credential\x18\x03 \x01(\tR\n" +
-	"credential\"\xb5\x06\n" +
+	"credential\"\xe8\x06\n" +
 	"\x04Call\x12\x17\n" +
 	"\acall_id\x18\x01 \x01(\tR\x06callId\x12\x10\n" +
 	"\x03rev\x18\x02 \x01(\rR\x03rev\x12(\n" +
@@ -3409,7 +3573,9 @@ const file_peal_proto_rawDesc = "" +
 	"\bended_at\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\aendedAt\x12'\n" +
 	"\x06record\x18\x13 \x01(\v2\x0f.peal.v1.RecordR\x06record\x12$\n" +
 	"\x0evideo_asked_by\x18\x14 \x01(\tR\fvideoAskedBy\x123\n" +
-	"\x16video_ask_remaining_ms\x18\x15 \x01(\rR\x13videoAskRemainingMs\"\xa7\x01\n" +
+	"\x16video_ask_remaining_ms\x18\x15 \x01(\rR\x13videoAskRemainingMs\x121\n" +
+	"\n" +
+	"ice_policy\x18\x16 \x01(\x0e2\x12.peal.v1.IcePolicyR\ticePolicy\"\xa7\x01\n" +
 	"\x05Party\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x10\n" +
 	"\x03uid\x18\x02 \x01(\rR\x03uid\x12\x18\n" +
@@ -3447,7 +3613,19 @@ const file_peal_proto_rawDesc = "" +
 	"\x15CALL_TYPE_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fCALL_TYPE_AUDIO\x10\x01\x12\x13\n" +
 	"\x0fCALL_TYPE_VIDEO\x10\x02\x12\x13\n" +
-	"\x0fCALL_TYPE_OTHER\x10\x03*\x8a\x01\n" +
+	"\x0fCALL_TYPE_OTHER\x10\x03*e\n" +
+	"\tIcePolicy\x12\x1a\n" +
+	"\x16ICE_POLICY_UNSPECIFIED\x10\x00\x12!\n" +
+	"\x1dICE_POLICY_RELAY_UNTIL_ACCEPT\x10\x01\x12\x19\n" +
+	"\x15ICE_POLICY_RELAY_ONLY\x10\x02*\xbf\x01\n" +
+	"\tMediaPath\x12\x1a\n" +
+	"\x16MEDIA_PATH_UNSPECIFIED\x10\x00\x12\x13\n" +
+	"\x0fMEDIA_PATH_HOST\x10\x01\x12\x18\n" +
+	"\x14MEDIA_PATH_REFLEXIVE\x10\x02\x12\x18\n" +
+	"\x14MEDIA_PATH_RELAY_UDP\x10\x03\x12\x18\n" +
+	"\x14MEDIA_PATH_RELAY_TCP\x10\x04\x12\x18\n" +
+	"\x14MEDIA_PATH_RELAY_TLS\x10\x05\x12\x19\n" +
+	"\x15MEDIA_PATH_RELAY_PEER\x10\x06*\x8a\x01\n" +
 	"\tCallState\x12\x1a\n" +
 	"\x16CALL_STATE_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12CALL_STATE_RINGING\x10\x01\x12\x19\n" +
@@ -3493,116 +3671,122 @@ func file_peal_proto_rawDescGZIP() []byte {
 	return file_peal_proto_rawDescData
 }
 
-var file_peal_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_peal_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
 var file_peal_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
 var file_peal_proto_goTypes = []any{
 	(CallType)(0),                 // 0: peal.v1.CallType
-	(CallState)(0),                // 1: peal.v1.CallState
-	(Role)(0),                     // 2: peal.v1.Role
-	(Reason)(0),                   // 3: peal.v1.Reason
-	(RecordKind)(0),               // 4: peal.v1.RecordKind
-	(*ClientFrame)(nil),           // 5: peal.v1.ClientFrame
-	(*Hello)(nil),                 // 6: peal.v1.Hello
-	(*Ping)(nil),                  // 7: peal.v1.Ping
-	(*Invite)(nil),                // 8: peal.v1.Invite
-	(*Ringing)(nil),               // 9: peal.v1.Ringing
-	(*RingTimeout)(nil),           // 10: peal.v1.RingTimeout
-	(*Accept)(nil),                // 11: peal.v1.Accept
-	(*Reject)(nil),                // 12: peal.v1.Reject
-	(*Cancel)(nil),                // 13: peal.v1.Cancel
-	(*Hangup)(nil),                // 14: peal.v1.Hangup
-	(*Offer)(nil),                 // 15: peal.v1.Offer
-	(*Answer)(nil),                // 16: peal.v1.Answer
-	(*Candidates)(nil),            // 17: peal.v1.Candidates
-	(*Candidate)(nil),             // 18: peal.v1.Candidate
-	(*MediaReport)(nil),           // 19: peal.v1.MediaReport
-	(*Restart)(nil),               // 20: peal.v1.Restart
-	(*TrackReport)(nil),           // 21: peal.v1.TrackReport
-	(*SwitchType)(nil),            // 22: peal.v1.SwitchType
-	(*ListRecords)(nil),           // 23: peal.v1.ListRecords
-	(*Leaving)(nil),               // 24: peal.v1.Leaving
-	(*Authenticate)(nil),          // 25: peal.v1.Authenticate
-	(*Logout)(nil),                // 26: peal.v1.Logout
-	(*ServerFrame)(nil),           // 27: peal.v1.ServerFrame
-	(*Error)(nil),                 // 28: peal.v1.Error
-	(*Done)(nil),                  // 29: peal.v1.Done
-	(*Welcome)(nil),               // 30: peal.v1.Welcome
-	(*Heartbeat)(nil),             // 31: peal.v1.Heartbeat
-	(*Pong)(nil),                  // 32: peal.v1.Pong
-	(*CallUpdate)(nil),            // 33: peal.v1.CallUpdate
-	(*IceServer)(nil),             // 34: peal.v1.IceServer
-	(*Call)(nil),                  // 35: peal.v1.Call
-	(*Party)(nil),                 // 36: peal.v1.Party
-	(*Tracks)(nil),                // 37: peal.v1.Tracks
-	(*Record)(nil),                // 38: peal.v1.Record
-	(*RecordList)(nil),            // 39: peal.v1.RecordList
-	(*Goodbye)(nil),               // 40: peal.v1.Goodbye
-	(*timestamppb.Timestamp)(nil), // 41: google.protobuf.Timestamp
+	(IcePolicy)(0),                // 1: peal.v1.IcePolicy
+	(MediaPath)(0),                // 2: peal.v1.MediaPath
+	(CallState)(0),                // 3: peal.v1.CallState
+	(Role)(0),                     // 4: peal.v1.Role
+	(Reason)(0),                   // 5: peal.v1.Reason
+	(RecordKind)(0),               // 6: peal.v1.RecordKind
+	(*ClientFrame)(nil),           // 7: peal.v1.ClientFrame
+	(*Hello)(nil),                 // 8: peal.v1.Hello
+	(*Ping)(nil),                  // 9: peal.v1.Ping
+	(*Invite)(nil),                // 10: peal.v1.Invite
+	(*Ringing)(nil),               // 11: peal.v1.Ringing
+	(*RingTimeout)(nil),           // 12: peal.v1.RingTimeout
+	(*Accept)(nil),                // 13: peal.v1.Accept
+	(*Reject)(nil),                // 14: peal.v1.Reject
+	(*Cancel)(nil),                // 15: peal.v1.Cancel
+	(*Hangup)(nil),                // 16: peal.v1.Hangup
+	(*Offer)(nil),                 // 17: peal.v1.Offer
+	(*Answer)(nil),                // 18: peal.v1.Answer
+	(*Candidates)(nil),            // 19: peal.v1.Candidates
+	(*Candidate)(nil),             // 20: peal.v1.Candidate
+	(*MediaReport)(nil),           // 21: peal.v1.MediaReport
+	(*Restart)(nil),               // 22: peal.v1.Restart
+	(*TrackReport)(nil),           // 23: peal.v1.TrackReport
+	(*SwitchType)(nil),            // 24: peal.v1.SwitchType
+	(*ListRecords)(nil),           // 25: peal.v1.ListRecords
+	(*Leaving)(nil),               // 26: peal.v1.Leaving
+	(*Authenticate)(nil),          // 27: peal.v1.Authenticate
+	(*Logout)(nil),                // 28: peal.v1.Logout
+	(*ServerFrame)(nil),           // 29: peal.v1.ServerFrame
+	(*Error)(nil),                 // 30: peal.v1.Error
+	(*Done)(nil),                  // 31: peal.v1.Done
+	(*Welcome)(nil),               // 32: peal.v1.Welcome
+	(*Heartbeat)(nil),             // 33: peal.v1.Heartbeat
+	(*Pong)(nil),                  // 34: peal.v1.Pong
+	(*CallUpdate)(nil),            // 35: peal.v1.CallUpdate
+	(*IceServer)(nil),             // 36: peal.v1.IceServer
+	(*Call)(nil),                  // 37: peal.v1.Call
+	(*Party)(nil),                 // 38: peal.v1.Party
+	(*Tracks)(nil),                // 39: peal.v1.Tracks
+	(*Record)(nil),                // 40: peal.v1.Record
+	(*RecordList)(nil),            // 41: peal.v1.RecordList
+	(*Goodbye)(nil),               // 42: peal.v1.Goodbye
+	(*timestamppb.Timestamp)(nil), // 43: google.protobuf.Timestamp
 }
 var file_peal_proto_depIdxs = []int32{
-	6,  // 0: peal.v1.ClientFrame.hello:type_name -> peal.v1.Hello
-	7,  // 1: peal.v1.ClientFrame.ping:type_name -> peal.v1.Ping
-	8,  // 2: peal.v1.ClientFrame.invite:type_name -> peal.v1.Invite
-	9,  // 3: peal.v1.ClientFrame.ringing:type_name -> peal.v1.Ringing
-	10, // 4: peal.v1.ClientFrame.ring_timeout:type_name -> peal.v1.RingTimeout
-	11, // 5: peal.v1.ClientFrame.accept:type_name -> peal.v1.Accept
-	12, // 6: peal.v1.ClientFrame.reject:type_name -> peal.v1.Reject
-	13, // 7: peal.v1.ClientFrame.cancel:type_name -> peal.v1.Cancel
-	14, // 8: peal.v1.ClientFrame.hangup:type_name -> peal.v1.Hangup
-	15, // 9: peal.v1.ClientFrame.offer:type_name -> peal.v1.Offer
-	16, // 10: peal.v1.ClientFrame.answer:type_name -> peal.v1.Answer
-	17, // 11: peal.v1.ClientFrame.candidates:type_name -> peal.v1.Candidates
-	19, // 12: peal.v1.ClientFrame.media:type_name -> peal.v1.MediaReport
-	20, // 13: peal.v1.ClientFrame.restart:type_name -> peal.v1.Restart
-	21, // 14: peal.v1.ClientFrame.tracks:type_name -> peal.v1.TrackReport
-	24, // 15: peal.v1.ClientFrame.leaving:type_name -> peal.v1.Leaving
-	25, // 16: peal.v1.ClientFrame.authenticate:type_name -> peal.v1.Authenticate
-	26, // 17: peal.v1.ClientFrame.logout:type_name -> peal.v1.Logout
-	22, // 18: peal.v1.ClientFrame.switch_type:type_name -> peal.v1.SwitchType
-	23, // 19: peal.v1.ClientFrame.list_records:type_name -> peal.v1.ListRecords
-	41, // 20: peal.v1.Hello.login_at:type_name -> google.protobuf.Timestamp
+	8,  // 0: peal.v1.ClientFrame.hello:type_name -> peal.v1.Hello
+	9,  // 1: peal.v1.ClientFrame.ping:type_name -> peal.v1.Ping
+	10, // 2: peal.v1.ClientFrame.invite:type_name -> peal.v1.Invite
+	11, // 3: peal.v1.ClientFrame.ringing:type_name -> peal.v1.Ringing
+	12, // 4: peal.v1.ClientFrame.ring_timeout:type_name -> peal.v1.RingTimeout
+	13, // 5: peal.v1.ClientFrame.accept:type_name -> peal.v1.Accept
+	14, // 6: peal.v1.ClientFrame.reject:type_name -> peal.v1.Reject
+	15, // 7: peal.v1.ClientFrame.cancel:type_name -> peal.v1.Cancel
+	16, // 8: peal.v1.ClientFrame.hangup:type_name -> peal.v1.Hangup
+	17, // 9: peal.v1.ClientFrame.offer:type_name -> peal.v1.Offer
+	18, // 10: peal.v1.ClientFrame.answer:type_name -> peal.v1.Answer
+	19, // 11: peal.v1.ClientFrame.candidates:type_name -> peal.v1.Candidates
+	21, // 12: peal.v1.ClientFrame.media:type_name -> peal.v1.MediaReport
+	22, // 13: peal.v1.ClientFrame.restart:type_name -> peal.v1.Restart
+	23, // 14: peal.v1.ClientFrame.tracks:type_name -> peal.v1.TrackReport
+	26, // 15: peal.v1.ClientFrame.leaving:type_name -> peal.v1.Leaving
+	27, // 16: peal.v1.ClientFrame.authenticate:type_name -> peal.v1.Authenticate
+	28, // 17: peal.v1.ClientFrame.logout:type_name -> peal.v1.Logout
+	24, // 18: peal.v1.ClientFrame.switch_type:type_name -> peal.v1.SwitchType
+	25, // 19: peal.v1.ClientFrame.list_records:type_name -> peal.v1.ListRecords
+	43, // 20: peal.v1.Hello.login_at:type_name -> google.protobuf.Timestamp
 	0,  // 21: peal.v1.Invite.type:type_name -> peal.v1.CallType
-	18, // 22: peal.v1.Candidates.candidates:type_name -> peal.v1.Candidate
-	37, // 23: peal.v1.TrackReport.tracks:type_name -> peal.v1.Tracks
-	0,  // 24: peal.v1.SwitchType.type:type_name -> peal.v1.CallType
-	41, // 25: peal.v1.ListRecords.before:type_name -> google.protobuf.Timestamp
-	41, // 26: peal.v1.ListRecords.since:type_name -> google.protobuf.Timestamp
-	28, // 27: peal.v1.ServerFrame.error:type_name -> peal.v1.Error
-	30, // 28: peal.v1.ServerFrame.welcome:type_name -> peal.v1.Welcome
-	32, // 29: peal.v1.ServerFrame.pong:type_name -> peal.v1.Pong
-	33, // 30: peal.v1.ServerFrame.call:type_name -> peal.v1.CallUpdate
-	17, // 31: peal.v1.ServerFrame.candidates:type_name -> peal.v1.Candidates
-	40, // 32: peal.v1.ServerFrame.goodbye:type_name -> peal.v1.Goodbye
-	29, // 33: peal.v1.ServerFrame.done:type_name -> peal.v1.Done
-	39, // 34: peal.v1.ServerFrame.records:type_name -> peal.v1.RecordList
-	33, // 35: peal.v1.Welcome.calls:type_name -> peal.v1.CallUpdate
-	31, // 36: peal.v1.Welcome.idle:type_name -> peal.v1.Heartbeat
-	31, // 37: peal.v1.Welcome.active:type_name -> peal.v1.Heartbeat
-	41, // 38: peal.v1.Welcome.login_at:type_name -> google.protobuf.Timestamp
-	35, // 39: peal.v1.CallUpdate.call:type_name -> peal.v1.Call
-	34, // 40: peal.v1.CallUpdate.ice_servers:type_name -> peal.v1.IceServer
-	1,  // 41: peal.v1.Call.state:type_name -> peal.v1.CallState
-	0,  // 42: peal.v1.Call.type:type_name -> peal.v1.CallType
-	36, // 43: peal.v1.Call.caller:type_name -> peal.v1.Party
-	36, // 44: peal.v1.Call.callee:type_name -> peal.v1.Party
-	2,  // 45: peal.v1.Call.role:type_name -> peal.v1.Role
-	41, // 46: peal.v1.Call.created_at:type_name -> google.protobuf.Timestamp
-	3,  // 47: peal.v1.Call.reason:type_name -> peal.v1.Reason
-	41, // 48: peal.v1.Call.ended_at:type_name -> google.protobuf.Timestamp
-	38, // 49: peal.v1.Call.record:type_name -> peal.v1.Record
-	37, // 50: peal.v1.Party.tracks:type_name -> peal.v1.Tracks
-	4,  // 51: peal.v1.Record.kind:type_name -> peal.v1.RecordKind
-	0,  // 52: peal.v1.Record.type:type_name -> peal.v1.CallType
-	3,  // 53: peal.v1.Record.reason:type_name -> peal.v1.Reason
-	41, // 54: peal.v1.Record.created_at:type_name -> google.protobuf.Timestamp
-	41, // 55: peal.v1.Record.ended_at:type_name -> google.protobuf.Timestamp
-	38, // 56: peal.v1.RecordList.records:type_name -> peal.v1.Record
-	28, // 57: peal.v1.Goodbye.error:type_name -> peal.v1.Error
-	58, // [58:58] is the sub-list for method output_type
-	58, // [58:58] is the sub-list for method input_type
-	58, // [58:58] is the sub-list for extension type_name
-	58, // [58:58] is the sub-list for extension extendee
-	0,  // [0:58] is the sub-list for field type_name
+	1,  // 22: peal.v1.Invite.ice_policy:type_name -> peal.v1.IcePolicy
+	20, // 23: peal.v1.Accept.candidates:type_name -> peal.v1.Candidate
+	20, // 24: peal.v1.Candidates.candidates:type_name -> peal.v1.Candidate
+	2,  // 25: peal.v1.MediaReport.path:type_name -> peal.v1.MediaPath
+	39, // 26: peal.v1.TrackReport.tracks:type_name -> peal.v1.Tracks
+	0,  // 27: peal.v1.SwitchType.type:type_name -> peal.v1.CallType
+	43, // 28: peal.v1.ListRecords.before:type_name -> google.protobuf.Timestamp
+	43, // 29: peal.v1.ListRecords.since:type_name -> google.protobuf.Timestamp
+	30, // 30: peal.v1.ServerFrame.error:type_name -> peal.v1.Error
+	32, // 31: peal.v1.ServerFrame.welcome:type_name -> peal.v1.Welcome
+	34, // 32: peal.v1.ServerFrame.pong:type_name -> peal.v1.Pong
+	35, // 33: peal.v1.ServerFrame.call:type_name -> peal.v1.CallUpdate
+	19, // 34: peal.v1.ServerFrame.candidates:type_name -> peal.v1.Candidates
+	42, // 35: peal.v1.ServerFrame.goodbye:type_name -> peal.v1.Goodbye
+	31, // 36: peal.v1.ServerFrame.done:type_name -> peal.v1.Done
+	41, // 37: peal.v1.ServerFrame.records:type_name -> peal.v1.RecordList
+	35, // 38: peal.v1.Welcome.calls:type_name -> peal.v1.CallUpdate
+	33, // 39: peal.v1.Welcome.idle:type_name -> peal.v1.Heartbeat
+	33, // 40: peal.v1.Welcome.active:type_name -> peal.v1.Heartbeat
+	43, // 41: peal.v1.Welcome.login_at:type_name -> google.protobuf.Timestamp
+	37, // 42: peal.v1.CallUpdate.call:type_name -> peal.v1.Call
+	36, // 43: peal.v1.CallUpdate.ice_servers:type_name -> peal.v1.IceServer
+	3,  // 44: peal.v1.Call.state:type_name -> peal.v1.CallState
+	0,  // 45: peal.v1.Call.type:type_name -> peal.v1.CallType
+	38, // 46: peal.v1.Call.caller:type_name -> peal.v1.Party
+	38, // 47: peal.v1.Call.callee:type_name -> peal.v1.Party
+	4,  // 48: peal.v1.Call.role:type_name -> peal.v1.Role
+	43, // 49: peal.v1.Call.created_at:type_name -> google.protobuf.Timestamp
+	5,  // 50: peal.v1.Call.reason:type_name -> peal.v1.Reason
+	43, // 51: peal.v1.Call.ended_at:type_name -> google.protobuf.Timestamp
+	40, // 52: peal.v1.Call.record:type_name -> peal.v1.Record
+	1,  // 53: peal.v1.Call.ice_policy:type_name -> peal.v1.IcePolicy
+	39, // 54: peal.v1.Party.tracks:type_name -> peal.v1.Tracks
+	6,  // 55: peal.v1.Record.kind:type_name -> peal.v1.RecordKind
+	0,  // 56: peal.v1.Record.type:type_name -> peal.v1.CallType
+	5,  // 57: peal.v1.Record.reason:type_name -> peal.v1.Reason
+	43, // 58: peal.v1.Record.created_at:type_name -> google.protobuf.Timestamp
+	43, // 59: peal.v1.Record.ended_at:type_name -> google.protobuf.Timestamp
+	40, // 60: peal.v1.RecordList.records:type_name -> peal.v1.Record
+	30, // 61: peal.v1.Goodbye.error:type_name -> peal.v1.Error
+	62, // [62:62] is the sub-list for method output_type
+	62, // [62:62] is the sub-list for method input_type
+	62, // [62:62] is the sub-list for extension type_name
+	62, // [62:62] is the sub-list for extension extendee
+	0,  // [0:62] is the sub-list for field type_name
 }
 
 func init() { file_peal_proto_init() }
@@ -3653,7 +3837,7 @@ func file_peal_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_peal_proto_rawDesc), len(file_peal_proto_rawDesc)),
-			NumEnums:      5,
+			NumEnums:      7,
 			NumMessages:   36,
 			NumExtensions: 0,
 			NumServices:   0,

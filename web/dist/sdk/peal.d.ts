@@ -74,6 +74,10 @@ interface CallOptions {
     ringTimeoutMs?: number;
     /** What is sent in this call. */
     profile?: MediaProfile;
+    /** Let the other person learn of one's addresses only once the call is answered. Default: the server's choice. */
+    relayUntilAccept?: boolean;
+    /** Let neither side learn of the other's addresses: media goes by the relay. Default: the server's choice. */
+    relayOnly?: boolean;
 }
 /** What `accept` takes. */
 interface AcceptOptions {
@@ -179,6 +183,12 @@ interface NetworkQuality {
     /** What one receives. */
     readonly downlink: 0 | 1 | 2 | 3 | 4 | 5;
 }
+/**
+ * What media flows by: from machine to machine, in one network (host) or through
+ * NATs (reflexive), or by the relay, which this side reaches over UDP, TCP or
+ * TLS, or which is the other side's alone (relay-peer).
+ */
+type MediaPath = "host" | "reflexive" | "relay-udp" | "relay-tcp" | "relay-tls" | "relay-peer";
 /** What a call tells. */
 interface CallEvents {
     /** The callee answered; media is being set up. */
@@ -205,6 +215,8 @@ interface CallEvents {
     remoteStream: (stream: MediaStream | null) => void;
     /** The browser plays no sound before the person has done something in the page: the next click or key lets it through, which is told by false. */
     autoplayBlocked: (blocked: boolean) => void;
+    /** Media flows by another path than before. */
+    path: (path: MediaPath) => void;
     /** Every two seconds in a call. */
     networkQuality: (local: NetworkQuality) => void;
     /** Something failed that no promise tells of; the call goes on. */
@@ -244,6 +256,8 @@ interface CallHandle extends Listenable<CallEvents> {
     readonly microphoneOn: boolean;
     /** Open and not muted. */
     readonly cameraOn: boolean;
+    /** What media flows by; null before it does. */
+    readonly path: MediaPath | null;
     /** Milliseconds that both sides have had media; for showing the duration. */
     readonly connectedForMs: number;
     /** What is left of the ringing. */
@@ -689,6 +703,10 @@ interface InviteOptions extends Callbacks {
     type: 1 | 2 | 3;
     /** Comes back to the callee as it was given: an object as an object, a string as a string. 4 KiB at most. */
     attachment?: unknown;
+    /** Let the callee learn of one's addresses only once the call is answered. */
+    relayUntilAccept?: boolean;
+    /** Let neither side learn of the other's addresses: media goes by the relay. */
+    relayOnly?: boolean;
 }
 /** What `groupInvite` takes. */
 interface GroupInviteOptions extends Callbacks {
@@ -836,4 +854,4 @@ declare const PealClient: new (options: ClientOptions) => Client;
 type PealClient = Client;
 
 export { PealClient, PealError, RTCCalling, RTCCalling as default, version };
-export type { AcceptOptions, AudioQuality, AvailableEvent, CallEnd, CallEvents, CallHandle, CallOptions, CallProfile, CallRecord, CallState, Callbacks, Client, ClientEvents, ClientOptions, ComponentError, ComponentEvents, ConnectionState, DeviceEntry, DeviceInfo, DeviceLists, Direction, EndReason, EventMap, GroupCallOptions, GroupInviteOptions, InviteOptions, InvitedEvent, JoinEvent, Listenable, LocalErrorCode, LocalStreamHandle, LoginOptions, LostDevice, MediaProfile, MutedEvent, NetworkQuality, PealErrorCode, PealErrorLike, QualityEvent, RecordMessage, RecordsOptions, RemoteStreamHandle, RemoteTracks, RenderMode, RoomInfo, RoomMember, SdkInstance, SetupOptions, StateNumber, TimeOutSide, TypeRequestEvent };
+export type { AcceptOptions, AudioQuality, AvailableEvent, CallEnd, CallEvents, CallHandle, CallOptions, CallProfile, CallRecord, CallState, Callbacks, Client, ClientEvents, ClientOptions, ComponentError, ComponentEvents, ConnectionState, DeviceEntry, DeviceInfo, DeviceLists, Direction, EndReason, EventMap, GroupCallOptions, GroupInviteOptions, InviteOptions, InvitedEvent, JoinEvent, Listenable, LocalErrorCode, LocalStreamHandle, LoginOptions, LostDevice, MediaPath, MediaProfile, MutedEvent, NetworkQuality, PealErrorCode, PealErrorLike, QualityEvent, RecordMessage, RecordsOptions, RemoteStreamHandle, RemoteTracks, RenderMode, RoomInfo, RoomMember, SdkInstance, SetupOptions, StateNumber, TimeOutSide, TypeRequestEvent };

@@ -57,7 +57,12 @@ export class Answering {
       const answer = await negotiation.prepared;
       if (call.end) throw new PealError("call_ended", "the call is over");
       const reply = await this.#host.request({
-        accept: { callId: call.id, answer: answer ?? "", generation },
+        accept: {
+          callId: call.id,
+          answer: answer ?? "",
+          generation,
+          candidates: negotiation.media.takeGathered(),
+        },
       });
       if (reply.error) {
         if (reply.call) this.#host.apply(reply.call);

@@ -104,6 +104,10 @@ export interface CallOptions {
   ringTimeoutMs?: number;
   /** What is sent in this call. */
   profile?: MediaProfile;
+  /** Let the other person learn of one's addresses only once the call is answered. Default: the server's choice. */
+  relayUntilAccept?: boolean;
+  /** Let neither side learn of the other's addresses: media goes by the relay. Default: the server's choice. */
+  relayOnly?: boolean;
 }
 
 /** What `accept` takes. */
@@ -229,6 +233,19 @@ export interface NetworkQuality {
   readonly downlink: 0 | 1 | 2 | 3 | 4 | 5;
 }
 
+/**
+ * What media flows by: from machine to machine, in one network (host) or through
+ * NATs (reflexive), or by the relay, which this side reaches over UDP, TCP or
+ * TLS, or which is the other side's alone (relay-peer).
+ */
+export type MediaPath =
+  | "host"
+  | "reflexive"
+  | "relay-udp"
+  | "relay-tcp"
+  | "relay-tls"
+  | "relay-peer";
+
 /** What a call tells. */
 export interface CallEvents {
   /** The callee answered; media is being set up. */
@@ -255,6 +272,8 @@ export interface CallEvents {
   remoteStream: (stream: MediaStream | null) => void;
   /** The browser plays no sound before the person has done something in the page: the next click or key lets it through, which is told by false. */
   autoplayBlocked: (blocked: boolean) => void;
+  /** Media flows by another path than before. */
+  path: (path: MediaPath) => void;
   /** Every two seconds in a call. */
   networkQuality: (local: NetworkQuality) => void;
   /** Something failed that no promise tells of; the call goes on. */
@@ -295,6 +314,8 @@ export interface CallHandle extends Listenable<CallEvents> {
   readonly microphoneOn: boolean;
   /** Open and not muted. */
   readonly cameraOn: boolean;
+  /** What media flows by; null before it does. */
+  readonly path: MediaPath | null;
   /** Milliseconds that both sides have had media; for showing the duration. */
   readonly connectedForMs: number;
   /** What is left of the ringing. */

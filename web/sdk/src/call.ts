@@ -6,6 +6,7 @@ import type {
   CallRecord,
   ConnectionState,
   Direction,
+  MediaPath,
   MediaProfile,
 } from "./api";
 import type { Command, Reply } from "./connection";
@@ -61,6 +62,7 @@ export class Call extends KnownCall implements CallHandle {
   /** What came while the call was being made: told once `call()` has resolved. */
   #early: CallUpdateJson[] | null = null;
   #mediaWasUp = false;
+  #path: MediaPath | null = null;
   /** The answer to what this device asked is being taken: its promise tells, no event does. */
   #replying = false;
 
@@ -69,7 +71,8 @@ export class Call extends KnownCall implements CallHandle {
     this.#host = host;
     this.#negotiation = new Negotiation({
       make: host.make,
-      policy: host.policy,
+      // Also before the server has told what holds: the caller knows what it asked for.
+      policy: () => (this.snapshot.icePolicy === "relayOnly" ? "relay" : host.policy),
       profile: () => this.profile,
       snapshot: () => this.snapshot,
       over: () => this.end !== null,
@@ -81,6 +84,7 @@ export class Call extends KnownCall implements CallHandle {
         this.emit("remoteStream", stream);
       },
       mediaUp: (up) => this.#mediaUp(up),
+      path: (path) => this.#flowsBy(path),
       failed: (error) => this.emit("error", error),
     });
     this.#own = new OwnDevices({
@@ -143,6 +147,9 @@ export class Call extends KnownCall implements CallHandle {
   get cameraOn(): boolean {
     return this.#own.cameraOn;
   }
+  get path(): MediaPath | null {
+    return this.#path;
+  }
   /** The browser's connection, for those who know what they do. */
   get peerConnection(): RTCPeerConnection | null {
     return this.#media.connection;
@@ -180,6 +187,9 @@ export class Call extends KnownCall implements CallHandle {
     if (update.mergedInto) {
       await this.#merge(update);
     } else {
+      // The rest of the news waits for those who listen; whom to hide does not.
+      const { icePolicy } = this.#read(update) ?? this.snapshot;
+      this.know({ ...this.view, snapshot: { ...this.snapshot, icePolicy } });
       await this.#media.commit(update.iceServers ?? []);
       this.#own.report();
     }
@@ -390,8 +400,17 @@ export class Call extends KnownCall implements CallHandle {
   #measure(): void {
     this.#meter.start(
       () => this.#media.connection,
-      (quality) => this.emit("networkQuality", quality),
+      (quality, path) => {
+        if (path) this.#flowsBy(path);
+        this.emit("networkQuality", quality);
+      },
     );
+  }
+
+  #flowsBy(path: MediaPath): void {
+    if (this.#path === path) return;
+    this.#path = path;
+    this.emit("path", path);
   }
 
   #mediaUp(up: boolean): void {

@@ -16,6 +16,7 @@ import { PealError } from "./errors";
 import type { CallUpdateJson, CandidatesJson, ListRecordsJson, WelcomeJson } from "./gen/peal_pb";
 import type { MakePeerConnection } from "./media";
 import { socketUrl } from "./origin";
+import { type IcePolicy, policyOf, readPolicy } from "./privacy";
 import { RecordLog } from "./record-log";
 import { readRecord, readSnapshot, type Side, type Snapshot, typeNames } from "./snapshot";
 import { type OpenSocket, openWebSocket } from "./socket";
@@ -134,7 +135,8 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
       throw new PealError("not_logged_in", "connect() first");
     if (this.#active) throw new PealError("wrong_state", "there is a call already: one at a time");
     const type = options.type ?? (options.video ? 2 : 1);
-    const call = new Call(this, "outgoing", this.#draft(account, type));
+    const icePolicy = policyOf(options);
+    const call = new Call(this, "outgoing", this.#draft(account, type, readPolicy(icePolicy)));
     call.profile = options.profile ?? {};
     this.#setActive(call);
     try {
@@ -143,6 +145,7 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
         type: typeNames[type],
         ...(options.attachment ? { attachment: options.attachment } : {}),
         ...(options.ringTimeoutMs ? { ringTimeoutMs: options.ringTimeoutMs } : {}),
+        ...(icePolicy === "ICE_POLICY_UNSPECIFIED" ? {} : { icePolicy }),
       });
     } catch (e) {
       if (call.end) return call; // Hung up meanwhile: that is no failure.
@@ -157,7 +160,7 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
   }
 
   /** A call before the server knows it. */
-  #draft(account: string, type: 1 | 2 | 3): Snapshot {
+  #draft(account: string, type: 1 | 2 | 3, icePolicy: IcePolicy): Snapshot {
     const side = (name: string): Side => ({
       account: name,
       uid: 0,
@@ -175,6 +178,7 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
       local: side(this.#account),
       peer: side(account),
       attachment: "",
+      icePolicy,
       ringStopped: false,
       ringRemainingMs: 0,
       generation: 1,

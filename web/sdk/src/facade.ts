@@ -215,6 +215,8 @@ export class RTCCalling extends Emitter<ComponentEvents> {
         type,
         ...(attachment === undefined ? {} : { attachment: JSON.stringify(attachment) }),
         ...(ringTimeoutMs ? { ringTimeoutMs } : {}),
+        relayUntilAccept: options.relayUntilAccept === true,
+        relayOnly: options.relayOnly === true,
         profile: this.#takeProfile(),
       });
       const call = client.activeCall;

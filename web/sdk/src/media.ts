@@ -1,5 +1,7 @@
-import type { MediaProfile } from "./api";
+import type { MediaPath, MediaProfile } from "./api";
 import type { CandidateJson, IceServerJson } from "./gen/peal_pb";
+import { readPath } from "./path";
+import { relayed, withoutAddresses } from "./privacy";
 import { encoding, withStereo } from "./profile";
 
 /** Makes peer connections: the browser's, or fakes in tests. */
@@ -7,7 +9,10 @@ export type MakePeerConnection = (configuration: RTCConfiguration) => RTCPeerCon
 
 export interface MediaOptions {
   make: MakePeerConnection;
-  policy: RTCIceTransportPolicy;
+  /** By which paths media may flow, at the time it is asked. */
+  policy: () => RTCIceTransportPolicy;
+  /** Whether candidates of one's own addresses are kept back for now: `resend` gives them. */
+  discreet: () => boolean;
   /** What is to be sent, at the time it is asked. */
   profile: () => MediaProfile;
 }
@@ -68,6 +73,13 @@ export class Media {
     return this.#generation;
   }
 
+  /** What media flows by; null while it does not. */
+  async path(): Promise<MediaPath | null> {
+    const pc = this.#pc;
+    if (pc?.connectionState !== "connected") return null;
+    return readPath(await pc.getStats());
+  }
+
   /** Puts the local tracks in; null takes one out. */
   setTracks(audio: MediaStreamTrack | null, video: MediaStreamTrack | null): Promise<void> {
     this.#audio = audio;
@@ -94,7 +106,7 @@ export class Media {
       const made = await pc.createOffer(generation > 1 ? { iceRestart: true } : {});
       const sdp = withStereo(made.sdp ?? "", this.#options.profile());
       this.#offer = { type: "offer", sdp };
-      return withoutCandidates(sdp);
+      return withoutAddresses(sdp);
     });
   }
 
@@ -128,7 +140,7 @@ export class Media {
       await this.#shape();
       this.#answered = true;
       await this.#useHeld();
-      return withoutCandidates(sdp);
+      return withoutAddresses(sdp);
     });
   }
 
@@ -155,6 +167,12 @@ export class Media {
     this.#released = true;
     this.#flush();
     return this.#queue(() => this.#useHeld());
+  }
+
+  /** The candidates so far, to be sent with the acceptance. */
+  takeGathered(): CandidateJson[] {
+    this.#unsent = this.#gathered.slice(batchSize);
+    return this.#gathered.slice(0, batchSize);
   }
 
   /** Sends all candidates of this generation again: the other side may have missed them. */
@@ -195,7 +213,7 @@ export class Media {
     this.#pc?.close();
     for (const t of this.remote.getTracks()) this.remote.removeTrack(t);
     const pc = this.#options.make({
-      iceTransportPolicy: this.#options.policy,
+      iceTransportPolicy: this.#options.policy(),
       bundlePolicy: "max-bundle",
     });
     pc.onicecandidate = (e) => {
@@ -215,7 +233,7 @@ export class Media {
 
   #configure(servers: readonly IceServerJson[]): void {
     this.#pc?.setConfiguration({
-      iceTransportPolicy: this.#options.policy,
+      iceTransportPolicy: this.#options.policy(),
       bundlePolicy: "max-bundle",
       iceServers: servers.map((s) => ({
         urls: s.urls ?? [],
@@ -258,6 +276,7 @@ export class Media {
     clearTimeout(this.#batch);
     this.#batch = undefined;
     if (!this.#released) return;
+    if (this.#options.discreet()) this.#unsent = relayed(this.#unsent);
     while (this.#unsent.length > 0) {
       this.#listener.candidates(this.#generation, this.#unsent.splice(0, batchSize));
     }
@@ -317,12 +336,4 @@ export class Media {
     clearTimeout(this.#watch);
     this.#batch = undefined;
   }
-}
-
-/** A description without candidates: those travel by themselves, when they may. */
-export function withoutCandidates(sdp: string): string {
-  return sdp
-    .split("\r\n")
-    .filter((line) => !line.startsWith("a=candidate:") && line !== "a=end-of-candidates")
-    .join("\r\n");
 }

@@ -1,14 +1,15 @@
-import type { MediaProfile } from "./api";
+import type { MediaPath, MediaProfile } from "./api";
 import type { Command, Reply } from "./connection";
 import { PealError } from "./errors";
 import type { CallUpdateJson } from "./gen/peal_pb";
 import { type MakePeerConnection, Media } from "./media";
+import { pathNames } from "./path";
 import type { Snapshot } from "./snapshot";
 
 /** What the negotiation of a call needs of it. */
 export interface NegotiationHost {
   readonly make: MakePeerConnection;
-  readonly policy: RTCIceTransportPolicy;
+  policy(): RTCIceTransportPolicy;
   profile(): MediaProfile;
   /** The newest snapshot. */
   snapshot(): Snapshot;
@@ -20,6 +21,8 @@ export interface NegotiationHost {
   remoteStream(stream: MediaStream): void;
   /** This side's media came up or went down. */
   mediaUp(up: boolean): void;
+  /** What media flows by. */
+  path(path: MediaPath): void;
   failed(error: PealError): void;
 }
 
@@ -122,10 +125,28 @@ export class Negotiation {
     await this.#send({ restart: { callId: s.id, fromGeneration } });
   }
 
+  /** Tells the server, and by the way what media flows by. */
+  async #report(generation: number, up: boolean): Promise<void> {
+    const path = up ? await this.#media.path().catch(() => null) : null;
+    const now = this.#media.connection?.connectionState === "connected";
+    if (this.#host.over() || this.#media.generation !== generation || now !== up) return;
+    const { id } = this.#host.snapshot();
+    const report = { callId: id, generation, up };
+    this.#host.tell({ media: path ? { ...report, path: pathNames[path] } : report });
+    if (path) this.#host.path(path);
+  }
+
   #make(): Media {
-    const { make, policy } = this.#host;
     return new Media(
-      { make, policy, profile: () => this.#host.profile() },
+      {
+        make: this.#host.make,
+        policy: () => this.#host.policy(),
+        discreet: () => {
+          const { icePolicy, state } = this.#host.snapshot();
+          return icePolicy === "relayUntilAccept" && state === "ringing";
+        },
+        profile: () => this.#host.profile(),
+      },
       {
         candidates: (generation, candidates) =>
           this.#host.tell({
@@ -133,8 +154,8 @@ export class Negotiation {
           }),
         up: (generation, up) => {
           if (this.#host.over()) return;
-          this.#host.tell({ media: { callId: this.#host.snapshot().id, generation, up } });
           this.#host.mediaUp(up);
+          void this.#report(generation, up);
         },
         remoteStream: (stream) => this.#host.remoteStream(stream),
         stuck: (generation) => void this.#restart(generation),

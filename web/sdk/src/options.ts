@@ -52,6 +52,10 @@ export interface InviteOptions extends Callbacks {
   type: 1 | 2 | 3;
   /** Comes back to the callee as it was given: an object as an object, a string as a string. 4 KiB at most. */
   attachment?: unknown;
+  /** Let the callee learn of one's addresses only once the call is answered. */
+  relayUntilAccept?: boolean;
+  /** Let neither side learn of the other's addresses: media goes by the relay. */
+  relayOnly?: boolean;
 }
 
 /** What `groupInvite` takes. */

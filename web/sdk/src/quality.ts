@@ -1,4 +1,5 @@
-import type { NetworkQuality } from "./api";
+import type { MediaPath, NetworkQuality } from "./api";
+import { readPath } from "./path";
 
 type Grade = NetworkQuality["uplink"];
 
@@ -21,13 +22,16 @@ export class QualityMeter {
   #timer: ReturnType<typeof setInterval> | undefined;
   #before: Counters = { received: 0, lost: 0 };
 
-  start(pc: () => RTCPeerConnection | null, report: (quality: NetworkQuality) => void): void {
+  start(
+    pc: () => RTCPeerConnection | null,
+    report: (quality: NetworkQuality, path: MediaPath | null) => void,
+  ): void {
     if (this.#timer !== undefined) return;
     this.#timer = setInterval(() => {
       const current = pc();
       if (!current) return;
       current.getStats().then(
-        (stats) => report(this.#judge(stats)),
+        (stats) => report(this.#judge(stats), readPath(stats)),
         () => {}, // The connection closed meanwhile.
       );
     }, 2_000);

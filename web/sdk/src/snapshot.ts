@@ -8,6 +8,8 @@ import type {
   RecordKindJson,
 } from "./gen/peal_pb";
 
+import { type IcePolicy, readPolicy } from "./privacy";
+
 /** What this device is to a call. */
 export type Role = "caller" | "callee" | "observer";
 
@@ -31,6 +33,7 @@ export interface Snapshot {
   local: Side;
   peer: Side;
   attachment: string;
+  icePolicy: IcePolicy;
   ringStopped: boolean;
   ringRemainingMs: number;
   generation: number;
@@ -105,6 +108,7 @@ export function readSnapshot(c: CallJson, account: string, device: string): Snap
     local: mine ? caller : callee,
     peer: mine ? callee : caller,
     attachment: c.attachment ?? "",
+    icePolicy: readPolicy(c.icePolicy),
     ringStopped: c.ringStopped ?? false,
     ringRemainingMs: c.ringRemainingMs ?? 0,
     generation: c.generation ?? 1,

@@ -1,15 +1,18 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { MediaProfile } from "../src/api";
-import { Media, withoutCandidates } from "../src/media";
+import { Media } from "../src/media";
+import { readPath } from "../src/path";
+import { withoutAddresses } from "../src/privacy";
 import { type FakePeerConnection, fakeBrowser, settle } from "./fakes";
 
 let browser: ReturnType<typeof fakeBrowser>;
 let sent: string[];
 let profile: MediaProfile;
+let discreet: boolean;
 
 function media(): Media {
   return new Media(
-    { make: browser.make, policy: "all", profile: () => profile },
+    { make: browser.make, policy: () => "all", discreet: () => discreet, profile: () => profile },
     {
       candidates: (generation, list) =>
         sent.push(...list.map((c) => `${generation} ${c.candidate}`)),
@@ -31,6 +34,7 @@ beforeEach(() => {
   browser = fakeBrowser();
   sent = [];
   profile = {};
+  discreet = false;
 });
 afterEach(() => {
   vi.useRealTimers();
@@ -152,8 +156,74 @@ describe("the connection's state", () => {
   });
 });
 
-it("takes candidates out of descriptions, and nothing else", () => {
-  const sdp =
-    "v=0\r\na=mid:0\r\na=candidate:1 1 udp 1 192.0.2.1 9 typ host\r\na=end-of-candidates\r\na=ice-ufrag:x\r\n";
-  expect(withoutCandidates(sdp)).toBe("v=0\r\na=mid:0\r\na=ice-ufrag:x\r\n");
+describe("addresses", () => {
+  it("are taken out of descriptions, and nothing else", () => {
+    const sdp = [
+      "v=0",
+      "o=- 46 2 IN IP4 192.0.2.1",
+      "c=IN IP6 2001:db8::1",
+      "a=rtcp:9001 IN IP4 192.0.2.1",
+      "a=mid:0",
+      "a=candidate:1 1 udp 1 192.0.2.1 9 typ host",
+      "a=end-of-candidates",
+      "a=ice-ufrag:x",
+      "",
+    ].join("\r\n");
+    expect(withoutAddresses(sdp).split("\r\n")).toEqual([
+      "v=0",
+      "o=- 46 2 IN IP4 0.0.0.0",
+      "c=IN IP4 0.0.0.0",
+      "a=rtcp:9 IN IP4 0.0.0.0",
+      "a=mid:0",
+      "a=ice-ufrag:x",
+      "",
+    ]);
+  });
+  it("of one's own are kept back while they are to be, and given after", async () => {
+    const m = media();
+    await m.offer(1, false);
+    await m.commit([]);
+    await m.release();
+    discreet = true;
+    pc().find("candidate:1 1 udp 5 192.0.2.1 9 typ host");
+    pc().find(
+      "candidate:2 1 udp 3 203.0.113.9 49152 typ relay raddr 192.0.2.1 rport 9 generation 0",
+    );
+    await vi.advanceTimersByTimeAsync(50);
+    expect(sent).toEqual([
+      "1 candidate:2 1 udp 3 203.0.113.9 49152 typ relay raddr 0.0.0.0 rport 0 generation 0",
+    ]);
+    discreet = false;
+    m.resend();
+    expect(sent[1]).toBe("1 candidate:1 1 udp 5 192.0.2.1 9 typ host");
+  });
+  it("go with the acceptance, once", async () => {
+    const m = media();
+    await m.answer(1, false, "v=0 offer", []);
+    pc().find("mine");
+    expect(m.takeGathered()).toEqual([{ candidate: "mine", sdpMid: "0" }]);
+    await m.release();
+    pc().find("later");
+    await vi.advanceTimersByTimeAsync(50);
+    expect(sent).toEqual(["1 later"]);
+  });
+});
+
+it("reads what media flows by from the statistics", () => {
+  const path = (local: object, remote: object): string | null =>
+    readPath(
+      new Map<string, object>([
+        ["t", { type: "transport", selectedCandidatePairId: "p" }],
+        ["p", { type: "candidate-pair", localCandidateId: "l", remoteCandidateId: "r" }],
+        ["l", local],
+        ["r", remote],
+      ]) as unknown as RTCStatsReport,
+    );
+  const host = { candidateType: "host" };
+  expect(path(host, host)).toBe("host");
+  expect(path(host, { candidateType: "prflx" })).toBe("reflexive");
+  expect(path({ candidateType: "relay", relayProtocol: "tls" }, host)).toBe("relay-tls");
+  expect(path({ candidateType: "relay" }, host)).toBe("relay-udp");
+  expect(path({ candidateType: "srflx" }, { candidateType: "relay" })).toBe("relay-peer");
+  expect(readPath(new Map() as unknown as RTCStatsReport)).toBeNull();
 });

@@ -23,7 +23,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file peal.proto.
  */
 export const file_peal: GenFile = /*@__PURE__*/
-  fileDesc("CgpwZWFsLnByb3RvEgdwZWFsLnYxIpoGCgtDbGllbnRGcmFtZRIKCgJpZBgBIAEoDRIfCgVoZWxsbxgCIAEoCzIOLnBlYWwudjEuSGVsbG9IABIdCgRwaW5nGAMgASgLMg0ucGVhbC52MS5QaW5nSAASIQoGaW52aXRlGAQgASgLMg8ucGVhbC52MS5JbnZpdGVIABIjCgdyaW5naW5nGAUgASgLMhAucGVhbC52MS5SaW5naW5nSAASLAoMcmluZ190aW1lb3V0GAYgASgLMhQucGVhbC52MS5SaW5nVGltZW91dEgAEiEKBmFjY2VwdBgHIAEoCzIPLnBlYWwudjEuQWNjZXB0SAASIQoGcmVqZWN0GAggASgLMg8ucGVhbC52MS5SZWplY3RIABIhCgZjYW5jZWwYCSABKAsyDy5wZWFsLnYxLkNhbmNlbEgAEiEKBmhhbmd1cBgKIAEoCzIPLnBlYWwudjEuSGFuZ3VwSAASHwoFb2ZmZXIYCyABKAsyDi5wZWFsLnYxLk9mZmVySAASIQoGYW5zd2VyGAwgASgLMg8ucGVhbC52MS5BbnN3ZXJIABIpCgpjYW5kaWRhdGVzGA0gASgLMhMucGVhbC52MS5DYW5kaWRhdGVzSAASJQoFbWVkaWEYDiABKAsyFC5wZWFsLnYxLk1lZGlhUmVwb3J0SAASIwoHcmVzdGFydBgPIAEoCzIQLnBlYWwudjEuUmVzdGFydEgAEiYKBnRyYWNrcxgQIAEoCzIULnBlYWwudjEuVHJhY2tSZXBvcnRIABIjCgdsZWF2aW5nGBEgASgLMhAucGVhbC52MS5MZWF2aW5nSAASLQoMYXV0aGVudGljYXRlGBIgASgLMhUucGVhbC52MS5BdXRoZW50aWNhdGVIABIhCgZsb2dvdXQYEyABKAsyDy5wZWFsLnYxLkxvZ291dEgAEioKC3N3aXRjaF90eXBlGBQgASgLMhMucGVhbC52MS5Td2l0Y2hUeXBlSAASLAoMbGlzdF9yZWNvcmRzGBUgASgLMhQucGVhbC52MS5MaXN0UmVjb3Jkc0gAQgkKB2NvbW1hbmQihgEKBUhlbGxvEg0KBXRva2VuGAEgASgJEhEKCWRldmljZV9pZBgCIAEoCRINCgVmcmVzaBgDIAEoCBIOCgZyZXN1bWUYBCABKAgSDgoGY2xpZW50GAUgASgJEiwKCGxvZ2luX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIGCgRQaW5nIoYBCgZJbnZpdGUSDwoHY2FsbF9pZBgBIAEoCRIOCgZjYWxsZWUYAiABKAkSHwoEdHlwZRgDIAEoDjIRLnBlYWwudjEuQ2FsbFR5cGUSDQoFb2ZmZXIYBCABKAkSEgoKYXR0YWNobWVudBgFIAEoCRIXCg9yaW5nX3RpbWVvdXRfbXMYBiABKA0iMwoHUmluZ2luZxIPCgdjYWxsX2lkGAEgASgJEhcKD3JpbmdfdGltZW91dF9tcxgCIAEoDSIeCgtSaW5nVGltZW91dBIPCgdjYWxsX2lkGAEgASgJIj0KBkFjY2VwdBIPCgdjYWxsX2lkGAEgASgJEg4KBmFuc3dlchgCIAEoCRISCgpnZW5lcmF0aW9uGAMgASgNIhkKBlJlamVjdBIPCgdjYWxsX2lkGAEgASgJIhkKBkNhbmNlbBIPCgdjYWxsX2lkGAEgASgJIhkKBkhhbmd1cBIPCgdjYWxsX2lkGAEgASgJIjkKBU9mZmVyEg8KB2NhbGxfaWQYASABKAkSEgoKZ2VuZXJhdGlvbhgCIAEoDRILCgNzZHAYAyABKAkiOgoGQW5zd2VyEg8KB2NhbGxfaWQYASABKAkSEgoKZ2VuZXJhdGlvbhgCIAEoDRILCgNzZHAYAyABKAkiWQoKQ2FuZGlkYXRlcxIPCgdjYWxsX2lkGAEgASgJEhIKCmdlbmVyYXRpb24YAiABKA0SJgoKY2FuZGlkYXRlcxgDIAMoCzISLnBlYWwudjEuQ2FuZGlkYXRlIqoBCglDYW5kaWRhdGUSEQoJY2FuZGlkYXRlGAEgASgJEhQKB3NkcF9taWQYAiABKAlIAIgBARIdChBzZHBfbV9saW5lX2luZGV4GAMgASgNSAGIAQESHgoRdXNlcm5hbWVfZnJhZ21lbnQYBCABKAlIAogBAUIKCghfc2RwX21pZEITChFfc2RwX21fbGluZV9pbmRleEIUChJfdXNlcm5hbWVfZnJhZ21lbnQiPgoLTWVkaWFSZXBvcnQSDwoHY2FsbF9pZBgBIAEoCRISCgpnZW5lcmF0aW9uGAIgASgNEgoKAnVwGAMgASgIIkQKB1Jlc3RhcnQSDwoHY2FsbF9pZBgBIAEoCRIXCg9mcm9tX2dlbmVyYXRpb24YAiABKA0SDwoHcmVidWlsZBgDIAEoCCI/CgtUcmFja1JlcG9ydBIPCgdjYWxsX2lkGAEgASgJEh8KBnRyYWNrcxgCIAEoCzIPLnBlYWwudjEuVHJhY2tzIj4KClN3aXRjaFR5cGUSDwoHY2FsbF9pZBgBIAEoCRIfCgR0eXBlGAIgASgOMhEucGVhbC52MS5DYWxsVHlwZSKsAQoLTGlzdFJlY29yZHMSLAoGYmVmb3JlGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEgAEhUKC2JlZm9yZV9jYWxsGAIgASgJSAASKwoFc2luY2UYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wSAASFAoKYWZ0ZXJfY2FsbBgEIAEoCUgAEg0KBWxpbWl0GAUgASgNQgYKBGZyb20iCQoHTGVhdmluZyIdCgxBdXRoZW50aWNhdGUSDQoFdG9rZW4YASABKAkiCAoGTG9nb3V0IsYCCgtTZXJ2ZXJGcmFtZRIQCghyZXBseV90bxgBIAEoDRIdCgVlcnJvchgCIAEoCzIOLnBlYWwudjEuRXJyb3ISIwoHd2VsY29tZRgDIAEoCzIQLnBlYWwudjEuV2VsY29tZUgAEh0KBHBvbmcYBCABKAsyDS5wZWFsLnYxLlBvbmdIABIjCgRjYWxsGAUgASgLMhMucGVhbC52MS5DYWxsVXBkYXRlSAASKQoKY2FuZGlkYXRlcxgGIAEoCzITLnBlYWwudjEuQ2FuZGlkYXRlc0gAEiMKB2dvb2RieWUYByABKAsyEC5wZWFsLnYxLkdvb2RieWVIABIdCgRkb25lGAggASgLMg0ucGVhbC52MS5Eb25lSAASJgoHcmVjb3JkcxgJIAEoCzITLnBlYWwudjEuUmVjb3JkTGlzdEgAQgYKBGJvZHkiTQoFRXJyb3ISDAoEY29kZRgBIAEoCRIPCgdtZXNzYWdlGAIgASgJEg0KBXJldHJ5GAMgASgIEhYKDnJldHJ5X2FmdGVyX21zGAQgASgNIgYKBERvbmUimAIKB1dlbGNvbWUSDwoHYWNjb3VudBgBIAEoCRIRCglkZXZpY2VfaWQYAiABKAkSIgoFY2FsbHMYAyADKAsyEy5wZWFsLnYxLkNhbGxVcGRhdGUSGwoTdG9rZW5fZXhwaXJlc19pbl9tcxgEIAEoDRIgCgRpZGxlGAUgASgLMhIucGVhbC52MS5IZWFydGJlYXQSIgoGYWN0aXZlGAYgASgLMhIucGVhbC52MS5IZWFydGJlYXQSFwoPcmluZ190aW1lb3V0X21zGAcgASgNEhsKE21heF9yaW5nX3RpbWVvdXRfbXMYCCABKA0SLAoIbG9naW5fYXQYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIjQKCUhlYXJ0YmVhdBIQCghldmVyeV9tcxgBIAEoDRIVCg1kZWFkX2FmdGVyX21zGAIgASgNIgYKBFBvbmcihgEKCkNhbGxVcGRhdGUSGwoEY2FsbBgBIAEoCzINLnBlYWwudjEuQ2FsbBINCgVvZmZlchgCIAEoCRIOCgZhbnN3ZXIYAyABKAkSJwoLaWNlX3NlcnZlcnMYBCADKAsyEi5wZWFsLnYxLkljZVNlcnZlchITCgttZXJnZWRfaW50bxgFIAEoCSI/CglJY2VTZXJ2ZXISDAoEdXJscxgBIAMoCRIQCgh1c2VybmFtZRgCIAEoCRISCgpjcmVkZW50aWFsGAMgASgJItEECgRDYWxsEg8KB2NhbGxfaWQYASABKAkSCwoDcmV2GAIgASgNEiEKBXN0YXRlGAMgASgOMhIucGVhbC52MS5DYWxsU3RhdGUSHwoEdHlwZRgEIAEoDjIRLnBlYWwudjEuQ2FsbFR5cGUSHgoGY2FsbGVyGAUgASgLMg4ucGVhbC52MS5QYXJ0eRIeCgZjYWxsZWUYBiABKAsyDi5wZWFsLnYxLlBhcnR5EhsKBHJvbGUYByABKA4yDS5wZWFsLnYxLlJvbGUSFAoMcmluZ19zdG9wcGVkGAggASgIEhkKEXJpbmdfcmVtYWluaW5nX21zGAkgASgNEhIKCmF0dGFjaG1lbnQYCiABKAkSEgoKZ2VuZXJhdGlvbhgLIAEoDRIaChJyZWJ1aWxkX2dlbmVyYXRpb24YDCABKA0SGAoQY29ubmVjdGVkX2Zvcl9tcxgNIAEoDRIuCgpjcmVhdGVkX2F0GA4gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIfCgZyZWFzb24YDyABKA4yDy5wZWFsLnYxLlJlYXNvbhINCgVhY3RvchgQIAEoCRIUCgxhY3Rvcl9kZXZpY2UYESABKAkSLAoIZW5kZWRfYXQYEiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEh8KBnJlY29yZBgTIAEoCzIPLnBlYWwudjEuUmVjb3JkEhYKDnZpZGVvX2Fza2VkX2J5GBQgASgJEh4KFnZpZGVvX2Fza19yZW1haW5pbmdfbXMYFSABKA0ieAoFUGFydHkSDwoHYWNjb3VudBgBIAEoCRILCgN1aWQYAiABKA0SDwoHcHJlc2VudBgDIAEoCBINCgVlcG9jaBgEIAEoDRIQCghtZWRpYV91cBgFIAEoCBIfCgZ0cmFja3MYBiABKAsyDy5wZWFsLnYxLlRyYWNrcyJQCgZUcmFja3MSDQoFYXVkaW8YASABKAgSEwoLYXVkaW9fbXV0ZWQYAiABKAgSDQoFdmlkZW8YAyABKAgSEwoLdmlkZW9fbXV0ZWQYBCABKAgikAIKBlJlY29yZBIPCgdjYWxsX2lkGAEgASgJEiEKBGtpbmQYAiABKA4yEy5wZWFsLnYxLlJlY29yZEtpbmQSHwoEdHlwZRgDIAEoDjIRLnBlYWwudjEuQ2FsbFR5cGUSDgoGY2FsbGVyGAQgASgJEg4KBmNhbGxlZRgFIAEoCRIfCgZyZWFzb24YBiABKA4yDy5wZWFsLnYxLlJlYXNvbhIuCgpjcmVhdGVkX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRlZF9hdBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKZHVyYXRpb25fcxgJIAEoDSI8CgpSZWNvcmRMaXN0EiAKB3JlY29yZHMYASADKAsyDy5wZWFsLnYxLlJlY29yZBIMCgRtb3JlGAIgASgIIjsKB0dvb2RieWUSHQoFZXJyb3IYASABKAsyDi5wZWFsLnYxLkVycm9yEhEKCXJlY29ubmVjdBgCIAEoCCpkCghDYWxsVHlwZRIZChVDQUxMX1RZUEVfVU5TUEVDSUZJRUQQABITCg9DQUxMX1RZUEVfQVVESU8QARITCg9DQUxMX1RZUEVfVklERU8QAhITCg9DQUxMX1RZUEVfT1RIRVIQAyqKAQoJQ2FsbFN0YXRlEhoKFkNBTExfU1RBVEVfVU5TUEVDSUZJRUQQABIWChJDQUxMX1NUQVRFX1JJTkdJTkcQARIZChVDQUxMX1NUQVRFX0NPTk5FQ1RJTkcQAhIYChRDQUxMX1NUQVRFX0NPTk5FQ1RFRBADEhQKEENBTExfU1RBVEVfRU5ERUQQBCpRCgRSb2xlEhQKEFJPTEVfVU5TUEVDSUZJRUQQABIPCgtST0xFX0NBTExFUhABEg8KC1JPTEVfQ0FMTEVFEAISEQoNUk9MRV9PQlNFUlZFUhADKucBCgZSZWFzb24SFgoSUkVBU09OX1VOU1BFQ0lGSUVEEAASFAoQUkVBU09OX0NPTVBMRVRFRBABEhQKEFJFQVNPTl9DQU5DRUxMRUQQAhITCg9SRUFTT05fUkVKRUNURUQQAxISCg5SRUFTT05fVElNRU9VVBAEEg8KC1JFQVNPTl9CVVNZEAUSEQoNUkVBU09OX0ZBSUxFRBAGEg8KC1JFQVNPTl9MT1NUEAcSFQoRUkVBU09OX1NVUEVSU0VERUQQCBIRCg1SRUFTT05fS0lDS0VEEAkSEQoNUkVBU09OX1NFUlZFUhAKKqgBCgpSZWNvcmRLaW5kEhsKF1JFQ09SRF9LSU5EX1VOU1BFQ0lGSUVEEAASGQoVUkVDT1JEX0tJTkRfQ09NUExFVEVEEAESGQoVUkVDT1JEX0tJTkRfQ0FOQ0VMTEVEEAISGAoUUkVDT1JEX0tJTkRfUkVKRUNURUQQAxIXChNSRUNPUkRfS0lORF9USU1FT1VUEAQSFAoQUkVDT1JEX0tJTkRfQlVTWRAFQjNaMWdpdGh1Yi5jb20vcGVhbC1ydGMvcGVhbC9pbnRlcm5hbC9wcm90b2NvbC9wZWFsdjFiBnByb3RvMw", [file_google_protobuf_timestamp]);
+  fileDesc("CgpwZWFsLnByb3RvEgdwZWFsLnYxIpoGCgtDbGllbnRGcmFtZRIKCgJpZBgBIAEoDRIfCgVoZWxsbxgCIAEoCzIOLnBlYWwudjEuSGVsbG9IABIdCgRwaW5nGAMgASgLMg0ucGVhbC52MS5QaW5nSAASIQoGaW52aXRlGAQgASgLMg8ucGVhbC52MS5JbnZpdGVIABIjCgdyaW5naW5nGAUgASgLMhAucGVhbC52MS5SaW5naW5nSAASLAoMcmluZ190aW1lb3V0GAYgASgLMhQucGVhbC52MS5SaW5nVGltZW91dEgAEiEKBmFjY2VwdBgHIAEoCzIPLnBlYWwudjEuQWNjZXB0SAASIQoGcmVqZWN0GAggASgLMg8ucGVhbC52MS5SZWplY3RIABIhCgZjYW5jZWwYCSABKAsyDy5wZWFsLnYxLkNhbmNlbEgAEiEKBmhhbmd1cBgKIAEoCzIPLnBlYWwudjEuSGFuZ3VwSAASHwoFb2ZmZXIYCyABKAsyDi5wZWFsLnYxLk9mZmVySAASIQoGYW5zd2VyGAwgASgLMg8ucGVhbC52MS5BbnN3ZXJIABIpCgpjYW5kaWRhdGVzGA0gASgLMhMucGVhbC52MS5DYW5kaWRhdGVzSAASJQoFbWVkaWEYDiABKAsyFC5wZWFsLnYxLk1lZGlhUmVwb3J0SAASIwoHcmVzdGFydBgPIAEoCzIQLnBlYWwudjEuUmVzdGFydEgAEiYKBnRyYWNrcxgQIAEoCzIULnBlYWwudjEuVHJhY2tSZXBvcnRIABIjCgdsZWF2aW5nGBEgASgLMhAucGVhbC52MS5MZWF2aW5nSAASLQoMYXV0aGVudGljYXRlGBIgASgLMhUucGVhbC52MS5BdXRoZW50aWNhdGVIABIhCgZsb2dvdXQYEyABKAsyDy5wZWFsLnYxLkxvZ291dEgAEioKC3N3aXRjaF90eXBlGBQgASgLMhMucGVhbC52MS5Td2l0Y2hUeXBlSAASLAoMbGlzdF9yZWNvcmRzGBUgASgLMhQucGVhbC52MS5MaXN0UmVjb3Jkc0gAQgkKB2NvbW1hbmQihgEKBUhlbGxvEg0KBXRva2VuGAEgASgJEhEKCWRldmljZV9pZBgCIAEoCRINCgVmcmVzaBgDIAEoCBIOCgZyZXN1bWUYBCABKAgSDgoGY2xpZW50GAUgASgJEiwKCGxvZ2luX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIGCgRQaW5nIq4BCgZJbnZpdGUSDwoHY2FsbF9pZBgBIAEoCRIOCgZjYWxsZWUYAiABKAkSHwoEdHlwZRgDIAEoDjIRLnBlYWwudjEuQ2FsbFR5cGUSDQoFb2ZmZXIYBCABKAkSEgoKYXR0YWNobWVudBgFIAEoCRIXCg9yaW5nX3RpbWVvdXRfbXMYBiABKA0SJgoKaWNlX3BvbGljeRgHIAEoDjISLnBlYWwudjEuSWNlUG9saWN5IjMKB1JpbmdpbmcSDwoHY2FsbF9pZBgBIAEoCRIXCg9yaW5nX3RpbWVvdXRfbXMYAiABKA0iHgoLUmluZ1RpbWVvdXQSDwoHY2FsbF9pZBgBIAEoCSJlCgZBY2NlcHQSDwoHY2FsbF9pZBgBIAEoCRIOCgZhbnN3ZXIYAiABKAkSEgoKZ2VuZXJhdGlvbhgDIAEoDRImCgpjYW5kaWRhdGVzGAQgAygLMhIucGVhbC52MS5DYW5kaWRhdGUiGQoGUmVqZWN0Eg8KB2NhbGxfaWQYASABKAkiGQoGQ2FuY2VsEg8KB2NhbGxfaWQYASABKAkiGQoGSGFuZ3VwEg8KB2NhbGxfaWQYASABKAkiOQoFT2ZmZXISDwoHY2FsbF9pZBgBIAEoCRISCgpnZW5lcmF0aW9uGAIgASgNEgsKA3NkcBgDIAEoCSI6CgZBbnN3ZXISDwoHY2FsbF9pZBgBIAEoCRISCgpnZW5lcmF0aW9uGAIgASgNEgsKA3NkcBgDIAEoCSJZCgpDYW5kaWRhdGVzEg8KB2NhbGxfaWQYASABKAkSEgoKZ2VuZXJhdGlvbhgCIAEoDRImCgpjYW5kaWRhdGVzGAMgAygLMhIucGVhbC52MS5DYW5kaWRhdGUiqgEKCUNhbmRpZGF0ZRIRCgljYW5kaWRhdGUYASABKAkSFAoHc2RwX21pZBgCIAEoCUgAiAEBEh0KEHNkcF9tX2xpbmVfaW5kZXgYAyABKA1IAYgBARIeChF1c2VybmFtZV9mcmFnbWVudBgEIAEoCUgCiAEBQgoKCF9zZHBfbWlkQhMKEV9zZHBfbV9saW5lX2luZGV4QhQKEl91c2VybmFtZV9mcmFnbWVudCJgCgtNZWRpYVJlcG9ydBIPCgdjYWxsX2lkGAEgASgJEhIKCmdlbmVyYXRpb24YAiABKA0SCgoCdXAYAyABKAgSIAoEcGF0aBgEIAEoDjISLnBlYWwudjEuTWVkaWFQYXRoIkQKB1Jlc3RhcnQSDwoHY2FsbF9pZBgBIAEoCRIXCg9mcm9tX2dlbmVyYXRpb24YAiABKA0SDwoHcmVidWlsZBgDIAEoCCI/CgtUcmFja1JlcG9ydBIPCgdjYWxsX2lkGAEgASgJEh8KBnRyYWNrcxgCIAEoCzIPLnBlYWwudjEuVHJhY2tzIj4KClN3aXRjaFR5cGUSDwoHY2FsbF9pZBgBIAEoCRIfCgR0eXBlGAIgASgOMhEucGVhbC52MS5DYWxsVHlwZSKsAQoLTGlzdFJlY29yZHMSLAoGYmVmb3JlGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEgAEhUKC2JlZm9yZV9jYWxsGAIgASgJSAASKwoFc2luY2UYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wSAASFAoKYWZ0ZXJfY2FsbBgEIAEoCUgAEg0KBWxpbWl0GAUgASgNQgYKBGZyb20iCQoHTGVhdmluZyIdCgxBdXRoZW50aWNhdGUSDQoFdG9rZW4YASABKAkiCAoGTG9nb3V0IsYCCgtTZXJ2ZXJGcmFtZRIQCghyZXBseV90bxgBIAEoDRIdCgVlcnJvchgCIAEoCzIOLnBlYWwudjEuRXJyb3ISIwoHd2VsY29tZRgDIAEoCzIQLnBlYWwudjEuV2VsY29tZUgAEh0KBHBvbmcYBCABKAsyDS5wZWFsLnYxLlBvbmdIABIjCgRjYWxsGAUgASgLMhMucGVhbC52MS5DYWxsVXBkYXRlSAASKQoKY2FuZGlkYXRlcxgGIAEoCzITLnBlYWwudjEuQ2FuZGlkYXRlc0gAEiMKB2dvb2RieWUYByABKAsyEC5wZWFsLnYxLkdvb2RieWVIABIdCgRkb25lGAggASgLMg0ucGVhbC52MS5Eb25lSAASJgoHcmVjb3JkcxgJIAEoCzITLnBlYWwudjEuUmVjb3JkTGlzdEgAQgYKBGJvZHkiTQoFRXJyb3ISDAoEY29kZRgBIAEoCRIPCgdtZXNzYWdlGAIgASgJEg0KBXJldHJ5GAMgASgIEhYKDnJldHJ5X2FmdGVyX21zGAQgASgNIgYKBERvbmUimAIKB1dlbGNvbWUSDwoHYWNjb3VudBgBIAEoCRIRCglkZXZpY2VfaWQYAiABKAkSIgoFY2FsbHMYAyADKAsyEy5wZWFsLnYxLkNhbGxVcGRhdGUSGwoTdG9rZW5fZXhwaXJlc19pbl9tcxgEIAEoDRIgCgRpZGxlGAUgASgLMhIucGVhbC52MS5IZWFydGJlYXQSIgoGYWN0aXZlGAYgASgLMhIucGVhbC52MS5IZWFydGJlYXQSFwoPcmluZ190aW1lb3V0X21zGAcgASgNEhsKE21heF9yaW5nX3RpbWVvdXRfbXMYCCABKA0SLAoIbG9naW5fYXQYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIjQKCUhlYXJ0YmVhdBIQCghldmVyeV9tcxgBIAEoDRIVCg1kZWFkX2FmdGVyX21zGAIgASgNIgYKBFBvbmcihgEKCkNhbGxVcGRhdGUSGwoEY2FsbBgBIAEoCzINLnBlYWwudjEuQ2FsbBINCgVvZmZlchgCIAEoCRIOCgZhbnN3ZXIYAyABKAkSJwoLaWNlX3NlcnZlcnMYBCADKAsyEi5wZWFsLnYxLkljZVNlcnZlchITCgttZXJnZWRfaW50bxgFIAEoCSI/CglJY2VTZXJ2ZXISDAoEdXJscxgBIAMoCRIQCgh1c2VybmFtZRgCIAEoCRISCgpjcmVkZW50aWFsGAMgASgJIvkECgRDYWxsEg8KB2NhbGxfaWQYASABKAkSCwoDcmV2GAIgASgNEiEKBXN0YXRlGAMgASgOMhIucGVhbC52MS5DYWxsU3RhdGUSHwoEdHlwZRgEIAEoDjIRLnBlYWwudjEuQ2FsbFR5cGUSHgoGY2FsbGVyGAUgASgLMg4ucGVhbC52MS5QYXJ0eRIeCgZjYWxsZWUYBiABKAsyDi5wZWFsLnYxLlBhcnR5EhsKBHJvbGUYByABKA4yDS5wZWFsLnYxLlJvbGUSFAoMcmluZ19zdG9wcGVkGAggASgIEhkKEXJpbmdfcmVtYWluaW5nX21zGAkgASgNEhIKCmF0dGFjaG1lbnQYCiABKAkSEgoKZ2VuZXJhdGlvbhgLIAEoDRIaChJyZWJ1aWxkX2dlbmVyYXRpb24YDCABKA0SGAoQY29ubmVjdGVkX2Zvcl9tcxgNIAEoDRIuCgpjcmVhdGVkX2F0GA4gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIfCgZyZWFzb24YDyABKA4yDy5wZWFsLnYxLlJlYXNvbhINCgVhY3RvchgQIAEoCRIUCgxhY3Rvcl9kZXZpY2UYESABKAkSLAoIZW5kZWRfYXQYEiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEh8KBnJlY29yZBgTIAEoCzIPLnBlYWwudjEuUmVjb3JkEhYKDnZpZGVvX2Fza2VkX2J5GBQgASgJEh4KFnZpZGVvX2Fza19yZW1haW5pbmdfbXMYFSABKA0SJgoKaWNlX3BvbGljeRgWIAEoDjISLnBlYWwudjEuSWNlUG9saWN5IngKBVBhcnR5Eg8KB2FjY291bnQYASABKAkSCwoDdWlkGAIgASgNEg8KB3ByZXNlbnQYAyABKAgSDQoFZXBvY2gYBCABKA0SEAoIbWVkaWFfdXAYBSABKAgSHwoGdHJhY2tzGAYgASgLMg8ucGVhbC52MS5UcmFja3MiUAoGVHJhY2tzEg0KBWF1ZGlvGAEgASgIEhMKC2F1ZGlvX211dGVkGAIgASgIEg0KBXZpZGVvGAMgASgIEhMKC3ZpZGVvX211dGVkGAQgASgIIpACCgZSZWNvcmQSDwoHY2FsbF9pZBgBIAEoCRIhCgRraW5kGAIgASgOMhMucGVhbC52MS5SZWNvcmRLaW5kEh8KBHR5cGUYAyABKA4yES5wZWFsLnYxLkNhbGxUeXBlEg4KBmNhbGxlchgEIAEoCRIOCgZjYWxsZWUYBSABKAkSHwoGcmVhc29uGAYgASgOMg8ucGVhbC52MS5SZWFzb24SLgoKY3JlYXRlZF9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kZWRfYXQYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCmR1cmF0aW9uX3MYCSABKA0iPAoKUmVjb3JkTGlzdBIgCgdyZWNvcmRzGAEgAygLMg8ucGVhbC52MS5SZWNvcmQSDAoEbW9yZRgCIAEoCCI7CgdHb29kYnllEh0KBWVycm9yGAEgASgLMg4ucGVhbC52MS5FcnJvchIRCglyZWNvbm5lY3QYAiABKAgqZAoIQ2FsbFR5cGUSGQoVQ0FMTF9UWVBFX1VOU1BFQ0lGSUVEEAASEwoPQ0FMTF9UWVBFX0FVRElPEAESEwoPQ0FMTF9UWVBFX1ZJREVPEAISEwoPQ0FMTF9UWVBFX09USEVSEAMqZQoJSWNlUG9saWN5EhoKFklDRV9QT0xJQ1lfVU5TUEVDSUZJRUQQABIhCh1JQ0VfUE9MSUNZX1JFTEFZX1VOVElMX0FDQ0VQVBABEhkKFUlDRV9QT0xJQ1lfUkVMQVlfT05MWRACKr8BCglNZWRpYVBhdGgSGgoWTUVESUFfUEFUSF9VTlNQRUNJRklFRBAAEhMKD01FRElBX1BBVEhfSE9TVBABEhgKFE1FRElBX1BBVEhfUkVGTEVYSVZFEAISGAoUTUVESUFfUEFUSF9SRUxBWV9VRFAQAxIYChRNRURJQV9QQVRIX1JFTEFZX1RDUBAEEhgKFE1FRElBX1BBVEhfUkVMQVlfVExTEAUSGQoVTUVESUFfUEFUSF9SRUxBWV9QRUVSEAYqigEKCUNhbGxTdGF0ZRIaChZDQUxMX1NUQVRFX1VOU1BFQ0lGSUVEEAASFgoSQ0FMTF9TVEFURV9SSU5HSU5HEAESGQoVQ0FMTF9TVEFURV9DT05ORUNUSU5HEAISGAoUQ0FMTF9TVEFURV9DT05ORUNURUQQAxIUChBDQUxMX1NUQVRFX0VOREVEEAQqUQoEUm9sZRIUChBST0xFX1VOU1BFQ0lGSUVEEAASDwoLUk9MRV9DQUxMRVIQARIPCgtST0xFX0NBTExFRRACEhEKDVJPTEVfT0JTRVJWRVIQAyrnAQoGUmVhc29uEhYKElJFQVNPTl9VTlNQRUNJRklFRBAAEhQKEFJFQVNPTl9DT01QTEVURUQQARIUChBSRUFTT05fQ0FOQ0VMTEVEEAISEwoPUkVBU09OX1JFSkVDVEVEEAMSEgoOUkVBU09OX1RJTUVPVVQQBBIPCgtSRUFTT05fQlVTWRAFEhEKDVJFQVNPTl9GQUlMRUQQBhIPCgtSRUFTT05fTE9TVBAHEhUKEVJFQVNPTl9TVVBFUlNFREVEEAgSEQoNUkVBU09OX0tJQ0tFRBAJEhEKDVJFQVNPTl9TRVJWRVIQCiqoAQoKUmVjb3JkS2luZBIbChdSRUNPUkRfS0lORF9VTlNQRUNJRklFRBAAEhkKFVJFQ09SRF9LSU5EX0NPTVBMRVRFRBABEhkKFVJFQ09SRF9LSU5EX0NBTkNFTExFRBACEhgKFFJFQ09SRF9LSU5EX1JFSkVDVEVEEAMSFwoTUkVDT1JEX0tJTkRfVElNRU9VVBAEEhQKEFJFQ09SRF9LSU5EX0JVU1kQBUIzWjFnaXRodWIuY29tL3BlYWwtcnRjL3BlYWwvaW50ZXJuYWwvcHJvdG9jb2wvcGVhbHYxYgZwcm90bzM", [file_google_protobuf_timestamp]);
 
 /**
  * ClientFrame is one command. Every command is answered by exactly one
@@ -471,6 +471,14 @@ export type Invite = Message<"peal.v1.Invite"> & {
    * @generated from field: uint32 ring_timeout_ms = 6;
    */
   ringTimeoutMs: number;
+
+  /**
+   * Which addresses the two sides may learn of each other. The server's own
+   * policy holds where it is stricter.
+   *
+   * @generated from field: peal.v1.IcePolicy ice_policy = 7;
+   */
+  icePolicy: IcePolicy;
 };
 
 /**
@@ -519,6 +527,14 @@ export type InviteJson = {
    * @generated from field: uint32 ring_timeout_ms = 6;
    */
   ringTimeoutMs?: number;
+
+  /**
+   * Which addresses the two sides may learn of each other. The server's own
+   * policy holds where it is stricter.
+   *
+   * @generated from field: peal.v1.IcePolicy ice_policy = 7;
+   */
+  icePolicy?: IcePolicyJson;
 };
 
 /**
@@ -630,6 +646,14 @@ export type Accept = Message<"peal.v1.Accept"> & {
    * @generated from field: uint32 generation = 3;
    */
   generation: number;
+
+  /**
+   * This device's candidates of that generation so far: they go to the caller
+   * with the answer, and not before the call is this device's.
+   *
+   * @generated from field: repeated peal.v1.Candidate candidates = 4;
+   */
+  candidates: Candidate[];
 };
 
 /**
@@ -656,6 +680,14 @@ export type AcceptJson = {
    * @generated from field: uint32 generation = 3;
    */
   generation?: number;
+
+  /**
+   * This device's candidates of that generation so far: they go to the caller
+   * with the answer, and not before the call is this device's.
+   *
+   * @generated from field: repeated peal.v1.Candidate candidates = 4;
+   */
+  candidates?: CandidateJson[];
 };
 
 /**
@@ -999,6 +1031,13 @@ export type MediaReport = Message<"peal.v1.MediaReport"> & {
    * @generated from field: bool up = 3;
    */
   up: boolean;
+
+  /**
+   * What it flows by, where that is known. For the operator's eyes.
+   *
+   * @generated from field: peal.v1.MediaPath path = 4;
+   */
+  path: MediaPath;
 };
 
 /**
@@ -1022,6 +1061,13 @@ export type MediaReportJson = {
    * @generated from field: bool up = 3;
    */
   up?: boolean;
+
+  /**
+   * What it flows by, where that is known. For the operator's eyes.
+   *
+   * @generated from field: peal.v1.MediaPath path = 4;
+   */
+  path?: MediaPathJson;
 };
 
 /**
@@ -2050,6 +2096,13 @@ export type Call = Message<"peal.v1.Call"> & {
    * @generated from field: uint32 video_ask_remaining_ms = 21;
    */
   videoAskRemainingMs: number;
+
+  /**
+   * What holds in this call: candidates that it keeps back go nowhere.
+   *
+   * @generated from field: peal.v1.IcePolicy ice_policy = 22;
+   */
+  icePolicy: IcePolicy;
 };
 
 /**
@@ -2187,6 +2240,13 @@ export type CallJson = {
    * @generated from field: uint32 video_ask_remaining_ms = 21;
    */
   videoAskRemainingMs?: number;
+
+  /**
+   * What holds in this call: candidates that it keeps back go nowhere.
+   *
+   * @generated from field: peal.v1.IcePolicy ice_policy = 22;
+   */
+  icePolicy?: IcePolicyJson;
 };
 
 /**
@@ -2598,6 +2658,111 @@ export const CallTypeSchema: GenEnum<CallType, CallTypeJson> = /*@__PURE__*/
   enumDesc(file_peal, 0);
 
 /**
+ * IcePolicy says which candidates of one side the other may have. The higher
+ * the number the stricter.
+ *
+ * @generated from enum peal.v1.IcePolicy
+ */
+export enum IcePolicy {
+  /**
+   * All, from the start.
+   *
+   * @generated from enum value: ICE_POLICY_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Those of the relay until the call is answered, then all.
+   *
+   * @generated from enum value: ICE_POLICY_RELAY_UNTIL_ACCEPT = 1;
+   */
+  RELAY_UNTIL_ACCEPT = 1,
+
+  /**
+   * Those of the relay, and no others ever.
+   *
+   * @generated from enum value: ICE_POLICY_RELAY_ONLY = 2;
+   */
+  RELAY_ONLY = 2,
+}
+
+/**
+ * IcePolicy says which candidates of one side the other may have. The higher
+ * the number the stricter.
+ *
+ * @generated from enum peal.v1.IcePolicy
+ */
+export type IcePolicyJson = "ICE_POLICY_UNSPECIFIED" | "ICE_POLICY_RELAY_UNTIL_ACCEPT" | "ICE_POLICY_RELAY_ONLY";
+
+/**
+ * Describes the enum peal.v1.IcePolicy.
+ */
+export const IcePolicySchema: GenEnum<IcePolicy, IcePolicyJson> = /*@__PURE__*/
+  enumDesc(file_peal, 1);
+
+/**
+ * MediaPath is what media flows by.
+ *
+ * @generated from enum peal.v1.MediaPath
+ */
+export enum MediaPath {
+  /**
+   * @generated from enum value: MEDIA_PATH_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * From machine to machine in one network.
+   *
+   * @generated from enum value: MEDIA_PATH_HOST = 1;
+   */
+  HOST = 1,
+
+  /**
+   * From machine to machine through NATs.
+   *
+   * @generated from enum value: MEDIA_PATH_REFLEXIVE = 2;
+   */
+  REFLEXIVE = 2,
+
+  /**
+   * By a relay, which this side reaches over UDP, TCP or TLS, or which is the
+   * other side's alone.
+   *
+   * @generated from enum value: MEDIA_PATH_RELAY_UDP = 3;
+   */
+  RELAY_UDP = 3,
+
+  /**
+   * @generated from enum value: MEDIA_PATH_RELAY_TCP = 4;
+   */
+  RELAY_TCP = 4,
+
+  /**
+   * @generated from enum value: MEDIA_PATH_RELAY_TLS = 5;
+   */
+  RELAY_TLS = 5,
+
+  /**
+   * @generated from enum value: MEDIA_PATH_RELAY_PEER = 6;
+   */
+  RELAY_PEER = 6,
+}
+
+/**
+ * MediaPath is what media flows by.
+ *
+ * @generated from enum peal.v1.MediaPath
+ */
+export type MediaPathJson = "MEDIA_PATH_UNSPECIFIED" | "MEDIA_PATH_HOST" | "MEDIA_PATH_REFLEXIVE" | "MEDIA_PATH_RELAY_UDP" | "MEDIA_PATH_RELAY_TCP" | "MEDIA_PATH_RELAY_TLS" | "MEDIA_PATH_RELAY_PEER";
+
+/**
+ * Describes the enum peal.v1.MediaPath.
+ */
+export const MediaPathSchema: GenEnum<MediaPath, MediaPathJson> = /*@__PURE__*/
+  enumDesc(file_peal, 2);
+
+/**
  * @generated from enum peal.v1.CallState
  */
 export enum CallState {
@@ -2638,7 +2803,7 @@ export type CallStateJson = "CALL_STATE_UNSPECIFIED" | "CALL_STATE_RINGING" | "C
  * Describes the enum peal.v1.CallState.
  */
 export const CallStateSchema: GenEnum<CallState, CallStateJson> = /*@__PURE__*/
-  enumDesc(file_peal, 1);
+  enumDesc(file_peal, 3);
 
 /**
  * @generated from enum peal.v1.Role
@@ -2680,7 +2845,7 @@ export type RoleJson = "ROLE_UNSPECIFIED" | "ROLE_CALLER" | "ROLE_CALLEE" | "ROL
  * Describes the enum peal.v1.Role.
  */
 export const RoleSchema: GenEnum<Role, RoleJson> = /*@__PURE__*/
-  enumDesc(file_peal, 2);
+  enumDesc(file_peal, 4);
 
 /**
  * @generated from enum peal.v1.Reason
@@ -2751,7 +2916,7 @@ export type ReasonJson = "REASON_UNSPECIFIED" | "REASON_COMPLETED" | "REASON_CAN
  * Describes the enum peal.v1.Reason.
  */
 export const ReasonSchema: GenEnum<Reason, ReasonJson> = /*@__PURE__*/
-  enumDesc(file_peal, 3);
+  enumDesc(file_peal, 5);
 
 /**
  * @generated from enum peal.v1.RecordKind
@@ -2797,5 +2962,5 @@ export type RecordKindJson = "RECORD_KIND_UNSPECIFIED" | "RECORD_KIND_COMPLETED"
  * Describes the enum peal.v1.RecordKind.
  */
 export const RecordKindSchema: GenEnum<RecordKind, RecordKindJson> = /*@__PURE__*/
-  enumDesc(file_peal, 4);
+  enumDesc(file_peal, 6);
 
