@@ -117,7 +117,8 @@ var allowed = map[string]imports{
 		theirs: []string{"github.com/alecthomas/kong"},
 	},
 	// It knows the server as everybody does: by HTTP and a browser.
-	"e2e": {theirs: []string{"github.com/chromedp"}},
+	// Its caller of another kind is the Go SDK.
+	"e2e": {ours: []string{"client"}, theirs: []string{"github.com/chromedp"}},
 }
 
 // generated packages belong to the package above them: who may import that one

@@ -110,6 +110,7 @@ func TestCallProfile(t *testing.T) {
 	})()`
 	check := func(p *page, want sent) {
 		t.Helper()
+		p.until("sends sound and a picture", `["audio", "video"].every((kind) => pcs.at(-1).getSenders().some((s) => s.track?.kind === kind))`)
 		got, err := evaluate[sent](p, settings)
 		if want.Width == 0 {
 			got.Width, got.Height, got.FrameRate = 0, 0, 0

@@ -3,6 +3,7 @@ package node_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -25,6 +26,7 @@ type bench struct {
 	single    bool // Single login, for nodes booted from now on.
 	policy    call.Policy
 	relayless bool
+	logger    *slog.Logger
 	memory    *store.Memory
 	fault     store.Fault // What goes wrong with the next commits,
 	faults    int         // and with how many of them.
@@ -56,6 +58,7 @@ func (b *bench) boot() {
 		Timing:      call.DefaultTiming(),
 		SingleLogin: b.single,
 		Policy:      b.policy,
+		Logger:      b.logger,
 		Alone:       true,
 		Verify: func(token string, now time.Time) (auth.Identity, error) {
 			switch token {

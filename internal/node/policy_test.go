@@ -1,7 +1,10 @@
 package node_test
 
 import (
+	"bytes"
+	"log/slog"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/peal-rtc/peal/internal/call"
@@ -153,4 +156,24 @@ func TestCandidatesOfAnAcceptance(t *testing.T) {
 		many.Candidates = append(many.Candidates, &pealv1.Candidate{Candidate: hostCandidate, SdpMid: new(string(rune('a' + len(many.Candidates))))})
 	}
 	wantError(t, phone.do(many), protocol.LimitExceeded)
+}
+
+// The operator is told what media flows by, of those alone who are in the call.
+func TestPathIsTold(t *testing.T) {
+	b := newBench(t)
+	var told bytes.Buffer
+	b.logger = slog.New(slog.NewTextHandler(&told, nil))
+	b.boot()
+	alice, bob, carol := b.login("alice", "a"), b.login("bob", "b"), b.login("carol", "c")
+	alice.invite(1, "bob")
+	bob.accept(1)
+	report := &pealv1.MediaReport{CallId: callID(1), Generation: 1, Up: true, Path: pealv1.MediaPath_MEDIA_PATH_RELAY_TLS}
+	carol.do(report)
+	if told.Len() > 0 {
+		t.Errorf("a stranger has the log say %s", told.String())
+	}
+	alice.do(report)
+	if !strings.Contains(told.String(), "path=relay-tls") {
+		t.Errorf("the log says %q", told.String())
+	}
 }

@@ -1,7 +1,6 @@
 package protocol
 
 import (
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -105,8 +104,7 @@ func anonymous(line string) bool {
 		if !strings.HasSuffix(f[i], "IN") || f[i+1] != "IP4" && f[i+1] != "IP6" {
 			continue
 		}
-		addr, err := netip.ParseAddr(f[i+2])
-		return err == nil && (addr.IsUnspecified() || addr.IsLoopback())
+		return slices.Contains([]string{"0.0.0.0", "127.0.0.1", "::", "::1"}, f[i+2])
 	}
 	return len(f) == 1 && strings.HasPrefix(line, "a=rtcp:") // A port alone.
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/peal-rtc/peal/internal/call"
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
@@ -16,10 +17,12 @@ type audit struct {
 	w     *world
 	calls map[call.ID]call.Call
 	live  map[call.Account]call.ID
+	// policy is what each call was made with: later ones may be stricter.
+	policy map[call.ID]call.Policy
 }
 
 func newAudit(w *world) *audit {
-	return &audit{w: w, calls: make(map[call.ID]call.Call), live: make(map[call.Account]call.ID)}
+	return &audit{w: w, calls: make(map[call.ID]call.Call), live: make(map[call.Account]call.ID), policy: make(map[call.ID]call.Policy)}
 }
 
 // audited is the store with the audit at its door.
@@ -46,6 +49,9 @@ func (a *audited) Commit(ctx context.Context, changes []store.Change) ([]store.R
 func (a *audit) made(from uint32, c call.Call) {
 	was, known := a.calls[c.ID]
 	a.calls[c.ID] = c
+	if !known {
+		a.policy[c.ID] = c.Policy
+	}
 	a.w.watch.made(&c)
 	a.w.trace("commit %s rev %d state %d reason %d", short(c.ID), c.Rev, c.State, c.Outcome.Reason)
 	switch {
@@ -129,22 +135,41 @@ func (w *world) sees(account, name string, u *pealv1.CallUpdate) {
 	}
 }
 
+// candidates are those of a client, which show whose they are: one of an address
+// of its own, and one of the relay.
+func candidates(name string) []*pealv1.Candidate {
+	return []*pealv1.Candidate{
+		{Candidate: "candidate:1 1 udp 2 " + name + " 9 typ host"},
+		{Candidate: "candidate:2 1 udp 1 " + name + " 9 typ relay raddr " + name + " rport 9"},
+	}
+}
+
 // hearsCandidates holds S5 and S6: signals pass between the two sides alone, and
-// from the callee only after the acceptance.
+// from the callee only after the acceptance; and they tell no more than the
+// policy of the call lets them.
 func (w *world) hearsCandidates(account, name string, f *pealv1.Candidates) {
 	c := w.audit.calls[call.ID(f.CallId)]
 	for _, x := range f.Candidates {
-		from := x.Candidate
+		words := strings.Fields(x.Candidate)
+		from, own := words[4], words[7] != "relay" || words[9] != "0.0.0.0"
+		policy := w.audit.policy[c.ID]
 		switch {
+		case own && (policy == call.RelayOnly || policy == call.RelayUntilAccept && c.State == call.Ringing):
+			w.violate("%s is told %q, which the policy %d keeps back", name, x.Candidate, policy)
 		case c.Leg(call.Account(account)) == nil:
 			w.violate("S5: %s is sent a candidate of a stranger's call", name)
 		case from == name:
 			w.violate("%s is sent its own candidate", name)
-		case c.State == call.Ringing && from != string(c.Caller().Account)+"/"+string(c.Caller().Device.ID):
+		case from != nameOf(c.Caller()) && from != nameOf(c.Callee()) && c.State != call.Ringing:
+			w.violate("S5: %s is sent a candidate of %s, which is not in the call", name, from)
+		case c.State == call.Ringing && from != nameOf(c.Caller()):
 			w.violate("S6: %s is sent a candidate of %s while it rings", name, from)
 		}
 	}
 }
+
+// nameOf is the device of a leg.
+func nameOf(l *call.Leg) string { return string(l.Account) + "/" + string(l.Device.ID) }
 
 // atRest is what must hold once all faults are over and every client has gone.
 func (w *world) atRest() {

@@ -373,7 +373,7 @@ func (p *person) invite() {
 	}
 	p.step(device.Invite{Ticket: p.ask("invites"), Invite: &pealv1.Invite{
 		CallId: p.w.uuid(), Callee: callee, Type: pealv1.CallType(1 + p.w.rng.IntN(3)),
-		Offer: "v=0 offer 1", RingTimeoutMs: timeout,
+		Offer: "v=0 offer 1", RingTimeoutMs: timeout, IcePolicy: p.w.policy(),
 	}})
 }
 
@@ -393,6 +393,7 @@ func (p *person) ring(c *pealv1.Call) {
 	case x < 0.4:
 		p.step(device.Accept{Ticket: p.ask("accepts"), Accept: &pealv1.Accept{
 			CallId: id, Answer: fmt.Sprintf("v=0 answer %d", c.Generation), Generation: c.Generation,
+			Candidates: candidates(p.name()),
 		}})
 	}
 }
@@ -439,7 +440,7 @@ func (p *person) talk(c *pealv1.Call) {
 
 func (p *person) candidates(c *pealv1.Call) {
 	p.step(device.Mention{Command: &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Candidates{Candidates: &pealv1.Candidates{
-		CallId: c.CallId, Generation: c.Generation, Candidates: []*pealv1.Candidate{{Candidate: p.name()}},
+		CallId: c.CallId, Generation: c.Generation, Candidates: candidates(p.name()),
 	}}}})
 }
 

@@ -53,6 +53,14 @@ var bugs = []struct {
 		"case c.State != Ringing && !l.Device.Is(from):",
 	},
 	{
+		"addresses that are to be kept until the acceptance pass before it", "internal/call/view.go",
+		"c.Policy == RelayUntilAccept && c.State == Ringing", "c.Policy == RelayUntilAccept && c.State == Connecting",
+	},
+	{
+		"the candidates of an acceptance that came too late pass", "internal/call/view.go",
+		"	case !l.Device.Is(from):\n\t\treturn \"\", \"\", WrongDevice\n", "",
+	},
+	{
 		"an ended call takes a hang-up", "internal/call/table.go",
 		`on("ends completed", (*step).hangup), on("ends completed", (*step).hangup),
 		ignored()),`,

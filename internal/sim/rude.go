@@ -148,7 +148,7 @@ func (g *rude) call() {
 	}
 	f := &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Invite{Invite: &pealv1.Invite{
 		CallId: g.w.uuid(), Callee: callee, Type: pealv1.CallType(1 + g.w.rng.IntN(3)),
-		Offer: "v=0 offer 1", RingTimeoutMs: timeout,
+		Offer: "v=0 offer 1", RingTimeoutMs: timeout, IcePolicy: g.w.policy(),
 	}}}
 	g.send(f)
 	if g.w.chance(0.1) { // A repeat, as after a lost reply.
@@ -204,7 +204,7 @@ func (g *rude) talk(c *pealv1.Call) {
 		}}})
 	case p < 0.8:
 		g.send(&pealv1.ClientFrame{Command: &pealv1.ClientFrame_Candidates{Candidates: &pealv1.Candidates{
-			CallId: id, Generation: c.Generation, Candidates: []*pealv1.Candidate{{Candidate: g.name()}},
+			CallId: id, Generation: c.Generation, Candidates: candidates(g.name()),
 		}}})
 	case p < 0.85:
 		g.describe(c)
@@ -240,7 +240,7 @@ func (g *rude) rant() {
 	id := c.CallId
 	commands := []*pealv1.ClientFrame{
 		{Command: &pealv1.ClientFrame_Ringing{Ringing: &pealv1.Ringing{CallId: id}}},
-		{Command: &pealv1.ClientFrame_Accept{Accept: &pealv1.Accept{CallId: id, Answer: "v=0 answer", Generation: 1}}},
+		{Command: &pealv1.ClientFrame_Accept{Accept: &pealv1.Accept{CallId: id, Answer: "v=0 answer", Generation: 1, Candidates: candidates(g.name())}}},
 		{Command: &pealv1.ClientFrame_Reject{Reject: &pealv1.Reject{CallId: id}}},
 		{Command: &pealv1.ClientFrame_Cancel{Cancel: &pealv1.Cancel{CallId: id}}},
 		{Command: &pealv1.ClientFrame_Offer{Offer: &pealv1.Offer{CallId: id, Generation: c.Generation, Sdp: "v=0 offer"}}},
@@ -248,7 +248,7 @@ func (g *rude) rant() {
 		{Command: &pealv1.ClientFrame_Media{Media: &pealv1.MediaReport{CallId: id, Generation: c.Generation, Up: true}}},
 		{Command: &pealv1.ClientFrame_Restart{Restart: &pealv1.Restart{CallId: id, FromGeneration: c.Generation}}},
 		{Command: &pealv1.ClientFrame_Candidates{Candidates: &pealv1.Candidates{
-			CallId: id, Generation: c.Generation, Candidates: []*pealv1.Candidate{{Candidate: g.name()}},
+			CallId: id, Generation: c.Generation, Candidates: candidates(g.name()),
 		}}},
 	}
 	g.send(commands[g.w.rng.IntN(len(commands))])

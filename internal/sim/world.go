@@ -19,6 +19,7 @@ import (
 
 	"github.com/peal-rtc/peal/internal/call"
 	"github.com/peal-rtc/peal/internal/protocol"
+	"github.com/peal-rtc/peal/internal/protocol/pealv1"
 	"github.com/peal-rtc/peal/internal/store"
 )
 
@@ -258,4 +259,12 @@ func (q *events) Pop() any {
 	(*q)[last] = event{}
 	*q = (*q)[:last]
 	return e
+}
+
+// policy is what an invitation asks for: mostly nothing.
+func (w *world) policy() pealv1.IcePolicy {
+	if w.chance(0.7) {
+		return pealv1.IcePolicy_ICE_POLICY_UNSPECIFIED
+	}
+	return pealv1.IcePolicy(1 + w.rng.IntN(2))
 }

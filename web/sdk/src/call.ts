@@ -99,7 +99,10 @@ export class Call extends KnownCall implements CallHandle {
         this.emit("localStream", stream);
       },
       lost: (device) => this.emit("deviceLost", device),
-      failed: (error) => this.emit("error", error),
+      // What was under way when the call ended has nobody to fail for.
+      failed: (error) => {
+        if (!this.end) this.emit("error", error);
+      },
     });
     this.#switch = new TypeSwitch({
       snapshot: () => this.snapshot,
