@@ -118,7 +118,7 @@ var allowed = map[string]imports{
 	},
 	// It knows the server as everybody does: by HTTP and a browser.
 	// Its caller of another kind is the Go SDK.
-	"e2e": {ours: []string{"client"}, theirs: []string{"github.com/chromedp"}},
+	"e2e": {ours: []string{"client"}, theirs: []string{"github.com/chromedp", "github.com/coder/websocket"}},
 }
 
 // generated packages belong to the package above them: who may import that one

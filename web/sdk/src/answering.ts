@@ -25,9 +25,16 @@ export class Answering {
   readonly #host: AnsweringHost;
   #busy = false;
   #accepted = false;
+  /** Looked at while it rings: browsers take their time to say. */
+  #granted: Promise<boolean> | null = null;
 
   constructor(host: AnsweringHost) {
     this.#host = host;
+  }
+
+  /** What can be known before the person decides. */
+  prepare(): void {
+    this.#granted = microphoneGranted();
   }
 
   async accept(options: AcceptOptions): Promise<void> {
@@ -50,9 +57,11 @@ export class Answering {
     const { call, own, negotiation } = this.#host;
     let opening: Promise<void> = Promise.resolve();
     try {
-      if (await microphoneGranted()) opening = own.open(camera);
+      if (await (this.#granted ?? microphoneGranted())) opening = own.open(camera);
       else await own.openForAnswer(camera);
-      opening.catch(() => {}); // Looked at once the acceptance holds.
+      // Encoders may start: nothing leaves while candidates are held. What fails
+      // is looked at once the acceptance holds.
+      opening.then(() => own.send()).catch(() => {});
       const generation = negotiation.answering;
       const answer = await negotiation.prepared;
       if (call.end) throw new PealError("call_ended", "the call is over");
@@ -73,7 +82,10 @@ export class Answering {
       setTimeout(() => this.#host.apply(reply.call ?? {}), 0);
     } catch (e) {
       // It may ring on, and be accepted after all: the devices close, not more.
-      const close = (): void => own.release();
+      const close = (): void => {
+        own.release();
+        own.send().catch(() => {}); // The call may be over.
+      };
       opening.then(close, close);
       throw e;
     }

@@ -221,6 +221,7 @@ export class Call extends KnownCall implements CallHandle {
   ring(update: CallUpdateJson): void {
     this.#host.tell({ ringing: { callId: this.id } });
     this.#negotiation.prepare(update);
+    this.#answering.prepare();
   }
 
   /** Goes on after a reload. */
@@ -298,10 +299,12 @@ export class Call extends KnownCall implements CallHandle {
     if (!next) return;
     const { view, changes } = advance(this.view, next);
     this.know(view);
+    // Before anyone is told, who may take their time.
+    this.#negotiation.takeAnswer(update);
     for (const change of changes) this.#changed(change, update);
     if (next.end?.record) this.#host.filed(next.end.record);
     if (this.end) return;
-    this.#negotiation.update(update);
+    this.#negotiation.takeOffer(update);
   }
 
   candidates(c: CandidatesJson): void {

@@ -62,13 +62,11 @@ export class Negotiation {
     this.#media = this.#make();
   }
 
-  /** Goes by an update: answers, offers, new generations. */
-  update(update: CallUpdateJson): void {
+  /** The caller gets the callee's answer. */
+  takeAnswer(update: CallUpdateJson): void {
     const s = this.#host.snapshot();
-    if (update.answer && update.call?.rev === s.rev) {
-      this.#media.take(s.generation, update.answer).catch((e: unknown) => this.#failed(e));
-    }
-    this.takeOffer(update);
+    if (this.#host.over() || !update.answer || update.call?.rev !== s.rev) return;
+    this.#media.take(s.generation, update.answer).catch((e: unknown) => this.#failed(e));
   }
 
   /** While it rings: everything but the acceptance itself. */
