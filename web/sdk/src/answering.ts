@@ -92,9 +92,11 @@ export class Answering {
   }
 
   /** The acceptance held although its answer was lost for too long: the call is on. */
-  adopt(): void {
+  adopt(): boolean {
     const { call, own } = this.#host;
-    if (call.direction === "incoming" && !this.#accepted) this.#holds(own.open(call.video));
+    if (call.direction !== "incoming" || this.#accepted) return false;
+    this.#holds(own.open(call.video));
+    return true;
   }
 
   #holds(opening: Promise<void>): void {

@@ -338,8 +338,9 @@ export class Call extends KnownCall implements CallHandle {
   #changed(change: Change, update: CallUpdateJson): void {
     switch (change.kind) {
       case "accepted":
-        this.#answering.adopt();
-        this.#media.resend();
+        // The caller's may have come before this device was there; those of the
+        // callee went with the acceptance, unless nobody knows of it.
+        if (this.direction === "outgoing" || this.#answering.adopt()) this.#media.resend();
         this.#own.report();
         this.emit("accepted");
         break;

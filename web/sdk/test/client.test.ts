@@ -399,7 +399,9 @@ describe("an invitation", () => {
     expect(server.socket.sent.find((f) => f.accept)?.accept).toMatchObject({
       answer: "v=0\r\n",
       generation: 1,
+      candidates: [{ candidate: "mine" }],
     });
+    browser.connections[0]?.find("later");
     server.socket.answer("accept", {
       call: {
         call: snapshot({
@@ -413,7 +415,8 @@ describe("an invitation", () => {
     });
     await accepted;
     await vi.advanceTimersByTimeAsync(1_000);
-    expect(server.socket.names()).toContain("candidates");
+    const after = server.socket.sent.flatMap((f) => f.candidates?.candidates ?? []);
+    expect(after.map((c) => c.candidate)).toEqual(["later"]);
   });
   it("is accepted once, however often that is asked", async () => {
     await login();
