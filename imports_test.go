@@ -31,7 +31,7 @@ type imports struct {
 // an import here has decided that the lower package may be known up there.
 var allowed = map[string]imports{
 	"cmd/peal": {
-		ours:   []string{"internal/server", "internal/config", "internal/auth"},
+		ours:   []string{"internal/server", "internal/config", "internal/auth", "internal/load"},
 		theirs: []string{"github.com/alecthomas/kong"},
 	},
 	"client": {
@@ -40,6 +40,10 @@ var allowed = map[string]imports{
 			"internal/auth", "internal/config", "internal/device", "internal/protocol", "internal/server",
 		},
 		theirs: []string{"github.com/alecthomas/kong", "github.com/coder/websocket", "go.uber.org/goleak", "google.golang.org/protobuf"},
+	},
+	"internal/load": {
+		ours:   []string{"internal/device", "internal/protocol"},
+		theirs: []string{"github.com/coder/websocket", "google.golang.org/protobuf"},
 	},
 	"internal/server": {
 		ours: []string{

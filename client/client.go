@@ -305,12 +305,7 @@ func (c *Client) Records(ctx context.Context, page RecordPage) ([]Record, error)
 
 // newCallID makes a UUIDv7.
 func newCallID(now time.Time) string {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // It never fails.
-	ms := uint64(now.UnixMilli())
-	for i := range 6 {
-		b[i] = byte(ms >> (40 - 8*i))
-	}
-	b[6], b[8] = b[6]&0x0f|0x70, b[8]&0x3f|0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+	var chance [10]byte
+	_, _ = rand.Read(chance[:]) // It never fails.
+	return protocol.CallID(now, chance)
 }

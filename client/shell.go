@@ -247,16 +247,18 @@ const (
 type socket struct {
 	out    chan []byte
 	cancel context.CancelFunc
+	// encoding is known, and kept, from device.Opened on.
+	encoding protocol.Encoding
 }
 
 func (s *socket) send(f *pealv1.ClientFrame) {
-	text, err := protocol.EncodeCommand(f)
+	message, err := s.encoding.EncodeCommand(f)
 	if err != nil {
 		s.cancel() // Text that is no UTF-8; the application's request fails by its time-out.
 		return
 	}
 	select {
-	case s.out <- text:
+	case s.out <- message:
 	default:
 		s.cancel()
 	}
@@ -275,7 +277,7 @@ func (c *Client) dial(id device.Socket) {
 
 func (c *Client) serve(ctx context.Context, id device.Socket, s *socket) {
 	conn, _, err := websocket.Dial(ctx, c.url, &websocket.DialOptions{
-		HTTPClient: c.cfg.HTTPClient, Subprotocols: []string{protocol.Subprotocol},
+		HTTPClient: c.cfg.HTTPClient, Subprotocols: protocol.Subprotocols(),
 	})
 	if err != nil {
 		c.cfg.Logger.Info("cannot connect", "url", c.url, "error", err)
@@ -283,16 +285,22 @@ func (c *Client) serve(ctx context.Context, id device.Socket, s *socket) {
 	}
 	defer func() { _ = conn.CloseNow() }()
 	conn.SetReadLimit(readMost)
+	encoding, ok := protocol.EncodingOf(conn.Subprotocol())
+	if !ok {
+		c.cfg.Logger.Info("there is no server of Peal", "url", c.url)
+		return
+	}
+	s.encoding = encoding
 	if c.post(ctx, device.Opened{Socket: id}) != nil {
 		return
 	}
 	c.workers.Go(func() { write(ctx, conn, s) })
 	for {
-		_, text, err := conn.Read(ctx)
+		_, message, err := conn.Read(ctx)
 		if err != nil {
 			return
 		}
-		f, err := protocol.DecodeFrame(text)
+		f, err := encoding.DecodeFrame(message)
 		if err != nil {
 			continue // A server that cannot be understood will be found silent.
 		}
@@ -305,9 +313,13 @@ func (c *Client) serve(ctx context.Context, id device.Socket, s *socket) {
 // write writes until the socket is closed or breaks.
 func write(ctx context.Context, conn *websocket.Conn, s *socket) {
 	defer s.cancel()
+	kind := websocket.MessageText
+	if s.encoding == protocol.Binary {
+		kind = websocket.MessageBinary
+	}
 	for {
 		select {
-		case text, open := <-s.out:
+		case message, open := <-s.out:
 			if !open {
 				timer := time.AfterFunc(writeTimeout, s.cancel)
 				_ = conn.Close(websocket.StatusNormalClosure, "") // It is over either way.
@@ -315,7 +327,7 @@ func write(ctx context.Context, conn *websocket.Conn, s *socket) {
 				return
 			}
 			timed, cancel := context.WithTimeout(ctx, writeTimeout)
-			err := conn.Write(timed, websocket.MessageText, text)
+			err := conn.Write(timed, kind, message)
 			cancel()
 			if err != nil {
 				return

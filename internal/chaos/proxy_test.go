@@ -4,13 +4,14 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/coder/websocket"
-	"google.golang.org/protobuf/encoding/protojson"
 
+	"github.com/peal-rtc/peal/internal/protocol"
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
 )
 
@@ -73,7 +74,7 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	server, _, err := websocket.Dial(ctx, "ws://"+p.server.addr+r.URL.RequestURI(), &websocket.DialOptions{
-		Subprotocols: []string{r.Header.Get("Sec-WebSocket-Protocol")},
+		Subprotocols: strings.Split(r.Header.Get("Sec-WebSocket-Protocol"), ","),
 	})
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadGateway)
@@ -97,7 +98,8 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // pass passes messages on until something fails. dies, where there is one, is
 // asked about each whether the server dies of it: it may say so before the message
 // is passed on, which it then is not.
-func pass(ctx context.Context, to, from *websocket.Conn, dies func(message []byte) (before, after bool)) {
+func pass(ctx context.Context, to, from *websocket.Conn, dies func(*pealv1.ServerFrame) (before, after bool)) {
+	encoding, _ := protocol.EncodingOf(from.Subprotocol())
 	for {
 		kind, message, err := from.Read(ctx)
 		if status := websocket.CloseStatus(err); status != -1 {
@@ -109,7 +111,9 @@ func pass(ctx context.Context, to, from *websocket.Conn, dies func(message []byt
 		}
 		before, after := false, false
 		if dies != nil {
-			before, after = dies(message)
+			if f, err := encoding.DecodeFrame(message); err == nil {
+				before, after = dies(f)
+			}
 		}
 		if before || to.Write(ctx, kind, message) != nil || after {
 			return
@@ -118,10 +122,10 @@ func pass(ctx context.Context, to, from *websocket.Conn, dies func(message []byt
 }
 
 // dies kills the server where this is the message to do it at.
-func (p *proxy) dies(message []byte) (before, after bool) {
+func (p *proxy) dies(f *pealv1.ServerFrame) (before, after bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.left == 0 || kindOf(message) != p.what {
+	if p.left == 0 || kindOf(f) != p.what {
 		return false, false
 	}
 	if p.left--; p.left > 0 {
@@ -136,11 +140,7 @@ func (p *proxy) dies(message []byte) (before, after bool) {
 }
 
 // kindOf is a word for what a message of the server is.
-func kindOf(message []byte) string {
-	var f pealv1.ServerFrame
-	if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(message, &f); err != nil {
-		return "not JSON"
-	}
+func kindOf(f *pealv1.ServerFrame) string {
 	c := f.GetCall().GetCall()
 	caller := c.GetRole() == pealv1.Role_ROLE_CALLER
 	switch c.GetState() {

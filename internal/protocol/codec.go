@@ -64,6 +64,11 @@ func Decode(text []byte, l *Limits) (*pealv1.ClientFrame, *pealv1.Error) {
 		}
 		return f, BadRequest.Because("%s", reason(err))
 	}
+	return checked(f, l)
+}
+
+// checked is what decoding ends by, whatever the encoding.
+func checked(f *pealv1.ClientFrame, l *Limits) (*pealv1.ClientFrame, *pealv1.Error) {
 	if f.Id == 0 {
 		return f, BadRequest.Because("id must be at least 1")
 	}

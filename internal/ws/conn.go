@@ -26,8 +26,9 @@ const keptBytes = 4 << 10
 
 // Conn is one connection. Its methods may be called from any goroutine.
 type Conn struct {
-	id     uint64
-	socket *websocket.Conn
+	id       uint64
+	socket   *websocket.Conn
+	encoding protocol.Encoding
 	// stream is what the socket is made of.
 	stream net.Conn
 	cfg    *Config
@@ -49,8 +50,13 @@ type Conn struct {
 	news chan struct{}
 }
 
-func newConn(id uint64, socket *websocket.Conn, stream net.Conn, cfg *Config, greeted func()) *Conn {
-	c := &Conn{id: id, socket: socket, stream: stream, cfg: cfg, greeted: greeted, news: make(chan struct{}, 1)}
+func newConn(
+	id uint64, socket *websocket.Conn, encoding protocol.Encoding, stream net.Conn, cfg *Config, greeted func(),
+) *Conn {
+	c := &Conn{
+		id: id, socket: socket, encoding: encoding, stream: stream, cfg: cfg, greeted: greeted,
+		news: make(chan struct{}, 1),
+	}
 	// Not the request's context: that one ends with the upgrade.
 	c.ctx, c.cut = context.WithCancel(context.Background())
 	return c
@@ -65,7 +71,7 @@ func (c *Conn) Send(f *pealv1.ServerFrame) {
 	if f.GetWelcome() != nil {
 		c.greeted()
 	}
-	text, err := protocol.Encode(f)
+	message, err := c.encoding.Encode(f)
 	if err != nil {
 		c.cfg.Logger.Error("cannot encode a frame", "error", err)
 		return
@@ -75,8 +81,8 @@ func (c *Conn) Send(f *pealv1.ServerFrame) {
 	if c.closing != nil {
 		return
 	}
-	c.waiting = append(c.waiting, text)
-	c.bytes += len(text)
+	c.waiting = append(c.waiting, message)
+	c.bytes += len(message)
 	if len(c.waiting) > c.cfg.Limits.QueueMessages || c.bytes > c.cfg.Limits.QueueBytes {
 		c.waiting, c.bytes = nil, 0
 		c.goodbye(protocol.SlowConsumer)
@@ -113,8 +119,8 @@ func (c *Conn) Close(status int, reason string) {
 // goodbye queues the last event and closes. The caller holds mu.
 func (c *Conn) goodbye(code protocol.Code) {
 	f, status := code.Goodbye()
-	if text, err := protocol.Encode(f); err == nil {
-		c.waiting = append(c.waiting, text)
+	if message, err := c.encoding.Encode(f); err == nil {
+		c.waiting = append(c.waiting, message)
 	}
 	c.closing = &closing{status, string(code)}
 }
@@ -167,10 +173,10 @@ func (c *Conn) read() {
 			}
 			c.mu.Unlock()
 			return
-		case kind != websocket.MessageText:
-			c.cfg.Handler.Received(c, &pealv1.ClientFrame{}, protocol.BadRequest.Because("binary messages are not taken"))
+		case kind != c.kind():
+			c.cfg.Handler.Received(c, &pealv1.ClientFrame{}, c.encoding.WrongKind())
 		default:
-			f, bad := protocol.Decode(message.Bytes(), &c.cfg.Limits)
+			f, bad := c.encoding.Decode(message.Bytes(), &c.cfg.Limits)
 			c.cfg.Handler.Received(c, f, bad)
 		}
 	}
@@ -187,18 +193,18 @@ func (c *Conn) write() {
 		case <-c.news:
 		}
 		for {
-			text, end := c.next()
-			if text == nil && end == nil {
+			message, end := c.next()
+			if message == nil && end == nil {
 				break
 			}
-			if text == nil {
+			if message == nil {
 				// Waits for the client to agree, but not for long, also where it is in
 				// the middle of a message that has no end.
 				_ = c.stream.SetDeadline(time.Now().Add(c.cfg.Limits.Write))
 				_ = c.socket.Close(websocket.StatusCode(end.status), end.reason)
 				return
 			}
-			if !c.writeOne(text) {
+			if !c.writeOne(message) {
 				_ = c.socket.CloseNow()
 				return
 			}
@@ -207,20 +213,28 @@ func (c *Conn) write() {
 }
 
 // next takes the message to write next, or tells how to end when there is none.
-func (c *Conn) next() (text []byte, end *closing) {
+func (c *Conn) next() (message []byte, end *closing) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.waiting) == 0 {
 		return nil, c.closing
 	}
-	text = c.waiting[0]
+	message = c.waiting[0]
 	c.waiting = c.waiting[1:]
-	c.bytes -= len(text)
-	return text, nil
+	c.bytes -= len(message)
+	return message, nil
 }
 
-func (c *Conn) writeOne(text []byte) bool {
+// kind is the kind of message that the connection speaks in.
+func (c *Conn) kind() websocket.MessageType {
+	if c.encoding == protocol.Binary {
+		return websocket.MessageBinary
+	}
+	return websocket.MessageText
+}
+
+func (c *Conn) writeOne(message []byte) bool {
 	ctx, cancel := context.WithTimeout(c.ctx, c.cfg.Limits.Write)
 	defer cancel()
-	return c.socket.Write(ctx, websocket.MessageText, text) == nil
+	return c.socket.Write(ctx, c.kind(), message) == nil
 }

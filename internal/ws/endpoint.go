@@ -69,7 +69,7 @@ func New(cfg Config) *Endpoint {
 	return &Endpoint{
 		cfg: cfg,
 		accept: websocket.AcceptOptions{
-			Subprotocols:       []string{protocol.Subprotocol},
+			Subprotocols:       protocol.Subprotocols(),
 			InsecureSkipVerify: len(cfg.Origins) == 0,
 			OriginPatterns:     cfg.Origins,
 			CompressionMode:    websocket.CompressionDisabled,
@@ -86,8 +86,9 @@ func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusUpgradeRequired, protocol.BadRequest.Because("this is a WebSocket, connect by ws:// or wss://"))
 		return
 	}
-	if !offers(r, protocol.Subprotocol) {
-		refuse(w, http.StatusBadRequest, protocol.BadRequest.Because("ask for the subprotocol %s", protocol.Subprotocol))
+	if !understands(r) {
+		refuse(w, http.StatusBadRequest, protocol.BadRequest.Because("ask for the subprotocol %s or %s",
+			protocol.Subprotocol, protocol.BinarySubprotocol))
 		return
 	}
 	addr, err := clientAddr(r, e.cfg.TrustedProxies)
@@ -111,7 +112,8 @@ func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	// Conn measures messages itself, to tell the client what was too large.
 	socket.SetReadLimit(-1)
-	c := newConn(e.last.Add(1), socket, tapped.conn, &e.cfg, leave)
+	encoding, _ := protocol.EncodingOf(socket.Subprotocol())
+	c := newConn(e.last.Add(1), socket, encoding, tapped.conn, &e.cfg, leave)
 	if !e.add(c) {
 		_ = socket.CloseNow()
 		return
@@ -163,11 +165,15 @@ func (e *Endpoint) Close() {
 	e.served.Wait()
 }
 
-// offers tells whether a client offers a subprotocol.
-func offers(r *http.Request, subprotocol string) bool {
+// understands tells whether a client offers a subprotocol that is spoken here.
+func understands(r *http.Request) bool {
 	for _, line := range r.Header.Values("Sec-WebSocket-Protocol") {
 		offered := strings.Split(line, ",")
-		if slices.ContainsFunc(offered, func(s string) bool { return strings.TrimSpace(s) == subprotocol }) {
+		spoken := func(s string) bool {
+			_, ok := protocol.EncodingOf(strings.TrimSpace(s))
+			return ok
+		}
+		if slices.ContainsFunc(offered, spoken) {
 			return true
 		}
 	}

@@ -84,10 +84,14 @@ func start(t *testing.T, changes ...func(*Config)) *bench {
 }
 
 func (b *bench) dial(header http.Header) (*websocket.Conn, *http.Response, error) {
+	return b.dialBy(header, protocol.Subprotocol)
+}
+
+func (b *bench) dialBy(header http.Header, subprotocols ...string) (*websocket.Conn, *http.Response, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	b.t.Cleanup(cancel)
 	return websocket.Dial(ctx, b.http.URL, &websocket.DialOptions{
-		HTTPClient: b.client, HTTPHeader: header, Subprotocols: []string{protocol.Subprotocol},
+		HTTPClient: b.client, HTTPHeader: header, Subprotocols: subprotocols,
 	})
 }
 

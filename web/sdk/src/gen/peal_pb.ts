@@ -6,9 +6,10 @@
 // one source of every message: the Go types, the TypeScript types and
 // docs/protocol.md follow it.
 //
-// Transport: WebSocket at /ws, subprotocol "peal.v1.json"; each text message is
-// one ClientFrame (to the server) or one ServerFrame (to the client) in
-// ProtoJSON: lowerCamelCase names, enums by name, defaults omitted.
+// Transport: WebSocket at /ws; each message is one ClientFrame (to the server)
+// or one ServerFrame (to the client). With the subprotocol "peal.v1.json" it is
+// a text message in ProtoJSON: lowerCamelCase names, enums by name, defaults
+// omitted. With "peal.v1.proto" it is a binary message of protobuf.
 //
 // Unknown fields and unknown enum values are ignored by clients and refused
 // with bad_request in commands: pages keep old copies of the component.
