@@ -49,8 +49,8 @@ func TestEncodings(t *testing.T) {
 	if u := alice.sees(client.Accepted); u.Answer != "v=0 answer" {
 		t.Errorf("the caller got the answer %q", u.Answer)
 	}
-	bob.must(in.SendCandidates(bob.ctx, 1, client.Candidate{Candidate: "candidate:1"}))
-	if c := next[client.PeerCandidates](alice); c.Candidates[0].Candidate != "candidate:1" {
+	bob.must(in.SendCandidates(bob.ctx, 1, client.Candidate{Candidate: hostCandidate}))
+	if c := next[client.PeerCandidates](alice); c.Candidates[0].Candidate != hostCandidate {
 		t.Errorf("the caller got %v", c)
 	}
 	alice.must(out.Hangup(alice.ctx))
