@@ -116,6 +116,7 @@ var allowed = map[string]imports{
 		ours:   []string{"internal/call", "internal/config", "internal/server", "internal/store", "internal/store/sqlstore"},
 		theirs: []string{"github.com/alecthomas/kong"},
 	},
+	"internal/nets": {theirs: []string{"golang.org/x/sys"}},
 	// It knows the server as everybody does: by HTTP and a browser.
 	"e2e": {theirs: []string{"github.com/chromedp"}},
 }
