@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -98,10 +99,10 @@ func (l *Link) open() error {
 // Close takes the interface away.
 func (l *Link) Close() {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	for _, addr := range l.addrs {
 		l.detach(addr)
 	}
+	l.mu.Unlock()
 	if l.nat != nil {
 		l.internet.attach(l.nat.Public(), nil)
 	}
@@ -171,11 +172,19 @@ func (l *Link) run() {
 			continue
 		}
 		p, ok := Parse(buffer[:n])
-		if !ok || l.cut.Load() || l.nat != nil && !l.nat.Out(p, time.Now()) {
+		if !ok || !l.has(p.Src().Addr()) || l.cut.Load() || l.nat != nil && !l.nat.Out(p, time.Now()) {
 			continue
 		}
 		l.internet.send(p)
 	}
+}
+
+// has says whether an address is of this interface. What is sent from another
+// one gets nowhere, as with most providers (BCP 38).
+func (l *Link) has(addr netip.Addr) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Contains(l.addrs, addr)
 }
 
 // deliver puts a packet into the interface. One that is down takes none, nor

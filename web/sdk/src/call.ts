@@ -31,6 +31,8 @@ export interface CallHost {
   readonly make: MakePeerConnection;
   request(command: Command, lasting?: boolean): Promise<Reply>;
   tell(command: Command): void;
+  /** The network may be gone, or another: the connection is tried at once. */
+  suspect(): void;
   /** The call is over on this device: the client is idle before anyone hears of it. */
   over(call: Call): void;
   /** Ends a call that this device is in on the server's side alone. */
@@ -81,6 +83,7 @@ export class Call extends KnownCall implements CallHandle {
         this.emit("remoteStream", stream);
       },
       mediaUp: (up) => this.#mediaUp(up),
+      suspect: () => host.suspect(),
       failed: (error) => this.emit("error", error),
     });
     this.#own = new OwnDevices({

@@ -20,6 +20,8 @@ export interface NegotiationHost {
   remoteStream(stream: MediaStream): void;
   /** This side's media came up or went down. */
   mediaUp(up: boolean): void;
+  /** Nothing comes from the other side: is the server there? */
+  suspect(): void;
   failed(error: PealError): void;
 }
 
@@ -137,6 +139,11 @@ export class Negotiation {
           this.#host.mediaUp(up);
         },
         remoteStream: (stream) => this.#host.remoteStream(stream),
+        expected: () => {
+          const { audio, video } = this.#host.snapshot().peer.tracks;
+          return audio || video;
+        },
+        suspect: () => this.#host.suspect(),
         stuck: (generation) => void this.#restart(generation),
       },
     );

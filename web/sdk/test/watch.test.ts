@@ -1,0 +1,167 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { received, Watch } from "../src/watch";
+
+let told: string[];
+let count: number;
+let expected: boolean;
+let connected: boolean;
+let watch: Watch;
+
+/** Lets time go by with so many packets each 50 ms. */
+async function pass(ms: number, packets: number): Promise<void> {
+  for (let t = 0; t < ms; t += 50) {
+    count += packets;
+    await vi.advanceTimersByTimeAsync(50);
+  }
+}
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  told = [];
+  count = 0;
+  expected = true;
+  connected = true;
+  watch = new Watch({
+    received: async () => count,
+    expected: () => expected,
+    connected: () => connected,
+    up: (up) => told.push(`up ${up}`),
+    suspect: () => told.push("suspect"),
+    stuck: () => told.push("stuck"),
+  });
+  watch.begin(false);
+});
+afterEach(() => {
+  watch.stop();
+  vi.useRealTimers();
+});
+
+describe("silence", () => {
+  it("is suspected within a second, and then asks for a restart, once", async () => {
+    await pass(3_000, 3);
+    await pass(750, 0);
+    expect(told).toEqual(["suspect"]);
+    await pass(500, 0);
+    expect(told).toEqual(["suspect", "stuck"]);
+    await pass(4_500, 0);
+    expect(told).toEqual(["suspect", "stuck"]);
+  });
+  it("asks again where nobody may have heard it", async () => {
+    await pass(3_000, 3);
+    await pass(11_500, 0);
+    expect(told.filter((what) => what === "stuck")).toHaveLength(3);
+  });
+  it("of a moment asks for nothing", async () => {
+    for (let i = 0; i < 5; i++) {
+      await pass(2_000, 3);
+      await pass(450, 0);
+    }
+    expect(told).toEqual([]);
+    await pass(2_000, 3);
+    await pass(800, 0);
+    await pass(2_000, 3);
+    expect(told).toEqual(["suspect"]);
+  });
+  it("that ends before there is a restart asks no more", async () => {
+    await pass(3_000, 3);
+    await pass(1_500, 0);
+    await pass(10_000, 3);
+    expect(told).toEqual(["suspect", "stuck"]);
+  });
+  it("of one who sends nothing means nothing", async () => {
+    await pass(3_000, 3);
+    expected = false;
+    await pass(20_000, 0);
+    expect(told).toEqual([]);
+  });
+  it("after no stream means nothing", async () => {
+    await pass(10_000, 0);
+    await pass(500, 1);
+    await pass(10_000, 0);
+    expect(told).toEqual([]);
+  });
+  it("is no one's where the page stood still", async () => {
+    await pass(3_000, 3);
+    vi.setSystemTime(Date.now() + 30_000); // Its timers did not run.
+    await pass(3_000, 3);
+    expect(told).toEqual([]);
+  });
+});
+
+describe("a restart", () => {
+  it("that is under way is not asked for again", async () => {
+    await pass(3_000, 3);
+    await pass(1_250, 0);
+    watch.begin(true);
+    watch.changed("disconnected");
+    await pass(9_900, 0);
+    expect(told).toEqual(["suspect", "stuck", "up false"]);
+  });
+  it("that leads nowhere is followed by another", async () => {
+    connected = false;
+    watch.begin(true);
+    await pass(10_000, 0);
+    expect(told).toEqual(["stuck"]);
+    await pass(5_000, 0);
+    expect(told).toEqual(["stuck", "stuck"]);
+  });
+  it("that fails is followed by another at once", () => {
+    watch.begin(true);
+    watch.changed("failed");
+    expect(told).toEqual(["up false", "stuck"]);
+  });
+  it("is over when something comes, also without a change of state", async () => {
+    await pass(3_000, 3);
+    await pass(1_250, 0);
+    watch.begin(true);
+    await pass(500, 0);
+    await pass(300, 3);
+    expect(told).toEqual(["suspect", "stuck", "up true"]);
+    await pass(20_000, 3);
+    expect(told).toEqual(["suspect", "stuck", "up true"]);
+  });
+  it("is over where nothing is sent, if the connection is there", async () => {
+    expected = false;
+    watch.begin(true);
+    await pass(10_000, 0);
+    expect(told).toEqual(["up true"]);
+  });
+  it("may be needed again, for a new silence", async () => {
+    for (let i = 0; i < 2; i++) {
+      await pass(3_000, 3);
+      await pass(1_250, 0);
+      watch.begin(true);
+    }
+    expect(told).toEqual(["suspect", "stuck", "up true", "suspect", "stuck"]);
+  });
+});
+
+describe("the state of the connection", () => {
+  it("that is disconnected asks at once, until it is back", async () => {
+    watch.changed("connected");
+    watch.changed("disconnected");
+    expect(told).toEqual(["up true", "up false", "stuck"]);
+    await pass(4_000, 0);
+    watch.changed("connected");
+    await pass(20_000, 0);
+    expect(told).toEqual(["up true", "up false", "stuck", "up true"]);
+  });
+  it("is asked about no more once stopped", async () => {
+    await pass(3_000, 3);
+    watch.stop();
+    await pass(20_000, 0);
+    expect(told).toEqual([]);
+  });
+});
+
+it("counts what came of sound and picture", async () => {
+  const stats = [
+    { type: "inbound-rtp", packetsReceived: 3 },
+    { type: "inbound-rtp", packetsReceived: 4 },
+    { type: "inbound-rtp" },
+    { type: "remote-inbound-rtp", packetsReceived: 9 },
+  ];
+  const pc = { getStats: async () => stats } as unknown as RTCPeerConnection;
+  expect(await received(pc)).toBe(7);
+  expect(await received(null)).toBe(0);
+});
