@@ -3,6 +3,7 @@
 package e2e_test
 
 import (
+	"context"
 	"crypto/tls"
 	"flag"
 	"fmt"
@@ -164,16 +165,18 @@ func (w *world) connect(ns *nets.Namespace, c nets.LinkConfig) *nets.Link {
 // person is somebody with a browser in a network.
 type person struct {
 	*page
-	link *nets.Link
-	nat  *nets.NAT // nil without.
-	ns   *nets.Namespace
+	name    string
+	link    *nets.Link
+	nat     *nets.NAT // nil without.
+	ns      *nets.Namespace
+	browser context.Context
 }
 
 // person puts somebody behind a NAT, or into the open with none.
-func (w *world) person(account string, kind string) *person {
+func (w *world) person(name, kind string) *person {
 	w.t.Helper()
 	w.next++
-	p := &person{ns: w.namespace()}
+	p := &person{name: name, ns: w.namespace()}
 	public := netip.AddrFrom4([4]byte{198, 51, 100, w.next})
 	c := nets.LinkConfig{Name: "eth0", Addrs: []netip.Addr{public}}
 	if kind != openNet {
@@ -181,9 +184,14 @@ func (w *world) person(account string, kind string) *person {
 		c.NAT, c.Addrs = p.nat, []netip.Addr{netip.AddrFrom4([4]byte{10, 0, w.next, 2})}
 	}
 	p.link = w.connect(p.ns, c)
-	browser := startBrowser(w.t, chromedp.Flag("ignore-certificate-errors", true), chromedp.ModifyCmdFunc(p.ns.Command))
-	p.page = device(w.t, browser, w.app, w.server, account, "")
+	p.browser = startBrowser(w.t, chromedp.Flag("ignore-certificate-errors", true), chromedp.ModifyCmdFunc(p.ns.Command))
 	return p
+}
+
+// enter opens the application for the length of a test.
+func (p *person) enter(t *testing.T, w *world, account string) {
+	t.Helper()
+	p.page = device(t, p.browser, w.app, w.server, account, "")
 }
 
 // path is how media goes from one side, as the browser has it.
@@ -248,7 +256,8 @@ func TestNetPaths(t *testing.T) {
 		}
 		p := people[name+at]
 		if p == nil {
-			p = w.person(name+"-"+at, kind)
+			p = w.person(name, kind)
+			p.enter(w.t, w, name+"-"+at)
 			people[name+at] = p
 		}
 		if p.nat != nil {

@@ -14,15 +14,15 @@ export interface WatchHost {
 }
 
 /** How often to look whether something came. */
-const lookMs = 250;
+const lookMs = 200;
 /**
  * How long nothing may come where something is expected. The browser calls a
  * connection disconnected after 2.5 s at the earliest, Firefox after 5: too late
- * for people who talk. A gap of half a second costs a ping, one of a second a restart,
+ * for people who talk. A gap of 400 ms costs a ping, one of 800 ms a restart,
  * during which the old path is used on if it comes back.
  */
-const suspectMs = 500;
-const silentMs = 1_000;
+const suspectMs = 400;
+const silentMs = 800;
 /** Looks in a row with something new before their end means anything: a lone packet is no stream. */
 const stream = 4;
 /** How long a restart may take. */

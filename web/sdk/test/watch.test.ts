@@ -39,9 +39,9 @@ afterEach(() => {
 describe("silence", () => {
   it("is suspected within a second, and then asks for a restart, once", async () => {
     await pass(3_000, 3);
-    await pass(750, 0);
+    await pass(600, 0);
     expect(told).toEqual(["suspect"]);
-    await pass(500, 0);
+    await pass(400, 0);
     expect(told).toEqual(["suspect", "stuck"]);
     await pass(4_500, 0);
     expect(told).toEqual(["suspect", "stuck"]);
@@ -54,11 +54,11 @@ describe("silence", () => {
   it("of a moment asks for nothing", async () => {
     for (let i = 0; i < 5; i++) {
       await pass(2_000, 3);
-      await pass(450, 0);
+      await pass(350, 0);
     }
     expect(told).toEqual([]);
     await pass(2_000, 3);
-    await pass(800, 0);
+    await pass(700, 0);
     await pass(2_000, 3);
     expect(told).toEqual(["suspect"]);
   });
