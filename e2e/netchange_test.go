@@ -15,8 +15,9 @@ import (
 // gaps are the longest times without anything new, in milliseconds, and how often
 // ICE was started again.
 type gaps struct {
-	Audio, Video float64
-	Restarts     int
+	Audio, Video       int64
+	Restarts, Rebuilds int
+	Flowing            bool
 }
 
 // record has a page measure from now on. It looks at the browser's own counters.
@@ -24,29 +25,36 @@ func (p *person) record() {
 	p.t.Helper()
 	p.run(`(() => {
 		clearInterval(window.recording);
-		const pc = pcs.at(-1), calls = () => pc.calls.filter((c) => c.startsWith("setRemoteDescription")).length;
-		const now = performance.now(), before = calls();
-		const kinds = { audio: { count: 0, last: now, most: 0, events: 0 }, video: { count: 0, last: now, most: 0, events: 0 } };
+		window.trail = [];
+		const note = (what) => trail.push({ at: Date.now(), what });
+		const kinds = {};
+		for (const kind of ["audio", "video"]) kinds[kind] = { count: 0, last: performance.now(), most: 0 };
+		let pc = null;
+		const follow = () => {
+			pc = pcs.at(-1);
+			const ice = pc.getSenders()[0].transport?.iceTransport;
+			if (!ice) pc = null;
+			else ice.onselectedcandidatepairchange = () => {
+				const { local, remote } = ice.getSelectedCandidatePair() ?? {};
+				note("path " + [local, remote].map((c) => c?.type + " " + c?.address + ":" + c?.port).join(", "));
+			};
+		};
 		const look = async () => {
-			for (const s of (await pc.getStats()).values()) {
+			if (pc !== pcs.at(-1)) follow();
+			for (const s of (await pcs.at(-1).getStats()).values()) {
 				if (s.type !== "inbound-rtp") continue;
 				const kind = kinds[s.kind], count = s.kind === "audio" ? s.packetsReceived : s.framesDecoded, now = performance.now();
 				kind.most = Math.max(kind.most, now - kind.last);
-				if (count > kind.count) {
-					Object.assign(kind, { count, last: now });
-					kind.events++;
-				}
+				if (!count || count === kind.count) continue;
+				if (now - kind.last > 500) note(s.kind + " after " + Math.round(now - kind.last) + " ms");
+				Object.assign(kind, { count, last: now });
 			}
 		};
-		window.trail = [];
-		const note = (what) => trail.push({ at: Date.now(), what });
-		pc.onsignalingstatechange = () => note("signaling " + pc.signalingState);
-		pc.oniceconnectionstatechange = () => note("ICE " + pc.iceConnectionState);
-		pc.onicegatheringstatechange = () => note("gathering " + pc.iceGatheringState);
-		pc.addEventListener("icecandidate", ({ candidate: c }) => { if (c?.candidate) note(c.type + " " + (c.relayProtocol ?? "") + " " + c.address); });
-		pc.addEventListener("icecandidateerror", (e) => note("error " + e.url + " " + e.errorCode + " " + e.errorText));
-		window.recorded = () => ({ audio: kinds.audio.most, video: kinds.video.most, restarts: calls() - before,
-			flowing: Object.values(kinds).every((k) => performance.now() - k.last < 200) });
+		const offers = () => pcs.flatMap((pc) => pc.calls).filter((c) => c.startsWith("setRemoteDescription")).length;
+		const before = [offers(), pcs.length];
+		window.recorded = () => ({ audio: Math.round(kinds.audio.most), video: Math.round(kinds.video.most),
+			restarts: offers() - before[0], rebuilds: pcs.length - before[1],
+			flowing: Object.values(kinds).every((k) => k.count && performance.now() - k.last < 300) });
 		window.recording = setInterval(look, 50);
 	})()`)
 }
@@ -97,11 +105,13 @@ var changes = []change{
 	},
 	{
 		name: "the interface in use goes down", second: true, spoils: true, kind: coneNet, most: remains, path: isDirect,
-		do: func(t *testing.T, _ *world, alice *person) { must(t, alice.link.Down()) },
+		do: func(t *testing.T, _ *world, alice *person) { must(t, alice.linkInUse().Down()) },
 	},
 	{
 		name: "the address of the interface is another", spoils: true, kind: coneNet, most: relayed, path: isDirect,
-		do: func(t *testing.T, w *world, alice *person) { must(t, alice.link.Replace(netip.AddrFrom4([4]byte{10, 1, w.next, 9}))) },
+		do: func(t *testing.T, w *world, alice *person) {
+			must(t, alice.link.Replace(netip.AddrFrom4([4]byte{10, 1, w.next, 9})))
+		},
 	},
 	{
 		name: "UDP is blocked", kind: coneNet, most: relayed,
@@ -127,9 +137,26 @@ func (w *world) public() netip.Addr {
 func (w *world) second(p *person) {
 	w.t.Helper()
 	nat := nets.NewNAT(w.public(), rules[coneNet])
-	w.connect(p.ns, nets.LinkConfig{
+	p.other = w.connect(p.ns, nets.LinkConfig{
 		Name: "wlan0", Addrs: []netip.Addr{netip.AddrFrom4([4]byte{10, 0, w.next, 2})}, NAT: nat, Metric: 1,
 	})
+}
+
+// linkInUse is the one of two that media go by.
+func (p *person) linkInUse() *nets.Link {
+	p.t.Helper()
+	got, err := evaluate[string](p.page, `(({ address, relatedAddress }) => relatedAddress || address)(
+		pcs.at(-1).getSenders()[0].transport.iceTransport.getSelectedCandidatePair().local)`)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	for _, l := range []*nets.Link{p.link, p.other} {
+		if l.Has(netip.MustParseAddr(got)) {
+			return l
+		}
+	}
+	p.t.Fatalf("media go by %s, which is no address of %s", got, p.account)
+	return nil
 }
 
 // Whatever happens to a network in a call, both see and hear each other again soon.
@@ -187,10 +214,9 @@ func (p *person) recovers(most time.Duration) {
 	p.t.Helper()
 	eventually(p.t, 30*time.Second, p.account+" sees and hears again", func() bool {
 		g := p.recorded()
-		flowing, err := evaluate[bool](p.page, "recorded().flowing")
-		return err == nil && flowing && max(g.Audio, g.Video) > 300
+		return g.Flowing && max(g.Audio, g.Video) > 300
 	})
-	if g := p.recorded(); max(g.Audio, g.Video) > float64(most.Milliseconds()) {
+	if g := p.recorded(); max(g.Audio, g.Video) > most.Milliseconds() {
 		p.t.Errorf("%s saw or heard nothing for longer than %s: %+v", p.account, most, g)
 	}
 }

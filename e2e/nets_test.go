@@ -167,6 +167,7 @@ type person struct {
 	*page
 	name    string
 	link    *nets.Link
+	other   *nets.Link // nil without a second one.
 	nat     *nets.NAT // nil without.
 	ns      *nets.Namespace
 	browser context.Context

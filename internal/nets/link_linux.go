@@ -27,7 +27,7 @@ type Link struct {
 	nat      *NAT
 	tun      *os.File
 	name     string
-	table    int
+	metric   int
 	ended    sync.WaitGroup
 	cut      atomic.Bool
 
@@ -51,15 +51,13 @@ type LinkConfig struct {
 // Connect gives a namespace an interface. What is sent from its addresses goes
 // by it, and by the lowest metric what does not say from where.
 func Connect(i *Internet, ns *Namespace, c LinkConfig) (*Link, error) {
-	l := &Link{ns: ns, internet: i, nat: c.NAT, name: c.Name, table: 100 + c.Metric}
+	l := &Link{ns: ns, internet: i, nat: c.NAT, name: c.Name, metric: c.Metric}
 	if err := l.open(); err != nil {
 		return nil, err
 	}
 	err := errors.Join(
 		// Browsers would try the link-local address of IPv6.
 		ns.IP("link", "set", c.Name, "addrgenmode", "none", "mtu", strconv.Itoa(mtu), "up"),
-		ns.IP("route", "add", "default", "dev", c.Name, "metric", strconv.Itoa(c.Metric)),
-		ns.IP("route", "add", "default", "dev", c.Name, "table", strconv.Itoa(l.table)),
 	)
 	for _, addr := range c.Addrs {
 		err = errors.Join(err, l.Add(addr))
@@ -74,6 +72,9 @@ func Connect(i *Internet, ns *Namespace, c LinkConfig) (*Link, error) {
 	l.ended.Go(l.run)
 	return l, nil
 }
+
+// table has the routes of what is sent from the addresses of this interface.
+func (l *Link) table() int { return 100 + l.metric }
 
 // open makes the TUN device. It is there for as long as its file is open.
 func (l *Link) open() error {
@@ -120,7 +121,10 @@ func (l *Link) Add(addr netip.Addr) error {
 	}
 	return errors.Join(
 		l.ns.IP("addr", "add", addr.String()+"/32", "dev", l.name),
-		l.ns.IP("rule", "add", "from", addr.String(), "table", strconv.Itoa(l.table)),
+		// They are gone when the last address was taken away.
+		l.ns.IP("route", "replace", "default", "dev", l.name, "metric", strconv.Itoa(l.metric)),
+		l.ns.IP("route", "replace", "default", "dev", l.name, "table", strconv.Itoa(l.table())),
+		l.ns.IP("rule", "add", "from", addr.String(), "table", strconv.Itoa(l.table())),
 	)
 }
 
@@ -172,16 +176,16 @@ func (l *Link) run() {
 			continue
 		}
 		p, ok := Parse(buffer[:n])
-		if !ok || !l.has(p.Src().Addr()) || l.cut.Load() || l.nat != nil && !l.nat.Out(p, time.Now()) {
+		if !ok || !l.Has(p.Src().Addr()) || l.cut.Load() || l.nat != nil && !l.nat.Out(p, time.Now()) {
 			continue
 		}
 		l.internet.send(p)
 	}
 }
 
-// has says whether an address is of this interface. What is sent from another
+// Has says whether an address is of this interface. What is sent from another
 // one gets nowhere, as with most providers (BCP 38).
-func (l *Link) has(addr netip.Addr) bool {
+func (l *Link) Has(addr netip.Addr) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return slices.Contains(l.addrs, addr)

@@ -1,7 +1,7 @@
 import type { MediaProfile } from "./api";
 import type { CandidateJson, IceServerJson } from "./gen/peal_pb";
 import { encoding, withStereo } from "./profile";
-import { received, Watch } from "./watch";
+import { flowOf, Watch } from "./watch";
 
 /** Makes peer connections: the browser's, or fakes in tests. */
 export type MakePeerConnection = (configuration: RTCConfiguration) => RTCPeerConnection;
@@ -23,8 +23,8 @@ export interface MediaListener {
   expected(): boolean;
   /** Nothing comes any more: the network may be another one. */
   suspect(): void;
-  /** ICE lost its way: another generation is needed. */
-  stuck(generation: number): void;
+  /** ICE lost its way: another generation is needed, or connections anew. */
+  stuck(generation: number, rebuild: boolean): void;
 }
 
 /** How long candidates are gathered into one frame. */
@@ -59,12 +59,12 @@ export class Media {
     this.#options = options;
     this.#listener = listener;
     this.#watch = new Watch({
-      received: () => received(this.#pc),
+      flow: () => flowOf(this.#pc),
       expected: () => listener.expected(),
       connected: () => this.#pc?.connectionState === "connected",
       up: (up) => listener.up(this.#generation, up),
       suspect: () => listener.suspect(),
-      stuck: () => listener.stuck(this.#generation),
+      stuck: (rebuild) => listener.stuck(this.#generation, rebuild),
     });
   }
 

@@ -118,10 +118,10 @@ export class Negotiation {
     if (reply.call) this.#host.apply(reply.call);
   }
 
-  async #restart(fromGeneration: number): Promise<void> {
+  async #restart(fromGeneration: number, rebuild: boolean): Promise<void> {
     const s = this.#host.snapshot();
     if (this.#host.over() || fromGeneration !== s.generation) return;
-    await this.#send({ restart: { callId: s.id, fromGeneration } });
+    await this.#send({ restart: { callId: s.id, fromGeneration, rebuild } });
   }
 
   #make(): Media {
@@ -144,7 +144,7 @@ export class Negotiation {
           return audio || video;
         },
         suspect: () => this.#host.suspect(),
-        stuck: (generation) => void this.#restart(generation),
+        stuck: (generation, rebuild) => void this.#restart(generation, rebuild),
       },
     );
   }

@@ -1,7 +1,17 @@
+/** What the browser says of media at one moment. */
+export interface Flow {
+  /** Packets of sound and picture that came, in all. */
+  readonly packets: number;
+  /**
+   * A path of the newest restart works, and media still go by one of before. Browsers
+   * prefer the better network or relay for 3.9 s after its end.
+   */
+  readonly held: boolean;
+}
+
 /** What a watch asks, and whom it tells. */
 export interface WatchHost {
-  /** How many packets of sound and picture came, in all. */
-  received(): Promise<number>;
+  flow(): Promise<Flow>;
   /** Whether the other side says that it sends. */
   expected(): boolean;
   connected(): boolean;
@@ -9,8 +19,8 @@ export interface WatchHost {
   up(up: boolean): void;
   /** Nothing comes: whether the server can be reached still is to be found out now. */
   suspect(): void;
-  /** ICE lost its way: another generation is needed. */
-  stuck(): void;
+  /** ICE lost its way: another generation is needed, on new connections or on those there are. */
+  stuck(rebuild: boolean): void;
 }
 
 /** How often to look whether something came. */
@@ -32,11 +42,13 @@ const againMs = 5_000;
 
 /**
  * Finds out that media does not flow any more, and asks for a restart of ICE:
- * once, and again only where nothing comes of it.
+ * once, and again only where nothing comes of it. That is harmless where the
+ * old path comes back. New connections cost a freeze and begin with a poor picture: they
+ * are asked for where a restart does not help.
  *
  *     flowing ──silent, disconnected, failed──► asking ──begin──► restarting ──something came──► flowing
  *        ▲                                       │  ▲                │
- *        └────────────── something came ─────────┘  └── 10 s, failed ┘
+ *        └────────────── something came ─────────┘  └ 10 s, failed, held ┘
  */
 export class Watch {
   readonly #host: WatchHost;
@@ -48,6 +60,8 @@ export class Watch {
   #run = 0;
   #last = 0;
   #suspected = false;
+  #held = false;
+  #asked = false;
 
   constructor(host: WatchHost) {
     this.#host = host;
@@ -78,11 +92,11 @@ export class Watch {
       case "disconnected":
         // Nothing came for seconds, not even answers to checks: enough waited.
         this.#host.up(false);
-        if (this.#phase === "flowing") this.#ask();
+        if (this.#phase === "flowing") this.#ask(false);
         break;
       case "failed":
         this.#host.up(false);
-        this.#ask();
+        this.#ask(this.#phase === "restarting");
         break;
       case "new":
       case "connecting":
@@ -92,25 +106,27 @@ export class Watch {
   }
 
   async #look(): Promise<void> {
-    let count: number;
-    try {
-      count = await this.#host.received();
-    } catch {
-      return; // Closed meanwhile.
-    }
-    if (this.#looking === undefined) return;
+    if (this.#asked) return; // The browser is busy.
+    this.#asked = true;
+    const flow = await this.#host.flow().catch(() => null); // Closed meanwhile.
+    this.#asked = false;
+    if (!flow || this.#looking === undefined) return;
     const now = Date.now();
-    if (count > this.#count) {
+    if (flow.packets > this.#count) {
       this.#run++;
       this.#last = now;
       this.#suspected = false;
       if (this.#phase !== "flowing" && this.#host.connected()) this.#cameBack();
-    } else if (count < this.#count) {
+    } else if (flow.packets < this.#count) {
       this.#run = 0; // Another connection.
+    } else if (this.#phase === "restarting") {
+      // A path that works is taken at once, or not for long.
+      if (flow.held && this.#held) this.#ask(true);
     } else {
       this.#missed(now - this.#last);
     }
-    this.#count = count;
+    this.#count = flow.packets;
+    this.#held = flow.held;
   }
 
   /** Nothing came since the last look, and for so long. */
@@ -122,10 +138,10 @@ export class Watch {
     }
     if (silence < silentMs) return;
     this.#run = 0;
-    if (this.#phase === "flowing") this.#ask();
+    if (this.#phase === "flowing") this.#ask(false);
   }
 
-  /** By the old path or the new one: the server took media for down since the restart began. */
+  /** The server took media for down since the restart began. */
   #cameBack(): void {
     const restarted = this.#phase === "restarting";
     this.#flows();
@@ -137,29 +153,52 @@ export class Watch {
     this.#phase = "flowing";
   }
 
-  /** A restart that leads nowhere is followed by another. */
   #expired(): void {
-    if (!this.#host.connected()) this.#ask();
-    else {
-      this.#flows();
-      this.#host.up(true);
-    }
+    if (!this.#host.connected()) this.#ask(true);
+    else this.#cameBack();
   }
 
   /** Asks for another generation until there is one, or this one comes back. */
-  #ask(): void {
+  #ask(rebuild: boolean): void {
     this.#phase = "asking";
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#ask(), againMs);
-    this.#host.stuck();
+    this.#timer = setTimeout(() => this.#ask(rebuild), againMs);
+    this.#host.stuck(rebuild);
   }
 }
 
-/** Counts the packets of sound and picture that a connection has received. */
-export async function received(pc: RTCPeerConnection | null): Promise<number> {
-  let count = 0;
-  (await pc?.getStats())?.forEach((s: { type: string; packetsReceived?: number }) => {
-    if (s.type === "inbound-rtp") count += s.packetsReceived ?? 0;
+/** One entry of the statistics. */
+interface Stat {
+  readonly id: string;
+  readonly type: string;
+  readonly state?: string;
+  readonly packetsReceived?: number;
+  readonly selectedCandidatePairId?: string;
+  readonly localCandidateId?: string;
+  readonly usernameFragment?: string;
+}
+
+/** Reads the statistics of a connection. */
+export async function flowOf(pc: RTCPeerConnection | null): Promise<Flow> {
+  const all = new Map<string, Stat>();
+  (await pc?.getStats())?.forEach((s: Stat) => {
+    all.set(s.id, s);
   });
-  return count;
+  let packets = 0;
+  let selected: Stat | undefined;
+  const working: Stat[] = [];
+  for (const s of all.values()) {
+    if (s.type === "inbound-rtp") packets += s.packetsReceived ?? 0;
+    if (s.type === "transport") selected = all.get(s.selectedCandidatePairId ?? "");
+    if (s.type === "candidate-pair" && s.state === "succeeded") working.push(s);
+  }
+  // Each restart has a user name of its own.
+  const user = (pair: Stat) => all.get(pair.localCandidateId ?? "")?.usernameFragment;
+  const newest = /^a=ice-ufrag:(\S+)/m.exec(pc?.localDescription?.sdp ?? "")?.[1];
+  const held =
+    selected !== undefined &&
+    newest !== undefined &&
+    user(selected) !== newest &&
+    working.some((pair) => user(pair) === newest);
+  return { packets, held };
 }

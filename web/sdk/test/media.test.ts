@@ -17,7 +17,7 @@ function media(): Media {
       remoteStream: () => {},
       expected: () => true,
       suspect: () => sent.push("suspect"),
-      stuck: (generation) => sent.push(`stuck ${generation}`),
+      stuck: (generation, rebuild) => sent.push(`stuck ${generation} ${rebuild}`),
     },
   );
 }
@@ -127,7 +127,7 @@ describe("the connection's state", () => {
     await m.offer(1, false);
     pc().become("connected");
     pc().become("disconnected");
-    expect(sent).toEqual(["up 1 true", "up 1 false", "stuck 1"]);
+    expect(sent).toEqual(["up 1 true", "up 1 false", "stuck 1 false"]);
   });
   it("says nothing once closed", async () => {
     const m = media();

@@ -1,10 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { received, Watch } from "../src/watch";
+import { flowOf, Watch } from "../src/watch";
 
 let told: string[];
 let count: number;
 let expected: boolean;
 let connected: boolean;
+let held: boolean;
 let watch: Watch;
 
 /** Lets time go by with so many packets each 50 ms. */
@@ -21,13 +22,14 @@ beforeEach(() => {
   count = 0;
   expected = true;
   connected = true;
+  held = false;
   watch = new Watch({
-    received: async () => count,
+    flow: async () => ({ packets: count, held }),
     expected: () => expected,
     connected: () => connected,
     up: (up) => told.push(`up ${up}`),
     suspect: () => told.push("suspect"),
-    stuck: () => told.push("stuck"),
+    stuck: (rebuild) => told.push(rebuild ? "rebuild" : "stuck"),
   });
   watch.begin(false);
 });
@@ -101,14 +103,39 @@ describe("a restart", () => {
     connected = false;
     watch.begin(true);
     await pass(10_000, 0);
-    expect(told).toEqual(["stuck"]);
+    expect(told).toEqual(["rebuild"]);
     await pass(5_000, 0);
-    expect(told).toEqual(["stuck", "stuck"]);
+    expect(told).toEqual(["rebuild", "rebuild"]);
   });
   it("that fails is followed by another at once", () => {
     watch.begin(true);
     watch.changed("failed");
-    expect(told).toEqual(["up false", "stuck"]);
+    expect(told).toEqual(["up false", "rebuild"]);
+  });
+  it("whose path works but is not taken is followed by new connections, once", async () => {
+    await pass(3_000, 3);
+    await pass(1_250, 0);
+    watch.begin(true);
+    await pass(500, 0);
+    held = true;
+    await pass(200, 0);
+    expect(told).toEqual(["suspect", "stuck"]);
+    await pass(800, 0);
+    expect(told).toEqual(["suspect", "stuck", "rebuild"]);
+    watch.begin(true);
+    held = false;
+    count = 0; // Of the new connection.
+    await pass(500, 0);
+    await pass(500, 3);
+    expect(told).toEqual(["suspect", "stuck", "rebuild", "up true"]);
+  });
+  it("whose path is not taken because the old one came back is over", async () => {
+    held = true;
+    await pass(3_000, 3);
+    await pass(1_250, 0);
+    watch.begin(true);
+    await pass(3_000, 3);
+    expect(told).toEqual(["suspect", "stuck", "up true"]);
   });
   it("is over when something comes, also without a change of state", async () => {
     await pass(3_000, 3);
@@ -154,14 +181,40 @@ describe("the state of the connection", () => {
   });
 });
 
-it("counts what came of sound and picture", async () => {
-  const stats = [
-    { type: "inbound-rtp", packetsReceived: 3 },
-    { type: "inbound-rtp", packetsReceived: 4 },
-    { type: "inbound-rtp" },
-    { type: "remote-inbound-rtp", packetsReceived: 9 },
-  ];
-  const pc = { getStats: async () => stats } as unknown as RTCPeerConnection;
-  expect(await received(pc)).toBe(7);
-  expect(await received(null)).toBe(0);
+describe("the statistics", () => {
+  const pair = (id: string, localCandidateId: string, state = "succeeded") => ({
+    id,
+    type: "candidate-pair",
+    localCandidateId,
+    state,
+  });
+  const of = (...stats: object[]) =>
+    flowOf({
+      getStats: async () => [
+        { id: "l1", type: "local-candidate", usernameFragment: "old1" },
+        { id: "l2", type: "local-candidate", usernameFragment: "new2" },
+        ...stats,
+      ],
+      localDescription: { sdp: "v=0\r\na=ice-ufrag:new2\r\n" },
+    } as unknown as RTCPeerConnection);
+
+  it("count what came of sound and picture", async () => {
+    const flow = await of(
+      { id: "a", type: "inbound-rtp", packetsReceived: 3 },
+      { id: "b", type: "inbound-rtp", packetsReceived: 4 },
+      { id: "c", type: "inbound-rtp" },
+      { id: "d", type: "remote-inbound-rtp", packetsReceived: 9 },
+    );
+    expect(flow).toEqual({ packets: 7, held: false });
+    expect(await flowOf(null)).toEqual({ packets: 0, held: false });
+  });
+  it("tell of a path that is held on to", async () => {
+    const by = (id: string) => ({ id: "t", type: "transport", selectedCandidatePairId: id });
+    const old = pair("p1", "l1");
+    expect((await of(by("p1"), old, pair("p2", "l2"))).held).toBe(true);
+    expect((await of(by("p1"), old, pair("p2", "l2", "in-progress"))).held).toBe(false);
+    expect((await of(by("p2"), old, pair("p2", "l2"))).held).toBe(false);
+    expect((await of(by("p1"), old)).held).toBe(false);
+    expect((await of(old, pair("p2", "l2"))).held).toBe(false); // A browser that does not say.
+  });
 });
