@@ -41,6 +41,10 @@ test: setup check ## Run all checks and tests, browsers included; installs what 
 e2e: ## Run only the tests with real browsers.
 	go test -v ./e2e/ -count=1 -timeout=15m
 
+.PHONY: nets
+nets: ## Call through NATs and firewalls of every kind, and change networks in a call; needs root or user namespaces.
+	go test -v ./e2e/ -count=1 -timeout=15m -run='^TestNet(Paths|Change)' -all-nets
+
 .PHONY: explore
 explore: ## Walk every state of a call within the large scopes; minutes, and gigabytes of memory.
 	go test ./internal/call/explore -count=1 -v -timeout=60m -large

@@ -120,6 +120,7 @@ var allowed = map[string]imports{
 		ours:   []string{"internal/call", "internal/config", "internal/server", "internal/store", "internal/store/sqlstore"},
 		theirs: []string{"github.com/alecthomas/kong"},
 	},
+	"internal/nets": {theirs: []string{"golang.org/x/sys"}},
 	// It knows the server as everybody does: by HTTP and a browser.
 	// Its caller of another kind is the Go SDK.
 	"e2e": {ours: []string{"client"}, theirs: []string{"github.com/chromedp", "github.com/coder/websocket"}},

@@ -63,18 +63,24 @@ func startBrowser(t *testing.T, more ...chromedp.ExecAllocatorOption) context.Co
 // server's, as in real life.
 func application(t *testing.T, s *server) *httptest.Server {
 	t.Helper()
+	app := httptest.NewServer(pageOf(t, s))
+	t.Cleanup(app.Close)
+	return app
+}
+
+// pageOf is that page, with the component of a server.
+func pageOf(t *testing.T, s *server) http.Handler {
+	t.Helper()
 	page, err := os.ReadFile("testdata/page.html")
 	if err != nil {
 		t.Fatal(err)
 	}
 	html := strings.Replace(string(page), "</html>",
 		fmt.Sprintf(`<script src="%s/sdk/peal.umd.js"></script></html>`, s.url()), 1)
-	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		fmt.Fprint(w, html)
-	}))
-	t.Cleanup(app.Close)
-	return app
+	})
 }
 
 // page is one device: a tab in a browser context of its own, in Chromium, or in

@@ -49,12 +49,24 @@ type server struct {
 	flags   []string
 	process *exec.Cmd
 	log     *buffer
+	// wrap has the process run elsewhere, and client is how it is reached there;
+	// nil means here.
+	wrap   func(*exec.Cmd)
+	client *http.Client
 }
 
 // startServer runs a server for the length of a test.
 func startServer(t *testing.T, flags ...string) *server {
 	t.Helper()
 	s := &server{t: t, addr: freeAddr(t), data: t.TempDir(), flags: flags}
+	s.startForTest()
+	return s
+}
+
+// startForTest runs a server that is described, for the length of a test.
+func (s *server) startForTest() {
+	t := s.t
+	t.Helper()
 	s.start()
 	t.Cleanup(func() {
 		s.stop(syscall.SIGTERM)
@@ -62,7 +74,6 @@ func startServer(t *testing.T, flags ...string) *server {
 			t.Logf("server log:\n%s", s.log)
 		}
 	})
-	return s
 }
 
 func (s *server) start() {
@@ -72,11 +83,14 @@ func (s *server) start() {
 	}
 	s.process = exec.Command(binary, append([]string{"dev", "--addr", s.addr, "--data", s.data}, s.flags...)...)
 	s.process.Stdout, s.process.Stderr = s.log, s.log
+	if s.wrap != nil {
+		s.wrap(s.process)
+	}
 	if err := s.process.Start(); err != nil {
 		s.t.Fatal(err)
 	}
 	eventually(s.t, 10*time.Second, "the server is ready", func() bool {
-		r, err := trusting.Get(s.url() + "/healthz")
+		r, err := s.http().Get(s.url() + "/healthz")
 		if err != nil {
 			return false
 		}
@@ -110,13 +124,20 @@ func (s *server) url() string {
 	return "http://" + s.addr
 }
 
+func (s *server) http() *http.Client {
+	if s.client != nil {
+		return s.client
+	}
+	return trusting
+}
+
 // trusting takes the self-made certificate of a server.
 var trusting = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
 
 // token is what an application's backend would hand to its page.
 func (s *server) token(account string) string {
 	s.t.Helper()
-	r, err := trusting.Post(s.url()+"/dev/token", "application/json", strings.NewReader(fmt.Sprintf(`{"account":%q}`, account)))
+	r, err := s.http().Post(s.url()+"/dev/token", "application/json", strings.NewReader(fmt.Sprintf(`{"account":%q}`, account)))
 	if err != nil {
 		s.t.Fatal(err)
 	}

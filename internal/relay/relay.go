@@ -42,8 +42,10 @@ import (
 )
 
 // AllocationsPerUser is how many relayed addresses a device may hold at a time
-// in one call. Browsers take one for each network interface.
-const AllocationsPerUser = 4
+// in one call. Browsers take one for each network interface and each transport, and
+// hold those of before while ICE is restarted: on a phone with two networks
+// that is 2 × 3 × 2. With fewer a restart finds no relay when it is needed.
+const AllocationsPerUser = 12
 
 const (
 	defaultRealm       = "peal"

@@ -32,6 +32,8 @@ export interface CallHost {
   readonly make: MakePeerConnection;
   request(command: Command, lasting?: boolean): Promise<Reply>;
   tell(command: Command): void;
+  /** The network may be gone, or another: the connection is tried at once. */
+  suspect(): void;
   /** The call is over on this device: the client is idle before anyone hears of it. */
   over(call: Call): void;
   /** Ends a call that this device is in on the server's side alone. */
@@ -85,6 +87,7 @@ export class Call extends KnownCall implements CallHandle {
       },
       mediaUp: (up) => this.#mediaUp(up),
       path: (path) => this.#flowsBy(path),
+      suspect: () => host.suspect(),
       failed: (error) => this.emit("error", error),
     });
     this.#own = new OwnDevices({

@@ -37,6 +37,8 @@ const browser: Surroundings = {
 
 /** How long `connect` waits for a server that does not answer. */
 const connectTimeout = 15_000;
+/** How long a ping may take when media does not come either: more than by satellite. */
+const suspectPatience = 700;
 /** How many calls of before are remembered, so that late news of them rings nobody. */
 const remembered = 64;
 
@@ -207,6 +209,10 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
 
   tell(command: Command): void {
     this.#connection?.tell(command);
+  }
+
+  suspect(): void {
+    this.#connection?.probe(suspectPatience);
   }
 
   over(call: Call): void {

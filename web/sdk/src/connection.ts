@@ -75,6 +75,8 @@ export class Connection {
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
   #heartbeat: ReturnType<typeof setTimeout> | undefined;
   #silence: ReturnType<typeof setTimeout> | undefined;
+  /** When the silence after a ping is too long. */
+  #deadline = 0;
   #renewal: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: ConnectionOptions, listener: ConnectionListener) {
@@ -140,8 +142,8 @@ export class Connection {
     if (this.#state === "online") this.#write(command, this.#nextId++);
   }
 
-  /** Finds out at once whether the connection is alive. */
-  probe(): void {
+  /** Finds out at once, within `patience`, whether the connection is alive. */
+  probe(patience = this.#welcome?.active?.deadAfterMs ?? 4_000): void {
     if (this.#state === "connecting") {
       this.#attempt = 0;
       if (!this.#socket) {
@@ -150,7 +152,7 @@ export class Connection {
       }
       return;
     }
-    if (this.#state === "online") this.#ping(this.#welcome?.active?.deadAfterMs ?? 4_000);
+    if (this.#state === "online") this.#ping(patience);
   }
 
   async #connect(): Promise<void> {
@@ -305,9 +307,13 @@ export class Connection {
 
   #ping(patience: number): void {
     this.#beat();
-    if (this.#silence !== undefined) return;
+    const waits = this.#silence !== undefined;
+    const deadline = Date.now() + patience;
+    if (waits && deadline >= this.#deadline) return;
+    clearTimeout(this.#silence);
     this.#silence = setTimeout(() => this.#lost(), patience);
-    this.tell({ ping: {} });
+    this.#deadline = deadline;
+    if (!waits) this.tell({ ping: {} });
   }
 
   #drop(): void {

@@ -3,6 +3,7 @@ import type { CandidateJson, IceServerJson } from "./gen/peal_pb";
 import { readPath } from "./path";
 import { relayed, withoutAddresses } from "./privacy";
 import { encoding, withStereo } from "./profile";
+import { flowOf, Watch } from "./watch";
 
 /** Makes peer connections: the browser's, or fakes in tests. */
 export type MakePeerConnection = (configuration: RTCConfiguration) => RTCPeerConnection;
@@ -23,17 +24,16 @@ export interface MediaListener {
   /** Whether media is up: DTLS connected and ICE consent fresh. */
   up(generation: number, up: boolean): void;
   remoteStream(stream: MediaStream): void;
-  /** ICE lost its way: another generation is needed. */
-  stuck(generation: number): void;
+  /** Whether the other side says that it sends. */
+  expected(): boolean;
+  /** Nothing comes any more: the network may be another one. */
+  suspect(): void;
+  /** ICE lost its way: another generation is needed, or connections anew. */
+  stuck(generation: number, rebuild: boolean): void;
 }
 
 /** How long candidates are gathered into one frame. */
 const batchMs = 50;
-/** How long a disconnection may last before ICE is restarted, and a restart may take. */
-const disconnectedMs = 3_000;
-const connectMs = 10_000;
-/** How soon another generation is asked for again: nobody may have heard it. */
-const againMs = 5_000;
 /** The most candidates in one frame. */
 const batchSize = 32;
 
@@ -52,7 +52,7 @@ export class Media {
   #gathered: CandidateJson[] = [];
   #unsent: CandidateJson[] = [];
   #batch: ReturnType<typeof setTimeout> | undefined;
-  #watch: ReturnType<typeof setTimeout> | undefined;
+  readonly #watch: Watch;
   #work: Promise<unknown> = Promise.resolve();
   #audio: MediaStreamTrack | null = null;
   #video: MediaStreamTrack | null = null;
@@ -63,6 +63,14 @@ export class Media {
   constructor(options: MediaOptions, listener: MediaListener) {
     this.#options = options;
     this.#listener = listener;
+    this.#watch = new Watch({
+      flow: () => flowOf(this.#pc),
+      expected: () => listener.expected(),
+      connected: () => this.#pc?.connectionState === "connected",
+      up: (up) => listener.up(this.#generation, up),
+      suspect: () => listener.suspect(),
+      stuck: (rebuild) => listener.stuck(this.#generation, rebuild),
+    });
   }
 
   get connection(): RTCPeerConnection | null {
@@ -183,7 +191,8 @@ export class Media {
 
   close(): void {
     this.#closed = true;
-    this.#clearTimers();
+    this.#clearBatch();
+    this.#watch.stop();
     this.#pc?.close();
     this.#pc = null;
     for (const t of this.remote.getTracks()) this.remote.removeTrack(t);
@@ -202,13 +211,13 @@ export class Media {
 
   /** Starts a generation, on a new peer connection where that is needed. */
   #begin(generation: number, rebuild: boolean): RTCPeerConnection {
-    this.#clearTimers();
+    this.#clearBatch();
     this.#generation = generation;
     this.#answered = false;
     this.#gathered = [];
     this.#unsent = [];
     this.#held = this.#held.filter((h) => h.generation >= generation);
-    if (generation > 1) this.#expectConnection();
+    this.#watch.begin(generation > 1);
     if (this.#pc && !rebuild) return this.#pc;
     this.#pc?.close();
     for (const t of this.remote.getTracks()) this.remote.removeTrack(t);
@@ -220,7 +229,7 @@ export class Media {
       if (pc === this.#pc) this.#found(e.candidate);
     };
     pc.onconnectionstatechange = () => {
-      if (pc === this.#pc) this.#stateChanged(pc.connectionState);
+      if (pc === this.#pc) this.#watch.changed(pc.connectionState);
     };
     pc.ontrack = (e) => {
       if (pc !== this.#pc) return;
@@ -295,45 +304,8 @@ export class Media {
     }
   }
 
-  #stateChanged(state: RTCPeerConnectionState): void {
-    clearTimeout(this.#watch);
-    switch (state) {
-      case "connected":
-        this.#listener.up(this.#generation, true);
-        break;
-      case "disconnected":
-        this.#listener.up(this.#generation, false);
-        this.#watch = setTimeout(() => this.#stuck(), disconnectedMs);
-        break;
-      case "failed":
-        this.#listener.up(this.#generation, false);
-        this.#stuck();
-        break;
-      case "new":
-      case "connecting":
-      case "closed":
-        break;
-    }
-  }
-
-  /** A restart that leads nowhere is followed by another. */
-  #expectConnection(): void {
-    this.#watch = setTimeout(() => {
-      if (this.#pc?.connectionState === "connected") this.#listener.up(this.#generation, true);
-      else this.#stuck();
-    }, connectMs);
-  }
-
-  /** Asks for another generation until there is one, or this one comes back. */
-  #stuck(): void {
-    this.#listener.stuck(this.#generation);
-    clearTimeout(this.#watch);
-    this.#watch = setTimeout(() => this.#stuck(), againMs);
-  }
-
-  #clearTimers(): void {
+  #clearBatch(): void {
     clearTimeout(this.#batch);
-    clearTimeout(this.#watch);
     this.#batch = undefined;
   }
 }

@@ -23,6 +23,8 @@ export interface NegotiationHost {
   mediaUp(up: boolean): void;
   /** What media flows by. */
   path(path: MediaPath): void;
+  /** Nothing comes from the other side: is the server there? */
+  suspect(): void;
   failed(error: PealError): void;
 }
 
@@ -117,10 +119,10 @@ export class Negotiation {
     if (reply.call) this.#host.apply(reply.call);
   }
 
-  async #restart(fromGeneration: number): Promise<void> {
+  async #restart(fromGeneration: number, rebuild: boolean): Promise<void> {
     const s = this.#host.snapshot();
     if (this.#host.over() || fromGeneration !== s.generation) return;
-    await this.#send({ restart: { callId: s.id, fromGeneration } });
+    await this.#send({ restart: { callId: s.id, fromGeneration, rebuild } });
   }
 
   /** Tells the server, and by the way what media flows by. */
@@ -156,7 +158,12 @@ export class Negotiation {
           void this.#report(generation, up);
         },
         remoteStream: (stream) => this.#host.remoteStream(stream),
-        stuck: (generation) => void this.#restart(generation),
+        expected: () => {
+          const { audio, video } = this.#host.snapshot().peer.tracks;
+          return audio || video;
+        },
+        suspect: () => this.#host.suspect(),
+        stuck: (generation, rebuild) => void this.#restart(generation, rebuild),
       },
     );
   }
