@@ -117,10 +117,9 @@ func (s *Session) generationChanged() {
 	if s.call.Incoming() || s.peer.generation >= now.Generation {
 		return
 	}
-	// ICE restarts with the offer, so the servers come before it.
-	s.peer.servers = s.call.ICEServers()
-	offer, err := s.peer.offer(now.Generation, now.Rebuild > s.peer.generation)
-	if s.failed("offer again", err) || s.failed("restart ICE", s.peer.commit(s.call.ICEServers())) {
+	servers := s.call.ICEServers()
+	offer, err := s.peer.offer(now.Generation, now.Rebuild > s.peer.generation, servers)
+	if s.failed("offer again", err) || s.failed("restart ICE", s.peer.commit(servers)) {
 		return
 	}
 	s.tell("offer", func(ctx context.Context) error { return s.call.Offer(ctx, now.Generation, offer) })

@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/pion/rtcp"
 	"github.com/pion/webrtc/v4"
 
 	"github.com/peal-rtc/peal/client"
@@ -28,7 +27,6 @@ type peer struct {
 	session    *Session
 	pc         *webrtc.PeerConnection
 	readers    *readers
-	servers    []client.ICEServer
 	generation uint32
 	offered    *webrtc.SessionDescription // What commit makes the local description.
 	released   bool
@@ -46,13 +44,13 @@ type held struct {
 
 func newPeer(s *Session) *peer { return &peer{session: s} }
 
-// offer makes the caller's offer of a generation. ICE starts by commit, once
-// the servers are known.
-func (p *peer) offer(generation uint32, rebuild bool) (string, error) {
+// offer makes the caller's offer of a generation. ICE starts by commit.
+func (p *peer) offer(generation uint32, rebuild bool, servers []client.ICEServer) (string, error) {
 	if err := p.begin(generation, rebuild); err != nil {
 		return "", err
 	}
-	if err := p.configure(p.servers); err != nil {
+	// A restart of ICE gathers from here on.
+	if err := p.configure(servers); err != nil {
 		return "", err
 	}
 	restart := generation > 1 && p.pc.CurrentRemoteDescription() != nil
@@ -64,6 +62,7 @@ func (p *peer) offer(generation uint32, rebuild bool) (string, error) {
 	return withoutCandidates(offer.SDP), nil
 }
 
+// commit starts ICE, with servers that were not known before.
 func (p *peer) commit(servers []client.ICEServer) error {
 	if err := p.configure(servers); err != nil {
 		return err
@@ -200,13 +199,18 @@ func (p *peer) build() error {
 		if err != nil {
 			return err
 		}
-		readers.run(func() { s.listen(t.Sender()) })
+		readers.run(func() { s.out[kind].listen(t.Sender(), s.keyframeWanted) })
 	}
 	return nil
 }
 
+// configure sets the servers that are gathered from next. While candidates are
+// being gathered those in use are new enough, and must be left alone: pion/ice
+// reads them without a lock.
 func (p *peer) configure(servers []client.ICEServer) error {
-	p.servers = servers
+	if p.pc.ICEGatheringState() == webrtc.ICEGatheringStateGathering {
+		return nil
+	}
 	return p.pc.SetConfiguration(p.configuration(servers))
 }
 
@@ -272,23 +276,6 @@ func (p *peer) useHeld() {
 		}
 	}
 	p.held = later
-}
-
-// listen reads what the other side reports of what is sent to it, for the
-// statistics and retransmissions that hang on that.
-func (s *Session) listen(sender *webrtc.RTPSender) {
-	for {
-		packets, _, err := sender.ReadRTCP()
-		if err != nil {
-			return
-		}
-		for _, p := range packets {
-			switch p.(type) {
-			case *rtcp.PictureLossIndication, *rtcp.FullIntraRequest:
-				s.keyframeWanted()
-			}
-		}
-	}
 }
 
 // drain reads the other side's reports of what it sends, for the same.

@@ -86,7 +86,7 @@ func (p *Phone) Call(ctx context.Context, account string, o client.CallOptions, 
 		return nil, err
 	}
 	s.streams.Store(&streams)
-	if o.Offer, err = s.peer.offer(1, false); err != nil {
+	if o.Offer, err = s.peer.offer(1, false, nil); err != nil {
 		s.close()
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 	"github.com/pion/rtp/codecs"
 	"github.com/pion/webrtc/v4"
@@ -27,6 +28,8 @@ type outlet struct {
 	sequence  uint16
 	base      uint32
 	payloader rtp.Payloader
+	bytes     uint64  // Of payload that was sent.
+	lost      float64 // The share that the other side lost lately.
 }
 
 func newOutlet(kind Kind) (*outlet, error) {
@@ -60,9 +63,50 @@ func (out *outlet) send(f Frame) error {
 			Payload: part,
 		}
 		out.sequence++
+		out.bytes += uint64(len(part))
 		if err := out.track.WriteRTP(p); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// listen reads what the other side reports of what is sent to it; statistics
+// and retransmissions hang on that as well.
+func (out *outlet) listen(sender *webrtc.RTPSender, keyframeWanted func()) {
+	for {
+		packets, _, err := sender.ReadRTCP()
+		if err != nil {
+			return
+		}
+		for _, p := range packets {
+			switch p := p.(type) {
+			case *rtcp.PictureLossIndication, *rtcp.FullIntraRequest:
+				keyframeWanted()
+			case *rtcp.ReceiverReport:
+				out.reported(sender, p.Reports)
+			case *rtcp.SenderReport:
+				out.reported(sender, p.Reports)
+			}
+		}
+	}
+}
+
+func (out *outlet) reported(sender *webrtc.RTPSender, reports []rtcp.ReceptionReport) {
+	for _, r := range reports {
+		for _, e := range sender.GetParameters().Encodings {
+			if r.SSRC == uint32(e.SSRC) {
+				out.mu.Lock()
+				out.lost = float64(r.FractionLost) / 256
+				out.mu.Unlock()
+			}
+		}
+	}
+}
+
+// report tells how much was sent, and which share of it was lost lately.
+func (out *outlet) report() (bytes uint64, lost float64) {
+	out.mu.Lock()
+	defer out.mu.Unlock()
+	return out.bytes, out.lost
 }

@@ -61,7 +61,7 @@ func (s *Session) measure() {
 		return
 	}
 	report := s.peer.pc.GetStats()
-	quality := s.meter.measure(report, time.Now())
+	quality := s.meter.measure(report, s.out, time.Now())
 	var path Path
 	if pair, ok := s.peer.pc.SCTP().Transport().ICETransport().GetSelectedCandidatePairStats(); ok {
 		path = pathOf(pair, report)
@@ -72,20 +72,20 @@ func (s *Session) measure() {
 	s.status.Path, s.status.Quality = path, quality
 }
 
-func (m *meter) measure(report webrtc.StatsReport, at time.Time) Quality {
+func (m *meter) measure(report webrtc.StatsReport, out map[Kind]*outlet, at time.Time) Quality {
 	var q Quality
 	now := meter{at: at}
+	for _, o := range out {
+		sent, lost := o.report()
+		now.bytesSent += sent
+		q.LossOut = max(q.LossOut, lost)
+	}
 	for _, stat := range report {
-		switch stat := stat.(type) {
-		case webrtc.InboundRTPStreamStats:
+		if stat, ok := stat.(webrtc.InboundRTPStreamStats); ok {
 			now.received += int64(stat.PacketsReceived)
 			now.lost += int64(stat.PacketsLost)
 			now.bytesReceived += stat.BytesReceived
 			q.Jitter = max(q.Jitter, seconds(stat.Jitter))
-		case webrtc.OutboundRTPStreamStats:
-			now.bytesSent += stat.BytesSent
-		case webrtc.RemoteInboundRTPStreamStats:
-			q.LossOut = max(q.LossOut, stat.FractionLost)
 		}
 	}
 	got, missed := now.received-m.received, max(now.lost-m.lost, 0)
