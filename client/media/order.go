@@ -1,62 +1,82 @@
 package media
 
-import "github.com/pion/rtp"
+import (
+	"time"
 
-// How many packets may come after one that is missing before it is taken for
-// lost: 200 ms of sound; of a picture what a retransmission takes.
+	"github.com/pion/rtp"
+)
+
 const (
-	audioPatience = 10
-	videoPatience = 200
+	// How long a packet that is missing is waited for before it is taken for
+	// lost: long enough for a retransmission, which sound seldom gets.
+	audioPatience = 200 * time.Millisecond
+	videoPatience = 400 * time.Millisecond
+	// waitingMost bounds how many packets wait for one that is missing.
+	waitingMost = 1024
+	// lateMost is how many packets in a row may be old before they are taken for
+	// those of a sender that began anew.
+	lateMost = 64
 )
 
 // order puts the packets of a stream into their order. One goroutine at a time
 // uses it.
 type order struct {
-	patience int
+	patience time.Duration
 	begun    bool
 	next     uint16
-	waiting  map[uint16]*rtp.Packet
-	late     int // How many came too late in a row.
+	waiting  map[uint16]arrival
+	late     int
 }
 
-func newOrder(patience int) *order {
-	return &order{patience: patience, waiting: make(map[uint16]*rtp.Packet)}
+// arrival is a packet that waits for one before it.
+type arrival struct {
+	packet *rtp.Packet
+	at     time.Time
+}
+
+func newOrder(patience time.Duration) *order {
+	return &order{patience: patience, waiting: make(map[uint16]arrival)}
 }
 
 // put takes a packet, and gives each that is due; whole is false where some
 // before it were lost.
-func (o *order) put(p *rtp.Packet, due func(p *rtp.Packet, whole bool)) {
+func (o *order) put(p *rtp.Packet, now time.Time, due func(p *rtp.Packet, whole bool)) {
 	if !o.begun {
 		o.begun, o.next = true, p.SequenceNumber
 	}
 	// The distance wraps around as the numbers do (RFC 3550 appendix A.1).
 	if int16(p.SequenceNumber-o.next) < 0 {
-		// A repeat, or too late; so many of them are a sender that began anew.
-		if o.late++; o.late <= o.patience {
-			return
+		if o.late++; o.late <= lateMost {
+			return // A repeat, or too late.
 		}
 		clear(o.waiting)
 		o.next = p.SequenceNumber
 	}
 	o.late = 0
-	o.waiting[p.SequenceNumber] = p
-	o.release(true, due)
-	for len(o.waiting) > o.patience {
-		o.next = o.first()
-		o.release(false, due)
+	o.waiting[p.SequenceNumber] = arrival{p, now}
+	for whole := true; ; whole = false {
+		o.release(whole, due)
+		if len(o.waiting) == 0 {
+			return
+		}
+		first := o.first()
+		if now.Sub(o.waiting[first].at) < o.patience && len(o.waiting) < waitingMost {
+			return
+		}
+		o.next = first
 	}
 }
 
 // release gives the packets that follow without a gap.
 func (o *order) release(whole bool, due func(*rtp.Packet, bool)) {
 	for {
-		p := o.waiting[o.next]
-		if p == nil {
+		next, there := o.waiting[o.next]
+		if !there {
 			return
 		}
 		delete(o.waiting, o.next)
 		o.next++
-		due(p, whole)
+		due(next.packet, whole)
 		whole = true
 	}
 }

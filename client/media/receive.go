@@ -77,7 +77,7 @@ func (in *inlet) begin(ask func()) {
 func (in *inlet) take(order *order, p *rtp.Packet) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	order.put(p, func(p *rtp.Packet, whole bool) {
+	order.put(p, time.Now(), func(p *rtp.Packet, whole bool) {
 		switch {
 		case len(p.Payload) == 0 && whole: // Padding, which probes for bandwidth, and has a number all the same.
 		case in.kind == Video:
