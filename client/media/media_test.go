@@ -57,16 +57,20 @@ type person struct {
 	events chan client.Event
 }
 
-func login(t *testing.T, server, account string, o media.Options) *person {
+func login(t *testing.T, server, account string, o media.Options, changes ...func(*client.Config)) *person {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	c, err := client.New(client.Config{Server: server, Token: func(context.Context) (string, error) {
+	cfg := client.Config{Server: server, Token: func(context.Context) (string, error) {
 		s, err := auth.NewSigner(auth.Keys{"main": auth.Secret(secret)}, "main")
 		if err != nil {
 			return "", err
 		}
 		return s.Sign(account, time.Minute, time.Now())
-	}})
+	}}
+	for _, change := range changes {
+		change(&cfg)
+	}
+	c, err := client.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -230,7 +234,7 @@ func newTalk(t *testing.T, server string, a, b media.Options) *talk {
 
 func (k *talk) call() {
 	var err error
-	k.out, err = k.alice.Call(k.alice.ctx, "bob", client.CallOptions{Type: client.Video}, k.atA.streams())
+	k.out, err = k.alice.Call(k.alice.ctx, k.bob.client.Account(), client.CallOptions{Type: client.Video}, k.atA.streams())
 	k.alice.must(err)
 	k.in = k.bob.Session(next[client.Incoming](k.bob).Call)
 	k.bob.must(k.in.Accept(k.bob.ctx, k.atB.streams()))
@@ -316,5 +320,91 @@ func TestRelayOnly(t *testing.T) {
 	eventually(t, "the path is known", func() bool { return k.out.Status().Path.Local != "" })
 	if p := k.out.Status().Path; p.Local != "relay" {
 		t.Errorf("media goes %s", p)
+	}
+}
+
+// Both call each other: one call, with media on both ends.
+func TestGlare(t *testing.T) {
+	server := start(t)
+	alice, bob := login(t, server, "alice", media.Options{}), login(t, server, "bob", media.Options{})
+	var first, second *media.Session
+	var atA, atB heard
+	for first == nil || second == nil { // One was rung before it dialled.
+		for _, s := range []*media.Session{first, second} {
+			if s != nil {
+				alice.must(s.Call().Hangup(alice.ctx))
+				next[client.Ended](alice)
+				next[client.Ended](bob)
+			}
+		}
+		var both sync.WaitGroup
+		o := client.CallOptions{Type: client.Video}
+		both.Go(func() { first, _ = alice.Call(alice.ctx, "bob", o, atA.streams()) })
+		both.Go(func() { second, _ = bob.Call(bob.ctx, "alice", o, atB.streams()) })
+		both.Wait()
+	}
+	if first.Call().ID() != second.Call().ID() {
+		t.Fatalf("the calls are %s and %s", first.Call().ID(), second.Call().ID())
+	}
+	alice.play(first)
+	bob.play(second)
+	atA.hears(t, 10)
+	atB.hears(t, 10)
+}
+
+// What cannot be called or answered leaves nothing behind.
+func TestNoCall(t *testing.T) {
+	server := start(t)
+	alice, bob := login(t, server, "alice", media.Options{}), login(t, server, "bob", media.Options{})
+	if _, err := alice.Call(alice.ctx, "alice", client.CallOptions{}, media.Streams{}); err == nil {
+		t.Error("one can call oneself")
+	}
+	out, err := alice.Call(alice.ctx, "bob", client.CallOptions{}, media.Streams{})
+	alice.must(err)
+	in := bob.Session(next[client.Incoming](bob).Call)
+	alice.must(out.Call().Cancel(alice.ctx))
+	next[client.Ended](bob)
+	if err := in.Accept(bob.ctx, media.Streams{}); err == nil {
+		t.Error("a call that was given up can be answered")
+	}
+	out, err = alice.Call(alice.ctx, "bob", client.CallOptions{}, media.Streams{})
+	alice.must(err)
+	in = bob.Session(next[client.Incoming](bob).Call)
+	alice.must(alice.Phone.Close())
+	if _, err := alice.Call(alice.ctx, "bob", client.CallOptions{}, media.Streams{}); err == nil {
+		t.Error("a phone that is closed calls")
+	}
+	if out.Status().Up || in.Status().Up {
+		t.Error("media is up")
+	}
+}
+
+// The program that was started again goes on with its call.
+func TestResume(t *testing.T) {
+	server := start(t)
+	for _, returns := range []string{"caller", "callee"} {
+		t.Run(returns, func(t *testing.T) {
+			keep := func(c *client.Config) { c.DeviceID, c.Resume = returns, true }
+			alice, bob := login(t, server, "alice-"+returns, media.Options{}, keep), login(t, server, "bob-"+returns, media.Options{})
+			k := &talk{alice: alice, bob: bob}
+			if returns == "callee" {
+				k.alice, k.bob = bob, alice
+			}
+			k.call()
+			k.hear(5)
+			_ = alice.Phone.Close()
+			_ = alice.client.Close()
+			again := login(t, server, "alice-"+returns, media.Options{}, keep)
+			s := again.Session(next[client.Resumed](again).Call)
+			var h heard
+			s.SetStreams(h.streams())
+			again.play(s)
+			h.hears(t, 20)
+			other := &k.atB
+			if returns == "callee" {
+				other = &k.atA
+			}
+			other.hears(t, 20)
+		})
 	}
 }

@@ -89,6 +89,8 @@ func (s *Session) changed(change client.Change) {
 		if s.call.Snapshot().State != client.Ringing {
 			s.reportUp(s.peer.connected())
 		}
+	case client.TypeChanged, client.VideoRequest, client.VideoAnswer, client.PeerPresence, client.PeerMedia,
+		client.PeerTracks, client.Connected:
 	}
 }
 
