@@ -31,7 +31,7 @@ type imports struct {
 // an import here has decided that the lower package may be known up there.
 var allowed = map[string]imports{
 	"cmd/peal": {
-		ours:   []string{"internal/server", "internal/config", "internal/auth", "internal/load"},
+		ours:   []string{"internal/server", "internal/config", "internal/auth", "internal/load", "internal/doctor"},
 		theirs: []string{"github.com/alecthomas/kong"},
 	},
 	"client": {
@@ -54,6 +54,10 @@ var allowed = map[string]imports{
 		theirs: []string{"golang.org/x/sync", "golang.org/x/time"},
 	},
 
+	"internal/doctor": {
+		ours:   []string{"internal/protocol", "internal/relay"},
+		theirs: []string{"github.com/coder/websocket", "github.com/pion/logging", "github.com/pion/stun", "github.com/pion/turn"},
+	},
 	"internal/ws": {
 		ours:   []string{"internal/protocol"},
 		theirs: []string{"github.com/coder/websocket", "golang.org/x/time"},

@@ -1,5 +1,5 @@
-// Package web owns the built web files: the browser component under sdk/ and
-// the demo under demo/. make generate builds them into dist from the TypeScript
+// Package web owns the built web files: the browser component under sdk/,
+// the demo under demo/ and the connection doctor under doctor/. make generate builds them into dist from the TypeScript
 // sources beside this file; only internal/server reads them. The files are
 // fixed when the binary is built, so any goroutine may read them.
 package web
@@ -13,7 +13,7 @@ import (
 //go:embed all:dist
 var dist embed.FS
 
-// Files gives the built web files, with sdk and demo as top folders.
+// Files gives the built web files, with sdk, demo and doctor as top folders.
 func Files() fs.FS {
 	files, err := fs.Sub(dist, "dist")
 	if err != nil {

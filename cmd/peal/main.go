@@ -20,6 +20,7 @@ type commands struct {
 	Dev     devCommand     `cmd:"" help:"Start a server for trying out and developing: no configuration, tokens for any name."`
 	Serve   serveCommand   `cmd:"" help:"Start a server for real use."`
 	ICE     iceCommand     `cmd:"" name:"ice" help:"Show the STUN and TURN servers that a server gives to an account."`
+	Doctor  doctorCommand  `cmd:"" help:"Find out why calls on a server do not connect, and which setting is wrong."`
 	Bench   benchCommand   `cmd:"" help:"Put load on a server and measure it: devices that call each other."`
 	Token   tokenCommand   `cmd:"" help:"Make a token for an account."`
 	Version versionCommand `cmd:"" help:"Tell the version."`

@@ -32,7 +32,7 @@ var contentTypes = map[string]string{
 	".woff2": "font/woff2",
 }
 
-// pagePolicy is what the demo page may do: load from here alone, connect
+// pagePolicy is what the pages of the server itself may do: load from here alone, connect
 // anywhere by WebSocket, and use camera and microphone.
 var pagePolicy = map[string]string{
 	"Content-Security-Policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; " +
@@ -60,8 +60,8 @@ type file struct {
 // files serves embedded files by their URL path. It never changes.
 type files map[string]*file
 
-// loadFiles reads all files: sdk under /sdk/, demo at the root. A folder that
-// was not built is not served.
+// loadFiles reads all files: sdk under /sdk/, the connection doctor at /doctor, demo at
+// the root. A folder that was not built is not served.
 func loadFiles(web fs.FS) (files, error) {
 	all := files{}
 	for _, folder := range []struct {
@@ -69,6 +69,7 @@ func loadFiles(web fs.FS) (files, error) {
 		policy       map[string]string
 	}{
 		{"sdk", "/sdk/", sdkPolicy},
+		{"doctor", "/doctor/", pagePolicy},
 		{"demo", "/", pagePolicy},
 	} {
 		sub, err := fs.Sub(web, folder.name)
@@ -92,6 +93,9 @@ func loadFiles(web fs.FS) (files, error) {
 	}
 	if index := all["/index.html"]; index != nil {
 		all["/"] = index
+	}
+	if index := all["/doctor/index.html"]; index != nil {
+		all["/doctor"], all["/doctor/"] = index, index
 	}
 	return all, nil
 }

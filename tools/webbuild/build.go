@@ -45,15 +45,20 @@ func component(web string, out files) error {
 	return errors.Join(esbuild(web, script, out), esbuild(web, module, out))
 }
 
-// demo bundles demo/src/main.ts and each style sheet of the folder, and takes
-// every other file as it is. Names stay, so that index.html needs no rewriting.
-func demo(web string, out files) error {
-	script := bundle(web, "demo/src/main.ts", "dist/demo/main.js")
+// pages builds the demo and the connection doctor.
+func pages(web string, out files) error {
+	return errors.Join(page(web, "demo", out), page(web, "doctor", out))
+}
+
+// page bundles src/main.ts of a folder and each style sheet, and takes every other
+// file as it is. Names stay, so that index.html needs no rewriting.
+func page(web, folder string, out files) error {
+	script := bundle(web, folder+"/src/main.ts", "dist/"+folder+"/main.js")
 	script.Format = api.FormatESModule
 	if err := esbuild(web, script, out); err != nil {
 		return err
 	}
-	root := filepath.Join(web, "demo")
+	root := filepath.Join(web, folder)
 	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -79,7 +84,7 @@ func demo(web string, out files) error {
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("build demo: %w", err)
+		return fmt.Errorf("build %s: %w", folder, err)
 	}
 	return nil
 }

@@ -1,5 +1,5 @@
 // Command webbuild builds the web files that the server embeds: the browser
-// component with its type declarations, and the demo.
+// component with its type declarations, the demo, and the connection doctor.
 //
 // It owns everything under web/dist: a file there that no source accounts for
 // is stale and goes. make generate runs it to write, make check with -check to
@@ -62,7 +62,7 @@ func run(web string, check bool) error {
 // build makes all files in memory.
 func build(web string) (files, error) {
 	out := files{}
-	for _, part := range []func(string, files) error{component, declarations, demo} {
+	for _, part := range []func(string, files) error{component, declarations, pages} {
 		if err := part(web, out); err != nil {
 			return nil, err
 		}
