@@ -176,7 +176,7 @@ func playBare(b *acceptBench, slow bool) float64 {
 		b.t.Fatal(err)
 	}
 	b.settle()
-	at := float64(time.Now().Add(300 * time.Millisecond).UnixMicro()) / 1000
+	at := float64(time.Now().Add(300*time.Millisecond).UnixMicro()) / 1000
 	var both sync.WaitGroup
 	both.Go(func() {
 		if _, err := evaluate[float64](caller, fmt.Sprintf("go(%f, %q, %s)", at, answer.SDP, answer.Candidates)); err != nil {

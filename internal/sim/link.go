@@ -32,6 +32,8 @@ type link struct {
 	host   *host
 	start  int
 	conn   node.ConnID
+	// encoding is binary, as the Go SDK has it, or JSON, as browsers do.
+	encoding protocol.Encoding
 
 	// A dead direction swallows everything. A half-open link has both dead and
 	// neither end told.
@@ -43,7 +45,10 @@ type link struct {
 // dial connects a client to a host that is up.
 func dial(c client, w *world, h *host) *link {
 	h.last++
-	l := &link{w: w, client: c, host: h, start: h.start, conn: h.last}
+	l := &link{w: w, client: c, host: h, start: h.start, conn: h.last, encoding: protocol.Binary}
+	if h.last%4 == 0 {
+		l.encoding = protocol.JSON
+	}
 	h.conns[l.conn] = l
 	h.step(node.Opened{Conn: l.conn})
 	return l
@@ -73,7 +78,7 @@ func (l *link) current() bool {
 }
 
 func (l *link) toServer(f *pealv1.ClientFrame) {
-	text, err := protocol.EncodeCommand(f)
+	text, err := l.encoding.EncodeCommand(f)
 	if err != nil {
 		l.w.violate("cannot encode %v: %v", f, err)
 		return
@@ -85,7 +90,7 @@ func (l *link) toServer(f *pealv1.ClientFrame) {
 		if l.deadUp || !l.current() {
 			return
 		}
-		in, bad := protocol.Decode(text, &l.host.limits)
+		in, bad := l.encoding.Decode(text, &l.host.limits)
 		if bad != nil {
 			l.w.violate("a client's command is refused: %s", bad.Message)
 		}
@@ -94,7 +99,7 @@ func (l *link) toServer(f *pealv1.ClientFrame) {
 }
 
 func (l *link) toClient(f *pealv1.ServerFrame) {
-	text, err := protocol.Encode(f)
+	text, err := l.encoding.Encode(f)
 	if err != nil {
 		l.w.violate("cannot encode %v: %v", f, err)
 		return
@@ -106,7 +111,7 @@ func (l *link) toClient(f *pealv1.ServerFrame) {
 		if l.deadDown || l.clientSaw {
 			return
 		}
-		out, err := protocol.DecodeFrame(text)
+		out, err := l.encoding.DecodeFrame(text)
 		if err != nil {
 			l.w.violate("cannot decode %s: %v", text, err)
 			return
