@@ -46,7 +46,7 @@ type link struct {
 func dial(c client, w *world, h *host) *link {
 	h.last++
 	l := &link{w: w, client: c, host: h, start: h.start, conn: h.last, encoding: protocol.Binary}
-	if h.last%4 == 0 {
+	if h.last%16 == 0 {
 		l.encoding = protocol.JSON
 	}
 	h.conns[l.conn] = l
