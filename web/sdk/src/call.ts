@@ -410,8 +410,10 @@ export class Call extends KnownCall implements CallHandle {
   #measure(): void {
     this.#meter.start(
       () => this.#media.connection,
+      () => this.remoteTracks.audio || this.remoteTracks.video,
       (quality, path) => {
         if (path) this.#flowsBy(path);
+        this.#media.adapt(quality.uplink);
         this.emit("networkQuality", quality);
       },
     );

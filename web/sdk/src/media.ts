@@ -1,4 +1,5 @@
-import type { MediaPath, MediaProfile } from "./api";
+import { Adaptation } from "./adaptation";
+import type { MediaPath, MediaProfile, NetworkQuality } from "./api";
 import type { CandidateJson, IceServerJson } from "./gen/peal_pb";
 import { readPath } from "./path";
 import { relayed, withoutAddresses } from "./privacy";
@@ -57,6 +58,7 @@ export class Media {
   #audio: MediaStreamTrack | null = null;
   #video: MediaStreamTrack | null = null;
   #closed = false;
+  readonly #adaptation = new Adaptation();
   readonly #options: MediaOptions;
   readonly #listener: MediaListener;
 
@@ -258,13 +260,22 @@ export class Media {
     }
   }
 
-  /** Keeps what is sent to the profile: the bitrate is a ceiling, the browser goes below it by itself. */
+  /** Goes by how what is sent fares: the picture gives way to the sound. */
+  adapt(uplink: NetworkQuality["uplink"]): void {
+    if (this.#adaptation.look(uplink)) this.#queue(() => this.#shape()).catch(() => {});
+  }
+
+  /** Keeps what is sent to the profile and the network: the browser goes below that by itself. */
   async #shape(): Promise<void> {
     for (const t of this.#pc?.getTransceivers() ?? []) {
-      const limits = encoding(this.#options.profile(), t.receiver.track.kind);
+      const how = encoding(this.#options.profile(), t.receiver.track.kind, this.#adaptation.share);
       const parameters = t.sender.getParameters();
-      if (Object.keys(limits).length === 0 || parameters.encodings.length === 0) continue;
-      for (const e of parameters.encodings) Object.assign(e, limits);
+      if (parameters.encodings.length === 0) continue;
+      for (const e of parameters.encodings) {
+        delete e.maxBitrate;
+        delete e.maxFramerate;
+        Object.assign(e, how);
+      }
       await t.sender.setParameters(parameters);
     }
   }

@@ -1,3 +1,4 @@
+import type { Share } from "./adaptation";
 import type { AudioQuality, MediaProfile } from "./api";
 
 /** The pictures of the component's `resolution`: width, height and kbit/s at 15 frames a second. */
@@ -89,18 +90,33 @@ export function audioConstraints(p: MediaProfile): boolean | MediaTrackConstrain
   };
 }
 
-/** The most that a sender of a kind may send. */
-export function encoding(
-  p: MediaProfile,
-  kind: string,
-): { maxBitrate?: number; maxFramerate?: number } {
-  if (kind === "audio") return p.audio ? { maxBitrate: audioQualities[p.audio][0] * 1_000 } : {};
-  const v = p.video;
-  if (!v) return {};
+/** What a picture takes at most where the profile does not say, once it has to give way. */
+const usualBitrate = 1_200_000;
+
+/**
+ * How a sender of a kind is to send: the profile's figures are ceilings, of
+ * which the network may leave a share; sound goes before the picture. Where
+ * nothing limits it any more, what did before is taken back.
+ */
+export function encoding(p: MediaProfile, kind: string, share: Share): RTCRtpEncodingParameters {
+  if (kind === "audio") {
+    const maxBitrate = p.audio ? audioQualities[p.audio][0] * 1_000 : undefined;
+    return { priority: "high", ...defined({ maxBitrate }) };
+  }
+  const ceiling = p.video?.maxBitrate ?? (share.bits < 1 ? usualBitrate : undefined);
+  const frames = [p.video?.frameRate, share.frameRate ?? undefined].filter((f) => f !== undefined);
   return {
-    ...(v.maxBitrate ? { maxBitrate: v.maxBitrate } : {}),
-    ...(v.frameRate ? { maxFramerate: v.frameRate } : {}),
+    priority: "low",
+    ...defined({
+      maxBitrate: ceiling === undefined ? undefined : Math.round(ceiling * share.bits),
+      maxFramerate: frames.length > 0 ? Math.min(...frames) : undefined,
+    }),
   };
+}
+
+function defined<T extends object>(o: T): { [K in keyof T]?: NonNullable<T[K]> } {
+  const entries = Object.entries(o).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(entries) as { [K in keyof T]?: NonNullable<T[K]> };
 }
 
 /**

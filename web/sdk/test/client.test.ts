@@ -552,8 +552,8 @@ describe("a device", () => {
     server.socket.answer("invite", { call: { call: snapshot({}) } });
     await settled();
     expect(browser.connections[0]?.limits).toEqual({
-      audio: { maxBitrate: 80_000 },
-      video: { maxBitrate: 350_000, maxFramerate: 15 },
+      audio: { priority: "high", maxBitrate: 80_000 },
+      video: { priority: "low", maxBitrate: 350_000, maxFramerate: 15 },
     });
   });
 });

@@ -4,7 +4,6 @@ import { componentError, refusedBy } from "../src/codes";
 import { uuidv7 } from "../src/device";
 import { PealError } from "../src/errors";
 import type { ServerFrameJson } from "../src/gen/peal_pb";
-import { grade } from "../src/quality";
 import { recordMessage } from "../src/records";
 import { readSnapshot } from "../src/snapshot";
 
@@ -52,13 +51,6 @@ it("makes ids of version 7 that sort by time", () => {
   const id = uuidv7(0x0192d3c45e6f);
   expect(id).toMatch(/^0192d3c4-5e6f-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
   expect(uuidv7(2) > uuidv7(1)).toBe(true);
-});
-
-it("grades the network by the worse of loss and delay", () => {
-  expect(grade(0, 0.01)).toBe(1);
-  expect(grade(0.5, 0.01)).toBe(5);
-  expect(grade(0, 2)).toBe(5);
-  expect(grade(0.02, 0.4)).toBe(3);
 });
 
 it("shapes records as pages know them", () => {

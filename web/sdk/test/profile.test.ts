@@ -33,9 +33,10 @@ it("refuses what is none of its numbers, and takes the rest", () => {
 
 it("limits each kind by itself, and nothing unasked", () => {
   const p = { audio: "high_quality" as const };
-  expect(encoding(p, "audio")).toEqual({ maxBitrate: 96_000 });
-  expect(encoding(p, "video")).toEqual({});
-  expect(encoding({}, "audio")).toEqual({});
+  const all = { bits: 1, frameRate: null };
+  expect(encoding(p, "audio", all)).toEqual({ priority: "high", maxBitrate: 96_000 });
+  expect(encoding(p, "video", all)).toEqual({ priority: "low" });
+  expect(encoding({}, "audio", all)).toEqual({ priority: "high" });
   expect(videoConstraints({})).toEqual({ width: { ideal: 640 }, height: { ideal: 480 } });
   expect(videoConstraints({ video: { width: 320 } })).toEqual({ width: { ideal: 320 } });
 });
@@ -49,4 +50,24 @@ it("asks for stereo where the profile has it", () => {
     "a=rtpmap:111 opus/48000/2\r\na=fmtp:111 minptime=10;useinbandfec=1;stereo=1;sprop-stereo=1\r\na=fmtp:63 111/111\r\n",
   );
   expect(withStereo("v=0\r\n", { audio: "standard_stereo" })).toBe("v=0\r\n");
+});
+
+it("leaves the picture a share of its ceiling, and the sound all of it", () => {
+  const p = { audio: "music_standard" as const, video: { maxBitrate: 900_000, frameRate: 20 } };
+  const little = { bits: 1 / 4, frameRate: 15 };
+  expect(encoding(p, "audio", little)).toEqual({ priority: "high", maxBitrate: 64_000 });
+  expect(encoding(p, "video", little)).toEqual({
+    priority: "low",
+    maxBitrate: 225_000,
+    maxFramerate: 15,
+  });
+  expect(encoding({ video: { frameRate: 10 } }, "video", little)).toEqual({
+    priority: "low",
+    maxBitrate: 300_000,
+    maxFramerate: 10,
+  });
+  expect(encoding({}, "video", { bits: 1 / 2, frameRate: null })).toEqual({
+    priority: "low",
+    maxBitrate: 600_000,
+  });
 });
