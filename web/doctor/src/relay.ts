@@ -19,12 +19,7 @@ export interface Visit {
 
 /** Makes all checks of STUN and TURN, one after the other: an account may hold few relayed addresses. */
 export async function checkRelay(visit: Visit, report: Report): Promise<void> {
-  let own = "";
-  const stun = await report("stun", async () => {
-    const { finding, address } = await checkStun(visit);
-    own = address;
-    return finding;
-  });
+  const stun = await report("stun", () => checkStun(visit));
   let reached: Place | null = null;
   for (const transport of ["udp", "tcp", "tls"] as const) {
     const place = await checkTransport(visit, transport, report);
@@ -32,8 +27,8 @@ export async function checkRelay(visit: Visit, report: Report): Promise<void> {
   }
   await report("relay-direct", async () => {
     if (!reached) return notChecked((t) => t.needsRelayed);
-    if (stun.state !== "ok") return notChecked((t) => t.needsRelayed);
-    return checkDirect(visit, reached, own);
+    if (stun.state !== "ok") return notChecked((t) => t.needsStun);
+    return checkDirect(visit, reached);
   });
 }
 
@@ -49,32 +44,29 @@ export const relayChecks: readonly Check[] = [
   "relay-direct",
 ];
 
-async function checkStun(visit: Visit): Promise<{ finding: Finding; address: string }> {
+async function checkStun(visit: Visit): Promise<Finding> {
   const place = placesOf(visit.servers, "stun", "udp")[0];
   if (!place) {
-    const finding = warning(
+    return warning(
       (t) => t.relayOff,
       (t) => t.relayOffAdvice,
       "--turn-addr",
     );
-    return { finding, address: "" };
   }
   const peer = new Peer([{ urls: place.url }], "all");
   try {
     await peer.gather();
     const found = await peer.first("srflx", patience);
     if (found) {
-      const address = found.address ?? "";
-      return { finding: ok((t) => t.stunOk(at(address, found.port ?? 0))), address };
+      const address = at(found.address ?? "", found.port ?? 0);
+      return ok((t) => t.stunOk(address));
     }
     // Without a NAT there is nothing to tell of; without an answer there is an error, or no end.
-    if (peer.complete && peer.errors.length === 0) {
-      return { finding: ok((t) => t.stunSame), address: "" };
-    }
+    if (peer.complete && peer.errors.length === 0) return ok((t) => t.stunSame);
   } finally {
     peer.close();
   }
-  return { finding: await unreachable(place), address: "" };
+  return unreachable(place);
 }
 
 /** One transport of the relay: an address, then data between two of them. */
@@ -263,7 +255,7 @@ async function whyNotThrough(place: Place, a: Peer, b: Peer): Promise<Finding> {
  * Data between a relayed address and this browser itself, as in a call of which one
  * side needs the relay. It is what sees the firewall before the relayed ports.
  */
-async function checkDirect(visit: Visit, place: Place, own: string): Promise<Finding> {
+async function checkDirect(visit: Visit, place: Place): Promise<Finding> {
   const a = relayed(place);
   const stun = placesOf(visit.servers, "stun", "udp")[0];
   const b = new Peer(stun ? [{ urls: stun.url }] : [], "all");
@@ -272,6 +264,7 @@ async function checkDirect(visit: Visit, place: Place, own: string): Promise<Fin
     const from = a.candidates[0];
     if (!from) return whyNoAddress(place, a);
     const relayedAt = at(from.address ?? "", from.port ?? 0);
+    const own = ownAddress(b);
     if (isPrivate(own)) {
       return warning(
         (t) => t.directPrivate(own),
@@ -291,4 +284,12 @@ async function checkDirect(visit: Visit, place: Place, own: string): Promise<Fin
     a.close();
     b.close();
   }
+}
+
+/** The address by which others reach a peer: as STUN sees it, or its own. */
+function ownAddress(peer: Peer): string {
+  const found =
+    peer.candidates.find((c) => c.type === "srflx") ??
+    peer.candidates.find((c) => c.protocol === "udp" && !c.address?.includes(":"));
+  return found?.address ?? "";
 }

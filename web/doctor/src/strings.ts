@@ -120,6 +120,7 @@ const en = {
   needsSocket: "The WebSocket does not open.",
   needsLogin: "Without a login nobody is told where the relay is.",
   needsBrowser: "This browser has no WebRTC.",
+  needsStun: "STUN does not answer, so that this browser cannot be reached over UDP.",
   needsRelayed: "There is no relayed address to send from.",
 
   relayOff: "The relay is off: calls connect only where the two reach each other by themselves.",
@@ -318,6 +319,7 @@ const zh: Texts = {
   needsSocket: "WebSocket 打不开。",
   needsLogin: "没有登录，就不知道中继在哪里。",
   needsBrowser: "这个浏览器没有 WebRTC。",
+  needsStun: "STUN 没有应答，无法通过 UDP 到达本浏览器。",
   needsRelayed: "没有可用的中继地址。",
 
   relayOff: "中继已关闭：只有双方能直接连通时才能通话。",
