@@ -164,11 +164,11 @@ func (v *visitor) all(name string) {
 	if dir == "" {
 		return
 	}
-	picture, err := chromedp.Run(v.ctx, chromedp.FullScreenshot(90))
+	picture, err := chromedp.Run(v.ctx, chromedp.FullScreenshot(100))
 	if err != nil {
 		v.t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%s-%s-%d-all.jpg", name, v.account, v.width)), picture, 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%s-%s-%d-all.png", name, v.account, v.width)), picture, 0o644); err != nil {
 		v.t.Fatal(err)
 	}
 }
@@ -240,6 +240,7 @@ func TestDoctorPageNamesSettings(t *testing.T) {
 		{"token for too long", []string{"--token-max-ttl", "1m"}, nil, "token", "failed", "--token-max-ttl"},
 	} {
 		t.Run(w.name, func(t *testing.T) {
+			t.Parallel() // Most of the time is waiting for what never comes.
 			s := serve(t, w.flags...)
 			lang, width := "en", int64(1280)
 			if i%2 == 1 {
@@ -270,26 +271,35 @@ func TestDoctorPageBehindProxy(t *testing.T) {
 		rewrite := p.Rewrite
 		p.Rewrite = func(r *httputil.ProxyRequest) { rewrite(r); r.Out.Host = "backend:7326" }
 	}
-	consult(t, browser, front(t, strict, renamed, nil), "", "en", 1280, 800).names("websocket", "failed", "--origins")
-
 	late := func(p *httputil.ReverseProxy) {
 		p.ModifyResponse = func(r *http.Response) error {
 			r.Header.Set("Date", time.Now().Add(-time.Hour).UTC().Format(http.TimeFormat))
 			return nil
 		}
 	}
-	v := consult(t, browser, front(t, strict, late, nil), "", "en", 1280, 800)
-	if r := v.row("clock"); r.State != "warning" || !strings.Contains(r.Text, "behind") || !strings.Contains(r.Settings, "clock") {
-		t.Errorf("an hour late: %+v", r)
-	}
 	closed := freeAddr(t)
 	ice := func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintf(w, `{"iceServers":[{"urls":["stun:%[1]s"]},{"urls":["turn:%[1]s?transport=udp","turn:%[1]s?transport=tcp"],"username":"u","credential":"c"}]}`, closed)
 	}
-	v = consult(t, browser, front(t, strict, nil, map[string]http.HandlerFunc{"/v1/ice-servers": ice}), signed(t), "en", 1280, 800)
-	for _, check := range []string{"stun", "turn-udp", "turn-tcp"} {
-		v.names(check, "failed", "--turn-addr")
-	}
+	t.Run("another Host", func(t *testing.T) {
+		t.Parallel()
+		consult(t, browser, front(t, strict, renamed, nil), "", "en", 1280, 800).names("websocket", "failed", "--origins")
+	})
+	t.Run("another Date", func(t *testing.T) {
+		t.Parallel()
+		r := consult(t, browser, front(t, strict, late, nil), "", "en", 1280, 800).row("clock")
+		if r.State != "warning" || !strings.Contains(r.Text, "behind") || !strings.Contains(r.Settings, "clock") {
+			t.Errorf("an hour late: %+v", r)
+		}
+	})
+	t.Run("a closed port", func(t *testing.T) {
+		t.Parallel()
+		at := front(t, strict, nil, map[string]http.HandlerFunc{"/v1/ice-servers": ice})
+		v := consult(t, browser, at, signed(t), "en", 1280, 800)
+		for _, check := range []string{"stun", "turn-udp", "turn-tcp"} {
+			v.names(check, "failed", "--turn-addr")
+		}
+	})
 }
 
 // TURN over TLS: missing, by a certificate for another name, and as it should be.
@@ -298,19 +308,27 @@ func TestDoctorPageTLS(t *testing.T) {
 	certificate := []string{"--tls-cert", filepath.Join(keeper.data, "tls-cert.pem"), "--tls-key", filepath.Join(keeper.data, "tls-key.pem")}
 	certificate = append(certificate, thisMachine(t)...)
 	careless := startBrowser(t, chromedp.Flag("ignore-certificate-errors", true))
-	missing := serve(t, certificate...)
-	consult(t, careless, missing.url(), signed(t), "en", 1280, 800).names("turn-tls", "warning", "--turn-tls-addr")
-
-	there := serve(t, append([]string{"--turn-tls-addr", freeAddr(t)}, certificate...)...)
-	v := consult(t, careless, there.url(), signed(t), "en", 1280, 800)
-	for _, check := range []string{"turn-tls", "relay-tls"} {
-		if r := v.row(check); r.State != "ok" {
-			t.Errorf("%s: %+v", check, r)
+	t.Run("missing", func(t *testing.T) {
+		t.Parallel()
+		s := serve(t, certificate...)
+		consult(t, careless, s.url(), signed(t), "en", 1280, 800).names("turn-tls", "warning", "--turn-tls-addr")
+	})
+	t.Run("there", func(t *testing.T) {
+		t.Parallel()
+		s := serve(t, append([]string{"--turn-tls-addr", freeAddr(t)}, certificate...)...)
+		v := consult(t, careless, s.url(), signed(t), "en", 1280, 800)
+		for _, check := range []string{"turn-tls", "relay-tls"} {
+			if r := v.row(check); r.State != "ok" {
+				t.Errorf("%s: %+v", check, r)
+			}
 		}
-	}
-	other := serve(t, append([]string{"--turn-tls-addr", freeAddr(t), "--turn-host", "turn.localhost"}, certificate...)...)
-	// A page over plain HTTP on this machine, in a browser that looks at certificates.
-	consult(t, startBrowser(t), front(t, other, nil, nil), signed(t), "en", 1280, 800).names("turn-tls", "failed", "--turn-host")
+	})
+	t.Run("another name", func(t *testing.T) {
+		t.Parallel()
+		s := serve(t, append([]string{"--turn-tls-addr", freeAddr(t), "--turn-host", "turn.localhost"}, certificate...)...)
+		// A page over plain HTTP on this machine, in a browser that looks at certificates.
+		consult(t, startBrowser(t), front(t, s, nil, nil), signed(t), "en", 1280, 800).names("turn-tls", "failed", "--turn-host")
+	})
 }
 
 // The command, as an operator uses it.
