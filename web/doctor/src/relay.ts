@@ -10,6 +10,9 @@ export type Report = (check: Check, make: () => Promise<Finding>) => Promise<Fin
 /** How long data may take from relay to relay. */
 const exchangeTime = 8_000;
 
+/** How much longer to wait for STUN once it is known that the server answers. */
+const moment = 1_000;
+
 /** What the checks of the relay need to know. */
 export interface Visit {
   readonly servers: readonly IceServer[];
@@ -53,20 +56,23 @@ async function checkStun(visit: Visit): Promise<Finding> {
       "--turn-addr",
     );
   }
+  // The same port answers TURN. That it does is known by a relayed address, where STUN has
+  // nothing to tell of: without a NAT the address that it sees is the browser's own.
+  const turn = placesOf(visit.servers, "turn", "udp").find((one) => one.at === place.at);
   const peer = new Peer([{ urls: place.url }], "all");
   try {
     await peer.gather();
-    const found = await peer.first("srflx", patience);
+    const answers = turn ? await gives(relayed(turn), "relay") : false;
+    const found = await peer.first("srflx", answers ? moment : patience);
     if (found) {
       const address = at(found.address ?? "", found.port ?? 0);
       return ok((t) => t.stunOk(address));
     }
-    // Without a NAT there is nothing to tell of; without an answer there is an error, or no end.
-    if (peer.complete && peer.errors.length === 0) return ok((t) => t.stunSame);
+    if (answers || (peer.complete && peer.errors.length === 0)) return ok((t) => t.stunSame);
   } finally {
     peer.close();
   }
-  return unreachable(place);
+  return unreachable(turn ?? place);
 }
 
 /** One transport of the relay: an address, then data between two of them. */

@@ -14,6 +14,7 @@ const en = {
   allWell: "All is well",
   someWarn: "It works, with remarks",
   someFailed: "Something is wrong",
+  someLeft: "All is well so far; log in for the rest",
 
   tokenTitle: "Log in",
   tokenLabel: "Token",
@@ -217,6 +218,7 @@ const zh: Texts = {
   allWell: "一切正常",
   someWarn: "可以使用，但有提示",
   someFailed: "有问题",
+  someLeft: "目前正常；登录后检查其余部分",
 
   tokenTitle: "登录",
   tokenLabel: "token（登录凭证）",
