@@ -43,7 +43,7 @@ func peal(args ...string) (code int, out, err string) {
 }
 
 func TestHelp(t *testing.T) {
-	for _, args := range [][]string{{}, {"--help"}, {"dev", "--help"}, {"serve", "-h"}, {"token", "--help"}, {"version", "--help"}, {"bench", "--help"}} {
+	for _, args := range [][]string{{}, {"--help"}, {"dev", "--help"}, {"serve", "-h"}, {"token", "--help"}, {"version", "--help"}, {"bench", "--help"}, {"doctor", "--help"}} {
 		code, out, err := peal(args...)
 		if code != exitOK || !strings.Contains(out, "Usage: peal") || err != "" {
 			t.Errorf("%v: exit code %d, %q, %q", args, code, out, err)

@@ -13,6 +13,9 @@ func TestFiles(t *testing.T) {
 		"sdk/peal.d.ts":   {Data: []byte("export {}")},
 		"demo/index.html": {Data: []byte("<!doctype html>")},
 		"demo/a/ring.ogg": {Data: []byte("OggS")},
+
+		"doctor/index.html": {Data: []byte("<!doctype html>")},
+		"doctor/main.js":    {Data: []byte("export {}")},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -25,6 +28,9 @@ func TestFiles(t *testing.T) {
 		{"/", "text/html; charset=utf-8", "", "same-origin"},
 		{"/index.html", "text/html; charset=utf-8", "", "same-origin"},
 		{"/a/ring.ogg", "audio/ogg", "", "same-origin"},
+		{"/doctor", "text/html; charset=utf-8", "", "same-origin"},
+		{"/doctor/", "text/html; charset=utf-8", "", "same-origin"},
+		{"/doctor/main.js", "text/javascript; charset=utf-8", "", "same-origin"},
 	} {
 		w := httptest.NewRecorder()
 		all.ServeHTTP(w, httptest.NewRequest(http.MethodGet, test.path, nil))

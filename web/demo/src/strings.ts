@@ -40,6 +40,7 @@ const en = {
     "From a phone or another computer: start the server as “peal dev --tls” and open the address it prints.",
   copyLink: "Copy",
   copied: "Copied",
+  doctor: "Calls that do not connect: ask the connection doctor",
 
   enableNotifications: "Notify me of calls",
   enableNotificationsHint: "so that you notice a call while another tab is in front",
@@ -99,7 +100,7 @@ const en = {
   peerBusyAdvice: "Try again in a moment.",
   mediaNeverUp: (name: string) => `No sound or picture came through to ${name}.`,
   mediaNeverUpAdvice:
-    "A firewall may be in the way: try another network, or look at the server's relay settings.",
+    "A firewall may be in the way: try another network, or let the connection doctor (/doctor) find the setting that is wrong.",
   connectionLost: (name: string) => `The connection with ${name} was lost.`,
   connectionLostAdvice: "Check both networks, then call again.",
   superseded: (name: string) => `A newer call took the place of the one with ${name}.`,
@@ -206,6 +207,7 @@ const zh: Texts = {
   otherDeviceLocal: "用手机或另一台电脑：以 “peal dev --tls” 启动服务器，打开它给出的地址。",
   copyLink: "复制",
   copied: "已复制",
+  doctor: "通话接不通？试试连接诊断",
 
   enableNotifications: "来电时通知我",
   enableNotificationsHint: "正在看别的标签页时也不会错过来电",
@@ -264,7 +266,7 @@ const zh: Texts = {
   peerBusy: (name) => `${name} 正在通话中。`,
   peerBusyAdvice: "请稍后再试。",
   mediaNeverUp: (name) => `与 ${name} 之间的声音和画面没能接通。`,
-  mediaNeverUpAdvice: "可能被防火墙挡住了：请换个网络，或检查服务器的中继设置。",
+  mediaNeverUpAdvice: "可能被防火墙挡住了：请换个网络，或用连接诊断（/doctor）找出不对的设置。",
   connectionLost: (name) => `与 ${name} 的连接中断了。`,
   connectionLostAdvice: "请检查双方的网络，然后再次呼叫。",
   superseded: (name) => `新的通话取代了与 ${name} 的通话。`,

@@ -10,6 +10,9 @@ export type Report = (check: Check, make: () => Promise<Finding>) => Promise<Fin
 /** How long data may take from relay to relay. */
 const exchangeTime = 8_000;
 
+/** How much longer to wait for STUN once it is known that the server answers. */
+const moment = 1_000;
+
 /** What the checks of the relay need to know. */
 export interface Visit {
   readonly servers: readonly IceServer[];
@@ -19,12 +22,7 @@ export interface Visit {
 
 /** Makes all checks of STUN and TURN, one after the other: an account may hold few relayed addresses. */
 export async function checkRelay(visit: Visit, report: Report): Promise<void> {
-  let own = "";
-  const stun = await report("stun", async () => {
-    const { finding, address } = await checkStun(visit);
-    own = address;
-    return finding;
-  });
+  const stun = await report("stun", () => checkStun(visit));
   let reached: Place | null = null;
   for (const transport of ["udp", "tcp", "tls"] as const) {
     const place = await checkTransport(visit, transport, report);
@@ -32,8 +30,8 @@ export async function checkRelay(visit: Visit, report: Report): Promise<void> {
   }
   await report("relay-direct", async () => {
     if (!reached) return notChecked((t) => t.needsRelayed);
-    if (stun.state !== "ok") return notChecked((t) => t.needsRelayed);
-    return checkDirect(visit, reached, own);
+    if (stun.state !== "ok") return notChecked((t) => t.needsStun);
+    return checkDirect(visit, reached);
   });
 }
 
@@ -49,32 +47,32 @@ export const relayChecks: readonly Check[] = [
   "relay-direct",
 ];
 
-async function checkStun(visit: Visit): Promise<{ finding: Finding; address: string }> {
+async function checkStun(visit: Visit): Promise<Finding> {
   const place = placesOf(visit.servers, "stun", "udp")[0];
   if (!place) {
-    const finding = warning(
+    return warning(
       (t) => t.relayOff,
       (t) => t.relayOffAdvice,
       "--turn-addr",
     );
-    return { finding, address: "" };
   }
+  // The same port answers TURN. That it does is known by a relayed address, where STUN has
+  // nothing to tell of: without a NAT the address that it sees is the browser's own.
+  const turn = placesOf(visit.servers, "turn", "udp").find((one) => one.at === place.at);
   const peer = new Peer([{ urls: place.url }], "all");
   try {
     await peer.gather();
-    const found = await peer.first("srflx", patience);
+    const answers = turn ? await gives(relayed(turn), "relay") : false;
+    const found = await peer.first("srflx", answers ? moment : patience);
     if (found) {
-      const address = found.address ?? "";
-      return { finding: ok((t) => t.stunOk(at(address, found.port ?? 0))), address };
+      const address = at(found.address ?? "", found.port ?? 0);
+      return ok((t) => t.stunOk(address));
     }
-    // Without a NAT there is nothing to tell of; without an answer there is an error, or no end.
-    if (peer.complete && peer.errors.length === 0) {
-      return { finding: ok((t) => t.stunSame), address: "" };
-    }
+    if (answers || (peer.complete && peer.errors.length === 0)) return ok((t) => t.stunSame);
   } finally {
     peer.close();
   }
-  return { finding: await unreachable(place), address: "" };
+  return unreachable(turn ?? place);
 }
 
 /** One transport of the relay: an address, then data between two of them. */
@@ -263,7 +261,7 @@ async function whyNotThrough(place: Place, a: Peer, b: Peer): Promise<Finding> {
  * Data between a relayed address and this browser itself, as in a call of which one
  * side needs the relay. It is what sees the firewall before the relayed ports.
  */
-async function checkDirect(visit: Visit, place: Place, own: string): Promise<Finding> {
+async function checkDirect(visit: Visit, place: Place): Promise<Finding> {
   const a = relayed(place);
   const stun = placesOf(visit.servers, "stun", "udp")[0];
   const b = new Peer(stun ? [{ urls: stun.url }] : [], "all");
@@ -272,6 +270,7 @@ async function checkDirect(visit: Visit, place: Place, own: string): Promise<Fin
     const from = a.candidates[0];
     if (!from) return whyNoAddress(place, a);
     const relayedAt = at(from.address ?? "", from.port ?? 0);
+    const own = ownAddress(b);
     if (isPrivate(own)) {
       return warning(
         (t) => t.directPrivate(own),
@@ -291,4 +290,12 @@ async function checkDirect(visit: Visit, place: Place, own: string): Promise<Fin
     a.close();
     b.close();
   }
+}
+
+/** The address by which others reach a peer: as STUN sees it, or its own. */
+function ownAddress(peer: Peer): string {
+  const found =
+    peer.candidates.find((c) => c.type === "srflx") ??
+    peer.candidates.find((c) => c.protocol === "udp" && !c.address?.includes(":"));
+  return found?.address ?? "";
 }

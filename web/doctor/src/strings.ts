@@ -14,6 +14,7 @@ const en = {
   allWell: "All is well",
   someWarn: "It works, with remarks",
   someFailed: "Something is wrong",
+  someLeft: "All is well so far; log in for the rest",
 
   tokenTitle: "Log in",
   tokenLabel: "Token",
@@ -120,6 +121,7 @@ const en = {
   needsSocket: "The WebSocket does not open.",
   needsLogin: "Without a login nobody is told where the relay is.",
   needsBrowser: "This browser has no WebRTC.",
+  needsStun: "STUN does not answer, so that this browser cannot be reached over UDP.",
   needsRelayed: "There is no relayed address to send from.",
 
   relayOff: "The relay is off: calls connect only where the two reach each other by themselves.",
@@ -216,6 +218,7 @@ const zh: Texts = {
   allWell: "一切正常",
   someWarn: "可以使用，但有提示",
   someFailed: "有问题",
+  someLeft: "目前正常；登录后检查其余部分",
 
   tokenTitle: "登录",
   tokenLabel: "token（登录凭证）",
@@ -318,6 +321,7 @@ const zh: Texts = {
   needsSocket: "WebSocket 打不开。",
   needsLogin: "没有登录，就不知道中继在哪里。",
   needsBrowser: "这个浏览器没有 WebRTC。",
+  needsStun: "STUN 没有应答，无法通过 UDP 到达本浏览器。",
   needsRelayed: "没有可用的中继地址。",
 
   relayOff: "中继已关闭：只有双方能直接连通时才能通话。",

@@ -71,10 +71,13 @@ export class View {
       if (entry?.finding) states.push(entry.finding.state);
     }
     this.#again.disabled = doctor.running;
-    this.#login.hidden = !doctor.needsToken;
+    const token = doctor.entries.get("token")?.finding?.state;
+    this.#login.hidden = !doctor.needsToken || doctor.running || token === "ok";
     this.#live.hidden = !devicesOn;
     setText(this.#devices, devicesOn ? t.devicesStop : t.devicesStart);
-    const state = doctor.running ? "running" : worst(states);
+    const found = worst(states);
+    const partly = found === "ok" && token === "not_checked";
+    const state = doctor.running ? "running" : partly ? "not_checked" : found;
     document.body.setAttribute("data-state", state);
     setText(this.#verdict, verdictWords(t, state));
     this.#copy.onclick = () => this.#copyReport(doctor, t);
@@ -115,8 +118,9 @@ function verdictWords(t: Texts, state: State | "running"): string {
     case "warning":
       return t.someWarn;
     case "ok":
-    case "not_checked":
       return t.allWell;
+    case "not_checked":
+      return t.someLeft;
   }
 }
 
