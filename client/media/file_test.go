@@ -96,7 +96,7 @@ func TestOggGap(t *testing.T) {
 	}
 	got := frames(t, path)
 	sound := slices.IndexFunc(got[2:], func(f Frame) bool { return bytes.Equal(f.Data, packet) }) + 2
-	if at := got[sound].Time; (at - time.Second).Abs() > 40*time.Millisecond || !bytes.Equal(got[sound-1].Data, Silence()) {
+	if at := got[sound].Time; (at-time.Second).Abs() > 40*time.Millisecond || !bytes.Equal(got[sound-1].Data, Silence()) {
 		t.Errorf("after a pause of a second it sounds at %s", at)
 	}
 }

@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 // peal runs a command line to its end.
 func peal(args ...string) (code int, out, err string) {
 	var o, e bytes.Buffer
-	code = run(args, streams{&o, &e})
+	code = run(args, streams{strings.NewReader(""), &o, &e})
 	return code, o.String(), e.String()
 }
 
