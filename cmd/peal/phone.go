@@ -56,6 +56,7 @@ type phone struct {
 	events     chan client.Event
 	clips      map[media.Kind]*media.Clip
 	recordings map[media.Kind]*media.Recording
+	online     bool // The server was reached; belongs to who takes the events.
 	running    sync.WaitGroup
 	cancel     context.CancelFunc
 }
@@ -268,9 +269,10 @@ func (p *phone) hangup(call *client.Call) {
 func (p *phone) shows(e client.Event, call *client.Call) (at time.Time, connected bool) {
 	switch e := e.(type) {
 	case client.StateChanged:
-		if e.State == client.Connecting {
-			p.screen.say("Connecting to the server.")
+		if e.State == client.Connecting && p.online {
+			p.screen.say("The server is away; connecting again.")
 		}
+		p.online = p.online || e.State == client.Online
 	case client.Failed:
 		p.screen.say("%v", e.Err)
 	case client.Updated:
