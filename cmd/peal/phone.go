@@ -28,8 +28,11 @@ var (
 	picture []byte
 )
 
-// hangupTime bounds hanging up and logging out.
-const hangupTime = 5 * time.Second
+const (
+	// loginTime bounds logging in, and hangupTime hanging up and logging out.
+	loginTime  = 15 * time.Second
+	hangupTime = 5 * time.Second
+)
 
 // phoneFlags are what the commands that call and answer have in common.
 type phoneFlags struct {
@@ -69,34 +72,44 @@ func interrupted() (context.Context, context.CancelFunc) {
 }
 
 // open opens the files and logs in. Whoever gets a phone closes it.
-func (f *phoneFlags) open(ctx context.Context, std streams) (p *phone, err error) {
-	if _, err := f.Who.token(ctx); err != nil {
-		return nil, err
-	}
-	p = &phone{
+func (f *phoneFlags) open(ctx context.Context, std streams) (*phone, error) {
+	p := &phone{
 		flags: f, screen: newScreen(std.out), events: make(chan client.Event),
 		clips: make(map[media.Kind]*media.Clip), recordings: make(map[media.Kind]*media.Recording),
 		cancel: func() {},
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, p.close())
-		}
-	}()
+	if err := p.begin(ctx); err != nil {
+		return nil, errors.Join(err, p.close())
+	}
+	return p, nil
+}
+
+func (p *phone) begin(ctx context.Context) error {
+	f := p.flags
+	ctx, cancel := context.WithTimeout(ctx, loginTime)
+	defer cancel()
+	if _, err := f.Who.token(ctx); err != nil {
+		return err // The same would be told later, and less well.
+	}
 	if err := p.openFiles(); err != nil {
-		return nil, err
+		return err
 	}
 	cfg := client.Config{Server: f.Who.address(), Token: f.Who.token, Program: program(), RecordsSince: time.Now()}
+	var err error
 	if p.client, err = client.New(cfg); err != nil {
-		return nil, err
+		return err
 	}
 	if p.Phone, err = media.New(p.client, media.Options{RelayOnly: f.RelayOnly}); err != nil {
-		return nil, err
+		return err
 	}
-	reading, cancel := context.WithCancel(context.Background())
-	p.cancel = cancel
+	reading, stop := context.WithCancel(context.Background())
+	p.cancel = stop
 	p.running.Go(func() { p.read(reading) })
-	return p, p.client.Login(ctx)
+	err = p.client.Login(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("%s does not answer: %w", f.Who.address(), err)
+	}
+	return err
 }
 
 func program() string {

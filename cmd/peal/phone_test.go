@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -13,33 +12,16 @@ import (
 	"github.com/peal-rtc/peal/client/media"
 )
 
-// console is what a person types and reads.
-type console struct {
-	mu  sync.Mutex
-	out bytes.Buffer
-}
-
-func (c *console) Write(p []byte) (int, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.out.Write(p)
-}
-
-func (c *console) String() string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.out.String()
-}
-
-func (c *console) says(t *testing.T, text string) {
+// says waits for a text.
+func (o *output) says(t *testing.T, text string) {
 	t.Helper()
 	deadline := time.After(patience)
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for !strings.Contains(c.String(), text) {
+	for !strings.Contains(o.String(), text) {
 		select {
 		case <-deadline:
-			t.Fatalf("it does not say %q: %s", text, c)
+			t.Fatalf("it does not say %q: %s", text, o)
 		case <-tick.C:
 		}
 	}
@@ -47,7 +29,7 @@ func (c *console) says(t *testing.T, text string) {
 
 // Two terminals: one asks whether to answer, and does what is typed.
 func TestAnswerAsks(t *testing.T) {
-	p := start(t, "dev", "--addr", "127.0.0.1:0", "--data", t.TempDir(), "--turn-addr", "127.0.0.1:0")
+	p := dev(t, t.TempDir())
 	for _, test := range []struct {
 		typed      string
 		call, answ int
@@ -57,7 +39,7 @@ func TestAnswerAsks(t *testing.T) {
 		{"perhaps\ny\n", exitOK, exitOK, "Hung up after 1s."},
 	} {
 		name := fmt.Sprintf("bob%d", len(test.typed))
-		var screen console
+		var screen, caller output
 		typed, typing := io.Pipe()
 		answered := make(chan int, 1)
 		go func() {
@@ -65,7 +47,6 @@ func TestAnswerAsks(t *testing.T) {
 		}()
 		screen.says(t, "Waiting for a call to "+name)
 		called := make(chan int, 1)
-		var caller console
 		go func() {
 			called <- run([]string{"call", name, "--video", "--for", "1s", "--server", p.url, "--account", "alice-" + name}, streams{strings.NewReader(""), &caller, &caller})
 		}()
