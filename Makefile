@@ -66,6 +66,7 @@ fuzz: ## Fuzz every decoder for FUZZTIME each.
 	go test ./internal/protocol -run='^$$' -fuzz='^FuzzDecodeBinary$$' -fuzztime=$(FUZZTIME)
 	go test ./internal/protocol -run='^$$' -fuzz='^FuzzDecodeBinaryFrame$$' -fuzztime=$(FUZZTIME)
 	go test ./internal/auth -run='^$$' -fuzz='^FuzzVerify$$' -fuzztime=$(FUZZTIME)
+	go test ./client/media -run='^$$' -fuzz='^FuzzClip$$' -fuzztime=$(FUZZTIME)
 	go test ./internal/relay -run='^$$' -fuzz='^FuzzAllows$$' -fuzztime=$(FUZZTIME)
 
 .PHONY: check

@@ -31,7 +31,7 @@ type imports struct {
 // an import here has decided that the lower package may be known up there.
 var allowed = map[string]imports{
 	"cmd/peal": {
-		ours:   []string{"internal/server", "internal/config", "internal/auth", "internal/load", "internal/doctor"},
+		ours:   []string{"client", "client/media", "internal/auth", "internal/config", "internal/doctor", "internal/load", "internal/server"},
 		theirs: []string{"github.com/alecthomas/kong"},
 	},
 	"client": {
@@ -44,6 +44,12 @@ var allowed = map[string]imports{
 	"internal/load": {
 		ours:   []string{"internal/device", "internal/protocol"},
 		theirs: []string{"github.com/coder/websocket", "google.golang.org/protobuf"},
+	},
+	"client/media": {
+		ours: []string{"client"},
+		theirs: []string{
+			"github.com/pion/interceptor", "github.com/pion/rtcp", "github.com/pion/rtp", "github.com/pion/webrtc",
+		},
 	},
 	"internal/server": {
 		ours: []string{

@@ -78,8 +78,9 @@ func (r *ivfReader) back() error { return r.seek(r.last) }
 
 // ivfWriter writes frames into an IVF file, from the first key frame on.
 type ivfWriter struct {
-	out    io.WriteSeeker
-	frames uint32
+	out         io.WriteSeeker
+	frames      uint32
+	first, last time.Duration
 }
 
 func newIVFWriter(out io.WriteSeeker) *ivfWriter { return &ivfWriter{out: out} }
@@ -90,7 +91,7 @@ func (w *ivfWriter) write(f Frame) error {
 		if !ok {
 			return nil // Nothing could be made of it.
 		}
-		if _, err := w.out.Write(ivfHead(width, height, 0)); err != nil {
+		if _, err := w.out.Write(ivfHead(width, height)); err != nil {
 			return err
 		}
 	}
@@ -99,30 +100,37 @@ func (w *ivfWriter) write(f Frame) error {
 	if _, err := w.out.Write(append(h, f.Data...)); err != nil {
 		return err
 	}
-	w.frames++
+	if w.frames == 0 {
+		w.first = f.Time
+	}
+	w.frames, w.last = w.frames+1, f.Time
 	return nil
 }
 
-// close writes how many frames there are, and a header where there are none.
+// close writes how long it is, in the file's units of time as most programs
+// read that field, and a header where there are no frames.
 func (w *ivfWriter) close() error {
 	if w.frames == 0 {
-		_, err := w.out.Write(ivfHead(0, 0, 0))
+		_, err := w.out.Write(ivfHead(0, 0))
 		return err
 	}
 	if _, err := w.out.Seek(24, io.SeekStart); err != nil {
 		return err
 	}
-	_, err := w.out.Write(binary.LittleEndian.AppendUint32(nil, w.frames))
+	end := w.last
+	if w.frames > 1 { // The last frame stands for as long as the others.
+		end += (w.last - w.first) / time.Duration(w.frames-1)
+	}
+	_, err := w.out.Write(binary.LittleEndian.AppendUint32(nil, uint32(end*ivfRate/time.Second)))
 	return err
 }
 
-func ivfHead(width, height int, frames uint32) []byte {
+func ivfHead(width, height int) []byte {
 	h := append([]byte(ivfMagic), 0, 0, ivfHeader, 0)
 	h = append(h, "VP80"...)
 	h = binary.LittleEndian.AppendUint16(h, uint16(width))
 	h = binary.LittleEndian.AppendUint16(h, uint16(height))
 	h = binary.LittleEndian.AppendUint32(h, ivfRate)
 	h = binary.LittleEndian.AppendUint32(h, 1)
-	h = binary.LittleEndian.AppendUint32(h, frames)
-	return append(h, 0, 0, 0, 0)
+	return append(h, 0, 0, 0, 0, 0, 0, 0, 0) // The length, which close writes, and nothing.
 }

@@ -89,7 +89,9 @@ func (s *Session) changed(change client.Change) {
 		if s.call.Snapshot().State != client.Ringing {
 			s.reportUp(s.peer.connected())
 		}
-	case client.TypeChanged, client.VideoRequest, client.VideoAnswer, client.PeerPresence, client.PeerMedia,
+	case client.TypeChanged:
+		s.report()
+	case client.VideoRequest, client.VideoAnswer, client.PeerPresence, client.PeerMedia,
 		client.PeerTracks, client.Connected:
 	}
 }
@@ -192,6 +194,7 @@ func (s *Session) report() {
 		return
 	}
 	tracks := s.streams.Load().Tracks
+	tracks.Video = tracks.Video && s.call.Snapshot().Type != client.Audio
 	s.tell("tracks", func(ctx context.Context) error { return s.call.SetTracks(ctx, tracks) })
 }
 

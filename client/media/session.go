@@ -16,7 +16,8 @@ import (
 // The functions are called one at a time for each kind, from the session's
 // goroutines: none may block for long, or close the phone.
 type Streams struct {
-	// Tracks is what the other side is told that this one sends.
+	// Tracks is what the other side is told that this one sends: of an audio call
+	// without the picture.
 	Tracks client.Tracks
 	// OnAudio and OnVideo get each frame that arrives. Nil drops them.
 	OnAudio, OnVideo func(Frame)
@@ -129,10 +130,14 @@ func (s *Session) SetStreams(streams Streams) {
 	s.post(s.report)
 }
 
-// Send sends a frame. While there is no connection it goes nowhere.
+// Send sends a frame. While there is no connection it goes nowhere, and so does
+// a picture in an audio call: its type takes both sides' consent.
 func (s *Session) Send(kind Kind, f Frame) error {
 	if s.ctx.Err() != nil {
 		return errOver
+	}
+	if kind == Video && s.call.Snapshot().Type == client.Audio {
+		return nil
 	}
 	return s.out[kind].send(f)
 }

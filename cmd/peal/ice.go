@@ -7,15 +7,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
 	"time"
 )
 
 // iceCommand asks a server for ICE servers, as a device in a call gets them.
 type iceCommand struct {
-	Server  string `required:"" placeholder:"URL" env:"PEAL_SERVER" help:"Address of the server, such as https://calls.example.com."`
-	Account string `placeholder:"NAME" help:"Account to ask for, at a peal dev, which gives a token to anyone."`
-	Token   string `placeholder:"TOKEN" env:"PEAL_TOKEN" help:"Token to ask with, at any other server; see peal token."`
+	Who account `embed:""`
 }
 
 // Help implements kong.HelpProvider.
@@ -35,29 +32,17 @@ const iceTime = 10 * time.Second
 func (c *iceCommand) Run(std streams) error {
 	ctx, cancel := context.WithTimeout(context.Background(), iceTime)
 	defer cancel()
-	server := strings.TrimRight(c.Server, "/")
-	token := c.Token
-	switch {
-	case token == "" && c.Account == "":
-		return fmt.Errorf("who asks? give --token, or, at a peal dev, --account")
-	case token == "":
-		body, err := json.Marshal(map[string]string{"account": c.Account})
-		if err != nil {
-			return err
-		}
-		var answer struct{ Token string }
-		if err := post(ctx, server+"/dev/token", "", body, &answer); err != nil {
-			return fmt.Errorf("%w; a server that is no peal dev needs --token", err)
-		}
-		token = answer.Token
+	token, err := c.Who.token(ctx)
+	if err != nil {
+		return err
 	}
 	var answer struct {
 		ICEServers json.RawMessage `json:"iceServers"`
 	}
-	if err := post(ctx, server+"/v1/ice-servers", token, nil, &answer); err != nil {
+	if err := post(ctx, c.Who.address()+"/v1/ice-servers", token, nil, &answer); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintln(std.out, string(answer.ICEServers))
+	_, err = fmt.Fprintln(std.out, string(answer.ICEServers))
 	return err
 }
 

@@ -23,6 +23,9 @@ type commands struct {
 	Doctor  doctorCommand  `cmd:"" help:"Find out why calls on a server do not connect, and which setting is wrong."`
 	Bench   benchCommand   `cmd:"" help:"Put load on a server and measure it: devices that call each other."`
 	Token   tokenCommand   `cmd:"" help:"Make a token for an account."`
+	Call    callCommand    `cmd:"" help:"Call an account from this terminal."`
+	Answer  answerCommand  `cmd:"" help:"Answer a call at this terminal."`
+	Echo    echoCommand    `cmd:"" help:"Answer every call, and repeat what is heard and seen."`
 	Version versionCommand `cmd:"" help:"Tell the version."`
 }
 
@@ -32,11 +35,12 @@ To begin, run "peal dev" and open the address that it prints in two tabs.`
 
 // streams are where a command reads and writes.
 type streams struct {
+	in       io.Reader
 	out, err io.Writer
 }
 
 func main() {
-	os.Exit(run(os.Args[1:], streams{os.Stdout, os.Stderr}))
+	os.Exit(run(os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}))
 }
 
 // Exit codes.
@@ -44,7 +48,14 @@ const (
 	exitOK     = 0
 	exitFailed = 1
 	exitUsage  = 2
+	// exitUnanswered: a call that nobody answered, whatever the reason.
+	exitUnanswered = 3
 )
+
+// exit is a command that has told everything, and ends with a code.
+type exit int
+
+func (e exit) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 
 // run carries out a command line and returns the exit code.
 func run(args []string, std streams) int {
@@ -76,7 +87,12 @@ func run(args []string, std streams) int {
 		_, _ = fmt.Fprintln(std.err, hint(err))
 		return exitUsage
 	}
-	if err := command.Run(); err != nil {
+	err = command.Run()
+	var code exit
+	switch {
+	case errors.As(err, &code):
+		return int(code)
+	case err != nil:
 		return fail(std, err)
 	}
 	return exitOK

@@ -38,12 +38,12 @@ func TestMain(m *testing.M) {
 // peal runs a command line to its end.
 func peal(args ...string) (code int, out, err string) {
 	var o, e bytes.Buffer
-	code = run(args, streams{&o, &e})
+	code = run(args, streams{strings.NewReader(""), &o, &e})
 	return code, o.String(), e.String()
 }
 
 func TestHelp(t *testing.T) {
-	for _, args := range [][]string{{}, {"--help"}, {"dev", "--help"}, {"serve", "-h"}, {"token", "--help"}, {"version", "--help"}, {"bench", "--help"}, {"doctor", "--help"}} {
+	for _, args := range [][]string{{}, {"--help"}, {"dev", "--help"}, {"serve", "-h"}, {"token", "--help"}, {"version", "--help"}, {"call", "--help"}, {"answer", "--help"}, {"echo", "--help"}, {"bench", "--help"}, {"doctor", "--help"}} {
 		code, out, err := peal(args...)
 		if code != exitOK || !strings.Contains(out, "Usage: peal") || err != "" {
 			t.Errorf("%v: exit code %d, %q, %q", args, code, out, err)
@@ -92,6 +92,12 @@ func TestRefuses(t *testing.T) {
 		{"misspelt setting", []string{"serve", "--config", write(t, `{"tls": {"certificate": "x"}}`)}, exitUsage, "tls-certificate"},
 		{"setting of another type", []string{"serve", "--config", write(t, `{"limits": {"devices": "many"}}`)}, exitUsage, "limits-devices"},
 		{"bad setting", []string{"serve", "--config", write(t, `{"secret": "`+secret+`", "limits": {"devices": -1}}`)}, exitFailed, "above 0"},
+		{"call of nobody", []string{"call", "--server", "http://127.0.0.1:1"}, exitUsage, "<callee>"},
+		{"call by nobody", []string{"call", "bob", "--server", "http://127.0.0.1:1"}, exitFailed, "--token"},
+		{"call without a server", []string{"call", "bob", "--server", "http://127.0.0.1:1", "--account", "a"}, exitFailed, "connect"},
+		{"no clip", []string{"answer", "--server", "http://127.0.0.1:1", "--token", "x", "--play", "no.ogg"}, exitFailed, "no.ogg"},
+		{"a clip of nonsense", []string{"answer", "--server", "http://127.0.0.1:1", "--token", "x", "--play", write(t, "{}")}, exitFailed, "neither an Ogg"},
+		{"a recording of nonsense", []string{"answer", "--server", "http://127.0.0.1:1", "--token", "x", "--record", "x.mp3"}, exitFailed, ".ogg"},
 		{"token for too long", []string{"token", "--account", "a", "--secret", secret, "--ttl", "48h"}, exitFailed, "24h"},
 		{"token of no server", []string{"token", "--account", "a", "--data", t.TempDir()}, exitFailed, "PEAL_SECRET"},
 		{"token of two", []string{"token", "--account", "a", "--secret", secret, "--data", t.TempDir()}, exitFailed, "both"},

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/peal-rtc/peal/client"
+)
+
+// callCommand calls an account.
+type callCommand struct {
+	Callee      string        `arg:"" name:"callee" help:"Account to call."`
+	Video       bool          `help:"Make it a video call."`
+	RingTimeout time.Duration `placeholder:"DURATION" help:"Give up when nobody answers for so long: 1s to 2m. Unless given: as the server says."`
+	Phone       phoneFlags    `embed:""`
+}
+
+// Help implements kong.HelpProvider.
+func (callCommand) Help() string {
+	return `Sends a soft tone and, in a video call, a test picture, or files instead. What it receives it can record.
+` + phoneHelp + `
+
+Examples:
+  peal call bob --video --server http://127.0.0.1:7325 --account alice
+  peal call bob --play hello.ogg --record bob.ogg --for 10s --server https://calls.example.com --token "$(peal token --account alice)"`
+}
+
+// Run calls, and follows the call to its end.
+func (c *callCommand) Run(std streams) (err error) {
+	ctx, stop := interrupted()
+	defer stop()
+	p, err := c.Phone.open(ctx, std)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.close()) }()
+	o := client.CallOptions{RingTimeout: c.RingTimeout}
+	if c.Video {
+		o.Type = client.Video
+	}
+	p.screen.say("Calling %s.", c.Callee)
+	s, err := p.Call(ctx, c.Callee, o, p.streams())
+	switch {
+	case errors.Is(err, context.Canceled):
+		p.screen.say("Given up.")
+		return exit(exitUnanswered)
+	case err != nil:
+		return err
+	}
+	end, err := p.follow(ctx, s)
+	if err != nil {
+		return err
+	}
+	return p.outcome(end, c.Callee)
+}

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/peal-rtc/peal/client/media"
+)
+
+// plainPause is how often a screen that is no terminal is told how it goes.
+const plainPause = 5 * time.Second
+
+// screen shows how a call goes: on a terminal by one line that is written over,
+// elsewhere by plain lines. Its methods may be called concurrently.
+type screen struct {
+	out      io.Writer
+	terminal bool
+
+	mu     sync.Mutex // Guards what follows.
+	line   bool       // A line stands that is to be written over.
+	wrote  time.Time
+	showed media.Path
+}
+
+func newScreen(out io.Writer) *screen {
+	s := &screen{out: out}
+	if f, ok := out.(*os.File); ok {
+		info, err := f.Stat()
+		s.terminal = err == nil && info.Mode()&os.ModeCharDevice != 0
+	}
+	return s
+}
+
+// say writes a line that stays.
+func (s *screen) say(format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.clear()
+	_, _ = fmt.Fprintf(s.out, format+"\n", args...) // A terminal that is gone hears nothing.
+}
+
+// ask writes a question, whose answer follows on its line.
+func (s *screen) ask(format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.clear()
+	_, _ = fmt.Fprintf(s.out, format, args...)
+}
+
+// status shows how media goes. Elsewhere than on a terminal it is told at times,
+// and when the path changes.
+func (s *screen) status(since time.Duration, m media.Status) {
+	text := statusText(since, m)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.terminal {
+		_, _ = fmt.Fprint(s.out, "\r\x1b[K", text)
+		s.line = true
+		return
+	}
+	if time.Since(s.wrote) < plainPause && m.Path == s.showed {
+		return
+	}
+	s.wrote, s.showed = time.Now(), m.Path
+	_, _ = fmt.Fprintln(s.out, text)
+}
+
+// clear takes away the line that is written over.
+func (s *screen) clear() {
+	if s.line {
+		_, _ = fmt.Fprint(s.out, "\r\x1b[K")
+		s.line = false
+	}
+}
+
+func statusText(since time.Duration, m media.Status) string {
+	since = since.Truncate(time.Second)
+	if !m.Up {
+		return fmt.Sprintf("%s  reconnecting", since)
+	}
+	q := m.Quality
+	return fmt.Sprintf("%s  %s  in %d kbit/s, lost %.1f %%, jitter %d ms  out %d kbit/s, lost %.1f %%  round trip %d ms",
+		since, m.Path, q.BitsIn/1000, q.LossIn*100, q.Jitter.Milliseconds(),
+		q.BitsOut/1000, q.LossOut*100, q.RoundTrip.Milliseconds())
+}
