@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"sync"
 	"time"
@@ -189,11 +188,7 @@ func compareCalls(ctx context.Context, o *callOptions, frames []noted) error {
 		return calls.Completed() - before, err
 	}}
 
-	self, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	relay, err := startFloor(ctx, self, o.devices()/2, script(frames, o))
+	relay, err := startFloor(ctx, o.devices()/2, script(frames, o))
 	if err != nil {
 		return err
 	}

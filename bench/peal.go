@@ -25,15 +25,15 @@ func startPeal(ctx context.Context, binary string, more ...string) (*peal, error
 	if err != nil {
 		return nil, err
 	}
-	return startPealAt(ctx, binary, data, more...)
-}
-
-func startPealAt(ctx context.Context, binary, data string, more ...string) (*peal, error) {
 	port, err := freePort("tcp")
 	if err != nil {
 		return nil, err
 	}
-	addr := fmt.Sprintf("127.0.0.1:%d", port)
+	return startPealAt(ctx, binary, data, fmt.Sprintf("127.0.0.1:%d", port), more...)
+}
+
+// startPealAt starts a server on the data of another one, where that one was.
+func startPealAt(ctx context.Context, binary, data, addr string, more ...string) (*peal, error) {
 	command := append([]string{
 		binary, "serve", "--addr", addr, "--data", data, "--secret", secret, "--turn-addr", "off", "--log-level", "error",
 		"--limits-invites-per-min", "1000000", "--limits-pair-per-min", "1000000", "--limits-sockets-per-addr", "100000",

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"sync"
 	"time"
 
@@ -39,6 +40,9 @@ func request(bytes int, outs []out) []byte {
 	}
 	return message
 }
+
+// filler is what the relay writes.
+var filler [1 << 16]byte
 
 // relay passes frames between the two sides of each pair.
 type relay struct {
@@ -87,7 +91,6 @@ func (r *relay) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	both[side] = conn
 	r.pairs[pair] = both
 	r.mu.Unlock()
-	filler := make([]byte, 1<<16)
 	for {
 		_, message, err := conn.Read(request.Context())
 		if err != nil {
@@ -106,6 +109,23 @@ func (r *relay) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 			}
 		}
 	}
+}
+
+// startRelay starts the relay in a process of its own.
+func startRelay(ctx context.Context) (p *process, addr string, err error) {
+	port, err := freePort("tcp")
+	if err != nil {
+		return nil, "", err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, "", err
+	}
+	addr = fmt.Sprintf("127.0.0.1:%d", port)
+	if p, err = start(ctx, "the relay", self, "relay", addr); err != nil {
+		return nil, "", err
+	}
+	return p, addr, p.until(ctx, answers(addr))
 }
 
 // floor is the relay in a process of its own, and the pairs of sockets that use it.
@@ -132,20 +152,12 @@ type pair struct {
 	got   [2]chan struct{}
 }
 
-func startFloor(ctx context.Context, self string, pairs int, steps []step) (*floor, error) {
-	port, err := freePort("tcp")
-	if err != nil {
-		return nil, err
-	}
-	addr := fmt.Sprintf("127.0.0.1:%d", port)
-	p, err := start(ctx, "the relay", self, "relay", addr)
+func startFloor(ctx context.Context, pairs int, steps []step) (*floor, error) {
+	p, addr, err := startRelay(ctx)
 	if err != nil {
 		return nil, err
 	}
 	f := &floor{process: p, steps: steps, idle: make(chan *pair, pairs)}
-	if err := p.until(ctx, answers(addr)); err != nil {
-		return nil, err
-	}
 	for i := range pairs {
 		one := &pair{}
 		for side := range 2 {

@@ -75,7 +75,9 @@ func startKamailio(ctx context.Context, o *callOptions) (k *kamailio, err error)
 	if err != nil {
 		return nil, err
 	}
-	ready := func() bool { return exec.CommandContext(ctx, "sh", "-c", fmt.Sprintf("grep -qi ':%04X ' /proc/net/udp", k.port)).Run() == nil }
+	ready := func() bool {
+		return exec.CommandContext(ctx, "sh", "-c", fmt.Sprintf("grep -qi ':%04X ' /proc/net/udp", k.port)).Run() == nil
+	}
 	return k, k.until(ctx, ready)
 }
 
