@@ -309,3 +309,10 @@ func (f *Fleet) Close() {
 }
 
 var errNotInTime = errors.New("it took too long")
+
+// Completed is how many calls have gone through, in all runs.
+func (f *Fleet) Completed() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.tally.ended
+}

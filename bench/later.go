@@ -1,0 +1,5 @@
+package main
+
+import "context"
+
+func benchCost(context.Context, []string) error { return errUsage }
