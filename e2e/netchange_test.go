@@ -27,12 +27,14 @@ func (p *person) record() {
 		clearInterval(window.recording);
 		window.trail = [];
 		const note = (what) => trail.push({ at: Date.now(), what });
+		window.debug ??= console.debug;
+		console.debug = (...args) => { note(args.at(-1)); debug(...args); };
 		const kinds = {};
 		for (const kind of ["audio", "video"]) kinds[kind] = { count: 0, last: performance.now(), most: 0 };
 		let pc = null;
 		const follow = () => {
 			pc = pcs.at(-1);
-			const ice = pc.getSenders()[0].transport?.iceTransport;
+			const ice = pc.getSenders()[0]?.transport?.iceTransport;
 			if (!ice) pc = null;
 			else ice.onselectedcandidatepairchange = () => {
 				const { local, remote } = ice.getSelectedCandidatePair() ?? {};
@@ -55,7 +57,7 @@ func (p *person) record() {
 		window.recorded = () => ({ audio: Math.round(kinds.audio.most), video: Math.round(kinds.video.most),
 			restarts: offers() - before[0], rebuilds: pcs.length - before[1],
 			flowing: Object.values(kinds).every((k) => k.count && performance.now() - k.last < 300) });
-		window.recording = setInterval(look, 50);
+		window.recording = setInterval(look, 100);
 	})()`)
 }
 
@@ -120,6 +122,47 @@ var changes = []change{
 	},
 }
 
+// The connection to the server alone is gone for 10 s: media take no notice.
+func TestNetServerAway(t *testing.T) {
+	if !inNamespaces(t) {
+		return
+	}
+	w := newWorld(t)
+	alice, bob := w.person("alice", coneNet), w.person("bob", coneNet)
+	for _, p := range []*person{alice, bob} {
+		p.enter(t, w, p.name)
+		p.run("rtc.setCallProfile({resolution: 2, frameRate: 2})")
+	}
+	talk(t, alice.page, bob.page, 2)
+	for _, p := range []*person{alice, bob} {
+		p.seesAndHears(30)
+		p.record()
+	}
+	alice.settles()
+	bob.settles()
+	away := rules[coneNet]
+	away.NoTCPTo = addrs(httpsAddr)
+	alice.nat.SetRules(away)
+	at := time.Now()
+	eventually(t, 20*time.Second, "10 s have gone by", func() bool { return time.Since(at) > 10*time.Second })
+	if n, err := evaluate[int](alice.page, "connects"); err != nil || n != 1 {
+		t.Errorf("there were %d connections, %v, before the server was back", n, err)
+	}
+	alice.nat.SetRules(rules[coneNet])
+	alice.until("has connected again", "connects === 2")
+	for _, p := range []*person{alice, bob} {
+		g := p.recorded()
+		t.Logf("%s: %+v%s", p.account, g, p.trail(at))
+		if max(g.Audio, g.Video) > 500 || g.Restarts+g.Rebuilds > 0 {
+			t.Errorf("%s noticed: %+v", p.account, g)
+		}
+		if n := len(p.log()); n != p.seen {
+			t.Errorf("%s is told of it:%s", p.account, p.history())
+		}
+	}
+	hangUp(alice.page, bob.page)
+}
+
 func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
@@ -177,6 +220,10 @@ func TestNetChanges(t *testing.T) {
 			for _, p := range []*person{alice, bob} {
 				p.nat.SetRules(rules[c.kind])
 				p.enter(t, w, fmt.Sprintf("%s-%d", p.name, i))
+			}
+			for _, p := range []*person{alice, bob} {
+				// Measured is the network, not how fast this machine draws.
+				p.run("rtc.setCallProfile({resolution: 2, frameRate: 2})")
 			}
 			talk(t, alice.page, bob.page, 2)
 			for _, p := range []*person{alice, bob} {

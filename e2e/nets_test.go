@@ -168,7 +168,7 @@ type person struct {
 	name    string
 	link    *nets.Link
 	other   *nets.Link // nil without a second one.
-	nat     *nets.NAT // nil without.
+	nat     *nets.NAT  // nil without.
 	ns      *nets.Namespace
 	browser context.Context
 }
