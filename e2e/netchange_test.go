@@ -34,6 +34,9 @@ func (p *person) record() {
 		let pc = null;
 		const follow = () => {
 			pc = pcs.at(-1);
+			const mine = pc;
+			pc.onsignalingstatechange = () => note(mine.signalingState);
+			pc.addEventListener("connectionstatechange", () => note(mine.connectionState));
 			const ice = pc.getSenders()[0]?.transport?.iceTransport;
 			if (!ice) pc = null;
 			else ice.onselectedcandidatepairchange = () => {
@@ -83,42 +86,44 @@ type change struct {
 	path func(alice, bob path) bool
 }
 
-// How long nothing may come where a way remains, and where a relay has to be found first.
+// How long nothing may come: where the same way is found again, and where another has
+// to be taken, or the browser has to hear of an interface first. docs/performance.md has what
+// is usual, which is about half of it; machines that test do other things as well.
 const (
-	remains = 2 * time.Second
-	relayed = 5 * time.Second
+	sameWay  = 3 * time.Second
+	otherWay = 6 * time.Second
 )
 
 func isDirect(alice, bob path) bool { return alice.Local != "relay" && bob.Local != "relay" }
 
 var changes = []change{
 	{
-		name: "the NAT forgets its mappings", kind: coneNet, most: remains, path: isDirect,
+		name: "the NAT forgets its mappings", kind: coneNet, most: sameWay, path: isDirect,
 		do: func(_ *testing.T, _ *world, alice *person) { alice.link.Renumber(alice.nat.Public()) },
 	},
 	{
-		name: "the public address changes", kind: coneNet, most: remains, path: isDirect,
+		name: "the public address changes", kind: coneNet, most: sameWay, path: isDirect,
 		do: func(_ *testing.T, w *world, alice *person) { alice.link.Renumber(w.public()) },
 	},
 	{
-		name: "the public address changes under a relayed call", kind: symmetricNet, most: relayed,
+		name: "the public address changes under a relayed call", kind: symmetricNet, most: otherWay,
 		path: func(alice, bob path) bool { return cheapest(symmetricNet, symmetricNet, alice, bob) },
 		do:   func(_ *testing.T, w *world, alice *person) { alice.link.Renumber(w.public()) },
 	},
 	{
-		name: "the interface in use goes down", second: true, spoils: true, kind: coneNet, most: remains, path: isDirect,
+		name: "UDP is blocked", kind: coneNet, most: otherWay,
+		path: func(alice, bob path) bool { return cheapest(noUDPNet, coneNet, alice, bob) },
+		do:   func(_ *testing.T, _ *world, alice *person) { alice.nat.SetRules(rules[noUDPNet]) },
+	},
+	{
+		name: "the interface in use goes down", second: true, spoils: true, kind: coneNet, most: otherWay, path: isDirect,
 		do: func(t *testing.T, _ *world, alice *person) { must(t, alice.linkInUse().Down()) },
 	},
 	{
-		name: "the address of the interface is another", spoils: true, kind: coneNet, most: relayed, path: isDirect,
+		name: "the address of the interface is another", spoils: true, kind: coneNet, most: otherWay, path: isDirect,
 		do: func(t *testing.T, w *world, alice *person) {
 			must(t, alice.link.Replace(netip.AddrFrom4([4]byte{10, 1, w.next, 9})))
 		},
-	},
-	{
-		name: "UDP is blocked", kind: coneNet, most: relayed,
-		path: func(alice, bob path) bool { return cheapest(noUDPNet, coneNet, alice, bob) },
-		do:   func(_ *testing.T, _ *world, alice *person) { alice.nat.SetRules(rules[noUDPNet]) },
 	},
 }
 
@@ -237,9 +242,7 @@ func TestNetChanges(t *testing.T) {
 			for _, p := range []*person{alice, bob} {
 				p.recovers(c.most)
 			}
-			if from, to := alice.path(), bob.path(); !c.path(from, to) {
-				t.Errorf("media goes by %+v, %+v", from, to)
-			}
+			eventually(t, 15*time.Second, "the right path is taken", func() bool { return c.path(alice.path(), bob.path()) })
 			for _, p := range []*person{alice, bob} {
 				t.Logf("%s: %+v by %+v%s", p.account, p.recorded(), p.path(), p.trail(at))
 			}
@@ -256,12 +259,13 @@ func (p *person) settles() {
 	p.until("sees and hears", "recorded().flowing")
 }
 
-// recovers waits until there was a gap, and it is over.
+// recovers waits until there was a gap that nothing but a restart could end, and it
+// is over.
 func (p *person) recovers(most time.Duration) {
 	p.t.Helper()
 	eventually(p.t, 30*time.Second, p.account+" sees and hears again", func() bool {
 		g := p.recorded()
-		return g.Flowing && max(g.Audio, g.Video) > 300
+		return g.Flowing && g.Restarts > 0 && max(g.Audio, g.Video) > 700
 	})
 	if g := p.recorded(); max(g.Audio, g.Video) > most.Milliseconds() {
 		p.t.Errorf("%s saw or heard nothing for longer than %s: %+v", p.account, most, g)
