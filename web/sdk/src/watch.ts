@@ -59,6 +59,8 @@ export class Watch {
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** The next look; looking there is between `begin` and `stop`. */
   #looking: ReturnType<typeof setTimeout> | undefined;
+  /** Generations so far. */
+  #begun = 0;
   #count = 0;
   /** Looks in a row that found something new. */
   #run = 0;
@@ -74,7 +76,9 @@ export class Watch {
   /** A generation begins: the first, or a restart. */
   begin(restart: boolean): void {
     clearTimeout(this.#timer);
+    this.#begun++;
     this.#run = 0;
+    this.#held = Date.now();
     this.#phase = restart ? "restarting" : "flowing";
     if (restart) this.#timer = setTimeout(() => this.#expired(), connectMs);
     if (this.#looking === undefined) this.#lookSoon();
@@ -115,9 +119,11 @@ export class Watch {
   }
 
   async #look(): Promise<void> {
+    const begun = this.#begun;
     const flow = await this.#host.flow().catch(() => null); // A connection that was closed meanwhile.
     if (this.#looking === undefined) return;
-    if (flow) this.#saw(flow);
+    // What was so before a restart is no news of it.
+    if (flow && begun === this.#begun) this.#saw(flow);
     this.#lookSoon();
   }
 
