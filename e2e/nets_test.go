@@ -158,7 +158,7 @@ func (w *world) connect(ns *nets.Namespace, c nets.LinkConfig) *nets.Link {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.t.Cleanup(l.Close)
+	w.t.Cleanup(func() { must(w.t, l.Close()) })
 	return l
 }
 
