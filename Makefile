@@ -43,7 +43,7 @@ e2e: ## Run only the tests with real browsers.
 
 .PHONY: nets
 nets: ## Call through NATs and firewalls of every kind, and change networks in a call; needs root or user namespaces.
-	go test -v ./e2e/ -count=1 -timeout=15m -run='^TestNet(Paths|Change)' -all-nets
+	go test -v ./e2e/ -count=1 -timeout=15m -run='^TestNet(Paths|Changes)$$' -all-nets
 
 .PHONY: explore
 explore: ## Walk every state of a call within the large scopes; minutes, and gigabytes of memory.

@@ -5,6 +5,7 @@ package e2e_test
 import (
 	"fmt"
 	"net/netip"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -27,12 +28,17 @@ func (p *person) record() {
 		clearInterval(window.recording);
 		window.trail = [];
 		const note = (what) => trail.push({ at: Date.now(), what });
+		window.debug ??= console.debug;
+		console.debug = (...args) => { note(args.at(-1)); debug(...args); };
 		const kinds = {};
 		for (const kind of ["audio", "video"]) kinds[kind] = { count: 0, last: performance.now(), most: 0 };
 		let pc = null;
 		const follow = () => {
 			pc = pcs.at(-1);
-			const ice = pc.getSenders()[0].transport?.iceTransport;
+			const mine = pc;
+			pc.onsignalingstatechange = () => note(mine.signalingState);
+			pc.addEventListener("connectionstatechange", () => note(mine.connectionState));
+			const ice = pc.getSenders()[0]?.transport?.iceTransport;
 			if (!ice) pc = null;
 			else ice.onselectedcandidatepairchange = () => {
 				const { local, remote } = ice.getSelectedCandidatePair() ?? {};
@@ -55,7 +61,7 @@ func (p *person) record() {
 		window.recorded = () => ({ audio: Math.round(kinds.audio.most), video: Math.round(kinds.video.most),
 			restarts: offers() - before[0], rebuilds: pcs.length - before[1],
 			flowing: Object.values(kinds).every((k) => k.count && performance.now() - k.last < 300) });
-		window.recording = setInterval(look, 50);
+		window.recording = setInterval(look, 100);
 	})()`)
 }
 
@@ -73,6 +79,7 @@ type change struct {
 	name   string
 	kind   string // The network of both.
 	second bool   // Alice has two interfaces.
+	few    bool   // Tried also where not all are.
 	spoils bool   // Her interfaces are not what they were, so she gets new ones.
 	do     func(t *testing.T, w *world, alice *person)
 	// most is how long the other one may be missed.
@@ -81,43 +88,91 @@ type change struct {
 	path func(alice, bob path) bool
 }
 
-// How long nothing may come where a way remains, and where a relay has to be found first.
+// How long nothing may come: where the same way is found again, and where another has
+// to be taken, or the browser has to hear of an interface first. docs/reliability.md has what
+// was measured, which is less; machines that test do other things as well.
 const (
-	remains = 2 * time.Second
-	relayed = 5 * time.Second
+	sameWay  = 3 * time.Second
+	otherWay = 6 * time.Second
+	awayGap  = 500 * time.Millisecond
 )
 
 func isDirect(alice, bob path) bool { return alice.Local != "relay" && bob.Local != "relay" }
 
 var changes = []change{
 	{
-		name: "the NAT forgets its mappings", kind: coneNet, most: remains, path: isDirect,
+		name: "the NAT forgets its mappings", kind: coneNet, most: sameWay, path: isDirect,
 		do: func(_ *testing.T, _ *world, alice *person) { alice.link.Renumber(alice.nat.Public()) },
 	},
 	{
-		name: "the public address changes", kind: coneNet, most: remains, path: isDirect,
+		name: "the public address changes", few: true, kind: coneNet, most: sameWay, path: isDirect,
 		do: func(_ *testing.T, w *world, alice *person) { alice.link.Renumber(w.public()) },
 	},
 	{
-		name: "the public address changes under a relayed call", kind: symmetricNet, most: relayed,
+		name: "the public address changes under a relayed call", kind: symmetricNet, most: otherWay,
 		path: func(alice, bob path) bool { return cheapest(symmetricNet, symmetricNet, alice, bob) },
 		do:   func(_ *testing.T, w *world, alice *person) { alice.link.Renumber(w.public()) },
 	},
 	{
-		name: "the interface in use goes down", second: true, spoils: true, kind: coneNet, most: remains, path: isDirect,
+		name: "UDP is blocked", few: true, kind: coneNet, most: otherWay,
+		path: func(alice, bob path) bool { return cheapest(noUDPNet, coneNet, alice, bob) },
+		do:   func(_ *testing.T, _ *world, alice *person) { alice.nat.SetRules(rules[noUDPNet]) },
+	},
+	{
+		name: "the interface in use goes down", second: true, spoils: true, kind: coneNet, most: otherWay, path: isDirect,
 		do: func(t *testing.T, _ *world, alice *person) { must(t, alice.linkInUse().Down()) },
 	},
 	{
-		name: "the address of the interface is another", spoils: true, kind: coneNet, most: relayed, path: isDirect,
+		name: "the address of the interface is another", spoils: true, kind: coneNet, most: otherWay, path: isDirect,
 		do: func(t *testing.T, w *world, alice *person) {
 			must(t, alice.link.Replace(netip.AddrFrom4([4]byte{10, 1, w.next, 9})))
 		},
 	},
-	{
-		name: "UDP is blocked", kind: coneNet, most: relayed,
-		path: func(alice, bob path) bool { return cheapest(noUDPNet, coneNet, alice, bob) },
-		do:   func(_ *testing.T, _ *world, alice *person) { alice.nat.SetRules(rules[noUDPNet]) },
-	},
+}
+
+// serverAway takes the connection to the server away, and nothing else: media take
+// no notice, nor do people.
+func serverAway(t *testing.T, w *world, alice, bob *person) {
+	long := 5 * time.Second // Enough for it to be found out.
+	if *allNets {
+		long = 10 * time.Second
+	}
+	begin(t, w, alice, bob, "away")
+	away := rules[coneNet]
+	away.NoTCPTo = addrs(httpsAddr)
+	alice.nat.SetRules(away)
+	at := time.Now()
+	eventually(t, 2*long, "enough time has gone by", func() bool { return time.Since(at) > long })
+	alice.nat.SetRules(rules[coneNet])
+	alice.until("has connected again", "connects === 2")
+	for _, p := range []*person{alice, bob} {
+		g := p.recorded()
+		t.Logf("%s: %+v%s", p.account, g, p.trail(at))
+		if max(g.Audio, g.Video) > awayGap.Milliseconds() || g.Restarts+g.Rebuilds > 0 {
+			t.Errorf("%s noticed: %+v", p.account, g)
+		}
+		if n := len(p.log()); n != p.seen {
+			t.Errorf("%s is told of it:%s", p.account, p.history())
+		}
+	}
+	hangUp(alice.page, bob.page)
+}
+
+// begin brings two people into a call, whose media are measured from then on.
+func begin(t *testing.T, w *world, alice, bob *person, suffix string) {
+	t.Helper()
+	for _, p := range []*person{alice, bob} {
+		p.enter(t, w, p.name+"-"+suffix)
+		// Measured is the network, not how fast this machine draws.
+		p.run("rtc.setCallProfile({resolution: 2, frameRate: 2})")
+	}
+	talk(t, alice.page, bob.page, 2)
+	for _, p := range []*person{alice, bob} {
+		p.seesAndHears(30)
+		p.record()
+	}
+	alice.settles()
+	bob.settles()
 }
 
 func must(t *testing.T, err error) {
@@ -166,7 +221,11 @@ func TestNetChanges(t *testing.T) {
 	}
 	w := newWorld(t)
 	alice, bob := w.person("alice", coneNet), w.person("bob", coneNet)
+	t.Run("the server is away", func(t *testing.T) { serverAway(t, w, alice, bob) })
 	for i, c := range changes {
+		if !c.few && !*allNets {
+			continue
+		}
 		t.Run(c.name, func(t *testing.T) {
 			if c.spoils {
 				alice = w.person("alice", coneNet)
@@ -174,25 +233,15 @@ func TestNetChanges(t *testing.T) {
 			if c.second {
 				w.second(alice)
 			}
-			for _, p := range []*person{alice, bob} {
-				p.nat.SetRules(rules[c.kind])
-				p.enter(t, w, fmt.Sprintf("%s-%d", p.name, i))
-			}
-			talk(t, alice.page, bob.page, 2)
-			for _, p := range []*person{alice, bob} {
-				p.seesAndHears(30)
-				p.record()
-			}
-			alice.settles()
-			bob.settles()
+			alice.nat.SetRules(rules[c.kind])
+			bob.nat.SetRules(rules[c.kind])
+			begin(t, w, alice, bob, strconv.Itoa(i))
 			at := time.Now()
 			c.do(t, w, alice)
 			for _, p := range []*person{alice, bob} {
 				p.recovers(c.most)
 			}
-			if from, to := alice.path(), bob.path(); !c.path(from, to) {
-				t.Errorf("media goes by %+v, %+v", from, to)
-			}
+			eventually(t, 15*time.Second, "the right path is taken", func() bool { return c.path(alice.path(), bob.path()) })
 			for _, p := range []*person{alice, bob} {
 				t.Logf("%s: %+v by %+v%s", p.account, p.recorded(), p.path(), p.trail(at))
 			}
@@ -209,12 +258,13 @@ func (p *person) settles() {
 	p.until("sees and hears", "recorded().flowing")
 }
 
-// recovers waits until there was a gap, and it is over.
+// recovers waits until there was a gap that nothing but a restart could end, and it
+// is over.
 func (p *person) recovers(most time.Duration) {
 	p.t.Helper()
 	eventually(p.t, 30*time.Second, p.account+" sees and hears again", func() bool {
 		g := p.recorded()
-		return g.Flowing && max(g.Audio, g.Video) > 300
+		return g.Flowing && g.Restarts > 0 && max(g.Audio, g.Video) > 700
 	})
 	if g := p.recorded(); max(g.Audio, g.Video) > most.Milliseconds() {
 		p.t.Errorf("%s saw or heard nothing for longer than %s: %+v", p.account, most, g)

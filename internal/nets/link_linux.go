@@ -63,8 +63,7 @@ func Connect(i *Internet, ns *Namespace, c LinkConfig) (*Link, error) {
 		err = errors.Join(err, l.Add(addr))
 	}
 	if err != nil {
-		l.tun.Close()
-		return nil, err
+		return nil, errors.Join(err, l.tun.Close())
 	}
 	if c.NAT != nil {
 		i.attach(c.NAT.Public(), l.deliver)
@@ -89,8 +88,7 @@ func (l *Link) open() error {
 			err = unix.IoctlIfreq(fd, unix.TUNSETIFF, request)
 		}
 		if err != nil {
-			unix.Close(fd)
-			return fmt.Errorf("make the interface %s: %w", l.name, err)
+			return errors.Join(fmt.Errorf("make the interface %s: %w", l.name, err), unix.Close(fd))
 		}
 		l.tun = os.NewFile(uintptr(fd), l.name)
 		return nil
@@ -98,7 +96,7 @@ func (l *Link) open() error {
 }
 
 // Close takes the interface away.
-func (l *Link) Close() {
+func (l *Link) Close() error {
 	l.mu.Lock()
 	for _, addr := range l.addrs {
 		l.detach(addr)
@@ -107,8 +105,9 @@ func (l *Link) Close() {
 	if l.nat != nil {
 		l.internet.attach(l.nat.Public(), nil)
 	}
-	l.tun.Close()
+	err := l.tun.Close()
 	l.ended.Wait()
+	return err
 }
 
 // Add gives the interface another address.

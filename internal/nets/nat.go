@@ -27,9 +27,10 @@ func (d Dependence) of(remote netip.AddrPort) netip.AddrPort {
 		return netip.AddrPort{}
 	case AddressDependent:
 		return netip.AddrPortFrom(remote.Addr(), 0)
-	default:
+	case AddressAndPortDependent:
 		return remote
 	}
+	return remote
 }
 
 // Rules are what a NAT and the firewall in it do. The zero value is a full cone

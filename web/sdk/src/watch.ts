@@ -23,8 +23,9 @@ export interface WatchHost {
   stuck(rebuild: boolean): void;
 }
 
-/** How often to look whether something came. */
+/** How often to look whether something came, and whether a restart has come to something. */
 const lookMs = 200;
+const restartLookMs = 100;
 /**
  * How long nothing may come where something is expected. The browser calls a
  * connection disconnected after 2.5 s at the earliest, Firefox after 5: too late
@@ -33,6 +34,8 @@ const lookMs = 200;
  */
 const suspectMs = 400;
 const silentMs = 800;
+/** How long the browser may take to go by a new path that works. */
+const heldMs = 250;
 /** Looks in a row with something new before their end means anything: a lone packet is no stream. */
 const stream = 4;
 /** How long a restart may take. */
@@ -54,14 +57,17 @@ export class Watch {
   readonly #host: WatchHost;
   #phase: "flowing" | "asking" | "restarting" = "flowing";
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #looking: ReturnType<typeof setInterval> | undefined;
+  /** The next look; looking there is between `begin` and `stop`. */
+  #looking: ReturnType<typeof setTimeout> | undefined;
+  /** Generations so far. */
+  #begun = 0;
   #count = 0;
   /** Looks in a row that found something new. */
   #run = 0;
   #last = 0;
   #suspected = false;
-  #held = false;
-  #asked = false;
+  /** When the path in use was not one that is held on to. */
+  #held = 0;
 
   constructor(host: WatchHost) {
     this.#host = host;
@@ -70,15 +76,17 @@ export class Watch {
   /** A generation begins: the first, or a restart. */
   begin(restart: boolean): void {
     clearTimeout(this.#timer);
+    this.#begun++;
     this.#run = 0;
+    this.#held = Date.now();
     this.#phase = restart ? "restarting" : "flowing";
     if (restart) this.#timer = setTimeout(() => this.#expired(), connectMs);
-    this.#looking ??= setInterval(() => void this.#look(), lookMs);
+    if (this.#looking === undefined) this.#lookSoon();
   }
 
   stop(): void {
     clearTimeout(this.#timer);
-    clearInterval(this.#looking);
+    clearTimeout(this.#looking);
     this.#looking = undefined;
   }
 
@@ -105,12 +113,21 @@ export class Watch {
     }
   }
 
+  #lookSoon(): void {
+    const wait = this.#phase === "restarting" ? restartLookMs : lookMs;
+    this.#looking = setTimeout(() => void this.#look(), wait);
+  }
+
   async #look(): Promise<void> {
-    if (this.#asked) return; // The browser is busy.
-    this.#asked = true;
-    const flow = await this.#host.flow().catch(() => null); // Closed meanwhile.
-    this.#asked = false;
-    if (!flow || this.#looking === undefined) return;
+    const begun = this.#begun;
+    const flow = await this.#host.flow().catch(() => null); // A connection that was closed meanwhile.
+    if (this.#looking === undefined) return;
+    // What was so before a restart is no news of it.
+    if (flow && begun === this.#begun) this.#saw(flow);
+    this.#lookSoon();
+  }
+
+  #saw(flow: Flow): void {
     const now = Date.now();
     if (flow.packets > this.#count) {
       this.#run++;
@@ -121,12 +138,12 @@ export class Watch {
       this.#run = 0; // Another connection.
     } else if (this.#phase === "restarting") {
       // A path that works is taken at once, or not for long.
-      if (flow.held && this.#held) this.#ask(true);
+      if (flow.held && now - this.#held >= heldMs) this.#ask(true);
     } else {
       this.#missed(now - this.#last);
     }
     this.#count = flow.packets;
-    this.#held = flow.held;
+    if (!flow.held) this.#held = now;
   }
 
   /** Nothing came since the last look, and for so long. */

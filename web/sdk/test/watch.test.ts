@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { flowOf, Watch } from "../src/watch";
+import { type Flow, flowOf, Watch } from "../src/watch";
 
 let told: string[];
 let count: number;
@@ -128,6 +128,28 @@ describe("a restart", () => {
     await pass(500, 0);
     await pass(500, 3);
     expect(told).toEqual(["suspect", "stuck", "rebuild", "up true"]);
+  });
+  it("is not judged by what was asked before it", async () => {
+    let answer: ((flow: Flow) => void) | undefined;
+    const slow = new Watch({
+      flow: () => new Promise((resolve) => (answer = resolve)),
+      expected: () => true,
+      connected: () => true,
+      up: () => {},
+      suspect: () => {},
+      stuck: (rebuild) => told.push(rebuild ? "rebuild" : "stuck"),
+    });
+    slow.begin(true);
+    await pass(150, 0);
+    answer?.({ packets: 9, held: false });
+    slow.begin(true);
+    await pass(150, 0);
+    slow.begin(true); // On new connections, while the old one is asked still.
+    await pass(1_000, 0);
+    answer?.({ packets: 9, held: true });
+    await pass(1_000, 0);
+    expect(told).toEqual([]);
+    slow.stop();
   });
   it("whose path is not taken because the old one came back is over", async () => {
     held = true;
