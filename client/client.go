@@ -17,7 +17,7 @@
 //	}
 //
 // This package does the signalling: descriptions and candidates are the text of
-// whatever media stack there is. All methods are safe for concurrent use.
+// whatever media stack there is. Package media, below it, is one. All methods are safe for concurrent use.
 package client
 
 import (

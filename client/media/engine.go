@@ -19,8 +19,9 @@ var (
 )
 
 // newEngine is what peer connections are made by: Opus and VP8, which every
-// browser speaks, with reports, retransmissions and statistics.
-func newEngine() (*webrtc.API, error) {
+// browser speaks, with reports, retransmissions and statistics. Tests change
+// the settings.
+func newEngine(changes ...func(*webrtc.SettingEngine)) (*webrtc.API, error) {
 	var m webrtc.MediaEngine
 	for _, c := range []struct {
 		capability webrtc.RTPCodecCapability
@@ -46,6 +47,9 @@ func newEngine() (*webrtc.API, error) {
 	s.DisableCloseByDTLS(true)
 	// As browsers do: the machine's own address where it has no other.
 	s.SetIncludeLoopbackCandidate(isolated())
+	for _, change := range changes {
+		change(&s)
+	}
 	return webrtc.NewAPI(webrtc.WithMediaEngine(&m), webrtc.WithInterceptorRegistry(&i), webrtc.WithSettingEngine(s)), nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -121,10 +122,8 @@ func (p *person) sees(change client.Change) client.Updated {
 	p.t.Helper()
 	for {
 		u := next[client.Updated](p)
-		for _, c := range u.Changes {
-			if c == change {
-				return u
-			}
+		if slices.Contains(u.Changes, change) {
+			return u
 		}
 	}
 }

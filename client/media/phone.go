@@ -67,7 +67,10 @@ func (p *Phone) Next(ctx context.Context) (client.Event, error) {
 	case client.PeerCandidates:
 		p.route(e.Call, e)
 	}
-	return e, err
+	if err != nil {
+		return nil, err
+	}
+	return e, nil
 }
 
 // Session is the media of a call that came by an event; nil once the call is

@@ -164,7 +164,7 @@ func (p *phone) openFiles() error {
 func (p *phone) read(ctx context.Context) {
 	for {
 		e, err := p.Next(ctx)
-		if err != nil && e == nil {
+		if err != nil {
 			return
 		}
 		select {
