@@ -77,7 +77,8 @@ type (
 		Ticket  Ticket
 		Command *pealv1.ClientFrame
 	}
-	// Mention sends a command that nobody waits for, if there is a connection.
+	// Mention sends a command that nobody waits for, if there is a connection. It
+	// is made quiet: what becomes of it comes as news, and only a failure is answered.
 	Mention struct{ Command *pealv1.ClientFrame }
 	// Forget gives up waiting for an answer.
 	Forget struct{ Ticket Ticket }

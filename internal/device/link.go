@@ -132,14 +132,14 @@ func (d *Device) opened(s Socket) {
 func (d *Device) write(f *pealv1.ClientFrame) uint32 {
 	l := &d.link
 	l.lastID++
-	d.do(Send{l.socket, &pealv1.ClientFrame{Id: l.lastID, Command: f.Command}})
+	d.do(Send{l.socket, &pealv1.ClientFrame{Id: l.lastID, Command: f.Command, Quiet: f.Quiet}})
 	return l.lastID
 }
 
-// mention sends what nobody waits for.
+// mention sends what nobody waits for: only a failure is answered.
 func (d *Device) mention(f *pealv1.ClientFrame) {
 	if d.link.phase == online {
-		d.write(f)
+		d.write(&pealv1.ClientFrame{Command: f.Command, Quiet: true})
 	}
 }
 
@@ -308,7 +308,9 @@ func (d *Device) ping(patience time.Duration) {
 	d.beat()
 	if d.link.silentAt.IsZero() {
 		d.link.silentAt = d.now.Add(patience)
-		d.mention(&pealv1.ClientFrame{Command: &pealv1.ClientFrame_Ping{Ping: &pealv1.Ping{}}})
+		if d.link.phase == online {
+			d.write(&pealv1.ClientFrame{Command: &pealv1.ClientFrame_Ping{Ping: &pealv1.Ping{}}})
+		}
 	}
 }
 

@@ -147,7 +147,7 @@ func (n *Node) attemptSignal(t *turn, j *job) {
 	}
 	t.queue = t.queue[1:]
 	if j.asker.id != 0 {
-		j.asker.device.session.Reply(j.asker.id, &pealv1.ServerFrame{Body: &pealv1.ServerFrame_Done{Done: &pealv1.Done{}}})
+		j.asker.device.session.Done(j.asker.id)
 	}
 	passing := j.signal
 	if t.call.RelayedOnly() {
@@ -178,7 +178,7 @@ func (n *Node) leaving(d *device, id uint32) {
 	for _, c := range sorted(d.calls) {
 		n.enqueue(c, &job{in: call.Leave{Device: d.who}})
 	}
-	d.session.Reply(id, &pealv1.ServerFrame{Body: &pealv1.ServerFrame_Done{Done: &pealv1.Done{}}})
+	d.session.Done(id)
 }
 
 // logout ends the calls that the device is in. One that only rings here rings
@@ -189,7 +189,7 @@ func (n *Node) logout(d *device, id uint32) {
 			n.enqueue(c, &job{in: call.Hangup{Device: d.who}})
 		}
 	}
-	d.session.Reply(id, &pealv1.ServerFrame{Body: &pealv1.ServerFrame_Done{Done: &pealv1.Done{}}})
+	d.session.Done(id)
 	d.session.Close(protocol.LoggedOut)
 }
 

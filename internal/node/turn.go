@@ -52,7 +52,7 @@ type job struct {
 }
 
 // asker is a device that waits for the answer to a command; for nothing where
-// id is zero.
+// id is zero, or the command quiet.
 type asker struct {
 	device *device
 	id     uint32
@@ -341,6 +341,8 @@ func (n *Node) finishWith(t *turn, effects []call.Effect) {
 // someone else is answered about another call than the one that this ends.
 func (j *job) answering() *asker {
 	switch {
+	case j.settle == nil && j.asker != nil && j.asker.device.session.Quiet(j.asker.id):
+		return nil // By an event, as everybody else.
 	case j.settle == nil:
 		return j.asker
 	case j.settle.merge:
@@ -366,6 +368,10 @@ func (n *Node) finish(t *turn, c *call.Call, failure *pealv1.Error) {
 
 func (n *Node) answer(id call.ID, a *asker, c *call.Call, failure *pealv1.Error) {
 	if a.id == 0 {
+		return
+	}
+	if failure == nil && c != nil && c.Live() && a.device.session.Quiet(a.id) {
+		a.device.session.Done(a.id)
 		return
 	}
 	f := &pealv1.ServerFrame{Error: failure}

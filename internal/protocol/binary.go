@@ -73,7 +73,7 @@ type envelope struct {
 // commands of the same kind.
 func readEnvelope(message []byte) (e envelope) {
 	fields := (*pealv1.ClientFrame)(nil).ProtoReflect().Descriptor().Fields()
-	named := false
+	named, quiet := false, false
 	for len(message) > 0 {
 		number, kind, length := protowire.ConsumeField(message)
 		if length < 0 {
@@ -88,7 +88,12 @@ func readEnvelope(message []byte) (e envelope) {
 				e.err = errors.New("it holds two commands")
 			}
 			e.command = true
-		case kind == protowire.VarintType:
+		case field.Kind() == protoreflect.BoolKind && kind == protowire.VarintType:
+			if quiet {
+				e.err = fmt.Errorf("it says %s twice", field.Name())
+			}
+			quiet = true
+		case field.Kind() == protoreflect.Uint32Kind && kind == protowire.VarintType:
 			if named {
 				e.err = errors.New("it holds two ids")
 			}

@@ -101,6 +101,7 @@ func TestDecodeBinaryRefuses(t *testing.T) {
 		{"text", []byte(`{"id":4,"ping":{}}`), "bad_request", "", 0},
 		{"half a message", command(t, hello)[:3], "bad_request", "no protobuf", 4},
 		{"nothing", nil, "bad_request", "id must be", 0},
+		{"quiet twice", command(t, hello, 0xb0, 1, 1, 0xb0, 1, 1), "bad_request", "quiet twice", 4},
 		{"no id", field(ping, nil), "bad_request", "id must be", 0},
 		{"no command", id, "unknown_command", "", 4},
 		{"an unknown command", append(id, unknown...), "unknown_command", "99", 4},

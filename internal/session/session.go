@@ -54,6 +54,8 @@ type Session struct {
 	hello    *pealv1.Hello
 	helloID  uint32
 	held     []*pealv1.ServerFrame
+	// quiet are the commands under way of which only a failure is answered.
+	quiet map[uint32]struct{}
 
 	budget *rate.Limiter
 	life   life
@@ -62,7 +64,7 @@ type Session struct {
 // New is a connection that was opened now.
 func New(line Line, limits *protocol.Limits, verify Verify, now time.Time) *Session {
 	return &Session{
-		line: line, limits: limits, verify: verify,
+		line: line, limits: limits, verify: verify, quiet: make(map[uint32]struct{}),
 		budget: rate.NewLimiter(rate.Limit(limits.MessageRate), limits.MessageBurst),
 		life:   newLife(limits, now),
 	}
@@ -104,6 +106,9 @@ func (s *Session) Receive(f *pealv1.ClientFrame, bad *pealv1.Error, now time.Tim
 	if bad != nil {
 		s.fail(f.GetId(), bad)
 		return nil
+	}
+	if f.Quiet {
+		s.quiet[f.Id] = struct{}{}
 	}
 	switch c := f.Command.(type) {
 	case *pealv1.ClientFrame_Ping:
@@ -198,13 +203,30 @@ func (s *Session) Tell(f *pealv1.ServerFrame) {
 	}
 }
 
+// Quiet reports whether the command that is under way with this id wants no
+// answer unless it fails.
+func (s *Session) Quiet(id uint32) bool {
+	_, quiet := s.quiet[id]
+	return quiet
+}
+
 // Reply answers a command.
 func (s *Session) Reply(id uint32, f *pealv1.ServerFrame) {
+	delete(s.quiet, id)
 	if s.phase == closed {
 		return
 	}
 	f.ReplyTo = id
 	s.line.Send(f)
+}
+
+// Done answers a command that succeeded and has nothing else to say.
+func (s *Session) Done(id uint32) {
+	if s.Quiet(id) {
+		delete(s.quiet, id)
+		return
+	}
+	s.Reply(id, &pealv1.ServerFrame{Body: &pealv1.ServerFrame_Done{Done: &pealv1.Done{}}})
 }
 
 // Fail answers a command by an error.

@@ -449,7 +449,7 @@ func (RecordKind) EnumDescriptor() ([]byte, []int) {
 }
 
 // ClientFrame is one command. Every command is answered by exactly one
-// ServerFrame whose reply_to is its id.
+// ServerFrame whose reply_to is its id, but for quiet ones that succeed.
 type ClientFrame struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Chosen by the client, unique within the connection, at least 1.
@@ -476,7 +476,10 @@ type ClientFrame struct {
 	//	*ClientFrame_Logout
 	//	*ClientFrame_SwitchType
 	//	*ClientFrame_ListRecords
-	Command       isClientFrame_Command `protobuf_oneof:"command"`
+	Command isClientFrame_Command `protobuf_oneof:"command"`
+	// Only a failure is answered. What the command changes for this device as well
+	// comes as an event.
+	Quiet         bool `protobuf:"varint,22,opt,name=quiet,proto3" json:"quiet,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -703,6 +706,13 @@ func (x *ClientFrame) GetListRecords() *ListRecords {
 		}
 	}
 	return nil
+}
+
+func (x *ClientFrame) GetQuiet() bool {
+	if x != nil {
+		return x.Quiet
+	}
+	return false
 }
 
 type isClientFrame_Command interface {
@@ -3371,7 +3381,7 @@ var File_peal_proto protoreflect.FileDescriptor
 const file_peal_proto_rawDesc = "" +
 	"\n" +
 	"\n" +
-	"peal.proto\x12\apeal.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd4\a\n" +
+	"peal.proto\x12\apeal.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xea\a\n" +
 	"\vClientFrame\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12&\n" +
 	"\x05hello\x18\x02 \x01(\v2\x0e.peal.v1.HelloH\x00R\x05hello\x12#\n" +
@@ -3397,7 +3407,8 @@ const file_peal_proto_rawDesc = "" +
 	"\x06logout\x18\x13 \x01(\v2\x0f.peal.v1.LogoutH\x00R\x06logout\x126\n" +
 	"\vswitch_type\x18\x14 \x01(\v2\x13.peal.v1.SwitchTypeH\x00R\n" +
 	"switchType\x129\n" +
-	"\flist_records\x18\x15 \x01(\v2\x14.peal.v1.ListRecordsH\x00R\vlistRecordsB\t\n" +
+	"\flist_records\x18\x15 \x01(\v2\x14.peal.v1.ListRecordsH\x00R\vlistRecords\x12\x14\n" +
+	"\x05quiet\x18\x16 \x01(\bR\x05quietB\t\n" +
 	"\acommand\"\xb7\x01\n" +
 	"\x05Hello\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\tR\x05token\x12\x1b\n" +

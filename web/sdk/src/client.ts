@@ -208,7 +208,7 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
   }
 
   tell(command: Command): void {
-    this.#connection?.tell(command);
+    this.#connection?.mention(command);
   }
 
   suspect(): void {

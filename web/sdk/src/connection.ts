@@ -142,6 +142,11 @@ export class Connection {
     if (this.#state === "online") this.#write(command, this.#nextId++);
   }
 
+  /** Sends what only a failure is to be answered of, if there is a connection. */
+  mention(command: Command): void {
+    if (this.#state === "online") this.#write({ ...command, quiet: true }, this.#nextId++);
+  }
+
   /** Finds out at once, within `patience`, whether the connection is alive. */
   probe(patience = this.#welcome?.active?.deadAfterMs ?? 4_000): void {
     if (this.#state === "connecting") {
