@@ -21,11 +21,13 @@ type Call struct {
 	incoming bool
 	snapshot Snapshot
 	ice      []ICEServer
-	end      *End
+	// heard counts the other side's candidates of each generation.
+	heard map[uint32]uint32
+	end   *End
 }
 
 func newCall(c *Client, id string, incoming bool) *Call {
-	return &Call{client: c, id: id, incoming: incoming, done: make(chan struct{})}
+	return &Call{client: c, id: id, incoming: incoming, heard: make(map[uint32]uint32), done: make(chan struct{})}
 }
 
 // ID names the call, for both sides and in its record.
@@ -73,7 +75,12 @@ func (c *Call) End() (end End, ok bool) {
 // generation; see [Snapshot.Generation]. The candidates that there are already
 // go with it, and save their own way.
 func (c *Call) Accept(ctx context.Context, generation uint32, answer string, candidates ...Candidate) error {
-	accept := &pealv1.Accept{CallId: c.ID(), Generation: generation, Answer: answer, Candidates: wireCandidates(candidates)}
+	c.mu.Lock()
+	held := c.heard[generation]
+	c.mu.Unlock()
+	accept := &pealv1.Accept{
+		CallId: c.ID(), Generation: generation, Answer: answer, Candidates: wireCandidates(candidates), CandidatesHeld: held,
+	}
 	_, err := c.client.ask(ctx, func(t device.Ticket) device.Input {
 		return device.Accept{Ticket: t, Accept: accept}
 	})
@@ -190,6 +197,13 @@ func (c *Call) take(u *pealv1.CallUpdate, account string) {
 	}
 	c.mu.Unlock()
 	c.servers(u)
+}
+
+// hear counts candidates of the other side's.
+func (c *Call) hear(list *pealv1.Candidates) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.heard[list.GetGeneration()] += uint32(len(list.GetCandidates()))
 }
 
 func (c *Call) servers(u *pealv1.CallUpdate) {

@@ -236,6 +236,8 @@ type CallOptions struct {
 	Offer string
 	// Attachment comes to the other side as it is; 4 KiB at most.
 	Attachment string
+	// Tracks are what this side sends from the start.
+	Tracks Tracks
 	// ICEPolicy keeps addresses from the other side. Zero means the server's.
 	ICEPolicy ICEPolicy
 	// RingTimeout is 1 s to 120 s, in whole milliseconds; zero means the server's default.
@@ -259,7 +261,7 @@ func (c *Client) Call(ctx context.Context, account string, o CallOptions) (*Call
 	a, err := c.ask(ctx, func(t device.Ticket) device.Input {
 		return device.Invite{Ticket: t, Invite: &pealv1.Invite{
 			CallId: id, Callee: account, Type: pealv1.CallType(o.Type), Offer: o.Offer, Attachment: o.Attachment,
-			IcePolicy: pealv1.IcePolicy(o.ICEPolicy), RingTimeoutMs: protocol.Millis(o.RingTimeout),
+			IcePolicy: pealv1.IcePolicy(o.ICEPolicy), Tracks: o.Tracks.wire(), RingTimeoutMs: protocol.Millis(o.RingTimeout),
 		}}
 	})
 	if err != nil {

@@ -150,9 +150,12 @@ type Snapshot struct {
 	State CallState
 	Type  CallType
 	// Local is this account's side, Peer the other one's.
-	ICEPolicy   ICEPolicy
-	Local, Peer Party
-	Attachment  string
+	ICEPolicy ICEPolicy
+	// CandidatesHeld tells the caller how many of its candidates of generation 1 the
+	// device that answered had: where it sent more it is to send them again.
+	CandidatesHeld uint32
+	Local, Peer    Party
+	Attachment     string
 	// RingRemaining is what was left of the ringing when the snapshot was made.
 	RingRemaining time.Duration
 	// Generation is that of the media. Where Rebuild is above the generation
@@ -264,7 +267,7 @@ func readSnapshot(c *pealv1.Call, account string) Snapshot {
 	}
 	return Snapshot{
 		ID: c.GetCallId(), Rev: c.GetRev(), State: CallState(c.GetState()), Type: CallType(c.GetType()),
-		ICEPolicy: ICEPolicy(c.GetIcePolicy()), Local: readParty(local), Peer: readParty(peer), Attachment: c.GetAttachment(),
+		ICEPolicy: ICEPolicy(c.GetIcePolicy()), CandidatesHeld: c.GetCandidatesHeld(), Local: readParty(local), Peer: readParty(peer), Attachment: c.GetAttachment(),
 		RingRemaining: time.Duration(c.GetRingRemainingMs()) * time.Millisecond,
 		Generation:    c.GetGeneration(), Rebuild: c.GetRebuildGeneration(),
 		ConnectedFor: time.Duration(c.GetConnectedForMs()) * time.Millisecond,

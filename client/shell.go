@@ -211,6 +211,7 @@ func (c *Client) event(effect device.Effect) Event {
 		return Ended{call, end}
 	case device.Candidates:
 		if call := c.calls[e.Candidates.CallId]; call != nil {
+			call.hear(e.Candidates)
 			return PeerCandidates{call, e.Candidates.Generation, readCandidates(e.Candidates.Candidates)}
 		}
 	case device.Filed:

@@ -62,5 +62,7 @@ type Login struct {
 	At time.Time
 	// Connected is when it said hello on this connection.
 	Connected time.Time
-	Single    bool
+	// Attempt is when its client began to make the connection, by its own clock.
+	Attempt time.Time
+	Single  bool
 }

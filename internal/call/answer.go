@@ -116,7 +116,7 @@ func (s *step) accept(in Accept) error {
 		return RingStopped
 	}
 	if in.Generation == s.call.Media.Generation {
-		s.call.Media.Answer = in.Answer
+		s.call.Media.Answer, s.call.Media.Held = in.Answer, in.Held
 	}
 	s.connect(leg, in.Device)
 	return nil

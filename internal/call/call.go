@@ -173,6 +173,8 @@ type Media struct {
 	Rebuild uint32 `json:"rebuild"`
 	Offer   SDP    `json:"offer,omitempty"`
 	Answer  SDP    `json:"answer,omitempty"`
+	// Held is how many of the caller's candidates the device that answered had.
+	Held uint32 `json:"held,omitempty"`
 }
 
 // Outcome is how a call ended: once set, never changed.

@@ -38,6 +38,8 @@ type Accept struct {
 	Device     Device
 	Generation uint32
 	Answer     SDP
+	// Held is how many of the caller's candidates this device has.
+	Held uint32
 }
 
 // Merge is glare: a device of the callee has called the caller meanwhile. It

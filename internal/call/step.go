@@ -14,6 +14,7 @@ type Invite struct {
 	Offer      SDP
 	Attachment string
 	Policy     Policy
+	Tracks     Tracks // Of the caller.
 	// Ring is how long to ring; zero means Timing.Ring.
 	Ring   time.Duration
 	Timing Timing
@@ -32,7 +33,7 @@ func New(in Invite, now time.Time) (Call, []Effect, error) {
 		ID: in.ID, Rev: 1, State: Ringing, Type: in.Type, Attachment: in.Attachment, Policy: in.Policy,
 		Timing: in.Timing, CreatedAt: now, Until: now.Add(in.Timing.Ring),
 		Legs: []Leg{
-			{Account: in.Caller.Account, UID: uid(in.Caller.Account), Device: in.Caller, Epoch: 1},
+			{Account: in.Caller.Account, UID: uid(in.Caller.Account), Device: in.Caller, Epoch: 1, Tracks: in.Tracks},
 			{Account: in.Callee, UID: uid(in.Callee)},
 		},
 		Media: Media{Generation: 1, Rebuild: 1, Offer: in.Offer},

@@ -54,6 +54,8 @@ type link struct {
 	loginAt      *timestamppb.Timestamp
 	idle, active heartbeat
 	lastID       uint32
+	// attemptAt is when the socket was begun.
+	attemptAt time.Time
 
 	retryAt  time.Time // Of the next attempt.
 	silentAt time.Time // When silence means that the connection is dead.
@@ -93,7 +95,7 @@ func (d *Device) gotToken(in GotToken) {
 		// The next hello asks again, and then a failure matters.
 	case in.Err == nil:
 		l.last++
-		l.socket, l.token = l.last, in.Token
+		l.socket, l.token, l.attemptAt = l.last, in.Token, d.now
 		d.enter(dialing)
 		l.silentAt = d.now.Add(l.patience())
 		d.do(Dial{l.socket})
@@ -123,6 +125,7 @@ func (d *Device) opened(s Socket) {
 	h := &pealv1.Hello{
 		Token: l.token, DeviceId: d.cfg.ID, Client: d.cfg.Client,
 		Fresh: l.fresh, Resume: l.fresh && d.cfg.Resume, LoginAt: l.loginAt,
+		AttemptAt: timestamppb.New(l.attemptAt),
 	}
 	l.token = ""
 	d.write(&pealv1.ClientFrame{Command: &pealv1.ClientFrame_Hello{Hello: h}})

@@ -106,7 +106,7 @@ func TestRun(t *testing.T) {
 			mu.Lock()
 			defer mu.Unlock()
 			for kind, want := range map[string]int{
-				"invite": 10, "ringing": 10, "accept": 10, "candidates": 60, "tracks": 20, "media": 20, "hangup": 10,
+				"invite": 10, "ringing": 10, "accept": 10, "candidates": 30, "tracks": 10, "media": 20, "hangup": 10,
 			} {
 				if frames[kind] != want {
 					t.Errorf("%d frames %s, want %d", frames[kind], kind, want)

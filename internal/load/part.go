@@ -41,7 +41,6 @@ func (w *part) hears(p *phone, effect device.Effect) {
 		}
 		if w.caller && slices.Contains(e.Changes, device.Accepted) {
 			w.call.accepted(time.Now())
-			w.sendCandidates(p, candidates())
 			w.sendMedia(p)
 		}
 		if w.caller && slices.Contains(e.Changes, device.Connected) {
@@ -63,6 +62,7 @@ func (p *phone) invite(c *call) {
 	p.mu.Unlock()
 	p.step(device.Invite{Ticket: inviteTicket, Invite: &pealv1.Invite{
 		CallId: c.id, Callee: c.callee.account, Type: pealv1.CallType_CALL_TYPE_VIDEO, Offer: offer,
+		Tracks: &pealv1.Tracks{Audio: true, Video: true},
 	}})
 }
 
@@ -74,7 +74,10 @@ func (w *part) rings(p *phone, id string) {
 	*w = part{call: c}
 	now := time.Now()
 	c.rings(now, p.fleet.cfg.Ring)
-	accept := device.Accept{Ticket: acceptTicket, Accept: &pealv1.Accept{CallId: id, Generation: 1, Answer: answer}}
+	accept := device.Accept{Ticket: acceptTicket, Accept: &pealv1.Accept{
+		CallId: id, Generation: 1, Answer: answer,
+		Candidates: candidates()[:firstBatch], CandidatesHeld: uint32(len(candidates())),
+	}}
 	if p.fleet.cfg.Ring == 0 {
 		p.post(accept)
 		return
@@ -91,11 +94,12 @@ func (w *part) answered(p *phone, e device.Answer) {
 	switch e.Ticket {
 	case inviteTicket:
 		if c != nil {
-			w.sendCandidates(p, candidates())
+			w.sendCandidates(p, candidates()[:firstBatch])
+			w.sendCandidates(p, candidates()[firstBatch:])
 		}
 	case acceptTicket:
 		if c != nil {
-			w.sendCandidates(p, candidates())
+			w.sendCandidates(p, candidates()[firstBatch:])
 			w.sendMedia(p)
 		}
 	}
@@ -114,11 +118,9 @@ func (w *part) talk(p *phone) {
 }
 
 func (w *part) sendCandidates(p *phone, list []*pealv1.Candidate) {
-	for _, batch := range [][]*pealv1.Candidate{list[:firstBatch], list[firstBatch:]} {
-		w.ask(p, &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Candidates{Candidates: &pealv1.Candidates{
-			CallId: w.call.id, Generation: 1, Candidates: batch,
-		}}})
-	}
+	w.mention(p, &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Candidates{Candidates: &pealv1.Candidates{
+		CallId: w.call.id, Generation: 1, Candidates: list,
+	}}})
 }
 
 func (w *part) sendMedia(p *phone) {
@@ -126,14 +128,16 @@ func (w *part) sendMedia(p *phone) {
 		return
 	}
 	w.up = true
-	w.ask(p, &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Tracks{Tracks: &pealv1.TrackReport{
-		CallId: w.call.id, Tracks: &pealv1.Tracks{Audio: true, Video: true},
-	}}})
-	w.ask(p, &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Media{Media: &pealv1.MediaReport{
+	if !w.caller { // The caller's went with the invitation.
+		w.mention(p, &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Tracks{Tracks: &pealv1.TrackReport{
+			CallId: w.call.id, Tracks: &pealv1.Tracks{Audio: true, Video: true},
+		}}})
+	}
+	w.mention(p, &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Media{Media: &pealv1.MediaReport{
 		CallId: w.call.id, Generation: 1, Up: true,
 	}}})
 }
 
-func (w *part) ask(p *phone, f *pealv1.ClientFrame) {
-	p.post(device.Ask{Ticket: otherTicket, Command: f})
+func (w *part) mention(p *phone, f *pealv1.ClientFrame) {
+	p.post(device.Mention{Command: f})
 }

@@ -67,7 +67,7 @@ func (n *Node) invite(d *device, id uint32, in *pealv1.Invite) {
 	}
 	inv := call.Invite{
 		ID: call.ID(in.CallId), Caller: d.who, Callee: call.Account(in.Callee),
-		Type: call.Type(in.Type), Offer: call.SDP(in.Offer), Attachment: in.Attachment, Policy: policy,
+		Type: call.Type(in.Type), Offer: call.SDP(in.Offer), Attachment: in.Attachment, Policy: policy, Tracks: tracksFrom(in.Tracks),
 		Ring: millis(in.RingTimeoutMs), Timing: n.cfg.Timing,
 	}
 	n.join(d, inv.ID)
@@ -82,7 +82,7 @@ func (n *Node) accept(d *device, id uint32, c *pealv1.Accept) {
 		d.session.Fail(id, bad)
 		return
 	}
-	n.ask(d, id, c.CallId, call.Accept{Device: d.who, Generation: c.Generation, Answer: call.SDP(c.Answer)}, 0)
+	n.ask(d, id, c.CallId, call.Accept{Device: d.who, Generation: c.Generation, Answer: call.SDP(c.Answer), Held: c.CandidatesHeld}, 0)
 	if len(first.Candidates) > 0 {
 		n.enqueue(call.ID(c.CallId), &job{signal: first, asker: &asker{device: d}})
 	}

@@ -92,6 +92,9 @@ func snapshot(c *call.Call, d call.Device, now time.Time) *pealv1.Call {
 		RebuildGeneration: c.Media.Rebuild,
 		CreatedAt:         timestamppb.New(c.CreatedAt),
 	}
+	if c.Live() && c.Role(d) == call.CallerRole {
+		s.CandidatesHeld = c.Media.Held
+	}
 	if c.State == call.Ringing {
 		r := c.RingEnd(d)
 		s.RingStopped = r.Stopped
@@ -134,5 +137,5 @@ func party(l *call.Leg) *pealv1.Party {
 }
 
 func tracksFrom(t *pealv1.Tracks) call.Tracks {
-	return call.Tracks{Audio: t.Audio, AudioMuted: t.AudioMuted, Video: t.Video, VideoMuted: t.VideoMuted}
+	return call.Tracks{Audio: t.GetAudio(), AudioMuted: t.GetAudioMuted(), Video: t.GetVideo(), VideoMuted: t.GetVideoMuted()}
 }

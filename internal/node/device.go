@@ -21,6 +21,9 @@ type device struct {
 	loginAt time.Time
 	// connected is when it said hello.
 	connected time.Time
+	// attempt is when its client began to connect, by the client's clock; the
+	// beginning of Unix time where it did not say.
+	attempt time.Time
 	// calls are the live calls that this device knows of: those that it is to
 	// hear about, and that hear of it when it goes.
 	calls map[call.ID]*involvement

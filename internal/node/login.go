@@ -16,7 +16,11 @@ func (n *Node) hello(d *device, h *pealv1.Hello) {
 		ID:      call.DeviceID(h.DeviceId),
 		Conn:    call.Connection{Incarnation: n.cfg.Incarnation, Seq: uint64(d.conn)},
 	}
-	login := bus.Login{Device: who, At: n.loginAt(h), Connected: n.now, Single: n.single(d)}
+	login := bus.Login{Device: who, At: n.loginAt(h), Connected: n.now, Attempt: h.GetAttemptAt().AsTime(), Single: n.single(d)}
+	if len(n.newer(login)) > 0 {
+		d.session.Refuse(protocol.Replaced)
+		return
+	}
 	if !n.yield(login) {
 		d.session.Refuse(protocol.Kicked)
 		n.kickLate(who)
@@ -27,7 +31,7 @@ func (n *Node) hello(d *device, h *pealv1.Hello) {
 		d.session.Refuse(protocol.TooManyDevices)
 		return
 	}
-	d.who, d.loginAt, d.connected = who, login.At, login.Connected
+	d.who, d.loginAt, d.connected, d.attempt = who, login.At, login.Connected, login.Attempt
 	if len(n.accounts[who.Account]) == 0 {
 		n.do(Subscribe{who.Account})
 	}
@@ -51,6 +55,11 @@ func newLogin(h *pealv1.Hello) bool { return h.Fresh || h.LoginAt == nil }
 
 // single says whether a device is to be the only one of its account.
 func (n *Node) single(d *device) bool { return n.cfg.SingleLogin || d.session.SingleLogin() }
+
+// login is what other nodes are told of a device.
+func (d *device) login(single bool) bus.Login {
+	return bus.Login{Device: d.who, At: d.loginAt, Connected: d.connected, Attempt: d.attempt, Single: single}
+}
 
 func (n *Node) announceLogin(l bus.Login) {
 	n.do(Publish{bus.Message{Account: l.Device.Account, Login: &l}})
@@ -79,6 +88,20 @@ func (n *Node) yield(l bus.Login) bool {
 
 // clockMargin is by how much the clocks of two nodes may differ.
 const clockMargin = time.Second
+
+// lateMost is how late a hello may be. What seems later is a clock that was set.
+const lateMost = time.Minute
+
+// newer are the connections here of the same device that its client began to
+// make after this one, whose hello was late.
+func (n *Node) newer(l bus.Login) (list []*device) {
+	for _, d := range n.devicesOf(l.Device.Account, l.Device.ID) {
+		if late := d.attempt.Sub(l.Attempt); d.who != l.Device && late > 0 && late < lateMost {
+			list = append(list, d)
+		}
+	}
+	return list
+}
 
 // replace closes the connections of a device here that were made before a time:
 // the device has a newer one.
@@ -146,6 +169,10 @@ func (n *Node) kickLate(d call.Device) {
 // device have connected here since; where the clocks leave open which connection
 // is the newer one, both stay: the older one will be found silent.
 func (n *Node) loggedIn(l bus.Login) {
+	if newer := n.newer(l); len(newer) > 0 {
+		n.announceLogin(newer[0].login(n.single(newer[0])))
+		return
+	}
 	if n.yield(l) {
 		n.replace(l, l.Connected.Add(-clockMargin))
 		return
@@ -153,7 +180,7 @@ func (n *Node) loggedIn(l bus.Login) {
 	// It does not know of the newer one here.
 	for _, d := range n.devicesOf(l.Device.Account, "") {
 		if d.loginAt.After(l.At) {
-			n.announceLogin(bus.Login{Device: d.who, At: d.loginAt, Connected: d.connected, Single: true})
+			n.announceLogin(d.login(true))
 			return
 		}
 	}

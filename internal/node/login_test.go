@@ -9,6 +9,7 @@ import (
 	"github.com/peal-rtc/peal/internal/bus"
 	"github.com/peal-rtc/peal/internal/call"
 	"github.com/peal-rtc/peal/internal/node"
+	"github.com/peal-rtc/peal/internal/protocol"
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
 	"github.com/peal-rtc/peal/internal/store"
 )
@@ -288,4 +289,41 @@ func TestSwitchType(t *testing.T) {
 		t.Errorf("the one who asked is told of %v", c.Type)
 	}
 	wantError(t, to(phone, audio), "wrong_device")
+}
+
+// A hello that is late must not push out the newer connection of its device, at
+// this node or another. Where that seems to be much newer its clock was set.
+func TestLateHello(t *testing.T) {
+	b := newBench(t)
+	hello := func(attempt time.Time) *client {
+		c := b.open()
+		c.account = "alice"
+		c.do(&pealv1.Hello{Token: "alice", DeviceId: "a", Fresh: true, AttemptAt: timestamppb.New(attempt)})
+		return c
+	}
+	began := b.now
+	newer := hello(began.Add(time.Second))
+	late := hello(began)
+	if newer.closed != "" || late.closed != string(protocol.Replaced) {
+		t.Errorf("after a late hello the newer connection is closed as %q, the late one as %q", newer.closed, late.closed)
+	}
+	newest := hello(began.Add(2 * time.Second))
+	if newer.closed != string(protocol.Replaced) || newest.closed != "" {
+		t.Errorf("after a newer hello the older connection is closed as %q, the newer one as %q", newer.closed, newest.closed)
+	}
+	set := hello(began.Add(-time.Hour))
+	if set.closed != "" || newest.closed != string(protocol.Replaced) {
+		t.Errorf("after a clock was set the older connection is closed as %q, the newer one as %q", newest.closed, set.closed)
+	}
+
+	// Word of a late hello at another node is answered by word of the newer one.
+	b.published = nil
+	elsewhere := bus.Login{
+		Device: call.Device{Account: "alice", ID: "a", Conn: call.Connection{Incarnation: "other", Seq: 7}},
+		At:     b.now.Add(time.Minute), Connected: b.now.Add(time.Minute), Attempt: began.Add(-time.Hour - time.Second),
+	}
+	b.step(node.Heard{Message: bus.Message{Account: "alice", Login: &elsewhere}})
+	if set.closed != "" || len(b.published) != 1 || b.published[0].Login == nil || b.published[0].Login.Device.Conn.Incarnation == "other" {
+		t.Errorf("word of a late hello closes as %q and is answered by %v", set.closed, b.published)
+	}
 }

@@ -63,6 +63,9 @@ func checkHello(h *pealv1.Hello, l *Limits) *pealv1.Error {
 	if h.Resume && !h.Fresh {
 		return BadRequest.Because("resume needs fresh")
 	}
+	if err := timestamp("attempt_at", h.AttemptAt); err != nil {
+		return err
+	}
 	return timestamp("login_at", h.LoginAt)
 }
 

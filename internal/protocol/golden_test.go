@@ -24,7 +24,7 @@ const exampleID = "0192d3c4-5e6f-7a8b-9c0d-1e2f3a4b5c6d"
 // clientGolden holds one message of every command.
 func clientGolden() map[string]*pealv1.ClientFrame {
 	return map[string]*pealv1.ClientFrame{
-		"hello":        {Id: 1, Command: &pealv1.ClientFrame_Hello{Hello: &pealv1.Hello{Token: "header.claims.signature", DeviceId: "d-1", Fresh: true, Resume: true, Client: "peal-js/0.1.0"}}},
+		"hello":        {Id: 1, Command: &pealv1.ClientFrame_Hello{Hello: &pealv1.Hello{Token: "header.claims.signature", DeviceId: "d-1", Fresh: true, Resume: true, Client: "peal-js/0.1.0", AttemptAt: timestamppb.New(time.Date(2026, 1, 2, 3, 4, 5, 678e6, time.UTC))}}},
 		"ping":         {Id: 2, Command: &pealv1.ClientFrame_Ping{Ping: &pealv1.Ping{}}},
 		"invite":       {Id: 3, Command: &pealv1.ClientFrame_Invite{Invite: &pealv1.Invite{CallId: exampleID, Callee: "bob", Type: pealv1.CallType_CALL_TYPE_VIDEO, Offer: "v=0\r\n", Attachment: `{"room":7}`, RingTimeoutMs: 30000}}},
 		"ringing":      {Id: 4, Command: &pealv1.ClientFrame_Ringing{Ringing: &pealv1.Ringing{CallId: exampleID, RingTimeoutMs: 20000}}},

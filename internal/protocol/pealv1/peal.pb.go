@@ -858,7 +858,11 @@ type Hello struct {
 	// For a reconnect: what Welcome gave, so that the client is not taken for a
 	// newer login than it is. Where an account may have one login only, the
 	// newer one wins. Absent for a new login.
-	LoginAt       *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=login_at,json=loginAt,proto3" json:"login_at,omitempty"`
+	LoginAt *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=login_at,json=loginAt,proto3" json:"login_at,omitempty"`
+	// When the client began to make this connection, by its own clock. A hello may
+	// arrive after that of a newer connection of the same device: this tells them
+	// apart.
+	AttemptAt     *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=attempt_at,json=attemptAt,proto3" json:"attempt_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -935,6 +939,13 @@ func (x *Hello) GetLoginAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Hello) GetAttemptAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AttemptAt
+	}
+	return nil
+}
+
 // Ping asks for a Pong: the client's own heartbeat.
 type Ping struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -989,7 +1000,9 @@ type Invite struct {
 	RingTimeoutMs uint32 `protobuf:"varint,6,opt,name=ring_timeout_ms,json=ringTimeoutMs,proto3" json:"ring_timeout_ms,omitempty"`
 	// Which addresses the two sides may learn of each other. The server's own
 	// policy holds where it is stricter.
-	IcePolicy     IcePolicy `protobuf:"varint,7,opt,name=ice_policy,json=icePolicy,proto3,enum=peal.v1.IcePolicy" json:"ice_policy,omitempty"`
+	IcePolicy IcePolicy `protobuf:"varint,7,opt,name=ice_policy,json=icePolicy,proto3,enum=peal.v1.IcePolicy" json:"ice_policy,omitempty"`
+	// What this device sends from the start.
+	Tracks        *Tracks `protobuf:"bytes,8,opt,name=tracks,proto3" json:"tracks,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1071,6 +1084,13 @@ func (x *Invite) GetIcePolicy() IcePolicy {
 		return x.IcePolicy
 	}
 	return IcePolicy_ICE_POLICY_UNSPECIFIED
+}
+
+func (x *Invite) GetTracks() *Tracks {
+	if x != nil {
+		return x.Tracks
+	}
+	return nil
 }
 
 // Ringing tells that this device of the callee rings.
@@ -1184,9 +1204,11 @@ type Accept struct {
 	Generation uint32 `protobuf:"varint,3,opt,name=generation,proto3" json:"generation,omitempty"`
 	// This device's candidates of that generation so far: they go to the caller
 	// with the answer, and not before the call is this device's.
-	Candidates    []*Candidate `protobuf:"bytes,4,rep,name=candidates,proto3" json:"candidates,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Candidates []*Candidate `protobuf:"bytes,4,rep,name=candidates,proto3" json:"candidates,omitempty"`
+	// How many of the caller's candidates of that generation this device has.
+	CandidatesHeld uint32 `protobuf:"varint,5,opt,name=candidates_held,json=candidatesHeld,proto3" json:"candidates_held,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Accept) Reset() {
@@ -1245,6 +1267,13 @@ func (x *Accept) GetCandidates() []*Candidate {
 		return x.Candidates
 	}
 	return nil
+}
+
+func (x *Accept) GetCandidatesHeld() uint32 {
+	if x != nil {
+		return x.CandidatesHeld
+	}
+	return 0
 }
 
 type Reject struct {
@@ -2810,9 +2839,12 @@ type Call struct {
 	// What is left of the time to answer it.
 	VideoAskRemainingMs uint32 `protobuf:"varint,21,opt,name=video_ask_remaining_ms,json=videoAskRemainingMs,proto3" json:"video_ask_remaining_ms,omitempty"`
 	// What holds in this call: candidates that it keeps back go nowhere.
-	IcePolicy     IcePolicy `protobuf:"varint,22,opt,name=ice_policy,json=icePolicy,proto3,enum=peal.v1.IcePolicy" json:"ice_policy,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	IcePolicy IcePolicy `protobuf:"varint,22,opt,name=ice_policy,json=icePolicy,proto3,enum=peal.v1.IcePolicy" json:"ice_policy,omitempty"`
+	// To the caller, of generation 1: how many of its candidates the device that
+	// answered had then. Where that is fewer than were sent it sends them again.
+	CandidatesHeld uint32 `protobuf:"varint,23,opt,name=candidates_held,json=candidatesHeld,proto3" json:"candidates_held,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Call) Reset() {
@@ -2997,6 +3029,13 @@ func (x *Call) GetIcePolicy() IcePolicy {
 		return x.IcePolicy
 	}
 	return IcePolicy_ICE_POLICY_UNSPECIFIED
+}
+
+func (x *Call) GetCandidatesHeld() uint32 {
+	if x != nil {
+		return x.CandidatesHeld
+	}
+	return 0
 }
 
 // Party is one side of a call.
@@ -3409,15 +3448,17 @@ const file_peal_proto_rawDesc = "" +
 	"switchType\x129\n" +
 	"\flist_records\x18\x15 \x01(\v2\x14.peal.v1.ListRecordsH\x00R\vlistRecords\x12\x14\n" +
 	"\x05quiet\x18\x16 \x01(\bR\x05quietB\t\n" +
-	"\acommand\"\xb7\x01\n" +
+	"\acommand\"\xf2\x01\n" +
 	"\x05Hello\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\tR\x05token\x12\x1b\n" +
 	"\tdevice_id\x18\x02 \x01(\tR\bdeviceId\x12\x14\n" +
 	"\x05fresh\x18\x03 \x01(\bR\x05fresh\x12\x16\n" +
 	"\x06resume\x18\x04 \x01(\bR\x06resume\x12\x16\n" +
 	"\x06client\x18\x05 \x01(\tR\x06client\x125\n" +
-	"\blogin_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\aloginAt\"\x06\n" +
-	"\x04Ping\"\xf1\x01\n" +
+	"\blogin_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\aloginAt\x129\n" +
+	"\n" +
+	"attempt_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\tattemptAt\"\x06\n" +
+	"\x04Ping\"\x9a\x02\n" +
 	"\x06Invite\x12\x17\n" +
 	"\acall_id\x18\x01 \x01(\tR\x06callId\x12\x16\n" +
 	"\x06callee\x18\x02 \x01(\tR\x06callee\x12%\n" +
@@ -3428,12 +3469,13 @@ const file_peal_proto_rawDesc = "" +
 	"attachment\x12&\n" +
 	"\x0fring_timeout_ms\x18\x06 \x01(\rR\rringTimeoutMs\x121\n" +
 	"\n" +
-	"ice_policy\x18\a \x01(\x0e2\x12.peal.v1.IcePolicyR\ticePolicy\"J\n" +
+	"ice_policy\x18\a \x01(\x0e2\x12.peal.v1.IcePolicyR\ticePolicy\x12'\n" +
+	"\x06tracks\x18\b \x01(\v2\x0f.peal.v1.TracksR\x06tracks\"J\n" +
 	"\aRinging\x12\x17\n" +
 	"\acall_id\x18\x01 \x01(\tR\x06callId\x12&\n" +
 	"\x0fring_timeout_ms\x18\x02 \x01(\rR\rringTimeoutMs\"&\n" +
 	"\vRingTimeout\x12\x17\n" +
-	"\acall_id\x18\x01 \x01(\tR\x06callId\"\x8d\x01\n" +
+	"\acall_id\x18\x01 \x01(\tR\x06callId\"\xb6\x01\n" +
 	"\x06Accept\x12\x17\n" +
 	"\acall_id\x18\x01 \x01(\tR\x06callId\x12\x16\n" +
 	"\x06answer\x18\x02 \x01(\tR\x06answer\x12\x1e\n" +
@@ -3442,7 +3484,8 @@ const file_peal_proto_rawDesc = "" +
 	"generation\x122\n" +
 	"\n" +
 	"candidates\x18\x04 \x03(\v2\x12.peal.v1.CandidateR\n" +
-	"candidates\"!\n" +
+	"candidates\x12'\n" +
+	"\x0fcandidates_held\x18\x05 \x01(\rR\x0ecandidatesHeld\"!\n" +
 	"\x06Reject\x12\x17\n" +
 	"\acall_id\x18\x01 \x01(\tR\x06callId\"!\n" +
 	"\x06Cancel\x12\x17\n" +
@@ -3557,7 +3600,7 @@ const file_peal_proto_rawDesc = "" +
 	"\busername\x18\x02 \x01(\tR\busername\x12\x1e\n" +
 	"\n" +
 	"credential\x18\x03 \x01(\tR\n" +
-	"credential\"\xe8\x06\n" +
+	"credential\"\x91\a\n" +
 	"\x04Call\x12\x17\n" +
 	"\acall_id\x18\x01 \x01(\tR\x06callId\x12\x10\n" +
 	"\x03rev\x18\x02 \x01(\rR\x03rev\x12(\n" +
@@ -3587,7 +3630,8 @@ const file_peal_proto_rawDesc = "" +
 	"\x0evideo_asked_by\x18\x14 \x01(\tR\fvideoAskedBy\x123\n" +
 	"\x16video_ask_remaining_ms\x18\x15 \x01(\rR\x13videoAskRemainingMs\x121\n" +
 	"\n" +
-	"ice_policy\x18\x16 \x01(\x0e2\x12.peal.v1.IcePolicyR\ticePolicy\"\xa7\x01\n" +
+	"ice_policy\x18\x16 \x01(\x0e2\x12.peal.v1.IcePolicyR\ticePolicy\x12'\n" +
+	"\x0fcandidates_held\x18\x17 \x01(\rR\x0ecandidatesHeld\"\xa7\x01\n" +
 	"\x05Party\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x10\n" +
 	"\x03uid\x18\x02 \x01(\rR\x03uid\x12\x18\n" +
@@ -3753,52 +3797,54 @@ var file_peal_proto_depIdxs = []int32{
 	24, // 18: peal.v1.ClientFrame.switch_type:type_name -> peal.v1.SwitchType
 	25, // 19: peal.v1.ClientFrame.list_records:type_name -> peal.v1.ListRecords
 	43, // 20: peal.v1.Hello.login_at:type_name -> google.protobuf.Timestamp
-	0,  // 21: peal.v1.Invite.type:type_name -> peal.v1.CallType
-	1,  // 22: peal.v1.Invite.ice_policy:type_name -> peal.v1.IcePolicy
-	20, // 23: peal.v1.Accept.candidates:type_name -> peal.v1.Candidate
-	20, // 24: peal.v1.Candidates.candidates:type_name -> peal.v1.Candidate
-	2,  // 25: peal.v1.MediaReport.path:type_name -> peal.v1.MediaPath
-	39, // 26: peal.v1.TrackReport.tracks:type_name -> peal.v1.Tracks
-	0,  // 27: peal.v1.SwitchType.type:type_name -> peal.v1.CallType
-	43, // 28: peal.v1.ListRecords.before:type_name -> google.protobuf.Timestamp
-	43, // 29: peal.v1.ListRecords.since:type_name -> google.protobuf.Timestamp
-	30, // 30: peal.v1.ServerFrame.error:type_name -> peal.v1.Error
-	32, // 31: peal.v1.ServerFrame.welcome:type_name -> peal.v1.Welcome
-	34, // 32: peal.v1.ServerFrame.pong:type_name -> peal.v1.Pong
-	35, // 33: peal.v1.ServerFrame.call:type_name -> peal.v1.CallUpdate
-	19, // 34: peal.v1.ServerFrame.candidates:type_name -> peal.v1.Candidates
-	42, // 35: peal.v1.ServerFrame.goodbye:type_name -> peal.v1.Goodbye
-	31, // 36: peal.v1.ServerFrame.done:type_name -> peal.v1.Done
-	41, // 37: peal.v1.ServerFrame.records:type_name -> peal.v1.RecordList
-	35, // 38: peal.v1.Welcome.calls:type_name -> peal.v1.CallUpdate
-	33, // 39: peal.v1.Welcome.idle:type_name -> peal.v1.Heartbeat
-	33, // 40: peal.v1.Welcome.active:type_name -> peal.v1.Heartbeat
-	43, // 41: peal.v1.Welcome.login_at:type_name -> google.protobuf.Timestamp
-	37, // 42: peal.v1.CallUpdate.call:type_name -> peal.v1.Call
-	36, // 43: peal.v1.CallUpdate.ice_servers:type_name -> peal.v1.IceServer
-	3,  // 44: peal.v1.Call.state:type_name -> peal.v1.CallState
-	0,  // 45: peal.v1.Call.type:type_name -> peal.v1.CallType
-	38, // 46: peal.v1.Call.caller:type_name -> peal.v1.Party
-	38, // 47: peal.v1.Call.callee:type_name -> peal.v1.Party
-	4,  // 48: peal.v1.Call.role:type_name -> peal.v1.Role
-	43, // 49: peal.v1.Call.created_at:type_name -> google.protobuf.Timestamp
-	5,  // 50: peal.v1.Call.reason:type_name -> peal.v1.Reason
-	43, // 51: peal.v1.Call.ended_at:type_name -> google.protobuf.Timestamp
-	40, // 52: peal.v1.Call.record:type_name -> peal.v1.Record
-	1,  // 53: peal.v1.Call.ice_policy:type_name -> peal.v1.IcePolicy
-	39, // 54: peal.v1.Party.tracks:type_name -> peal.v1.Tracks
-	6,  // 55: peal.v1.Record.kind:type_name -> peal.v1.RecordKind
-	0,  // 56: peal.v1.Record.type:type_name -> peal.v1.CallType
-	5,  // 57: peal.v1.Record.reason:type_name -> peal.v1.Reason
-	43, // 58: peal.v1.Record.created_at:type_name -> google.protobuf.Timestamp
-	43, // 59: peal.v1.Record.ended_at:type_name -> google.protobuf.Timestamp
-	40, // 60: peal.v1.RecordList.records:type_name -> peal.v1.Record
-	30, // 61: peal.v1.Goodbye.error:type_name -> peal.v1.Error
-	62, // [62:62] is the sub-list for method output_type
-	62, // [62:62] is the sub-list for method input_type
-	62, // [62:62] is the sub-list for extension type_name
-	62, // [62:62] is the sub-list for extension extendee
-	0,  // [0:62] is the sub-list for field type_name
+	43, // 21: peal.v1.Hello.attempt_at:type_name -> google.protobuf.Timestamp
+	0,  // 22: peal.v1.Invite.type:type_name -> peal.v1.CallType
+	1,  // 23: peal.v1.Invite.ice_policy:type_name -> peal.v1.IcePolicy
+	39, // 24: peal.v1.Invite.tracks:type_name -> peal.v1.Tracks
+	20, // 25: peal.v1.Accept.candidates:type_name -> peal.v1.Candidate
+	20, // 26: peal.v1.Candidates.candidates:type_name -> peal.v1.Candidate
+	2,  // 27: peal.v1.MediaReport.path:type_name -> peal.v1.MediaPath
+	39, // 28: peal.v1.TrackReport.tracks:type_name -> peal.v1.Tracks
+	0,  // 29: peal.v1.SwitchType.type:type_name -> peal.v1.CallType
+	43, // 30: peal.v1.ListRecords.before:type_name -> google.protobuf.Timestamp
+	43, // 31: peal.v1.ListRecords.since:type_name -> google.protobuf.Timestamp
+	30, // 32: peal.v1.ServerFrame.error:type_name -> peal.v1.Error
+	32, // 33: peal.v1.ServerFrame.welcome:type_name -> peal.v1.Welcome
+	34, // 34: peal.v1.ServerFrame.pong:type_name -> peal.v1.Pong
+	35, // 35: peal.v1.ServerFrame.call:type_name -> peal.v1.CallUpdate
+	19, // 36: peal.v1.ServerFrame.candidates:type_name -> peal.v1.Candidates
+	42, // 37: peal.v1.ServerFrame.goodbye:type_name -> peal.v1.Goodbye
+	31, // 38: peal.v1.ServerFrame.done:type_name -> peal.v1.Done
+	41, // 39: peal.v1.ServerFrame.records:type_name -> peal.v1.RecordList
+	35, // 40: peal.v1.Welcome.calls:type_name -> peal.v1.CallUpdate
+	33, // 41: peal.v1.Welcome.idle:type_name -> peal.v1.Heartbeat
+	33, // 42: peal.v1.Welcome.active:type_name -> peal.v1.Heartbeat
+	43, // 43: peal.v1.Welcome.login_at:type_name -> google.protobuf.Timestamp
+	37, // 44: peal.v1.CallUpdate.call:type_name -> peal.v1.Call
+	36, // 45: peal.v1.CallUpdate.ice_servers:type_name -> peal.v1.IceServer
+	3,  // 46: peal.v1.Call.state:type_name -> peal.v1.CallState
+	0,  // 47: peal.v1.Call.type:type_name -> peal.v1.CallType
+	38, // 48: peal.v1.Call.caller:type_name -> peal.v1.Party
+	38, // 49: peal.v1.Call.callee:type_name -> peal.v1.Party
+	4,  // 50: peal.v1.Call.role:type_name -> peal.v1.Role
+	43, // 51: peal.v1.Call.created_at:type_name -> google.protobuf.Timestamp
+	5,  // 52: peal.v1.Call.reason:type_name -> peal.v1.Reason
+	43, // 53: peal.v1.Call.ended_at:type_name -> google.protobuf.Timestamp
+	40, // 54: peal.v1.Call.record:type_name -> peal.v1.Record
+	1,  // 55: peal.v1.Call.ice_policy:type_name -> peal.v1.IcePolicy
+	39, // 56: peal.v1.Party.tracks:type_name -> peal.v1.Tracks
+	6,  // 57: peal.v1.Record.kind:type_name -> peal.v1.RecordKind
+	0,  // 58: peal.v1.Record.type:type_name -> peal.v1.CallType
+	5,  // 59: peal.v1.Record.reason:type_name -> peal.v1.Reason
+	43, // 60: peal.v1.Record.created_at:type_name -> google.protobuf.Timestamp
+	43, // 61: peal.v1.Record.ended_at:type_name -> google.protobuf.Timestamp
+	40, // 62: peal.v1.RecordList.records:type_name -> peal.v1.Record
+	30, // 63: peal.v1.Goodbye.error:type_name -> peal.v1.Error
+	64, // [64:64] is the sub-list for method output_type
+	64, // [64:64] is the sub-list for method input_type
+	64, // [64:64] is the sub-list for extension type_name
+	64, // [64:64] is the sub-list for extension extendee
+	0,  // [0:64] is the sub-list for field type_name
 }
 
 func init() { file_peal_proto_init() }

@@ -71,6 +71,7 @@ export class Answering {
           answer: answer ?? "",
           generation,
           candidates: negotiation.media.takeGathered(),
+          candidatesHeld: negotiation.media.held,
         },
       });
       if (reply.error) {

@@ -181,7 +181,10 @@ export class Call extends KnownCall implements CallHandle {
     this.#own.show();
     await this.#own.send();
     const offer = await this.#media.offer(1, false);
-    const reply = await this.#host.request({ invite: { ...invite, callId: this.id, offer } });
+    const { tracks } = this.#own; // What changes after this is told by itself.
+    const reply = await this.#host.request({
+      invite: { ...invite, callId: this.id, offer, tracks },
+    });
     const update = reply.call ?? {};
     if (this.end) {
       // It became the other side's call meanwhile, which is not wanted either.
@@ -197,8 +200,8 @@ export class Call extends KnownCall implements CallHandle {
       const { icePolicy } = this.#read(update) ?? this.snapshot;
       this.know({ ...this.view, snapshot: { ...this.snapshot, icePolicy } });
       await this.#media.commit(update.iceServers ?? []);
-      this.#own.report();
     }
+
     await this.#media.release();
   }
 
@@ -341,10 +344,14 @@ export class Call extends KnownCall implements CallHandle {
   #changed(change: Change, update: CallUpdateJson): void {
     switch (change.kind) {
       case "accepted":
-        // The caller's may have come before this device was there; those of the
-        // callee went with the acceptance, unless nobody knows of it.
-        if (this.direction === "outgoing" || this.#answering.adopt()) this.#media.resend();
-        this.#own.report();
+        // The caller's may have come before the device that answered was there;
+        // those of the callee went with the acceptance, unless nobody knows of it.
+        if (this.snapshot.role === "caller") {
+          this.#media.resendBeyond(this.snapshot.candidatesHeld);
+        } else {
+          if (this.direction === "outgoing" || this.#answering.adopt()) this.#media.resend();
+          this.#own.report();
+        }
         this.emit("accepted");
         break;
       case "generation":

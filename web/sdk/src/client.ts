@@ -181,6 +181,7 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
       peer: side(account),
       attachment: "",
       icePolicy,
+      candidatesHeld: 0,
       ringStopped: false,
       ringRemainingMs: 0,
       generation: 1,

@@ -66,6 +66,8 @@ export class Connection {
   #socket: Socket | null = null;
   #fresh = true;
   #attempt = 0;
+  /** When the present connection was begun. */
+  #attemptAt = 0;
   #nextId = 1;
   #renewed = false;
   readonly #waiting = new Set<Request>();
@@ -171,6 +173,8 @@ export class Connection {
       return;
     }
     if (this.#state !== "connecting" || this.#socket) return;
+    // Clocks are set back at times; attempts only go on.
+    this.#attemptAt = Math.max(Date.now(), this.#attemptAt + 1);
     let socket: Socket | null = null;
     const current = (): boolean => this.#socket === socket;
     socket = this.#options.open(this.#options.url, {
@@ -199,6 +203,7 @@ export class Connection {
           fresh: this.#fresh,
           resume: this.#fresh && resume,
           client,
+          attemptAt: new Date(this.#attemptAt).toISOString(),
           ...(this.#welcome?.loginAt ? { loginAt: this.#welcome.loginAt } : {}),
         },
       },

@@ -185,6 +185,16 @@ export class Media {
     return this.#gathered.slice(0, batchSize);
   }
 
+  /** How many of the other side's candidates of this generation wait to be used. */
+  get held(): number {
+    return this.#held.filter((h) => h.generation === this.#generation).length;
+  }
+
+  /** Sends all candidates of this generation again, unless the other side has as many. */
+  resendBeyond(held: number): void {
+    if (this.#gathered.length - this.#unsent.length > held) this.resend();
+  }
+
   /** Sends all candidates of this generation again: the other side may have missed them. */
   resend(): void {
     this.#unsent = [...this.#gathered];

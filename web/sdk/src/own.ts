@@ -85,13 +85,18 @@ export class OwnDevices {
     this.#host.show(this.stream);
   }
 
-  report(): void {
-    this.#host.report({
+  /** What is sent now. */
+  get tracks(): TracksJson {
+    return {
       audio: this.#tracks.audio !== null,
       audioMuted: this.#tracks.audioMuted,
       video: this.#tracks.video !== null,
       videoMuted: this.#tracks.videoMuted,
-    });
+    };
+  }
+
+  report(): void {
+    this.#host.report(this.tracks);
   }
 
   /** Shows, sends and tells what is there now. */

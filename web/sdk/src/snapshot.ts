@@ -34,6 +34,8 @@ export interface Snapshot {
   peer: Side;
   attachment: string;
   icePolicy: IcePolicy;
+  /** How many of the caller's candidates the device that answered had. */
+  candidatesHeld: number;
   ringStopped: boolean;
   ringRemainingMs: number;
   generation: number;
@@ -109,6 +111,7 @@ export function readSnapshot(c: CallJson, account: string, device: string): Snap
     peer: mine ? callee : caller,
     attachment: c.attachment ?? "",
     icePolicy: readPolicy(c.icePolicy),
+    candidatesHeld: c.candidatesHeld ?? 0,
     ringStopped: c.ringStopped ?? false,
     ringRemainingMs: c.ringRemainingMs ?? 0,
     generation: c.generation ?? 1,
