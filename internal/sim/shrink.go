@@ -24,6 +24,7 @@ func Shrink(cfg Config) (Config, error, error) {
 			keep = append(keep, n)
 		}
 	}
+	cfg.Keep = set(keep)
 	runs := 0
 	// fails runs the schedule with some of the faults.
 	fails := func(some []int) bool {
