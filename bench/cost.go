@@ -113,13 +113,13 @@ func (o *costOptions) rates(ctx context.Context) (float64, error) {
 	fmt.Println("calls/s     CPU a call   ring p50   ring p99   failed")
 	var last float64
 	for rate := o.first; rate <= o.most; rate *= 2 {
-		cfg := s.load(max(200, 2*int(rate)))
+		cfg := s.load(max(400, 6*int(rate)))
 		cfg.Rate, cfg.Duration = rate, o.each
 		us, r, err := calls(ctx, s, cfg)
 		if err != nil {
 			return 0, err
 		}
-		fmt.Printf("%7.0f   %7.0f µs   %5.1f ms   %5.1f ms   %d\n", rate, us, r.Ring.P50, r.Ring.P99, r.Failed)
+		fmt.Printf("%7.0f   %7.0f µs   %5.1f ms   %5.1f ms   %v\n", rate, us, r.Ring.P50, r.Ring.P99, r.Errors)
 		if !good(r, o.each) {
 			break
 		}
@@ -147,7 +147,7 @@ func (o *costOptions) half(ctx context.Context, rate float64) (float64, error) {
 	defer relay.stop()
 	var ours, theirs []float64
 	for range 3 {
-		cfg := s.load(max(200, 2*int(rate)))
+		cfg := s.load(max(400, 6*int(rate)))
 		cfg.Rate, cfg.Duration = rate, o.each
 		_, r, err := calls(ctx, s, cfg)
 		if err != nil {
