@@ -58,6 +58,31 @@ sim: ## Simulate SCHEDULES schedules with faults, then look for planted bugs.
 chaos: ## Kill the server ROUNDS times, at each step of a call, while real clients call each other.
 	go test ./internal/chaos -count=1 -v -timeout=12h -rounds=$(ROUNDS)
 
+# What make bench-* measure with; nothing of it is for make test.
+bench := bin/bench
+BENCH_FLAGS ?=
+
+.PHONY: bench-call
+bench-call: build $(bench) ## Measure a call beside a bare relay and Kamailio; BENCH_FLAGS=-h lists flags.
+	$(bench) call $(BENCH_FLAGS)
+
+.PHONY: bench-idle
+bench-idle: build $(bench) ## Measure memory of idle devices, and all of them coming back.
+	$(bench) idle $(BENCH_FLAGS)
+
+.PHONY: bench-turn
+bench-turn: build $(bench) ## Measure a relayed packet beside coturn.
+	$(bench) turn $(BENCH_FLAGS)
+
+.PHONY: bench-cost
+bench-cost: build $(bench) ## Measure what grows with calls, live calls and accounts.
+	$(bench) cost $(BENCH_FLAGS)
+
+# Go's own build cache knows what is up to date.
+.PHONY: $(bench)
+$(bench):
+	go build -o $@ ./bench
+
 .PHONY: fuzz
 fuzz: ## Fuzz every decoder for FUZZTIME each.
 	go test ./internal/protocol -run='^$$' -fuzz='^FuzzDecode$$' -fuzztime=$(FUZZTIME)

@@ -47,7 +47,7 @@ func benchCall(ctx context.Context, args []string) error {
 
 // devices are enough for the calls that are live at a time, and to spare.
 func (o *callOptions) devices() int {
-	return 2*int(3*o.rate*(o.ring+o.talk).Seconds()) + 20
+	return 2*int(6*o.rate*(o.ring+o.talk).Seconds()) + 100
 }
 
 // noted is a frame of a call, by which side.

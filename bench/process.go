@@ -158,7 +158,7 @@ func children(pid int) []int {
 		if err != nil {
 			continue
 		}
-		for _, word := range strings.Fields(string(text)) {
+		for word := range strings.FieldsSeq(string(text)) {
 			if child, err := strconv.Atoi(word); err == nil {
 				found = append(append(found, child), children(child)...)
 			}

@@ -39,13 +39,15 @@ func startKamailio(ctx context.Context, o *callOptions) (k *kamailio, err error)
 			return nil, fmt.Errorf("%w: install Debian's package %s", err, from)
 		}
 	}
-	k = &kamailio{o: o}
+	// Not k itself: what is returned with an error is nil.
+	made := &kamailio{o: o}
+	k = made
 	if k.folder, err = os.MkdirTemp("", "peal-bench-sip-"); err != nil {
 		return nil, err
 	}
 	defer func() {
 		if err != nil {
-			k.stop()
+			made.stop()
 		}
 	}()
 	calleePort, err := freePort("udp")

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os/exec"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,23 +16,30 @@ import (
 	"github.com/pion/turn/v5"
 )
 
-// What the flows carry is like video: packets of this size, so many under way
-// in each flow.
+// What the flows carry is like good video: packets of this size, sent in so many
+// bursts a second.
 const (
 	packetBytes = 1000
-	window      = 16
-	// lossPatience is when a packet counts as lost, and another one goes.
+	ticks       = 100
+	// lossPatience is when a packet that has not come back counts as lost.
 	lossPatience = 200 * time.Millisecond
+	// mostPerSecond keeps a flow below the 8 Mbit/s that Peal's relay lets through
+	// each way: what it drops above that would be work without a result.
+	mostPerSecond = 900
 )
 
 func benchTurn(ctx context.Context, args []string) error {
 	f := flags("turn")
 	binary := pealFlag(f)
 	rounds := f.Int("rounds", 7, "how often each relay is measured, in turn; 50 at most")
-	flows := f.Int("flows", 8, "relayed addresses that are used at the same time; 100 at most")
+	flows := f.Int("flows", 16, "relayed addresses that are used at the same time; 100 at most")
+	perSecond := f.Int("packets", 500, fmt.Sprintf("packets that each flow sends a second, which come back; %d at most", mostPerSecond))
 	each := f.Duration("each", 4*time.Second, "how long each is measured at a time; 1m at most")
 	if err := f.Parse(args); err != nil {
 		return err
+	}
+	if *perSecond < 100 || *perSecond > mostPerSecond {
+		return errors.New("-packets is out of bounds: see bench turn -h")
 	}
 	if *rounds < 1 || *rounds > 50 || *flows < 1 || *flows > 100 || *each < time.Second || *each > time.Minute {
 		return errors.New("-rounds, -flows or -each is out of bounds: see bench turn -h")
@@ -53,7 +59,7 @@ func benchTurn(ctx context.Context, args []string) error {
 	}
 	for round := range *rounds + 1 { // The first is to warm up.
 		for _, r := range all {
-			if err := r.measure(ctx, *flows, *each, round); err != nil {
+			if err := r.measure(ctx, *flows, *perSecond, *each, round); err != nil {
 				return fmt.Errorf("%s: %w", r.name, err)
 			}
 		}
@@ -63,7 +69,7 @@ func benchTurn(ctx context.Context, args []string) error {
 		fmt.Println(last + " turn_ratio=none")
 		return nil
 	}
-	fmt.Printf("%s turn_ratio=%.2f packets_ratio=%.2f\n", last, ratio(ours.us, coturn.us), ratio(ours.rate, coturn.rate))
+	fmt.Printf("%s turn_ratio=%.2f\n", last, ratio(ours.us, coturn.us))
 	return nil
 }
 
@@ -178,10 +184,12 @@ func (r *relayed) open(ctx context.Context, n int) (f *flow, err error) {
 	if err != nil {
 		return nil, err
 	}
-	f = &flow{}
+	// Not f itself: what is returned with an error is nil.
+	made := &flow{}
+	f = made
 	defer func() {
 		if err != nil {
-			f.close()
+			made.close()
 		}
 	}()
 	var listen net.ListenConfig
@@ -205,11 +213,34 @@ func (r *relayed) open(ctx context.Context, n int) (f *flow, err error) {
 	return f, f.greet(ctx)
 }
 
+// openAll opens flows at the same time. Those that came to be are added to
+// open, also where others did not.
+func (r *relayed) openAll(ctx context.Context, flows int, open *[]*flow) error {
+	var (
+		work   sync.WaitGroup
+		mu     sync.Mutex
+		failed error
+	)
+	for n := range flows {
+		work.Go(func() {
+			f, err := r.open(ctx, n)
+			mu.Lock()
+			defer mu.Unlock()
+			if failed = errors.Join(failed, err); err == nil {
+				*open = append(*open, f)
+			}
+		})
+	}
+	work.Wait()
+	return failed
+}
+
 // greet sends until a packet comes back by a channel: its binding takes a while.
 func (f *flow) greet(ctx context.Context) error {
 	go f.echo()
 	packet, back := make([]byte, packetBytes), make([]byte, 2*packetBytes)
 	begin := time.Now()
+	defer func() { _ = f.relay.SetReadDeadline(time.Time{}) }()
 	for came := 0; came < 20 || time.Since(begin) < 300*time.Millisecond; {
 		if ctx.Err() != nil || time.Since(begin) > 10*time.Second {
 			return errors.Join(errors.New("nothing comes back from the relay"), ctx.Err())
@@ -238,57 +269,64 @@ func (f *flow) echo() {
 	}
 }
 
-// flood keeps a window of packets under way until ctx ends, and counts those
-// that came back.
-func (f *flow) flood(ctx context.Context, back *atomic.Int64) {
-	packet, buffer := make([]byte, packetBytes), make([]byte, 2*packetBytes)
-	send := func(n int) {
-		for range n {
-			_, _ = f.relay.WriteTo(packet, f.peer.LocalAddr()) // What is lost is sent again.
+// talk sends packets by the clock until ctx ends, and counts those that came
+// back. What is lost stays lost.
+func (f *flow) talk(ctx context.Context, perSecond int, sent, back *atomic.Int64) {
+	var reading sync.WaitGroup
+	reading.Go(func() {
+		buffer := make([]byte, 2*packetBytes)
+		for {
+			if _, _, err := f.relay.ReadFrom(buffer); err != nil {
+				return // The deadline: below.
+			}
+			back.Add(1)
 		}
-	}
-	send(window)
+	})
+	packet := make([]byte, packetBytes)
+	ticker := time.NewTicker(time.Second / ticks)
+	defer ticker.Stop()
+	begin, done := time.Now(), 0
 	for ctx.Err() == nil {
-		if f.relay.SetReadDeadline(time.Now().Add(lossPatience)) != nil {
-			return
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
 		}
-		if _, _, err := f.relay.ReadFrom(buffer); err != nil {
-			send(window)
-			continue
+		// What a late tick has missed is made up for, as far as a queue takes it.
+		due := int(time.Since(begin).Seconds() * float64(perSecond))
+		for range min(due-done, perSecond/10) {
+			_, _ = f.relay.WriteTo(packet, f.peer.LocalAddr()) // It may be lost.
+			sent.Add(1)
 		}
-		back.Add(1)
-		send(1)
+		done = due
 	}
+	_ = f.relay.SetReadDeadline(time.Now().Add(lossPatience)) // Of a connection that is open.
+	reading.Wait()
 }
 
 // measure counts what goes through for a while, and what it costs the relay.
-func (r *relayed) measure(ctx context.Context, flows int, each time.Duration, round int) error {
+func (r *relayed) measure(ctx context.Context, flows, perSecond int, each time.Duration, round int) error {
 	var open []*flow
 	defer func() {
 		for _, f := range open {
 			f.close()
 		}
 	}()
-	for n := range flows {
-		f, err := r.open(ctx, n)
-		if err != nil {
-			return err
-		}
-		open = append(open, f)
+	if err := r.openAll(ctx, flows, &open); err != nil {
+		return err
 	}
 	before, err := cpu(r.pid())
 	if err != nil {
 		return err
 	}
 	var (
-		work sync.WaitGroup
-		back atomic.Int64
+		work       sync.WaitGroup
+		sent, back atomic.Int64
 	)
-	flooding, cancel := context.WithTimeout(ctx, each)
+	talking, cancel := context.WithTimeout(ctx, each)
 	defer cancel()
 	begin := time.Now()
 	for _, f := range open {
-		work.Go(func() { f.flood(flooding, &back) })
+		work.Go(func() { f.talk(talking, perSecond, &sent, &back) })
 	}
 	work.Wait()
 	after, err := cpu(r.pid())
@@ -302,7 +340,8 @@ func (r *relayed) measure(ctx context.Context, flows int, each time.Duration, ro
 	us, rate := float64((after-before).Microseconds())/packets, packets/time.Since(begin).Seconds()
 	if round > 0 {
 		r.us, r.rate = append(r.us, us), append(r.rate, rate)
-		fmt.Printf("round %d  %-7s  %5.2f µs CPU a packet, %6.0f packets/s\n", round, strings.TrimSpace(r.name), us, rate)
+		fmt.Printf("round %d  %-7s  %5.2f µs CPU a packet, %6.0f packets/s, %.1f %% lost\n",
+			round, r.name, us, rate, 100*(1-float64(back.Load())/float64(max(sent.Load(), 1))))
 	}
 	return ctx.Err()
 }

@@ -1,13 +1,11 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"os/signal"
 	"strings"
@@ -117,9 +115,8 @@ const benchTokenTTL = 2 * time.Hour
 // tokens gives tokens by the secret, or asks a peal dev for them.
 func (c *benchCommand) tokens() (func(context.Context, string) (string, error), error) {
 	if c.Secret == "" {
-		client := &http.Client{Timeout: 10 * time.Second}
 		return func(ctx context.Context, account string) (string, error) {
-			return devToken(ctx, client, c.Server, account)
+			return devToken(ctx, c.Server, account)
 		}, nil
 	}
 	signer, err := auth.NewSigner(auth.Keys{c.KeyID: auth.Secret(c.Secret)}, c.KeyID)
@@ -132,28 +129,14 @@ func (c *benchCommand) tokens() (func(context.Context, string) (string, error), 
 }
 
 // devToken asks a peal dev for a token.
-func devToken(ctx context.Context, client *http.Client, server, account string) (string, error) {
-	question, err := json.Marshal(map[string]string{"account": account})
+func devToken(ctx context.Context, server, account string) (string, error) {
+	body, err := json.Marshal(map[string]string{"account": account})
 	if err != nil {
 		return "", err
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(server, "/")+"/dev/token", bytes.NewReader(question))
-	if err != nil {
-		return "", err
-	}
-	w, err := client.Do(r)
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = w.Body.Close() }()
-	if w.StatusCode != http.StatusOK {
-		return "", fmt.Errorf("%s/dev/token answers %s: only a peal dev gives tokens to anyone; give the secret of another server by PEAL_SECRET", server, w.Status)
-	}
-	var answer struct {
-		Token string `json:"token"`
-	}
-	if err := json.NewDecoder(io.LimitReader(w.Body, 64<<10)).Decode(&answer); err != nil {
-		return "", fmt.Errorf("read the token: %w", err)
+	var answer struct{ Token string }
+	if err := post(ctx, strings.TrimRight(server, "/")+"/dev/token", "", body, &answer); err != nil {
+		return "", fmt.Errorf("%w; a server that is no peal dev needs its secret, by PEAL_SECRET", err)
 	}
 	return answer.Token, nil
 }

@@ -5,9 +5,11 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
 	mathrand "math/rand/v2"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -315,4 +317,20 @@ func (f *Fleet) Completed() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.tally.ended
+}
+
+// Talking is how many calls are connected now.
+func (f *Fleet) Talking() int {
+	f.mu.Lock()
+	all := slices.Collect(maps.Values(f.calls))
+	f.mu.Unlock()
+	n := 0
+	for _, c := range all {
+		c.mu.Lock()
+		if !c.hangupAt.IsZero() {
+			n++
+		}
+		c.mu.Unlock()
+	}
+	return n
 }

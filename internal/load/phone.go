@@ -90,7 +90,7 @@ func (p *phone) carryOut(effect device.Effect) {
 	case device.Dial:
 		p.fleet.work.Go(func() {
 			p.serve(e.Socket)
-			p.step(device.Closed{Socket: e.Socket})
+			p.step(device.Closed(e))
 		})
 	case device.Send:
 		p.send(e)

@@ -104,15 +104,16 @@ func (r *Result) Write(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d devices, %d calls at %g/s in %.1f s: %d complete, %d failed\n",
 		r.Devices, r.Calls, r.Rate, r.Elapsed, r.Completed, r.Failed)
+	// A builder refuses nothing.
 	table := tabwriter.NewWriter(&b, 0, 0, 3, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(table, "\tp50\tp95\tp99\tmax\t")
+	_, _ = fmt.Fprintln(table, "\tp50\tp95\tp99\tmax\t")
 	for _, row := range []struct {
 		name string
 		s    Spread
 	}{
 		{"invite to ring", r.Ring}, {"accept to accepted", r.Accept}, {"hangup to ended", r.Hangup}, {"lateness of this program", r.Late},
 	} {
-		fmt.Fprintf(table, "%s\t%.1f ms\t%.1f ms\t%.1f ms\t%.1f ms\t\n", row.name, row.s.P50, row.s.P95, row.s.P99, row.s.Max)
+		_, _ = fmt.Fprintf(table, "%s\t%.1f ms\t%.1f ms\t%.1f ms\t%.1f ms\t\n", row.name, row.s.P50, row.s.P95, row.s.P99, row.s.Max)
 	}
 	if err := table.Flush(); err != nil {
 		return err

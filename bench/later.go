@@ -1,5 +1,0 @@
-package main
-
-import "context"
-
-func benchCost(context.Context, []string) error { return errUsage }
