@@ -59,6 +59,9 @@ func (r *run) places(scheme, transport string) []*place {
 			host, port, err := net.SplitHostPort(at)
 			if err != nil {
 				host, port = strings.Trim(at, "[]"), "3478"
+				if by == overTLS {
+					port = "5349"
+				}
 			}
 			if is == scheme && by == transport {
 				found = append(found, &place{
