@@ -8,7 +8,7 @@ import { patience } from "./server";
 export type Report = (check: Check, make: () => Promise<Finding>) => Promise<Finding>;
 
 /** How long data may take from relay to relay. */
-const exchangeTime = 8_000;
+const exchangeTime = 6_000;
 
 /** How much longer to wait for STUN once it is known that the server answers. */
 const moment = 1_000;
