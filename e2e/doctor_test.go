@@ -137,7 +137,7 @@ func consult(t *testing.T, browser context.Context, url, token, lang string, wid
 
 func (v *visitor) examined() {
 	v.t.Helper()
-	eventually(v.t, 90*time.Second, v.account+" is through", func() bool {
+	eventually(v.t, 2*time.Minute, v.account+" is through", func() bool {
 		done, err := evaluate[bool](v.page, `document.body.dataset.state !== "running"`)
 		return err == nil && done
 	})

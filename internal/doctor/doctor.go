@@ -142,10 +142,10 @@ func Run(ctx context.Context, cfg Config, tell func(Result)) ([]Result, error) {
 	}
 	server.Path, server.RawQuery, server.Fragment = "", "", ""
 	r := &run{cfg: cfg, server: server, tell: tell}
-	// What is not trusted is found out by a check of its own: until then it is asked
-	// nothing that matters.
-	r.http = r.client()
-	defer r.http.CloseIdleConnections()
+	// Whether it is to be trusted is found out by a check of its own: until then it is
+	// told nothing that matters.
+	r.http = r.client(false)
+	defer func() { r.http.CloseIdleConnections() }()
 	for _, check := range []struct {
 		name string
 		make func(context.Context) Result

@@ -59,6 +59,9 @@ func (r *run) places(scheme, transport string) []*place {
 			host, port, err := net.SplitHostPort(at)
 			if err != nil {
 				host, port = strings.Trim(at, "[]"), "3478"
+				if by == overTLS {
+					port = "5349"
+				}
 			}
 			if is == scheme && by == transport {
 				found = append(found, &place{
@@ -308,15 +311,15 @@ func (r *run) whyNoLease(p *place, err error) Result {
 		return r.unreachable(p, err)
 	}
 	at := net.JoinHostPort(p.host, p.port)
-	switch code := refused.ErrorCodeAttr.Code; code {
-	case stun.CodeUnauthorized:
+	switch code := refused.ErrorCodeAttr.Code; {
+	case code == stun.CodeUnauthorized:
 		return bad(Failed, "the relay at %s does not take the credentials that this server gives", at).
 			mend("It is the relay of another process, or of one before a restart: have --turn-announce or --turn-host lead to the relay "+
 				"of the very server that gave them.", "--turn-announce", "--turn-host")
-	case stun.CodeAllocQuotaReached:
+	case code == stun.CodeAllocQuotaReached:
 		return bad(Failed, "the relay at %s gives this account no more addresses: it holds %d", at, relay.AllocationsPerUser).
 			mend("Wait until other tests of this account are over, or take another account.", "--account (of peal doctor)")
-	case stun.CodeInsufficientCapacity:
+	case code == stun.CodeInsufficientCapacity:
 		return bad(Failed, "the relay at %s has no port left", at).
 			mend("Widen --turn-min-port to --turn-max-port, or raise --turn-allocations.", "--turn-min-port", "--turn-max-port", "--turn-allocations")
 	default:

@@ -28,15 +28,14 @@ const (
 	answerBytes = 1 << 20
 )
 
-// client makes requests of the server. It follows no redirects: a page that opens a
-// WebSocket does not either.
-func (r *run) client() *http.Client {
+// client makes requests of the server, of whoever claims to be it unless verify is
+// set. It follows no redirects: a page that opens a WebSocket does not either.
+func (r *run) client(verify bool) *http.Client {
 	return &http.Client{
 		Transport: &http.Transport{
 			// Proxied as browsers would be; see the environment's HTTPS_PROXY.
-			Proxy: http.ProxyFromEnvironment,
-			// checkCertificate judges it; what depends on that asks for distrusted.
-			TLSClientConfig: &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12},
+			Proxy:           http.ProxyFromEnvironment,
+			TLSClientConfig: &tls.Config{RootCAs: r.cfg.Roots, InsecureSkipVerify: !verify, MinVersion: tls.VersionTLS12},
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
@@ -124,6 +123,11 @@ func (r *run) checkCertificate(ctx context.Context) Result {
 	}
 	result := r.judge(chain, host, "--tls-cert")
 	r.distrusted = result.State == Failed || selfSigned(chain[0]) && result.State == Warning
+	if !r.distrusted {
+		// Who has shown a good certificate once has to show it each time.
+		r.http.CloseIdleConnections()
+		r.http = r.client(true)
+	}
 	return result
 }
 

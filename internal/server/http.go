@@ -2,9 +2,11 @@ package server
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync/atomic"
 
 	"github.com/peal-rtc/peal/internal/api"
 	"github.com/peal-rtc/peal/internal/auth"
@@ -12,6 +14,11 @@ import (
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
 	"github.com/peal-rtc/peal/web"
 )
+
+// iceUsers is how many users of the relay an account may be outside of calls, each with
+// its number of relayed addresses. Who tests both ends asks twice: a browser takes an
+// address for each of its networks, and one number for both ends might not do.
+const iceUsers = 4
 
 // handler routes requests.
 func (s *Server) handler(signer *auth.Signer, verifier *auth.Verifier) (http.Handler, error) {
@@ -22,8 +29,10 @@ func (s *Server) handler(signer *auth.Signer, verifier *auth.Verifier) (http.Han
 	mux := http.NewServeMux()
 	mux.Handle("GET "+protocol.Path, s.endpoint)
 	mux.Handle("GET /healthz", api.Health(s.loop.ready.Load))
+	var asked atomic.Uint64
 	mux.Handle("/v1/ice-servers", api.ICEServers(verifier, s.clock.now, func(account string) []*pealv1.IceServer {
-		return s.serversFor("ice."+account, s.clock.now())
+		user := fmt.Sprintf("ice%d.%s", asked.Add(1)%iceUsers, account)
+		return s.serversFor(user, s.clock.now())
 	}))
 	if s.cfg.Dev {
 		mux.Handle("/dev/token", api.DevToken(signer, s.limits, s.clock.now))

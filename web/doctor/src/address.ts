@@ -27,7 +27,8 @@ export function placesOf(
       const [, is, where = "", query = ""] = /^(\w+):([^?]+)(?:\?(.*))?$/.exec(url) ?? [];
       const by = is === "turns" ? "tls" : query.includes("transport=tcp") ? "tcp" : "udp";
       if (is !== scheme || by !== transport) continue;
-      const [, bracketed, plain, port = "3478"] =
+      const standard = is === "turns" ? "5349" : "3478";
+      const [, bracketed, plain, port = standard] =
         /^(?:\[([^\]]+)\]|([^:]+))(?::(\d+))?$/.exec(where) ?? [];
       const host = bracketed ?? plain ?? where;
       found.push({ url, transport, host, port: Number(port), at: where, username, credential });

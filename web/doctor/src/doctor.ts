@@ -8,7 +8,7 @@ import {
   type Say,
 } from "./finding";
 import { checkToken, checkWebSocket, devToken, iceServers } from "./login";
-import { checkRelay, type Report, relayChecks } from "./relay";
+import { checkRelay, type Report, relayChecks, type Visit } from "./relay";
 import { checkBrowser, checkClock, checkSecure, checkServer } from "./server";
 
 /** One check on the page: under way until there is a finding. */
@@ -77,11 +77,11 @@ export class Doctor {
   }
 
   /** Logs in, by a token that was pasted or one that a peal dev gives. */
-  async #login(): Promise<Parameters<typeof checkRelay>[0] | null> {
-    let servers: Awaited<ReturnType<typeof iceServers>> = [];
-    let dev = false;
+  async #login(): Promise<Visit | null> {
+    const found: Visit[] = [];
     const finding = await this.#report("token", async () => {
       let token = this.#token;
+      let dev = false;
       if (token === "") {
         const account = `doctor-${crypto.getRandomValues(new Uint32Array(1)).join("")}`;
         token = (await devToken(account)) ?? "";
@@ -91,10 +91,13 @@ export class Doctor {
       if (token === "") return notChecked((t) => t.tokenNone);
       const finding = await checkToken(token);
       if (finding.state !== "ok") return finding;
-      servers = await iceServers(token);
-      return "state" in servers ? servers : finding;
+      const servers = await iceServers(token);
+      if ("state" in servers) return servers;
+      const others = await iceServers(token);
+      found.push({ servers, others: "state" in others ? servers : others, dev });
+      return finding;
     });
-    return finding.state === "ok" && !("state" in servers) ? { servers, dev } : null;
+    return finding.state === "ok" ? (found[0] ?? null) : null;
   }
 
   /** Checks a device; it stays on. */

@@ -66,18 +66,13 @@ export class Peer {
 
 /**
  * Connects two peers, the caller first, and sends a text there and back over a
- * data channel. `pass` says which candidates the other one is told.
+ * data channel.
  */
-export async function exchange(
-  caller: Peer,
-  callee: Peer,
-  pass: (from: Peer, candidate: RTCIceCandidate) => boolean,
-  most: number,
-): Promise<boolean> {
+export async function exchange(caller: Peer, callee: Peer, most: number): Promise<boolean> {
   const a = caller.connection;
   const b = callee.connection;
-  tell(caller, callee, pass);
-  tell(callee, caller, pass);
+  tell(caller, callee);
+  tell(callee, caller);
   const channel = a.createDataChannel("doctor");
   const back = new Promise<boolean>((resolve) => {
     const timer = setTimeout(() => resolve(false), most);
@@ -98,11 +93,7 @@ export async function exchange(
 }
 
 /** Hands candidates on, once the other one can take them. */
-function tell(
-  from: Peer,
-  to: Peer,
-  pass: (from: Peer, candidate: RTCIceCandidate) => boolean,
-): void {
+function tell(from: Peer, to: Peer): void {
   const waiting: RTCIceCandidate[] = [];
   const flush = (): void => {
     if (!to.connection.remoteDescription) return;
@@ -112,7 +103,7 @@ function tell(
     }
   };
   from.connection.addEventListener("icecandidate", ({ candidate }) => {
-    if (candidate && candidate.candidate !== "" && pass(from, candidate)) waiting.push(candidate);
+    if (candidate && candidate.candidate !== "") waiting.push(candidate);
     flush();
   });
   to.connection.addEventListener("signalingstatechange", flush);

@@ -8,7 +8,7 @@ import { patience } from "./server";
 export type Report = (check: Check, make: () => Promise<Finding>) => Promise<Finding>;
 
 /** How long data may take from relay to relay. */
-const exchangeTime = 8_000;
+const exchangeTime = 6_000;
 
 /** How much longer to wait for STUN once it is known that the server answers. */
 const moment = 1_000;
@@ -16,6 +16,8 @@ const moment = 1_000;
 /** What the checks of the relay need to know. */
 export interface Visit {
   readonly servers: readonly IceServer[];
+  /** The same for another user: a browser with many networks takes many relayed addresses. */
+  readonly others: readonly IceServer[];
   /** The server is for trying out, and so lacks what a real one has. */
   readonly dev: boolean;
 }
@@ -88,10 +90,11 @@ async function checkTransport(
     await report(`relay-${transport}`, async () => notChecked((t) => t.needsRelayed));
     return null;
   }
-  const [a, b] = [relayed(place), relayed(place)];
+  const other = placesOf(visit.others, scheme, transport)[0] ?? place;
+  const [a, b] = [relayed(place), relayed(other)];
   try {
     // The pair is under way while the first of the two is looked at.
-    const through = exchange(a, b, () => true, exchangeTime);
+    const through = exchange(a, b, exchangeTime).catch(() => false);
     const first = await report(`turn-${transport}`, async () => {
       const found = await a.first("relay", patience);
       if (!found) return whyNoAddress(place, a);
@@ -266,7 +269,7 @@ async function checkDirect(visit: Visit, place: Place): Promise<Finding> {
   const stun = placesOf(visit.servers, "stun", "udp")[0];
   const b = new Peer(stun ? [{ urls: stun.url }] : [], "all");
   try {
-    if (await exchange(a, b, () => true, exchangeTime)) return ok((t) => t.directOk);
+    if (await exchange(a, b, exchangeTime)) return ok((t) => t.directOk);
     const from = a.candidates[0];
     if (!from) return whyNoAddress(place, a);
     const relayedAt = at(from.address ?? "", from.port ?? 0);

@@ -1,7 +1,7 @@
 import { type Finding, failed, notChecked, ok, type Say, warning } from "./finding";
 
 /** How long one answer is waited for. */
-export const patience = 6_000;
+export const patience = 5_000;
 
 /** By how many seconds clocks may differ without a word: the answers bear whole seconds. */
 const clockNote = 2;
