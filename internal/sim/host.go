@@ -253,7 +253,8 @@ func (h *host) ask(read func(error) node.Input) {
 	})
 }
 
-// commit reaches the store whether the host lives to see that or not.
+// commit reaches the store whether the host lives to see that or not; but a host
+// that is alone has its store in its own process, which dies with it.
 func (h *host) commit(e node.Commit) {
 	w, f, start := h.w, &h.w.cfg.Faults, h.start
 	answer := func(d time.Duration, r store.Result) {
@@ -275,6 +276,9 @@ func (h *host) commit(e node.Commit) {
 		d += w.upTo(5 * time.Second)
 	}
 	w.after(d, func() {
+		if len(w.hosts) == 1 && (!h.alive || h.start != start) {
+			return
+		}
 		back := w.upTo(f.StoreDelay)
 		switch {
 		case w.now.Before(h.cutOff), w.fault(f.CommitSkip, "a commit of "+id+" fails"):
