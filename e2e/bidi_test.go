@@ -58,8 +58,22 @@ user_pref("services.settings.server", "");
 user_pref("remote.prefs.recommended", true);
 `
 
-// startFirefox runs a Firefox for the length of a test.
-func startFirefox(t *testing.T) *firefox {
+// trusts has a profile trust a certificate: for TURN over TLS nobody can be asked.
+func trusts(t *testing.T, profile, certificate string) {
+	t.Helper()
+	for _, args := range [][]string{
+		{"-N", "-d", "sql:" + profile, "--empty-password"},
+		{"-A", "-d", "sql:" + profile, "-n", "server", "-t", "CP,,", "-i", certificate},
+	} {
+		if out, err := exec.Command("certutil", args...).CombinedOutput(); err != nil {
+			t.Fatalf("certutil %v: %v: %s", args, err, out)
+		}
+	}
+}
+
+// startFirefox runs a Firefox for the length of a test, which trusts the
+// certificates.
+func startFirefox(t *testing.T, certificates ...string) *firefox {
 	t.Helper()
 	path := os.Getenv("FIREFOX")
 	for _, name := range []string{"firefox-esr", "firefox"} {
@@ -73,6 +87,9 @@ func startFirefox(t *testing.T) *firefox {
 	profile := t.TempDir()
 	if err := os.WriteFile(filepath.Join(profile, "user.js"), []byte(firefoxPrefs), 0o600); err != nil {
 		t.Fatal(err)
+	}
+	for _, c := range certificates {
+		trusts(t, profile, c)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	t.Cleanup(cancel)
@@ -132,7 +149,10 @@ func (f *firefox) connect(url string) {
 	f.conn = conn
 	f.t.Cleanup(func() { _ = conn.CloseNow() })
 	go f.listen()
-	if _, err := f.do("session.new", map[string]any{"capabilities": map[string]any{}}); err != nil {
+	if _, err := f.do("session.new", map[string]any{"capabilities": map[string]any{
+		// The servers of the tests sign their own.
+		"alwaysMatch": map[string]any{"acceptInsecureCerts": true},
+	}}); err != nil {
 		f.t.Fatal(err)
 	}
 }

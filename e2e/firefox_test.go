@@ -7,9 +7,9 @@ import (
 )
 
 // inFirefox opens the application there and logs in.
-func inFirefox(t *testing.T, f *firefox, app *httptest.Server, s *server, account string) *page {
+func inFirefox(t *testing.T, f *firefox, app *httptest.Server, s *server, account, query string) *page {
 	t.Helper()
-	tab, err := f.open(app.URL)
+	tab, err := f.open(app.URL + "/" + query)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,7 +26,7 @@ func TestFirefoxAndChromium(t *testing.T) {
 	s := startServer(t)
 	app := application(t, s)
 	chromium := device(t, startBrowser(t), app, s, "alice", "")
-	firefox := inFirefox(t, startFirefox(t), app, s, "bob")
+	firefox := inFirefox(t, startFirefox(t), app, s, "bob", "")
 
 	talk(t, chromium, firefox, 2)
 	chromium.seesAndHears(30)

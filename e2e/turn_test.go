@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -96,7 +97,8 @@ func TestCoturnClients(t *testing.T) {
 
 // Browsers use the relay over each of its transports.
 func TestRelayTransports(t *testing.T) {
-	s := startServer(t, "--tls", "--turn-addr", freeAddr(t), "--turn-tls-addr", freeAddr(t))
+	secure := freeAddr(t)
+	s := startServer(t, "--tls", "--turn-addr", freeAddr(t), "--turn-tls-addr", secure)
 	// The certificate is self-made.
 	browser := startBrowser(t, chromedp.Flag("ignore-certificate-errors", true))
 	app := application(t, s)
@@ -107,11 +109,26 @@ func TestRelayTransports(t *testing.T) {
 			talk(t, alice, bob, 2)
 			for _, p := range []*page{alice, bob} {
 				p.seesAndHears(30)
-				if n := p.stats(); n.Local != "relay" || n.Remote != "relay" || n.By != by {
-					t.Errorf("%s: media flows from %s over %s to %s", p.account, n.Local, n.By, n.Remote)
-				}
+				p.until("has its media relayed over "+by, fmt.Sprintf(`stats().then((s) => s.local === "relay" && s.remote === "relay" && s.by === %q)`, by))
 			}
 			hangUp(alice, bob)
+		})
+	}
+	firefox := startFirefox(t, filepath.Join(s.data, "tls-cert.pem"))
+	for _, by := range []string{"udp", "tcp", "tls"} {
+		t.Run("Firefox, "+by, func(t *testing.T) {
+			alice := device(t, browser, app, s, "carol-"+by, "?relay&by="+by)
+			query := "?relay&by=" + by
+			if by == "tls" { // It takes certificates for names alone.
+				query += "&via=" + strings.Replace(secure, "127.0.0.1", "localhost", 1)
+			}
+			bob := inFirefox(t, firefox, app, s, "dave-"+by, query)
+			talk(t, bob, alice, 2)
+			for _, p := range []*page{alice, bob} {
+				p.seesAndHears(30)
+				p.until("has its media relayed over "+by, fmt.Sprintf(`stats().then((s) => s.local === "relay" && s.remote === "relay" && s.by === %q)`, by))
+			}
+			hangUp(bob, alice)
 		})
 	}
 }

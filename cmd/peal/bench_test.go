@@ -11,7 +11,7 @@ import (
 // TestBench: a few seconds of load on a server for trying out, as people run it.
 func TestBench(t *testing.T) {
 	p := dev(t, t.TempDir())
-	args := []string{"bench", p.url, "--devices", "20", "--rate", "20", "--duration", "2s", "--ring", "10ms", "--talk", "50ms"}
+	args := []string{"bench", p.url, "--devices", "80", "--rate", "10", "--duration", "2s", "--ring", "10ms", "--talk", "50ms"}
 	code, out, err := peal(append(args, "--json", "--quiet")...)
 	if code != exitOK {
 		t.Fatalf("exit code %d, %s", code, err)
@@ -20,14 +20,14 @@ func TestBench(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &r); err != nil {
 		t.Fatalf("%v in %s", err, out)
 	}
-	if r.Calls != 40 || r.Completed != 40 || r.Ring.P99 <= 0 {
+	if r.Calls != 20 || r.Completed != 20 || r.Ring.P99 <= 0 {
 		t.Errorf("got %+v", r)
 	}
 	if !strings.Contains(err, "--limits-invites-per-min") {
 		t.Errorf("does not say which limit such a load meets: %s", err)
 	}
 	code, out, err = peal(append(args, "--speak-json")...)
-	if code != exitOK || !strings.Contains(out, "invite to ring") || !strings.Contains(err, "20 devices online") {
+	if code != exitOK || !strings.Contains(out, "invite to ring") || !strings.Contains(err, "80 devices online") {
 		t.Errorf("exit code %d, %s, %s", code, out, err)
 	}
 }
