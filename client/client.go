@@ -270,7 +270,7 @@ func (c *Client) Call(ctx context.Context, account string, o CallOptions) (*Call
 		c.mu.Unlock()
 		return nil, err
 	}
-	call.servers(a.Update)
+	call.take(a.Update, c.Account())
 	return call, nil
 }
 

@@ -227,13 +227,14 @@ type talk struct {
 func newTalk(t *testing.T, server string, a, b media.Options) *talk {
 	t.Helper()
 	k := &talk{alice: login(t, server, "alice", a), bob: login(t, server, "bob", b)}
-	k.call()
+	k.call(client.AnyAddress)
 	return k
 }
 
-func (k *talk) call() {
+func (k *talk) call(policy client.ICEPolicy) {
 	var err error
-	k.out, err = k.alice.Call(k.alice.ctx, k.bob.client.Account(), client.CallOptions{Type: client.Video}, k.atA.streams())
+	o := client.CallOptions{Type: client.Video, ICEPolicy: policy}
+	k.out, err = k.alice.Call(k.alice.ctx, k.bob.client.Account(), o, k.atA.streams())
 	k.alice.must(err)
 	k.in = k.bob.Session(next[client.Incoming](k.bob).Call)
 	k.bob.must(k.in.Accept(k.bob.ctx, k.atB.streams()))
@@ -322,6 +323,20 @@ func TestRelayOnly(t *testing.T) {
 	}
 }
 
+// A caller can ask for that, and then both sides go by the relay.
+func TestRelayOnlyByCall(t *testing.T) {
+	server := start(t)
+	k := &talk{alice: login(t, server, "alice", media.Options{}), bob: login(t, server, "bob", media.Options{})}
+	k.call(client.RelayOnly)
+	k.hear(20)
+	for _, s := range []*media.Session{k.out, k.in} {
+		eventually(t, "the path is known", func() bool { return s.Status().Path.Local != "" })
+		if p := s.Status().Path; p.Local != "relay" || p.Remote != "relay" {
+			t.Errorf("media goes %+v", p)
+		}
+	}
+}
+
 // Both call each other: one call, with media on both ends.
 func TestGlare(t *testing.T) {
 	server := start(t)
@@ -389,7 +404,7 @@ func TestResume(t *testing.T) {
 			if returns == "callee" {
 				k.alice, k.bob = bob, alice
 			}
-			k.call()
+			k.call(client.AnyAddress)
 			k.hear(5)
 			_ = alice.Phone.Close()
 			_ = alice.client.Close()

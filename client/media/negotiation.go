@@ -33,7 +33,6 @@ func (s *Session) invited() {
 		s.peer = newPeer(s)
 	} else {
 		s.failed("start ICE", s.peer.commit(s.call.ICEServers()))
-		s.report()
 	}
 	s.released()
 }
@@ -73,10 +72,15 @@ func (s *Session) take(e client.Event) {
 func (s *Session) changed(change client.Change) {
 	switch change {
 	case client.Accepted:
-		// Also where the acceptance held although its answer was lost.
+		// Also where the acceptance held although its answer was lost: what went
+		// with it went then, and what did not goes now.
 		s.released()
-		s.peer.resend()
-		s.report()
+		if !s.call.Incoming() && len(s.peer.gathered)-len(s.peer.unsent) > int(s.call.Snapshot().CandidatesHeld) {
+			s.peer.resend()
+		}
+		if s.call.Incoming() {
+			s.report()
+		}
 	case client.Generation:
 		s.generationChanged()
 	case client.PeerEpoch:

@@ -74,7 +74,7 @@ func TestLostPath(t *testing.T) {
 	}
 	network := &wires{Net: standard}
 	k.alice.must(k.alice.Rewire(network))
-	k.call()
+	k.call(client.AnyAddress)
 	k.hear(10)
 	network.cut()
 	eventually(t, "the loss is seen", func() bool { return !k.out.Status().Up && !k.in.Status().Up })

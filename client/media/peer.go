@@ -121,12 +121,22 @@ func (p *peer) release() {
 	p.useHeld()
 }
 
+// takeGathered gives the candidates so far, to be sent with the acceptance.
+func (p *peer) takeGathered() []client.Candidate {
+	first := p.gathered[:min(len(p.gathered), batchMost)]
+	p.unsent = slices.Clone(p.gathered[len(first):])
+	return slices.Clone(first)
+}
+
 // resend sends all candidates of this generation again: the other side may
 // have missed them.
 func (p *peer) resend() {
 	p.unsent = slices.Clone(p.gathered)
 	p.flush()
 }
+
+// keep has all candidates of this generation go when they may.
+func (p *peer) keep() { p.unsent = slices.Clone(p.gathered) }
 
 func (p *peer) connected() bool {
 	return p.pc != nil && p.pc.ConnectionState() == webrtc.PeerConnectionStateConnected
@@ -216,7 +226,7 @@ func (p *peer) configure(servers []client.ICEServer) error {
 
 func (p *peer) configuration(servers []client.ICEServer) webrtc.Configuration {
 	c := webrtc.Configuration{BundlePolicy: webrtc.BundlePolicyMaxBundle}
-	if p.session.phone.options.RelayOnly {
+	if p.session.relayOnly() {
 		c.ICETransportPolicy = webrtc.ICETransportPolicyRelay
 	}
 	for _, s := range servers {

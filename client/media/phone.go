@@ -89,6 +89,11 @@ func (p *Phone) Call(ctx context.Context, account string, o client.CallOptions, 
 		return nil, err
 	}
 	s.streams.Store(&streams)
+	s.policy = o.ICEPolicy
+	if o.Tracks == (client.Tracks{}) {
+		o.Tracks = streams.Tracks
+		o.Tracks.Video = o.Tracks.Video && o.Type == client.Video
+	}
 	if o.Offer, err = s.peer.offer(1, false, nil); err != nil {
 		s.close()
 		return nil, err

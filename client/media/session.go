@@ -42,6 +42,7 @@ type Session struct {
 	up      chan struct{} // Is closed when media is up for the first time.
 
 	// These belong to the goroutine that makes the session, and then to run.
+	policy    client.ICEPolicy // What the caller asks for.
 	peer      *peer
 	answering uint32 // The generation whose offer is answered.
 	answer    string
@@ -99,15 +100,17 @@ func (s *Session) Accept(ctx context.Context, streams Streams) error {
 	type prepared struct {
 		generation uint32
 		answer     string
+		candidates []client.Candidate
 	}
 	ready := make(chan prepared, 1)
-	s.post(func() { ready <- prepared{s.answering, s.answer} })
+	s.post(func() { ready <- prepared{s.answering, s.answer, s.peer.takeGathered()} })
 	select {
 	case p := <-ready:
 		if p.answer == "" {
 			return errNoOffer
 		}
-		if err := s.call.Accept(ctx, p.generation, p.answer); err != nil {
+		if err := s.call.Accept(ctx, p.generation, p.answer, p.candidates...); err != nil {
+			s.post(s.peer.keep) // They may not have gone.
 			return err
 		}
 		s.post(s.released)
@@ -117,6 +120,16 @@ func (s *Session) Accept(ctx context.Context, streams Streams) error {
 	case <-s.ctx.Done():
 		return errOver
 	}
+}
+
+// relayOnly says that media goes by the relay alone: for this program, or in
+// this call.
+func (s *Session) relayOnly() bool {
+	policy := s.policy
+	if s.call != nil {
+		policy = max(policy, s.call.Snapshot().ICEPolicy)
+	}
+	return s.phone.options.RelayOnly || policy == client.RelayOnly
 }
 
 var (
