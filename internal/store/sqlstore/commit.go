@@ -3,7 +3,6 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -44,6 +43,7 @@ type writes struct {
 	create, update           *sql.Stmt
 	claim, holder, free      *sql.Stmt
 	file                     *sql.Stmt
+	describe, forget         *sql.Stmt
 }
 
 func prepareWrites(ctx context.Context, db *sql.DB) (w writes, err error) {
@@ -60,6 +60,8 @@ func prepareWrites(ctx context.Context, db *sql.DB) (w writes, err error) {
 		{&w.holder, sqlHolder},
 		{&w.free, sqlFree},
 		{&w.file, sqlFile},
+		{&w.describe, sqlDescribe},
+		{&w.forget, sqlForget},
 	} {
 		if *p.stmt, err = db.PrepareContext(ctx, p.query); err != nil {
 			return writes{}, fmt.Errorf("prepare statement: %w", err)
@@ -72,8 +74,9 @@ func prepareWrites(ctx context.Context, db *sql.DB) (w writes, err error) {
 // An error that is no verdict undoes the whole transaction, if it can.
 func (s *Store) Commit(ctx context.Context, changes []store.Change) ([]store.Result, error) {
 	results := make([]store.Result, len(changes))
+	b := batch{ctx: ctx, write: &s.write, described: &s.described, now: unixNano(s.clock())}
 	err := s.transact(ctx, func(tx *sql.Tx) (err error) {
-		b := batch{ctx: ctx, tx: tx, write: &s.write, now: unixNano(s.clock())}
+		b.tx = tx
 		for i, change := range changes {
 			if invalid := change.Validate(); invalid != nil {
 				results[i].Err = invalid
@@ -85,6 +88,7 @@ func (s *Store) Commit(ctx context.Context, changes []store.Change) ([]store.Res
 		}
 		return nil
 	})
+	s.described.learn(b.touched, err == nil)
 	if err != nil {
 		err = fmt.Errorf("commit changes: %w", err)
 		return store.Unknown(len(changes), err), err
@@ -113,10 +117,14 @@ type batch struct {
 	tx    *sql.Tx
 	write *writes
 	now   int64
+	// described says what lies there already; touched is whose is written.
+	described *described
+	touched   []*call.Call
 }
 
 // make makes one change, or leaves no trace of it.
 func (b *batch) make(change store.Change) (store.Result, error) {
+	touched := len(b.touched)
 	if _, err := b.exec(b.write.savepoint); err != nil {
 		return store.Result{}, err
 	}
@@ -128,6 +136,7 @@ func (b *batch) make(change store.Change) (store.Result, error) {
 		if _, err := b.exec(b.write.undo); err != nil {
 			return store.Result{}, err
 		}
+		b.touched = b.touched[:touched]
 		if result.Verdict == store.CalleeBusy && change.Busy != nil {
 			if _, err := b.create(change.Busy); err != nil {
 				return store.Result{}, err
@@ -163,15 +172,20 @@ func verdict(written bool) store.Verdict {
 // create writes a new call, with its record when it has ended, unless there
 // is one of this id.
 func (b *batch) create(c *call.Call) (created bool, err error) {
-	body, err := json.Marshal(c)
+	body, err := encode(c)
 	if err != nil {
-		return false, fmt.Errorf("encode call: %w", err)
+		return false, err
 	}
 	rows, err := b.exec(b.write.create,
 		c.ID, c.Rev, c.State, c.Caller().Account, c.Callee().Account,
-		deadline(c), unixNano(c.CreatedAt), ended(c), b.now, string(body))
+		deadline(c), unixNano(c.CreatedAt), ended(c), b.now, body)
 	if err != nil || rows == 0 {
 		return false, err
+	}
+	if c.Media.Offer != "" || c.Media.Answer != "" {
+		if err := b.describe(c); err != nil {
+			return false, err
+		}
 	}
 	return true, b.file(c)
 }
@@ -179,13 +193,16 @@ func (b *batch) create(c *call.Call) (created bool, err error) {
 // update writes the new state of a stored live call that is at rev from. When
 // that ends it, the claims go and the record is filed.
 func (b *batch) update(c *call.Call, from uint32) (updated bool, err error) {
-	body, err := json.Marshal(c)
+	body, err := encode(c)
 	if err != nil {
-		return false, fmt.Errorf("encode call: %w", err)
+		return false, err
 	}
-	rows, err := b.exec(b.write.update, c.ID, from, c.Rev, c.State, deadline(c), ended(c), b.now, string(body))
-	if err != nil || rows == 0 || c.Live() {
-		return rows != 0, err
+	rows, err := b.exec(b.write.update, c.ID, from, c.Rev, c.State, deadline(c), ended(c), b.now, body)
+	if err != nil || rows == 0 {
+		return false, err
+	}
+	if err := b.describe(c); err != nil || c.Live() {
+		return err == nil, err
 	}
 	if _, err := b.exec(b.write.free, c.ID); err != nil {
 		return false, err

@@ -3,7 +3,6 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -15,10 +14,12 @@ import (
 
 // The queries. Each reads one consistent state by being one statement.
 const (
-	sqlCall = `SELECT body FROM calls WHERE id = $1`
+	sqlCall = `
+		SELECT body, generation, offer, answer FROM calls
+		LEFT JOIN descriptions ON call_id = id WHERE id = $1`
 	// An account is in a live call exactly while that call claims it.
 	sqlCallsOf = `
-		SELECT body FROM (
+		SELECT body, generation, offer, answer FROM (
 			SELECT created_ns, id, body FROM calls
 			WHERE id IN (SELECT call_id FROM claims WHERE account = $1)
 			UNION ALL
@@ -26,9 +27,13 @@ const (
 			UNION ALL
 			SELECT created_ns, id, body FROM calls WHERE callee = $1 AND ended_ns >= $2
 		) AS found
+		LEFT JOIN descriptions ON call_id = id
 		ORDER BY created_ns, id`
-	sqlDue     = `SELECT id FROM calls WHERE deadline_ns <= $1 ORDER BY deadline_ns, id LIMIT $2`
-	sqlLive    = `SELECT body FROM calls WHERE ended_ns IS NULL AND id > $1 ORDER BY id LIMIT $2`
+	sqlDue  = `SELECT id FROM calls WHERE deadline_ns <= $1 ORDER BY deadline_ns, id LIMIT $2`
+	sqlLive = `
+		SELECT body, generation, offer, answer FROM calls
+		LEFT JOIN descriptions ON call_id = id
+		WHERE ended_ns IS NULL AND id > $1 ORDER BY id LIMIT $2`
 	sqlChanged = `
 		SELECT id, rev, caller, callee, changed_ns FROM calls
 		WHERE (changed_ns, id) > ($1, $2) ORDER BY changed_ns, id LIMIT $3`
@@ -154,17 +159,6 @@ func list[T any](
 func scan[T any](r row) (one T, err error) {
 	err = r.Scan(&one)
 	return one, err
-}
-
-func scanCall(r row) (c call.Call, err error) {
-	var body []byte
-	if err := r.Scan(&body); err != nil {
-		return call.Call{}, err
-	}
-	if err := json.Unmarshal(body, &c); err != nil {
-		return call.Call{}, fmt.Errorf("decode call: %w", err)
-	}
-	return c, nil
 }
 
 func scanMark(r row) (m store.Mark, err error) {
