@@ -339,6 +339,8 @@ func (x *watch) told(name string, s sight) {
 		if name == s.account+"/"+string(leg.Device.ID) && leg.Gone.IsZero() && !at.After(before) {
 			w.violate("L5: %s is done with %s, which goes on with it", name, id)
 		}
+	case c.State == call.Ringing && leg == c.Callee() && stopped(leg, name):
+		// Its own time-out was over before its program was started again.
 	case c.State == call.Ringing && leg == c.Callee() && !h[0].at.After(before):
 		w.violate("L2: %s does not ring for %s, which was made %s ago", name, id, w.now.Sub(h[0].at))
 	}
@@ -354,4 +356,14 @@ func (x *watch) current(name string, c *pealv1.Call, before time.Time) {
 				name, x.w.now.Sub(m.at), c.CallId, m.state, m.generation)
 		}
 	}
+}
+
+// stopped says that a device of the leg rings no more, whoever else does.
+func stopped(l *call.Leg, name string) bool {
+	for _, r := range l.Ringers {
+		if string(r.Device.Account)+"/"+string(r.Device.ID) == name {
+			return r.Stopped
+		}
+	}
+	return false
 }
