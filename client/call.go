@@ -21,13 +21,14 @@ type Call struct {
 	incoming bool
 	snapshot Snapshot
 	ice      []ICEServer
-	// heard counts the other side's candidates of each generation.
-	heard map[uint32]uint32
-	end   *End
+	// heard are the other side's candidates of a generation, the newest.
+	heard   map[string]struct{}
+	heardOf uint32
+	end     *End
 }
 
 func newCall(c *Client, id string, incoming bool) *Call {
-	return &Call{client: c, id: id, incoming: incoming, heard: make(map[uint32]uint32), done: make(chan struct{})}
+	return &Call{client: c, id: id, incoming: incoming, done: make(chan struct{})}
 }
 
 // ID names the call, for both sides and in its record.
@@ -76,10 +77,13 @@ func (c *Call) End() (end End, ok bool) {
 // go with it, and save their own way.
 func (c *Call) Accept(ctx context.Context, generation uint32, answer string, candidates ...Candidate) error {
 	c.mu.Lock()
-	held := c.heard[generation]
+	held := 0
+	if c.heardOf == generation {
+		held = len(c.heard)
+	}
 	c.mu.Unlock()
 	accept := &pealv1.Accept{
-		CallId: c.ID(), Generation: generation, Answer: answer, Candidates: wireCandidates(candidates), CandidatesHeld: held,
+		CallId: c.ID(), Generation: generation, Answer: answer, Candidates: wireCandidates(candidates), CandidatesHeld: uint32(held),
 	}
 	_, err := c.client.ask(ctx, func(t device.Ticket) device.Input {
 		return device.Accept{Ticket: t, Accept: accept}
@@ -199,11 +203,21 @@ func (c *Call) take(u *pealv1.CallUpdate, account string) {
 	c.servers(u)
 }
 
-// hear counts candidates of the other side's.
+// heardMost is how many candidates a side may send of one generation.
+const heardMost = 64
+
+// hear counts candidates of the other side's, each once.
 func (c *Call) hear(list *pealv1.Candidates) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.heard[list.GetGeneration()] += uint32(len(list.GetCandidates()))
+	if c.heard == nil || list.GetGeneration() > c.heardOf {
+		c.heard, c.heardOf = make(map[string]struct{}), list.GetGeneration()
+	}
+	for _, x := range list.GetCandidates() {
+		if list.GetGeneration() == c.heardOf && len(c.heard) < heardMost {
+			c.heard[x.GetSdpMid()+" "+x.GetCandidate()] = struct{}{}
+		}
+	}
 }
 
 func (c *Call) servers(u *pealv1.CallUpdate) {

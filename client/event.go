@@ -149,12 +149,13 @@ type Snapshot struct {
 	Rev   uint32 // Grows with every change.
 	State CallState
 	Type  CallType
-	// Local is this account's side, Peer the other one's.
+	// ICEPolicy is what holds in this call.
 	ICEPolicy ICEPolicy
-	// CandidatesHeld tells the caller how many of its candidates of generation 1 the
-	// device that answered had: where it sent more it is to send them again.
+	// CandidatesHeld tells the caller how many of its candidates the device that
+	// answered had: where it sent more it is to send them again.
 	CandidatesHeld uint32
-	Local, Peer    Party
+	// Local is this account's side, Peer the other one's.
+	Local, Peer Party
 	Attachment     string
 	// RingRemaining is what was left of the ringing when the snapshot was made.
 	RingRemaining time.Duration

@@ -75,7 +75,9 @@ func (s *Session) changed(change client.Change) {
 		// Also where the acceptance held although its answer was lost: what went
 		// with it went then, and what did not goes now.
 		s.released()
-		if !s.call.Incoming() && len(s.peer.gathered)-len(s.peer.unsent) > int(s.call.Snapshot().CandidatesHeld) {
+		now := s.call.Snapshot()
+		kept := now.ICEPolicy == client.RelayUntilAccept // What the server kept back passes now.
+		if !s.call.Incoming() && (kept || len(s.peer.gathered)-len(s.peer.unsent) > int(now.CandidatesHeld)) {
 			s.peer.resend()
 		}
 		if s.call.Incoming() {

@@ -95,7 +95,11 @@ func (d *Device) gotToken(in GotToken) {
 		// The next hello asks again, and then a failure matters.
 	case in.Err == nil:
 		l.last++
-		l.socket, l.token, l.attemptAt = l.last, in.Token, d.now
+		l.socket, l.token = l.last, in.Token
+		// Clocks are set back at times; attempts only go on.
+		if l.attemptAt = l.attemptAt.Add(time.Millisecond); d.now.After(l.attemptAt) {
+			l.attemptAt = d.now
+		}
 		d.enter(dialing)
 		l.silentAt = d.now.Add(l.patience())
 		d.do(Dial{l.socket})

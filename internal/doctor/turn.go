@@ -111,6 +111,9 @@ func (r *run) checkSTUN(ctx context.Context) Result {
 	return ok("%s sees this machine as %s", net.JoinHostPort(p.host, p.port), r.reflexive)
 }
 
+// bindingMost bounds a binding where the context does not.
+const bindingMost = 5 * time.Second
+
 // binding asks a STUN server for this machine's address as it sees it.
 func binding(ctx context.Context, transport, address string) (netip.AddrPort, error) {
 	network := overTCP
@@ -123,6 +126,10 @@ func binding(ctx context.Context, transport, address string) (netip.AddrPort, er
 		return netip.AddrPort{}, err
 	}
 	defer func() { _ = conn.Close() }()
+	// Also for TLS, whose handshake begins with the first write.
+	if err := conn.SetDeadline(soon(ctx, bindingMost)); err != nil {
+		return netip.AddrPort{}, err
+	}
 	if transport == overTLS {
 		conn = tls.Client(conn, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12})
 	}

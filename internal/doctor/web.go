@@ -105,6 +105,7 @@ func (r *run) checkCertificate(ctx context.Context) Result {
 		if loopback(host) {
 			return ok("plain HTTP on this machine, where browsers give a camera all the same")
 		}
+		r.distrusted = true // Anybody on the way could read a token.
 		return bad(Failed, "plain HTTP: browsers give no camera or microphone to its pages").
 			mend("Give --tls-cert and --tls-key, or have a proxy in front that serves HTTPS.", "--tls-cert", "--tls-key")
 	}
@@ -119,6 +120,7 @@ func (r *run) checkCertificate(ctx context.Context) Result {
 	defer cancel()
 	chain, err := handshake(ctx, net.JoinHostPort(host, port), host)
 	if err != nil {
+		r.distrusted = true
 		return bad(Failed, "no TLS with %s: %s", host, why(err)).mend("Look at the server's log.", "--tls-cert", "--tls-key")
 	}
 	result := r.judge(chain, host, "--tls-cert")

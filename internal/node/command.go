@@ -78,7 +78,7 @@ func (n *Node) invite(d *device, id uint32, in *pealv1.Invite) {
 // is its own; where it is another's they go nowhere.
 func (n *Node) accept(d *device, id uint32, c *pealv1.Accept) {
 	first := &pealv1.Candidates{CallId: c.CallId, Generation: c.Generation, Candidates: c.Candidates}
-	if bad := n.join(d, call.ID(c.CallId)).count(first, &n.cfg.Limits); bad != nil {
+	if bad := n.countCandidates(d, first); bad != nil {
 		d.session.Fail(id, bad)
 		return
 	}
@@ -90,7 +90,8 @@ func (n *Node) accept(d *device, id uint32, c *pealv1.Accept) {
 
 // notePath tells the operator what media flows by.
 func (n *Node) notePath(d *device, c *pealv1.MediaReport) {
-	if v := d.calls[call.ID(c.CallId)]; v != nil && v.inCall && c.Up && c.Path != pealv1.MediaPath_MEDIA_PATH_UNSPECIFIED {
+	if v := d.calls[call.ID(c.CallId)]; v != nil && v.inCall && c.Up && c.Path != pealv1.MediaPath_MEDIA_PATH_UNSPECIFIED && c.Path != v.path {
+		v.path = c.Path
 		n.log.Info("media flows", "call", c.CallId, "device", d.who.ID, "path", pathNames[c.Path])
 	}
 }
@@ -107,12 +108,23 @@ var pathNames = map[pealv1.MediaPath]string{
 // candidates passes ICE candidates on, and stores nothing: a device that
 // missed some gets them again when it is back.
 func (n *Node) candidates(d *device, id uint32, c *pealv1.Candidates) {
-	v := n.join(d, call.ID(c.CallId))
-	if bad := v.count(c, &n.cfg.Limits); bad != nil {
+	if bad := n.countCandidates(d, c); bad != nil {
 		d.session.Fail(id, bad)
 		return
 	}
 	n.enqueue(call.ID(c.CallId), &job{signal: c, asker: &asker{device: d, id: id}})
+}
+
+// countCandidates counts those that a device sends. Of a call that it had nothing
+// to do with before nothing stays when there are too many.
+func (n *Node) countCandidates(d *device, c *pealv1.Candidates) *pealv1.Error {
+	id := call.ID(c.CallId)
+	known := d.calls[id] != nil
+	bad := n.join(d, id).count(c, &n.cfg.Limits)
+	if bad != nil && !known {
+		n.part(d, id)
+	}
+	return bad
 }
 
 // count holds a device to the number of different candidates of a generation;

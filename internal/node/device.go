@@ -42,6 +42,8 @@ type involvement struct {
 	inCall bool
 	// ringing or in the call: its connection is watched more closely.
 	active bool
+	// path is what its media flows by, as it told last.
+	path pealv1.MediaPath
 	// sent are the candidates of generation that it has sent.
 	generation uint32
 	sent       map[string]struct{}

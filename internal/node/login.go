@@ -107,7 +107,8 @@ func (n *Node) newer(l bus.Login) (list []*device) {
 // the device has a newer one.
 func (n *Node) replace(l bus.Login, before time.Time) {
 	for _, d := range n.devicesOf(l.Device.Account, l.Device.ID) {
-		if !d.connected.After(before) {
+		late := l.Attempt.Sub(d.attempt)
+		if !d.connected.After(before) || d.who != l.Device && late > 0 && late < lateMost {
 			d.session.Close(protocol.Replaced)
 			n.watch(d)
 		}
@@ -170,7 +171,14 @@ func (n *Node) kickLate(d call.Device) {
 // is the newer one, both stay: the older one will be found silent.
 func (n *Node) loggedIn(l bus.Login) {
 	if newer := n.newer(l); len(newer) > 0 {
-		n.announceLogin(newer[0].login(n.single(newer[0])))
+		d := newer[0]
+		n.announceLogin(d.login(n.single(d)))
+		// The late one may have taken its place in the calls.
+		for _, id := range sorted(d.calls) {
+			if d.calls[id].inCall {
+				n.enqueue(id, &job{in: call.Back{Device: d.who}})
+			}
+		}
 		return
 	}
 	if n.yield(l) {

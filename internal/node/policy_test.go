@@ -177,3 +177,18 @@ func TestPathIsTold(t *testing.T) {
 		t.Errorf("the log says %q", told.String())
 	}
 }
+
+// Of too many candidates for a call that the device has nothing to do with
+// nothing stays.
+func TestTooManyCandidatesLeaveNothing(t *testing.T) {
+	b := newBench(t)
+	alice, bob := b.login("alice", "a"), b.login("bob", "b")
+	alice.invite(1, "bob")
+	bob.events()
+	many := &pealv1.Candidates{CallId: callID(7), Generation: 1}
+	for i := range b.limits.Candidates + 1 {
+		many.Candidates = append(many.Candidates, &pealv1.Candidate{Candidate: hostCandidate, SdpMid: new(string(rune('a' + i)))})
+	}
+	wantError(t, alice.do(many), protocol.LimitExceeded)
+	wantError(t, alice.do(&pealv1.Candidates{CallId: callID(7), Generation: 1, Candidates: both()}), protocol.NoSuchCall)
+}

@@ -18,6 +18,9 @@ func check(f *pealv1.ClientFrame, l *Limits) *pealv1.Error {
 			return err
 		}
 	}
+	if f.Quiet && !mayBeQuiet(f) {
+		return BadRequest.Because("only ringing, ring_timeout, candidates, media, tracks and leaving may be quiet: what others change is told by their answers")
+	}
 	switch c := f.Command.(type) {
 	case *pealv1.ClientFrame_Hello:
 		return checkHello(c.Hello, l)
@@ -38,6 +41,10 @@ func check(f *pealv1.ClientFrame, l *Limits) *pealv1.Error {
 		return sdp("sdp", c.Answer.Sdp, l)
 	case *pealv1.ClientFrame_Candidates:
 		return checkCandidates(c.Candidates.Candidates, l)
+	case *pealv1.ClientFrame_Media:
+		if _, known := pealv1.MediaPath_name[int32(c.Media.Path)]; !known {
+			return BadRequest.Because("path %d is unknown", c.Media.Path)
+		}
 	case *pealv1.ClientFrame_SwitchType:
 		return checkType(c.SwitchType.Type)
 	case *pealv1.ClientFrame_ListRecords:
@@ -48,6 +55,16 @@ func check(f *pealv1.ClientFrame, l *Limits) *pealv1.Error {
 		}
 	}
 	return nil
+}
+
+// mayBeQuiet says that nothing but the answer's failure matters to who sends this.
+func mayBeQuiet(f *pealv1.ClientFrame) bool {
+	switch f.Command.(type) {
+	case *pealv1.ClientFrame_Ringing, *pealv1.ClientFrame_RingTimeout, *pealv1.ClientFrame_Candidates,
+		*pealv1.ClientFrame_Media, *pealv1.ClientFrame_Tracks, *pealv1.ClientFrame_Leaving:
+		return true
+	}
+	return false
 }
 
 func checkHello(h *pealv1.Hello, l *Limits) *pealv1.Error {

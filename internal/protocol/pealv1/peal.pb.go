@@ -2840,8 +2840,9 @@ type Call struct {
 	VideoAskRemainingMs uint32 `protobuf:"varint,21,opt,name=video_ask_remaining_ms,json=videoAskRemainingMs,proto3" json:"video_ask_remaining_ms,omitempty"`
 	// What holds in this call: candidates that it keeps back go nowhere.
 	IcePolicy IcePolicy `protobuf:"varint,22,opt,name=ice_policy,json=icePolicy,proto3,enum=peal.v1.IcePolicy" json:"ice_policy,omitempty"`
-	// To the caller, of generation 1: how many of its candidates the device that
-	// answered had then. Where that is fewer than were sent it sends them again.
+	// To the caller: how many of its candidates of the generation that was answered
+	// the device that answered had then. Where that is fewer than were sent it sends
+	// them again.
 	CandidatesHeld uint32 `protobuf:"varint,23,opt,name=candidates_held,json=candidatesHeld,proto3" json:"candidates_held,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache

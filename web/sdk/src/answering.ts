@@ -25,6 +25,9 @@ export class Answering {
   readonly #host: AnsweringHost;
   #busy = false;
   #accepted = false;
+  /** What the person chose, and what is being opened for it. */
+  #camera: boolean | null = null;
+  #opening: Promise<void> | null = null;
   /** Looked at while it rings: browsers take their time to say. */
   #granted: Promise<boolean> | null = null;
 
@@ -55,6 +58,7 @@ export class Answering {
 
   async #accept(camera: boolean): Promise<void> {
     const { call, own, negotiation } = this.#host;
+    this.#camera = camera;
     let opening: Promise<void> = Promise.resolve();
     try {
       if (await (this.#granted ?? microphoneGranted())) opening = own.open(camera);
@@ -62,6 +66,7 @@ export class Answering {
       // Encoders may start: nothing leaves while candidates are held. What fails
       // is looked at once the acceptance holds.
       opening.then(() => own.send()).catch(() => {});
+      this.#opening = opening;
       const generation = negotiation.answering;
       const answer = await negotiation.prepared;
       if (call.end) throw new PealError("call_ended", "the call is over");
@@ -78,10 +83,11 @@ export class Answering {
         if (reply.call) this.#host.apply(reply.call);
         throw reply.error;
       }
-      this.#holds(opening);
+      if (!this.#accepted) this.#holds(opening);
       // The promise settles first.
       setTimeout(() => this.#host.apply(reply.call ?? {}), 0);
     } catch (e) {
+      if (this.#accepted) return; // It turned out to hold before its answer came.
       // It may ring on, and be accepted after all: the devices close, not more.
       const close = (): void => {
         own.release();
@@ -96,7 +102,7 @@ export class Answering {
   adopt(): boolean {
     const { call, own } = this.#host;
     if (call.direction !== "incoming" || this.#accepted) return false;
-    this.#holds(own.open(call.video));
+    this.#holds(this.#opening ?? own.open(this.#camera ?? call.video));
     return true;
   }
 

@@ -18,6 +18,7 @@ import { advance, begin, type Change } from "./machine";
 import type { MakePeerConnection, Media } from "./media";
 import { Negotiation } from "./negotiation";
 import { OwnDevices } from "./own";
+import { pathNames } from "./path";
 import { QualityMeter } from "./quality";
 import { readSnapshot, type Snapshot, typeNames } from "./snapshot";
 import { TypeSwitch } from "./switch";
@@ -181,7 +182,7 @@ export class Call extends KnownCall implements CallHandle {
     this.#own.show();
     await this.#own.send();
     const offer = await this.#media.offer(1, false);
-    const { tracks } = this.#own; // What changes after this is told by itself.
+    const { tracks } = this.#own;
     const reply = await this.#host.request({
       invite: { ...invite, callId: this.id, offer, tracks },
     });
@@ -200,6 +201,8 @@ export class Call extends KnownCall implements CallHandle {
       const { icePolicy } = this.#read(update) ?? this.snapshot;
       this.know({ ...this.view, snapshot: { ...this.snapshot, icePolicy } });
       await this.#media.commit(update.iceServers ?? []);
+      // Without a connection nothing was told of what has changed meanwhile.
+      if (JSON.stringify(this.#own.tracks) !== JSON.stringify(tracks)) this.#own.report();
     }
 
     await this.#media.release();
@@ -322,11 +325,11 @@ export class Call extends KnownCall implements CallHandle {
   refresh(): void {
     if (this.end) return;
     this.#media.resend();
+    if (this.#mayReport) this.#own.report();
     if (this.state === "ringing") {
       if (this.direction === "incoming") this.#host.tell({ ringing: { callId: this.id } });
       return;
     }
-    this.#own.report();
     const pc = this.#media.connection;
     this.#host.tell({
       media: {
@@ -347,7 +350,9 @@ export class Call extends KnownCall implements CallHandle {
         // The caller's may have come before the device that answered was there;
         // those of the callee went with the acceptance, unless nobody knows of it.
         if (this.snapshot.role === "caller") {
-          this.#media.resendBeyond(this.snapshot.candidatesHeld);
+          const { icePolicy, candidatesHeld } = this.snapshot;
+          // What was kept back until now goes now.
+          this.#media.resendBeyond(icePolicy === "relayUntilAccept" ? -1 : candidatesHeld);
         } else {
           if (this.direction === "outgoing" || this.#answering.adopt()) this.#media.resend();
           this.#own.report();
@@ -419,8 +424,14 @@ export class Call extends KnownCall implements CallHandle {
       () => this.#media.connection,
       () => this.remoteTracks.audio || this.remoteTracks.video,
       (quality, path) => {
-        if (path) this.#flowsBy(path);
-        this.#media.adapt(quality.uplink);
+        if (path && path !== this.#path) {
+          this.#flowsBy(path);
+          const { generation } = this.#media;
+          this.#host.tell({
+            media: { callId: this.id, generation, up: true, path: pathNames[path] },
+          });
+        }
+        this.#media.adapt(this.#meter.strain);
         this.emit("networkQuality", quality);
       },
     );

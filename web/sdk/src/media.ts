@@ -35,6 +35,8 @@ export interface MediaListener {
 
 /** How long candidates are gathered into one frame. */
 const batchMs = 50;
+/** The most candidates that wait for one generation. */
+const heldMost = 64;
 /** The most candidates in one frame. */
 const batchSize = 32;
 
@@ -167,9 +169,20 @@ export class Media {
   /** The other side's candidates, used as soon as they can be. */
   addRemote(generation: number, candidates: readonly CandidateJson[]): Promise<void> {
     return this.#queue(async () => {
-      this.#held.push(...candidates.map((candidate) => ({ generation, candidate })));
+      for (const candidate of candidates) this.#hold(generation, candidate);
       await this.#useHeld();
     });
+  }
+
+  /** Keeps a candidate until it can be used: each once, and no more than a side may send. */
+  #hold(generation: number, candidate: CandidateJson): void {
+    const same = this.#held.filter((h) => h.generation === generation);
+    const known = same.some(
+      (h) =>
+        h.candidate.candidate === candidate.candidate && h.candidate.sdpMid === candidate.sdpMid,
+    );
+    if (known || same.length >= heldMost || generation > this.#generation + 2) return;
+    this.#held.push({ generation, candidate });
   }
 
   /** From here on candidates flow, both ways. */

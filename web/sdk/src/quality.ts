@@ -50,6 +50,10 @@ export class QualityMeter {
   #timer: ReturnType<typeof setInterval> | undefined;
   /** Packets that came and that were lost, at the last look. */
   #before = { received: 0, lost: 0 };
+  /** The shortest round trip so far: what the way takes by itself. */
+  #least = Number.POSITIVE_INFINITY;
+  /** The grade of what one sends without what the way takes by itself: sending less does not shorten it. */
+  strain: Grade = 0;
 
   /** `expected` says whether the other side sends anything. */
   start(
@@ -101,14 +105,18 @@ export class QualityMeter {
     });
     const got = received - this.#before.received;
     const missed = Math.max(lost - this.#before.lost, 0);
-    const first = this.#before.received === 0;
+    // Nothing was before the first look at a connection.
+    const first = this.#before.received === 0 || received < this.#before.received;
     this.#before = { received, lost };
     let downlink: Grade = 0;
     if (got > 0) downlink = grade({ loss: missed / (got + missed), jitter, roundTrip });
     else if (expected && !first) downlink = 5;
     const up = sent as { loss: number; jitter: number } | null; // TypeScript does not look into forEach.
+    const trip = Math.max(roundTrip, sentRoundTrip);
+    if (trip > 0) this.#least = Math.min(this.#least, trip);
+    this.strain = up ? grade({ ...up, roundTrip: Math.max(trip - this.#least, 0) }) : 0;
     return {
-      uplink: up ? grade({ ...up, roundTrip: Math.max(roundTrip, sentRoundTrip) }) : 0,
+      uplink: up ? grade({ ...up, roundTrip: trip }) : 0,
       downlink,
     };
   }

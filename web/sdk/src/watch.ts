@@ -138,7 +138,7 @@ export class Watch {
       this.#run = 0; // Another connection.
     } else if (this.#phase === "restarting") {
       // A path that works is taken at once, or not for long.
-      if (flow.held && now - this.#held >= heldMs) this.#ask(true);
+      if (flow.held && this.#host.expected() && now - this.#held >= heldMs) this.#ask(true);
     } else {
       this.#missed(now - this.#last);
     }

@@ -185,6 +185,26 @@ describe("addresses", () => {
     m.resend();
     expect(sent[1]).toBe("1 candidate:1 1 udp 5 192.0.2.1 9 typ host");
   });
+  it("of the other side are kept once, and no more than one side may send", async () => {
+    const m = media();
+    await m.answer(1, false, "v=0 offer", []);
+    await m.addRemote(1, [
+      { candidate: "a", sdpMid: "0" },
+      { candidate: "a", sdpMid: "0" },
+    ]);
+    await m.addRemote(1, [
+      { candidate: "a", sdpMid: "0" },
+      { candidate: "a", sdpMid: "1" },
+    ]);
+    expect(m.held).toBe(2);
+    await m.addRemote(
+      1,
+      Array.from({ length: 100 }, (_, i) => ({ candidate: String(i) })),
+    );
+    expect(m.held).toBe(64);
+    await m.addRemote(9, [{ candidate: "of nothing that is near" }]);
+    expect(m.held).toBe(64);
+  });
   it("go with the acceptance, once", async () => {
     const m = media();
     await m.answer(1, false, "v=0 offer", []);

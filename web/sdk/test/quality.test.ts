@@ -59,6 +59,27 @@ describe("the meter", () => {
     expect(look(590, 9)).toEqual({ uplink: 0, downlink: 1 });
     expect(look(590, 9)).toEqual({ uplink: 0, downlink: 5 });
   });
+  it("begins anew with a new connection", () => {
+    const meter = new QualityMeter();
+    const look = (packetsReceived: number): number =>
+      meter.judge(stats([{ type: "inbound-rtp", kind: "audio", packetsReceived }]), true).downlink;
+    look(0);
+    expect(look(500)).toBe(1);
+    expect(look(0)).toBe(0);
+    expect(look(80)).toBe(1);
+  });
+  it("does not blame a long way on what is sent", () => {
+    const meter = new QualityMeter();
+    const look = (roundTripTime: number): number =>
+      meter.judge(
+        stats([{ type: "remote-inbound-rtp", kind: "audio", fractionLost: 0, roundTripTime }]),
+        true,
+      ).uplink;
+    expect(look(0.65)).toBe(4);
+    expect(meter.strain).toBe(1);
+    expect(look(1.4)).toBe(5);
+    expect(meter.strain).toBe(4);
+  });
   it("knows nothing where nothing is sent, and does not count a picture's bursts", () => {
     const meter = new QualityMeter();
     const video = { type: "inbound-rtp", kind: "video", packetsLost: 0, jitter: 0.3 };

@@ -2168,8 +2168,9 @@ export type Call = Message<"peal.v1.Call"> & {
   icePolicy: IcePolicy;
 
   /**
-   * To the caller, of generation 1: how many of its candidates the device that
-   * answered had then. Where that is fewer than were sent it sends them again.
+   * To the caller: how many of its candidates of the generation that was answered
+   * the device that answered had then. Where that is fewer than were sent it sends
+   * them again.
    *
    * @generated from field: uint32 candidates_held = 23;
    */
@@ -2320,8 +2321,9 @@ export type CallJson = {
   icePolicy?: IcePolicyJson;
 
   /**
-   * To the caller, of generation 1: how many of its candidates the device that
-   * answered had then. Where that is fewer than were sent it sends them again.
+   * To the caller: how many of its candidates of the generation that was answered
+   * the device that answered had then. Where that is fewer than were sent it sends
+   * them again.
    *
    * @generated from field: uint32 candidates_held = 23;
    */
