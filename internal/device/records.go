@@ -53,6 +53,13 @@ func (l *recordLog) take(r *pealv1.Record) bool {
 	return true
 }
 
+// has says that the record of a call was told, which is over then, whatever late
+// news says of it.
+func (l *recordLog) has(id string) bool {
+	_, told := l.told[id]
+	return told
+}
+
 // ask is the first page to ask for, after a login at this time of the server's.
 func (l *recordLog) ask(loginAt time.Time) *pealv1.ListRecords {
 	l.behind = true

@@ -317,7 +317,8 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
       if (snapshot.end.record) this.filed(snapshot.end.record);
       return;
     }
-    if (this.#active || this.#past.has(snapshot.id) || snapshot.role === "observer") return;
+    const over = this.#past.has(snapshot.id) || this.#log?.has(snapshot.id) === true;
+    if (this.#active || over || snapshot.role === "observer") return;
     if (snapshot.role === "callee" && snapshot.state === "ringing") {
       if (!snapshot.ringStopped) this.#incoming(snapshot, update);
     } else {

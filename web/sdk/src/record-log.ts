@@ -52,6 +52,11 @@ export class RecordLog {
     return true;
   }
 
+  /** Whether the record of a call was told: it is over then, whatever late news says of it. */
+  has(callId: string): boolean {
+    return this.#told.has(callId);
+  }
+
   /** The first page to ask for, after a login at this time of the server's. */
   ask(loginAt: Date): ListRecordsJson {
     this.#behind = true;
