@@ -156,7 +156,7 @@ type Snapshot struct {
 	CandidatesHeld uint32
 	// Local is this account's side, Peer the other one's.
 	Local, Peer Party
-	Attachment     string
+	Attachment  string
 	// RingRemaining is what was left of the ringing when the snapshot was made.
 	RingRemaining time.Duration
 	// Generation is that of the media. Where Rebuild is above the generation
