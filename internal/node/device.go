@@ -24,6 +24,8 @@ type device struct {
 	// attempt is when its client began to connect, by the client's clock; the
 	// beginning of Unix time where it did not say.
 	attempt time.Time
+	// kicked says that a newer login took its place.
+	kicked bool
 	// calls are the live calls that this device knows of: those that it is to
 	// hear about, and that hear of it when it goes.
 	calls map[call.ID]*involvement

@@ -112,4 +112,9 @@ func (n *Node) merged(t *turn, c *call.Call) {
 	a.device.session.Reply(a.id, &pealv1.ServerFrame{Body: &pealv1.ServerFrame_Call{Call: u}})
 	n.part(a.device, t.id)
 	n.involve(a.device, c)
+	if a.device.kicked {
+		// While its invitation was under way: it became this call, which had not
+		// been its own when it was kicked from all that were.
+		n.enqueue(c.ID, &job{in: call.Kick{Device: a.device.who}})
+	}
 }

@@ -123,6 +123,7 @@ func (n *Node) kick(d *device) {
 	if d.session.Greeting() {
 		n.kickLate(d.who) // Which calls those are is being read.
 	}
+	d.kicked = true
 	d.session.Close(protocol.Kicked)
 	n.watch(d)
 }
