@@ -99,7 +99,7 @@ func (n *Node) run(t *turn) {
 
 // forget drops a turn that nobody here needs.
 func (n *Node) forget(t *turn) {
-	if t.running || t.busy || len(t.queue) > 0 || t.refs > 0 {
+	if t.running || t.busy || len(t.queue) > 0 || t.refs > 0 || t.announce {
 		return
 	}
 	if n.turns[t.id] == t {
@@ -300,6 +300,10 @@ func (n *Node) again(t *turn) {
 	case j.tries < triesMost:
 	case j.asker != nil || j.greeting != nil || j.settle != nil:
 		n.finish(t, nil, protocol.Unavailable.Error())
+		if t.announce && len(t.queue) == 0 {
+			// Nobody waits for it any more, and what it came to is to be told all the same.
+			n.schedule.set(alarm{call: t.id}, n.now.Add(retryAfter))
+		}
 	default:
 		j.tries = 0
 		t.paused = true
