@@ -45,6 +45,10 @@ e2e: ## Run only the tests with real browsers.
 nets: ## Call through NATs and firewalls of every kind, and change networks in a call; needs root or user namespaces.
 	go test -v ./e2e/ -count=1 -timeout=30m -run='^TestNet(Paths|Changes)$$' -all-nets
 
+.PHONY: bench-accept
+bench-accept: ## Measure 50 calls from the acceptance to media, beside what is possible at all.
+	go test ./e2e -count=1 -v -timeout=30m -run='^TestBenchAccept$$' -bench-accept=50
+
 .PHONY: explore
 explore: ## Walk every state of a call within the large scopes; minutes, and gigabytes of memory.
 	go test ./internal/call/explore -count=1 -v -timeout=60m -large
