@@ -3,6 +3,7 @@ package doctor_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"strconv"
@@ -59,6 +60,31 @@ func TestAnnounce(t *testing.T) {
 	f.names(doctor.CheckRelayUDP, doctor.Failed, "--turn-announce")
 	f.names(doctor.CheckRelayTCP, doctor.Failed, "--turn-announce")
 	f.names(doctor.CheckDirect, doctor.Failed, "--turn-announce")
+}
+
+// Who gives up while the relay is looked for elsewhere need not wait.
+func TestInterrupted(t *testing.T) {
+	silent, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = silent.Close() }()
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	go func() {
+		_, _, _ = silent.ReadFrom(make([]byte, 1500))
+		interrupt()
+	}()
+	at := plain(silent.LocalAddr()).Port()
+	begun := time.Now()
+	_, err = doctor.Run(ctx, doctor.Config{
+		Server:   withICE(t, start(t, nil), "u", "c", fmt.Sprintf("stun:127.0.0.9:%d", at)),
+		Token:    token(t),
+		Patience: time.Minute,
+	}, nil)
+	if took := time.Since(begun); !errors.Is(err, context.Canceled) || took > 20*time.Second {
+		t.Errorf("got %v after %s", err, took)
+	}
 }
 
 func TestHost(t *testing.T) {

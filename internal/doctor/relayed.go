@@ -50,7 +50,7 @@ func (r *run) checkRelay(ctx context.Context) {
 func (r *run) checkPair(ctx context.Context, first *lease) Result {
 	second, err := r.allocate(ctx, first.place)
 	if err != nil {
-		return r.whyNoLease(first.place, err)
+		return r.whyNoLease(ctx, first.place, err)
 	}
 	defer second.close()
 	err = errors.Join(
@@ -99,7 +99,7 @@ func (r *run) checkDirect(ctx context.Context, p *place) Result {
 	}
 	l, err := r.allocate(ctx, p)
 	if err != nil {
-		return r.whyNoLease(p, err)
+		return r.whyNoLease(ctx, p, err)
 	}
 	defer l.close()
 	network := "udp4"

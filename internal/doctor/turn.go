@@ -99,22 +99,20 @@ func (r *run) checkSTUN(ctx context.Context) Result {
 			mend("Give --turn-addr an address in place of off.", "--turn-addr")
 	}
 	p := places[0]
-	ctx, cancel := r.wait(ctx)
+	bounded, cancel := r.wait(ctx)
 	defer cancel()
-	err := p.lookUp(ctx)
+	err := p.lookUp(bounded)
 	if err == nil {
-		r.reflexive, err = binding(ctx, overUDP, p.address.String())
+		r.reflexive, err = binding(bounded, overUDP, p.address.String())
 	}
 	if err != nil {
-		return r.unreachable(p, err)
+		return r.unreachable(ctx, p, err)
 	}
 	return ok("%s sees this machine as %s", net.JoinHostPort(p.host, p.port), r.reflexive)
 }
 
-// bindingMost bounds a binding where the context does not.
-const bindingMost = 5 * time.Second
-
-// binding asks a STUN server for this machine's address as it sees it.
+// binding asks a STUN server for this machine's address as it sees it, until an
+// answer comes or ctx ends.
 func binding(ctx context.Context, transport, address string) (netip.AddrPort, error) {
 	network := overTCP
 	if transport == overUDP {
@@ -126,12 +124,12 @@ func binding(ctx context.Context, transport, address string) (netip.AddrPort, er
 		return netip.AddrPort{}, err
 	}
 	defer func() { _ = conn.Close() }()
-	// Also for TLS, whose handshake begins with the first write.
-	if err := conn.SetDeadline(soon(ctx, bindingMost)); err != nil {
-		return netip.AddrPort{}, err
-	}
 	if transport == overTLS {
-		conn = tls.Client(conn, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12})
+		secure := tls.Client(conn, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12})
+		if err := secure.HandshakeContext(ctx); err != nil {
+			return netip.AddrPort{}, err
+		}
+		conn = secure
 	}
 	return ask(ctx, conn.Write, conn)
 }
@@ -286,7 +284,7 @@ func (r *run) checkTURN(ctx context.Context, transport string) (*lease, Result) 
 	p := places[0]
 	l, err := r.allocate(ctx, p)
 	if err != nil {
-		return nil, r.whyNoLease(p, err)
+		return nil, r.whyNoLease(ctx, p, err)
 	}
 	if transport == overTLS {
 		switch result := r.judge(p.chain, p.host, "--turn-host"); result.State {
@@ -312,10 +310,10 @@ func (r *run) withoutTLS() Result {
 }
 
 // whyNoLease says why a relay gave no address.
-func (r *run) whyNoLease(p *place, err error) Result {
+func (r *run) whyNoLease(ctx context.Context, p *place, err error) Result {
 	var refused *stun.TurnError
 	if !errors.As(err, &refused) {
-		return r.unreachable(p, err)
+		return r.unreachable(ctx, p, err)
 	}
 	at := net.JoinHostPort(p.host, p.port)
 	switch code := refused.ErrorCodeAttr.Code; {
@@ -338,8 +336,8 @@ func (r *run) whyNoLease(p *place, err error) Result {
 // unreachable says why nothing came back from where clients are sent. It looks
 // for the relay where the server itself is: found there, the address is wrong;
 // else it is the port.
-func (r *run) unreachable(p *place, err error) Result {
-	ctx, cancel := context.WithTimeout(context.Background(), r.cfg.Patience)
+func (r *run) unreachable(ctx context.Context, p *place, err error) Result {
+	ctx, cancel := r.wait(ctx)
 	defer cancel()
 	at := net.JoinHostPort(p.host, p.port)
 	told := "--turn-announce"

@@ -2,6 +2,8 @@ package relay_test
 
 import (
 	"net/netip"
+	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -99,4 +101,39 @@ func TestExpiryIsExact(t *testing.T) {
 			_ = conn.Close()
 		}
 	}
+}
+
+// FuzzUsername: a name that is taken apart is made of what came out of it, and one
+// that the relay makes itself comes apart again.
+func FuzzUsername(f *testing.F) {
+	for _, name := range []string{
+		"1800003600:call.device", "1800003600:", ":u", "u", "", "-1:u", "+1:u", "0x10:u", "1_0:u", " 1:u", "1e9:u", "1::u:",
+		"9223372036854775807:u", "9223372036854775808:u", "1800003600:\x00\xff",
+	} {
+		f.Add(name)
+	}
+	r := start(f, nil)
+	f.Fuzz(func(t *testing.T, name string) {
+		now := time.Unix(1_800_000_000, 0)
+		expires, user, ok := relay.ParseUsername(name)
+		if !ok {
+			if user != "" || !expires.IsZero() {
+				t.Fatalf("%q is refused, and is %s of %q", name, expires, user)
+			}
+		} else {
+			stamp, isOf := strings.CutSuffix(name, ":"+user)
+			seconds, err := strconv.ParseInt(stamp, 10, 64)
+			if user == "" || !isOf || err != nil || expires.Unix() != seconds {
+				t.Fatalf("%q is %s of %q", name, expires, user)
+			}
+			if expires.After(now) && seconds <= now.Unix() {
+				t.Fatalf("%q runs out as late as %s", name, expires)
+			}
+		}
+		made := r.Servers(name, now)[1].Username
+		expires, user, ok = relay.ParseUsername(made)
+		if ok != (name != "") || user != name || ok && !expires.Equal(now.Add(time.Hour)) {
+			t.Fatalf("%q becomes %q, which is %s of %q", name, made, expires, user)
+		}
+	})
 }

@@ -16,7 +16,7 @@ const socketsMost = 8
 
 // listenUDP opens the relay's UDP sockets, all on the same port. That nobody
 // else has the port is known: the relay holds it for TCP.
-func listenUDP(network, address string) ([]net.PacketConn, error) {
+func listenUDP(network, address string) ([]*datagrams, error) {
 	config := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
 		var failed error
 		err := c.Control(func(fd uintptr) {
@@ -24,16 +24,16 @@ func listenUDP(network, address string) ([]net.PacketConn, error) {
 		})
 		return errors.Join(err, failed)
 	}}
-	var all []net.PacketConn
+	var all []*datagrams
 	for range min(runtime.GOMAXPROCS(0), socketsMost) {
-		conn, err := config.ListenPacket(context.Background(), network, address)
+		d, err := newDatagrams(config.ListenPacket(context.Background(), network, address))
 		if err != nil {
 			for _, open := range all {
 				err = errors.Join(err, open.Close())
 			}
 			return nil, err
 		}
-		all = append(all, conn)
+		all = append(all, d)
 	}
 	return all, nil
 }

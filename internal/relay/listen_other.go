@@ -6,10 +6,10 @@ import "net"
 
 // listenUDP opens the relay's UDP socket. Elsewhere than on Linux several do not
 // share the load.
-func listenUDP(network, address string) ([]net.PacketConn, error) {
-	conn, err := net.ListenPacket(network, address)
+func listenUDP(network, address string) ([]*datagrams, error) {
+	d, err := newDatagrams(net.ListenPacket(network, address))
 	if err != nil {
 		return nil, err
 	}
-	return []net.PacketConn{conn}, nil
+	return []*datagrams{d}, nil
 }

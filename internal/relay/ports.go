@@ -23,7 +23,8 @@ var (
 
 // ports makes relayed addresses, and holds users to their number of them. With
 // a range it tries every free port once, from a random one on, so that only a
-// range that is used up fails. It implements turn.RelayAddressGenerator.
+// range that is used up fails. It implements turn.RelayAddressGenerator, for clients
+// over TCP and TLS.
 type ports struct {
 	host, announced netip.Addr
 	low, high       uint16
@@ -60,6 +61,22 @@ func (p *ports) Validate() error { return nil }
 // the client wants an even one (EVEN-PORT), or the one after that, as some do for
 // RTCP; the library has found it by asking for some without a user before.
 func (p *ports) AllocatePacketConn(c turn.AllocateListenerConfig) (net.PacketConn, net.Addr, error) {
+	return p.allocate(c, nil)
+}
+
+// portsBy makes relayed addresses for the clients of one socket.
+type portsBy struct {
+	*ports
+	via *datagrams
+}
+
+// AllocatePacketConn binds a relayed address for a user.
+func (p portsBy) AllocatePacketConn(c turn.AllocateListenerConfig) (net.PacketConn, net.Addr, error) {
+	return p.allocate(c, p.via)
+}
+
+// allocate binds a relayed address for a client that sends via a socket, or via none.
+func (p *ports) allocate(c turn.AllocateListenerConfig, via *datagrams) (net.PacketConn, net.Addr, error) {
 	if c.Network != network(p.host, "udp") {
 		return nil, nil, errFamily
 	}
@@ -80,14 +97,14 @@ func (p *ports) AllocatePacketConn(c turn.AllocateListenerConfig) (net.PacketCon
 		return nil, nil, err
 	}
 	p.full = false
-	r := newRelayed(p, conn, port, c.UserID)
+	r := newRelayed(p, conn, port, c.UserID, via)
 	p.open[port] = r
 	p.users[r.user]++
 	return r, net.UDPAddrFromAddrPort(netip.AddrPortFrom(p.announced, port)), nil
 }
 
 // bind needs the lock. A port of 0 stands for any of the range.
-func (p *ports) bind(wanted int) (*net.UDPConn, uint16, error) {
+func (p *ports) bind(wanted int) (*socket, uint16, error) {
 	if wanted != 0 {
 		if p.low != 0 && (wanted < int(p.low) || wanted > int(p.high)) {
 			return nil, 0, errNoFreePort
@@ -108,7 +125,7 @@ func (p *ports) bind(wanted int) (*net.UDPConn, uint16, error) {
 }
 
 // bindTo needs the lock.
-func (p *ports) bindTo(port uint16) (*net.UDPConn, uint16, error) {
+func (p *ports) bindTo(port uint16) (*socket, uint16, error) {
 	if p.open[port] != nil { // Known to be taken: a full range costs no calls of the system.
 		return nil, 0, errNoFreePort
 	}
@@ -116,7 +133,11 @@ func (p *ports) bindTo(port uint16) (*net.UDPConn, uint16, error) {
 	if err != nil {
 		return nil, 0, errors.Join(errNoFreePort, err)
 	}
-	return conn, portOf(conn.LocalAddr()), nil
+	s, err := newSocket(conn)
+	if err != nil {
+		return nil, 0, errors.Join(err, conn.Close())
+	}
+	return s, portOf(conn.LocalAddr()), nil
 }
 
 // AllocateListener refuses relaying over TCP.
@@ -134,6 +155,13 @@ func (p *ports) admits(user string) bool {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	return p.users[user] < AllocationsPerUser
+}
+
+// at gives the relayed address with a port, nil where there is none.
+func (p *ports) at(port uint16) *relayed {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.open[port]
 }
 
 // close ends all that is open and lets nothing more be opened.
@@ -176,7 +204,5 @@ func (p *ports) reaches(peer netip.AddrPort) bool {
 	if addr := canonical(peer.Addr()); addr != p.machine.announced || within(addr, p.policy.Allow) {
 		return true
 	}
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	return p.open[peer.Port()] != nil
+	return p.at(peer.Port()) != nil
 }

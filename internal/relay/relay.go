@@ -3,7 +3,9 @@
 // those who cannot reach each other.
 //
 // internal/server starts one Relay and hands its credentials out per device
-// and call. The sockets are read by pion/turn; decided here are
+// and call. The protocol is pion/turn's; data on its channels, which is nearly
+// all there is, pass by it, many datagrams at a time (batch.go, datagrams.go).
+// Decided here are
 //
 //   - who may use it: names with an expiry, signed with the relay's secret, so
 //     that nothing is stored (credentials.go);
@@ -251,7 +253,7 @@ func Start(cfg Config) (_ *Relay, err error) {
 
 // listen opens the sockets for UDP and the listener for TCP, on one port. The
 // latter comes first: it finds out whether the port is taken.
-func listen(host netip.Addr, address string) ([]net.PacketConn, net.Listener, error) {
+func listen(host netip.Addr, address string) ([]*datagrams, net.Listener, error) {
 	name, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, nil, err
@@ -273,17 +275,19 @@ func listen(host netip.Addr, address string) ([]net.PacketConn, net.Listener, er
 	}
 }
 
-func portOf(a net.Addr) uint16 {
+func portOf(a net.Addr) uint16 { return addrPortOf(a).Port() }
+
+func addrPortOf(a net.Addr) netip.AddrPort {
 	switch a := a.(type) {
 	case *net.TCPAddr:
-		return a.AddrPort().Port()
+		return a.AddrPort()
 	case *net.UDPAddr:
-		return a.AddrPort().Port()
+		return a.AddrPort()
 	}
-	return 0
+	return netip.AddrPort{}
 }
 
-func (r *Relay) serverConfig(packets []net.PacketConn, listeners []*streams) turn.ServerConfig {
+func (r *Relay) serverConfig(packets []*datagrams, listeners []*streams) turn.ServerConfig {
 	cfg := turn.ServerConfig{
 		Realm:         r.cfg.Realm,
 		LoggerFactory: quiet{r.cfg.Logger},
@@ -295,7 +299,7 @@ func (r *Relay) serverConfig(packets []net.PacketConn, listeners []*streams) tur
 	}
 	for _, conn := range packets {
 		cfg.PacketConnConfigs = append(cfg.PacketConnConfigs, turn.PacketConnConfig{
-			PacketConn: conn, RelayAddressGenerator: r.ports, PermissionHandler: r.permit(conn.LocalAddr()),
+			PacketConn: conn, RelayAddressGenerator: portsBy{r.ports, conn}, PermissionHandler: r.permit(conn.LocalAddr()),
 		})
 	}
 	for _, l := range listeners {
@@ -312,7 +316,7 @@ func (r *Relay) serverConfig(packets []net.PacketConn, listeners []*streams) tur
 	}
 	cfg.EventHandler = turn.EventHandler{
 		OnAllocationCreated: func(from, at net.Addr, _, _, _ string, relayed net.Addr, _ int) {
-			r.allocated(clientAt(from, at), portOf(relayed))
+			r.allocated(from, at, portOf(relayed))
 			tell(from, true)
 		},
 		OnAllocationDeleted: func(from, at net.Addr, _, _, _ string) {
@@ -320,6 +324,16 @@ func (r *Relay) serverConfig(packets []net.PacketConn, listeners []*streams) tur
 			delete(r.clients, clientAt(from, at))
 			r.mu.Unlock()
 			tell(from, false)
+		},
+		OnChannelCreated: func(_, _ net.Addr, _, _, _ string, relayed, peer net.Addr, channel uint16) {
+			if a := r.ports.at(portOf(relayed)); a != nil {
+				a.bound(channel, addrPortOf(peer))
+			}
+		},
+		OnChannelDeleted: func(_, _ net.Addr, _, _, _ string, relayed, peer net.Addr, channel uint16) {
+			if a := r.ports.at(portOf(relayed)); a != nil {
+				a.unbound(channel, addrPortOf(peer))
+			}
 		},
 		OnPermissionDeleted: func(from, at net.Addr, _, _, _ string, _ net.Addr, peer net.IP) {
 			if addr, ok := netip.AddrFromSlice(peer); ok {
@@ -336,15 +350,17 @@ func clientAt(from, at net.Addr) client {
 	return client{from.Network(), from.String(), int(portOf(at))}
 }
 
-func (r *Relay) allocated(c client, port uint16) {
-	r.ports.mu.RLock()
-	a := r.ports.open[port]
-	r.ports.mu.RUnlock()
+func (r *Relay) allocated(from, at net.Addr, port uint16) {
+	a := r.ports.at(port)
+	if a == nil {
+		return
+	}
+	if a.via != nil {
+		a.via.allocated(addrPortOf(from), a)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if a != nil {
-		r.clients[c] = a
-	}
+	r.clients[clientAt(from, at)] = a
 }
 
 func (r *Relay) allocationOf(c client) *relayed {

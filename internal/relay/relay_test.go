@@ -23,7 +23,7 @@ const patience = 10 * time.Second
 func secret() []byte { return []byte("a secret of the test") }
 
 // start runs a relay on loopback that may reach loopback.
-func start(t *testing.T, change func(*relay.Config)) *relay.Relay {
+func start(t testing.TB, change func(*relay.Config)) *relay.Relay {
 	t.Helper()
 	cfg := relay.Config{Listen: "127.0.0.1:0", Secret: secret(), AllowPeers: relay.LocalPrefixes()}
 	if change != nil {
@@ -104,6 +104,18 @@ func (c *client) allocate() net.PacketConn {
 	}
 	c.t.Cleanup(func() { _ = conn.Close() })
 	return conn
+}
+
+// release gives a relayed address back. The client does not wait for the answer to
+// that; once another question is answered the relay has done it.
+func (c *client) release(conn net.PacketConn) {
+	c.t.Helper()
+	if err := conn.Close(); err != nil {
+		c.t.Fatal(err)
+	}
+	if _, err := c.SendBindingRequest(); err != nil {
+		c.t.Fatal(err)
+	}
 }
 
 // ask makes a request as browsers do: without a signature, then with one by the

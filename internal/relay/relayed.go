@@ -24,17 +24,25 @@ var errPeer = errors.New("the peer may not be reached")
 
 // relayed is the socket behind one relayed address. What reads it closes it,
 // and so may whoever closes the relay: once counts.
+//
+// What comes from a peer with a channel goes to the client from here, many datagrams
+// at a time; the library gets the rest, and all that is for clients over TCP.
 type relayed struct {
-	*net.UDPConn
+	reader
 	port    uint16
 	user    string
 	ports   *ports
 	in, out *rate.Limiter
 	once    sync.Once
 	err     error
+	via     *datagrams     // The client's socket, nil over TCP.
+	client  netip.AddrPort // Where via has it. Set before reading begins.
 
 	mu    sync.Mutex // Guards what follows.
 	peers map[netip.Addr]bool
+	// channels and numbers are the library's channels, until it ends them.
+	channels map[uint16]netip.AddrPort
+	numbers  map[netip.AddrPort]uint16
 	// good is a peer that was judged lately: it holds until then.
 	good      netip.AddrPort
 	goodUntil time.Time
@@ -43,11 +51,11 @@ type relayed struct {
 // goodTime is how long a judgement holds.
 const goodTime = time.Second
 
-func newRelayed(p *ports, conn *net.UDPConn, port uint16, user string) *relayed {
+func newRelayed(p *ports, s *socket, port uint16, user string, via *datagrams) *relayed {
 	return &relayed{
-		UDPConn: conn, port: port, user: user, ports: p,
+		reader: reader{socket: s}, port: port, user: user, ports: p, via: via,
 		in: rate.NewLimiter(allocationRate, allocationBurst), out: rate.NewLimiter(allocationRate, allocationBurst),
-		peers: make(map[netip.Addr]bool),
+		peers: make(map[netip.Addr]bool), channels: make(map[uint16]netip.AddrPort), numbers: make(map[netip.AddrPort]uint16),
 	}
 }
 
@@ -69,13 +77,68 @@ func (r *relayed) dismisses(peer netip.Addr) {
 	delete(r.peers, peer)
 }
 
-// ReadFrom takes what peers send, as much of it as may pass.
+// bound notes a channel.
+func (r *relayed) bound(channel uint16, peer netip.AddrPort) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.channels[channel], r.numbers[bare(peer)] = bare(peer), channel
+}
+
+// unbound forgets a channel.
+func (r *relayed) unbound(channel uint16, peer netip.AddrPort) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.channels, channel)
+	delete(r.numbers, bare(peer))
+}
+
+// peerOf is the peer that a channel is bound to.
+func (r *relayed) peerOf(channel uint16) (netip.AddrPort, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	peer, ok := r.channels[channel]
+	return peer, ok
+}
+
+// channelOf is the channel that is bound to a peer.
+func (r *relayed) channelOf(peer netip.AddrPort) (uint16, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	channel, ok := r.numbers[bare(peer)]
+	return channel, ok
+}
+
+// bare is the form of a peer's address under which its channel is found.
+func bare(a netip.AddrPort) netip.AddrPort {
+	return netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port())
+}
+
+// ReadFrom gives the library what peers without a channel send, as much of it as
+// may pass.
 func (r *relayed) ReadFrom(p []byte) (int, net.Addr, error) {
 	for {
-		n, from, err := r.UDPConn.ReadFrom(p)
-		if err != nil || r.in.AllowN(time.Now(), n) {
-			return n, from, err
+		for packet, ok := r.batch.next(); ok; packet, ok = r.batch.next() {
+			if !r.in.AllowN(r.now, len(packet.data)) {
+				continue
+			}
+			channel, bound := r.channelOf(packet.addr)
+			if r.via == nil || !bound {
+				r.flush()
+				return copy(p, packet.data), net.UDPAddrFromAddrPort(packet.addr), nil
+			}
+			r.batch.collect(r.batch.framed(channel), r.client)
 		}
+		r.flush()
+		if err := r.refill(); err != nil {
+			return 0, nil, err
+		}
+	}
+}
+
+// flush sends to the client what is collected.
+func (r *relayed) flush() {
+	if r.via != nil && r.batch != nil {
+		r.via.send(r.batch)
 	}
 }
 
@@ -93,7 +156,7 @@ func (r *relayed) WriteTo(p []byte, to net.Addr) (int, error) {
 	if !r.out.AllowN(now, len(p)) {
 		return len(p), nil
 	}
-	return r.UDPConn.WriteTo(p, to)
+	return r.socket.WriteTo(p, to)
 }
 
 func (r *relayed) reaches(peer netip.AddrPort, now time.Time) bool {
@@ -113,6 +176,9 @@ func (r *relayed) reaches(peer netip.AddrPort, now time.Time) bool {
 func (r *relayed) Close() error {
 	r.once.Do(func() {
 		r.err = r.UDPConn.Close()
+		if r.via != nil {
+			r.via.released(r)
+		}
 		p := r.ports
 		p.mu.Lock()
 		defer p.mu.Unlock()

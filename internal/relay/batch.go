@@ -1,0 +1,109 @@
+package relay
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+const (
+	// batchMost is how many datagrams are taken from a socket at a time.
+	batchMost = 32
+	// datagramMost is the longest datagram that is relayed, as in the library.
+	// What is longer is dropped: the part that fits is of no use.
+	datagramMost = 1600
+	// channelHeader is the size of what precedes data on a channel.
+	channelHeader = 4
+)
+
+// packet is a datagram, and where it came from or goes to.
+type packet struct {
+	data []byte
+	addr netip.AddrPort
+}
+
+// batch holds the datagrams that waited at a socket at the same moment, and
+// collects what is to be sent at one. It belongs to the goroutine that received
+// it, until that releases it.
+type batch struct {
+	in    []packet // Each with space for a channel's header before it.
+	taken int      // How many of in have been looked at.
+	out   []packet
+	// room has one byte more than is taken, to tell what is longer.
+	room [batchMost][channelHeader + datagramMost + 1]byte
+	calls
+}
+
+var batches = sync.Pool{New: func() any {
+	b := &batch{in: make([]packet, 0, batchMost), out: make([]packet, 0, batchMost)}
+	b.prepare()
+	return b
+}}
+
+func newBatch() *batch { return batches.Get().(*batch) }
+
+func (b *batch) release() {
+	b.in, b.taken, b.out = b.in[:0], 0, b.out[:0]
+	batches.Put(b)
+}
+
+// received notes that there is a datagram in a room.
+func (b *batch) received(room, size int, from netip.AddrPort) {
+	if size > datagramMost {
+		return
+	}
+	b.in = append(b.in, packet{b.room[room][:channelHeader+size], from})
+}
+
+// next gives the next datagram, if there is one.
+func (b *batch) next() (packet, bool) {
+	if b == nil || b.taken == len(b.in) {
+		return packet{}, false
+	}
+	p := b.in[b.taken]
+	b.taken++
+	return packet{p.data[channelHeader:], p.addr}, true
+}
+
+// collect adds a datagram to what is to be sent.
+func (b *batch) collect(data []byte, to netip.AddrPort) { b.out = append(b.out, packet{data, to}) }
+
+// framed is the datagram that next gave as a message of a channel (RFC 8656,
+// section 12.4). Padding is for streams.
+func (b *batch) framed(channel uint16) []byte {
+	p := b.in[b.taken-1].data
+	binary.BigEndian.PutUint16(p, channel)
+	binary.BigEndian.PutUint16(p[2:], uint16(len(p)-channelHeader))
+	return p
+}
+
+// reader reads a socket batch by batch. One goroutine uses it.
+type reader struct {
+	*socket
+	batch *batch    // nil before there is one.
+	now   time.Time // When it came.
+}
+
+// refill waits for a batch, in place of the one that is used up.
+func (r *reader) refill() error {
+	if r.batch != nil {
+		r.batch.release() // Before the wait, which may be long.
+	}
+	var err error
+	r.batch, err = r.receive()
+	r.now = time.Now()
+	return err
+}
+
+// unframed takes a message of a channel apart. Other messages are none.
+func unframed(p []byte) (channel uint16, data []byte, ok bool) {
+	if len(p) < channelHeader || p[0]>>6 != 1 {
+		return 0, nil, false
+	}
+	size := int(binary.BigEndian.Uint16(p[2:]))
+	if size > len(p)-channelHeader {
+		return 0, nil, false
+	}
+	return binary.BigEndian.Uint16(p), p[channelHeader:][:size], true
+}
