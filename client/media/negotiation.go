@@ -16,9 +16,11 @@ import (
 
 const (
 	// disconnectedMost is how long a disconnection may last before ICE is
-	// restarted, and connectMost how long a restart may take.
+	// restarted, connectMost how long a restart may take, and firstMost how long
+	// the first connection may take until a restart helps.
 	disconnectedMost = 3 * time.Second
 	connectMost      = 10 * time.Second
+	firstMost        = 5 * time.Second
 	// restartAgain is how soon another generation is asked for again: nobody may
 	// have heard it.
 	restartAgain = 5 * time.Second
@@ -51,7 +53,12 @@ func (s *Session) resumed(offer string) {
 }
 
 // released: from here on candidates flow, both ways.
-func (s *Session) released() { s.peer.release() }
+func (s *Session) released() {
+	s.peer.release()
+	if s.peer.failed() {
+		s.connectionChanged(webrtc.PeerConnectionStateFailed)
+	}
+}
 
 // take goes by an event of the call.
 func (s *Session) take(e client.Event) {
@@ -81,6 +88,10 @@ func (s *Session) changed(change client.Change) {
 			s.peer.resend()
 		}
 		if s.call.Incoming() {
+			// The caller may have offered anew while the acceptance was on its way.
+			if s.answer != "" && s.answering > s.accepting && s.answering == now.Generation {
+				s.giveAnswer()
+			}
 			s.report()
 		}
 	case client.Generation:
@@ -92,9 +103,7 @@ func (s *Session) changed(change client.Change) {
 		if s.mayReport() {
 			s.report()
 		}
-		if s.call.Snapshot().State != client.Ringing {
-			s.reportUp(s.peer.connected())
-		}
+		s.foundAgain()
 	case client.TypeChanged:
 		s.report()
 	case client.VideoRequest, client.VideoAnswer, client.PeerPresence, client.PeerMedia,
@@ -108,16 +117,50 @@ func (s *Session) takeOffer(generation uint32, offer string) {
 	if !s.call.Incoming() || offer == "" || s.answering >= generation || generation < now.Generation {
 		return
 	}
-	s.answering, s.answer = generation, ""
+	s.answering, s.offer = generation, offer
 	rebuild := s.peer.generation > 0 && (now.Rebuild > s.peer.generation || now.State == client.Ringing)
-	answer, err := s.peer.answer(generation, rebuild, offer, s.call.ICEServers())
-	if s.failed("answer the offer", err) {
+	if s.makeAnswer(rebuild) && now.State != client.Ringing {
+		s.giveAnswer()
+	}
+}
+
+func (s *Session) makeAnswer(rebuild bool) bool {
+	answer, err := s.peer.answer(s.answering, rebuild, s.offer, s.call.ICEServers())
+	s.answer = answer
+	return !s.failed("answer the offer", err)
+}
+
+func (s *Session) giveAnswer() {
+	generation, answer := s.answering, s.answer
+	s.tell("answer", func(ctx context.Context) error { return s.call.Answer(ctx, generation, answer) })
+}
+
+// renew: what was prepared while it rings is of no use any more. The caller
+// offers anew; the callee's answer is made anew, unless it is on its way.
+func (s *Session) renew() {
+	switch {
+	case !s.call.Incoming():
+		generation := s.peer.generation
+		s.tell("restart", func(ctx context.Context) error { return s.call.Restart(ctx, generation, true) })
+	case s.answer != "" && s.accepting < s.answering:
+		s.makeAnswer(true)
+	}
+}
+
+// foundAgain is the server, perhaps from another network.
+func (s *Session) foundAgain() {
+	if s.unanswered() {
+		s.renew()
 		return
 	}
-	s.answer = answer
-	if now.State != client.Ringing {
-		s.tell("answer", func(ctx context.Context) error { return s.call.Answer(ctx, generation, answer) })
+	s.reportUp(s.peer.connected())
+	if s.peer.open && s.peer.generation == 1 && !s.peer.connected() {
+		s.stuck()
 	}
+}
+
+func (s *Session) unanswered() bool {
+	return s.call == nil || s.call.Snapshot().State == client.Ringing
 }
 
 // generationChanged: the caller offers each new generation, the callee waits
@@ -138,6 +181,13 @@ func (s *Session) generationChanged() {
 // connectionChanged is news of the peer connection.
 func (s *Session) connectionChanged(state webrtc.PeerConnectionState) {
 	s.phone.options.Logger.Info("media changed", "call", s.call.ID(), "generation", s.peer.generation, "state", state.String())
+	if !s.peer.released {
+		// ICE gives up where it hears of no candidate of the other side for long.
+		if state == webrtc.PeerConnectionStateFailed {
+			s.renew()
+		}
+		return
+	}
 	s.watch.Stop()
 	switch state {
 	case webrtc.PeerConnectionStateConnected:
@@ -149,9 +199,7 @@ func (s *Session) connectionChanged(state webrtc.PeerConnectionState) {
 		s.isUp(false)
 		s.stuck()
 	case webrtc.PeerConnectionStateUnknown, webrtc.PeerConnectionStateNew, webrtc.PeerConnectionStateConnecting:
-		if s.peer.generation > 1 {
-			s.watch.Reset(connectMost)
-		}
+		s.peer.wait()
 	}
 }
 

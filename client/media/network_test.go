@@ -171,3 +171,25 @@ func address(t *testing.T) string {
 	}
 	return "127.0.0.1"
 }
+
+// A call that rang until ICE gave up, which takes it half a minute, has media once
+// it is accepted, and no restart.
+func TestLongRing(t *testing.T) {
+	server := start(t)
+	k := &talk{alice: login(t, server, "alice", media.Options{}), bob: login(t, server, "bob", media.Options{})}
+	const patience = 4 * time.Second // Enough for a busy machine, once it is accepted.
+	k.bob.must(k.bob.Hurry(patience))
+	var err error
+	k.out, err = k.alice.Call(k.alice.ctx, "bob", client.CallOptions{Type: client.Video}, k.atA.streams())
+	k.alice.must(err)
+	k.in = k.bob.Session(next[client.Incoming](k.bob).Call)
+	at := time.Now()
+	eventually(t, "it has rung for long", func() bool { return time.Since(at) > patience*11/10 })
+	k.bob.must(k.in.Accept(k.bob.ctx, k.atB.streams()))
+	k.alice.play(k.out)
+	k.bob.play(k.in)
+	k.hear(5)
+	if g := k.out.Call().Snapshot().Generation; g != 1 {
+		t.Errorf("it took %d generations", g)
+	}
+}

@@ -31,6 +31,7 @@ type peer struct {
 	offered    *webrtc.SessionDescription // What commit makes the local description.
 	released   bool
 	answered   bool
+	open       bool // Both sides have all they need.
 	held       []held
 	gathered   []client.Candidate
 	unsent     []client.Candidate
@@ -142,6 +143,21 @@ func (p *peer) connected() bool {
 	return p.pc != nil && p.pc.ConnectionState() == webrtc.PeerConnectionStateConnected
 }
 
+func (p *peer) failed() bool {
+	return p.pc != nil && p.pc.ConnectionState() == webrtc.PeerConnectionStateFailed
+}
+
+// wait has ICE started again where it takes too long.
+func (p *peer) wait() {
+	switch {
+	case p.session.unanswered():
+	case p.generation > 1:
+		p.session.watch.Reset(connectMost)
+	case p.open && !p.connected():
+		p.session.watch.Reset(firstMost)
+	}
+}
+
 // close ends the connection, and waits for what reads from it.
 func (p *peer) close() {
 	if p.pc == nil {
@@ -159,12 +175,9 @@ func (p *peer) begin(generation uint32, rebuild bool) error {
 	s := p.session
 	s.batch.Stop()
 	s.watch.Stop()
-	p.generation, p.answered, p.gathered, p.unsent = generation, false, nil, nil
+	p.generation, p.answered, p.open, p.gathered, p.unsent = generation, false, false, nil, nil
 	p.held = slices.DeleteFunc(p.held, func(h held) bool { return h.generation < generation })
-	if generation > 1 {
-		// A restart that leads nowhere is followed by another.
-		s.watch.Reset(connectMost)
-	}
+	p.wait() // A restart that leads nowhere is followed by another.
 	if p.pc != nil && !rebuild {
 		return nil
 	}
@@ -269,6 +282,10 @@ func (p *peer) flush() {
 func (p *peer) useHeld() {
 	if !p.released || !p.answered || p.pc == nil {
 		return
+	}
+	if !p.open {
+		p.open = true
+		p.wait()
 	}
 	var later []held
 	for _, h := range p.held {

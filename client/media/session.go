@@ -45,7 +45,9 @@ type Session struct {
 	policy    client.ICEPolicy // What the caller asks for.
 	peer      *peer
 	answering uint32 // The generation whose offer is answered.
+	offer     string
 	answer    string
+	accepting uint32 // The generation whose answer went with the acceptance.
 	watch     *time.Timer
 	batch     *time.Timer
 	meter     meter
@@ -103,7 +105,13 @@ func (s *Session) Accept(ctx context.Context, streams Streams) error {
 		candidates []client.Candidate
 	}
 	ready := make(chan prepared, 1)
-	s.post(func() { ready <- prepared{s.answering, s.answer, s.peer.takeGathered()} })
+	s.post(func() {
+		if s.peer.failed() {
+			s.makeAnswer(true)
+		}
+		s.accepting = s.answering
+		ready <- prepared{s.answering, s.answer, s.peer.takeGathered()}
+	})
 	select {
 	case p := <-ready:
 		if p.answer == "" {

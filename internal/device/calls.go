@@ -57,8 +57,7 @@ func (d *Device) invited(v *view, t Ticket, r reply) {
 		d.update(r.update)
 		if id := r.update.GetMergedInto(); id != "" {
 			// It became the other side's call, which is not wanted either.
-			d.past.add(id)
-			d.request(&request{command: hangupCommand(id), lasting: true, then: func(r reply) { d.update(r.update) }})
+			d.dismiss(id)
 		}
 	case r.err != nil:
 		d.abandon(v)
@@ -220,9 +219,12 @@ func (d *Device) lookUp(v *view) {
 }
 
 // ring tells the server that this device rings, so that it can tell the caller.
+// Given again, a time-out of before keeps its end.
 func (d *Device) ring(v *view) {
 	if v.ringing(pealv1.Role_ROLE_CALLEE) {
-		d.mention(&pealv1.ClientFrame{Command: &pealv1.ClientFrame_Ringing{Ringing: &pealv1.Ringing{CallId: v.call.CallId}}})
+		d.mention(&pealv1.ClientFrame{Command: &pealv1.ClientFrame_Ringing{Ringing: &pealv1.Ringing{
+			CallId: v.call.CallId, RingTimeoutMs: v.ringTimeoutMs,
+		}}})
 	}
 }
 
@@ -244,8 +246,9 @@ func (d *Device) update(u *pealv1.CallUpdate) {
 		d.past.add(c.CallId) // Older news of it may come later.
 		d.file(u)
 	case d.active != nil:
-		// Its own invitation may come to nothing, and this one ring on.
-		d.shadow = u
+		d.shade(u)
+	case d.past.has(c.CallId) && in(c):
+		d.dismiss(c.CallId)
 	case d.past.has(c.CallId) || d.records.has(c.CallId) || c.Role != pealv1.Role_ROLE_CALLER && c.Role != pealv1.Role_ROLE_CALLEE:
 	case c.Role == pealv1.Role_ROLE_CALLEE && c.State == pealv1.CallState_CALL_STATE_RINGING:
 		if !c.RingStopped {
@@ -258,6 +261,57 @@ func (d *Device) update(u *pealv1.CallUpdate) {
 		d.begin(&view{call: c, seen: d.now})
 		d.do(Resumed{u})
 	}
+}
+
+// shade keeps the newest news of another live call, with the offer that came before:
+// this device's own invitation may come to nothing, and that one ring on.
+func (d *Device) shade(u *pealv1.CallUpdate) {
+	c, was := u.Call, d.shadow.GetCall()
+	switch {
+	case was.GetCallId() != c.CallId:
+		// Late news of a call that was left here is no reason to forget one that rings.
+		if was == nil || !d.past.has(c.CallId) {
+			d.shadow = u
+		}
+	case was.Rev <= c.Rev:
+		if u.Offer == "" && was.Generation == c.Generation {
+			u = proto.CloneOf(u)
+			u.Offer, u.IceServers = d.shadow.Offer, d.shadow.IceServers
+		}
+		d.shadow = u
+	}
+}
+
+// passing takes an answer that nobody waits for, or an event: news, whichever it is.
+// An invitation that was given up may have become another call.
+func (d *Device) passing(u *pealv1.CallUpdate) {
+	if id := u.GetMergedInto(); id != "" && (d.active == nil || d.active.call.CallId != id) {
+		d.dismiss(id)
+		return
+	}
+	d.update(u)
+}
+
+// in says that the server takes this device for one of the two of a live call.
+func in(c *pealv1.Call) bool {
+	return c.Role == pealv1.Role_ROLE_CALLER ||
+		c.Role == pealv1.Role_ROLE_CALLEE && c.State != pealv1.CallState_CALL_STATE_RINGING
+}
+
+// dismiss ends a call that this device is in on the server's side alone: it was
+// given up here, while what had been asked for before took effect there.
+func (d *Device) dismiss(id string) {
+	d.past.add(id)
+	for _, r := range d.requests {
+		if r.about() == id {
+			return // It is being left already.
+		}
+	}
+	d.request(&request{command: hangupCommand(id), lasting: true, then: func(r reply) {
+		if r.update.GetCall().GetState() == pealv1.CallState_CALL_STATE_ENDED {
+			d.update(r.update)
+		}
+	}})
 }
 
 func (d *Device) advance(v *view, u *pealv1.CallUpdate) {

@@ -173,10 +173,7 @@ func (d *Device) received(s Socket, f *pealv1.ServerFrame) {
 		return
 	}
 	if f.ReplyTo == 0 || !d.answered(f) {
-		// The answer to what was mentioned is news like any other.
-		if u := f.GetCall(); u != nil {
-			d.update(u)
-		}
+		d.passing(f.GetCall())
 	}
 }
 

@@ -32,6 +32,19 @@ type reply struct {
 
 func (r reply) code() protocol.Code { return protocol.Code(r.err.GetCode()) }
 
+// about is the call that a command to leave one is about.
+func (r *request) about() string {
+	switch c := r.command.Command.(type) {
+	case *pealv1.ClientFrame_Hangup:
+		return c.Hangup.CallId
+	case *pealv1.ClientFrame_Cancel:
+		return c.Cancel.CallId
+	case *pealv1.ClientFrame_Reject:
+		return c.Reject.CallId
+	}
+	return ""
+}
+
 func (r *request) deadline() time.Time { return earlier(r.until, r.again) }
 
 // request sends a command, now or after the next welcome.
@@ -59,6 +72,9 @@ func (d *Device) send(r *request) {
 func (d *Device) ask(in Ask) {
 	d.request(&request{command: in.Command, ticket: in.Ticket, then: func(r reply) {
 		d.do(Answer{in.Ticket, r.update, r.records, r.err})
+		if v, own := d.active, in.Command.GetRinging(); v != nil && r.err == nil && own.GetCallId() == v.call.CallId {
+			v.ringTimeoutMs = own.GetRingTimeoutMs()
+		}
 		d.update(r.update)
 	}})
 }

@@ -84,6 +84,9 @@ func sdp(field, s string, l *Limits) *pealv1.Error {
 	if !strings.HasPrefix(s, "v=0") {
 		return BadRequest.Because("%s is not a session description", field)
 	}
+	if i := strings.IndexFunc(s, func(r rune) bool { return r < ' ' && r != '\r' && r != '\n' && r != '\t' }); i >= 0 {
+		return BadRequest.Because("%s holds a control character at %d", field, i)
+	}
 	for line := range strings.FieldsFuncSeq(s, func(r rune) bool { return r == '\r' || r == '\n' }) {
 		if strings.HasPrefix(line, "a=candidate:") {
 			return BadRequest.Because("%s holds candidates: send those by candidates", field)
@@ -97,14 +100,30 @@ func sdp(field, s string, l *Limits) *pealv1.Error {
 	return nil
 }
 
-// anonymous says that the address of a line is nobody's.
+// anonymous says that a line names nobody where it has a place for an address, and
+// has no other place.
 func anonymous(line string) bool {
-	f := strings.Fields(line)
-	for i := 0; i+2 < len(f); i++ {
-		if !strings.HasSuffix(f[i], "IN") || f[i+1] != "IP4" && f[i+1] != "IP6" {
-			continue
+	kind, rest, _ := strings.Cut(line, "=")
+	f := strings.Fields(rest)
+	before := 0
+	switch kind {
+	case "o": // A name and two numbers.
+		before = 3
+	case "a": // A port, which may be alone.
+		before = 1
+		_, err := strconv.ParseUint(strings.TrimPrefix(f[0], "rtcp:"), 10, 16)
+		if err != nil || len(f) == before {
+			return err == nil
 		}
-		return slices.Contains([]string{"0.0.0.0", "127.0.0.1", "::", "::1"}, f[i+2])
 	}
-	return len(f) == 1 && strings.HasPrefix(line, "a=rtcp:") // A port alone.
+	if len(f) != before+3 || f[before] != "IN" {
+		return false
+	}
+	switch f[before+1] {
+	case "IP4":
+		return slices.Contains([]string{"0.0.0.0", "127.0.0.1"}, f[before+2])
+	case "IP6":
+		return slices.Contains([]string{"::", "::1"}, f[before+2])
+	}
+	return false
 }

@@ -76,7 +76,7 @@ func checked(f *pealv1.ClientFrame, l *Limits) (*pealv1.ClientFrame, *pealv1.Err
 		return f, UnknownCommand.Error()
 	}
 	if err := check(f, l); err != nil {
-		return f, err
+		return &pealv1.ClientFrame{Id: f.Id}, err // What is wrong may be large.
 	}
 	return f, nil
 }

@@ -114,7 +114,9 @@ func (c Code) After(d time.Duration) *pealv1.Error {
 // close reason is the code.
 const (
 	CloseRetry = 4000
-	CloseFinal = 4001
+	// CloseSilent is no status: the connection is cut, since nobody is there to be told.
+	CloseSilent = 0
+	CloseFinal  = 4001
 )
 
 // Goodbye is the last event of a connection that ends for a reason, with the

@@ -1,9 +1,11 @@
 package protocol_test
 
 import (
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -88,6 +90,14 @@ func FuzzAddresses(f *testing.F) {
 	f.Add("v=0\nc=IN IP6 ::\n", "candidate:2 1 UDP 5 203.0.113.5 49152 typ relay raddr 192.0.2.7 rport 50000 generation 0 ufrag x")
 	f.Add("v=0\na=candidate:1 1 udp 1 192.0.2.7 9 typ host", "candidate:3 1 tcp 1 fe80::1 9 typ srflx raddr :: rport 9 tcptype active")
 	f.Add("v=0\rc=IN IP4 192.0.2.7", "")
+	f.Add("v=0\nc=IN IP4 192.0.2.70", "")
+	f.Add("v=0\nc=IN IP4 0.0.0.0 192.0.2.7", "")
+	f.Add("v=0\nc=IN IP4 0.0.0.0/127/3", "")
+	f.Add("v=0\no=IN IP4 0.0.0.0 IN IP4 192.0.2.7", "")
+	f.Add("v=0\na=rtcp:9 IN IP6 fe80::1", "")
+	f.Add("v=0\na=rtcp:9\nc", "")
+	f.Add("v=0\na=rtcp:192.0.2.7", "")
+	f.Add("v=0\na=rtcp:\nc=\no=", "")
 	limits := protocol.DefaultLimits()
 	const id = "019a0000-0000-7000-8000-000000000001"
 	f.Fuzz(func(t *testing.T, description, candidate string) {
@@ -101,10 +111,8 @@ func FuzzAddresses(f *testing.F) {
 			return bad == nil
 		}
 		if taken(&pealv1.ClientFrame{Command: &pealv1.ClientFrame_Answer{Answer: &pealv1.Answer{CallId: id, Generation: 1, Sdp: description}}}) {
-			for line := range strings.Lines(strings.ReplaceAll(description, "\r", "\n")) {
-				if strings.HasPrefix(line, "a=candidate:") || strings.HasPrefix(line, "c=") && !strings.Contains(line, "0") && !strings.Contains(line, "::") {
-					t.Fatalf("taken: %q", line)
-				}
+			if line := telling(description); line != "" {
+				t.Fatalf("taken: %q", line)
 			}
 		}
 		list := &pealv1.Candidates{CallId: id, Generation: 1, Candidates: []*pealv1.Candidate{{Candidate: candidate}}}
@@ -127,4 +135,39 @@ func FuzzAddresses(f *testing.F) {
 			}
 		}
 	})
+}
+
+// telling is a line of a description that may tell an address: a candidate, or one
+// whose place for an address (RFC 8866, sections 5.2 and 5.7; RFC 3605) holds
+// another than nobody's, or that has more places than it should.
+func telling(description string) string {
+	for line := range strings.FieldsFuncSeq(description, func(r rune) bool { return r == '\r' || r == '\n' }) {
+		kind, rest, ok := strings.Cut(line, "=")
+		if !ok {
+			continue
+		}
+		before := map[string]int{"c": 0, "o": 3}
+		if after, ok := strings.CutPrefix(rest, "rtcp:"); ok && kind == "a" {
+			if _, err := strconv.ParseUint(after, 10, 16); err == nil {
+				continue
+			}
+			kind, rest, before = "rtcp", after, map[string]int{"rtcp": 1}
+		}
+		if kind == "a" && strings.HasPrefix(rest, "candidate:") {
+			return line
+		}
+		skip, holds := before[kind]
+		if !holds {
+			continue
+		}
+		words := strings.Fields(rest)
+		if len(words) != skip+3 || words[skip] != "IN" {
+			return line
+		}
+		at, err := netip.ParseAddr(words[skip+2])
+		if err != nil || words[skip+1] != map[bool]string{true: "IP4", false: "IP6"}[at.Is4()] || !at.IsUnspecified() && !at.IsLoopback() {
+			return line
+		}
+	}
+	return ""
 }

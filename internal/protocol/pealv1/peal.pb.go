@@ -1738,8 +1738,9 @@ func (x *MediaReport) GetPath() MediaPath {
 	return MediaPath_MEDIA_PATH_UNSPECIFIED
 }
 
-// Restart asks for the media generation after from_generation. Without effect
-// when the call is past that one already. Answered by CallUpdate with fresh
+// Restart asks for a media generation after from_generation. Without effect
+// when the call is past that one already; with rebuild, when there have been new
+// peer connections since. Answered by CallUpdate with fresh
 // ICE servers; both sides learn of the new generation from the snapshot.
 type Restart struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`

@@ -19,7 +19,7 @@ type PealErrorCode = LocalErrorCode | (string & {});
 interface ClientOptions {
     /** Where the server is: "https://calls.example.org". Default: the origin that served the script. */
     server?: string;
-    /** Gives a token whenever one is needed: at login, at each reconnect and before expiry. */
+    /** Gives a token whenever one is needed: at login, before it expires, and at reconnects that the last one does not serve for. */
     getToken: () => string | Promise<string>;
     /** Go on after a reload with the call that this page was in. Default true. */
     resume?: boolean;
@@ -105,7 +105,7 @@ interface Client extends Listenable<ClientEvents> {
     readonly activeCall: CallHandle | null;
     /** Resolves when logged in; fails for a bad token, and stays failing until called again. */
     connect(): Promise<void>;
-    /** Resolves when the server has taken the invitation, not when it is answered. */
+    /** Resolves when the server has taken the invitation, not when it is answered; also when it was given up before that, with a call that has ended. */
     call(account: string, options?: CallOptions): Promise<CallHandle>;
     /** The records of this account's calls, newest first. */
     records(options?: RecordsOptions): Promise<CallRecord[]>;
@@ -262,7 +262,12 @@ interface CallHandle extends Listenable<CallEvents> {
     readonly connectedForMs: number;
     /** What is left of the ringing. */
     readonly ringRemainingMs: number;
-    /** Answers on this device. Fails with "answered_elsewhere" when another one was faster, "call_ended" when it is over, or the device that cannot be had; then it rings on. */
+    /**
+     * Answers on this device. Fails with "answered_elsewhere" when another one was faster, "call_ended"
+     * when it is over. Where the browser has to ask for the microphone it fails as well when that cannot
+     * be had, and rings on; where the microphone is allowed already it waits for no device, and `error`
+     * tells of one that cannot be had. It answers without a camera where only that is missing.
+     */
     accept(options?: AcceptOptions): Promise<void>;
     /** Declines, on all of one's devices. */
     reject(): Promise<void>;

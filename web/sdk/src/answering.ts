@@ -28,6 +28,10 @@ export class Answering {
   /** What the person chose, and what is being opened for it. */
   #camera: boolean | null = null;
   #opening: Promise<void> | null = null;
+  /** Devices of an acceptance that failed are being closed. */
+  #closing: Promise<void> = Promise.resolve();
+  /** What the server said to the acceptance, while nobody has been told. */
+  #reply: CallUpdateJson | null = null;
   /** Looked at while it rings: browsers take their time to say. */
   #granted: Promise<boolean> | null = null;
 
@@ -60,6 +64,7 @@ export class Answering {
     const { call, own, negotiation } = this.#host;
     this.#camera = camera;
     let opening: Promise<void> = Promise.resolve();
+    await this.#closing;
     try {
       if (await (this.#granted ?? microphoneGranted())) opening = own.open(camera);
       else await own.openForAnswer(camera);
@@ -67,13 +72,12 @@ export class Answering {
       // is looked at once the acceptance holds.
       opening.then(() => own.send()).catch(() => {});
       this.#opening = opening;
-      const generation = negotiation.answering;
-      const answer = await negotiation.prepared;
+      const { generation, answer } = await negotiation.accepting();
       if (call.end) throw new PealError("call_ended", "the call is over");
       const reply = await this.#host.request({
         accept: {
           callId: call.id,
-          answer: answer ?? "",
+          answer,
           generation,
           candidates: negotiation.media.takeGathered(),
           candidatesHeld: negotiation.media.held,
@@ -85,7 +89,8 @@ export class Answering {
       }
       if (!this.#accepted) this.#holds(opening);
       // The promise settles first.
-      setTimeout(() => this.#host.apply(reply.call ?? {}), 0);
+      this.#reply = reply.call;
+      setTimeout(() => this.tell(), 0);
     } catch (e) {
       if (this.#accepted) return; // It turned out to hold before its answer came.
       // It may ring on, and be accepted after all: the devices close, not more.
@@ -93,21 +98,32 @@ export class Answering {
         own.release();
         own.send().catch(() => {}); // The call may be over.
       };
-      opening.then(close, close);
+      this.#opening = null;
+      this.#closing = opening.then(close, close);
       throw e;
     }
+  }
+
+  /** Tells of the acceptance, before any later news. */
+  tell(): void {
+    const reply = this.#reply;
+    this.#reply = null;
+    if (reply) this.#host.apply(reply);
   }
 
   /** The acceptance held although its answer was lost for too long: the call is on. */
   adopt(): boolean {
     const { call, own } = this.#host;
     if (call.direction !== "incoming" || this.#accepted) return false;
-    this.#holds(this.#opening ?? own.open(this.#camera ?? call.video));
+    // It may be an audio call by then.
+    const reopen = () => own.open(this.#camera !== false && call.video);
+    this.#holds(this.#opening ?? this.#closing.then(reopen));
     return true;
   }
 
   #holds(opening: Promise<void>): void {
     this.#accepted = true;
+    this.#host.call.answered();
     void this.#host.negotiation.media.release().catch(() => {});
     this.#host.own.join(opening);
   }

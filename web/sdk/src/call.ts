@@ -13,8 +13,9 @@ import type { Command, Reply } from "./connection";
 import { Departure } from "./departure";
 import { PealError } from "./errors";
 import type { CallUpdateJson, CandidatesJson, InviteJson } from "./gen/peal_pb";
+import { Inviting } from "./inviting";
 import { KnownCall } from "./known";
-import { advance, begin, type Change } from "./machine";
+import { advance, type Change } from "./machine";
 import type { MakePeerConnection, Media } from "./media";
 import { Negotiation } from "./negotiation";
 import { OwnDevices } from "./own";
@@ -58,13 +59,15 @@ export class Call extends KnownCall implements CallHandle {
   readonly #meter = new QualityMeter();
   readonly #negotiation: Negotiation;
   readonly #switch: TypeSwitch;
+  readonly #inviting: Inviting;
   readonly #answering: Answering;
   readonly #departure: Departure;
   /** What is asked of the devices and sent of them. */
   profile: MediaProfile = {};
-  /** What came while the call was being made: told once `call()` has resolved. */
-  #early: CallUpdateJson[] | null = null;
-  #mediaWasUp = false;
+  /** This device's own ring time-out; zero while it has none. */
+  #ringTimeoutMs = 0;
+  /** Media are missed, and what the application was told of that. */
+  #lost = { now: false, told: false };
   #path: MediaPath | null = null;
   /** The answer to what this device asked is being taken: its promise tells, no event does. */
   #replying = false;
@@ -79,6 +82,7 @@ export class Call extends KnownCall implements CallHandle {
       profile: () => this.profile,
       snapshot: () => this.snapshot,
       over: () => this.end !== null,
+      online: () => host.connection === "online",
       request: (command) => host.request(command),
       tell: (command) => host.tell(command),
       apply: (update) => this.update(update),
@@ -86,7 +90,7 @@ export class Call extends KnownCall implements CallHandle {
         this.#views.showRemote(stream);
         this.emit("remoteStream", stream);
       },
-      mediaUp: (up) => this.#mediaUp(up),
+      flows: (flows) => this.#flows(flows),
       path: (path) => this.#flowsBy(path),
       suspect: () => host.suspect(),
       failed: (error) => this.emit("error", error),
@@ -109,8 +113,18 @@ export class Call extends KnownCall implements CallHandle {
       },
     });
     this.#switch = new TypeSwitch({
-      snapshot: () => this.snapshot,
+      call: this,
       ask: (type) => this.#askForType(type),
+    });
+    this.#inviting = new Inviting({
+      call: this,
+      own: this.#own,
+      negotiation: this.#negotiation,
+      request: (command) => host.request(command),
+      read: (update) => this.#read(update),
+      apply: (update) => this.update(update),
+      know: (view) => this.know(view),
+      dismiss: (callId) => host.dismiss(callId),
     });
     this.#answering = new Answering({
       call: this,
@@ -164,79 +178,25 @@ export class Call extends KnownCall implements CallHandle {
 
   // -------------------------------------------------------------- the caller
 
-  /** Opens the devices, invites, and starts ICE. The client calls it once. */
-  async invite(invite: InviteJson): Promise<void> {
-    this.#early = [];
-    try {
-      await this.#invite(invite);
-    } finally {
-      // Those who called get to listen before they hear of anything: also of an
-      // invitation that is over at once, as with a busy callee.
-      setTimeout(() => this.#catchUp(), 0);
-    }
-  }
-
-  async #invite(invite: InviteJson): Promise<void> {
-    await this.#own.open(this.video);
-    if (this.end) return; // Given up meanwhile.
-    this.#own.show();
-    await this.#own.send();
-    const offer = await this.#media.offer(1, false);
-    const { tracks } = this.#own;
-    const reply = await this.#host.request({
-      invite: { ...invite, callId: this.id, offer, tracks },
-    });
-    const update = reply.call ?? {};
-    if (this.end) {
-      // It became the other side's call meanwhile, which is not wanted either.
-      if (update.mergedInto) await this.#host.dismiss(update.mergedInto);
-      return;
-    }
-    if (reply.error) throw reply.error;
-    this.#early?.unshift(update);
-    if (update.mergedInto) {
-      await this.#merge(update);
-    } else {
-      // The rest of the news waits for those who listen; whom to hide does not.
-      const { icePolicy } = this.#read(update) ?? this.snapshot;
-      this.know({ ...this.view, snapshot: { ...this.snapshot, icePolicy } });
-      await this.#media.commit(update.iceServers ?? []);
-      // Without a connection nothing was told of what has changed meanwhile.
-      if (JSON.stringify(this.#own.tracks) !== JSON.stringify(tracks)) this.#own.report();
-    }
-
-    await this.#media.release();
-  }
-
-  /** Glare: the other one's invitation is the call now, and this device answers it. */
-  async #merge(update: CallUpdateJson): Promise<void> {
-    const next = this.#read(update);
-    if (!next) throw new PealError("internal", "the server merged the call into nothing");
-    const { type } = this;
-    this.know(begin({ ...next, type, state: "ringing", rev: next.rev - 1 }));
-    this.#negotiation.replace();
-    await this.#own.send();
-  }
-
-  #catchUp(): void {
-    const early = this.#early ?? [];
-    this.#early = null;
-    for (const update of early) this.update(update);
+  /** The client calls it once. */
+  invite(invite: InviteJson): Promise<void> {
+    return this.#inviting.invite(invite);
   }
 
   // -------------------------------------------------------------- the callee
 
   /** Prepares the answer while it rings, and tells the server that it does. */
   ring(update: CallUpdateJson): void {
-    this.#host.tell({ ringing: { callId: this.id } });
+    this.#rings();
     this.#negotiation.prepare(update);
     this.#answering.prepare();
   }
 
   /** Goes on after a reload. */
   resume(update: CallUpdateJson): void {
-    this.#mediaWasUp = this.state === "connected";
-    if (this.#mediaWasUp) this.#measure();
+    const lost = this.state === "connected";
+    this.#lost = { now: lost, told: lost };
+    if (lost) this.#measure();
     this.#own.join(this.#own.open(this.video));
     void this.#media.release().catch(() => {});
     this.#negotiation.generationChanged(update);
@@ -256,6 +216,12 @@ export class Call extends KnownCall implements CallHandle {
     const reply = await this.#host.request({ ringing: { callId: this.id, ringTimeoutMs: ms } });
     if (reply.call) this.update(reply.call);
     if (reply.error) throw reply.error;
+    this.#ringTimeoutMs = ms;
+  }
+
+  /** Given again, a time-out of before keeps its end. */
+  #rings(): void {
+    this.#host.tell({ ringing: { callId: this.id, ringTimeoutMs: this.#ringTimeoutMs } });
   }
 
   // ---------------------------------------------------------------- both ends
@@ -300,10 +266,8 @@ export class Call extends KnownCall implements CallHandle {
 
   /** Takes what the server tells of this call. */
   update(update: CallUpdateJson): void {
-    if (this.#early) {
-      this.#early.push(update);
-      return;
-    }
+    if (this.#inviting.keeps(update)) return;
+    this.#answering.tell();
     const next = this.#read(update);
     if (!next) return;
     const { view, changes } = advance(this.view, next);
@@ -326,8 +290,10 @@ export class Call extends KnownCall implements CallHandle {
     if (this.end) return;
     this.#media.resend();
     if (this.#mayReport) this.#own.report();
+    this.#media.reconnected();
     if (this.state === "ringing") {
-      if (this.direction === "incoming") this.#host.tell({ ringing: { callId: this.id } });
+      if (this.direction === "incoming") this.#rings();
+      this.#negotiation.renew();
       return;
     }
     const pc = this.#media.connection;
@@ -355,6 +321,7 @@ export class Call extends KnownCall implements CallHandle {
           this.#media.resendBeyond(icePolicy === "relayUntilAccept" ? -1 : candidatesHeld);
         } else {
           if (this.direction === "outgoing" || this.#answering.adopt()) this.#media.resend();
+          this.#negotiation.accepted();
           this.#own.report();
         }
         this.emit("accepted");
@@ -387,6 +354,7 @@ export class Call extends KnownCall implements CallHandle {
       case "connected":
         this.#measure();
         this.emit("connected");
+        this.#flows(!this.#lost.now);
         break;
       case "ended":
         this.#over(change.end);
@@ -409,7 +377,7 @@ export class Call extends KnownCall implements CallHandle {
 
   #clear(): void {
     navigator.mediaDevices?.removeEventListener?.("devicechange", this.#devicesChanged);
-    this.#switch.close();
+    this.#switch.settle();
     this.#meter.stop();
     this.#media.close();
     this.#own.close();
@@ -443,11 +411,12 @@ export class Call extends KnownCall implements CallHandle {
     this.emit("path", path);
   }
 
-  #mediaUp(up: boolean): void {
+  #flows(flows: boolean): void {
+    this.#lost.now = !flows;
     // The first time the server says when both sides have media.
-    if (up && this.#mediaWasUp) this.emit("connected");
-    else if (!up) this.emit("reconnecting");
-    this.#mediaWasUp ||= up;
+    if (this.state !== "connected" || this.#lost.told === this.#lost.now) return;
+    this.#lost.told = this.#lost.now;
+    this.emit(flows ? "connected" : "reconnecting");
   }
 
   // ------------------------------------------------------------ local devices

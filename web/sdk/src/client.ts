@@ -5,6 +5,7 @@ import type {
   ClientEvents,
   ClientOptions,
   ConnectionState,
+  PealErrorLike,
   RecordsOptions,
 } from "./api";
 import { Call, type CallHost } from "./call";
@@ -37,8 +38,6 @@ const browser: Surroundings = {
 
 /** How long `connect` waits for a server that does not answer. */
 const connectTimeout = 15_000;
-/** How long a ping may take when media does not come either: more than by satellite. */
-const suspectPatience = 700;
 /** How many calls of before are remembered, so that late news of them rings nobody. */
 const remembered = 64;
 
@@ -88,9 +87,27 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
     return this.#connecting;
   }
 
+  /** A login that is there already connects again by itself. */
+  #back(connection: Connection): Promise<void> {
+    connection.probe();
+    return new Promise((resolve, reject) => {
+      const online = (state: ConnectionState): void => {
+        if (state === "online") settle(resolve);
+      };
+      const closed = (error: PealErrorLike): void => settle(() => reject(error));
+      const settle = (tell: () => void): void => {
+        this.off("connection", online).off("closed", closed);
+        tell();
+      };
+      this.on("connection", online).on("closed", closed);
+    });
+  }
+
   async #login(): Promise<void> {
     if (this.connection === "online") return;
+    if (this.#connection) return this.#back(this.#connection);
     this.#identity ??= await this.#surroundings.claim();
+    const { attemptAt } = this.#identity;
     const url = socketUrl(this.#options.server);
     await new Promise<void>((resolve, reject) => {
       const timer = setTimeout(() => {
@@ -104,6 +121,7 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
           device: this.deviceId,
           client: `peal-js/${version}`,
           resume: this.#options.resume ?? true,
+          attemptAt,
           getToken: this.#options.getToken,
           open: this.#surroundings.open,
         },
@@ -141,14 +159,17 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
     const call = new Call(this, "outgoing", this.#draft(account, type, readPolicy(icePolicy)));
     call.profile = options.profile ?? {};
     this.#setActive(call);
+    // Given up while the browser asks for a device, which may never be answered.
+    const ended = new Promise<void>((resolve) => call.once("ended", () => resolve()));
+    const invited = call.invite({
+      callee: account,
+      type: typeNames[type],
+      ...(options.attachment ? { attachment: options.attachment } : {}),
+      ...(options.ringTimeoutMs ? { ringTimeoutMs: options.ringTimeoutMs } : {}),
+      ...(icePolicy === "ICE_POLICY_UNSPECIFIED" ? {} : { icePolicy }),
+    });
     try {
-      await call.invite({
-        callee: account,
-        type: typeNames[type],
-        ...(options.attachment ? { attachment: options.attachment } : {}),
-        ...(options.ringTimeoutMs ? { ringTimeoutMs: options.ringTimeoutMs } : {}),
-        ...(icePolicy === "ICE_POLICY_UNSPECIFIED" ? {} : { icePolicy }),
-      });
+      await Promise.race([invited, ended]);
     } catch (e) {
       if (call.end) return call; // Hung up meanwhile: that is no failure.
       const error = PealError.of(e);
@@ -213,7 +234,7 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
   }
 
   suspect(): void {
-    this.#connection?.probe(suspectPatience);
+    this.#connection?.suspect();
   }
 
   over(call: Call): void {
@@ -227,9 +248,15 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
     if (shadow) setTimeout(() => this.news(shadow), 0);
   }
 
+  /**
+   * Ends a call that this device is in on the server's side alone: it was given up here,
+   * while what had been asked for before took effect there.
+   */
   async dismiss(callId: string): Promise<void> {
+    remember(this.#past, callId);
+    if (this.#connection?.leaves(callId)) return;
     const reply = await this.request({ hangup: { callId } }, true);
-    if (reply.call) this.news(reply.call);
+    if (reply.call?.call?.state === "CALL_STATE_ENDED") this.news(reply.call);
   }
 
   filed(record: CallRecord): void {
@@ -304,25 +331,47 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
   }
 
   news(update: CallUpdateJson): void {
+    const { mergedInto } = update;
+    if (mergedInto && this.#active?.id !== mergedInto) {
+      void this.dismiss(mergedInto); // An invitation that was given up became another call.
+      return;
+    }
     const snapshot = update.call ? readSnapshot(update.call, this.#account, this.deviceId) : null;
     if (!snapshot) return;
     if (this.#active?.id === snapshot.id) {
       this.#active.update(update);
       return;
     }
-    if (this.#active || this.#shadow?.call?.callId === snapshot.id)
-      this.#shadow = snapshot.end ? null : update;
+    this.#shade(snapshot, update);
     if (snapshot.end) {
       remember(this.#past, snapshot.id); // Older news of it may come later.
       if (snapshot.end.record) this.filed(snapshot.end.record);
       return;
     }
-    const over = this.#past.has(snapshot.id) || this.#log?.has(snapshot.id) === true;
-    if (this.#active || over || snapshot.role === "observer") return;
-    if (snapshot.role === "callee" && snapshot.state === "ringing") {
-      if (!snapshot.ringStopped) this.#incoming(snapshot, update);
-    } else {
-      this.#resumed(snapshot, update);
+    if (this.#active || snapshot.role === "observer") return;
+    const rings = snapshot.role === "callee" && snapshot.state === "ringing";
+    if (this.#past.has(snapshot.id)) {
+      if (!rings) void this.dismiss(snapshot.id);
+      return;
+    }
+    if (this.#log?.has(snapshot.id)) return;
+    if (!rings) this.#resumed(snapshot, update);
+    else if (!snapshot.ringStopped) this.#incoming(snapshot, update);
+  }
+
+  /** Keeps the newest news of another live call than the active one, with the offer that came before. */
+  #shade({ id, rev, generation, end }: Snapshot, update: CallUpdateJson): void {
+    const shadow = this.#shadow;
+    const was = shadow?.call;
+    if (was?.callId === id) {
+      if ((was.rev ?? 0) > rev) return;
+      const { offer, iceServers = [] } = shadow ?? {};
+      const owed = offer && !update.offer && (was.generation ?? 1) === generation;
+      const newest = owed ? { ...update, offer, iceServers } : update;
+      this.#shadow = end ? null : newest;
+    } else if (this.#active && !end && (!was || !this.#past.has(id))) {
+      // Late news of a call that was left here is no reason to forget one that rings.
+      this.#shadow = update;
     }
   }
 
@@ -368,10 +417,13 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
   readonly #wake = (): void => {
     if (document.visibilityState === "visible") this.#connection?.probe();
   };
+  readonly #network = (): void => this.#connection?.networkChanged();
   readonly #leave = (): void => this.tell({ leaving: {} });
 
   #listenToPage(on: boolean): void {
     const change = on ? "addEventListener" : "removeEventListener";
+    window[change]("offline", this.#network);
+    window[change]("online", this.#network);
     window[change]("online", this.#wake);
     window[change]("pageshow", this.#wake);
     window[change]("pagehide", this.#leave);

@@ -25,6 +25,8 @@ export interface ConnectionOptions {
   device: string;
   client: string;
   resume: boolean;
+  /** When an attempt to connect begins: later than all before, over page loads as well. */
+  attemptAt: () => number;
   getToken: () => string | Promise<string>;
   open: OpenSocket;
 }
@@ -49,7 +51,17 @@ interface Request {
 const requestTimeout = 10_000;
 /** How long a connection may take to be welcomed: one that is stuck is left soon, a slow network gets more time. */
 const connectTimeout = { first: 4_000, most: 15_000, growth: 1.5 };
+const tokenTimeout = 10_000;
+/** At which part of its life a token is renewed, and until which it serves where that fails. */
+const tokenLife = { renew: 0.8, serve: 0.95 };
+const renewAgain = 30_000;
 const backoff = { first: 250, idle: 30_000, busy: 5_000 };
+/**
+ * How long an answer may take when media does not come either: more than by
+ * satellite, and three times what the last one took; and how long before another
+ * connection is tried. One that was suspected is trusted for a while.
+ */
+const suspicion = { least: 700, roundTrips: 3, headStart: 100, restMs: 2_000 };
 
 /**
  * A login that lasts: it connects again by itself, says hello, and repeats
@@ -64,10 +76,14 @@ export class Connection {
   readonly #listener: ConnectionListener;
   #state: ConnectionState = "offline";
   #socket: Socket | null = null;
+  #headStart: ReturnType<typeof setTimeout> | undefined;
+  /** A second one, which takes over where it opens before the suspected one answers. */
+  #other: Socket | null = null;
   #fresh = true;
   #attempt = 0;
-  /** When the present connection was begun. */
-  #attemptAt = 0;
+  /** The last token that was taken, and until when it serves. */
+  #token = { text: "", until: 0 };
+  #fetching: Promise<string> | null = null;
   #nextId = 1;
   #renewed = false;
   readonly #waiting = new Set<Request>();
@@ -79,6 +95,11 @@ export class Connection {
   #silence: ReturnType<typeof setTimeout> | undefined;
   /** When the silence after a ping is too long. */
   #deadline = 0;
+  /** The last ping, and how long the last answer to one took. */
+  #pinged = { id: 0, at: 0 };
+  #roundTrip = 0;
+  /** When this connection was suspected last. */
+  #suspectedAt = Number.NEGATIVE_INFINITY;
   #renewal: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: ConnectionOptions, listener: ConnectionListener) {
@@ -120,10 +141,6 @@ export class Connection {
   request(command: Command, lasting = false): Promise<Reply> {
     return new Promise((resolve) => {
       const request: Request = { command, lasting, settle: resolve, timer: undefined };
-      if (this.#state === "offline" && !lasting) {
-        resolve({ error: new PealError("not_connected", "log in first"), call: null });
-        return;
-      }
       if (!lasting) {
         request.timer = setTimeout(() => {
           this.#waiting.delete(request);
@@ -134,9 +151,29 @@ export class Connection {
           );
         }, requestTimeout);
       }
-      if (this.#state === "online") this.#send(request);
-      else this.#waiting.add(request);
+      this.#dispatch(request);
     });
+  }
+
+  #dispatch(request: Request): void {
+    switch (this.#state) {
+      case "online":
+        this.#send(request);
+        break;
+      case "connecting":
+        this.#waiting.add(request);
+        break;
+      case "offline":
+        this.#settle(request, new PealError("not_connected", "log in first"));
+        break;
+    }
+  }
+
+  /** Whether a call is being left: the answer to that has not come yet. */
+  leaves(callId: string): boolean {
+    return [...this.#waiting, ...this.#sent.values()].some(({ command }) =>
+      [command.hangup, command.cancel, command.reject].some((c) => c?.callId === callId),
+    );
   }
 
   /** Sends what nobody waits for, if there is a connection. */
@@ -162,38 +199,113 @@ export class Connection {
     if (this.#state === "online") this.#ping(patience);
   }
 
+  /**
+   * Media does not come any more: finds out soon whether the connection is alive. A
+   * new one takes several trips to open; where it is faster than one answer by this
+   * one, the network is another.
+   */
+  suspect(): void {
+    const online = this.#state === "online";
+    if (online) {
+      const now = performance.now();
+      if (now - this.#suspectedAt < suspicion.restMs) return;
+      this.#suspectedAt = now;
+    }
+    this.probe(Math.max(suspicion.least, suspicion.roundTrips * this.#roundTrip));
+    if (!online) return;
+    clearTimeout(this.#headStart);
+    const headStart = Math.max(suspicion.headStart, 1.5 * this.#roundTrip);
+    this.#headStart = setTimeout(() => void this.#tryAnother(), headStart);
+  }
+
+  /** There may be another network, or none: what a suspicion found holds no longer. */
+  networkChanged(): void {
+    this.#dropOther();
+    this.#suspectedAt = Number.NEGATIVE_INFINITY;
+  }
+
   async #connect(): Promise<void> {
     let token: string;
     try {
-      token = await this.#options.getToken();
+      token = await this.#getToken();
     } catch (e) {
+      if (this.#state !== "connecting" || this.#socket) return; // Another attempt has got further.
       // A backend that is away for a moment must not end a login that has been good.
       if (this.#welcome) this.#lost();
       else this.stop(new PealError("bad_token", `getToken failed: ${PealError.of(e).message}`));
       return;
     }
     if (this.#state !== "connecting" || this.#socket) return;
-    // Clocks are set back at times; attempts only go on.
-    this.#attemptAt = Math.max(Date.now(), this.#attemptAt + 1);
-    let socket: Socket | null = null;
-    const current = (): boolean => this.#socket === socket;
-    socket = this.#options.open(this.#options.url, {
+    this.#open(token, (socket) => {
+      this.#socket = socket;
+    });
+    this.#awaitWelcome();
+  }
+
+  /** Opens a second connection, unless the first one answers meanwhile. */
+  async #tryAnother(): Promise<void> {
+    const token = await this.#getToken().catch(() => null); // The first one's silence will tell.
+    if (token === null || this.#state !== "online" || !this.#silence || this.#other) return;
+    this.#open(token, (socket) => {
+      this.#other = socket;
+    });
+  }
+
+  /** A token that lasts need not be fetched again, by a network that may be away. */
+  async #getToken(): Promise<string> {
+    if (Date.now() >= this.#token.until) this.#token = { text: await this.#fetch(), until: 0 };
+    return this.#token.text;
+  }
+
+  /** One at a time, and none for ever: the network may be away that it is fetched by. */
+  #fetch(): Promise<string> {
+    if (this.#fetching !== null) return this.#fetching;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new Error("it takes too long")), tokenTimeout);
+    });
+    this.#fetching = Promise.race([(async () => this.#options.getToken())(), late]).finally(() => {
+      clearTimeout(timer);
+      this.#fetching = null;
+    });
+    return this.#fetching;
+  }
+
+  #open(token: string, keep: (socket: Socket) => void): void {
+    const attemptAt = this.#options.attemptAt();
+    const socket: Socket = this.#options.open(this.#options.url, {
       opened: () => {
-        if (current()) this.#hello(token);
+        if (socket === this.#other) this.#takeOver();
+        if (socket === this.#socket) this.#hello(token, attemptAt);
       },
       message: (text) => {
-        if (current()) this.#receive(text);
+        if (socket === this.#socket) this.#receive(text);
       },
       closed: () => {
-        if (current()) this.#lost();
+        if (socket === this.#other) this.#other = null;
+        if (socket === this.#socket) this.#lost();
       },
     });
+    keep(socket);
+  }
+
+  /** The second connection is the connection from here on. */
+  #takeOver(): void {
+    const socket = this.#other;
+    this.#other = null;
+    this.#drop();
+    this.#unanswered();
+    this.#setState("connecting");
     this.#socket = socket;
+    this.#awaitWelcome();
+  }
+
+  #awaitWelcome(): void {
     const patience = connectTimeout.first * connectTimeout.growth ** this.#attempt;
     this.#silence = setTimeout(() => this.#lost(), Math.min(patience, connectTimeout.most));
   }
 
-  #hello(token: string): void {
+  #hello(token: string, attemptAt: number): void {
     const { device, client, resume } = this.#options;
     this.#write(
       {
@@ -203,7 +315,7 @@ export class Connection {
           fresh: this.#fresh,
           resume: this.#fresh && resume,
           client,
-          attemptAt: new Date(this.#attemptAt).toISOString(),
+          attemptAt: new Date(attemptAt).toISOString(),
           ...(this.#welcome?.loginAt ? { loginAt: this.#welcome.loginAt } : {}),
         },
       },
@@ -220,6 +332,7 @@ export class Connection {
     }
     clearTimeout(this.#silence);
     this.#silence = undefined;
+    this.#dropOther();
     if (this.#state === "connecting") {
       if (frame.welcome) this.#welcomed(frame.welcome);
       else if (frame.error) this.#refused(frame.error);
@@ -246,14 +359,17 @@ export class Connection {
     for (const r of requests) if (!r.lasting) this.#send(r);
     this.#beat();
     const life = welcome.tokenExpiresInMs ?? 0;
+    this.#token.until = Date.now() + life * tokenLife.serve;
     // A timer has 31 bits; a token that lasts longer is not worth a timer.
     if (life > 0 && life < 2 ** 31)
-      this.#renewal = setTimeout(() => void this.#renew(), life * 0.8);
+      this.#renewal = setTimeout(() => void this.#renew(life), life * tokenLife.renew);
   }
 
-  /** The hello was refused. A token may have expired on its way: one more is fetched. */
+  /** The hello was refused. A token may have expired on its way, or since it was good: one more is fetched. */
   #refused(error: ErrorJson): void {
-    const expired = error.code === "token_expired" && !this.#renewed;
+    const kept = this.#token.until > 0 && error.code === "bad_token";
+    const expired = (error.code === "token_expired" || kept) && !this.#renewed;
+    if (!error.retry) this.#token.until = 0;
     if (error.retry || expired) {
       this.#renewed = this.#renewed || expired;
       this.#lost();
@@ -262,17 +378,24 @@ export class Connection {
     this.stop(PealError.from(error));
   }
 
-  async #renew(): Promise<void> {
+  async #renew(life: number): Promise<void> {
+    const socket = this.#socket;
+    let wait = life * tokenLife.renew;
     try {
-      this.tell({ authenticate: { token: await this.#options.getToken() } });
+      const text = await this.#fetch();
+      this.#token = { text, until: Date.now() + life * tokenLife.serve };
+      if (socket === this.#socket) this.tell({ authenticate: { token: text } });
     } catch {
-      // The next hello asks again, and then its failure matters.
+      wait = renewAgain; // Until then the one that there is serves.
     }
+    if (socket && socket === this.#socket)
+      this.#renewal = setTimeout(() => void this.#renew(life), wait);
   }
 
   #answered(id: number, frame: ServerFrameJson): void {
     const request = this.#sent.get(id);
     if (!request) {
+      if (id === this.#pinged.id) this.#roundTrip = performance.now() - this.#pinged.at;
       // The answer to what was told in passing: its snapshot is news like any other.
       if (frame.call) this.#listener.update(frame.call);
       return;
@@ -280,10 +403,7 @@ export class Connection {
     this.#sent.delete(id);
     const error = frame.error ? PealError.from(frame.error) : null;
     if (request.lasting && error?.retry) {
-      setTimeout(
-        () => (this.#state === "online" ? this.#send(request) : this.#waiting.add(request)),
-        1_000,
-      );
+      setTimeout(() => this.#dispatch(request), 1_000);
       return;
     }
     clearTimeout(request.timer);
@@ -323,22 +443,42 @@ export class Connection {
     clearTimeout(this.#silence);
     this.#silence = setTimeout(() => this.#lost(), patience);
     this.#deadline = deadline;
-    if (!waits) this.tell({ ping: {} });
+    if (waits) return;
+    this.#pinged = { id: this.#nextId, at: performance.now() };
+    this.tell({ ping: {} });
   }
 
   #drop(): void {
     const socket = this.#socket;
     this.#socket = null;
-    for (const timer of [this.#silence, this.#heartbeat, this.#renewal]) clearTimeout(timer);
+    this.#dropOther();
+    for (const timer of [this.#silence, this.#heartbeat, this.#renewal, this.#headStart])
+      clearTimeout(timer);
     this.#silence = undefined;
+    this.#suspectedAt = Number.NEGATIVE_INFINITY;
     socket?.close();
   }
 
-  #lost(): void {
-    this.#drop();
-    if (this.#state === "offline") return;
+  #dropOther(): void {
+    const socket = this.#other;
+    this.#other = null;
+    socket?.close();
+  }
+
+  /** What was not answered is sent again. */
+  #unanswered(): void {
     for (const request of this.#sent.values()) this.#waiting.add(request);
     this.#sent.clear();
+  }
+
+  #lost(): void {
+    if (this.#other) {
+      this.#takeOver(); // It has begun already.
+      return;
+    }
+    this.#drop();
+    if (this.#state === "offline") return;
+    this.#unanswered();
     this.#setState("connecting");
     // Full jitter: after an outage not everybody comes back at once.
     const cap = Math.min(

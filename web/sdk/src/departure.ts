@@ -32,8 +32,8 @@ export class Departure {
     const { id: callId, direction, state } = this.#call;
     if (direction !== "outgoing" || state !== "ringing")
       throw new PealError("wrong_state", "there is no invitation to cancel");
-    // Nobody waits for a server that is away to stop one's own ringing.
-    if (!this.#host.online()) return this.#cancelForGood();
+    // Nobody waits for a server that is away, or knows nothing yet, to stop one's own ringing.
+    if (!this.#host.online() || !this.#call.known) return this.#cancelForGood();
     const reply = await this.#host.request({ cancel: { callId } }, true);
     if (reply.call) this.#host.apply(reply.call);
     if (reply.error && reply.error.code !== "call_ended") throw reply.error;
@@ -101,12 +101,12 @@ export class Departure {
   }
 
   #end(reason: CallEnd["reason"]): CallEnd {
-    const { snapshot, connectedForMs } = this.#call;
+    const { snapshot, state, connectedForMs } = this.#call;
     return {
       reason,
       actor: snapshot.local.account,
       byThisDevice: true,
-      answered: snapshot.state !== "ringing",
+      answered: state !== "ringing",
       durationSeconds: Math.floor(connectedForMs / 1_000),
       record: null,
     };

@@ -1,8 +1,12 @@
 const key = "peal.device";
+/** When the last connection of the device was begun. */
+const attemptKey = `${key}.attempt`;
 
 /** The id of this running client, and how to give it up. */
 export interface DeviceIdentity {
   readonly id: string;
+  /** The time, in ms: later than whatever it told before, over reloads as well. */
+  attemptAt(): number;
   release(): void;
 }
 
@@ -13,16 +17,27 @@ export interface DeviceIdentity {
  */
 export async function claimDevice(): Promise<DeviceIdentity> {
   if (typeof navigator === "undefined" || !navigator.locks)
-    return { id: randomId(), release: () => {} };
-  const kept = read();
+    return { id: randomId(), attemptAt: attempts(0), release: () => {} };
+  const kept = read(key);
   const id = kept ?? randomId();
   const release = await lock(id);
   if (release === null) {
     const own = randomId();
-    return { id: own, release: (await lock(own)) ?? (() => {}) };
+    return { id: own, attemptAt: attempts(0), release: (await lock(own)) ?? (() => {}) };
   }
-  if (kept === null) write(id);
-  return { id, release };
+  if (kept === null) write(key, id);
+  const last = Number(read(attemptKey)) || 0;
+  return { id, attemptAt: attempts(last, (at) => write(attemptKey, String(at))), release };
+}
+
+/** Clocks are set back at times; attempts only go on. */
+function attempts(last: number, keep: (at: number) => void = () => {}): () => number {
+  let at = last;
+  return () => {
+    at = Math.max(Date.now(), at + 1);
+    keep(at);
+    return at;
+  };
 }
 
 /** Takes the lock of an id; null when another page has it. */
@@ -45,17 +60,17 @@ function randomId(): string {
 }
 
 // A page may be denied its storage altogether; then it just is a new device.
-function read(): string | null {
+function read(name: string): string | null {
   try {
-    return sessionStorage.getItem(key);
+    return sessionStorage.getItem(name);
   } catch {
     return null;
   }
 }
 
-function write(id: string): void {
+function write(name: string, value: string): void {
   try {
-    sessionStorage.setItem(key, id);
+    sessionStorage.setItem(name, value);
   } catch {
     // See read.
   }

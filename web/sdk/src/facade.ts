@@ -57,7 +57,6 @@ export class RTCCalling extends Emitter<ComponentEvents> {
   #profile: MediaProfile | null = null;
   #localView: HTMLElement | null = null;
   readonly #remoteViews = new Map<string, HTMLElement | null>();
-  #follower: Follower | null = null;
   #joinedAt = 0;
   readonly #made = new Set<string>();
 
@@ -241,9 +240,6 @@ export class RTCCalling extends Emitter<ComponentEvents> {
       this.#allow("accept");
       if (call) await this.#authorize(call.localUid);
       await call?.accept();
-      // The promise settles first.
-      const follower = this.#follower;
-      setTimeout(() => follower?.joined(), 0);
     });
   }
 
@@ -445,13 +441,12 @@ export class RTCCalling extends Emitter<ComponentEvents> {
     if (call.direction === "incoming") call.profile = this.#takeProfile();
     call.attachLocal(this.#localView);
     call.attachRemote(this.#remoteViews.get(call.peer) ?? null);
-    this.#follower = new Follower(call, {
+    return new Follower(call, {
       account: client.account,
       tell: (event, ...payload) => this.emit(event, ...payload),
       authorize: (uid) => this.#authorize(uid),
       joined: () => this.#joined(client, call),
     });
-    return this.#follower;
   }
 
   #joined(client: PealClient, call: Call): void {

@@ -37,6 +37,8 @@ export class Follower {
     const { tell } = host;
     call.on("accepted", () => {
       if (call.direction === "outgoing") void this.#answered();
+      // Also where the acceptance held although nobody waited for it any more.
+      else this.joined();
     });
     call.on("peerMedia", (up) => {
       if (up) this.#enters();

@@ -8,6 +8,8 @@ export abstract class KnownCall extends Emitter<CallEvents> {
   readonly direction: Direction;
   #view: View;
   #seenAt = Date.now();
+  #endedAt: number | null = null;
+  #answered = false;
 
   constructor(direction: Direction, first: Snapshot) {
     super();
@@ -19,10 +21,20 @@ export abstract class KnownCall extends Emitter<CallEvents> {
     return this.#view;
   }
 
-  /** Takes another view. What is left of times counts from now. */
+  /** Takes another view. What is left of times counts from the newest snapshot, to the end. */
   protected know(view: View): void {
-    if (view !== this.#view) this.#seenAt = Date.now();
+    if (view.snapshot !== this.snapshot) this.#seenAt = Date.now();
+    if (view.end) this.#endedAt ??= Date.now();
     this.#view = view;
+  }
+
+  get #sinceSeen(): number {
+    return (this.#endedAt ?? Date.now()) - this.#seenAt;
+  }
+
+  /** This device's acceptance holds: known at once, and told in a moment. */
+  answered(): void {
+    this.#answered = true;
   }
 
   get snapshot(): Snapshot {
@@ -54,7 +66,9 @@ export abstract class KnownCall extends Emitter<CallEvents> {
     return this.snapshot.attachment;
   }
   get state(): CallState {
-    return this.end ? "ended" : this.snapshot.state;
+    const { state } = this.snapshot;
+    if (this.end) return "ended";
+    return this.#answered && state === "ringing" ? "connecting" : state;
   }
   get end(): CallEnd | null {
     return this.#view.end;
@@ -70,9 +84,9 @@ export abstract class KnownCall extends Emitter<CallEvents> {
   }
   get connectedForMs(): number {
     const { state, connectedForMs } = this.snapshot;
-    return state === "connected" ? connectedForMs + Date.now() - this.#seenAt : connectedForMs;
+    return state === "connected" ? connectedForMs + this.#sinceSeen : connectedForMs;
   }
   get ringRemainingMs(): number {
-    return Math.max(0, this.snapshot.ringRemainingMs - (Date.now() - this.#seenAt));
+    return Math.max(0, this.snapshot.ringRemainingMs - this.#sinceSeen);
   }
 }

@@ -10,6 +10,8 @@ export interface LocalHost {
   lost(device: LostDevice): void;
 }
 
+type Kind = "audio" | "video";
+
 /** One's own microphone and camera in a call, and what of them is sent. */
 export class LocalTracks {
   readonly stream = new MediaStream();
@@ -17,6 +19,8 @@ export class LocalTracks {
   videoMuted = false;
   readonly #host: LocalHost;
   readonly #gain = new Gain();
+  /** What was asked for last: a device that takes its time to open may not be wanted any more. */
+  readonly #wanted = { audio: false, video: false };
   #closed = false;
 
   constructor(host: LocalHost) {
@@ -43,6 +47,9 @@ export class LocalTracks {
 
   /** Opens what is not open yet. */
   async open(audio: boolean, video: boolean): Promise<void> {
+    if (this.#closed) return;
+    this.#wanted.audio ||= audio;
+    this.#wanted.video ||= video;
     const wantAudio = audio && !this.audio;
     const wantVideo = video && !this.video;
     if (!wantAudio && !wantVideo) return;
@@ -52,14 +59,21 @@ export class LocalTracks {
       wantVideo && videoConstraints(profile),
     );
     for (const track of stream.getTracks()) {
-      if (this.#closed) track.stop();
-      else this.put(track);
+      const kind = kindOf(track);
+      // Another may have been faster.
+      if (this.#wanted[kind] && !this[kind]) this.put(track);
+      else track.stop();
     }
+  }
+
+  /** Opens the microphone, where it is wanted still: without the camera that cannot be had. */
+  openSound(): Promise<void> {
+    return this.open(this.#wanted.audio, false);
   }
 
   /** Takes a track in the place of the one of its kind. */
   put(track: MediaStreamTrack): void {
-    this.shut(track.kind === "audio" ? "audio" : "video");
+    this.#remove(kindOf(track));
     this.stream.addTrack(track);
     // Browsers say so when a device is gone, not when `stop` was called.
     track.addEventListener("ended", () => void this.#replace(track), { once: true });
@@ -82,8 +96,14 @@ export class LocalTracks {
       this.#host.lost({ kind: audio ? "microphone" : "camera", label: track.label, replacement });
   }
 
-  shut(kind: "audio" | "video"): void {
-    const track = kind === "audio" ? this.audio : this.video;
+  /** Closes a device, also one that is being opened. */
+  shut(kind: Kind): void {
+    this.#wanted[kind] = false;
+    this.#remove(kind);
+  }
+
+  #remove(kind: Kind): void {
+    const track = this[kind];
     if (!track) return;
     track.stop();
     this.stream.removeTrack(track);
@@ -107,4 +127,8 @@ export class LocalTracks {
     this.#gain.close();
     this.release();
   }
+}
+
+function kindOf(track: MediaStreamTrack): Kind {
+  return track.kind === "audio" ? "audio" : "video";
 }

@@ -24,13 +24,19 @@ export interface MediaListener {
   candidates(generation: number, list: CandidateJson[]): void;
   /** Whether media is up: DTLS connected and ICE consent fresh. */
   up(generation: number, up: boolean): void;
+  /** Media flow, or are missed, by turns. */
+  flows(flows: boolean): void;
   remoteStream(stream: MediaStream): void;
   /** Whether the other side says that it sends. */
   expected(): boolean;
+  /** Nobody has accepted yet. */
+  rings(): boolean;
   /** Nothing comes any more: the network may be another one. */
   suspect(): void;
   /** ICE lost its way: another generation is needed, or connections anew. */
   stuck(generation: number, rebuild: boolean): void;
+  /** The connection came to nothing before the acceptance: Firefox gives one 5 s. */
+  lapsed(): void;
 }
 
 /** How long candidates are gathered into one frame. */
@@ -70,8 +76,10 @@ export class Media {
     this.#watch = new Watch({
       flow: () => flowOf(this.#pc),
       expected: () => listener.expected(),
+      rings: () => listener.rings(),
       connected: () => this.#pc?.connectionState === "connected",
       up: (up) => listener.up(this.#generation, up),
+      flows: (flows) => listener.flows(flows),
       suspect: () => listener.suspect(),
       stuck: (rebuild) => listener.stuck(this.#generation, rebuild),
     });
@@ -83,6 +91,11 @@ export class Media {
 
   get generation(): number {
     return this.#generation;
+  }
+
+  /** There is a connection to the server again. */
+  reconnected(): void {
+    this.#watch.reconnected();
   }
 
   /** What media flows by; null while it does not. */
@@ -176,18 +189,24 @@ export class Media {
 
   /** Keeps a candidate until it can be used: each once, and no more than a side may send. */
   #hold(generation: number, candidate: CandidateJson): void {
+    if (this.#generation === 0) {
+      // A page that was reloaded knows of no generation yet: the newest is the one to come.
+      if (this.#held.some((h) => h.generation > generation)) return;
+      this.#held = this.#held.filter((h) => h.generation === generation);
+    } else if (generation > this.#generation + 2) return;
     const same = this.#held.filter((h) => h.generation === generation);
     const known = same.some(
       (h) =>
         h.candidate.candidate === candidate.candidate && h.candidate.sdpMid === candidate.sdpMid,
     );
-    if (known || same.length >= heldMost || generation > this.#generation + 2) return;
+    if (known || same.length >= heldMost) return;
     this.#held.push({ generation, candidate });
   }
 
   /** From here on candidates flow, both ways. */
   release(): Promise<void> {
     this.#released = true;
+    if (this.failed) this.#watch.changed("failed");
     this.#flush();
     return this.#queue(() => this.#useHeld());
   }
@@ -196,6 +215,11 @@ export class Media {
   takeGathered(): CandidateJson[] {
     this.#unsent = this.#gathered.slice(batchSize);
     return this.#gathered.slice(0, batchSize);
+  }
+
+  /** The connection came to nothing. */
+  get failed(): boolean {
+    return this.#pc?.connectionState === "failed";
   }
 
   /** How many of the other side's candidates of this generation wait to be used. */
@@ -242,7 +266,7 @@ export class Media {
     this.#gathered = [];
     this.#unsent = [];
     this.#held = this.#held.filter((h) => h.generation >= generation);
-    this.#watch.begin(generation > 1);
+    this.#watch.begin(generation > 1, rebuild);
     if (this.#pc && !rebuild) return this.#pc;
     this.#pc?.close();
     for (const t of this.remote.getTracks()) this.remote.removeTrack(t);
@@ -254,7 +278,9 @@ export class Media {
       if (pc === this.#pc) this.#found(e.candidate);
     };
     pc.onconnectionstatechange = () => {
-      if (pc === this.#pc) this.#watch.changed(pc.connectionState);
+      if (pc !== this.#pc) return;
+      if (this.#released) this.#watch.changed(pc.connectionState);
+      else if (this.failed) this.#listener.lapsed();
     };
     pc.ontrack = (e) => {
       if (pc !== this.#pc) return;
@@ -327,6 +353,7 @@ export class Media {
 
   async #useHeld(): Promise<void> {
     if (!this.#released || !this.#answered || !this.#pc) return;
+    this.#watch.open();
     const ready = this.#held.filter((h) => h.generation === this.#generation);
     this.#held = this.#held.filter((h) => h.generation > this.#generation);
     for (const { candidate } of ready) {

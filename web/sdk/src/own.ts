@@ -62,7 +62,7 @@ export class OwnDevices {
     } catch (e) {
       if (!PealError.of(e).code.startsWith("camera")) throw e;
       this.#host.failed(PealError.of(e));
-      await this.open(false);
+      await this.#tracks.openSound();
     }
     this.show();
   }
@@ -72,7 +72,7 @@ export class OwnDevices {
     const changed = (): void => this.changed();
     opening.then(changed, (e: unknown) => {
       this.#host.failed(PealError.of(e));
-      this.open(false).then(changed, changed);
+      this.#tracks.openSound().then(changed, changed);
     });
   }
 
@@ -107,8 +107,8 @@ export class OwnDevices {
   }
 
   async setMicrophone(on: boolean): Promise<void> {
-    if (on) await this.#tracks.open(true, false);
     this.#tracks.audioMuted = !on;
+    if (on) await this.#tracks.open(true, false);
     this.#tracks.apply();
     this.changed();
   }
@@ -123,8 +123,6 @@ export class OwnDevices {
     if (on && !this.#host.video()) throw new PealError("wrong_state", "this is an audio call");
     if (on) await this.#tracks.open(false, true);
     else this.#tracks.shut("video");
-    // The call may have become an audio call while the camera was being opened.
-    if (!this.#host.video()) this.#tracks.shut("video");
     this.changed();
   }
 

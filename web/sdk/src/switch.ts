@@ -1,9 +1,9 @@
 import { PealError } from "./errors";
-import type { Snapshot } from "./snapshot";
+import type { KnownCall } from "./known";
 
 /** What the type of a call needs of it. */
 export interface SwitchHost {
-  snapshot(): Snapshot;
+  readonly call: KnownCall;
   /** Tells the server what this side wants, and takes its answer. */
   ask(type: 1 | 2): Promise<void>;
 }
@@ -22,7 +22,8 @@ export class TypeSwitch {
   }
 
   to(type: 1 | 2): Promise<void> {
-    if (this.#host.snapshot().state === "ringing" || this.#host.snapshot().end) {
+    const { state } = this.#host.call;
+    if (state === "ringing" || state === "ended") {
       return Promise.reject(
         new PealError("wrong_state", "the type can change once the call is answered"),
       );
@@ -43,19 +44,14 @@ export class TypeSwitch {
     await answered;
   }
 
-  /** Looks at the newest snapshot: whoever waits for an answer may have it. */
+  /** Looks at where the call stands: whoever waits for an answer may have it. */
   settle(): void {
-    const s = this.#host.snapshot();
-    if (!this.#waiting || (s.videoAsked === "local" && !s.end)) return;
+    const { end, type, snapshot } = this.#host.call;
+    if (!this.#waiting || (snapshot.videoAsked === "local" && !end)) return;
     const { resolve, reject } = this.#waiting;
     this.#waiting = null;
-    if (s.type === 2 && !s.end) resolve();
+    if (end) reject(new PealError("call_ended", "the call is over"));
+    else if (type === 2) resolve();
     else reject(new PealError("declined", "the other person does not want a video call"));
-  }
-
-  /** The call is over. */
-  close(): void {
-    this.#waiting?.reject(new PealError("call_ended", "the call is over"));
-    this.#waiting = null;
   }
 }

@@ -14,9 +14,13 @@ export interface WatchHost {
   flow(): Promise<Flow>;
   /** Whether the other side says that it sends. */
   expected(): boolean;
+  /** Nobody has accepted yet. */
+  rings(): boolean;
   connected(): boolean;
-  /** Media came up, or went down. */
+  /** Media came up, or went down, as the browser has it. */
   up(up: boolean): void;
+  /** Media flow, or are missed, by turns: for people to see. */
+  flows(flows: boolean): void;
   /** Nothing comes: whether the server can be reached still is to be found out now. */
   suspect(): void;
   /** ICE lost its way: another generation is needed, on new connections or on those there are. */
@@ -38,8 +42,9 @@ const silentMs = 800;
 const heldMs = 250;
 /** Looks in a row with something new before their end means anything: a lone packet is no stream. */
 const stream = 4;
-/** How long a restart may take. */
+/** How long a restart may take, and how long the first connection until one helps. */
 const connectMs = 10_000;
+const firstMs = 5_000;
 /** How soon another generation is asked for again: nobody may have heard it. */
 const againMs = 5_000;
 
@@ -47,10 +52,10 @@ const againMs = 5_000;
  * Finds out that media does not flow any more, and asks for a restart of ICE:
  * once, and again only where nothing comes of it. That is harmless where the
  * old path comes back. New connections cost a freeze and begin with a poor picture: they
- * are asked for where a restart does not help.
+ * are asked for where a restart does not help, and where the server was lost as well.
  *
  *     flowing ──silent, disconnected, failed──► asking ──begin──► restarting ──something came──► flowing
- *        ▲                                       │  ▲                │
+ *        ▲        never connected in 5 s         │  ▲                │
  *        └────────────── something came ─────────┘  └ 10 s, failed, held ┘
  */
 export class Watch {
@@ -61,11 +66,21 @@ export class Watch {
   #looking: ReturnType<typeof setTimeout> | undefined;
   /** Generations so far. */
   #begun = 0;
+  /** Both sides have all they need: what does not come is missed. */
+  #open = false;
   #count = 0;
   /** Looks in a row that found something new. */
   #run = 0;
   #last = 0;
   #suspected = false;
+  /** The next look is to tell whether the network is another. */
+  #doubted = false;
+  /** There were media once: before, the browser holds on to no path. */
+  #came = false;
+  /** What was told of their flow. */
+  #told = false;
+  /** New connections were asked for. */
+  #anew = false;
   /** When the path in use was not one that is held on to. */
   #held = 0;
 
@@ -73,15 +88,28 @@ export class Watch {
     this.#host = host;
   }
 
-  /** A generation begins: the first, or a restart. */
-  begin(restart: boolean): void {
+  /** A generation begins: the first, or a restart, which may be on new connections. */
+  begin(restart: boolean, anew: boolean): void {
     clearTimeout(this.#timer);
+    this.#anew = false;
+    if (anew) this.#doubted = false;
     this.#begun++;
     this.#run = 0;
     this.#held = Date.now();
-    this.#phase = restart ? "restarting" : "flowing";
-    if (restart) this.#timer = setTimeout(() => this.#expired(), connectMs);
+    this.#suspected = false;
+    // While it rings nothing can come.
+    this.#open = restart && !this.#host.rings();
+    this.#phase = this.#open ? "restarting" : "flowing";
+    if (this.#open) this.#timer = setTimeout(() => this.#expired(), connectMs);
     if (this.#looking === undefined) this.#lookSoon();
+  }
+
+  /** Descriptions and candidates flow: media are to come. */
+  open(): void {
+    if (this.#open) return;
+    this.#open = true;
+    // A restart does no harm where it only takes longer.
+    if (!this.#host.connected()) this.#timer = setTimeout(() => this.#ask(false), firstMs);
   }
 
   stop(): void {
@@ -99,6 +127,7 @@ export class Watch {
         break;
       case "disconnected":
         // Nothing came for seconds, not even answers to checks: enough waited.
+        this.#tell(false);
         this.#host.up(false);
         if (this.#phase === "flowing") this.#ask(false);
         break;
@@ -113,15 +142,30 @@ export class Watch {
     }
   }
 
+  /**
+   * The server was lost, and found again. Where media was missed meanwhile the network
+   * of this side is another, and the browser would hold on to paths of the one before.
+   */
+  reconnected(): void {
+    const missed = this.#suspected && this.#host.expected();
+    const never = this.#phase === "flowing" && !this.#host.connected();
+    if (this.#looking === undefined || (!missed && !never && this.#phase !== "asking")) return;
+    // Unless they come again: it was the same network, away for a moment.
+    this.#doubted = true;
+    clearTimeout(this.#looking);
+    this.#lookSoon();
+  }
+
   #lookSoon(): void {
-    const wait = this.#phase === "restarting" ? restartLookMs : lookMs;
+    const soon = this.#phase === "restarting" || (this.#doubted && this.#open);
+    const wait = soon ? restartLookMs : lookMs;
     this.#looking = setTimeout(() => void this.#look(), wait);
   }
 
   async #look(): Promise<void> {
-    const begun = this.#begun;
+    const [begun, looking] = [this.#begun, this.#looking];
     const flow = await this.#host.flow().catch(() => null); // A connection that was closed meanwhile.
-    if (this.#looking === undefined) return;
+    if (this.#looking !== looking) return; // Over, or another look has been set.
     // What was so before a restart is no news of it.
     if (flow && begun === this.#begun) this.#saw(flow);
     this.#lookSoon();
@@ -129,11 +173,17 @@ export class Watch {
 
   #saw(flow: Flow): void {
     const now = Date.now();
-    if (flow.packets > this.#count) {
+    const doubted = this.#open && this.#doubted && flow.packets === this.#count;
+    if (this.#open) this.#doubted = false;
+    if (doubted && (this.#host.expected() || !this.#host.connected())) {
+      this.#ask(this.#came);
+    } else if (flow.packets > this.#count) {
       this.#run++;
       this.#last = now;
       this.#suspected = false;
-      if (this.#phase !== "flowing" && this.#host.connected()) this.#cameBack();
+      const flows = this.#host.connected() || this.#run >= stream; // The browser may not say so yet.
+      this.#came ||= flows;
+      if (this.#phase !== "flowing" && flows) this.#cameBack();
     } else if (flow.packets < this.#count) {
       this.#run = 0; // Another connection.
     } else if (this.#phase === "restarting") {
@@ -168,6 +218,15 @@ export class Watch {
   #flows(): void {
     clearTimeout(this.#timer);
     this.#phase = "flowing";
+    this.#came = true;
+    this.#anew = false;
+    this.#tell(true);
+  }
+
+  #tell(flows: boolean): void {
+    if (flows === this.#told) return;
+    this.#told = flows;
+    this.#host.flows(flows);
   }
 
   #expired(): void {
@@ -175,12 +234,17 @@ export class Watch {
     else this.#cameBack();
   }
 
-  /** Asks for another generation until there is one, or this one comes back. */
+  /**
+   * Asks for another generation until there is one, or this one comes back. Where there
+   * is none for long, the other side may believe that all is well.
+   */
   #ask(rebuild: boolean): void {
     this.#phase = "asking";
+    this.#anew ||= rebuild;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#ask(rebuild), againMs);
-    this.#host.stuck(rebuild);
+    this.#timer = setTimeout(() => this.#ask(true), againMs);
+    this.#tell(false);
+    this.#host.stuck(this.#anew);
   }
 }
 

@@ -2,8 +2,10 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { CallEnd, CallRecord } from "../src/api";
 import type { Call } from "../src/call";
 import { PealClient } from "../src/client";
+import type { PealError } from "../src/errors";
+import { Follower } from "../src/follower";
 import type { CallJson, PartyJson, RecordJson, ServerFrameJson } from "../src/gen/peal_pb";
-import { type FakeBrowser, FakeServer, fakeBrowser, settle, welcome } from "./fakes";
+import { type FakeBrowser, FakeServer, FakeTrack, fakeBrowser, settle, welcome } from "./fakes";
 
 let browser: FakeBrowser;
 let server: FakeServer;
@@ -25,7 +27,7 @@ function make(): PealClient {
     {
       open: server.open,
       make: browser.make,
-      claim: async () => ({ id: "d-1", release: () => {} }),
+      claim: async () => ({ id: "d-1", attemptAt: Date.now, release: () => {} }),
     },
   );
   made.on("record", (r) => records.push(r));
@@ -118,10 +120,10 @@ async function talking(type: 1 | 2 = 2): Promise<Call> {
   return call;
 }
 
-async function incoming(): Promise<Call> {
+async function incoming(more: CallJson = {}): Promise<Call> {
   server.socket.give({
     call: {
-      call: snapshot({ role: "ROLE_CALLEE", caller: side("bob"), callee: side("alice") }),
+      call: snapshot({ role: "ROLE_CALLEE", caller: side("bob"), callee: side("alice"), ...more }),
       offer: "v=0 offer",
     },
   });
@@ -130,6 +132,20 @@ async function incoming(): Promise<Call> {
   if (!call) throw new Error("it does not ring");
   return call;
 }
+
+/** Openings from here on wait; what it gives ends that. */
+function slow(): () => Promise<void> {
+  let open = (): void => {};
+  browser.opening = new Promise((resolve) => {
+    open = resolve;
+  });
+  return async () => {
+    open();
+    browser.opening = Promise.resolve();
+    await settled();
+  };
+}
+const on = (): string[] => browser.opened.filter((t) => !t.stopped).map((t) => t.kind);
 
 const record = (callId: string, endedAt: string): RecordJson => ({
   callId,
@@ -163,6 +179,25 @@ describe("a call", () => {
       call: { call: snapshot({ callId: call.id, rev: 2, state: "CALL_STATE_CONNECTING" }) },
     });
     expect(told).toEqual(["accepted"]);
+  });
+  it("takes the answer of its generation, also where later news came first", async () => {
+    await login();
+    const made = client.call("bob", { video: true });
+    await settled();
+    const callId = client.activeCall?.id ?? "";
+    const going = snapshot({ callId, state: "CALL_STATE_CONNECTING" });
+    server.socket.give({ call: { call: { ...going, rev: 2 }, answer: "v=0 answer" } });
+    server.socket.answer("invite", { call: { call: { ...going, rev: 3 } } });
+    await made;
+    await settled();
+    const answers = () =>
+      browser.connections[0]?.log.filter((l) => l.endsWith("Description answer"));
+    expect(answers()).toHaveLength(1);
+    server.socket.give({ call: { call: { ...going, rev: 4, generation: 2 } } });
+    await settled();
+    server.socket.give({ call: { call: { ...going, rev: 3 }, answer: "v=0 answer" } });
+    await settled();
+    expect(answers()).toHaveLength(1);
   });
   it("is one at a time", async () => {
     await login();
@@ -225,6 +260,36 @@ describe("a call", () => {
     await expect(call).rejects.toMatchObject({ code: "unavailable" });
     await settled();
     expect(server.socket.names()).toContain("cancel");
+  });
+  it("that fails here once the server has taken it must not ring", async () => {
+    await login();
+    const made = client.call("bob");
+    await settled();
+    const callId = client.activeCall?.id ?? "";
+    const [pc] = browser.connections;
+    if (pc) pc.setLocalDescription = () => Promise.reject(new Error("no ICE"));
+    server.socket.answer("invite", { call: { call: snapshot({ callId }) } });
+    await expect(made).rejects.toMatchObject({ code: "internal", message: "no ICE" });
+    await settled();
+    expect(server.socket.sent.flatMap((f) => f.hangup ?? [])).toEqual([{ callId }]);
+    const over = { callId, rev: 2, state: "CALL_STATE_ENDED" } as const;
+    server.socket.answer("hangup", {
+      call: { call: snapshot({ ...over, record: record(callId, "2030-01-01T00:00:00Z") }) },
+    });
+    await settled();
+    expect(records.map((r) => r.callId)).toEqual([callId]);
+    expect(client.activeCall).toBeNull();
+  });
+  it("that fails here once it became the other side's is hung up", async () => {
+    await login();
+    const made = client.call("bob");
+    await settled();
+    // In words that this version does not know.
+    const strange = snapshot({ callId: "c2", state: "CALL_STATE_UNSPECIFIED" });
+    server.socket.answer("invite", { call: { mergedInto: "c2", call: strange } });
+    await expect(made).rejects.toMatchObject({ code: "internal" });
+    expect(server.socket.sent.flatMap((f) => f.hangup ?? [])).toEqual([{ callId: "c2" }]);
+    expect(client.activeCall).toBeNull();
   });
   it("that merged into the other side's after it was given up is not wanted either", async () => {
     await login();
@@ -304,6 +369,40 @@ describe("a call", () => {
     await settled();
     expect(told).toEqual(["incoming bob"]);
   });
+  it("that rings while another is being made is not forgotten for news of others, nor its offer", async () => {
+    await login();
+    // One that was declined, of which the server has not heard yet.
+    void (await incoming({ callId: "c0" })).hangup();
+    const call = client.call("carol");
+    const rejection = expect(call).rejects.toMatchObject({ code: "busy_elsewhere" });
+    await settled();
+    const rings = { role: "ROLE_CALLEE", caller: side("bob"), callee: side("alice") } as const;
+    server.socket.give({ call: { call: snapshot(rings), offer: "v=0 offer" } });
+    server.socket.give({ call: { call: snapshot({ ...rings, callId: "c0", rev: 2 }) } });
+    const over = { ...rings, callId: "c0", rev: 3, state: "CALL_STATE_ENDED" } as const;
+    server.socket.give({ call: { call: snapshot({ ...over, reason: "REASON_REJECTED" }) } });
+    server.socket.give({ call: { call: snapshot({ ...rings, rev: 2 }) } });
+    await settled();
+    server.socket.answer("invite", { error: { code: "busy_elsewhere" } });
+    await rejection;
+    await settled();
+    expect(client.activeCall?.id).toBe("c1");
+    expect(browser.connections.at(-1)?.log).toContain("setRemoteDescription offer");
+  });
+  it("is no other login where the one that there is connects again", async () => {
+    await login();
+    server.socket.cut();
+    const sockets = server.sockets.length;
+    const again = client.connect();
+    await settled();
+    expect(server.sockets).toHaveLength(sockets + 1);
+    server.socket.open();
+    expect(server.socket.sent[0]?.hello?.fresh).toBe(false);
+    server.socket.give(welcome);
+    await again;
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(server.sockets).toHaveLength(sockets + 1);
+  });
   it("goes on over a reconnect that finds it going on", async () => {
     await login();
     server.socket.answer("listRecords", { records: {} });
@@ -316,6 +415,45 @@ describe("a call", () => {
     });
     expect(told).toEqual([]);
     expect(server.socket.names()).toEqual(["hello", "tracks", "media", "listRecords"]);
+  });
+});
+
+describe("media that are lost", () => {
+  const connected = (callId: string, rev: number) =>
+    server.socket.give({
+      call: { call: snapshot({ callId, rev, state: "CALL_STATE_CONNECTED" }) },
+    });
+
+  it("are told, and that they are back, once each", async () => {
+    await login();
+    const call = await talking();
+    call.on("reconnecting", () => told.push("reconnecting"));
+    const pc = browser.connections[0];
+    pc?.become("connected");
+    pc?.become("disconnected");
+    pc?.become("failed");
+    pc?.become("connected");
+    pc?.become("connected");
+    expect(told).toEqual(["reconnecting", "connected"]);
+  });
+  it("before the call is connected are told after that", async () => {
+    await login();
+    const call = await calling();
+    call.on("reconnecting", () => told.push("reconnecting"));
+    const state = "CALL_STATE_CONNECTING";
+    server.socket.give({
+      call: { call: snapshot({ callId: call.id, rev: 2, state }), answer: "v=0" },
+    });
+    await settled();
+    const pc = browser.connections[0];
+    pc?.become("failed"); // It never came up.
+    pc?.become("connected");
+    pc?.become("disconnected");
+    expect(told).toEqual(["accepted"]);
+    connected(call.id, 3);
+    await settled();
+    pc?.become("connected");
+    expect(told).toEqual(["accepted", "connected", "reconnecting", "connected"]);
   });
 });
 
@@ -340,6 +478,16 @@ describe("a hang-up", () => {
     // What the welcome still says of it brings nothing back.
     expect(client.activeCall).toBeNull();
   });
+  it("stops the time that the call has lasted", async () => {
+    await login();
+    const call = await talking();
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(call.connectedForMs).toBe(5_000);
+    void call.hangup();
+    expect(call.connectedForMs).toBe(5_000);
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(call.connectedForMs).toBe(5_000);
+  });
   it("by cancel() holds at once as well, where the server is away", async () => {
     await login();
     const call = await calling();
@@ -351,6 +499,57 @@ describe("a hang-up", () => {
     server.socket.give(welcome);
     await settled();
     expect(server.socket.names().slice(0, 2)).toEqual(["hello", "cancel"]);
+  });
+  it("by cancel() holds while the devices open, and rings nobody", async () => {
+    await login();
+    const opened = slow();
+    const made = client.call("bob", { video: true });
+    const call = client.activeCall as Call;
+    follow(call);
+    await settled();
+    const cancelled = call.cancel();
+    expect(client.activeCall).toBeNull();
+    expect(await made).toBe(call); // Also where nobody answers the browser's question.
+    server.socket.answer("cancel", {
+      call: {
+        call: snapshot({
+          callId: call.id,
+          state: "CALL_STATE_ENDED",
+          reason: "REASON_CANCELLED",
+          actor: "alice",
+        }),
+      },
+    });
+    await cancelled;
+    const next = client.call("carol");
+    await settled();
+    await opened();
+    server.socket.answer("invite", { call: { call: snapshot({ callee: side("carol") }) } });
+    await next;
+    expect(told).toEqual(["ended cancelled"]);
+    expect(call.end?.reason).toBe("cancelled");
+    expect(server.socket.sent.flatMap((f) => f.invite?.callee ?? [])).toEqual(["carol"]);
+    // The next call's alone.
+    expect(on()).toEqual(["audio"]);
+  });
+  it("by cancel() holds while the invitation is on its way", async () => {
+    await login();
+    const made = client.call("bob", { video: true });
+    const call = client.activeCall as Call;
+    follow(call);
+    await settled();
+    const cancelled = call.cancel();
+    server.socket.answer("invite", { call: { call: snapshot({ callId: call.id }) } });
+    await made;
+    const over = { callId: call.id, rev: 2, state: "CALL_STATE_ENDED" } as const;
+    server.socket.answer("cancel", {
+      call: { call: snapshot({ ...over, reason: "REASON_CANCELLED" }) },
+    });
+    await cancelled;
+    await settled();
+    expect(told).toEqual(["ended cancelled"]);
+    expect(client.activeCall).toBeNull();
+    expect(on()).toEqual([]);
   });
   it("ends what an acceptance made that nobody waited for any more", async () => {
     await login();
@@ -386,6 +585,14 @@ describe("a hang-up", () => {
 });
 
 describe("an invitation", () => {
+  /** bob's, as this device has answered it. */
+  const answered = snapshot({
+    rev: 2,
+    state: "CALL_STATE_CONNECTING",
+    role: "ROLE_CALLEE",
+    caller: side("bob"),
+    callee: side("alice"),
+  });
   it("rings, prepares its answer, and sends nothing of it before the acceptance", async () => {
     await login();
     const call = await incoming();
@@ -418,6 +625,160 @@ describe("an invitation", () => {
     const after = server.socket.sent.flatMap((f) => f.candidates?.candidates ?? []);
     expect(after.map((c) => c.candidate)).toEqual(["later"]);
   });
+  it("gives all its addresses once it is accepted, where they are relayed until then", async () => {
+    await login();
+    const icePolicy = "ICE_POLICY_RELAY_UNTIL_ACCEPT";
+    const call = await incoming({ icePolicy });
+    const accepted = call.accept();
+    await settled();
+    const found = "candidate:1 1 udp 5 192.0.2.1 9 typ host";
+    browser.connections[0]?.find(found);
+    server.socket.answer("accept", { call: { call: { ...answered, icePolicy } } });
+    await accepted;
+    await vi.advanceTimersByTimeAsync(1_000);
+    const after = server.socket.sent.flatMap((f) => f.candidates?.candidates ?? []);
+    expect(after.map((c) => c.candidate)).toEqual([found]);
+  });
+  it("is answered for this device as soon as accept() resolves", async () => {
+    await login();
+    const call = await incoming();
+    const accepted = call.accept();
+    await settled();
+    let seen = "";
+    const done = accepted.then(() => {
+      seen = `${call.state} ${told}`;
+      return call.switchType(1);
+    });
+    server.socket.answer("accept", { call: { call: answered } });
+    await settle();
+    expect(seen).toBe("connecting incoming bob"); // Events come after the promise.
+    server.socket.answer("switchType", {
+      call: { call: { ...answered, rev: 3, type: "CALL_TYPE_AUDIO" } },
+    });
+    await done;
+    await settled();
+    expect(told).toEqual(["incoming bob", "accepted"]);
+    expect(call.type).toBe(1);
+  });
+  it("is hung up, not rejected, right after accept()", async () => {
+    await login();
+    const call = await incoming();
+    const accepted = call.accept();
+    await settled();
+    const left = accepted.then(() => call.hangup());
+    server.socket.answer("accept", { call: { call: answered } });
+    await settle();
+    expect(call.end).toMatchObject({ reason: "completed", answered: true });
+    const over = { ...answered, rev: 3, state: "CALL_STATE_ENDED" } as const;
+    server.socket.answer("hangup", { call: { call: { ...over, reason: "REASON_COMPLETED" } } });
+    await left;
+    await settled();
+    expect(told).toEqual(["incoming bob", "ended completed"]);
+  });
+  it("was answered also where it ends in the same moment", async () => {
+    await login();
+    const call = await incoming();
+    void call.accept();
+    await settled();
+    server.socket.answer("accept", { call: { call: answered } });
+    await settle();
+    const over = { ...answered, rev: 3, state: "CALL_STATE_ENDED" } as const;
+    server.socket.give({ call: { call: { ...over, reason: "REASON_COMPLETED" } } });
+    expect(told).toEqual(["incoming bob", "accepted", "ended completed"]);
+    expect(call.end?.answered).toBe(true);
+  });
+  it("whose connection comes to nothing while it rings is answered on another one", async () => {
+    await login();
+    const call = await incoming();
+    call.on("reconnecting", () => told.push("reconnecting"));
+    browser.connections[0]?.find("of the first");
+    browser.connections[0]?.become("failed");
+    await settled();
+    browser.connections[1]?.find("of the second");
+    expect(browser.connections.map((pc) => pc.connectionState)).toEqual(["closed", "new"]);
+    void call.accept();
+    await settled();
+    expect(server.socket.sent.flatMap((f) => f.accept ?? [])).toMatchObject([
+      { generation: 1, candidates: [{ candidate: "of the second" }] },
+    ]);
+    // The answer is on its way: it is that of this connection.
+    browser.connections[1]?.become("failed");
+    await settled();
+    expect(browser.connections).toHaveLength(2);
+    expect(told).toEqual(["incoming bob"]);
+    expect(server.socket.names()).not.toContain("restart");
+    server.socket.answer("accept", { call: { call: answered } });
+    await settled();
+    expect(server.socket.sent.flatMap((f) => f.restart ?? [])).toMatchObject([
+      { fromGeneration: 1 },
+    ]);
+  });
+  it("whose acceptance failed is answered on another connection where that came to nothing", async () => {
+    await login();
+    const call = await incoming();
+    const accepted = call.accept();
+    accepted.catch(() => {});
+    await vi.advanceTimersByTimeAsync(10_000);
+    await expect(accepted).rejects.toMatchObject({ code: "request_timeout" });
+    browser.connections[0]?.become("failed");
+    void call.accept().catch(() => {});
+    await settled();
+    expect(browser.connections.map((pc) => pc.connectionState)).toEqual(["closed", "new"]);
+  });
+  it("is answered on a connection of the network that the device came to while it rings", async () => {
+    await login();
+    const call = await incoming();
+    const now = snapshot({ role: "ROLE_CALLEE", caller: side("bob"), callee: side("alice") });
+    await reconnect({ welcome: { ...welcome.welcome, calls: [{ call: now }] } });
+    expect(browser.connections.map((pc) => pc.connectionState)).toEqual(["closed", "new"]);
+    expect(server.socket.names()).not.toContain("restart");
+    // An answer that is on its way stays, and what comes of it will be seen.
+    void call.accept();
+    await settled();
+    await reconnect({ welcome: { ...welcome.welcome, calls: [{ call: now }] } });
+    expect(browser.connections).toHaveLength(2);
+    server.socket.answer("accept", { call: { call: answered } });
+    await settled();
+    await vi.advanceTimersByTimeAsync(200);
+    expect(server.socket.sent.flatMap((f) => f.restart ?? [])).toMatchObject([
+      { fromGeneration: 1 },
+    ]);
+  });
+  it("is offered anew where the caller came to another network while it rings", async () => {
+    await login();
+    const call = await calling();
+    const { id: callId } = call;
+    await reconnect({ welcome: { ...welcome.welcome, calls: [{ call: snapshot({ callId }) }] } });
+    expect(server.socket.sent.flatMap((f) => f.restart ?? [])).toEqual([
+      { callId, fromGeneration: 1, rebuild: true },
+    ]);
+    server.socket.answer("restart", {
+      call: { call: snapshot({ callId, rev: 2, generation: 2, rebuildGeneration: 2 }) },
+    });
+    await settled();
+    expect(browser.connections.map((pc) => pc.connectionState)).toEqual(["closed", "new"]);
+    expect(server.socket.sent.flatMap((f) => f.offer ?? [])).toMatchObject([{ generation: 2 }]);
+  });
+  for (const first of ["the reply", "the news"]) {
+    it(`is answered although another offer crossed the acceptance, where ${first} is first`, async () => {
+      await login();
+      const call = await incoming();
+      void call.accept();
+      await settled();
+      const again = { generation: 2, rebuildGeneration: 2 };
+      await incoming({ rev: 2, ...again });
+      expect(server.socket.names()).not.toContain("answer");
+      const holds = { call: { ...answered, rev: 3, ...again } };
+      if (first === "the news") server.socket.give({ call: holds });
+      else server.socket.answer("accept", { call: holds });
+      await settled();
+      if (first === "the news") server.socket.answer("accept", { call: holds });
+      await settled();
+      expect(server.socket.sent.flatMap((f) => f.answer ?? [])).toEqual([
+        { callId: "c1", generation: 2, sdp: "v=0\r\n" },
+      ]);
+    });
+  }
   it("is accepted once, however often that is asked", async () => {
     await login();
     const call = await incoming();
@@ -426,6 +787,132 @@ describe("an invitation", () => {
     await settled();
     expect(server.socket.names().filter((n) => n === "accept")).toHaveLength(1);
     void first.catch(() => {});
+  });
+  it("is on as soon as the server says so, before the acceptance itself is answered", async () => {
+    await login();
+    const call = await incoming();
+    let settledAt = "";
+    void call.accept().then(() => (settledAt = call.state));
+    await settled();
+    browser.connections[0]?.find("later");
+    server.socket.give({ call: { call: answered } });
+    await settled();
+    await vi.advanceTimersByTimeAsync(50);
+    expect(told).toEqual(["incoming bob", "accepted"]);
+    expect(server.socket.sent.find((f) => f.candidates)?.candidates).toMatchObject({
+      callId: "c1",
+      generation: 1,
+      candidates: [{ candidate: "later" }],
+    });
+    server.socket.answer("accept", { call: { call: answered } });
+    await settled();
+    expect(settledAt).toBe("connecting");
+    expect(told).toEqual(["incoming bob", "accepted"]);
+    expect(browser.opened.map((t) => `${t.kind} ${t.stopped}`)).toEqual([
+      "audio false",
+      "video false",
+    ]);
+  });
+  it("is on with its devices although nobody waited for the acceptance any more", async () => {
+    await login();
+    const call = await incoming();
+    new Follower(call, {
+      account: "alice",
+      tell: (...[event]) => void told.push(event),
+      authorize: async () => {},
+      joined: () => {},
+    });
+    const accepted = call.accept({ video: false });
+    accepted.catch(() => {});
+    await settled();
+    browser.connections[0]?.find("mine");
+    await vi.advanceTimersByTimeAsync(10_000);
+    await expect(accepted).rejects.toMatchObject({ code: "request_timeout" });
+    expect(browser.opened.map((t) => `${t.kind} ${t.stopped}`)).toEqual(["audio true"]);
+    await reconnect({ welcome: { ...welcome.welcome, calls: [{ call: answered }] } });
+    expect(told).toEqual(["incoming bob", "accepted", "onJoinChannel"]);
+    // As the person chose: without the camera.
+    expect(browser.opened.map((t) => `${t.kind} ${t.stopped}`)).toEqual([
+      "audio true",
+      "audio false",
+    ]);
+    const reported = server.socket.sent.filter((f) => f.tracks).at(-1)?.tracks?.tracks;
+    expect(reported).toMatchObject({ audio: true });
+    const sent = server.socket.sent.flatMap((f) => f.candidates?.candidates ?? []);
+    expect(sent.map((c) => c.candidate)).toContain("mine");
+  });
+  it("once answered has each further offer answered at once, and once", async () => {
+    await login();
+    const call = await incoming();
+    const accepted = call.accept();
+    await settled();
+    server.socket.answer("accept", { call: { call: answered } });
+    await accepted;
+    await settled();
+    const next = { call: { ...answered, rev: 3, generation: 2 }, offer: "v=0 offer" };
+    // One of before that comes late is none of the new generation's.
+    server.socket.give({ call: { call: next.call } });
+    server.socket.give({ call: { call: { ...answered, rev: 2 }, offer: "v=0 late" } });
+    await settled();
+    expect(server.socket.names()).not.toContain("answer");
+    for (let i = 0; i < 2; i++) {
+      server.socket.give({ call: next });
+      await settled();
+    }
+    const answers = server.socket.sent.flatMap((f) => f.answer ?? []);
+    expect(answers).toEqual([{ callId: "c1", generation: 2, sdp: "v=0\r\n" }]);
+    expect(browser.connections).toHaveLength(1); // A restart of ICE.
+  });
+  it("gets media anew where the server was lost with them, whatever restarts there were", async () => {
+    await login();
+    const call = await incoming();
+    const accepted = call.accept();
+    await settled();
+    server.socket.answer("accept", { call: { call: answered } });
+    await accepted;
+    browser.connections[0]?.become("connected");
+    browser.connections[0]?.become("disconnected");
+    const restarts = () => server.socket.sent.flatMap((f) => f.restart ?? []);
+    expect(restarts()).toEqual([{ callId: "c1", fromGeneration: 1, rebuild: false }]);
+    server.socket.cut();
+    const restarted = { ...answered, rev: 3, generation: 2 };
+    await reconnect({ welcome: { ...welcome.welcome, calls: [{ call: restarted }] } });
+    await vi.advanceTimersByTimeAsync(100); // Nothing comes.
+    expect(restarts()).toContainEqual({ callId: "c1", fromGeneration: 2, rebuild: true });
+    server.socket.cut();
+    const rebuilt = { ...restarted, rev: 4, generation: 3, rebuildGeneration: 3 };
+    await reconnect({ welcome: { ...welcome.welcome, calls: [{ call: rebuilt }] } });
+    await vi.advanceTimersByTimeAsync(100);
+    expect(restarts().filter((r) => r.fromGeneration === 3)).toEqual([]);
+  });
+  it("that was given up is left again where the server takes this device for in it", async () => {
+    await login();
+    const call = await incoming();
+    const rejected = call.reject();
+    await settled();
+    server.socket.answer("reject", {
+      call: { call: snapshot({ rev: 2, state: "CALL_STATE_ENDED" }) },
+    });
+    await rejected;
+    const hangups = () => server.socket.sent.flatMap((f) => f.hangup ?? []);
+    expect(hangups()).toEqual([]);
+    for (let i = 0; i < 2; i++) server.socket.give({ call: { call: { ...answered, rev: 5 } } });
+    expect(hangups()).toEqual([{ callId: "c1" }]);
+    server.socket.answer("hangup", { call: { call: { ...answered, rev: 5 } } });
+    await settled();
+    expect(hangups()).toHaveLength(1); // It is not asked in a circle.
+  });
+  it("rings on after a reconnect for as long as this device was told to", async () => {
+    await login();
+    const call = await incoming();
+    const told = call.setRingTimeout(20_000);
+    server.socket.answer("ringing", { call: {} });
+    await told;
+    const rings = snapshot({ role: "ROLE_CALLEE", caller: side("bob"), callee: side("alice") });
+    await reconnect({ welcome: { ...welcome.welcome, calls: [{ call: rings }] } });
+    expect(server.socket.sent.flatMap((f) => f.ringing ?? [])).toEqual([
+      { callId: "c1", ringTimeoutMs: 20_000 },
+    ]);
   });
   it("that another device answered is over here", async () => {
     await login();
@@ -442,6 +929,24 @@ describe("an invitation", () => {
       },
     });
     expect(told).toEqual(["incoming bob", "ended answered_elsewhere"]);
+  });
+});
+
+describe("an invitation that was given up", () => {
+  it("and has become the other side's call ends that one", async () => {
+    await login();
+    const made = client.call("bob").catch((e: unknown) => e);
+    for (let i = 0; i < 10; i++) {
+      await vi.advanceTimersByTimeAsync(1_000);
+      if (server.socket.names().includes("ping")) server.socket.answer("ping", { pong: {} });
+    }
+    expect(await made).toMatchObject({ code: "request_timeout" });
+    server.socket.answer("invite", {
+      call: { mergedInto: "c9", call: snapshot({ callId: "c9", state: "CALL_STATE_CONNECTING" }) },
+    });
+    await settled();
+    const hangups = server.socket.sent.flatMap((f) => f.hangup ?? []);
+    expect(hangups).toEqual([{ callId: "c9" }]);
   });
 });
 
@@ -497,6 +1002,18 @@ describe("the type of a call", () => {
     expect(call.videoRequested).toBe(false);
     expect(told).toEqual(["videoRequest true", "videoRequest false"]);
   });
+  it("settles where one's own hang-up was faster than the server's word", async () => {
+    await login();
+    const call = await talking(1);
+    const codes: string[] = [];
+    call.switchType(2).catch((e: PealError) => codes.push(e.code));
+    const asked = wire(call, { rev: 3, type: "CALL_TYPE_AUDIO", videoAskedBy: "alice" });
+    server.socket.give(asked);
+    void call.hangup();
+    server.socket.answer("switchType", asked);
+    await settled();
+    expect(codes).toEqual(["call_ended"]);
+  });
   it("is of no interest any more when the call ends", async () => {
     await login();
     const call = await talking(1);
@@ -508,6 +1025,132 @@ describe("the type of a call", () => {
     await settled();
     void call.hangup();
     await expect(done).rejects.toMatchObject({ code: "call_ended" });
+  });
+});
+
+describe("devices that are being opened", () => {
+  const reported = () => server.socket.sent.flatMap((f) => f.tracks?.tracks ?? []).at(-1);
+  async function accepted(): Promise<Call> {
+    const call = await incoming();
+    const done = call.accept();
+    await settled();
+    const answered = { state: "CALL_STATE_CONNECTING", role: "ROLE_CALLEE" } as const;
+    server.socket.answer("accept", {
+      call: {
+        call: snapshot({ rev: 2, ...answered, caller: side("bob"), callee: side("alice") }),
+      },
+    });
+    await done;
+    await settled();
+    return call;
+  }
+
+  it("leave the camera off that was closed meanwhile", async () => {
+    await login();
+    const opened = slow();
+    const call = await accepted();
+    await call.setCamera(false);
+    await opened();
+    expect(on()).toEqual(["audio"]);
+    expect(call.cameraOn).toBe(false);
+    expect(reported()).toMatchObject({ audio: true, video: false });
+  });
+  it("open the camera that was closed and wanted again", async () => {
+    await login();
+    const opened = slow();
+    const call = await accepted();
+    await call.setCamera(false);
+    const again = call.setCamera(true);
+    await opened();
+    await again;
+    expect(on().sort()).toEqual(["audio", "video"]);
+    expect(reported()).toMatchObject({ audio: true, video: true });
+  });
+  it("end as was asked for last, the camera and the microphone", async () => {
+    await login();
+    const call = await talking();
+    await call.setCamera(false);
+    await call.openMicrophone(false);
+    const opened = slow();
+    const camera = call.setCamera(true);
+    const microphone = call.openMicrophone(true);
+    await call.setCamera(false);
+    await call.openMicrophone(false);
+    await opened();
+    await Promise.all([camera, microphone]);
+    expect(on()).toEqual([]);
+    expect(reported()).toMatchObject({ audio: false, video: false });
+  });
+  it("leave the microphone muted that was muted meanwhile", async () => {
+    await login();
+    const call = await talking();
+    await call.openMicrophone(false);
+    const opened = slow();
+    const unmuted = call.setMicrophone(true);
+    await call.setMicrophone(false);
+    await opened();
+    await unmuted;
+    expect(call.microphoneOn).toBe(false);
+    expect(reported()).toMatchObject({ audio: true, audioMuted: true });
+  });
+  it("are invited with as they are wanted then", async () => {
+    await login();
+    const opened = slow();
+    const invited = client.call("bob", { video: true });
+    invited.catch(() => {});
+    await settled();
+    await client.activeCall?.setCamera(false);
+    await opened();
+    expect(on()).toEqual(["audio"]);
+    expect(server.socket.sent.find((f) => f.invite)?.invite?.tracks).toMatchObject({
+      audio: true,
+      video: false,
+    });
+  });
+  it("leave the camera off after a reload where the call has become an audio call", async () => {
+    const opened = slow();
+    const going = snapshot({ rev: 5, state: "CALL_STATE_CONNECTED" });
+    await login({ welcome: { ...welcome.welcome, calls: [{ call: going }] } });
+    server.socket.give({ call: { call: { ...going, rev: 6, type: "CALL_TYPE_AUDIO" } } });
+    await opened();
+    expect(on()).toEqual(["audio"]);
+  });
+  it("stay closed, the microphone that was closed while the camera failed", async () => {
+    await login();
+    const opened = slow();
+    const call = await accepted();
+    await call.openMicrophone(false);
+    browser.deny = (_, video) => (video ? new DOMException("no", "NotReadableError") : null);
+    await opened();
+    expect(told).toContain("error camera_in_use");
+    expect(on()).toEqual([]);
+  });
+  it("keep the device that was chosen meanwhile", async () => {
+    await login();
+    const opened = slow();
+    const call = await accepted();
+    const chosen = new FakeTrack("video", "chosen", null);
+    call.replaceTrack(chosen as unknown as MediaStreamTrack);
+    await opened();
+    expect(chosen.stopped).toBe(false);
+    expect(call.localStream?.getVideoTracks()).toEqual([chosen]);
+    expect(on()).toEqual(["audio"]);
+  });
+  it("are closed where an acceptance held that nobody waited for, in what is an audio call", async () => {
+    await login();
+    const call = await incoming();
+    call.accept().catch(() => {});
+    await settled();
+    await vi.advanceTimersByTimeAsync(10_000);
+    const answered = { state: "CALL_STATE_CONNECTING", role: "ROLE_CALLEE" } as const;
+    const audio = snapshot({ rev: 3, ...answered, type: "CALL_TYPE_AUDIO" });
+    await reconnect({
+      welcome: {
+        ...welcome.welcome,
+        calls: [{ call: { ...audio, caller: side("bob"), callee: side("alice") } }],
+      },
+    });
+    expect(on()).toEqual(["audio"]);
   });
 });
 
@@ -654,5 +1297,16 @@ describe("a login", () => {
     await vi.advanceTimersByTimeAsync(60_000);
     expect(told).toEqual(["ended kicked", "closed kicked"]);
     expect(server.sockets).toHaveLength(1);
+  });
+  it("is suspected again at once when the browser tells of another network", async () => {
+    await login();
+    const pings = () => server.socket.names().filter((name) => name === "ping").length;
+    client.suspect();
+    server.socket.answer("ping", { pong: {} });
+    client.suspect();
+    expect(pings()).toBe(1);
+    window.dispatchEvent(new Event("offline"));
+    client.suspect();
+    expect(pings()).toBe(2);
   });
 });

@@ -183,6 +183,8 @@ export interface FakeBrowser {
   make: (c: RTCConfiguration) => RTCPeerConnection;
   /** Why the next openings fail; null for not. */
   deny: (audio: boolean, video: boolean) => DOMException | null;
+  /** How long the next openings take. */
+  opening: Promise<void>;
   storage: Map<string, string>;
 }
 
@@ -206,10 +208,12 @@ export function fakeBrowser(): FakeBrowser {
       return pc as unknown as RTCPeerConnection;
     },
     deny: () => null,
+    opening: Promise.resolve(),
     storage,
   };
   const mediaDevices = Object.assign(new EventTarget(), {
     getUserMedia: async ({ audio, video }: MediaStreamConstraints) => {
+      await browser.opening;
       const error = browser.deny(Boolean(audio), Boolean(video));
       if (error) throw error;
       const stream = new FakeStream();

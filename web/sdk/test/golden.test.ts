@@ -1,6 +1,6 @@
 /// <reference types="vite/client" />
 
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { Connection } from "../src/connection";
 import type { ClientFrameJson, ServerFrameJson } from "../src/gen/peal_pb";
 import { readSnapshot } from "../src/snapshot";
@@ -42,7 +42,6 @@ describe("golden messages", () => {
   });
 
   it("of the client are what it sends", async () => {
-    vi.spyOn(Date, "now").mockReturnValue(Date.parse("2026-01-02T03:04:05.678Z"));
     const server = new FakeServer();
     const connection = new Connection(
       {
@@ -50,6 +49,7 @@ describe("golden messages", () => {
         device: "d-1",
         client: "peal-js/0.1.0",
         resume: true,
+        attemptAt: () => Date.parse("2026-01-02T03:04:05.678Z"),
         getToken: () => "header.claims.signature",
         open: server.open,
       },

@@ -17,10 +17,13 @@ function media(): Media {
       candidates: (generation, list) =>
         sent.push(...list.map((c) => `${generation} ${c.candidate}`)),
       up: (generation, up) => sent.push(`up ${generation} ${up}`),
+      flows: () => {},
       remoteStream: () => {},
       expected: () => true,
+      rings: () => false,
       suspect: () => sent.push("suspect"),
       stuck: (generation, rebuild) => sent.push(`stuck ${generation} ${rebuild}`),
+      lapsed: () => sent.push("lapsed"),
     },
   );
 }
@@ -125,13 +128,56 @@ describe("generations", () => {
   });
 });
 
+describe("candidates before the first description", () => {
+  const list = (name: string, n: number) =>
+    Array.from({ length: n }, (_, i) => ({ candidate: `${name}${i}` }));
+  const used = () => pc().log.filter((l) => l.startsWith("addIce"));
+  it("are kept whatever their generation: a page that was reloaded knows of none", async () => {
+    const m = media();
+    await m.release();
+    await m.addRemote(5, [{ candidate: "early" }]);
+    await m.answer(5, false, "v=0", []);
+    expect(used()).toEqual(["addIceCandidate early"]);
+    await m.addRemote(8, [{ candidate: "too far ahead" }]);
+    await m.answer(8, false, "v=0", []);
+    expect(used()).toEqual(["addIceCandidate early"]);
+  });
+  it("are those of the newest one alone, and no more than one side may send", async () => {
+    const m = media();
+    await m.release();
+    await m.addRemote(4, list("older", 10));
+    await m.addRemote(5, list("newest", 100));
+    await m.addRemote(4, list("late", 10));
+    await m.answer(4, false, "v=0", []);
+    expect(used()).toEqual([]);
+    await m.answer(5, false, "v=0", []);
+    expect(used()).toHaveLength(64);
+  });
+});
+
 describe("the connection's state", () => {
   it("is reported, and a loss asks for a restart", async () => {
     const m = media();
     await m.offer(1, false);
+    await m.release();
     pc().become("connected");
     pc().become("disconnected");
     expect(sent).toEqual(["up 1 true", "up 1 false", "stuck 1 false"]);
+  });
+  it("is no loss before the acceptance, and asks for another connection", async () => {
+    const m = media();
+    await m.answer(1, false, "v=0", []);
+    pc().become("disconnected");
+    pc().become("failed");
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(sent).toEqual(["lapsed"]);
+  });
+  it("is one as soon as it is accepted", async () => {
+    const m = media();
+    await m.answer(1, false, "v=0", []);
+    pc().become("failed");
+    await m.release();
+    expect(sent).toEqual(["lapsed", "up 1 false", "stuck 1 false"]);
   });
   it("says nothing once closed", async () => {
     const m = media();

@@ -2,9 +2,11 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { type Flow, flowOf, Watch } from "../src/watch";
 
 let told: string[];
+let shown: boolean[];
 let count: number;
 let expected: boolean;
 let connected: boolean;
+let rings: boolean;
 let held: boolean;
 let watch: Watch;
 
@@ -19,23 +21,188 @@ async function pass(ms: number, packets: number): Promise<void> {
 beforeEach(() => {
   vi.useFakeTimers();
   told = [];
+  shown = [];
   count = 0;
   expected = true;
   connected = true;
+  rings = false;
   held = false;
   watch = new Watch({
     flow: async () => ({ packets: count, held }),
     expected: () => expected,
+    rings: () => rings,
     connected: () => connected,
     up: (up) => told.push(`up ${up}`),
+    flows: (flows) => shown.push(flows),
     suspect: () => told.push("suspect"),
     stuck: (rebuild) => told.push(rebuild ? "rebuild" : "stuck"),
   });
-  watch.begin(false);
+  watch.begin(false, false);
+  watch.open();
 });
 afterEach(() => {
   watch.stop();
   vi.useRealTimers();
+});
+
+describe("a connection to the server that was lost and made again", () => {
+  it("while media came is no matter", async () => {
+    await pass(3_000, 3);
+    watch.reconnected();
+    await pass(3_000, 3);
+    expect(told).toEqual([]);
+  });
+  it("while nothing came means another network: connections anew", async () => {
+    await pass(3_000, 3);
+    await pass(600, 0);
+    watch.reconnected();
+    await pass(100, 0);
+    expect(told).toEqual(["suspect", "rebuild"]);
+    await pass(3_000, 0);
+    expect(told).toEqual(["suspect", "rebuild"]);
+    watch.begin(true, true);
+    await pass(1_000, 3);
+    expect(told).toEqual(["suspect", "rebuild", "up true"]);
+  });
+  it("after a restart was asked for, or began, means the same", async () => {
+    await pass(3_000, 3);
+    await pass(1_200, 0);
+    watch.reconnected();
+    watch.begin(true, false);
+    await pass(150, 0);
+    expect(told).toEqual(["suspect", "stuck", "rebuild"]);
+  });
+  it("is on the same network where media come again at once", async () => {
+    for (const silence of [600, 1_200, 2_900]) {
+      told.length = 0;
+      await pass(3_000, 3);
+      await pass(silence, 0);
+      connected = silence < 2_500; // The browser's word comes late.
+      watch.reconnected();
+      await pass(3_000, 3);
+      connected = true;
+      expect(told).not.toContain("rebuild");
+    }
+  });
+  it("is no matter where new connections are being made", async () => {
+    await pass(3_000, 3);
+    await pass(1_200, 0);
+    watch.reconnected();
+    watch.begin(true, true);
+    await pass(150, 0);
+    expect(told).toEqual(["suspect", "stuck"]);
+  });
+  it("is no matter where nothing is sent any more", async () => {
+    await pass(3_000, 3);
+    await pass(600, 0);
+    expected = false;
+    await pass(10_000, 0);
+    watch.reconnected();
+    await pass(3_000, 0);
+    expect(told).toEqual(["suspect"]);
+  });
+  it("in the middle of a look leaves one look at a time", async () => {
+    let looks = 0;
+    let slow = false;
+    watch.stop();
+    watch = new Watch({
+      flow: async () => {
+        looks++;
+        if (slow) await new Promise<void>((resolve) => setTimeout(resolve, 50));
+        return { packets: count, held };
+      },
+      expected: () => true,
+      rings: () => false,
+      connected: () => true,
+      up: () => {},
+      flows: () => {},
+      suspect: () => {},
+      stuck: () => {},
+    });
+    watch.begin(false, false);
+    await pass(3_000, 3);
+    await pass(900, 0);
+    slow = true;
+    for (let i = 0; i < 10; i++) {
+      await vi.advanceTimersByTimeAsync(110); // A look is under way, or near.
+      watch.reconnected();
+    }
+    slow = false;
+    await pass(1_000, 3);
+    looks = 0;
+    await pass(2_000, 3);
+    expect(looks).toBeLessThanOrEqual(11);
+  });
+  it("after the gap is over is no matter", async () => {
+    await pass(3_000, 3);
+    await pass(600, 0);
+    await pass(400, 3);
+    watch.reconnected();
+    await pass(400, 3);
+    expect(told).toEqual(["suspect"]);
+  });
+});
+
+describe("a first connection", () => {
+  const first = () => {
+    watch.stop();
+    connected = false;
+    watch.begin(false, true);
+  };
+  it("that is not there in time asks for a restart, then for a new one", async () => {
+    first();
+    watch.open();
+    watch.open(); // More candidates came.
+    await pass(4_900, 0);
+    expect(told).toEqual([]);
+    await pass(5_100, 0);
+    expect(told).toEqual(["stuck", "rebuild"]);
+  });
+  it("that is there in time asks for nothing", async () => {
+    first();
+    watch.open();
+    await pass(4_900, 0);
+    connected = true;
+    watch.changed("connected");
+    await pass(6_000, 3);
+    expect(told).toEqual(["up true"]);
+  });
+  it("is not missed while it rings, of whatever generation", async () => {
+    first();
+    rings = true;
+    watch.begin(true, true);
+    await pass(11_000, 0);
+    expect(told).toEqual([]);
+    rings = false;
+    watch.open();
+    await pass(5_000, 0);
+    expect(told).toEqual(["stuck"]);
+  });
+  it("that is not there when the server is found again is started again", async () => {
+    first();
+    watch.open();
+    watch.reconnected();
+    await pass(150, 0);
+    expect(told).toEqual(["stuck"]);
+  });
+  it("is started again at the acceptance where another network was found before", async () => {
+    first();
+    await pass(3_000, 0);
+    watch.reconnected();
+    await pass(3_000, 0);
+    expect(told).toEqual([]);
+    watch.open();
+    await pass(300, 0);
+    expect(told).toEqual(["stuck"]);
+  });
+  it("that was begun on that other network is given its time", async () => {
+    first();
+    watch.reconnected();
+    watch.begin(false, true);
+    watch.open();
+    await pass(4_900, 0);
+    expect(told).toEqual([]);
+  });
 });
 
 describe("silence", () => {
@@ -51,7 +218,8 @@ describe("silence", () => {
   it("asks again where nobody may have heard it", async () => {
     await pass(3_000, 3);
     await pass(11_500, 0);
-    expect(told.filter((what) => what === "stuck")).toHaveLength(3);
+    // The other side may believe that all is well: then a restart is not enough.
+    expect(told).toEqual(["suspect", "stuck", "rebuild", "rebuild"]);
   });
   it("of a moment asks for nothing", async () => {
     for (let i = 0; i < 5; i++) {
@@ -94,35 +262,35 @@ describe("a restart", () => {
   it("that is under way is not asked for again", async () => {
     await pass(3_000, 3);
     await pass(1_250, 0);
-    watch.begin(true);
+    watch.begin(true, false);
     watch.changed("disconnected");
     await pass(9_900, 0);
     expect(told).toEqual(["suspect", "stuck", "up false"]);
   });
   it("that leads nowhere is followed by another", async () => {
     connected = false;
-    watch.begin(true);
+    watch.begin(true, false);
     await pass(10_000, 0);
     expect(told).toEqual(["rebuild"]);
     await pass(5_000, 0);
     expect(told).toEqual(["rebuild", "rebuild"]);
   });
   it("that fails is followed by another at once", () => {
-    watch.begin(true);
+    watch.begin(true, false);
     watch.changed("failed");
     expect(told).toEqual(["up false", "rebuild"]);
   });
   it("whose path works but is not taken is followed by new connections, once", async () => {
     await pass(3_000, 3);
     await pass(1_250, 0);
-    watch.begin(true);
+    watch.begin(true, false);
     await pass(500, 0);
     held = true;
     await pass(200, 0);
     expect(told).toEqual(["suspect", "stuck"]);
     await pass(800, 0);
     expect(told).toEqual(["suspect", "stuck", "rebuild"]);
-    watch.begin(true);
+    watch.begin(true, false);
     held = false;
     count = 0; // Of the new connection.
     await pass(500, 0);
@@ -134,17 +302,19 @@ describe("a restart", () => {
     const slow = new Watch({
       flow: () => new Promise((resolve) => (answer = resolve)),
       expected: () => true,
+      rings: () => false,
       connected: () => true,
       up: () => {},
+      flows: () => {},
       suspect: () => {},
       stuck: (rebuild) => told.push(rebuild ? "rebuild" : "stuck"),
     });
-    slow.begin(true);
+    slow.begin(true, false);
     await pass(150, 0);
     answer?.({ packets: 9, held: false });
-    slow.begin(true);
+    slow.begin(true, false);
     await pass(150, 0);
-    slow.begin(true); // On new connections, while the old one is asked still.
+    slow.begin(true, false); // On new connections, while the old one is asked still.
     await pass(1_000, 0);
     answer?.({ packets: 9, held: true });
     await pass(1_000, 0);
@@ -155,14 +325,14 @@ describe("a restart", () => {
     held = true;
     await pass(3_000, 3);
     await pass(1_250, 0);
-    watch.begin(true);
+    watch.begin(true, false);
     await pass(3_000, 3);
     expect(told).toEqual(["suspect", "stuck", "up true"]);
   });
   it("is over when something comes, also without a change of state", async () => {
     await pass(3_000, 3);
     await pass(1_250, 0);
-    watch.begin(true);
+    watch.begin(true, false);
     await pass(500, 0);
     await pass(300, 3);
     expect(told).toEqual(["suspect", "stuck", "up true"]);
@@ -171,15 +341,24 @@ describe("a restart", () => {
   });
   it("is over where nothing is sent, if the connection is there", async () => {
     expected = false;
-    watch.begin(true);
+    watch.begin(true, false);
     await pass(10_000, 0);
+    expect(told).toEqual(["up true"]);
+  });
+  it("whose path is not taken is no matter where nothing is sent", async () => {
+    expected = false;
+    held = true;
+    watch.begin(true, false);
+    await pass(9_500, 0);
+    expect(told).toEqual([]);
+    await pass(500, 0);
     expect(told).toEqual(["up true"]);
   });
   it("may be needed again, for a new silence", async () => {
     for (let i = 0; i < 2; i++) {
       await pass(3_000, 3);
       await pass(1_250, 0);
-      watch.begin(true);
+      watch.begin(true, false);
     }
     expect(told).toEqual(["suspect", "stuck", "up true", "suspect", "stuck"]);
   });
@@ -194,6 +373,27 @@ describe("the state of the connection", () => {
     watch.changed("connected");
     await pass(20_000, 0);
     expect(told).toEqual(["up true", "up false", "stuck", "up true"]);
+  });
+  it("and what comes are shown by turns, as soon as either is known", async () => {
+    watch.changed("connected");
+    await pass(3_000, 3);
+    await pass(1_250, 0);
+    expect(shown).toEqual([true, false]);
+    expect(told).toEqual(["up true", "suspect", "stuck"]);
+    watch.changed("disconnected");
+    watch.changed("failed");
+    watch.begin(true, false);
+    expect(shown).toEqual([true, false]);
+    await pass(500, 3);
+    watch.changed("connected");
+    expect(shown).toEqual([true, false, true]);
+    await pass(3_000, 3);
+    await pass(1_250, 0);
+    await pass(500, 3); // The old path.
+    expect(shown).toEqual([true, false, true, false, true]);
+    watch.begin(true, true); // The other side's, which misses what comes here.
+    await pass(500, 3);
+    expect(shown).toEqual([true, false, true, false, true]);
   });
   it("is asked about no more once stopped", async () => {
     await pass(3_000, 3);

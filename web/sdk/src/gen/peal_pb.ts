@@ -1141,8 +1141,9 @@ export const MediaReportSchema: GenMessage<MediaReport, {jsonType: MediaReportJs
   messageDesc(file_peal, 14);
 
 /**
- * Restart asks for the media generation after from_generation. Without effect
- * when the call is past that one already. Answered by CallUpdate with fresh
+ * Restart asks for a media generation after from_generation. Without effect
+ * when the call is past that one already; with rebuild, when there have been new
+ * peer connections since. Answered by CallUpdate with fresh
  * ICE servers; both sides learn of the new generation from the snapshot.
  *
  * @generated from message peal.v1.Restart
@@ -1167,8 +1168,9 @@ export type Restart = Message<"peal.v1.Restart"> & {
 };
 
 /**
- * Restart asks for the media generation after from_generation. Without effect
- * when the call is past that one already. Answered by CallUpdate with fresh
+ * Restart asks for a media generation after from_generation. Without effect
+ * when the call is past that one already; with rebuild, when there have been new
+ * peer connections since. Answered by CallUpdate with fresh
  * ICE servers; both sides learn of the new generation from the snapshot.
  *
  * @generated from message peal.v1.Restart
