@@ -76,6 +76,8 @@ func (v *Verifier) Verify(token string, now time.Time) (Identity, error) {
 	switch {
 	case says.Subject == "":
 		return Identity{}, invalid("it has no sub")
+	case !sane(says.ExpiresAt), !sane(says.IssuedAt), !sane(says.NotBefore):
+		return Identity{}, invalid("its exp, iat or nbf is not in seconds since 1970")
 	case says.ExpiresAt.Sub(now) > v.maxTTL+Leeway,
 		says.IssuedAt != nil && says.ExpiresAt.Sub(says.IssuedAt.Time) > v.maxTTL:
 		return Identity{}, invalid("it is good for longer than %s", v.maxTTL)
@@ -84,6 +86,10 @@ func (v *Verifier) Verify(token string, now time.Time) (Identity, error) {
 		Account: says.Subject, ExpiresAt: says.ExpiresAt.Time, KeyID: kid, SingleLogin: says.SingleLogin,
 	}, nil
 }
+
+// sane says that a date is one before the year 10000: a larger number has wrapped
+// around, and seems to be over.
+func sane(d *jwt.NumericDate) bool { return d == nil || d.Unix() >= 0 && d.Unix() < 253402300800 }
 
 // verdict puts the parser's error in words that quote nothing of the token.
 func verdict(err error) error {

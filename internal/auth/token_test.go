@@ -140,6 +140,7 @@ func TestVerifyRefuses(t *testing.T) {
 		{"empty sub", token(t, hs256, []byte(good), nil, map[string]any{"sub": ""}), ErrInvalid, "sub"},
 		{"sub of another type", token(t, hs256, []byte(good), nil, map[string]any{"sub": 7}), ErrInvalid, ""},
 		{"not yet", token(t, hs256, []byte(good), nil, map[string]any{"nbf": now.Add(30 * time.Second).Unix()}), ErrInvalid, "clocks"},
+		{"not within any time", token(t, hs256, []byte(good), nil, map[string]any{"nbf": uint64(1) << 63}), ErrInvalid, "1970"},
 		{"from the future", token(t, hs256, []byte(good), nil, map[string]any{"iat": now.Add(30 * time.Second).Unix()}), ErrInvalid, "clocks"},
 	}
 	for _, test := range tests {

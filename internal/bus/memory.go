@@ -2,6 +2,7 @@ package bus
 
 import (
 	"errors"
+	"slices"
 	"sync"
 
 	"github.com/peal-rtc/peal/internal/call"
@@ -23,15 +24,15 @@ type Memory struct {
 	mu      sync.RWMutex // Guards what follows, and the members' fields that say so.
 	closed  bool
 	members map[*member]struct{}
-	// subscribed holds the members by account; no set in it is empty.
-	subscribed map[call.Account]map[*member]struct{}
+	// subscribed holds the members by account; no list in it is empty.
+	subscribed map[call.Account][]*member
 }
 
 // NewMemory makes a bus without members.
 func NewMemory() *Memory {
 	return &Memory{
 		members:    make(map[*member]struct{}),
-		subscribed: make(map[call.Account]map[*member]struct{}),
+		subscribed: make(map[call.Account][]*member),
 	}
 }
 
@@ -81,9 +82,11 @@ func (b *Memory) remove(m *member) {
 // unsubscribe ends a subscription. The caller holds mu.
 func (b *Memory) unsubscribe(m *member, account call.Account) {
 	delete(m.accounts, account)
-	delete(b.subscribed[account], m)
-	if len(b.subscribed[account]) == 0 {
+	others := slices.DeleteFunc(b.subscribed[account], func(other *member) bool { return other == m })
+	if len(others) == 0 {
 		delete(b.subscribed, account)
+	} else {
+		b.subscribed[account] = others
 	}
 }
 
@@ -121,11 +124,11 @@ func (m *member) Subscribe(account call.Account) {
 	if _, here := b.members[m]; !here {
 		return
 	}
-	m.accounts[account] = struct{}{}
-	if b.subscribed[account] == nil {
-		b.subscribed[account] = make(map[*member]struct{})
+	if _, already := m.accounts[account]; already {
+		return
 	}
-	b.subscribed[account][m] = struct{}{}
+	m.accounts[account] = struct{}{}
+	b.subscribed[account] = append(b.subscribed[account], m)
 }
 
 // Unsubscribe implements Member.
@@ -143,7 +146,7 @@ func (m *member) Publish(message Message) {
 	if _, here := b.members[m]; !here {
 		return
 	}
-	for other := range b.subscribed[message.Account] {
+	for _, other := range b.subscribed[message.Account] {
 		if other == m {
 			continue
 		}

@@ -135,6 +135,8 @@ type Leg struct {
 	Epoch uint32 `json:"epoch,omitempty"`
 	// Gone is when Device lost its connection; zero while it is present.
 	Gone time.Time `json:"gone,omitzero"`
+	// Finder is the node that found Device's dead.
+	Finder string `json:"finder,omitempty"`
 	// Leaving says that it announced its going: a shorter grace.
 	Leaving bool   `json:"leaving,omitempty"`
 	MediaUp bool   `json:"media_up,omitempty"`

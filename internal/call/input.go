@@ -70,8 +70,8 @@ type Report struct {
 	Up         bool
 }
 
-// Restart asks for the generation after From. With Rebuild both sides make new
-// peer connections.
+// Restart asks for a generation after From. With Rebuild it is one for which both
+// sides make new peer connections.
 type Restart struct {
 	Device  Device
 	From    uint32
@@ -91,11 +91,13 @@ type SwitchType struct {
 	Type   Type
 }
 
-// Gone tells that a connection of a device is lost. Crashed says that its node
-// died with it, so that no time of the wait for media was the device's fault.
+// Gone tells that a connection of a device is lost. Finder is the node that found
+// that of the device dead, so that no time of the wait for media was the device's
+// fault; it is empty where the connection alone was lost. Former is the node that
+// had found that before, and is dead as well: each death counts once.
 type Gone struct {
-	Device  Device
-	Crashed bool
+	Device         Device
+	Finder, Former string
 }
 
 // Back tells that a device has a new connection and is the same client as before.

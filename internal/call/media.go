@@ -88,7 +88,10 @@ func (s *step) restartRinging(in Restart) error {
 // restartFrom begins a generation, once, however many ask for it. The one who
 // asked gets its ICE servers with the reply.
 func (s *step) restartFrom(leg *Leg, in Restart) {
-	if in.From != s.call.Media.Generation {
+	m := &s.call.Media
+	// Where new connections are needed, a restart in between was not enough.
+	tooLittle := in.Rebuild && in.From < m.Generation && m.Rebuild <= in.From
+	if in.From != m.Generation && !tooLittle {
 		return
 	}
 	s.renew(in.Rebuild)

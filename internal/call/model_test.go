@@ -25,6 +25,7 @@ type model struct {
 	answerBy time.Time
 	mediaBy  time.Time
 	gen      uint32
+	rebuilt  uint32 // The last generation on new connections.
 	video    bool
 	asks     call.Account
 	askedAt  time.Time
@@ -33,7 +34,7 @@ type model struct {
 func newModel() *model {
 	return &model{
 		phase: "ringing", media: map[call.Account]bool{}, gone: map[call.Account]time.Time{},
-		leaving: map[call.Account]bool{}, rings: map[call.DeviceID]bool{}, answerBy: epoch.Add(time.Minute), gen: 1, video: true,
+		leaving: map[call.Account]bool{}, rings: map[call.DeviceID]bool{}, answerBy: epoch.Add(time.Minute), gen: 1, rebuilt: 1, video: true,
 	}
 }
 
@@ -101,8 +102,11 @@ func (m *model) apply(in call.Input, now time.Time) {
 			}
 		}
 	case call.Restart:
-		if m.in(in.Device) && in.From == m.gen {
+		if m.in(in.Device) && (in.From == m.gen || in.Rebuild && in.From < m.gen && m.rebuilt <= in.From) {
 			m.gen++
+			if in.Rebuild {
+				m.rebuilt = m.gen
+			}
 			m.media = map[call.Account]bool{}
 		}
 	case call.Gone:
@@ -127,6 +131,7 @@ func (m *model) apply(in call.Input, now time.Time) {
 			delete(m.gone, in.Device.Account)
 			delete(m.leaving, in.Device.Account)
 			m.gen++
+			m.rebuilt = m.gen
 			m.media = map[call.Account]bool{}
 			if m.asks == in.Device.Account {
 				m.asks = ""

@@ -16,12 +16,18 @@ func (s *step) gone(in Gone) error {
 		s.hide()
 		return nil
 	}
-	// After a crash nobody could come back before now: the grace begins anew.
-	if leg.Device != in.Device || leg.Gone.Equal(s.now) || !leg.Gone.IsZero() && !in.Crashed {
+	crashed := in.Finder != ""
+	switch {
+	case leg.Device != in.Device:
+		return nil
+	case crashed && leg.Finder != in.Former: // Another node was faster.
+		return nil
+	case !crashed && !leg.Gone.IsZero():
 		return nil
 	}
-	leg.Gone = s.now
-	if in.Crashed && s.call.State == Connecting {
+	// After a crash nobody could come back before now: the grace begins anew.
+	leg.Gone, leg.Finder = s.now, in.Finder
+	if crashed && s.call.State == Connecting {
 		s.call.Until = latest(s.call.Until, s.now.Add(s.call.Timing.Connect))
 	}
 	s.changed = true
@@ -49,7 +55,7 @@ func (s *step) back(in Back) error {
 
 // present puts a side on a new connection.
 func (s *step) present(leg *Leg, d Device) {
-	leg.Device, leg.Gone, leg.Leaving = d, time.Time{}, false
+	leg.Device, leg.Gone, leg.Finder, leg.Leaving = d, time.Time{}, "", false
 	leg.Epoch++
 	s.changed = true
 }

@@ -166,11 +166,32 @@ func TestGraces(t *testing.T) {
 func TestCrash(t *testing.T) {
 	w := connecting(t)
 	w.now = w.now.Add(10 * time.Minute)
-	w.do(call.Gone{Device: alice, Crashed: true}, call.Gone{Device: bob, Crashed: true}).wait(19*time.Second).want(call.Connecting, 0)
+	w.do(call.Gone{Device: alice, Finder: "n2"}, call.Gone{Device: bob, Finder: "n2"}).wait(19*time.Second).want(call.Connecting, 0)
 	w = connected(t).do(call.Gone{Device: alice}, call.Gone{Device: bob})
 	w.now = w.now.Add(10 * time.Minute)
-	w.do(call.Gone{Device: alice, Crashed: true}, call.Gone{Device: bob, Crashed: true}).wait(29*time.Second).want(call.Connected, 0).
+	w.do(call.Gone{Device: alice, Finder: "n2"}, call.Gone{Device: bob, Finder: "n2"}).wait(29*time.Second).want(call.Connected, 0).
 		wait(time.Second).want(call.Ended, call.Lost)
+}
+
+// Each death counts once, whoever else finds it; and again where who found it dies.
+func TestCrashCountsOnce(t *testing.T) {
+	for _, bothGone := range []func(*testing.T) *world{connecting, connected} {
+		w := bothGone(t).do(call.Gone{Device: alice, Finder: "n2"}, call.Gone{Device: bob, Finder: "n2"}).wait(10 * time.Second)
+		rev := w.call.Rev
+		w.do(call.Gone{Device: alice, Finder: "n3"}, call.Gone{Device: bob, Finder: "n3"}, call.Gone{Device: alice, Finder: "n3", Former: "n1"})
+		if w.call.Rev != rev {
+			t.Errorf("rev went from %d to %d", rev, w.call.Rev)
+		}
+		at, _ := w.call.Deadline()
+		w.do(call.Gone{Device: alice, Finder: "n3", Former: "n2"}, call.Gone{Device: bob, Finder: "n3", Former: "n2"})
+		if later, _ := w.call.Deadline(); later.Sub(at) != 10*time.Second {
+			t.Errorf("the deadline went from %s to %s", at, later)
+		}
+		w.do(call.Back{Device: again(alice)}, call.Gone{Device: again(alice), Finder: "n4"})
+		if w.call.Caller().Finder != "n4" {
+			t.Errorf("the caller is %+v", w.call.Caller())
+		}
+	}
 }
 
 func TestReload(t *testing.T) {
@@ -204,6 +225,16 @@ func TestGenerations(t *testing.T) {
 	w.do(call.Report{Device: bob, Generation: 1, Up: true})
 	if w.call.Callee().MediaUp {
 		t.Error("a report of an old generation counts")
+	}
+	// New connections that are needed since before a restart are needed still, once.
+	w = connected(t).do(call.Restart{Device: bob, From: 1}, call.Restart{Device: alice, From: 1, Rebuild: true})
+	if m := w.call.Media; m.Generation != 3 || m.Rebuild != 3 {
+		t.Errorf("new connections asked for beside a restart gave %+v", m)
+	}
+	for _, from := range []uint32{1, 2, 4} {
+		if m := w.do(call.Restart{Device: alice, From: from, Rebuild: true}).call.Media; m.Generation != 3 {
+			t.Errorf("new connections that are there already, asked for from %d, gave %+v", from, m)
+		}
 	}
 	// An offer renewed while it rings: the acceptance holds, its answer does not.
 	w = ringing(t).do(call.Restart{Device: alice, From: 1, Rebuild: true}, call.Offer{Device: alice, Generation: 2, SDP: "v=0 offer 2"})

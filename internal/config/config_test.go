@@ -51,6 +51,8 @@ func TestCheck(t *testing.T) {
 		{"origin of a file", func(c *Config) { c.Access.Origins = []string{"file://x"} }, "http or https"},
 		{"bad proxy", func(c *Config) { c.Access.TrustedProxies = []string{"10.0.0.0/33"} }, "trusted-proxies has"},
 		{"no relay", func(c *Config) { c.TURN = TURN{Addr: "off"} }, ""},
+		{"relay only, without one", func(c *Config) { c.Media.RelayOnly, c.TURN = true, TURN{Addr: "off"} }, "relay-only needs the relay, and turn-addr is off: give one of the two up"},
+		{"relay until the acceptance, without one", func(c *Config) { c.Media.RelayUntilAccept, c.TURN = true, TURN{Addr: "off"} }, "relay-until-accept needs the relay, and turn-addr is off: give one of the two up"},
 		{"relay by name", func(c *Config) { c.TURN.Addr = "turn.example.com:3478" }, "IP address"},
 		{"relay on all interfaces", func(c *Config) { c.TURN.Addr = "0.0.0.0:3478" }, "turn-announce"},
 		{"the same announced", func(c *Config) { c.TURN.Addr, c.TURN.Announce = ":3478", "192.0.2.1" }, ""},

@@ -8,6 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
 	"github.com/peal-rtc/peal/internal/auth"
 	"github.com/peal-rtc/peal/internal/bus"
 	"github.com/peal-rtc/peal/internal/call"
@@ -30,6 +33,9 @@ type bench struct {
 	memory    *store.Memory
 	fault     store.Fault // What goes wrong with the next commits,
 	faults    int         // and with how many of them.
+	unread    int         // How many of the next reads of calls fail.
+	commits   []bool      // The commits so far: whether each was patient.
+	hurried   int         // How often patience was ended.
 	meddle    func()      // What happens while the next commit is under way.
 	node      *node.Node
 	start     int
@@ -128,14 +134,19 @@ func (b *bench) carryOut(e node.Effect) {
 	case node.Close:
 		if c := b.conns[e.Conn]; c != nil {
 			c.closed = e.Reason
-			delete(b.conns, e.Conn)
-			b.step(node.Closed{Conn: e.Conn})
+			if !c.talks {
+				delete(b.conns, e.Conn)
+				b.step(node.Closed{Conn: e.Conn})
+			}
 		}
 	case node.Ping:
 		if c := b.conns[e.Conn]; c != nil && !c.silent {
 			b.step(node.Ponged(e))
 		}
+	case node.Hurry:
+		b.hurried++
 	case node.Commit:
+		b.commits = append(b.commits, e.Patient)
 		if meddle := b.meddle; meddle != nil {
 			b.meddle = nil
 			meddle()
@@ -148,6 +159,10 @@ func (b *bench) carryOut(e node.Effect) {
 		b.step(node.Committed{Ticket: e.Ticket, Result: r[0]})
 	case node.Load:
 		c, err := b.memory.Call(ctx, e.ID)
+		if b.unread > 0 {
+			b.unread--
+			c, err = call.Call{}, store.ErrInjected
+		}
 		b.step(node.Loaded{Ticket: e.Ticket, Call: c, Err: err})
 	case node.List:
 		calls, err := b.memory.CallsOf(ctx, e.Account, e.EndedSince)
@@ -172,6 +187,24 @@ func (b *bench) carryOut(e node.Effect) {
 	}
 }
 
+// elsewhere has another node do something to a call, which this one does not hear of.
+func (b *bench) elsewhere(n int, what func(*call.Call) call.Input) call.Call {
+	b.t.Helper()
+	was, err := b.memory.Call(b.t.Context(), call.ID(callID(n)))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	next, _, err := call.Step(was, what(&was), b.now)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	r, err := b.memory.Commit(b.t.Context(), []store.Change{{Call: next, From: was.Rev}})
+	if err != nil || r[0].Verdict != store.Done {
+		b.t.Fatal(r, err)
+	}
+	return next
+}
+
 func (b *bench) spoil([]store.Change) store.Fault {
 	if b.faults == 0 {
 		return store.NoFault
@@ -189,6 +222,7 @@ type client struct {
 	inbox   []*pealv1.ServerFrame
 	closed  string
 	silent  bool // It answers no ping.
+	talks   bool // It talks on after it was closed.
 }
 
 func (b *bench) open() *client {
@@ -260,52 +294,27 @@ func (c *client) quiet() {
 	}
 }
 
+// frame is the one that holds a command.
 func frame(t *testing.T, command any) *pealv1.ClientFrame {
 	t.Helper()
-	switch c := command.(type) {
-	case *pealv1.Hello:
-		return &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Hello{Hello: c}}
-	case *pealv1.Invite:
-		return &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Invite{Invite: c}}
-	case *pealv1.Ringing:
-		return &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Ringing{Ringing: c}}
-	case *pealv1.Accept:
-		return &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Accept{Accept: c}}
-	case *pealv1.Reject:
-		return &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Reject{Reject: c}}
-	case *pealv1.Cancel:
-		return &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Cancel{Cancel: c}}
-	case *pealv1.Hangup:
-		return &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Hangup{Hangup: c}}
-	case *pealv1.RingTimeout:
-		return &pealv1.ClientFrame{Command: &pealv1.ClientFrame_RingTimeout{RingTimeout: c}}
-	case *pealv1.Offer:
-		return &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Offer{Offer: c}}
-	case *pealv1.Answer:
-		return &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Answer{Answer: c}}
-	case *pealv1.Candidates:
-		return &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Candidates{Candidates: c}}
-	case *pealv1.MediaReport:
-		return &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Media{Media: c}}
-	case *pealv1.Restart:
-		return &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Restart{Restart: c}}
-	case *pealv1.TrackReport:
-		return &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Tracks{Tracks: c}}
-	case *pealv1.SwitchType:
-		return &pealv1.ClientFrame{Command: &pealv1.ClientFrame_SwitchType{SwitchType: c}}
-	case *pealv1.ListRecords:
-		return &pealv1.ClientFrame{Command: &pealv1.ClientFrame_ListRecords{ListRecords: c}}
-	case *pealv1.Leaving:
-		return &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Leaving{Leaving: c}}
-	case *pealv1.Authenticate:
-		return &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Authenticate{Authenticate: c}}
-	case *pealv1.Logout:
-		return &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Logout{Logout: c}}
-	case *pealv1.Ping:
-		return &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Ping{Ping: c}}
+	f, m := &pealv1.ClientFrame{}, command.(proto.Message).ProtoReflect()
+	for _, field := range commands() {
+		if field.Message() == m.Descriptor() {
+			f.ProtoReflect().Set(field, protoreflect.ValueOfMessage(m))
+			return f
+		}
 	}
 	t.Fatalf("no frame for %T", command)
 	return nil
+}
+
+// commands are all that there are, in the order of the schema.
+func commands() (all []protoreflect.FieldDescriptor) {
+	fields := (&pealv1.ClientFrame{}).ProtoReflect().Descriptor().Oneofs().ByName("command").Fields()
+	for i := range fields.Len() {
+		all = append(all, fields.Get(i))
+	}
+	return all
 }
 
 // bodies is how a device is shown the n-th call now.

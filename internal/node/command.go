@@ -160,6 +160,7 @@ func (n *Node) attemptSignal(t *turn, j *job) {
 	t.queue = t.queue[1:]
 	if j.asker.id != 0 {
 		j.asker.device.session.Done(j.asker.id)
+		n.unheard(j.asker.device, t.id)
 	}
 	passing := j.signal
 	if t.call.RelayedOnly() {

@@ -40,7 +40,8 @@ func (d *device) knows(c *call.Call) bool {
 // involve notes what a device that has just seen a snapshot has to do with the call.
 func (n *Node) involve(d *device, c *call.Call) {
 	role := c.Role(d.who)
-	if !c.Live() && !n.cfg.Alone && !slices.Contains(d.over, c.ID) {
+	// Who is being greeted may be told before the calls are that were read for it.
+	if !c.Live() && (!n.cfg.Alone || d.session.Greeting()) && !slices.Contains(d.over, c.ID) {
 		d.over = append(d.over[max(0, len(d.over)+1-overMost):], c.ID)
 	}
 	if !c.Live() || role == call.Outsider || n.conns[d.conn] != d {
@@ -56,7 +57,7 @@ func (n *Node) involve(d *device, c *call.Call) {
 // update is what one device is to see of a call. The attachments are for the
 // two sides of a live call alone, whatever is asked for.
 func (n *Node) update(c *call.Call, d *device, with call.Attachments) *pealv1.CallUpdate {
-	u := &pealv1.CallUpdate{Call: snapshot(c, d.who, n.now)}
+	u := &pealv1.CallUpdate{Call: Snapshot(c, d.who, n.now)}
 	if with&call.WithNeeds != 0 {
 		with |= c.Needs(d.who)
 	}
@@ -76,8 +77,8 @@ func (n *Node) update(c *call.Call, d *device, with call.Attachments) *pealv1.Ca
 	return u
 }
 
-// snapshot is a call as one device is to see it.
-func snapshot(c *call.Call, d call.Device, now time.Time) *pealv1.Call {
+// Snapshot is a call as one device is to see it.
+func Snapshot(c *call.Call, d call.Device, now time.Time) *pealv1.Call {
 	s := &pealv1.Call{
 		CallId:            string(c.ID),
 		Rev:               c.RevFor(d.Account),

@@ -27,7 +27,7 @@ type device struct {
 	// kicked says that a newer login took its place.
 	kicked bool
 	// calls are the live calls that this device knows of: those that it is to
-	// hear about, and that hear of it when it goes.
+	// hear about, and that hear of it when it goes. It is nil where there are none.
 	calls map[call.ID]*involvement
 	// over are the latest calls that it was told the end of.
 	over []call.ID
@@ -65,7 +65,7 @@ func (l line) Close(status int, reason string) {
 }
 
 func (n *Node) opened(conn ConnID) {
-	d := &device{conn: conn, calls: make(map[call.ID]*involvement)}
+	d := &device{conn: conn}
 	d.session = session.New(line{n, conn}, &n.cfg.Limits, n.cfg.Verify, n.now)
 	n.conns[conn] = d
 	if n.stopping {
@@ -129,6 +129,9 @@ func (n *Node) watch(d *device) {
 func (n *Node) join(d *device, id call.ID) *involvement {
 	v := d.calls[id]
 	if v == nil {
+		if d.calls == nil {
+			d.calls = make(map[call.ID]*involvement)
+		}
 		v = &involvement{}
 		d.calls[id] = v
 		n.turn(id).refs++
@@ -141,7 +144,9 @@ func (n *Node) part(d *device, id call.ID) {
 	if d.calls[id] == nil {
 		return
 	}
-	delete(d.calls, id)
+	if delete(d.calls, id); len(d.calls) == 0 {
+		d.calls = nil
+	}
 	t := n.turn(id)
 	t.refs--
 	n.forget(t)

@@ -1,6 +1,9 @@
 package node
 
 import (
+	"slices"
+	"time"
+
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/peal-rtc/peal/internal/call"
@@ -32,11 +35,32 @@ func (n *Node) greet(d *device) {
 	n.do(List{t, d.who.Account, n.now.Add(-n.cfg.Limits.Recent)})
 }
 
+// endedMost is how many calls that have ended a welcome tells of: the latest. A device
+// that was in another one asks for it, and the records tell of all.
+const endedMost = 32
+
+// latest leaves those out that ended before the last endedMost.
+func latest(calls []call.Call) []call.Call {
+	var ended []time.Time
+	for i := range calls {
+		if !calls[i].Live() {
+			ended = append(ended, calls[i].Outcome.EndedAt)
+		}
+	}
+	if len(ended) <= endedMost {
+		return calls
+	}
+	slices.SortFunc(ended, time.Time.Compare)
+	first := ended[len(ended)-endedMost]
+	return slices.DeleteFunc(calls, func(c call.Call) bool { return !c.Live() && c.Outcome.EndedAt.Before(first) })
+}
+
 // greetWith tells the live calls of the device that it is here.
 func (n *Node) greetWith(d *device, calls []call.Call) {
 	if !d.session.Greeting() {
 		return
 	}
+	calls = latest(calls)
 	g := &greeting{device: d, calls: calls, pending: 1}
 	for i := range calls {
 		c := &calls[i]
@@ -109,7 +133,14 @@ func (n *Node) welcome(g *greeting) {
 	}
 	for i := range g.calls {
 		c := &g.calls[i]
-		w.Calls = append(w.Calls, n.update(c, d, call.WithNeeds))
+		if d.knows(c) {
+			continue // It ended while they were read, and that is told next.
+		}
+		u := n.update(c, d, call.WithNeeds)
+		if !c.Live() {
+			u.Call.Attachment = "" // Nobody is invited by it any more.
+		}
+		w.Calls = append(w.Calls, u)
 		n.involve(d, c)
 		n.learn(*c)
 	}

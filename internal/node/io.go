@@ -131,11 +131,15 @@ type (
 
 // The effects on the store.
 type (
-	// Commit makes a change. Commits in flight at the same time may be grouped.
+	// Commit makes a change. Commits in flight at the same time may be grouped; one
+	// that is patient may wait a little for others to go with.
 	Commit struct {
-		Ticket Ticket
-		Change store.Change
+		Ticket  Ticket
+		Change  store.Change
+		Patient bool
 	}
+	// Hurry ends the patience of the commits so far: something waits for one.
+	Hurry struct{}
 	// Load reads one call.
 	Load struct {
 		Ticket Ticket
@@ -185,6 +189,7 @@ func (Send) effect()        {}
 func (Ping) effect()        {}
 func (Close) effect()       {}
 func (Commit) effect()      {}
+func (Hurry) effect()       {}
 func (Load) effect()        {}
 func (List) effect()        {}
 func (ListLive) effect()    {}

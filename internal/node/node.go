@@ -13,7 +13,6 @@ package node
 
 import (
 	"errors"
-	"io"
 	"log/slog"
 	"time"
 
@@ -56,7 +55,7 @@ func New(cfg Config) (*Node, error) {
 		return nil, errors.New("node: Incarnation, Verify and Servers are required")
 	}
 	if cfg.Logger == nil {
-		cfg.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	n := &Node{
 		cfg:      cfg,
@@ -119,8 +118,18 @@ func (n *Node) Deadline() (time.Time, bool) { return n.schedule.next() }
 // and so answers hellos.
 func (n *Node) Ready() bool { return n.sweep.done && !n.stopping }
 
-// Connections is how many connections it has.
-func (n *Node) Connections() int { return len(n.conns) }
+// Held is what a node holds on to.
+type Held struct {
+	Connections int
+	Accounts    int // That are logged in here.
+	Calls       int // That its devices have to do with, or something is done to.
+	Alarms      int // One for each connection and call at most, and one of its own.
+}
+
+// Held says what the node holds on to now.
+func (n *Node) Held() Held {
+	return Held{len(n.conns), len(n.accounts), len(n.turns), n.schedule.queue.Len()}
+}
 
 // Idle reports whether nothing is under way: no job waits for the store. That
 // a node looks around by itself now and then does not count.

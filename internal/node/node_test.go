@@ -355,6 +355,52 @@ func TestStoreDown(t *testing.T) {
 	want(t, events[len(events)-1].GetCall(), ended, pealv1.Reason_REASON_LOST, observer)
 }
 
+// A device that was refused because the store was away goes on being told of its
+// call: also of what became of it on another node meanwhile.
+func TestToldAfterStoreDown(t *testing.T) {
+	b := newBench(t)
+	alice, bob := b.login("alice", "a"), b.login("bob", "b")
+	alice.invite(1, "bob")
+	bob.accept(1)
+	bob.events()
+	b.elsewhere(1, func(c *call.Call) call.Input { return call.Restart{Device: c.Caller().Device, From: 1} })
+	b.unread = 100
+	wantError(t, bob.do(&pealv1.Answer{CallId: callID(1), Generation: 2, Sdp: "v=0 answer"}), protocol.Unavailable)
+	bob.quiet()
+	b.unread = 0
+	up := &pealv1.MediaReport{CallId: callID(1), Generation: 1, Up: true}
+	if r := bob.mention(&pealv1.ClientFrame{Command: &pealv1.ClientFrame_Media{Media: up}}); r != nil {
+		t.Errorf("the report is answered by %v", r)
+	}
+	if c := bob.event().GetCall(); c.GetGeneration() != 2 {
+		t.Errorf("bob hears of generation %d", c.GetGeneration())
+	}
+}
+
+// What another node tells does not take the place of reading what a commit came to:
+// nobody here has been told of that.
+func TestToldByAnotherNodeMeanwhile(t *testing.T) {
+	b := newBench(t)
+	alice, bob := b.login("alice", "a"), b.login("bob", "b")
+	alice.invite(1, "bob")
+	bob.events()
+	b.fault, b.faults, b.unread = store.Hide, 1, 100
+	wantError(t, bob.accept(1), protocol.Unavailable)
+	ended := b.elsewhere(1, func(c *call.Call) call.Input { return call.Hangup{Device: c.Caller().Device} })
+	b.step(node.Heard{Message: bus.Message{Account: "alice", Device: "a", Call: &ended}})
+	b.unread = 0
+	b.wait(2 * time.Second)
+	for _, c := range []*client{alice, bob} {
+		events := c.events()
+		if len(events) == 0 || events[len(events)-1].GetCall().GetCall().GetReason() != pealv1.Reason_REASON_COMPLETED {
+			t.Errorf("%v hears %v", c, events)
+		}
+	}
+	if held := b.node.Held(); held.Calls != 0 {
+		t.Errorf("the node holds %+v, and no call is live", held)
+	}
+}
+
 // A node that dies takes no call with it; graces count from the next start.
 func TestRestart(t *testing.T) {
 	b := newBench(t)
@@ -449,8 +495,8 @@ func TestStopping(t *testing.T) {
 	b.step(node.Stopping{})
 	events := alice.events()
 	bye := events[len(events)-1].GetGoodbye()
-	if !bye.GetReconnect() || bye.GetError().GetCode() != string(protocol.ShuttingDown) || b.node.Connections() != 0 {
-		t.Errorf("got %v, %d connections left", bye, b.node.Connections())
+	if !bye.GetReconnect() || bye.GetError().GetCode() != string(protocol.ShuttingDown) || b.node.Held().Connections != 0 {
+		t.Errorf("got %v, %d connections left", bye, b.node.Held().Connections)
 	}
 	if late := b.open(); late.closed != string(protocol.ShuttingDown) {
 		t.Errorf("a late connection is closed as %q", late.closed)
@@ -511,6 +557,31 @@ func TestSilentDevice(t *testing.T) {
 	}
 }
 
+// A call that ends while it is read for a hello is not told of as one that rings, and
+// nothing of it is kept.
+func TestEndedWhileGreeted(t *testing.T) {
+	b := newBench(t)
+	alice, bob := b.login("alice", "a"), b.open()
+	alice.invite(1, "bob")
+	rings := b.stored(1)
+	hello := &pealv1.Hello{Token: "bob", DeviceId: "b", Fresh: true}
+	var list node.List
+	for _, e := range b.node.Step(b.now, node.Received{Conn: bob.conn, Frame: &pealv1.ClientFrame{Id: 1, Command: &pealv1.ClientFrame_Hello{Hello: hello}}}) {
+		if l, ok := e.(node.List); ok {
+			list = l
+		}
+	}
+	alice.do(&pealv1.Cancel{CallId: callID(1)})
+	b.step(node.Listed{Ticket: list.Ticket, Calls: []call.Call{rings}})
+	got := bob.events()
+	if len(got) != 2 || len(got[0].GetWelcome().GetCalls()) != 0 || got[1].GetCall().GetCall().GetState() != ended {
+		t.Errorf("bob is told %v", got)
+	}
+	if held := b.node.Held(); held.Calls != 0 {
+		t.Errorf("the node holds %+v, and no call is live", held)
+	}
+}
+
 // A connection that dies while its device is being greeted is noticed all the
 // same, though the call was told that the device is back.
 func TestGoneWhileGreeted(t *testing.T) {
@@ -542,17 +613,7 @@ func TestTakenForDead(t *testing.T) {
 	alice.invite(1, "bob")
 	bob.accept(1)
 	alice.events()
-	was, err := b.memory.Call(context.Background(), call.ID(callID(1)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	buried, _, err := call.Step(was, call.Gone{Device: was.Callee().Device, Crashed: true}, b.now)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := b.memory.Commit(context.Background(), []store.Change{{Call: buried, From: was.Rev}}); err != nil {
-		t.Fatal(err)
-	}
+	buried := b.elsewhere(1, func(c *call.Call) call.Input { return call.Gone{Device: c.Callee().Device, Finder: "another"} })
 	b.step(node.Heard{Message: bus.Message{Account: "alice", Device: "a", Call: &buried}})
 	events := alice.events()
 	if c := events[len(events)-1].GetCall().GetCall(); !c.GetCallee().GetPresent() || c.GetRev() != buried.Rev+1 {
@@ -589,5 +650,34 @@ func TestAskingAgainByANewerConnection(t *testing.T) {
 	}
 	if l := c.Callee(); !l.Gone.IsZero() || l.Device == before {
 		t.Errorf("the device is taken for gone: %+v", *l)
+	}
+}
+
+// A welcome tells of the latest calls that have ended, and no more: anybody may make
+// many with an account.
+func TestWelcomeIsBounded(t *testing.T) {
+	b := newBench(t)
+	b.limits.InvitesPerMin, b.limits.PairPerMin = 1000, 1000
+	b.boot()
+	alice := b.login("alice", "a")
+	for n := 1; n <= 40; n++ {
+		alice.do(&pealv1.Invite{CallId: callID(n), Callee: "bob", Type: pealv1.CallType_CALL_TYPE_AUDIO, Offer: "v=0", Attachment: "read this"})
+		alice.do(&pealv1.Cancel{CallId: callID(n)})
+		b.wait(time.Second)
+	}
+	alice.do(&pealv1.Invite{CallId: callID(41), Callee: "bob", Type: pealv1.CallType_CALL_TYPE_AUDIO, Offer: "v=0", Attachment: "read this"})
+	bob := b.open()
+	w := bob.do(&pealv1.Hello{Token: "bob", DeviceId: "b"}).GetWelcome()
+	if len(w.GetCalls()) != 33 {
+		t.Fatalf("the welcome tells of %d calls", len(w.GetCalls()))
+	}
+	for i, u := range w.Calls {
+		attachment := ""
+		if i == 32 {
+			attachment = "read this"
+		}
+		if u.Call.CallId != callID(9+i) || u.Call.Attachment != attachment {
+			t.Errorf("%d is %s with %q", i, u.Call.CallId, u.Call.Attachment)
+		}
 	}
 }

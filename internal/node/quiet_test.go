@@ -1,6 +1,7 @@
 package node_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/peal-rtc/peal/internal/node"
@@ -57,5 +58,36 @@ func TestQuiet(t *testing.T) {
 	late := bob.mention(up)
 	if late == nil || late.GetCall().GetCall().GetState() != ended {
 		t.Errorf("news of a call that is over is answered by %v", late)
+	}
+}
+
+// Commits that tell how a device does wait for company, until something waits for them.
+func TestPatience(t *testing.T) {
+	b := newBench(t)
+	alice, bob := b.login("alice", "a"), b.login("bob", "b")
+	alice.invite(1, "bob")
+	b.commits, b.hurried = nil, 0
+	bob.do(&pealv1.Ringing{CallId: callID(1)})
+	bob.accept(1)
+	for _, c := range []*client{alice, bob} {
+		c.do(&pealv1.TrackReport{CallId: callID(1), Tracks: &pealv1.Tracks{Audio: true}})
+		c.do(&pealv1.MediaReport{CallId: callID(1), Generation: 1, Up: true})
+	}
+	alice.hangup(1)
+	if want := []bool{true, false, true, true, true, true, false}; !slices.Equal(b.commits, want) || b.hurried != 0 {
+		t.Errorf("commits are patient: %v, want %v; hurried %d times", b.commits, want, b.hurried)
+	}
+	alice.invite(2, "bob")
+	b.meddle = func() {
+		// While that he rings waits for company, he accepts.
+		b.busy = false
+		b.step(node.Received{Conn: bob.conn, Frame: &pealv1.ClientFrame{Id: 1000, Command: &pealv1.ClientFrame_Accept{
+			Accept: &pealv1.Accept{CallId: callID(2), Generation: 1, Answer: "v=0 answer"},
+		}}})
+		b.busy = true
+	}
+	bob.do(&pealv1.Ringing{CallId: callID(2)})
+	if b.hurried != 1 {
+		t.Errorf("what waits for company is hurried %d times, want once", b.hurried)
 	}
 }

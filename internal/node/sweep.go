@@ -80,16 +80,19 @@ func (n *Node) swept(in Listed) {
 func (n *Node) bury(c *call.Call) {
 	for i := range c.Legs {
 		for _, r := range c.Legs[i].Ringers {
-			n.buryDevice(c.ID, r.Device)
+			n.buryDevice(c.ID, r.Device, "")
 		}
-		n.buryDevice(c.ID, c.Legs[i].Device)
+		n.buryDevice(c.ID, c.Legs[i].Device, c.Legs[i].Finder)
 	}
 }
 
-func (n *Node) buryDevice(id call.ID, d call.Device) {
-	inc := d.Conn.Incarnation
-	if inc != "" && inc != n.cfg.Incarnation && !slices.Contains(n.sweep.alive, inc) {
-		n.enqueue(id, &job{in: call.Gone{Device: d, Crashed: true}})
+// buryDevice tells a call of a device whose node is dead, unless one that lives has.
+func (n *Node) buryDevice(id call.ID, d call.Device, finder string) {
+	lives := func(incarnation string) bool {
+		return incarnation == n.cfg.Incarnation || slices.Contains(n.sweep.alive, incarnation)
+	}
+	if inc := d.Conn.Incarnation; inc != "" && !lives(inc) && !lives(finder) {
+		n.enqueue(id, &job{in: call.Gone{Device: d, Finder: n.cfg.Incarnation, Former: finder}})
 	}
 }
 

@@ -21,6 +21,8 @@ type turn struct {
 	queue []*job
 	// busy: the first job waits for the store, or for another call to be settled.
 	busy bool
+	// patient: what the first job has the store do may wait for company.
+	patient bool
 	// running: run is on the stack.
 	running bool
 	// paused: the store failed; the alarm tries again.
@@ -77,6 +79,10 @@ func (n *Node) turn(id call.ID) *turn {
 func (n *Node) enqueue(id call.ID, j *job) {
 	t := n.turn(id)
 	t.queue = append(t.queue, j)
+	if t.patient {
+		t.patient = false
+		n.do(Hurry{})
+	}
 	n.run(t)
 }
 
@@ -153,10 +159,11 @@ func (n *Node) arm(t *turn) {
 	}
 }
 
-// learn takes what another node committed, where this one keeps a copy.
+// learn takes what another node committed, where this one keeps a copy. Where it is
+// yet to be read what a commit of this one came to, that says this as well.
 func (n *Node) learn(c call.Call) {
 	t := n.turns[c.ID]
-	if t == nil || t.busy || t.known && t.call.Rev >= c.Rev {
+	if t == nil || t.busy || t.announce || t.known && t.call.Rev >= c.Rev {
 		return
 	}
 	n.set(t, c)
@@ -261,14 +268,24 @@ func (n *Node) attemptAbsent(t *turn, j *job) {
 
 // commit asks the store; the first job waits.
 func (n *Node) commit(t *turn, ch store.Change, effects []call.Effect) {
-	t.busy = true
+	t.busy, t.patient = true, t.queue[0].patient() && len(t.queue) == 1
 	n.do(Commit{n.await(func(in Input) {
 		n.committed(t, ch, effects, in.(Committed).Result)
-	}), ch})
+	}), ch, t.patient})
+}
+
+// patient says that nobody is kept from anything while the job waits: it tells
+// how a device does, and asks for nothing.
+func (j *job) patient() bool {
+	switch j.in.(type) {
+	case call.Ring, call.Report, call.SetTracks:
+		return true
+	}
+	return false
 }
 
 func (n *Node) committed(t *turn, ch store.Change, effects []call.Effect, r store.Result) {
-	t.busy, t.running = false, true
+	t.busy, t.patient, t.running = false, false, true
 	switch r.Verdict {
 	case store.Done:
 		n.set(t, ch.Call)
@@ -374,6 +391,7 @@ func (n *Node) answer(id call.ID, a *asker, c *call.Call, failure *pealv1.Error)
 	if a.id == 0 {
 		return
 	}
+	defer n.unheard(a.device, id)
 	if failure == nil && c != nil && c.Live() && a.device.session.Quiet(a.id) {
 		a.device.session.Done(a.id)
 		return
@@ -385,8 +403,13 @@ func (n *Node) answer(id call.ID, a *asker, c *call.Call, failure *pealv1.Error)
 	a.device.session.Reply(a.id, f)
 	if c != nil {
 		n.involve(a.device, c)
-	} else {
-		n.part(a.device, id)
+	}
+}
+
+// unheard parts a device from a call that it spoke of, and was never told of.
+func (n *Node) unheard(d *device, id call.ID) {
+	if v := d.calls[id]; v != nil && v.rev == 0 {
+		n.part(d, id)
 	}
 }
 

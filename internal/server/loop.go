@@ -9,6 +9,7 @@ import (
 
 	"github.com/peal-rtc/peal/internal/bus"
 	"github.com/peal-rtc/peal/internal/node"
+	"github.com/peal-rtc/peal/internal/protocol"
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
 	"github.com/peal-rtc/peal/internal/store"
 	"github.com/peal-rtc/peal/internal/ws"
@@ -46,8 +47,8 @@ type loop struct {
 	incarnation string
 
 	inbox   chan arrival
-	commits *queue[node.Commit]
-	reads   *queue[node.Effect]
+	commits *commits
+	reads   *reads
 	// conns belongs to run.
 	conns map[node.ConnID]*ws.Conn
 	// stopping belongs to run: it was told to stop.
@@ -64,7 +65,7 @@ type loop struct {
 // begin starts the goroutines. end stops them.
 func (l *loop) begin(events bus.Bus) error {
 	l.inbox = make(chan arrival, inboxSize)
-	l.commits, l.reads = newQueue[node.Commit](), newQueue[node.Effect]()
+	l.commits, l.reads = newCommits(), newReads()
 	l.conns = make(map[node.ConnID]*ws.Conn)
 	l.drained, l.quit = make(chan struct{}), make(chan struct{})
 	member, err := events.Join(l.hear)
@@ -124,7 +125,7 @@ func (l *loop) step(in node.Input) {
 		l.do(effect)
 	}
 	l.ready.Store(l.node.Ready())
-	if l.stopping && l.node.Connections() == 0 && l.node.Idle() {
+	if l.stopping && l.node.Held().Connections == 0 && l.node.Idle() {
 		select {
 		case <-l.drained:
 		default:
@@ -146,11 +147,17 @@ func (l *loop) do(effect node.Effect) {
 			c.Ping()
 		}
 	case node.Close:
-		if c := l.conns[e.Conn]; c != nil {
+		switch c := l.conns[e.Conn]; {
+		case c == nil:
+		case e.Status == protocol.CloseSilent:
+			c.Cut()
+		default:
 			c.Close(e.Status, e.Reason)
 		}
 	case node.Commit:
 		l.commits.put(e)
+	case node.Hurry:
+		l.commits.hurry()
 	case node.Publish:
 		l.member.Publish(e.Message)
 	case node.Subscribe:
@@ -179,10 +186,10 @@ func (l *loop) hear(m bus.Message) {
 	}
 }
 
-// commit makes the changes, all that wait at once.
+// commit makes the changes, those that wait together.
 func (l *loop) commit() {
 	for {
-		batch := l.commits.take(batchSize)
+		batch := l.commits.take()
 		if len(batch) == 0 {
 			return
 		}
@@ -205,12 +212,12 @@ func (l *loop) commit() {
 // read answers what the node asks of the store.
 func (l *loop) read() {
 	for {
-		asked := l.reads.take(1)
-		if len(asked) == 0 {
+		asked, ok := l.reads.take()
+		if !ok {
 			return
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
-		in := l.answer(ctx, asked[0])
+		in := l.answer(ctx, asked)
 		cancel()
 		l.tell(arrival{in: in})
 	}

@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -23,6 +24,7 @@ import (
 
 // What is planted in calls and must be in no log.
 const (
+	plantedToken      = "planted.token.of.nobody"
 	plantedSDP        = "v=0 planted description"
 	plantedAddress    = "203.0.113.77"
 	plantedAttachment = "planted attachment"
@@ -34,6 +36,7 @@ func TestSiege(t *testing.T) {
 	var written logBuffer
 	s := &siege{bench: start(t, func(cfg *Config) {
 		cfg.Dev = false
+		cfg.Settings.Limits.Hello = patience // For thousands to be there at once.
 		cfg.Logger = slog.New(slog.NewTextHandler(&written, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	})}
 	s.good(t) // So that whatever is made once is there.
@@ -59,7 +62,7 @@ func TestSiege(t *testing.T) {
 	if !strings.Contains(log, "server started") {
 		t.Errorf("this is no log: %q", log)
 	}
-	for _, secret := range append(s.secrets, plantedSDP, plantedAddress, plantedAttachment, secret, "eyJ") {
+	for _, secret := range append(s.secrets, plantedToken, plantedSDP, plantedAddress, plantedAttachment, secret, "eyJ") {
 		if strings.Contains(log, secret) {
 			t.Errorf("the log holds %q", secret)
 		}
@@ -191,6 +194,23 @@ func (r *raw) write(t *testing.T, p []byte) {
 	}
 }
 
+// open tells whether the server has not closed the connection.
+func (r *raw) open(t *testing.T) bool {
+	t.Helper()
+	socket, err := r.Conn.(*net.TCPConn).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var open bool
+	if err := socket.Control(func(fd uintptr) {
+		n, _, err := syscall.Recvfrom(int(fd), make([]byte, 1), syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		open = n > 0 || errors.Is(err, syscall.EAGAIN)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return open
+}
+
 // closed waits until the server closes the connection.
 func (r *raw) closed() error {
 	if err := r.SetReadDeadline(time.Now().Add(2 * patience)); err != nil {
@@ -232,16 +252,40 @@ func frame(first byte, masked bool, payload []byte) []byte {
 func (s *siege) silentSockets(t *testing.T) {
 	const addresses = 100
 	each := s.cfg.Settings.Limits.SocketsPerAddr
-	var opened []*raw
-	for i := range addresses * each {
-		r, status, err := s.upgrade(i % addresses)
-		if err != nil || status != http.StatusSwitchingProtocols {
-			t.Fatalf("socket %d: %d, %v", i, status, err)
+	opened, begun := make([]*raw, addresses*each), make([]time.Time, addresses*each)
+	var opening sync.WaitGroup
+	for first := range addresses {
+		opening.Go(func() {
+			for i := first; i < len(opened); i += addresses {
+				begun[i] = time.Now()
+				r, status, err := s.upgrade(first)
+				if err != nil || status != http.StatusSwitchingProtocols {
+					t.Errorf("socket %d: %d, %v", i, status, err)
+					return
+				}
+				opened[i] = r
+			}
+		})
+	}
+	s.good(t)
+	opening.Wait()
+	if t.Failed() {
+		return
+	}
+	// On a slow machine the hello of the first is due before the last is there.
+	due := time.Now().Add(-s.cfg.Settings.Limits.Hello)
+	open, young := 0, 0
+	for i, r := range opened {
+		if r.open(t) {
+			open++
 		}
-		opened = append(opened, r)
-		if i == addresses*each/2 {
-			s.good(t)
+		if begun[i].After(due) {
+			young++
 		}
+	}
+	t.Logf("%d silent sockets are open at once", open)
+	if open < young || young < 1000 {
+		t.Errorf("%d of %d sockets are open, and the hello of %d is not due", open, len(opened), young)
 	}
 	s.good(t)
 	var all sync.WaitGroup
@@ -329,16 +373,16 @@ func (s *siege) slowReaders(t *testing.T) {
 	all.Wait()
 }
 
-// Clients that read, and ask far more than they may.
+// Clients that read, and ask far more than they may: they are answered as often as
+// the limits say and are refused the rest.
 func (s *siege) floods(t *testing.T) {
 	var all sync.WaitGroup
 	text := frame(0x81, true, []byte(`{"id":7,"listRecords":{}}`))
 	ping := frame(0x89, true, []byte("ping"))
 	for i := range 10 {
-		r := s.attacker(t, fmt.Sprint("flood-", i))
-		all.Go(func() { _, _ = io.Copy(io.Discard, r.Reader) })
+		r, begin := s.attacker(t, fmt.Sprint("flood-", i)), time.Now()
+		all.Go(func() { s.drain(t, r, begin) })
 		all.Go(func() {
-			defer func() { _ = r.Close() }()
 			for n := range 5000 {
 				p := text
 				if n%2 == 0 {
@@ -348,48 +392,113 @@ func (s *siege) floods(t *testing.T) {
 					return
 				}
 			}
+			_, _ = r.Write(frame(0x88, true, nil))
 		})
 	}
 	for range 3 {
 		s.good(t)
 	}
 	all.Wait()
+	s.batches(t)
+}
+
+// batches is a flood that waits now and then, so that each of its commands has an
+// answer: no more of them than may be are done, and the rest are refused.
+func (s *siege) batches(t *testing.T) {
+	const batches, each = 10, 50 // Fewer than wait for one that reads slowly.
+	begin, c := time.Now(), s.login("batches", "d")
+	defer func() { _ = c.socket.CloseNow() }()
+	done, refused := 0, 0
+	for range batches {
+		for range each {
+			c.write(`{"id":7,"listRecords":{}}`)
+		}
+		for range each {
+			switch f := c.read(); {
+			case f.GetRecords() != nil:
+				done++
+			case f.GetError().GetCode() == string(protocol.RateLimited) && f.GetError().GetRetry() && f.GetError().GetRetryAfterMs() > 0:
+				refused++
+			default:
+				t.Fatalf("a command of a flood is answered by %v", f)
+			}
+		}
+	}
+	if most := s.most(begin); done > most || refused < batches*each-most {
+		t.Errorf("%d commands of a flood were done and %d refused, at most %d are to be done", done, refused, most)
+	}
+}
+
+// most is how many commands may have been done on a connection since then.
+func (s *siege) most(begin time.Time) int {
+	l := &s.cfg.Settings.Limits
+	return l.MessageBurst + int(l.MessageRate*time.Since(begin).Seconds()) + 1
+}
+
+// drain reads until the end of a connection that asks for records all the time. It
+// may be closed for not reading as fast, and then nothing is answered.
+func (s *siege) drain(t *testing.T, r *raw, begin time.Time) {
+	defer func() { _ = r.Close() }()
+	if err := r.SetReadDeadline(time.Now().Add(3 * patience)); err != nil {
+		t.Error(err)
+	}
+	var told strings.Builder
+	_, err := io.Copy(&told, r.Reader)
+	var late net.Error
+	if errors.As(err, &late) && late.Timeout() {
+		t.Error("a flood is not closed when it has closed")
+	}
+	if answered, most := strings.Count(told.String(), `"records":{`), s.most(begin); answered > most {
+		t.Errorf("%d commands of a flood were answered, at most %d are to be", answered, most)
+	}
 }
 
 // Messages that are made to hurt: each costs the one who sends it the connection,
 // or comes to an error.
 func (s *siege) bombs(t *testing.T) {
 	big := s.cfg.Settings.Sizes.MessageBytes
-	endless := frame(0x01, true, make([]byte, 10<<10))
-	for range 2 * big / (10 << 10) {
-		endless = append(endless, frame(0x00, true, make([]byte, 10<<10))...)
+	planted := fmt.Sprintf(`{"id":2,"hello":{"token":%q,"deviceId":"d"},"answer":{"callId":%q,"sdp":"%s`, plantedToken, callID, plantedSDP)
+	piece := []byte(strings.Repeat(planted, 10<<10/len(planted)))
+	endless := frame(0x01, true, piece)
+	for range 2 * big / len(piece) {
+		endless = append(endless, frame(0x00, true, piece)...)
 	}
 	huge := append([]byte{0x81, 0xff}, 0x00, 0x00, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0)
-	deep := `{"id":2,"hello":` + strings.Repeat("[", big/2) + strings.Repeat("]", big/2-20) + `}`
+	huge = append(huge, strings.Repeat(planted, 2*big/len(planted))...)
+	hello := fmt.Sprintf(`{"id":2,"hello":{"token":%q,"deviceId":"d","client":`, plantedToken)
+	deep := hello + strings.Repeat("[", big/2-len(hello)) + strings.Repeat("]", big/2-len(hello)) + `}}`
+	many := strings.TrimSuffix(strings.Repeat(`"a":1,`, 10_000), ",")
+	answer := fmt.Sprintf(`{"id":2,"answer":{"callId":%q,"generation":1,"sdp":"%s`, callID, plantedSDP)
+	text := func(s string) []byte { return frame(0x81, true, []byte(s)) }
 	for _, bomb := range []struct {
-		name   string
-		bytes  []byte
-		closes bool
+		name  string
+		bytes []byte
+		code  protocol.Code // Of the error, where it does not cost the connection.
 	}{
-		{"a message in pieces without an end", endless, true},
-		{"a frame of 256 TiB", append(huge, make([]byte, 2*big)...), true},
-		{"a frame without a mask", frame(0x81, false, []byte(`{"id":2,"ping":{}}`)), true},
-		{"a compressed frame", frame(0xc1, true, []byte("\x00\x01\x02")), true},
-		{"an opcode that there is not", frame(0x83, true, nil), true},
-		{"a ping of a kilobyte", frame(0x89, true, make([]byte, 1024)), true},
-		{"a continuation of nothing", frame(0x80, true, []byte("x")), true},
-		{"a close of one byte", frame(0x88, true, []byte{3}), true},
-		{"text that is no text", frame(0x81, true, []byte("{\"id\":2,\"ping\":{},\"x\":\"\xff\xfe\"}")), false},
-		{"JSON of a depth", frame(0x81, true, []byte(deep)), false},
-		{"a number of a length", frame(0x81, true, []byte(`{"id":`+strings.Repeat("9", 60_000)+`}`)), false},
-		{"a great many keys", frame(0x81, true, []byte(`{"id":2,"ping":{`+strings.TrimSuffix(strings.Repeat(`"a":1,`, 10_000), ",")+`}}`)), false},
-		{"nothing", frame(0x81, true, nil), false},
-		{"zeros", frame(0x82, true, make([]byte, 60_000)), false},
+		{"a message in pieces without an end", endless, ""},
+		{"a frame of 256 TiB", huge, ""},
+		{"a frame without a mask", frame(0x81, false, []byte(planted)), ""},
+		{"a compressed frame", frame(0xc1, true, []byte("\x00\x01\x02"+planted)), ""},
+		{"an opcode that there is not", frame(0x83, true, []byte(planted)), ""},
+		{"a ping of a kilobyte", frame(0x89, true, piece[:1024]), ""},
+		{"a continuation of nothing", frame(0x80, true, []byte(planted)), ""},
+		{"a close of one byte", frame(0x88, true, []byte{3}), ""},
+		{"text that is no text", text(answer + "\xff\xfe\"}}"), protocol.BadRequest},
+		{"JSON that is cut off", text(planted), protocol.BadRequest},
+		{"JSON of a depth", text(deep), protocol.BadRequest},
+		{"a number of a length", text(`{"id":` + strings.Repeat("9", 60_000) + `}`), protocol.BadRequest},
+		{"a great many keys", text(hello + `"",` + many + `}}`), protocol.BadRequest},
+		{"a hello in the middle", text(hello + `""}}`), protocol.BadRequest},
+		{"a description with an address", text(answer + `\r\nc=IN IP4 ` + plantedAddress + `"}}`), protocol.BadRequest},
+		{"a token that is none", text(fmt.Sprintf(`{"id":2,"authenticate":{"token":%q}}`, plantedToken)), protocol.BadToken},
+		{"a command that there is not", text(fmt.Sprintf(`{"id":2,"conference":{"token":%q}}`, plantedToken)), protocol.UnknownCommand},
+		{"nothing", text(""), protocol.BadRequest},
+		{"zeros", frame(0x82, true, make([]byte, 60_000)), protocol.BadRequest},
 	} {
 		t.Run(bomb.name, func(t *testing.T) {
 			r := s.attacker(t, "bomber")
 			_, _ = r.Write(bomb.bytes) // It may be cut off in the middle.
-			if bomb.closes {
+			if bomb.code == "" {
 				if err := r.closed(); err != nil {
 					t.Error(err)
 				}
@@ -400,11 +509,12 @@ func (s *siege) bombs(t *testing.T) {
 			if err := r.SetReadDeadline(time.Now().Add(patience)); err != nil {
 				t.Fatal(err)
 			}
-			for text := ""; !strings.Contains(text, "there?"); {
+			refusal := fmt.Sprintf(`"code":%q`, bomb.code)
+			for text := ""; !strings.Contains(text, "there?") || !strings.Contains(text, refusal); {
 				p := make([]byte, 4096)
 				n, err := r.Read(p)
 				if err != nil {
-					t.Fatalf("closed after %q: %v", text, err)
+					t.Fatalf("after %q, want a pong and %s: %v", text, refusal, err)
 				}
 				text += string(p[:n])
 			}

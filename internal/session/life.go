@@ -84,7 +84,7 @@ func (s *Session) Expire(now time.Time) {
 		}
 	case !now.Before(l.last.Add(l.rhythm.Dead)):
 		// No goodbye: nobody is there to read it.
-		s.close("silent", protocol.CloseRetry)
+		s.close("silent", protocol.CloseSilent)
 	case !now.Before(l.nextPing()):
 		l.pinged = now
 		s.line.Ping()

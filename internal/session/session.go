@@ -8,6 +8,7 @@ package session
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -51,10 +52,11 @@ type Session struct {
 
 	phase    phase
 	identity auth.Identity
-	hello    *pealv1.Hello
+	hello    *pealv1.Hello // Until the welcome.
 	helloID  uint32
 	held     []*pealv1.ServerFrame
-	// quiet are the commands under way of which only a failure is answered.
+	// quiet are the commands under way of which only a failure is answered; nil
+	// where there are none.
 	quiet map[uint32]struct{}
 
 	budget *rate.Limiter
@@ -64,7 +66,7 @@ type Session struct {
 // New is a connection that was opened now.
 func New(line Line, limits *protocol.Limits, verify Verify, now time.Time) *Session {
 	return &Session{
-		line: line, limits: limits, verify: verify, quiet: make(map[uint32]struct{}),
+		line: line, limits: limits, verify: verify,
 		budget: rate.NewLimiter(rate.Limit(limits.MessageRate), limits.MessageBurst),
 		life:   newLife(limits, now),
 	}
@@ -77,7 +79,7 @@ func (s *Session) Account() string { return s.identity.Account }
 // logged in on one device only.
 func (s *Session) SingleLogin() bool { return s.identity.SingleLogin }
 
-// Hello is what the client introduced itself with; nil before.
+// Hello is what the client introduced itself with, from then until its welcome.
 func (s *Session) Hello() *pealv1.Hello { return s.hello }
 
 // Ready reports whether the client has been welcomed and not been closed.
@@ -108,6 +110,9 @@ func (s *Session) Receive(f *pealv1.ClientFrame, bad *pealv1.Error, now time.Tim
 		return nil
 	}
 	if f.Quiet {
+		if s.quiet == nil {
+			s.quiet = make(map[uint32]struct{})
+		}
 		s.quiet[f.Id] = struct{}{}
 	}
 	switch c := f.Command.(type) {
@@ -183,16 +188,25 @@ func (s *Session) Welcome(w *pealv1.Welcome, now time.Time) {
 	w.TokenExpiresInMs = protocol.Millis(s.identity.ExpiresAt.Sub(now))
 	s.Reply(s.helloID, &pealv1.ServerFrame{Body: &pealv1.ServerFrame_Welcome{Welcome: w}})
 	for _, f := range s.held {
-		s.line.Send(f)
+		if !outdated(f.GetCall().GetCall(), w) {
+			s.line.Send(f)
+		}
 	}
-	s.held = nil
+	s.hello, s.held = nil, nil
+}
+
+// outdated says that the welcome tells of a later state of a call.
+func outdated(c *pealv1.Call, w *pealv1.Welcome) bool {
+	return c != nil && slices.ContainsFunc(w.Calls, func(u *pealv1.CallUpdate) bool {
+		return u.Call.CallId == c.CallId && u.Call.Rev > c.Rev
+	})
 }
 
 // Tell sends an event, or holds it until the client has been welcomed.
 func (s *Session) Tell(f *pealv1.ServerFrame) {
 	switch s.phase {
 	case greeting:
-		if len(s.held) == s.limits.QueueMessages {
+		if len(s.held) == s.limits.QueueMessages-1 { // The welcome comes before them.
 			s.Close(protocol.SlowConsumer)
 			return
 		}
@@ -212,7 +226,7 @@ func (s *Session) Quiet(id uint32) bool {
 
 // Reply answers a command.
 func (s *Session) Reply(id uint32, f *pealv1.ServerFrame) {
-	delete(s.quiet, id)
+	s.answered(id)
 	if s.phase == closed {
 		return
 	}
@@ -220,10 +234,17 @@ func (s *Session) Reply(id uint32, f *pealv1.ServerFrame) {
 	s.line.Send(f)
 }
 
+// answered notes that a command is not under way any more.
+func (s *Session) answered(id uint32) {
+	if delete(s.quiet, id); len(s.quiet) == 0 {
+		s.quiet = nil
+	}
+}
+
 // Done answers a command that succeeded and has nothing else to say.
 func (s *Session) Done(id uint32) {
 	if s.Quiet(id) {
-		delete(s.quiet, id)
+		s.answered(id)
 		return
 	}
 	s.Reply(id, &pealv1.ServerFrame{Body: &pealv1.ServerFrame_Done{Done: &pealv1.Done{}}})

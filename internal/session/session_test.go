@@ -187,6 +187,19 @@ func TestNothingBeforeTheWelcome(t *testing.T) {
 	if len(b.wire.frames) != 2 || b.wire.frames[0].GetWelcome() == nil || b.wire.frames[1] != news {
 		t.Errorf("said: %v", b.wire.frames)
 	}
+	// What the welcome has overtaken is not told after it.
+	state := func(id string, rev uint32) *pealv1.CallUpdate {
+		return &pealv1.CallUpdate{Call: &pealv1.Call{CallId: id, Rev: rev}}
+	}
+	b = begin(t)
+	b.hello("alice")
+	for _, u := range []*pealv1.CallUpdate{state("one", 1), state("one", 3), state("two", 1)} {
+		b.s.Tell(&pealv1.ServerFrame{Body: &pealv1.ServerFrame_Call{Call: u}})
+	}
+	b.s.Welcome(&pealv1.Welcome{Calls: []*pealv1.CallUpdate{state("one", 2)}}, b.now)
+	if f := b.wire.frames; len(f) != 3 || f[1].GetCall().Call.Rev != 3 || f[2].GetCall().Call.CallId != "two" {
+		t.Errorf("said: %v", f)
+	}
 	// What waits is bounded.
 	b = begin(t)
 	b.hello("alice")
@@ -209,7 +222,7 @@ func TestSilenceIsFound(t *testing.T) {
 		t.Error("closed too early")
 	}
 	b.wait(2*time.Second, false)
-	if b.wire.reason != "silent" || b.wire.status != protocol.CloseRetry {
+	if b.wire.reason != "silent" || b.wire.status != protocol.CloseSilent {
 		t.Errorf("closed as %q", b.wire.reason)
 	}
 }

@@ -19,22 +19,23 @@ type doorstep struct {
 	waiting map[netip.Addr]int
 }
 
-// enter takes a place, unless all of that address are taken. leave gives it up
-// and may be called again.
-func (d *doorstep) enter(addr netip.Addr) (leave func(), ok bool) {
+// enter takes a place, unless all of that address are taken. leave gives it up.
+func (d *doorstep) enter(addr netip.Addr) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.waiting[addr] >= d.limit {
-		return nil, false
+		return false
 	}
 	d.waiting[addr]++
-	return sync.OnceFunc(func() {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		if d.waiting[addr]--; d.waiting[addr] == 0 {
-			delete(d.waiting, addr)
-		}
-	}), true
+	return true
+}
+
+func (d *doorstep) leave(addr netip.Addr) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.waiting[addr]--; d.waiting[addr] == 0 {
+		delete(d.waiting, addr)
+	}
 }
 
 // clientAddr is where a request comes from: an IPv4 address, or the /64 of an

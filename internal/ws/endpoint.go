@@ -1,24 +1,24 @@
 // Package ws is the WebSocket endpoint: it upgrades requests, turns what
 // clients send into decoded commands, and writes what they are told.
 //
-// internal/server mounts an Endpoint and is its Handler. Each connection has
-// two goroutines: the request's own reads, another writes. What the server
-// calls on a Conn only queues and never blocks.
+// internal/server mounts an Endpoint and is its Handler. Each connection has a
+// goroutine that reads, and another one while there is something to write. What
+// the server calls on a Conn only queues and never blocks.
+//
+// github.com/gobwas/ws is the code of frames and of the upgrade. What a connection
+// does is here: it never compresses, holds no buffer while it waits, and takes
+// no more than the limits say.
 package ws
 
 import (
-	"bufio"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/netip"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
-
-	"github.com/coder/websocket"
+	"time"
 
 	"github.com/peal-rtc/peal/internal/protocol"
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
@@ -26,7 +26,6 @@ import (
 
 // Handler hears of connections. For one Conn the calls come one at a time:
 // Opened first, Closed last. They may block, which slows that client alone.
-// Ponged may come in between from another goroutine.
 type Handler interface {
 	Opened(*Conn)
 	// Received brings a command, or what was wrong with it; see protocol.Decode.
@@ -51,7 +50,6 @@ type Config struct {
 // Endpoint serves WebSockets.
 type Endpoint struct {
 	cfg      Config
-	accept   websocket.AcceptOptions
 	doorstep doorstep
 	last     atomic.Uint64 // The newest connection's id.
 
@@ -67,28 +65,27 @@ func New(cfg Config) *Endpoint {
 		cfg.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
 	return &Endpoint{
-		cfg: cfg,
-		accept: websocket.AcceptOptions{
-			Subprotocols:       protocol.Subprotocols(),
-			InsecureSkipVerify: len(cfg.Origins) == 0,
-			OriginPatterns:     cfg.Origins,
-			CompressionMode:    websocket.CompressionDisabled,
-		},
+		cfg:      cfg,
 		doorstep: doorstep{limit: cfg.Limits.SocketsPerAddr, waiting: make(map[netip.Addr]int)},
 		conns:    make(map[*Conn]struct{}),
 	}
 }
 
-// ServeHTTP serves one connection until it is closed.
+// ServeHTTP makes a connection of a request. It lives on when that is over.
 func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
 		w.Header().Set("Upgrade", "websocket")
 		refuse(w, http.StatusUpgradeRequired, protocol.BadRequest.Because("this is a WebSocket, connect by ws:// or wss://"))
 		return
 	}
-	if !understands(r) {
+	subprotocol, ok := spoken(r)
+	if !ok {
 		refuse(w, http.StatusBadRequest, protocol.BadRequest.Because("ask for the subprotocol %s or %s",
 			protocol.Subprotocol, protocol.BinarySubprotocol))
+		return
+	}
+	if !mayConnect(r, e.cfg.Origins) {
+		refuse(w, http.StatusForbidden, protocol.BadRequest.Because("pages of %.100q may not connect: see the setting origins", r.Header.Get("Origin")))
 		return
 	}
 	addr, err := clientAddr(r, e.cfg.TrustedProxies)
@@ -96,43 +93,29 @@ func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, protocol.BadRequest.Because("no address to answer to"))
 		return
 	}
-	leave, ok := e.doorstep.enter(addr)
-	if !ok {
+	if !e.doorstep.enter(addr) {
 		w.Header().Set("Retry-After", "5")
 		refuse(w, http.StatusTooManyRequests, protocol.TooManySockets.Error())
 		return
 	}
-	defer leave()
-	tapped := &tap{ResponseWriter: w}
-	socket, err := websocket.Accept(tapped, r, &e.accept)
-	if err != nil {
-		// It has answered the request.
+	c := &Conn{id: e.last.Add(1), endpoint: e, addr: addr}
+	c.waits.Store(true)
+	c.encoding, _ = protocol.EncodingOf(subprotocol)
+	if c.stream, c.in, err = upgrade(w, r, subprotocol); err != nil {
 		e.cfg.Logger.DebugContext(r.Context(), "upgrade refused", "error", err)
+		c.greeted()
 		return
 	}
-	// Conn measures messages itself, to tell the client what was too large.
-	socket.SetReadLimit(-1)
-	encoding, _ := protocol.EncodingOf(socket.Subprotocol())
-	c := newConn(e.last.Add(1), socket, encoding, tapped.conn, &e.cfg, leave)
 	if !e.add(c) {
-		_ = socket.CloseNow()
+		c.Cut()
+		c.greeted()
 		return
 	}
-	defer e.remove(c)
-	c.serve()
-}
-
-// tap keeps the connection that a WebSocket is made of.
-type tap struct {
-	http.ResponseWriter
-	conn net.Conn
-}
-
-// Hijack implements http.Hijacker.
-func (t *tap) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	conn, buffers, err := http.NewResponseController(t.ResponseWriter).Hijack()
-	t.conn = conn
-	return conn, buffers, err
+	// With the goroutine of the request all that it needed is given back.
+	go func() {
+		e.cfg.Handler.Opened(c)
+		c.serve(time.Time{}) // It is quiet after its hello.
+	}()
 }
 
 func (e *Endpoint) add(c *Conn) bool {
@@ -159,36 +142,8 @@ func (e *Endpoint) Close() {
 	e.mu.Lock()
 	e.closed = true
 	for c := range e.conns {
-		c.cut()
+		c.Cut()
 	}
 	e.mu.Unlock()
 	e.served.Wait()
-}
-
-// understands tells whether a client offers a subprotocol that is spoken here.
-func understands(r *http.Request) bool {
-	for _, line := range r.Header.Values("Sec-WebSocket-Protocol") {
-		offered := strings.Split(line, ",")
-		spoken := func(s string) bool {
-			_, ok := protocol.EncodingOf(strings.TrimSpace(s))
-			return ok
-		}
-		if slices.ContainsFunc(offered, spoken) {
-			return true
-		}
-	}
-	return false
-}
-
-// refuse answers a request that does not become a connection, in the form that
-// errors have on one.
-func refuse(w http.ResponseWriter, status int, e *pealv1.Error) {
-	text, err := protocol.Encode(&pealv1.ServerFrame{Error: e})
-	if err != nil {
-		http.Error(w, e.Message, status)
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_, _ = w.Write(append(text, '\n'))
 }

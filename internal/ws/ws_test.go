@@ -106,6 +106,13 @@ func (b *bench) connect() (*websocket.Conn, *Conn) {
 	return socket, b.told.next(b.t, "opened").conn
 }
 
+// onDoorstep is how many addresses have connections that have not said hello.
+func (b *bench) onDoorstep() int {
+	b.endpoint.doorstep.mu.Lock()
+	defer b.endpoint.doorstep.mu.Unlock()
+	return len(b.endpoint.doorstep.waiting)
+}
+
 func wantClosed(t *testing.T, socket *websocket.Conn, status int, reason string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -160,10 +167,6 @@ func TestPing(t *testing.T) {
 	for range 2 {
 		c.Ping()
 		b.told.next(t, "ponged")
-		// The next ping would be one too many until the first is all over.
-		for c.pinging.Load() {
-			runtime.Gosched()
-		}
 	}
 	c.Close(protocol.CloseRetry, "enough")
 	b.told.next(t, "closed")
@@ -283,10 +286,18 @@ func TestRequests(t *testing.T) {
 	}{
 		{"plain", map[string]string{"Upgrade": ""}, nil, http.StatusUpgradeRequired},
 		{"another subprotocol", map[string]string{"Sec-WebSocket-Protocol": "peal.v0.json"}, nil, http.StatusBadRequest},
+		{"another version", map[string]string{"Sec-WebSocket-Version": "8"}, nil, http.StatusUpgradeRequired},
+		{"no key", map[string]string{"Sec-WebSocket-Key": ""}, nil, http.StatusBadRequest},
+		{"a short key", map[string]string{"Sec-WebSocket-Key": "AAAA"}, nil, http.StatusBadRequest},
+		{"a connection that stays", map[string]string{"Connection": "keep-alive"}, nil, http.StatusBadRequest},
 		{"any origin", map[string]string{"Origin": "https://elsewhere.example"}, nil, http.StatusSwitchingProtocols},
 		{"no origin", nil, []string{"app.example"}, http.StatusSwitchingProtocols},
 		{"listed origin", map[string]string{"Origin": "https://app.example"}, []string{"app.example"}, http.StatusSwitchingProtocols},
 		{"origin by pattern", map[string]string{"Origin": "https://a.app.example"}, []string{"https://*.app.example"}, http.StatusSwitchingProtocols},
+		{"its own origin", map[string]string{"Origin": "https://x.example"}, []string{"app.example"}, http.StatusSwitchingProtocols},
+		{"an origin by another scheme", map[string]string{"Origin": "http://app.example"}, []string{"https://app.example"}, http.StatusForbidden},
+		{"an origin that is none", map[string]string{"Origin": "null"}, []string{"app.example"}, http.StatusForbidden},
+		{"a pattern that is none", map[string]string{"Origin": "https://app.example"}, []string{"[app.example"}, http.StatusForbidden},
 		{"another origin", map[string]string{"Origin": "https://elsewhere.example"}, []string{"app.example"}, http.StatusForbidden},
 	}
 	for _, test := range tests {
@@ -301,6 +312,7 @@ func TestRequests(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			request.Host = "x.example"
 			for _, header := range []map[string]string{upgrade, test.header} {
 				for key, value := range header {
 					request.Header.Set(key, value)
@@ -315,6 +327,15 @@ func TestRequests(t *testing.T) {
 			}
 			if w.Header.Get("Sec-WebSocket-Extensions") != "" {
 				t.Error("compresses")
+			}
+			if test.status == http.StatusSwitchingProtocols {
+				return
+			}
+			// The place is given up after the answer.
+			for deadline := time.Now().Add(patience); b.onDoorstep() > 0; runtime.Gosched() {
+				if time.Now().After(deadline) {
+					t.Fatal("a request that was refused keeps its place on the doorstep")
+				}
 			}
 		})
 	}

@@ -128,7 +128,7 @@ func (p *player) input(word string, d call.Device, a, b string) (call.Input, err
 	case "gone":
 		return call.Gone{Device: d}, nil
 	case "crash":
-		return call.Gone{Device: d, Crashed: true}, nil
+		return call.Gone{Device: d, Finder: "another"}, nil
 	case "back":
 		return call.Back{Device: d}, nil
 	case "leave":

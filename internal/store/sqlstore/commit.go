@@ -44,35 +44,39 @@ type writes struct {
 	claim, holder, free      *sql.Stmt
 	file                     *sql.Stmt
 	describe, forget         *sql.Stmt
+	leave, lease, alive      *sql.Stmt
 }
 
 func prepareWrites(ctx context.Context, db *sql.DB) (w writes, err error) {
-	for _, p := range []struct {
-		stmt  **sql.Stmt
-		query string
-	}{
-		{&w.savepoint, sqlSavepoint},
-		{&w.undo, sqlUndo},
-		{&w.release, sqlRelease},
-		{&w.create, sqlCreate},
-		{&w.update, sqlUpdate},
-		{&w.claim, sqlClaim},
-		{&w.holder, sqlHolder},
-		{&w.free, sqlFree},
-		{&w.file, sqlFile},
-		{&w.describe, sqlDescribe},
-		{&w.forget, sqlForget},
-	} {
-		if *p.stmt, err = db.PrepareContext(ctx, p.query); err != nil {
-			return writes{}, fmt.Errorf("prepare statement: %w", err)
-		}
-	}
-	return w, nil
+	err = prepare(ctx, db, map[string]**sql.Stmt{
+		sqlSavepoint: &w.savepoint, sqlUndo: &w.undo, sqlRelease: &w.release,
+		sqlCreate: &w.create, sqlUpdate: &w.update,
+		sqlClaim: &w.claim, sqlHolder: &w.holder, sqlFree: &w.free,
+		sqlFile: &w.file, sqlDescribe: &w.describe, sqlForget: &w.forget,
+		sqlLeave: &w.leave, sqlLease: &w.lease, sqlAlive: &w.alive,
+	})
+	return w, err
 }
 
-// Commit implements store.Store: one transaction with a savepoint per change.
-// An error that is no verdict undoes the whole transaction, if it can.
+// prepare prepares statements, once for as long as the database is open.
+func prepare(ctx context.Context, db *sql.DB, statements map[string]**sql.Stmt) (err error) {
+	for query, stmt := range statements {
+		if *stmt, err = db.PrepareContext(ctx, query); err != nil {
+			return fmt.Errorf("prepare statement: %w", err)
+		}
+	}
+	return nil
+}
+
+// Commit implements store.Store: one transaction for all changes. An error that
+// is no verdict undoes the whole transaction, if it can.
 func (s *Store) Commit(ctx context.Context, changes []store.Change) ([]store.Result, error) {
+	if err := ctx.Err(); err != nil {
+		return store.Unknown(len(changes), err), err
+	}
+	// What has begun is carried through: it waits for the disk alone, which no
+	// cancelling would hurry.
+	ctx = context.WithoutCancel(ctx)
 	results := make([]store.Result, len(changes))
 	b := batch{ctx: ctx, write: &s.write, described: &s.described, now: unixNano(s.clock())}
 	err := s.transact(ctx, func(tx *sql.Tx) (err error) {
@@ -124,11 +128,30 @@ type batch struct {
 
 // make makes one change, or leaves no trace of it.
 func (b *batch) make(change store.Change) (store.Result, error) {
+	c := &change.Call
+	if change.From != 0 {
+		updated, err := b.update(c, change.From)
+		return store.Result{Verdict: verdict(updated)}, err
+	}
+	if !c.Live() {
+		created, err := b.create(c)
+		return store.Result{Verdict: verdict(created)}, err
+	}
+	return b.begin(change)
+}
+
+// begin makes a new live call, within a savepoint: some of its accounts may be
+// claimed before it turns out that others are taken.
+func (b *batch) begin(change store.Change) (store.Result, error) {
 	touched := len(b.touched)
 	if _, err := b.exec(b.write.savepoint); err != nil {
 		return store.Result{}, err
 	}
-	result, err := b.try(change)
+	created, err := b.create(&change.Call)
+	result := store.Result{Verdict: verdict(created)}
+	if err == nil && created {
+		result, err = b.claimAll(&change.Call)
+	}
 	if err != nil {
 		return store.Result{}, err
 	}
@@ -137,29 +160,14 @@ func (b *batch) make(change store.Change) (store.Result, error) {
 			return store.Result{}, err
 		}
 		b.touched = b.touched[:touched]
-		if result.Verdict == store.CalleeBusy && change.Busy != nil {
-			if _, err := b.create(change.Busy); err != nil {
-				return store.Result{}, err
-			}
-		}
 	}
-	_, err = b.exec(b.write.release)
+	if _, err := b.exec(b.write.release); err != nil {
+		return store.Result{}, err
+	}
+	if result.Verdict == store.CalleeBusy && change.Busy != nil {
+		_, err = b.create(change.Busy)
+	}
 	return result, err
-}
-
-// try makes one change. With a verdict other than Done it may leave writes
-// that are to be undone.
-func (b *batch) try(change store.Change) (store.Result, error) {
-	c := &change.Call
-	if change.From != 0 {
-		updated, err := b.update(c, change.From)
-		return store.Result{Verdict: verdict(updated)}, err
-	}
-	created, err := b.create(c)
-	if err != nil || !created || !c.Live() {
-		return store.Result{Verdict: verdict(created)}, err
-	}
-	return b.claimAll(c)
 }
 
 func verdict(written bool) store.Verdict {

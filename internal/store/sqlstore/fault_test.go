@@ -167,11 +167,15 @@ func TestIndexed(t *testing.T) {
 		for strings.Contains(query, fmt.Sprint("$", len(args)+1)) {
 			args = append(args, 1)
 		}
-		steps, err := list(t.Context(), s.reader, func(r row) (detail string, err error) {
+		explain, err := s.reader.PrepareContext(t.Context(), `EXPLAIN QUERY PLAN `+query)
+		if err != nil {
+			t.Fatalf("explain %s: %v", query, err)
+		}
+		steps, err := list(t.Context(), explain, func(r row) (detail string, err error) {
 			var ignored int
 			err = r.Scan(&ignored, &ignored, &ignored, &detail)
 			return detail, err
-		}, `EXPLAIN QUERY PLAN `+query, args...)
+		}, args...)
 		if err != nil {
 			t.Fatalf("explain %s: %v", query, err)
 		}

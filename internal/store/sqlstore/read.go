@@ -54,9 +54,23 @@ const (
 		ORDER BY ended_ns, call_id LIMIT $4`
 )
 
+// reads are the queries, prepared once.
+type reads struct {
+	call, callsOf, due, live, changed        *sql.Stmt
+	recordPlace, recordsBefore, recordsAfter *sql.Stmt
+}
+
+func prepareReads(ctx context.Context, db *sql.DB) (r reads, err error) {
+	err = prepare(ctx, db, map[string]**sql.Stmt{
+		sqlCall: &r.call, sqlCallsOf: &r.callsOf, sqlDue: &r.due, sqlLive: &r.live, sqlChanged: &r.changed,
+		sqlRecordPlace: &r.recordPlace, sqlRecordsBefore: &r.recordsBefore, sqlRecordsAfter: &r.recordsAfter,
+	})
+	return r, err
+}
+
 // Call implements store.Store.
 func (s *Store) Call(ctx context.Context, id call.ID) (call.Call, error) {
-	c, err := scanCall(s.reader.QueryRowContext(ctx, sqlCall, id))
+	c, err := scanCall(s.read.call.QueryRowContext(ctx, id))
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return call.Call{}, store.ErrNotFound
@@ -68,7 +82,7 @@ func (s *Store) Call(ctx context.Context, id call.ID) (call.Call, error) {
 
 // CallsOf implements store.Store.
 func (s *Store) CallsOf(ctx context.Context, account call.Account, endedSince time.Time) ([]call.Call, error) {
-	calls, err := list(ctx, s.reader, scanCall, sqlCallsOf, account, unixNano(endedSince))
+	calls, err := list(ctx, s.read.callsOf, scanCall, account, unixNano(endedSince))
 	if err != nil {
 		return nil, fmt.Errorf("list calls of account: %w", err)
 	}
@@ -77,7 +91,7 @@ func (s *Store) CallsOf(ctx context.Context, account call.Account, endedSince ti
 
 // Due implements store.Store.
 func (s *Store) Due(ctx context.Context, now time.Time, limit int) ([]call.ID, error) {
-	ids, err := list(ctx, s.reader, scan[call.ID], sqlDue, unixNano(now), limit)
+	ids, err := list(ctx, s.read.due, scan[call.ID], unixNano(now), limit)
 	if err != nil {
 		return nil, fmt.Errorf("list due calls: %w", err)
 	}
@@ -86,7 +100,7 @@ func (s *Store) Due(ctx context.Context, now time.Time, limit int) ([]call.ID, e
 
 // Live implements store.Store.
 func (s *Store) Live(ctx context.Context, after call.ID, limit int) ([]call.Call, error) {
-	calls, err := list(ctx, s.reader, scanCall, sqlLive, after, limit)
+	calls, err := list(ctx, s.read.live, scanCall, after, limit)
 	if err != nil {
 		return nil, fmt.Errorf("list live calls: %w", err)
 	}
@@ -95,7 +109,7 @@ func (s *Store) Live(ctx context.Context, after call.ID, limit int) ([]call.Call
 
 // Changed implements store.Store.
 func (s *Store) Changed(ctx context.Context, since time.Time, after call.ID, limit int) ([]store.Mark, error) {
-	marks, err := list(ctx, s.reader, scanMark, sqlChanged, unixNano(since), after, limit)
+	marks, err := list(ctx, s.read.changed, scanMark, unixNano(since), after, limit)
 	if err != nil {
 		return nil, fmt.Errorf("list changed calls: %w", err)
 	}
@@ -110,7 +124,7 @@ func (s *Store) Records(ctx context.Context, account call.Account, page store.Pa
 		place = math.MaxInt64
 	}
 	if page.Call != "" {
-		err := s.reader.QueryRowContext(ctx, sqlRecordPlace, page.Call, account).Scan(&place)
+		err := s.read.recordPlace.QueryRowContext(ctx, page.Call, account).Scan(&place)
 		switch {
 		case errors.Is(err, sql.ErrNoRows):
 			return nil, nil
@@ -118,11 +132,11 @@ func (s *Store) Records(ctx context.Context, account call.Account, page store.Pa
 			return nil, fmt.Errorf("find record: %w", err)
 		}
 	}
-	query := sqlRecordsBefore
+	query := s.read.recordsBefore
 	if page.Forward {
-		query = sqlRecordsAfter
+		query = s.read.recordsAfter
 	}
-	records, err := list(ctx, s.reader, scanRecord, query, account, place, page.Call, page.Limit)
+	records, err := list(ctx, query, scanRecord, account, place, page.Call, page.Limit)
 	if err != nil {
 		return nil, fmt.Errorf("list records: %w", err)
 	}
@@ -132,16 +146,9 @@ func (s *Store) Records(ctx context.Context, account call.Account, page store.Pa
 // row is what a query yields one of.
 type row interface{ Scan(into ...any) error }
 
-// querier is a database or a transaction.
-type querier interface {
-	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-}
-
 // list reads all rows of a query.
-func list[T any](
-	ctx context.Context, db querier, read func(row) (T, error), query string, args ...any,
-) (all []T, err error) {
-	rows, err := db.QueryContext(ctx, query, args...)
+func list[T any](ctx context.Context, query *sql.Stmt, read func(row) (T, error), args ...any) (all []T, err error) {
+	rows, err := query.QueryContext(ctx, args...)
 	if err != nil {
 		return nil, err
 	}

@@ -144,7 +144,10 @@ func (s *Store) prepareSQLite(ctx context.Context) (version int64, err error) {
 	if _, err := s.writer.ExecContext(ctx, `DELETE FROM leases`); err != nil {
 		return 0, fmt.Errorf("drop former leases: %w", err)
 	}
-	s.write, err = prepareWrites(ctx, s.writer)
+	if s.write, err = prepareWrites(ctx, s.writer); err != nil {
+		return 0, err
+	}
+	s.read, err = prepareReads(ctx, s.reader)
 	return version, err
 }
 

@@ -21,6 +21,7 @@ import (
 type Store struct {
 	writer, reader *sql.DB
 	write          writes
+	read           reads
 	described      described
 	clock          func() time.Time
 	// release gives up what Open took beside the connections.

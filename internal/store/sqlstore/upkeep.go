@@ -28,15 +28,15 @@ const pruneRows = 500
 func (s *Store) Beat(ctx context.Context, incarnation string, ttl time.Duration) (alive []string, err error) {
 	err = s.transact(ctx, func(tx *sql.Tx) (err error) {
 		now := s.clock()
-		if _, err := tx.ExecContext(ctx, sqlLeave, incarnation, unixNano(now)); err != nil {
+		if _, err := tx.StmtContext(ctx, s.write.leave).ExecContext(ctx, incarnation, unixNano(now)); err != nil {
 			return err
 		}
 		if ttl > 0 {
-			if _, err := tx.ExecContext(ctx, sqlLease, incarnation, unixNano(now.Add(ttl))); err != nil {
+			if _, err := tx.StmtContext(ctx, s.write.lease).ExecContext(ctx, incarnation, unixNano(now.Add(ttl))); err != nil {
 				return err
 			}
 		}
-		alive, err = list(ctx, tx, scan[string], sqlAlive)
+		alive, err = list(ctx, tx.StmtContext(ctx, s.write.alive), scan[string])
 		return err
 	})
 	if err != nil {

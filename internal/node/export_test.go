@@ -1,4 +1,0 @@
-package node
-
-// Snapshot is for tests of what devices see.
-var Snapshot = snapshot
