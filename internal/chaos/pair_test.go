@@ -2,10 +2,10 @@ package chaos_test
 
 import (
 	"context"
+	"fmt"
+	"maps"
 	"math/rand/v2"
-	"slices"
 	"sync"
-	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -30,18 +30,44 @@ const (
 	acceptReject  plan = "accept and reject"
 	rejectCancel  plan = "reject and cancel"
 	acceptTimeout plan = "accept and time-out"
+	cancelTimeout plan = "cancel and time-out"
+	rejectTimeout plan = "reject and time-out"
+	acceptHangup  plan = "accept and hang up"
 	hangups       plan = "both hang up"
 	accepts       plan = "two devices accept"
 	glare         plan = "both call"
 )
 
 var (
-	races = []plan{acceptCancel, acceptReject, rejectCancel, acceptTimeout, hangups, accepts, glare}
+	races = []plan{acceptCancel, acceptReject, rejectCancel, acceptTimeout, cancelTimeout, rejectTimeout, acceptHangup, hangups, accepts, glare}
 	plans = append([]plan{callerHangsUp, calleeHangsUp, rejects, cancels, timeout, callerLeaves, vanishes}, races...)
 )
 
-// ringTime is how long it rings where nobody answers.
-const ringTime = time.Second
+// How long things take beside the graces.
+const (
+	ringTime   = time.Second     // Where nobody answers.
+	callerAway = 2 * time.Second // Who vanishes is back after that, which is later
+	calleeAway = 3 * time.Second // than the grace allows.
+	reconnect  = 2 * time.Second // The pause before an attempt, after a second without a server.
+	slack      = 3 * time.Second // For a busy machine.
+)
+
+// within bounds the time from when there is a server again until all are out of
+// the call of a plan and have its record.
+func (p plan) within() time.Duration {
+	return p.enough() + connect + grace + reconnect + slack
+}
+
+// enough is when the caller hangs up, whatever has become of the call.
+func (p plan) enough() time.Duration {
+	if p == callerLeaves || p == vanishes {
+		return 3*ringTime + calleeAway
+	}
+	return 3 * ringTime
+}
+
+// timed says that the ringing is over when somebody does something.
+func (p plan) timed() bool { return p == acceptTimeout || p == cancelTimeout || p == rejectTimeout }
 
 // pair is two people who call each other again and again; the callee has two
 // devices. Nobody else calls them, so that nobody can be busy.
@@ -63,10 +89,14 @@ func (p *pair) phones() []*phone { return []*phone{p.caller, p.callee, p.other} 
 func (p *pair) does(what plan, rng *rand.Rand, hesitate time.Duration) {
 	p.plan = what
 	for _, ph := range p.phones() {
-		ph.plan(what, time.Duration(rng.Int64N(int64(hesitate))))
+		pause := time.Duration(rng.Int64N(int64(hesitate)))
+		if what.timed() {
+			pause = ringTime - pause // The message takes a while as well.
+		}
+		ph.plan(what, pause)
 	}
 	// The desk rings alone, but for the race that it is there for.
-	if what == acceptReject || what == callerHangsUp || what == hangups {
+	if what == acceptReject || what == callerHangsUp || what == hangups || what.timed() {
 		p.other.plan(timeout, 0)
 	}
 }
@@ -74,7 +104,7 @@ func (p *pair) does(what plan, rng *rand.Rand, hesitate time.Duration) {
 // play makes the calls of the plan and sees them through. Errors are of no
 // interest: the server may die at any time.
 func (p *pair) play(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, startup+p.plan.within())
 	defer cancel()
 	var both sync.WaitGroup
 	both.Go(func() { p.dial(ctx, p.caller, p.callee) })
@@ -91,25 +121,29 @@ func (p *pair) dial(ctx context.Context, from, to *phone) {
 	if p.plan == glare {
 		time.Sleep(pause)
 	}
-	o := client.CallOptions{Offer: "v=0 offer"}
-	if p.plan == timeout || p.plan == acceptTimeout {
+	o := client.CallOptions{Offer: from.offer(), Attachment: plantedAttachment}
+	if p.plan == timeout || p.plan.timed() {
 		o.RingTimeout = ringTime
 	}
 	call, err := from.Call(ctx, to.Account(), o)
 	if err != nil {
 		return
 	}
+	from.made(call.ID())
 	switch {
-	case p.plan == cancels, p.plan == acceptCancel, p.plan == rejectCancel:
+	case p.plan == cancels, p.plan == acceptCancel, p.plan == rejectCancel, p.plan == cancelTimeout:
 		time.Sleep(pause)
 		_ = call.Cancel(ctx)
+	case p.plan == acceptHangup:
+		time.Sleep(pause)
+		_ = call.Hangup(ctx)
 	case p.plan == callerLeaves:
-		from.proxy.vanish(from.name, 2*time.Second)
+		from.vanishes(callerAway)
 	}
 	// Whatever has become of it, in the end somebody hangs up.
 	select {
 	case <-call.Done():
-	case <-time.After(3*ringTime + pause):
+	case <-time.After(p.plan.enough()):
 		_ = call.Hangup(ctx)
 	}
 }
@@ -118,79 +152,184 @@ func (p *pair) dial(ctx context.Context, from, to *phone) {
 type ending struct {
 	record client.Record
 	actor  string // Where the server told anybody.
-	device string // Which of the callee's answered.
+	device string // Which of the callee's was in it.
+}
+
+// result is what has come of a plan.
+type result struct {
+	endings []ending
+	wrong   []string
+	took    time.Duration
+}
+
+// outage is when there was no server.
+type outage struct{ from, until time.Time }
+
+// spares says that there was a server at a time, and for a while after it.
+func (o outage) spares(at time.Time, d time.Duration) bool {
+	return o.until.Before(at) || o.from.After(at.Add(d))
+}
+
+// outcome finds an ending that the plan does not allow.
+func (p *pair) outcome(began time.Time, o outage, r client.Reason) string {
+	var left time.Time
+	var after time.Duration
+	switch {
+	case p.plan == timeout && r != "timeout" && r != "lost":
+		return fmt.Sprintf("nobody answered, and it ended %s", r)
+	case p.plan == callerLeaves:
+		left, after = p.caller.gone(began), callerGrace
+	case p.plan == vanishes:
+		left, after = p.callee.gone(began), grace
+		if other := p.other.gone(began); !other.IsZero() {
+			left = other
+		}
+	}
+	if !left.IsZero() && o.spares(left, after+time.Second) && r != "lost" {
+		return fmt.Sprintf("somebody was away for longer than %s, and it ended %s", after, r)
+	}
+	return ""
+}
+
+// result waits for all to agree, for as long as the plan allows.
+func (p *pair) result(ctx context.Context, began time.Time, o outage) (r result) {
+	since := o.until
+	ctx, cancel := context.WithDeadline(ctx, since.Add(p.plan.within()))
+	defer cancel()
+	r.endings, r.wrong = p.agrees(ctx)
+	if r.took = time.Since(since); r.took > p.plan.within() {
+		r.wrong = append(r.wrong, fmt.Sprintf("%s: it took %s until all agreed, more than %s", p.plan, r.took, p.plan.within()))
+	}
+	for _, e := range r.endings {
+		if wrong := p.outcome(began, o, e.record.Reason); wrong != "" {
+			r.wrong = append(r.wrong, fmt.Sprintf("%s: %s: %s", p.plan, e.record.CallID, wrong))
+		}
+	}
+	return r
 }
 
 // agrees waits until everybody has the records of all calls that anybody was told
-// of, and holds all that they were told to those.
-func (p *pair) agrees(t *testing.T) []ending {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
+// of, holds all that they were told to those, and gives what is wrong.
+func (p *pair) agrees(ctx context.Context) ([]ending, []string) {
+	if err := p.rests(ctx); err != nil {
+		return nil, []string{fmt.Sprintf("%s: %v", p.plan, err)}
+	}
+	var wrong []string
+	complain := func(format string, args ...any) {
+		wrong = append(wrong, fmt.Sprintf("%s: ", p.plan)+fmt.Sprintf(format, args...))
+	}
+	var endings []ending
+	told := make(map[*phone]seen)
 	for _, ph := range p.phones() {
-		if err := ph.settled(ctx); err != nil {
-			t.Errorf("%s: %v", p.plan, err)
-			return nil
+		s, complaints := ph.account()
+		for _, complaint := range complaints {
+			complain("%s", complaint)
+		}
+		told[ph] = s
+		if diff := cmp.Diff(told[p.caller].records, s.records); diff != "" {
+			complain("the records differ (-%s +%s):\n%s", p.caller.name, ph.name, diff)
 		}
 	}
-	for _, ph := range p.phones() {
-		for id := range ph.told() {
-			for _, other := range p.phones() {
-				if err := other.hasRecord(ctx, id); err != nil {
-					t.Errorf("%s: %v", p.plan, err)
-					return nil
+	for _, r := range told[p.caller].records {
+		e := ending{record: r}
+		if r.Reason == "busy" {
+			complain("%s was busy with nothing", r.Callee)
+		}
+		for ph, s := range told {
+			if end, ok := s.ends[r.CallID]; ok {
+				e.fits(ph, end, complain)
+			}
+		}
+		e.device = one(r.CallID, told, complain)
+		endings = append(endings, e)
+	}
+	for ph, s := range told {
+		for id := range s.ends {
+			if _, ok := told[p.caller].records[id]; !ok {
+				complain("%s was told of %s, of which there is no record", ph.name, id)
+			}
+		}
+	}
+	if len(endings) == 0 {
+		complain("%s and %s have had no call", p.caller.name, p.callee.name)
+	}
+	return endings, wrong
+}
+
+// rests waits until nobody is in a call and everybody has all records.
+func (p *pair) rests(ctx context.Context) error {
+	for known := -1; ; {
+		all := make(map[string]bool)
+		for _, ph := range p.phones() {
+			if err := ph.settled(ctx); err != nil {
+				return err
+			}
+			maps.Copy(all, ph.told())
+		}
+		if len(all) == known {
+			return nil
+		}
+		known = len(all)
+		for id := range all {
+			for _, ph := range p.phones() {
+				if err := ph.hasRecord(ctx, id); err != nil {
+					return err
 				}
 			}
 		}
 	}
-	var endings []ending
-	var first map[string]client.Record
-	for i, ph := range p.phones() {
-		ends, records, complaints := ph.account()
-		for _, complaint := range complaints {
-			t.Errorf("%s: %s", p.plan, complaint)
-		}
-		if i == 0 {
-			first = records
-			for _, r := range records {
-				endings = append(endings, ending{record: r})
-			}
-		}
-		if diff := cmp.Diff(first, records); diff != "" {
-			t.Errorf("%s: the records differ (-%s +%s):\n%s", p.plan, p.caller.name, ph.name, diff)
-		}
-		for id, e := range ends {
-			at := slices.IndexFunc(endings, func(x ending) bool { return x.record.CallID == id })
-			if at < 0 {
-				t.Errorf("%s: %s was told of %s, of which there is no record", p.plan, ph.name, id)
-				continue
-			}
-			p.fits(t, ph, e, &endings[at])
-		}
-	}
-	return endings
 }
 
-// fits holds what one phone was told to the record.
-func (p *pair) fits(t *testing.T, ph *phone, e client.End, x *ending) {
-	t.Helper()
-	r := x.record
-	answered := r.Reason != "cancelled" && r.Reason != "rejected" && r.Reason != "timeout"
+// fits holds what one phone was told of the end to the record.
+func (e *ending) fits(ph *phone, end client.End, complain func(string, ...any)) {
+	r := e.record
+	unanswered := r.Reason == "cancelled" || r.Reason == "rejected" || r.Reason == "timeout"
 	switch {
-	case r.Reason == "busy":
-		t.Errorf("%s: %s was busy with nothing", p.plan, r.Callee)
-	case e.Reason == "answered_elsewhere":
-		if !answered {
-			t.Errorf("%s: %s was told that %s was answered elsewhere, its record says %s", p.plan, ph.name, r.CallID, r.Reason)
+	case end.Reason == "answered_elsewhere":
+		if unanswered {
+			complain("%s was told that %s was answered elsewhere, its record says %s", ph.name, r.CallID, r.Reason)
 		}
 		return
-	case e.Final && e.Reason != r.Reason:
-		t.Errorf("%s: %s was told that %s ended %s, its record says %s", p.plan, ph.name, r.CallID, e.Reason, r.Reason)
+	case end.Final && end.Reason != r.Reason:
+		complain("%s was told that %s ended %s, its record says %s", ph.name, r.CallID, end.Reason, r.Reason)
 	}
-	if e.Final && !e.ByThisDevice {
-		x.actor = e.Actor
+	if end.Final && !end.ByThisDevice {
+		e.actor = end.Actor
 	}
-	if answered && ph.Account() == r.Callee {
-		x.device = ph.name
+}
+
+// one is the phone of the callee that was in a call. It finds others that were in
+// it too, and answers that the caller was given of others, or was not given.
+func one(id string, told map[*phone]seen, complain func(string, ...any)) string {
+	var winner *phone
+	for ph, s := range told {
+		switch {
+		case !s.took[id]:
+			continue
+		case winner != nil:
+			complain("%s and %s were both in %s", winner.name, ph.name, id)
+		case s.ends[id].Reason == "answered_elsewhere":
+			complain("%s was in %s, which was answered elsewhere", ph.name, id)
+		}
+		winner = ph
 	}
+	var first string
+	for ph, s := range told {
+		if s.talked[id] && len(s.answers[id]) == 0 {
+			complain("%s was connected in %s without an answer", ph.name, id)
+		}
+		for _, text := range s.answers[id] {
+			switch {
+			case winner != nil && text != winner.answerText():
+				complain("%s was in %s, and %s was given %q", winner.name, id, ph.name, text)
+			case first != "" && text != first:
+				complain("%s was given two answers in %s: %q, %q", ph.name, id, first, text)
+			}
+			first = text
+		}
+	}
+	if winner == nil {
+		return ""
+	}
+	return winner.name
 }

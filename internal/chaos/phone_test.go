@@ -3,8 +3,8 @@ package chaos_test
 import (
 	"context"
 	"fmt"
-	"maps"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,10 +21,28 @@ type phone struct {
 	what       plan
 	pause      time.Duration // Before it does its part.
 	live       map[string]bool
-	ends       map[string]client.End
-	records    map[string]client.Record
+	over       map[string]bool // Calls of all rounds that it was told the end of,
+	filed      map[string]bool // and those of which it has the record.
+	left       time.Time       // When it lost its network last.
+	seen       seen
 	complaints []string
 	news       chan struct{}
+}
+
+// seen is what a phone has been told since it was asked last.
+type seen struct {
+	ends    map[string]client.End
+	records map[string]client.Record
+	took    map[string]bool     // The calls of others in which it was one of the two.
+	talked  map[string]bool     // The calls of its own that were connected.
+	answers map[string][]string // To its offers.
+}
+
+func nothing() seen {
+	return seen{
+		ends: make(map[string]client.End), records: make(map[string]client.Record), took: make(map[string]bool),
+		talked: make(map[string]bool), answers: make(map[string][]string),
+	}
 }
 
 // named adds a phone's name to its requests.
@@ -42,20 +60,20 @@ func (p *proxy) login(account, device string) *phone {
 	name := account + "/" + device
 	c, err := client.New(client.Config{
 		Server: p.http.URL, DeviceID: device, HTTPClient: &http.Client{Transport: named(name)},
-		Token: func(context.Context) (string, error) { return p.server.signer.Sign(account, time.Hour, time.Now()) },
+		Token: func(context.Context) (string, error) { return p.server.token(account) },
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), startup)
 	defer cancel()
 	if err := c.Login(ctx); err != nil {
 		t.Fatal(err)
 	}
 	ph := &phone{
-		Client: c, name: name, proxy: p, live: make(map[string]bool), ends: make(map[string]client.End),
-		records: make(map[string]client.Record), news: make(chan struct{}),
+		Client: c, name: name, proxy: p, live: make(map[string]bool), over: make(map[string]bool),
+		filed: make(map[string]bool), seen: nothing(), news: make(chan struct{}),
 	}
 	go ph.watch(t.Context())
 	return ph
@@ -85,46 +103,92 @@ func (p *phone) note(ctx context.Context, event client.Event) {
 	switch e := event.(type) {
 	case client.Incoming:
 		p.live[e.Call.ID()] = true
-		go answer(ctx, e.Call, p.what, p.pause)
+		if by := e.Call.Snapshot().Peer.Account; !strings.HasPrefix(e.Offer, offerOf(by)) {
+			p.complaints = append(p.complaints, fmt.Sprintf("%s rings for %s with the offer %q", p.name, by, e.Offer))
+		}
+		go p.answer(ctx, e.Call, p.what, p.pause)
 	case client.Updated:
-		p.live[e.Call.ID()] = true
+		id := e.Call.ID()
+		p.live[id] = true
+		if e.Answer != "" && !e.Call.Incoming() {
+			p.seen.answers[id] = append(p.seen.answers[id], e.Answer)
+		}
 		for _, c := range e.Changes {
 			p.react(ctx, e.Call, c)
 		}
 	case client.Ended:
 		id := e.Call.ID()
-		if was, twice := p.ends[id]; twice {
-			p.complaints = append(p.complaints, fmt.Sprintf("%s: %s ended twice: %v, %v", p.name, id, was, e.End))
+		if p.over[id] {
+			p.complaints = append(p.complaints, fmt.Sprintf("%s: %s ended twice: %v, %v", p.name, id, p.seen.ends[id], e.End))
 		}
 		delete(p.live, id)
-		p.ends[id] = e.End
+		p.over[id] = true
+		p.seen.ends[id] = e.End
 	case client.RecordFiled:
-		if _, twice := p.records[e.Record.CallID]; twice {
-			p.complaints = append(p.complaints, p.name+" has two records of "+e.Record.CallID)
+		id := e.Record.CallID
+		if p.filed[id] {
+			p.complaints = append(p.complaints, p.name+" has two records of "+id)
 		}
-		p.records[e.Record.CallID] = e.Record
+		p.filed[id] = true
+		p.seen.records[id] = e.Record
 	case client.LoggedOut:
 		p.complaints = append(p.complaints, p.name+" was logged out: "+e.Reason.Error())
 	}
 }
 
+// vanishes takes the network from this phone for a while.
+func (p *phone) vanishes(d time.Duration) {
+	p.mu.Lock()
+	p.left = time.Now()
+	p.mu.Unlock()
+	p.proxy.vanish(p.name, d)
+}
+
+// made has a call of this phone be over before it is settled.
+func (p *phone) made(id string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.over[id] {
+		p.live[id] = true
+	}
+}
+
+// offerOf is how the offers of an account begin, and answer those of a phone.
+func offerOf(account string) string { return "v=0 " + plantedText + " offer of " + account }
+
+func (p *phone) offer() string { return offerOf(p.name) }
+
+func (p *phone) answerText() string { return "v=0 " + plantedText + " answer of " + p.name }
+
+func candidate() client.Candidate {
+	return client.Candidate{Candidate: "candidate:1 1 udp 1 " + plantedAddress + " 9 typ host"}
+}
+
 // react does this phone's part once a call is answered. What a method returns
 // is of no interest here: the server may be dead.
 func (p *phone) react(ctx context.Context, call *client.Call, change client.Change) {
+	if change == client.Accepted || change == client.Connected {
+		if call.Incoming() {
+			p.seen.took[call.ID()] = true
+		} else if change == client.Connected {
+			p.seen.talked[call.ID()] = true
+		}
+	}
 	switch {
 	case change == client.Accepted, change == client.Generation, change == client.Reconnected:
 		go func() {
 			s := call.Snapshot()
 			if call.Incoming() && s.Generation > 0 && p.planned() == glare {
-				_ = call.Answer(ctx, s.Generation, "v=0 answer")
+				_ = call.Answer(ctx, s.Generation, p.answerText())
 			}
+			_ = call.SendCandidates(ctx, s.Generation, candidate())
 			_ = call.ReportMedia(ctx, s.Generation, true)
 		}()
 	case change == client.Connected:
 		switch what := p.what; {
 		case what == vanishes:
 			if call.Incoming() {
-				go p.proxy.vanish(p.name, 3*time.Second)
+				go p.vanishes(calleeAway)
 			}
 		case what == calleeHangsUp && !call.Incoming(), what == callerHangsUp && call.Incoming():
 		default:
@@ -137,26 +201,34 @@ func (p *phone) react(ctx context.Context, call *client.Call, change client.Chan
 	}
 }
 
+// gone is when this phone lost its network, after a time; zero where it did not.
+func (p *phone) gone(after time.Time) time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.left.After(after) {
+		return p.left
+	}
+	return time.Time{}
+}
+
 func (p *phone) planned() plan {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.what
 }
 
-func answer(ctx context.Context, call *client.Call, what plan, pause time.Duration) {
-	if what == timeout || what == glare || what == callerLeaves {
+func (p *phone) answer(ctx context.Context, call *client.Call, what plan, pause time.Duration) {
+	if what == timeout || what == glare || what == callerLeaves || what == cancelTimeout {
 		return
-	}
-	if what == acceptTimeout {
-		pause += ringTime
 	}
 	time.Sleep(pause)
 	var both sync.WaitGroup
-	if what == rejects || what == acceptReject || what == rejectCancel {
+	only := what == rejects || what == rejectCancel || what == rejectTimeout
+	if only || what == acceptReject {
 		both.Go(func() { _ = call.Reject(ctx) })
 	}
-	if what != rejects && what != rejectCancel {
-		both.Go(func() { _ = call.Accept(ctx, call.Snapshot().Generation, "v=0 answer") })
+	if !only {
+		both.Go(func() { _ = call.Accept(ctx, call.Snapshot().Generation, p.answerText(), candidate()) })
 	}
 	both.Wait()
 }
@@ -166,10 +238,10 @@ func (p *phone) told() map[string]bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	ids := make(map[string]bool)
-	for id := range p.ends {
+	for id := range p.seen.ends {
 		ids[id] = true
 	}
-	for id := range p.records {
+	for id := range p.seen.records {
 		ids[id] = true
 	}
 	return ids
@@ -193,20 +265,18 @@ func (p *phone) wait(ctx context.Context, what string, holds func() bool) error 
 }
 
 func (p *phone) settled(ctx context.Context) error {
-	return p.wait(ctx, "is still in a call", func() bool { return len(p.live) == 0 })
+	return p.wait(ctx, "is still in a call", func() bool { return len(p.live) == 0 && p.State() == client.Online })
 }
 
 func (p *phone) hasRecord(ctx context.Context, id string) error {
-	return p.wait(ctx, "has no record of "+id, func() bool { _, filed := p.records[id]; return filed })
+	return p.wait(ctx, "has no record of "+id, func() bool { return p.filed[id] })
 }
 
 // account gives what this phone has seen, and forgets it.
-func (p *phone) account() (ends map[string]client.End, records map[string]client.Record, complaints []string) {
+func (p *phone) account() (seen, []string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	ends, records, complaints = maps.Clone(p.ends), maps.Clone(p.records), p.complaints
-	clear(p.ends)
-	clear(p.records)
-	p.complaints = nil
-	return ends, records, complaints
+	was, complaints := p.seen, p.complaints
+	p.seen, p.complaints = nothing(), nil
+	return was, complaints
 }

@@ -90,15 +90,13 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	phone.SetReadLimit(1 << 20)
 	go func() {
 		defer cut()
-		pass(ctx, server, phone, nil)
+		p.pass(ctx, server, phone, false)
 	}()
-	pass(ctx, phone, server, p.dies)
+	p.pass(ctx, phone, server, true)
 }
 
-// pass passes messages on until something fails. dies, where there is one, is
-// asked about each whether the server dies of it: it may say so before the message
-// is passed on, which it then is not.
-func pass(ctx context.Context, to, from *websocket.Conn, dies func(*pealv1.ServerFrame) (before, after bool)) {
+// pass passes messages on until something fails, or one that the server dies of.
+func (p *proxy) pass(ctx context.Context, to, from *websocket.Conn, ofServer bool) {
 	encoding, _ := protocol.EncodingOf(from.Subprotocol())
 	for {
 		kind, message, err := from.Read(ctx)
@@ -110,33 +108,33 @@ func pass(ctx context.Context, to, from *websocket.Conn, dies func(*pealv1.Serve
 			return
 		}
 		before, after := false, false
-		if dies != nil {
+		if ofServer {
 			if f, err := encoding.DecodeFrame(message); err == nil {
-				before, after = dies(f)
+				before, after = p.dies(f)
 			}
 		}
-		if before || to.Write(ctx, kind, message) != nil || after {
+		if before {
+			p.server.kill()
+			return
+		}
+		if err := to.Write(ctx, kind, message); after {
+			p.server.kill()
+			return
+		} else if err != nil {
 			return
 		}
 	}
 }
 
-// dies kills the server where this is the message to do it at.
+// dies says whether the server dies of a message, and when.
 func (p *proxy) dies(f *pealv1.ServerFrame) (before, after bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.left == 0 || kindOf(f) != p.what {
 		return false, false
 	}
-	if p.left--; p.left > 0 {
-		return false, false
-	}
-	if p.before {
-		p.server.kill()
-		return true, false
-	}
-	go p.server.kill() // The message goes out meanwhile.
-	return false, false
+	p.left--
+	return p.left == 0 && p.before, p.left == 0 && !p.before
 }
 
 // kindOf is a word for what a message of the server is.

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -17,10 +18,19 @@ import (
 
 const secret = "the secret of servers that are killed"
 
+// The timing of calls, and how long a server may take to start.
+const (
+	callerGrace = time.Second
+	grace       = 2 * time.Second
+	connect     = 2 * time.Second
+	startup     = 30 * time.Second
+)
+
 // settings have calls end soon, and let the same people call again and again.
 var settings = []string{
-	"--turn-addr=off", "--secret=" + secret,
-	"--timing-caller-grace=1s", "--timing-grace=2s", "--timing-leaving-grace=1s", "--timing-grace-hold=2s", "--timing-connect=2s",
+	"--turn-addr=off", "--secret=" + secret, "--log-level=debug",
+	"--timing-caller-grace=" + callerGrace.String(), "--timing-leaving-grace=" + callerGrace.String(),
+	"--timing-grace=" + grace.String(), "--timing-grace-hold=" + grace.String(), "--timing-connect=" + connect.String(),
 	"--limits-invites-per-min=100000", "--limits-pair-per-min=100000", "--limits-sockets-per-addr=10000",
 }
 
@@ -34,6 +44,7 @@ type server struct {
 	log    log
 
 	mu      sync.Mutex // Guards what follows.
+	tokens  []string
 	process *exec.Cmd
 	orders  io.Writer
 	died    chan struct{} // Closed when the process is no more.
@@ -79,13 +90,13 @@ func (s *server) start() {
 	s.mu.Lock()
 	s.process, s.orders, s.died = p, orders, died
 	s.mu.Unlock()
-	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(startup); ; time.Sleep(5 * time.Millisecond) {
 		if r, err := http.Get("http://" + s.addr + "/healthz"); err == nil {
 			_ = r.Body.Close()
 			return
 		}
 		if time.Now().After(deadline) {
-			s.t.Fatalf("the server does not start:\n%s", s.log.String())
+			s.t.Fatalf("the server does not start:\n%s", s.log.tail())
 		}
 	}
 }
@@ -116,6 +127,22 @@ func (s *server) kill() {
 	}
 }
 
+// how says how the server died, which has.
+func (s *server) how() syscall.WaitStatus {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.process.ProcessState.Sys().(syscall.WaitStatus)
+}
+
+// token is for a device of an account.
+func (s *server) token(account string) (string, error) {
+	token, err := s.signer.Sign(account, time.Hour, time.Now())
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tokens = append(s.tokens, token)
+	return token, err
+}
+
 // log collects what the server says.
 type log struct {
 	mu   sync.Mutex // Guards what follows.
@@ -132,4 +159,10 @@ func (l *log) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.text.String()
+}
+
+// tail is what it said last.
+func (l *log) tail() string {
+	text := l.String()
+	return text[max(0, len(text)-64<<10):]
 }

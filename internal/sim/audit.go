@@ -65,13 +65,17 @@ func (a *audit) made(from uint32, c call.Call) {
 		a.w.violate("S2: call %s changed after it ended", c.ID)
 	}
 	if c.Outcome.Reason == call.Lost {
-		a.w.watch.lost(&c)
+		a.w.watch.lost(&c, was.State)
 	} else if c.Outcome.Reason == call.Failed {
 		a.w.watch.failed(&c)
 	}
-	for i := range c.Legs {
-		if known && was.Legs[i].Gone.IsZero() && !c.Legs[i].Gone.IsZero() {
-			a.w.watch.missed(&c.Legs[i])
+	for i := range was.Legs {
+		before, now := &was.Legs[i], &c.Legs[i]
+		if before.Device.ID != "" && now.Device.ID != before.Device.ID {
+			a.w.violate("S1: %s was in call %s with %s, and then with %s", now.Account, c.ID, before.Device.ID, now.Device.ID)
+		}
+		if before.Gone.IsZero() && !now.Gone.IsZero() {
+			a.w.watch.missed(now)
 		}
 	}
 	if r := c.Outcome.Reason; known && !c.Live() && reasonsOf(was.State)&(1<<r) == 0 {
@@ -116,7 +120,7 @@ func (a *audit) claim(c *call.Call, who call.Account) {
 	}
 }
 
-// sees holds what a client is shown of a call to S1 and S5.
+// sees holds what a client is shown of a call to S1, S2, S5 and S6.
 func (w *world) sees(account, name string, u *pealv1.CallUpdate) {
 	c := u.Call
 	if c.Caller.Account != account && c.Callee.Account != account {
@@ -125,14 +129,33 @@ func (w *world) sees(account, name string, u *pealv1.CallUpdate) {
 	if u.Offer != "" && c.Role != pealv1.Role_ROLE_CALLEE || u.Answer != "" && c.Role != pealv1.Role_ROLE_CALLER {
 		w.violate("S5: %s as %v is given a description that is not for it", name, c.Role)
 	}
-	answered := c.State > pealv1.CallState_CALL_STATE_RINGING && c.State < pealv1.CallState_CALL_STATE_ENDED
-	if !answered || c.Role != pealv1.Role_ROLE_CALLEE {
+	truth := w.audit.calls[call.ID(c.CallId)]
+	ended := c.State == pealv1.CallState_CALL_STATE_ENDED
+	switch {
+	case u.Answer != "" && c.State == pealv1.CallState_CALL_STATE_RINGING:
+		w.violate("S6: %s is given an answer to %s while it rings", name, c.CallId)
+	case u.Answer != "" && u.Answer != answer(c.Generation, nameOf(truth.Callee())):
+		w.violate("S1: %s is given %q in %s, generation %d, which %s answered", name, u.Answer, c.CallId, c.Generation, nameOf(truth.Callee()))
+	case u.Offer != "" && u.Offer != offer(c.Generation, nameOf(truth.Caller())):
+		w.violate("S5: %s is given %q in %s, generation %d, by %s", name, u.Offer, c.CallId, c.Generation, nameOf(truth.Caller()))
+	case ended && call.Reason(c.Reason) != truth.Outcome.Reason:
+		w.violate("S2: %s sees %s end %v, the store says %s", name, c.CallId, c.Reason, reasonNames[truth.Outcome.Reason])
+	}
+	if ended || c.State == pealv1.CallState_CALL_STATE_RINGING || c.Role != pealv1.Role_ROLE_CALLEE {
 		return
 	}
-	truth := w.audit.calls[call.ID(c.CallId)]
 	if d := truth.Callee().Device; string(d.Account)+"/"+string(d.ID) != name {
 		w.violate("S1: %s takes itself for the one that answered %s, which is %s", name, c.CallId, d.ID)
 	}
+}
+
+// offer and answer show whose they are, as candidates do.
+func offer(generation uint32, name string) string {
+	return fmt.Sprintf("v=0 offer %d of %s", generation, name)
+}
+
+func answer(generation uint32, name string) string {
+	return fmt.Sprintf("v=0 answer %d of %s", generation, name)
 }
 
 // candidates are those of a client, which show whose they are: one of an address
@@ -187,6 +210,9 @@ func (w *world) atRest() {
 	}
 	in := make(map[string]int)
 	for _, c := range w.clients {
+		if !c.rests() {
+			w.violate("%s does not come to rest", c.name())
+		}
 		c.agrees()
 		if s := c.seen(); s.online {
 			in[s.account]++
@@ -201,6 +227,9 @@ func (w *world) atRest() {
 	for _, h := range w.hosts {
 		if !h.node.Idle() {
 			w.violate("node %s still waits for the store", h.label())
+		}
+		if l := h.node.Held(); l.Connections != len(h.conns) || l.Accounts != len(h.subs) || l.Calls != 0 || l.Alarms > 1+l.Connections {
+			w.violate("node %s holds %+v, with %d connections and %d accounts", h.label(), l, len(h.conns), len(h.subs))
 		}
 	}
 }

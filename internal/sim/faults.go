@@ -71,7 +71,7 @@ func (w *world) calamity() {
 	}
 	if w.fault(f.StoreLost, h.label()+" is cut off from the store") {
 		h.cutOff = w.now.Add(down)
-		w.watch.deaths++ // The others take it for dead.
+		w.watch.died(h)
 	}
 	w.after(time.Second, w.calamity)
 }

@@ -133,7 +133,7 @@ func (l *link) ping() {
 
 // closeByServer is the node's Close.
 func (l *link) closeByServer(status int, reason string) {
-	l.down(func() { l.tellClient(status == protocol.CloseRetry, reason) })
+	l.down(func() { l.tellClient(status == protocol.CloseRetry || status == protocol.CloseSilent, reason) })
 	l.w.after(0, l.tellServer)
 }
 

@@ -124,7 +124,7 @@ func (p *person) carryOut(e device.Effect) {
 	w := p.w
 	switch e := e.(type) {
 	case device.GetToken:
-		p.later(w.upTo(w.cfg.Faults.LinkDelay), device.GotToken{Token: p.account})
+		p.later(w.upTo(w.cfg.Faults.LinkDelay), device.GotToken{Token: tokenOf(p.account)})
 	case device.Dial:
 		p.dial(e.Socket)
 	case device.Send:
@@ -250,28 +250,30 @@ func (p *person) ended(e device.Ended) {
 		p.w.violate("S2: %s is told twice that %s is over: %v, then %v", p.name(), e.Call, was, e.End)
 	}
 	p.calls[e.Call], p.over[e.Call] = e.End, p.w.now
+	p.holds(e.Call, e.End)
 }
 
-// agrees holds S2, S3 and L5 at rest: what this person was told is what happened.
+// holds holds S2 where it is told how a call ended; where it left by itself, the
+// record says the rest.
+func (p *person) holds(id string, e device.End) {
+	truth, known := p.w.audit.calls[call.ID(id)]
+	switch {
+	case !e.Final:
+	case !known:
+		p.w.violate("S2: %s is told how %s ended, which never was", p.name(), id)
+	case e.Reason == device.ReasonAnsweredElsewhere:
+		if d := truth.Leg(call.Account(p.account)).Device.ID; d == "" || string(d) == p.id {
+			p.w.violate("S2: %s is told that %s was answered elsewhere, and it was not", p.name(), id)
+		}
+	case e.Reason == device.ReasonTimeout && e.ByThisDevice:
+	case string(e.Reason) != reasonNames[truth.Outcome.Reason]:
+		p.w.violate("S2: %s is told that %s ended %s, the store says %s", p.name(), id, e.Reason, reasonNames[truth.Outcome.Reason])
+	}
+}
+
+// agrees holds S3 and L5 at rest: this person was told all that happened.
 func (p *person) agrees() {
 	w := p.w
-	for id, e := range p.calls {
-		truth, known := w.audit.calls[call.ID(id)]
-		if !e.Final {
-			continue // It left by itself, and its record says the rest.
-		}
-		switch {
-		case !known:
-			w.violate("S2: %s was told how %s ended, which never was", p.name(), id)
-		case e.Reason == device.ReasonAnsweredElsewhere:
-			if d := truth.Leg(call.Account(p.account)).Device.ID; d == "" || string(d) == p.id {
-				w.violate("S2: %s was told that %s was answered elsewhere, and it was not", p.name(), id)
-			}
-		case e.Reason == device.ReasonTimeout && e.ByThisDevice:
-		case string(e.Reason) != reasonNames[truth.Outcome.Reason]:
-			w.violate("S2: %s was told that %s ended %s, the store says %s", p.name(), id, e.Reason, reasonNames[truth.Outcome.Reason])
-		}
-	}
 	if c := p.device.Call(); c != nil {
 		w.violate("L5: %s is still in %s", p.name(), c.CallId)
 	}
@@ -373,7 +375,7 @@ func (p *person) invite() {
 	}
 	p.step(device.Invite{Ticket: p.ask("invites"), Invite: &pealv1.Invite{
 		CallId: p.w.uuid(), Callee: callee, Type: pealv1.CallType(1 + p.w.rng.IntN(3)),
-		Offer: "v=0 offer 1", RingTimeoutMs: timeout, IcePolicy: p.w.policy(),
+		Offer: offer(1, p.name()), RingTimeoutMs: timeout, IcePolicy: p.w.policy(),
 	}})
 }
 
@@ -392,7 +394,7 @@ func (p *person) ring(c *pealv1.Call) {
 		p.candidates(c)
 	case x < 0.4:
 		p.step(device.Accept{Ticket: p.ask("accepts"), Accept: &pealv1.Accept{
-			CallId: id, Answer: fmt.Sprintf("v=0 answer %d", c.Generation), Generation: c.Generation,
+			CallId: id, Answer: answer(c.Generation, p.name()), Generation: c.Generation,
 			Candidates: candidates(p.name()),
 		}})
 	}
@@ -421,11 +423,11 @@ func (p *person) talk(c *pealv1.Call) {
 		p.candidates(c)
 	case x < 0.85 && c.Role == pealv1.Role_ROLE_CALLER:
 		p.tell("offers", &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Offer{Offer: &pealv1.Offer{
-			CallId: id, Generation: c.Generation, Sdp: fmt.Sprintf("v=0 offer %d", c.Generation),
+			CallId: id, Generation: c.Generation, Sdp: offer(c.Generation, p.name()),
 		}}})
 	case x < 0.85:
 		p.tell("answers", &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Answer{Answer: &pealv1.Answer{
-			CallId: id, Generation: c.Generation, Sdp: fmt.Sprintf("v=0 answer %d", c.Generation),
+			CallId: id, Generation: c.Generation, Sdp: answer(c.Generation, p.name()),
 		}}})
 	case x < 0.9:
 		p.tell("switches", &pealv1.ClientFrame{Command: &pealv1.ClientFrame_SwitchType{SwitchType: &pealv1.SwitchType{

@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -9,6 +8,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/peal-rtc/peal/internal/call"
+	"github.com/peal-rtc/peal/internal/protocol"
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
 )
 
@@ -20,14 +20,16 @@ type rude struct {
 	account string
 	device  string
 
-	link   *link
-	ready  bool
-	fresh  bool // It has no memory of its calls.
-	heard  time.Time
-	id     uint32
-	view   map[string]*pealv1.Call // The newest snapshot of each call.
-	rung   map[string]bool         // Calls that it told it rings for.
-	leaves bool                    // It goes home.
+	link  *link
+	ready bool
+	fresh bool // It has no memory of its calls.
+	heard time.Time
+	// refused: its last hello had a token that is none.
+	refused bool
+	id      uint32
+	view    map[string]*pealv1.Call // The newest snapshot of each call.
+	rung    map[string]bool         // Calls that it told it rings for.
+	leaves  bool                    // It goes home.
 	// loginAt is what its login was said to be at, and away until when it does
 	// not try to come back after it was kicked.
 	loginAt *timestamppb.Timestamp
@@ -83,8 +85,12 @@ func (g *rude) connect() {
 	if g.fresh {
 		g.view, g.rung = make(map[string]*pealv1.Call), make(map[string]bool)
 	}
+	token := tokenOf(g.account)
+	if g.refused = g.w.chance(0.02); g.refused {
+		token = "of nobody"
+	}
 	g.send(&pealv1.ClientFrame{Command: &pealv1.ClientFrame_Hello{Hello: &pealv1.Hello{
-		Token: g.account, DeviceId: g.device, Fresh: g.fresh, Resume: g.fresh && g.w.chance(0.5), LoginAt: g.loginAt,
+		Token: token, DeviceId: g.device, Fresh: g.fresh, Resume: g.fresh && g.w.chance(0.5), LoginAt: g.loginAt,
 	}}})
 }
 
@@ -148,7 +154,7 @@ func (g *rude) call() {
 	}
 	f := &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Invite{Invite: &pealv1.Invite{
 		CallId: g.w.uuid(), Callee: callee, Type: pealv1.CallType(1 + g.w.rng.IntN(3)),
-		Offer: "v=0 offer 1", RingTimeoutMs: timeout, IcePolicy: g.w.policy(),
+		Offer: offer(1, g.name()), RingTimeoutMs: timeout, IcePolicy: g.w.policy(),
 	}}}
 	g.send(f)
 	if g.w.chance(0.1) { // A repeat, as after a lost reply.
@@ -174,7 +180,7 @@ func (g *rude) ring(c *pealv1.Call) {
 		g.send(&pealv1.ClientFrame{Command: &pealv1.ClientFrame_RingTimeout{RingTimeout: &pealv1.RingTimeout{CallId: id}}})
 	case p < 0.35:
 		f := &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Accept{Accept: &pealv1.Accept{
-			CallId: id, Answer: fmt.Sprintf("v=0 answer %d", c.Generation), Generation: c.Generation,
+			CallId: id, Answer: answer(c.Generation, g.name()), Generation: c.Generation,
 		}}}
 		g.send(f)
 		if g.w.chance(0.1) {
@@ -221,12 +227,12 @@ func (g *rude) talk(c *pealv1.Call) {
 func (g *rude) describe(c *pealv1.Call) {
 	if c.Role == pealv1.Role_ROLE_CALLER {
 		g.send(&pealv1.ClientFrame{Command: &pealv1.ClientFrame_Offer{Offer: &pealv1.Offer{
-			CallId: c.CallId, Generation: c.Generation, Sdp: fmt.Sprintf("v=0 offer %d", c.Generation),
+			CallId: c.CallId, Generation: c.Generation, Sdp: offer(c.Generation, g.name()),
 		}}})
 		return
 	}
 	g.send(&pealv1.ClientFrame{Command: &pealv1.ClientFrame_Answer{Answer: &pealv1.Answer{
-		CallId: c.CallId, Generation: c.Generation, Sdp: fmt.Sprintf("v=0 answer %d", c.Generation),
+		CallId: c.CallId, Generation: c.Generation, Sdp: answer(c.Generation, g.name()),
 	}}})
 }
 
@@ -240,11 +246,11 @@ func (g *rude) rant() {
 	id := c.CallId
 	commands := []*pealv1.ClientFrame{
 		{Command: &pealv1.ClientFrame_Ringing{Ringing: &pealv1.Ringing{CallId: id}}},
-		{Command: &pealv1.ClientFrame_Accept{Accept: &pealv1.Accept{CallId: id, Answer: "v=0 answer", Generation: 1, Candidates: candidates(g.name())}}},
+		{Command: &pealv1.ClientFrame_Accept{Accept: &pealv1.Accept{CallId: id, Answer: answer(1, g.name()), Generation: 1, Candidates: candidates(g.name())}}},
 		{Command: &pealv1.ClientFrame_Reject{Reject: &pealv1.Reject{CallId: id}}},
 		{Command: &pealv1.ClientFrame_Cancel{Cancel: &pealv1.Cancel{CallId: id}}},
-		{Command: &pealv1.ClientFrame_Offer{Offer: &pealv1.Offer{CallId: id, Generation: c.Generation, Sdp: "v=0 offer"}}},
-		{Command: &pealv1.ClientFrame_Answer{Answer: &pealv1.Answer{CallId: id, Generation: c.Generation, Sdp: "v=0 answer"}}},
+		{Command: &pealv1.ClientFrame_Offer{Offer: &pealv1.Offer{CallId: id, Generation: c.Generation, Sdp: offer(c.Generation, g.name())}}},
+		{Command: &pealv1.ClientFrame_Answer{Answer: &pealv1.Answer{CallId: id, Generation: c.Generation, Sdp: answer(c.Generation, g.name())}}},
 		{Command: &pealv1.ClientFrame_Media{Media: &pealv1.MediaReport{CallId: id, Generation: c.Generation, Up: true}}},
 		{Command: &pealv1.ClientFrame_Restart{Restart: &pealv1.Restart{CallId: id, FromGeneration: c.Generation}}},
 		{Command: &pealv1.ClientFrame_Candidates{Candidates: &pealv1.Candidates{
@@ -281,6 +287,12 @@ func (g *rude) disconnected(l *link, retry bool, reason string) {
 		g.fresh, g.loginAt, g.away = true, nil, g.w.now.Add(g.w.between(0, time.Minute))
 		return
 	}
+	if g.refused != (reason == string(protocol.BadToken)) && !retry {
+		g.w.violate("S9: %s, with a token that is none (%v), was closed by %s", g.name(), g.refused, reason)
+	}
+	if g.refused {
+		return
+	}
 	if !retry && reason != "replaced" && reason != "logged_out" {
 		g.w.violate("%s was closed for good: %s", g.name(), reason)
 	}
@@ -301,6 +313,9 @@ func (g *rude) receive(l *link, f *pealv1.ServerFrame) {
 	g.heard = g.w.now
 	switch b := f.Body.(type) {
 	case *pealv1.ServerFrame_Welcome:
+		if g.refused {
+			g.w.violate("S9: %s is welcome with a token that is none", g.name())
+		}
 		g.ready, g.fresh, g.loginAt = true, false, b.Welcome.LoginAt
 		g.w.trace("%s welcome, %d calls", g.name(), len(b.Welcome.Calls))
 		for _, u := range b.Welcome.Calls {

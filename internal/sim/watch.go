@@ -1,7 +1,10 @@
 package sim
 
 import (
+	"strings"
 	"time"
+
+	"google.golang.org/protobuf/proto"
 
 	"github.com/peal-rtc/peal/internal/call"
 	"github.com/peal-rtc/peal/internal/node"
@@ -29,10 +32,14 @@ type watch struct {
 	since time.Time
 	// history has each call's commits, oldest first.
 	history map[call.ID][]moment
+	// changed is when any call was last changed.
+	changed time.Time
 	// light counts the seconds in which a node could do its work.
 	light int
-	// deaths counts the nodes that died, or were taken for dead.
-	deaths int
+	// deaths are of nodes that died, or were taken for dead, oldest first, and
+	// nodes those where each call's devices have been.
+	deaths []death
+	nodes  map[call.ID]map[string]bool
 	// dropped is when each client lost its node.
 	dropped map[string]drop
 	// apart is since when, in light, nobody of a call has been there, gone since
@@ -41,6 +48,12 @@ type watch struct {
 	apart map[call.ID]moment
 	gone  map[absence]int
 	away  map[absence]moment
+}
+
+// death is the end of a node's incarnation, or what the others take for that.
+type death struct {
+	at   time.Time
+	node string
 }
 
 // drop is when a client lost its node.
@@ -63,26 +76,55 @@ type moment struct {
 	state      call.State
 	generation uint32
 	light      int
-	deaths     int // How many nodes had died before.
 }
 
 func newWatch(w *world) *watch {
-	return &watch{w: w, history: make(map[call.ID][]moment), dropped: make(map[string]drop), apart: make(map[call.ID]moment), gone: make(map[absence]int), away: make(map[absence]moment)}
+	return &watch{w: w, history: make(map[call.ID][]moment), nodes: make(map[call.ID]map[string]bool), dropped: make(map[string]drop), apart: make(map[call.ID]moment), gone: make(map[absence]int), away: make(map[absence]moment)}
 }
 
 // made notes a commit.
 func (x *watch) made(c *call.Call) {
-	x.history[c.ID] = append(x.history[c.ID], moment{x.w.now, c.State, c.Media.Generation, x.light, x.deaths})
+	x.changed = x.w.now
+	x.history[c.ID] = append(x.history[c.ID], moment{x.w.now, c.State, c.Media.Generation, x.light})
+	if x.nodes[c.ID] == nil {
+		x.nodes[c.ID] = make(map[string]bool)
+	}
+	for i := range c.Legs {
+		x.nodes[c.ID][c.Legs[i].Device.Conn.Incarnation] = true
+		x.nodes[c.ID][c.Legs[i].Finder] = true
+	}
+}
+
+// died notes that a node is dead, or taken for that.
+func (x *watch) died(h *host) { x.deaths = append(x.deaths, death{x.w.now, h.label()}) }
+
+// setback is by how much the deaths of nodes since then may have held up a call: of
+// one where its devices were, or that found that one dead, they are granted the grace
+// anew; any other may have taken a step of it along. It takes a while to find a node dead.
+func (x *watch) setback(id call.ID, since time.Time, grace time.Duration) (sum time.Duration) {
+	for i := len(x.deaths) - 1; i >= 0 && !x.deaths[i].at.Before(since.Add(-10*time.Second)); i-- {
+		if x.nodes[id][x.deaths[i].node] {
+			sum += grace
+		} else {
+			sum += 5 * time.Second
+		}
+	}
+	return sum
 }
 
 // crashed notes who loses its node.
 func (x *watch) crashed(h *host) {
-	x.deaths++
+	x.died(h)
 	for _, l := range h.conns {
 		if c := l.client; c.seen().online && !c.seen().rude && !l.deadUp {
 			x.dropped[c.name()] = drop{x.w.now, x.light}
 		}
 	}
+}
+
+// dark is for how long no node could do its work, in all.
+func (x *watch) dark() time.Duration {
+	return x.w.now.Sub(x.w.epoch) - time.Duration(x.light)*time.Second
 }
 
 // back notes that a client is online again, or that it failed to be.
@@ -182,7 +224,7 @@ func (x *watch) answered(c *call.Call) {
 	if !x.w.cfg.Faults.calm() {
 		slack += 20 * time.Second
 	}
-	limit := time.Duration(1+x.deaths-since.deaths)*c.Timing.Connect + slack
+	limit := c.Timing.Connect + x.setback(c.ID, since.at, c.Timing.Connect) + slack
 	lit := time.Duration(x.light-since.light) * time.Second
 	if lit > limit && x.w.now.Sub(since.at) > limit {
 		x.w.violate("L1: %s has been connecting for %s", c.ID, x.w.now.Sub(since.at))
@@ -218,14 +260,14 @@ func (x *watch) vanished(c *call.Call) {
 	}
 	since, apart := x.apart[c.ID]
 	if !apart {
-		x.apart[c.ID] = moment{at: x.w.now, light: x.light, deaths: x.deaths}
+		x.apart[c.ID] = moment{at: x.w.now, light: x.light}
 		return
 	}
 	// The server finds out in 10 s, and grants at most 30 s of grace, from the
-	// latest death of a node on; and a commit may have to be tried again.
-	limit := 45 + 15 + 45*(x.deaths-since.deaths)
-	if lit := x.light - since.light; lit > limit {
-		x.w.violate("L3: nobody has been in %s for %d s, and it is in state %d", c.ID, lit, c.State)
+	// latest death of a node of theirs on; and a commit may have to be tried again.
+	limit := 45*time.Second + 15*time.Second + x.setback(c.ID, since.at, 45*time.Second)
+	if lit := time.Duration(x.light-since.light) * time.Second; lit > limit {
+		x.w.violate("L3: nobody has been in %s for %s, and it is in state %d", c.ID, lit, c.State)
 	}
 }
 
@@ -276,7 +318,7 @@ func (x *watch) absent(c *call.Call, a absence, name string) {
 	}
 	since, known := x.away[a]
 	if !known {
-		x.away[a] = moment{at: x.w.now, light: x.light, deaths: x.deaths}
+		x.away[a] = moment{at: x.w.now, light: x.light}
 		return
 	}
 	limit := 10*time.Second + c.Timing.GraceHold + 15*time.Second
@@ -286,7 +328,7 @@ func (x *watch) absent(c *call.Call, a absence, name string) {
 	case s.kicked && f.Crash == 0 && f.StoreLost == 0:
 		limit = 20 * time.Second
 	}
-	limit += time.Duration(x.deaths-since.deaths) * 45 * time.Second
+	limit += x.setback(c.ID, since.at, 45*time.Second)
 	if lit := time.Duration(x.light-since.light) * time.Second; lit > limit && x.w.now.Sub(since.at) > limit {
 		x.w.violate("L3: %s has not been there for %s, and %s goes on with it", name, x.w.now.Sub(since.at), c.ID)
 	}
@@ -306,7 +348,10 @@ func (x *watch) missed(l *call.Leg) {
 }
 
 // lost holds L4: a device that has been there for a while is not lost.
-func (x *watch) lost(c *call.Call) {
+func (x *watch) lost(c *call.Call, from call.State) {
+	if f := &x.w.cfg.Faults; from == call.Connected && f.Crash > 0 && f.Disconnect == 0 && x.dark() < 3*time.Second && !x.w.leaving {
+		x.w.violate("L6: %s was connected, and is lost because of a node", c.ID)
+	}
 	name := string(c.Outcome.Actor) + "/" + string(c.Outcome.Device)
 	for _, k := range x.w.clients {
 		s := k.seen()
@@ -355,7 +400,33 @@ func (x *watch) current(name string, c *pealv1.Call, before time.Time) {
 			x.w.violate("L2: %s has not heard for %s that %s is in state %d, generation %d",
 				name, x.w.now.Sub(m.at), c.CallId, m.state, m.generation)
 		}
+		if m.at.After(before) {
+			return
+		}
 	}
+	account, id, _ := strings.Cut(name, "/")
+	truth := x.w.audit.calls[call.ID(c.CallId)]
+	want := node.Snapshot(&truth, call.Device{Account: call.Account(account), ID: call.DeviceID(id)}, x.w.now)
+	if got, want := shown(c, account), shown(want, account); !proto.Equal(got, want) {
+		x.w.violate("L5: for %s %s has been shown\n%v\nand it is\n%v", x.news(), name, got, want)
+	}
+}
+
+// shown is what of a snapshot must be right for as long as the call stays as it is: not
+// how much time is left, and not what it says of the device itself, which knows that.
+func shown(c *pealv1.Call, account string) *pealv1.Call {
+	c = proto.CloneOf(c)
+	c.Rev, c.RingRemainingMs, c.VideoAskRemainingMs, c.ConnectedForMs = 0, 0, 0, 0
+	if c.State == pealv1.CallState_CALL_STATE_RINGING {
+		// Of use to nobody yet; and the callee hears of a generation with its offer.
+		c.Caller.Present, c.Caller.Epoch, c.Generation, c.RebuildGeneration = false, 0, 0, 0
+	}
+	if c.Caller.Account == account {
+		c.Caller = nil
+	} else {
+		c.Callee = nil
+	}
+	return c
 }
 
 // stopped says that a device of the leg rings no more, whoever else does.

@@ -71,7 +71,6 @@ func Run(cfg Config) (Result, error) {
 	w.calm()
 	w.runUntil(w.now.Add(stillness))
 	w.leave()
-	// What is on its way arrives, however soon all is at rest.
 	for end := w.now.Add(settle); w.err == nil && w.now.Before(end); {
 		w.runUntil(w.now.Add(5 * time.Second))
 		if w.resting() {
@@ -107,9 +106,9 @@ type world struct {
 
 	// calmed: no faults any more. still: nobody does anything. leaving: everybody
 	// goes home.
-	calmed, still bool
-	result        Result
-	err           error
+	calmed, still, leaving bool
+	result                 Result
+	err                    error
 }
 
 func newWorld(cfg Config) *world {
@@ -168,16 +167,17 @@ func (w *world) calm() {
 
 // leave sends everybody home.
 func (w *world) leave() {
-	w.still = false
+	w.still, w.leaving = false, true
 	w.trace("leave")
 	for _, c := range w.clients {
 		c.goHome()
 	}
 }
 
-// resting says whether nothing is left to wait for.
+// resting says whether nothing is left to wait for: what changed last is news
+// for a while, however soon all else is at rest.
 func (w *world) resting() bool {
-	if len(w.audit.live) > 0 {
+	if len(w.audit.live) > 0 || w.now.Sub(w.watch.changed) < w.watch.news() {
 		return false
 	}
 	for _, c := range w.clients {

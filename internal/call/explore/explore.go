@@ -1,11 +1,12 @@
 // Package explore walks through every state that a call can come to within a
-// scope: every order of what its devices do, of messages that are late, lost or
-// doubled, of connections that break, of the server being killed, and of time.
-// In each state it holds the call to the invariants of the design.
+// scope: every order of what its devices do, of what arrives when, of time, and
+// of such faults as the scope has: messages that are lost or doubled, connections
+// that break, pages that are loaded again, the server being killed. It holds each
+// state and each step to the invariants of the design.
 //
 // A scope bounds the world, not the search: within it nothing is left out. It
 // runs the real state machine and knows its surroundings only as far as they
-// matter: what is on its way to the server, and what each device has seen.
+// matter: what is on its way to the server, and what each device has been told.
 package explore
 
 import (
@@ -20,12 +21,21 @@ import (
 // Scope names a world and says how much may go wrong in it.
 type Scope struct {
 	Name string
-	// Devices of the callee. The caller calls by one and has another.
+	// Devices of the callee.
 	Devices int
+	// Second gives the caller another device, which says whatever the one that
+	// calls could say, though it is not to be heard.
+	Second bool
+	// Policy is what the invitation asks for.
+	Policy call.Policy
 	// Acts are what devices do, each at most once.
 	Acts []Act
-	// How often each may happen in all.
+	// How often each may happen in all: a message is lost on its way to the
+	// server, or arrives twice; a connection breaks; a page that is back has
+	// forgotten its call; the server is killed.
 	Loss, Duplicate, Gone, Reload, Restart int
+	// How often a device is back before the end of its old connection is noticed.
+	Overlap int
 }
 
 // Act is something that a device does of its own accord.
@@ -34,6 +44,7 @@ type Act string
 // The acts.
 const (
 	Ring       Act = "ring"
+	RingFor    Act = "ring for less" // Each device of the callee 10 s longer than the one before.
 	Stop       Act = "stop ringing"
 	Accept     Act = "accept"
 	Reject     Act = "reject"
@@ -42,6 +53,7 @@ const (
 	Up         Act = "media up"
 	Down       Act = "media down"
 	Renew      Act = "restart"
+	Rebuild    Act = "restart with new connections"
 	Offer      Act = "offer"
 	Answer     Act = "answer"
 	ToAudio    Act = "to audio"
@@ -125,21 +137,8 @@ func (w *walk) expand(s *world) error {
 	if err := s.holds(); err != nil {
 		return s.fail(err)
 	}
-	for i := range s.flight {
-		if err := w.deliver(s, i, false); err != nil {
-			return err
-		}
-		if s.left.Duplicate > 0 {
-			if err := w.deliver(s, i, true); err != nil {
-				return err
-			}
-		}
-		if s.left.Loss > 0 {
-			n := s.next(s.devices[s.flight[i].from].device.ID, s.flight[i].act, "is lost")
-			n.left.Loss--
-			n.flight = slices.Delete(n.flight, i, i+1)
-			w.add(n)
-		}
+	if err := w.arrivals(s); err != nil {
+		return err
 	}
 	for i := range s.devices {
 		w.act(s, i)
@@ -147,7 +146,7 @@ func (w *walk) expand(s *world) error {
 			return err
 		}
 	}
-	if s.left.Restart > 0 {
+	if s.left.restart > 0 {
 		if err := w.restart(s); err != nil {
 			return err
 		}
@@ -160,16 +159,46 @@ func (w *walk) expand(s *world) error {
 	return nil
 }
 
-// deliver has something that is on its way arrive, in any order.
+// arrivals has anything that is on its way arrive, or be lost.
+func (w *walk) arrivals(s *world) error {
+	for i := range s.flight {
+		if err := w.deliver(s, i, false); err != nil {
+			return err
+		}
+		if s.left.duplicate > 0 {
+			if err := w.deliver(s, i, true); err != nil {
+				return err
+			}
+		}
+		if s.left.loss > 0 {
+			n := s.next(s.devices[s.flight[i].from].device.ID, s.flight[i].act, "is lost")
+			n.left.loss--
+			n.flight = slices.Delete(n.flight, i, i+1)
+			w.add(n)
+		}
+	}
+	return nil
+}
+
+// deliver has something arrive. Who sent it is answered; where that one is back by
+// another connection its node looks for what it has missed.
 func (w *walk) deliver(s *world, i int, again bool) error {
 	m := s.flight[i]
 	n := s.next(s.devices[m.from].device.ID, m.act, "arrives")
 	if again {
-		n.left.Duplicate--
+		n.left.duplicate--
 	} else {
 		n.flight = slices.Delete(n.flight, i, i+1)
 	}
-	return w.step(n, m.input)
+	asker := -1
+	if n.devices[m.from].here && answersTo(m.input) {
+		asker = m.from
+	}
+	if err := w.apply(n, m.input, asker); err != nil {
+		return err
+	}
+	w.add(n)
+	return nil
 }
 
 // act has a device send what it may, once each.
@@ -188,7 +217,7 @@ func (w *walk) act(s *world, i int) {
 		}
 		n := s.next(d.device.ID, act, "is sent")
 		n.devices[i].done |= 1 << k
-		n.flight = append(n.flight, message{i, act, input, k, d.device.Conn.Seq, d.shown.generation})
+		n.flight = append(n.flight, message{i, act, input, k, d.device.Conn.Seq, about(input)})
 		w.add(n)
 	}
 }
@@ -200,11 +229,20 @@ func (w *walk) connections(s *world, i int) error {
 		return nil // The node tells no call of a stranger's connection.
 	}
 	if d.here {
-		if s.left.Gone == 0 {
+		if s.left.overlap > 0 {
+			n := s.next(d.device.ID, "", "is back before it was gone")
+			n.left.overlap--
+			n.flight = append(n.flight, message{i, "end of an old connection", call.Gone{Device: d.device}, 63, d.device.Conn.Seq, 0})
+			n.reconnect(i)
+			if err := w.step(n, call.Back{Device: n.devices[i].device}); err != nil {
+				return err
+			}
+		}
+		if s.left.gone == 0 {
 			return nil
 		}
 		n := s.next(d.device.ID, "", "is gone")
-		n.left.Gone--
+		n.left.gone--
 		n.devices[i].here = false
 		return w.step(n, call.Gone{Device: d.device})
 	}
@@ -213,7 +251,7 @@ func (w *walk) connections(s *world, i int) error {
 	if err := w.step(back, call.Back{Device: back.devices[i].device}); err != nil {
 		return err
 	}
-	if s.left.Reload == 0 {
+	if s.left.reload == 0 {
 		return nil
 	}
 	for _, resume := range []bool{false, true} {
@@ -222,7 +260,7 @@ func (w *walk) connections(s *world, i int) error {
 			what = "is back, reloaded, and resumes"
 		}
 		n := s.next(d.device.ID, "", what)
-		n.left.Reload--
+		n.left.reload--
 		n.reconnect(i)
 		if err := w.step(n, call.Reload{Device: n.devices[i].device, Resume: resume}); err != nil {
 			return err
@@ -234,14 +272,15 @@ func (w *walk) connections(s *world, i int) error {
 // restart kills the server: what was on its way is lost, all connections with it.
 func (w *walk) restart(s *world) error {
 	n := s.next("", "", "the server is killed")
-	n.left.Restart--
+	n.left.restart--
 	n.flight = nil
 	for i := range n.devices {
-		if !n.devices[i].here {
-			continue
-		}
 		n.devices[i].here = false
-		if err := w.apply(n, call.Gone{Device: n.devices[i].device, Crashed: true}); err != nil {
+		gone := call.Gone{Device: n.devices[i].device, Finder: fmt.Sprint("start ", n.left.restart)}
+		if l := n.call.Leg(gone.Device.Account); l != nil {
+			gone.Former = l.Finder
+		}
+		if err := w.apply(n, gone, -1); err != nil {
 			return err
 		}
 	}
@@ -250,15 +289,16 @@ func (w *walk) restart(s *world) error {
 }
 
 func (w *walk) step(n *world, in call.Input) error {
-	if err := w.apply(n, in); err != nil {
+	if err := w.apply(n, in, -1); err != nil {
 		return err
 	}
 	w.add(n)
 	return nil
 }
 
-// apply steps the call and holds the step to what every step promises.
-func (w *walk) apply(n *world, in call.Input) error {
+// apply steps the call, tells those who are to hear of it, and holds all that to
+// what was promised. asker is the device that is answered, if there is one.
+func (w *walk) apply(n *world, in call.Input, asker int) error {
 	was := n.call
 	row := w.rows[reflect.TypeOf(in)]
 	if row == nil {
@@ -267,29 +307,42 @@ func (w *walk) apply(n *world, in call.Input) error {
 	}
 	row[was.State]++
 	w.result.Steps++
-	next, effects, err := call.Step(was, in, n.now)
-	if bad := promises(&was, &next, effects, err); bad != nil {
-		return n.fail(bad)
-	}
-	if bad := meaning(&was, &next, in, n.now); bad != nil {
-		return n.fail(bad)
-	}
-	if err == nil {
-		again, _, _ := call.Step(next, in, n.now)
-		if again.Rev != next.Rev {
-			return n.fail(fmt.Errorf("S8: %T twice goes from rev %d to %d", in, next.Rev, again.Rev))
-		}
+	next, effects, err := taken(&was, in, n.now)
+	if err != nil {
+		return n.fail(err)
 	}
 	n.call = next
+	heard := make([]bool, len(n.devices))
 	for _, e := range effects {
-		n.tell(e)
+		if err := n.tell(e, heard); err != nil {
+			return n.fail(err)
+		}
 	}
-	// Who is back has been told how it stands.
-	switch in := in.(type) {
-	case call.Back:
-		n.show(in.Device)
-	case call.Reload:
-		n.show(in.Device)
+	if asker >= 0 {
+		heard[asker] = true
+		var with call.Attachments
+		if d := n.devices[asker].device; d != actor(in) {
+			with = next.Needs(d)
+		}
+		if err := n.show(asker, with, in); err != nil {
+			return n.fail(err)
+		}
+	}
+	for i := range n.devices {
+		d := n.devices[i].device
+		_, back := in.(call.Back)
+		_, reload := in.(call.Reload)
+		if (back || reload) && d == actor(in) { // The welcome.
+			heard[i] = true
+			if err := n.show(i, next.Needs(d), in); err != nil {
+				return n.fail(err)
+			}
+		}
+		if n.devices[i].here {
+			if err := told(&was, &next, d, heard[i]); err != nil {
+				return n.fail(err)
+			}
+		}
 	}
 	return nil
 }

@@ -12,7 +12,8 @@ import (
 
 var walkLarge = flag.Bool("large", false, "walk the large scopes as well")
 
-// scopes are the worlds that every run of the tests walks.
+// scopes are the worlds that every run of the tests walks. Each has the faults that
+// it names, and no others: all of them come together in the large ones alone.
 var scopes = []explore.Scope{
 	{
 		Name: "two devices answer", Devices: 2,
@@ -20,8 +21,25 @@ var scopes = []explore.Scope{
 		Duplicate: 1,
 	},
 	{
+		Name: "two devices, and one dials back", Devices: 2,
+		Acts: []explore.Act{explore.Merge, explore.Accept, explore.Answer},
+	},
+	{
+		Name: "two devices, and a restart", Devices: 2,
+		Acts: []explore.Act{explore.Accept, explore.Renew, explore.Offer},
+	},
+	{
 		Name: "own time-outs", Devices: 2,
-		Acts: []explore.Act{explore.Ring, explore.Stop, explore.Accept},
+		Acts: []explore.Act{explore.Ring, explore.RingFor, explore.Stop, explore.Accept},
+	},
+	{
+		Name: "own time-outs, and a connection breaks", Devices: 1, Policy: call.RelayUntilAccept,
+		Acts: []explore.Act{explore.Ring, explore.RingFor, explore.Stop, explore.Merge, explore.Accept},
+		Gone: 1,
+	},
+	{
+		Name: "the caller has two devices", Devices: 1, Second: true,
+		Acts: []explore.Act{explore.Accept, explore.Hangup, explore.Kick},
 	},
 	{
 		Name: "late news of ringing", Devices: 1,
@@ -40,11 +58,15 @@ var scopes = []explore.Scope{
 	{
 		Name: "coming back", Devices: 1,
 		Acts: []explore.Act{explore.Ring, explore.Accept, explore.Up},
-		Gone: 1, Reload: 1,
+		Gone: 1, Reload: 1, Overlap: 1,
 	},
 	{
 		Name: "media", Devices: 1,
 		Acts: []explore.Act{explore.Accept, explore.Up, explore.Down, explore.Renew, explore.Offer, explore.Answer},
+	},
+	{
+		Name: "new connections", Devices: 1,
+		Acts: []explore.Act{explore.Accept, explore.Renew, explore.Rebuild, explore.Offer, explore.Answer},
 	},
 	{
 		Name: "types", Devices: 1,
@@ -56,10 +78,11 @@ var scopes = []explore.Scope{
 	},
 }
 
-// large are walked by make explore: minutes, and gigabytes of memory.
+// large are walked by make explore: minutes, and gigabytes of memory. Where five
+// faults come together the acts are fewer.
 var large = []explore.Scope{
 	{
-		Name: "two devices ring, with every fault", Devices: 2,
+		Name: "two devices ring, with faults of messages and connections", Devices: 2,
 		Acts: []explore.Act{explore.Ring, explore.Accept, explore.Reject, explore.Cancel},
 		Loss: 1, Duplicate: 1, Gone: 1,
 	},
@@ -69,13 +92,28 @@ var large = []explore.Scope{
 		Loss: 1, Duplicate: 1, Gone: 1,
 	},
 	{
-		Name: "a call with every fault", Devices: 1,
+		Name: "a call with every fault but doubled messages", Devices: 1,
 		Acts: []explore.Act{explore.Ring, explore.Accept, explore.Up, explore.Hangup, explore.LeavePage},
 		Loss: 1, Gone: 1, Reload: 1, Restart: 1,
 	},
 	{
+		Name: "a shorter call with every fault", Devices: 1,
+		Acts: []explore.Act{explore.Accept, explore.Up, explore.Hangup},
+		Loss: 1, Duplicate: 1, Gone: 1, Reload: 1, Restart: 1,
+	},
+	{
+		Name: "the caller has two devices, and a connection breaks", Devices: 1, Second: true,
+		Acts: []explore.Act{explore.Accept, explore.Cancel, explore.Hangup, explore.Supersede},
+		Gone: 1,
+	},
+	{
 		Name: "media with faults", Devices: 1,
 		Acts: []explore.Act{explore.Accept, explore.Up, explore.Down, explore.Renew, explore.Offer, explore.Answer},
+		Gone: 1, Reload: 1,
+	},
+	{
+		Name: "new connections with faults", Devices: 1,
+		Acts: []explore.Act{explore.Accept, explore.Renew, explore.Rebuild, explore.Offer},
 		Gone: 1, Reload: 1,
 	},
 	{
@@ -177,7 +215,7 @@ var glares = []explore.Glare{
 	{
 		Name:   "three in a circle",
 		Dials:  []explore.Dial{{From: "a1", To: "b"}, {From: "b1", To: "c"}, {From: "c1", To: "a"}},
-		Accept: true,
+		Accept: true, Loss: 1,
 	},
 	{
 		Name:   "two devices of one call another, who calls back",

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"hash/fnv"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/peal-rtc/peal/internal/call"
@@ -84,6 +83,11 @@ func RunGlare(g Glare) (Result, error) {
 	for _, d := range g.Others {
 		w.devices = append(w.devices, named(d))
 	}
+	for _, d := range w.devices {
+		if !slices.Contains(w.people, d) {
+			w.people = append(w.people, d)
+		}
+	}
 	n := len(g.Dials)
 	w.add(&duel{
 		now: epoch, calls: make([]call.Call, n), sent: make([]bool, n), answers: make([]answer, n), into: make([]int8, n),
@@ -107,6 +111,7 @@ func named(id call.DeviceID) call.Device {
 type duels struct {
 	scope   Glare
 	devices []call.Device // Those of the dials, in their order, then the others.
+	people  []call.Device // Each of them once.
 	known   map[key]struct{}
 	queue   []*duel
 	result  Result
@@ -149,7 +154,7 @@ func (w *duels) expand(s *duel) error {
 		}
 		w.add(n)
 	}
-	w.people(s)
+	w.wish(s)
 	if !w.scope.Time {
 		return nil
 	}
@@ -193,7 +198,7 @@ func (w *duels) try(n *duel, at int) error {
 	i := int(t.dial)
 	d := w.scope.Dials[i]
 	invite := call.Invite{
-		ID: call.ID(fmt.Sprint("call ", i)), Caller: named(d.From), Callee: d.To, Type: call.Audio, Offer: "offer", Timing: call.DefaultTiming(),
+		ID: call.ID(fmt.Sprint("call ", i)), Caller: named(d.From), Callee: d.To, Type: call.Audio, Offer: describe("offer", 1, d.From, false), Timing: call.DefaultTiming(),
 	}
 	if t.settles >= 0 {
 		return w.settle(n, at, &invite)
@@ -270,8 +275,8 @@ func (w *duels) answer(n *duel, at int, what answer, into int) {
 	}
 }
 
-// people do what they like with the calls that they know.
-func (w *duels) people(s *duel) {
+// wish has people do what they like with the calls that they know.
+func (w *duels) wish(s *duel) {
 	do := func(o order) {
 		if s.done[o] {
 			return
@@ -329,26 +334,36 @@ func (w *duels) obey(n *duel, o order) error {
 	case o.act == Cancel:
 		return w.step(n, i, call.Cancel{Device: d})
 	case o.act == Accept:
-		return w.step(n, i, call.Accept{Device: d, Generation: 1, Answer: "answer"})
+		return w.step(n, i, call.Accept{Device: d, Generation: 1, Answer: describe("answer", 1, d.ID, false)})
 	}
 	return fmt.Errorf("nobody does %q here", o.act)
 }
 
-// step is one commit, which holds to what every step promises. A refusal changes
-// nothing.
+// step is one commit, which is held to what any step is, and so is what is sent
+// then. Everybody is there all the time.
 func (w *duels) step(n *duel, i int, in call.Input) error {
 	was := n.calls[i]
-	next, effects, err := call.Step(was, in, n.now)
 	w.result.Steps++
-	for _, e := range effects {
-		if next.Leg(e.Account) == nil {
-			return fmt.Errorf("S5: %s is told", e.Account)
-		}
-	}
-	if err != nil && next.Rev != was.Rev || !was.Live() && next.Rev != was.Rev {
-		return errors.New("S2: an ended call changed")
+	next, effects, err := taken(&was, in, n.now)
+	if err != nil {
+		return err
 	}
 	n.calls[i] = next
+	for _, d := range w.people {
+		hears := answersTo(in) && d == actor(in)
+		for _, e := range effects {
+			if e.Account != d.Account || e.Device != "" && e.Device != d.ID {
+				continue
+			}
+			hears = true
+			if err := given(&next, d, e.With); err != nil {
+				return err
+			}
+		}
+		if err := told(&was, &next, d, hears); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -370,11 +385,19 @@ func (w *duels) holds(s *duel) error {
 		if c.ID == "" {
 			continue
 		}
-		if _, filed := c.Record(); filed && c.Live() {
-			return errors.New("S3: a live call has a record")
+		if err := stands(c); err != nil {
+			return err
+		}
+		for _, d := range w.people {
+			if err := reach(c, d); err != nil {
+				return err
+			}
 		}
 		if !c.Live() {
 			continue
+		}
+		if err := deadEnd(*c, w.people, s.now); err != nil {
+			return err
 		}
 		for k := range c.Legs {
 			if live[c.Legs[k].Account]++; live[c.Legs[k].Account] > 1 {
@@ -470,18 +493,22 @@ func (s *duel) key() key {
 			b = append(append(b, c.Legs[k].Device.ID...), 0)
 		}
 	}
-	var all []string
+	// The order of what is on its way does not matter: any may come first.
+	all := make([]uint64, 0, 64)
 	for _, t := range s.trials {
-		all = append(all, fmt.Sprint("trial ", t))
+		all = append(all, 1<<40|uint64(t.dial)<<8|uint64(uint8(t.settles)))
 	}
+	// The acts of these worlds differ in their first letters.
 	for _, o := range s.orders {
-		all = append(all, fmt.Sprint("order ", o))
+		all = append(all, 2<<40|uint64(o.act[0])<<16|uint64(o.call)<<8|uint64(o.device))
 	}
 	for o := range s.done {
-		all = append(all, fmt.Sprint("done ", o))
+		all = append(all, 3<<40|uint64(o.act[0])<<16|uint64(o.call)<<8|uint64(o.device))
 	}
 	slices.Sort(all)
-	b = append(b, strings.Join(all, ";")...)
+	for _, n := range all {
+		b = binary.AppendUvarint(b, n)
+	}
 	num(int64(s.left.Duplicate), int64(s.left.Loss))
 	flag(s.calm)
 	h := fnv.New128a()

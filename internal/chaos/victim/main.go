@@ -38,7 +38,11 @@ func run(ctx context.Context) error {
 	if err := settings.Check(); err != nil {
 		return err
 	}
-	logger := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(settings.Log.Level)); err != nil {
+		return fmt.Errorf("log-level is %q: %w", settings.Log.Level, err)
+	}
+	logger := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
 	calls, err := sqlstore.Open(ctx, sqlstore.Config{
 		Path: filepath.Join(settings.Data, "peal.db"), Synchronous: settings.Durable, Logger: logger,
 	})

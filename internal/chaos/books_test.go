@@ -1,0 +1,119 @@
+package chaos_test
+
+import (
+	"context"
+	"database/sql"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	_ "modernc.org/sqlite" // The driver "sqlite".
+
+	"github.com/peal-rtc/peal/client"
+	"github.com/peal-rtc/peal/internal/protocol/pealv1"
+)
+
+// What is planted in calls, and must be in no log.
+const (
+	plantedText       = "planted-description"
+	plantedAddress    = "203.0.113.77"
+	plantedAttachment = "planted-attachment"
+)
+
+// books are all records that anybody was told of.
+type books struct {
+	mu      sync.Mutex // Guards records.
+	records map[string]client.Record
+}
+
+func (b *books) enter(r client.Record) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.records == nil {
+		b.records = make(map[string]client.Record)
+	}
+	b.records[r.CallID] = r
+}
+
+// audit kills the server, and holds what it leaves behind to what everybody was
+// told: no call is left, nobody is busy, no description is kept, each record is
+// there, and no other; and its log holds nothing of what was planted.
+func (s *server) audit(t *testing.T, b *books) {
+	t.Helper()
+	s.kill()
+	ctx := context.WithoutCancel(t.Context()) // It may be done where this cleans up.
+	db, err := sql.Open("sqlite", filepath.Join(s.data, "peal.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	for what, query := range map[string]string{
+		"live calls":                 `SELECT count(*) FROM calls WHERE ended_ns IS NULL`,
+		"deadlines":                  `SELECT count(*) FROM calls WHERE deadline_ns IS NOT NULL`,
+		"claims":                     `SELECT count(*) FROM claims`,
+		"descriptions":               `SELECT count(*) FROM descriptions`,
+		"calls without their record": `SELECT count(*) FROM calls WHERE id NOT IN (SELECT call_id FROM records)`,
+	} {
+		var n int
+		if err := db.QueryRowContext(ctx, query).Scan(&n); err != nil || n > 0 {
+			t.Errorf("the store holds %d %s, %v", n, what, err)
+		}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if diff := cmp.Diff(b.records, filed(ctx, t, db)); diff != "" {
+		t.Errorf("the records differ (-told +stored):\n%s", diff)
+	}
+	s.discreet(t)
+}
+
+// filed are the records of the store.
+func filed(ctx context.Context, t *testing.T, db *sql.DB) map[string]client.Record {
+	t.Helper()
+	rows, err := db.QueryContext(ctx,
+		`SELECT call_id, kind, type, caller, callee, reason, created_ns, ended_ns, duration_s FROM records`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = rows.Close() }()
+	all := make(map[string]client.Record)
+	for rows.Next() {
+		var r client.Record
+		var reason int32
+		var created, ended, seconds int64
+		err := rows.Scan(&r.CallID, &r.Kind, &r.Type, &r.Caller, &r.Callee, &reason, &created, &ended, &seconds)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Reason = client.Reason(strings.ToLower(strings.TrimPrefix(pealv1.Reason_name[reason], "REASON_")))
+		r.CreatedAt, r.EndedAt = time.Unix(0, created).UTC(), time.Unix(0, ended).UTC()
+		r.Duration = time.Duration(seconds) * time.Second
+		all[r.CallID] = r
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// discreet finds what the log, at its finest level, should not hold.
+func (s *server) discreet(t *testing.T) {
+	t.Helper()
+	log := s.log.String()
+	if !strings.Contains(log, "server started") {
+		t.Errorf("this is no log: %q", s.log.tail())
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.tokens) == 0 {
+		t.Error("nobody logged in")
+	}
+	for _, planted := range append(s.tokens, "eyJ", secret, plantedText, plantedAddress, plantedAttachment) {
+		if strings.Contains(log, planted) {
+			t.Errorf("the log holds %q", planted)
+		}
+	}
+}
