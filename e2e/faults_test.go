@@ -4,9 +4,13 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 // fault is what happens to the network of one of two pages.
@@ -20,7 +24,7 @@ var faults = []fault{
 	{"slow", func(p *proxy) { p.slow(300 * time.Millisecond) }},
 	{"cut", (*proxy).cut},
 	{"half-open", (*proxy).fall},
-	{"lossy, then cut", func(p *proxy) {
+	{"half-open, then cut", func(p *proxy) {
 		p.fall()
 		time.AfterFunc(700*time.Millisecond, p.cut)
 	}},
@@ -29,6 +33,14 @@ var faults = []fault{
 		time.AfterFunc(1500*time.Millisecond, p.cut)
 	}},
 }
+
+// faultSeed decides what befalls whom, and when.
+const faultSeed = 7
+
+// ringFor is how long it rings in faultPlans where nobody answers.
+const ringFor = 3 * time.Second
+
+var faultPlans = []string{"hangs up", "rejects", "cancels", "accepts while the other cancels", "both call", "nobody answers"}
 
 // Whatever happens to the network of either page, at whatever moment of a call,
 // both pages and the server come to the same end of it: soon, and once.
@@ -46,12 +58,16 @@ func TestFaults(t *testing.T) {
 	}
 	alice, bob := people["alice"], people["bob"]
 	witness := open(t, browser, app.URL) // With a network of its own.
-	rng := rand.New(rand.NewPCG(7, 7))
+	t.Logf("seed %d", faultSeed)
+	rng := rand.New(rand.NewPCG(faultSeed, faultSeed))
+	reasons := make(map[string]int)
+	known, longest := 0, 0 // Records of the rounds before, and seconds.
 	for round := range 2 * len(faults) {
-		plan := []string{"hangs up", "rejects", "cancels", "accepts while the other cancels"}[round%4]
 		// Each fault befalls either page, the other one suffers any.
+		turn := round / len(faults)
+		plan := faultPlans[(round+turn)%len(faultPlans)]
 		of := []fault{faults[round%len(faults)], faults[rng.IntN(len(faults))]}
-		if round >= len(faults) {
+		if turn == 1 {
 			slices.Reverse(of)
 		}
 		after := time.Duration(rng.IntN(1200)) * time.Millisecond
@@ -63,26 +79,7 @@ func TestFaults(t *testing.T) {
 				of[i].do(through[account])
 			})
 		}
-		hesitate := func() { time.Sleep(time.Duration(rng.IntN(500)) * time.Millisecond) }
-		alice.run(`did("call", {userId: "bob", type: 1})`)
-		bob.maybe(30*time.Second, "rtc.callStatus === 2")
-		hesitate()
-		switch plan {
-		case "rejects":
-			bob.does("reject")
-		case "cancels":
-			alice.does("cancel")
-		case "accepts while the other cancels":
-			alice.does("cancel")
-			bob.does("accept")
-		default:
-			bob.does("accept")
-			alice.maybe(5*time.Second, "rtc.callStatus === 3")
-			hesitate()
-		}
-		hesitate()
-		// In the end somebody hangs up what is left, be it in a dead network.
-		[]*page{alice, bob}[rng.IntN(2)].does("hangup")
+		playFaulty(rng, plan, alice, bob)
 		struck.Wait()
 		for account, p := range people {
 			through[account].slow(0)
@@ -91,40 +88,158 @@ func TestFaults(t *testing.T) {
 				return err == nil && idle
 			})
 		}
-		agree(t, round, s, witness, alice, bob)
+		filed := agree(t, round, s, witness, alice, bob)
+		// A call that is there before the other side dials as well may be over by then.
+		most := map[bool]int{false: 1, true: 2}[plan == "both call"]
+		if n := len(filed) - known; n < 1 || n > most {
+			t.Fatalf("%d: there are %d new records, want 1 to %d: %+v", round, n, most, filed)
+		}
+		for _, r := range filed[known:] {
+			reasons[r.Reason]++
+			longest = max(longest, slices.Max(r.Durations))
+			// Even a caller who is gone has a longer grace.
+			if plan == "nobody answers" && r.Reason != "timeout" {
+				t.Errorf("%d: nobody answered, and it ended %s", round, r.Reason)
+			}
+		}
+		known = len(filed)
+	}
+	t.Logf("outcomes: %v, the longest took %d s", reasons, longest)
+	if reasons["completed"] < 2 || reasons["timeout"] < 2 || longest == 0 {
+		t.Errorf("the outcomes %v, of %d s at most, are of too few kinds", reasons, longest)
 	}
 }
 
-// agree waits until both pages have been given the records that the server has.
-func agree(t *testing.T, round int, s *server, witness, alice, bob *page) {
+// playFaulty has both do what a plan says, as far as their networks let them.
+func playFaulty(rng *rand.Rand, plan string, alice, bob *page) {
+	hesitate := func() { time.Sleep(time.Duration(rng.IntN(500)) * time.Millisecond) }
+	switch plan {
+	case "both call":
+		alice.run(`void did("call", {userId: "bob", type: 1})`)
+		time.Sleep(time.Duration(rng.IntN(30)) * time.Millisecond)
+		bob.run(`void did("call", {userId: "alice", type: 1})`)
+		alice.maybe(5*time.Second, "rtc.callStatus === 3")
+	case "nobody answers":
+		alice.run(fmt.Sprintf("rtc.setCallTimeout(%d)", ringFor.Milliseconds()))
+		alice.run(`did("call", {userId: "bob", type: 1})`)
+		bob.maybe(ringFor, "rtc.callStatus === 2")
+		return
+	default:
+		alice.run(`did("call", {userId: "bob", type: 1})`)
+		bob.maybe(30*time.Second, "rtc.callStatus === 2")
+	}
+	hesitate()
+	switch plan {
+	case "rejects":
+		bob.does("reject")
+	case "cancels":
+		alice.does("cancel")
+	case "accepts while the other cancels":
+		alice.does("cancel")
+		bob.does("accept")
+	case "hangs up":
+		bob.does("accept")
+		alice.maybe(5*time.Second, "rtc.callStatus === 3")
+		time.Sleep(time.Second) // So that the call has a duration.
+		hesitate()
+	}
+	hesitate()
+	// In the end somebody hangs up what is left, be it in a dead network.
+	[]*page{alice, bob}[rng.IntN(2)].does("hangup")
+}
+
+// outcome is what became of a call.
+type outcome struct {
+	Call   string `json:"callId"`
+	Kind   int    `json:"kind"`
+	Caller string `json:"caller"`
+	Callee string `json:"callee"`
+	// Durations are those of caller and callee, in seconds.
+	Durations []int  `json:"durations"`
+	Reason    string `json:"reason"`
+}
+
+// filed are the records that the server has for an account, oldest first.
+func filed(s *server, witness *page, account string) ([]outcome, error) {
+	return evaluate[[]outcome](witness, fmt.Sprintf(`(async () => {
+		const client = new Peal.PealClient({ server: %q, getToken: () => %q });
+		await client.connect();
+		const records = await client.records({ limit: 100 });
+		await client.close();
+		return records.reverse().map((r) => ({ ...r, durations: [r.durationSeconds, r.durationSeconds] }));
+	})()`, s.url(), s.token(account)))
+}
+
+// told are the records that a page was given, and by every reason that it was told
+// of, in whatever message, the calls that ended so.
+func (p *page) told() (records []outcome, reasons map[string][]string, err error) {
+	records, err = evaluate[[]outcome](p, `log.filter((e) => e.name === "onmsg").map((e) => e.args[0]).map((m) => ({
+		callId: m.attach.channelId, kind: m.attach.status, caller: m.from, callee: m.to,
+		durations: [m.from, m.to].map((who) => m.attach.durations.find((d) => d.accid === who).duration),
+	}))`)
+	if err != nil {
+		return nil, nil, err
+	}
+	reasons, err = evaluate[map[string][]string](p, `wire.filter((e) => !e.sent)
+		.flatMap((e) => [e.frame.call, ...(e.frame.welcome?.calls ?? [])])
+		.filter((u) => u?.call?.state === "CALL_STATE_ENDED")
+		.reduce((all, { call }) => ({ ...all, [call.callId]: [...(all[call.callId] ?? []), call.reason] }), {})`)
+	return records, reasons, err
+}
+
+// agree waits until both pages have been given the records that the server has,
+// holds all reasons that they were told to those, and returns them, oldest first.
+func agree(t *testing.T, round int, s *server, witness, alice, bob *page) []outcome {
 	t.Helper()
-	var filed, got, other []int
-	same := func() bool {
-		var err error
-		filed, err = evaluate[[]int](witness, fmt.Sprintf(`(async () => {
-			const client = new Peal.PealClient({ server: %q, getToken: () => %q });
-			await client.connect();
-			const records = await client.records({ limit: 100 });
-			await client.close();
-			return records.map((r) => r.kind);
-		})()`, s.url(), s.token("alice")))
-		if err != nil {
-			return false
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(200 * time.Millisecond) {
+		records, difference := differ(s, witness, alice, bob)
+		if difference == "" {
+			return records
 		}
-		got, other = alice.statuses(), bob.statuses()
-		for _, list := range [][]int{filed, got, other} {
-			slices.Sort(list)
-		}
-		return slices.Equal(filed, got) && slices.Equal(filed, other)
-	}
-	for deadline := time.Now().Add(20 * time.Second); !same(); time.Sleep(200 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("%d: the server has records of the kinds %v, alice was given %v, bob %v", round, filed, got, other)
+			t.Fatalf("%d: %s", round, difference)
 		}
 	}
-	if len(filed) > round+1 {
-		t.Fatalf("%d: there are %d records", round, len(filed))
+}
+
+// differ gives the server's records, and what tells them from what the pages were told.
+func differ(s *server, witness *page, people ...*page) (records []outcome, difference string) {
+	for i, p := range people {
+		list, err := filed(s, witness, p.account)
+		if err != nil {
+			return nil, err.Error()
+		}
+		if i == 0 {
+			records = list
+		}
+		if diff := cmp.Diff(records, list); diff != "" {
+			return nil, fmt.Sprintf("the server has other records for %s (-%s +%s):\n%s", p.account, people[0].account, p.account, diff)
+		}
 	}
+	byCall := cmpopts.SortSlices(func(a, b outcome) int { return strings.Compare(a.Call, b.Call) })
+	for _, p := range people {
+		given, reasons, err := p.told()
+		if err != nil {
+			return nil, err.Error()
+		}
+		if diff := cmp.Diff(records, given, byCall, cmpopts.IgnoreFields(outcome{}, "Reason")); diff != "" {
+			return nil, fmt.Sprintf("%s was given other records (-server +page):\n%s", p.account, diff)
+		}
+		for _, r := range records {
+			for _, reason := range reasons[r.Call] {
+				if want := "REASON_" + strings.ToUpper(r.Reason); reason != want {
+					return nil, fmt.Sprintf("%s was told that %s ended %s, its record says %s", p.account, r.Call, reason, want)
+				}
+			}
+			if len(reasons[r.Call]) == 0 {
+				return nil, fmt.Sprintf("%s was never told how %s ended, %s", p.account, r.Call, r.Reason)
+			}
+		}
+		if len(reasons) != len(records) {
+			return nil, fmt.Sprintf("%s was told the end of %d calls, there are %d records: %v", p.account, len(reasons), len(records), reasons)
+		}
+	}
+	return records, ""
 }
 
 // maybe waits for a condition that a fault may keep from coming true.

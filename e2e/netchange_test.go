@@ -119,7 +119,7 @@ var changes = []change{
 		do:   func(_ *testing.T, _ *world, alice *person) { alice.nat.SetRules(rules[noUDPNet]) },
 	},
 	{
-		name: "the interface in use goes down", second: true, spoils: true, kind: coneNet, most: otherWay, path: isDirect,
+		name: "the interface in use goes down", second: true, spoils: true, kind: coneNet, most: sameWay, path: isDirect,
 		do: func(t *testing.T, _ *world, alice *person) { must(t, alice.linkInUse().Down()) },
 	},
 	{
@@ -153,6 +153,34 @@ func serverAway(t *testing.T, w *world, alice, bob *person) {
 		}
 		if n := len(p.log()); n != p.seen {
 			t.Errorf("%s is told of it:%s", p.account, p.history())
+		}
+	}
+	hangUp(alice.page, bob.page)
+}
+
+// allAway takes the whole network away for a moment. It is the same one when it is
+// back, so media go on by the connections that there are.
+func allAway(t *testing.T, w *world, alice, bob *person) {
+	const long = 1300 * time.Millisecond
+	begin(t, w, alice, bob, "moment")
+	away := rules[coneNet]
+	away.NoUDP, away.NoTCPTo = true, addrs(httpsAddr, turnAddr)
+	at := time.Now()
+	alice.nat.SetRules(away)
+	eventually(t, 2*long, "enough time has gone by", func() bool { return time.Since(at) > long })
+	alice.nat.SetRules(rules[coneNet])
+	for _, p := range []*person{alice, bob} {
+		eventually(t, 30*time.Second, p.account+" sees and hears again", func() bool {
+			g := p.recorded()
+			return g.Flowing && max(g.Audio, g.Video) > long.Milliseconds()-200
+		})
+	}
+	eventually(t, 10*time.Second, "what was asked for meanwhile is over", func() bool { return time.Since(at) > long+3*time.Second })
+	for _, p := range []*person{alice, bob} {
+		g := p.recorded()
+		t.Logf("%s: %+v%s", p.account, g, p.trail(at))
+		if g.Rebuilds > 0 || max(g.Audio, g.Video) > (long+sameWay).Milliseconds() {
+			t.Errorf("%s had to begin anew: %+v", p.account, g)
 		}
 	}
 	hangUp(alice.page, bob.page)
@@ -222,6 +250,24 @@ func TestNetChanges(t *testing.T) {
 	w := newWorld(t)
 	alice, bob := w.person("alice", coneNet), w.person("bob", coneNet)
 	t.Run("the server is away", func(t *testing.T) { serverAway(t, w, alice, bob) })
+	if *allNets {
+		t.Run("all is away for a moment", func(t *testing.T) { allAway(t, w, alice, bob) })
+	}
+	for i, e := range earlies {
+		if !e.few && !*allNets {
+			continue
+		}
+		t.Run(e.name, func(t *testing.T) {
+			if e.spoils {
+				alice = w.person("alice", coneNet)
+			}
+			for _, p := range []*person{alice, bob} {
+				p.enter(t, w, fmt.Sprintf("%s-early-%d", p.name, i))
+				p.nat.SetRules(rules[coneNet])
+			}
+			changesEarly(t, w, alice, bob, e)
+		})
+	}
 	for i, c := range changes {
 		if !c.few && !*allNets {
 			continue
