@@ -50,8 +50,9 @@ bench-accept: ## Measure 50 calls from the acceptance to media, beside what is p
 	go test ./e2e -count=1 -v -timeout=30m -run='^TestBenchAccept$$' -bench-accept=50
 
 .PHONY: explore
-explore: ## Walk every state of a call within the large scopes; minutes, and gigabytes of memory.
+explore: ## Walk every state of a call within the large scopes, then look for planted bugs; minutes.
 	go test ./internal/call/explore -count=1 -v -timeout=60m -large
+	go test ./internal/call/explore -count=1 -v -timeout=60m -run='^TestPlanted$$' -planted
 
 .PHONY: sim
 sim: ## Simulate SCHEDULES schedules with faults, then look for planted bugs.
@@ -88,15 +89,19 @@ $(bench):
 	go build -o $@ ./bench
 
 .PHONY: fuzz
-fuzz: ## Fuzz every decoder for FUZZTIME each.
+fuzz: ## Fuzz every decoder of our own for FUZZTIME each.
 	go test ./internal/protocol -run='^$$' -fuzz='^FuzzDecode$$' -fuzztime=$(FUZZTIME)
 	go test ./internal/protocol -run='^$$' -fuzz='^FuzzDecodeFrame$$' -fuzztime=$(FUZZTIME)
 	go test ./internal/protocol -run='^$$' -fuzz='^FuzzAddresses$$' -fuzztime=$(FUZZTIME)
 	go test ./internal/protocol -run='^$$' -fuzz='^FuzzDecodeBinary$$' -fuzztime=$(FUZZTIME)
 	go test ./internal/protocol -run='^$$' -fuzz='^FuzzDecodeBinaryFrame$$' -fuzztime=$(FUZZTIME)
+	go test ./internal/ws -run='^$$' -fuzz='^FuzzFrames$$' -fuzztime=$(FUZZTIME)
 	go test ./internal/auth -run='^$$' -fuzz='^FuzzVerify$$' -fuzztime=$(FUZZTIME)
+	go test ./internal/auth -run='^$$' -fuzz='^FuzzClaims$$' -fuzztime=$(FUZZTIME)
 	go test ./client/media -run='^$$' -fuzz='^FuzzClip$$' -fuzztime=$(FUZZTIME)
 	go test ./internal/relay -run='^$$' -fuzz='^FuzzAllows$$' -fuzztime=$(FUZZTIME)
+	go test ./internal/relay -run='^$$' -fuzz='^FuzzUsername$$' -fuzztime=$(FUZZTIME)
+	go test ./internal/nets -run='^$$' -fuzz='^FuzzNAT$$' -fuzztime=$(FUZZTIME)
 
 .PHONY: check
 check: check-go check-web check-generated ## Check format, vet, lint, types, imports, generated files; changes nothing.

@@ -25,7 +25,7 @@ func startPeal(ctx context.Context, binary string, more ...string) (*peal, error
 	if err != nil {
 		return nil, err
 	}
-	port, err := freePort("tcp")
+	port, err := freePort()
 	if err != nil {
 		return nil, err
 	}

@@ -195,22 +195,24 @@ func memory(pid int) (now, most int64, err error) {
 	return now, most, nil
 }
 
-// freePort is a port that nobody has, for the time being.
-func freePort(network string) (int, error) {
-	if network == "udp" {
-		c, err := net.ListenPacket("udp", "127.0.0.1:0")
-		if err != nil {
+// freePort is a port that nobody has for TCP or UDP, for the time being.
+func freePort() (port int, err error) {
+	for range 10 {
+		var l net.Listener
+		if l, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
 			return 0, err
 		}
-		defer func() { _ = c.Close() }()
-		return c.LocalAddr().(*net.UDPAddr).Port, nil
+		var c net.PacketConn
+		if c, err = net.ListenPacket("udp", l.Addr().String()); err == nil {
+			_ = c.Close()
+			port = l.Addr().(*net.TCPAddr).Port
+		}
+		_ = l.Close()
+		if err == nil {
+			return port, nil
+		}
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port, nil
+	return 0, err
 }
 
 // pause waits, unless ctx ends first.

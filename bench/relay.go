@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -12,6 +14,7 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+	"github.com/gobwas/ws"
 )
 
 // The floor: a server that does nothing but pass frames on, by the same library
@@ -47,7 +50,7 @@ var filler [1 << 16]byte
 // relay passes frames between the two sides of each pair.
 type relay struct {
 	mu    sync.Mutex // Guards pairs.
-	pairs map[string][2]*websocket.Conn
+	pairs map[string][2]net.Conn
 }
 
 // serveRelay serves until it is told to stop.
@@ -60,8 +63,7 @@ func serveRelay(ctx context.Context, args []string) error {
 		return err
 	}
 	s := &http.Server{
-		Handler: &relay{pairs: make(map[string][2]*websocket.Conn)}, ReadHeaderTimeout: 5 * time.Second,
-		BaseContext: func(net.Listener) context.Context { return ctx },
+		Handler: &relay{pairs: make(map[string][2]net.Conn)}, ReadHeaderTimeout: 5 * time.Second,
 	}
 	stop := context.AfterFunc(ctx, func() { _ = s.Close() })
 	defer stop()
@@ -80,22 +82,34 @@ func (r *relay) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 		http.Error(w, "no pair", http.StatusBadRequest)
 		return
 	}
-	conn, err := websocket.Accept(w, request, &websocket.AcceptOptions{CompressionMode: websocket.CompressionDisabled})
+	conn, _, _, err := ws.UpgradeHTTP(request, w)
 	if err != nil {
-		return
+		return // Whoever asks is ours, and ends when this fails.
 	}
-	defer func() { _ = conn.CloseNow() }()
-	conn.SetReadLimit(1 << 20)
+	// Without the goroutine of the request.
+	go r.serve(conn, pair, side)
+}
+
+// serve passes on what one side says. What is not for this relay is an error, as
+// is a message that it has no room for.
+func (r *relay) serve(conn net.Conn, pair string, side int) {
+	defer func() { _ = conn.Close() }()
 	r.mu.Lock()
 	both := r.pairs[pair]
 	both[side] = conn
 	r.pairs[pair] = both
 	r.mu.Unlock()
+	in := bufio.NewReaderSize(conn, 144)
 	for {
-		_, message, err := conn.Read(request.Context())
-		if err != nil {
+		h, err := ws.ReadHeader(in)
+		if err != nil || h.OpCode != ws.OpBinary || h.Length > 1<<20 {
 			return
 		}
+		message := make([]byte, h.Length)
+		if _, err := io.ReadFull(in, message); err != nil {
+			return
+		}
+		ws.Cipher(message, h.Mask, 0)
 		for i := range int(message[0]) {
 			o := message[1+outBytes*i:]
 			to := conn
@@ -104,7 +118,7 @@ func (r *relay) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 				to = r.pairs[pair][1-side]
 				r.mu.Unlock()
 			}
-			if to.Write(request.Context(), websocket.MessageBinary, filler[:binary.BigEndian.Uint16(o[1:])]) != nil {
+			if _, err := to.Write(ws.MustCompileFrame(ws.NewBinaryFrame(filler[:binary.BigEndian.Uint16(o[1:])]))); err != nil {
 				return
 			}
 		}
@@ -113,7 +127,7 @@ func (r *relay) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 
 // startRelay starts the relay in a process of its own.
 func startRelay(ctx context.Context) (p *process, addr string, err error) {
-	port, err := freePort("tcp")
+	port, err := freePort()
 	if err != nil {
 		return nil, "", err
 	}

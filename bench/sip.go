@@ -50,11 +50,11 @@ func startKamailio(ctx context.Context, o *callOptions) (k *kamailio, err error)
 			made.stop()
 		}
 	}()
-	calleePort, err := freePort("udp")
+	calleePort, err := freePort()
 	if err != nil {
 		return nil, err
 	}
-	if k.port, err = freePort("udp"); err != nil {
+	if k.port, err = freePort(); err != nil {
 		return nil, err
 	}
 	values := strings.NewReplacer(
@@ -88,7 +88,7 @@ func (k *kamailio) file(name string) string { return filepath.Join(k.folder, nam
 // run makes calls at the same rate as all others.
 func (k *kamailio) run(ctx context.Context) (int, error) {
 	calls := int(k.o.rate * k.o.each.Seconds())
-	port, err := freePort("udp")
+	port, err := freePort()
 	if err != nil {
 		return 0, err
 	}

@@ -85,7 +85,7 @@ type relayed struct {
 }
 
 func startOurRelay(ctx context.Context, binary string) (*relayed, error) {
-	port, err := freePort("udp")
+	port, err := freePort()
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +134,7 @@ func startCoturn(ctx context.Context) (*relayed, error) {
 	if _, err := exec.LookPath("turnserver"); err != nil {
 		return nil, fmt.Errorf("%w: install Debian's package coturn", err)
 	}
-	port, err := freePort("udp")
+	port, err := freePort()
 	if err != nil {
 		return nil, err
 	}
