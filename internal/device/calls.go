@@ -316,10 +316,16 @@ func (d *Device) dismiss(id string) {
 
 func (d *Device) advance(v *view, u *pealv1.CallUpdate) {
 	changes, end := v.advance(u.Call, d.account, d.cfg.ID, d.now)
-	switch {
+	switch late := u.Call.Rev < v.call.Rev; {
 	case end != nil:
 		d.end(*end)
 		d.file(u)
+	case late && u.Call.Generation < v.call.Generation: // Nobody needs what it describes.
+	case late && u.Offer == "" && u.Answer == "" && len(u.IceServers) == 0:
+	case late:
+		u = proto.CloneOf(u)
+		u.Call = v.call
+		d.do(Updated{u, nil})
 	case len(changes) > 0 || u.Offer != "" || u.Answer != "" || len(u.IceServers) > 0:
 		d.do(Updated{u, changes})
 	}

@@ -140,7 +140,8 @@ type (
 	// Resumed is a call that went on while this program was started again.
 	Resumed struct{ Update *pealv1.CallUpdate }
 	// Updated is news of the call, with what it changes for this device; the
-	// descriptions and ICE servers count also where nothing changes.
+	// descriptions and ICE servers count also where nothing changes. Those that
+	// come late have the newest snapshot beside them.
 	Updated struct {
 		Update  *pealv1.CallUpdate
 		Changes []Change

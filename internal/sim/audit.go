@@ -77,6 +77,9 @@ func (a *audit) made(from uint32, c call.Call) {
 		if before.Gone.IsZero() && !now.Gone.IsZero() {
 			a.w.watch.missed(now)
 		}
+		if !before.Gone.IsZero() && !now.Gone.IsZero() && now.Gone.After(before.Gone) {
+			a.w.watch.regranted(before)
+		}
 	}
 	if r := c.Outcome.Reason; known && !c.Live() && reasonsOf(was.State)&(1<<r) == 0 {
 		a.w.violate("S2: call %s ended with %s from state %d", c.ID, reasonNames[r], was.State)

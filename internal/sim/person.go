@@ -27,8 +27,11 @@ type person struct {
 
 	ticket device.Ticket
 	asked  map[device.Ticket]string // What is not answered yet.
+	made   map[device.Ticket]string // The calls that it asked for.
+	sulks  time.Time                // Until when it calls nobody, its call having failed.
 	calls  map[string]device.End    // How calls were over, as it was told.
 	over   map[string]time.Time     // When that was.
+	revs   map[string]uint32        // What was shown of them last.
 	filed  map[string]bool          // Records that it was told of.
 
 	since   time.Time // Since when it is online, or not.
@@ -50,6 +53,8 @@ func (p *person) start() {
 	p.life++
 	p.wake = time.Time{}
 	p.asked, p.filed = make(map[device.Ticket]string), make(map[string]bool)
+	p.revs = make(map[string]uint32)
+	p.made, p.sulks = make(map[device.Ticket]string), time.Time{}
 	p.calls, p.over = make(map[string]device.End), make(map[string]time.Time)
 	p.device = device.New(device.Config{
 		ID: p.id, Client: "sim", Resume: p.w.chance(0.5), Random: p.w.rng.Float64,
@@ -229,6 +234,13 @@ func (p *person) answered(e device.Answer) {
 		p.w.violate("%s is answered what it did not ask", p.name())
 	}
 	delete(p.asked, e.Ticket)
+	if id, made := p.made[e.Ticket]; made && e.Error != nil {
+		p.over[id] = p.w.now
+		if p.w.chance(0.3) {
+			p.sulks = p.w.now.Add(p.w.upTo(time.Minute))
+		}
+	}
+	delete(p.made, e.Ticket)
 	if id := e.Update.GetMergedInto(); id != "" {
 		// It may have rung here before.
 		delete(p.calls, id)
@@ -241,6 +253,10 @@ func (p *person) answered(e device.Answer) {
 func (p *person) sees(what string, u *pealv1.CallUpdate) {
 	c := u.Call
 	p.w.trace("%s %s %s rev %d %v", p.name(), what, short(call.ID(c.CallId)), c.Rev, c.State)
+	if c.Rev < p.revs[c.CallId] {
+		p.w.violate("S7: %s is shown rev %d of %s after rev %d", p.name(), c.Rev, c.CallId, p.revs[c.CallId])
+	}
+	p.revs[c.CallId] = c.Rev
 	p.w.sees(p.account, p.name(), u)
 }
 
@@ -348,7 +364,7 @@ func (p *person) play() {
 			p.step(device.Logout{Ticket: p.ask("logs out")})
 		}
 	case c == nil:
-		if p.w.chance(0.3) && (online || p.w.chance(0.1)) {
+		if p.w.now.After(p.sulks) && p.w.chance(0.3) && (online || p.w.chance(0.1)) {
 			p.invite()
 		}
 	case p.leaves || p.w.chance(0.03):
@@ -373,8 +389,10 @@ func (p *person) invite() {
 	if p.w.chance(0.3) {
 		timeout = 1000 + uint32(p.w.rng.IntN(119_000))
 	}
-	p.step(device.Invite{Ticket: p.ask("invites"), Invite: &pealv1.Invite{
-		CallId: p.w.uuid(), Callee: callee, Type: pealv1.CallType(1 + p.w.rng.IntN(3)),
+	ticket, id := p.ask("invites"), p.w.uuid()
+	p.made[ticket] = id
+	p.step(device.Invite{Ticket: ticket, Invite: &pealv1.Invite{
+		CallId: id, Callee: callee, Type: pealv1.CallType(1 + p.w.rng.IntN(3)),
 		Offer: offer(1, p.name()), RingTimeoutMs: timeout, IcePolicy: p.w.policy(),
 	}})
 }

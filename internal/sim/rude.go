@@ -293,7 +293,8 @@ func (g *rude) disconnected(l *link, retry bool, reason string) {
 	if g.refused {
 		return
 	}
-	if !retry && reason != "replaced" && reason != "logged_out" {
+	// It has one connection at a time, and no older hello of it can be on its way.
+	if !retry && reason != "logged_out" {
 		g.w.violate("%s was closed for good: %s", g.name(), reason)
 	}
 }

@@ -47,7 +47,7 @@ type watch struct {
 	// there.
 	apart map[call.ID]moment
 	gone  map[absence]int
-	away  map[absence]moment
+	away  map[absence]spell
 }
 
 // death is the end of a node's incarnation, or what the others take for that.
@@ -70,6 +70,14 @@ type absence struct {
 	epoch uint32 // Of the device's connections: between two looks it may have been there.
 }
 
+// spell is how a side has not been there: since when, and the longest grace that
+// the call had for it meanwhile.
+type spell struct {
+	at    time.Time
+	light int
+	grace time.Duration
+}
+
 // moment is one commit of a call.
 type moment struct {
 	at         time.Time
@@ -79,7 +87,7 @@ type moment struct {
 }
 
 func newWatch(w *world) *watch {
-	return &watch{w: w, history: make(map[call.ID][]moment), nodes: make(map[call.ID]map[string]bool), dropped: make(map[string]drop), apart: make(map[call.ID]moment), gone: make(map[absence]int), away: make(map[absence]moment)}
+	return &watch{w: w, history: make(map[call.ID][]moment), nodes: make(map[call.ID]map[string]bool), dropped: make(map[string]drop), apart: make(map[call.ID]moment), gone: make(map[absence]int), away: make(map[absence]spell)}
 }
 
 // made notes a commit.
@@ -98,12 +106,15 @@ func (x *watch) made(c *call.Call) {
 // died notes that a node is dead, or taken for that.
 func (x *watch) died(h *host) { x.deaths = append(x.deaths, death{x.w.now, h.label()}) }
 
+// findDead is how long it may take until a node is found dead.
+const findDead = 10 * time.Second
+
 // setback is by how much the deaths of nodes since then may have held up a call: of
 // one where its devices were, or that found that one dead, they are granted the grace
-// anew; any other may have taken a step of it along. It takes a while to find a node dead.
+// anew; any other may have taken a step of it along, and so may one that died just before.
 func (x *watch) setback(id call.ID, since time.Time, grace time.Duration) (sum time.Duration) {
-	for i := len(x.deaths) - 1; i >= 0 && !x.deaths[i].at.Before(since.Add(-10*time.Second)); i-- {
-		if x.nodes[id][x.deaths[i].node] {
+	for i := len(x.deaths) - 1; i >= 0 && !x.deaths[i].at.Before(since.Add(-findDead)); i-- {
+		if x.deaths[i].at.After(since) && x.nodes[id][x.deaths[i].node] {
 			sum += grace
 		} else {
 			sum += 5 * time.Second
@@ -296,7 +307,7 @@ func (x *watch) graces(c *call.Call) {
 }
 
 // absences holds L3 for one side as it is seen from outside, whatever the server
-// takes for true: it finds out in 10 s, and a node's death grants a new grace.
+// takes for true: it finds out in a while, and then the grace is all.
 func (x *watch) absences(c *call.Call) {
 	for i := range c.Legs {
 		if d := c.Legs[i].Device; d.ID != "" {
@@ -318,19 +329,54 @@ func (x *watch) absent(c *call.Call, a absence, name string) {
 	}
 	since, known := x.away[a]
 	if !known {
-		x.away[a] = moment{at: x.w.now, light: x.light}
-		return
+		since = spell{at: x.w.now, light: x.light}
 	}
-	limit := 10*time.Second + c.Timing.GraceHold + 15*time.Second
+	since.grace = max(since.grace, grace(c, a.leg))
+	x.away[a] = since
+	setback := x.setback(c.ID, since.at, findDead+since.grace)
+	limit := findDead + since.grace + 15*time.Second + setback
 	switch f := &x.w.cfg.Faults; {
 	case s.kicked && f.calm():
 		limit = 2 * time.Second
-	case s.kicked && f.Crash == 0 && f.StoreLost == 0:
+	case s.kicked && setback == 0 && x.joined(c, a.leg).Before(s.since):
 		limit = 20 * time.Second
 	}
-	limit += x.setback(c.ID, since.at, 45*time.Second)
 	if lit := time.Duration(x.light-since.light) * time.Second; lit > limit && x.w.now.Sub(since.at) > limit {
 		x.w.violate("L3: %s has not been there for %s, and %s goes on with it", name, x.w.now.Sub(since.at), c.ID)
+	}
+}
+
+// joined is when a side's device came to be in a call.
+func (x *watch) joined(c *call.Call, leg int) time.Time {
+	if leg == 0 {
+		return x.history[c.ID][0].at
+	}
+	m, _ := x.accepted(c.ID)
+	return m.at
+}
+
+// grace is how long a call in its present state waits for a side.
+func grace(c *call.Call, leg int) time.Duration {
+	switch other := &c.Legs[1-leg]; {
+	case c.State == call.Ringing:
+		return c.Timing.CallerGrace
+	case other.MediaUp:
+		return c.Timing.GraceHold
+	}
+	return c.Timing.Grace
+}
+
+// regranted holds L3 where a side's grace begins anew: who had found it gone is dead
+// itself, or is taken for that, and nobody could come back meanwhile.
+func (x *watch) regranted(was *call.Leg) {
+	finder := was.Finder
+	if finder == "" {
+		finder = was.Device.Conn.Incarnation
+	}
+	for _, h := range x.w.hosts {
+		if h.alive && h.label() == finder && !h.blind().After(x.w.now.Add(-30*time.Second)) {
+			x.w.violate("L3: %s/%s is granted its grace anew, and %s, which found it gone, lives", was.Account, was.Device.ID, finder)
+		}
 	}
 }
 
