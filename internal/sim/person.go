@@ -17,6 +17,8 @@ type person struct {
 	w       *world
 	account string
 	id      string
+	// slow: it lets things ring and go on.
+	slow bool
 
 	device *device.Device
 	life   int           // Which start of the program.
@@ -43,7 +45,7 @@ type person struct {
 }
 
 func newPerson(w *world, account, id string) *person {
-	p := &person{w: w, account: account, id: id, ahead: w.between(-time.Hour, time.Hour), since: w.now}
+	p := &person{w: w, account: account, id: id, ahead: w.between(-time.Hour, time.Hour), since: w.now, slow: w.chance(0.3)}
 	p.start()
 	return p
 }
@@ -367,17 +369,25 @@ func (p *person) play() {
 		if p.w.now.After(p.sulks) && p.w.chance(0.3) && (online || p.w.chance(0.1)) {
 			p.invite()
 		}
-	case p.leaves || p.w.chance(0.03):
+	case p.leaves || p.decides(0.03):
 		p.step(device.Hangup{Ticket: p.ask("hangs up"), Call: c.CallId})
 	case c.State != pealv1.CallState_CALL_STATE_RINGING:
 		p.talk(c)
 	case c.Role == pealv1.Role_ROLE_CALLER:
-		if p.w.chance(0.05) {
+		if p.decides(0.05) {
 			p.step(device.Cancel{Ticket: p.ask("cancels"), Call: c.CallId})
 		}
-	default:
+	case p.decides(1):
 		p.ring(c)
 	}
+}
+
+// decides draws whether it does what changes the state of a call.
+func (p *person) decides(chance float64) bool {
+	if p.slow {
+		chance /= 10
+	}
+	return p.w.chance(chance)
 }
 
 func (p *person) invite() {

@@ -41,8 +41,12 @@ func schedule(seed uint64) sim.Config {
 	f := &cfg.Faults
 	switch seed % 8 {
 	case 0: // Nothing goes wrong.
-	case 1: // Nodes die, and no more.
+	case 1: // Nodes die, and no more; or some do not come back from that for long.
 		f.Crash = 0.05
+		if seed%16 == 9 {
+			f.Crash, f.Tunnel = 0.02, 0.01
+			cfg.Active = 150 * time.Second
+		}
 	case 2: // The network of the clients is bad.
 		f.Disconnect, f.Tunnel, f.HalfOpen, f.Reload, f.Refused = 0.05, 0.03, 0.5, 0.3, 0.2
 		f.LinkDelay = time.Second
@@ -91,7 +95,7 @@ func (x *total) add(seed uint64, r sim.Result, err error) {
 	for reason, n := range r.Outcomes {
 		x.outcomes[reason] += n
 	}
-	if seed%8 == 1 { // Nodes die in it, and nothing else goes wrong.
+	if seed%16 == 1 { // Nodes die in it, and nothing else goes wrong.
 		x.back = append(x.back, r.Back...)
 	}
 }

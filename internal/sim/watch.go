@@ -395,7 +395,7 @@ func (x *watch) missed(l *call.Leg) {
 
 // lost holds L4: a device that has been there for a while is not lost.
 func (x *watch) lost(c *call.Call, from call.State) {
-	if f := &x.w.cfg.Faults; from == call.Connected && f.Crash > 0 && f.Disconnect == 0 && x.dark() < 3*time.Second && !x.w.leaving {
+	if f := &x.w.cfg.Faults; from == call.Connected && f.Crash > 0 && f.Disconnect == 0 && f.Tunnel == 0 && x.dark() < 3*time.Second && !x.w.leaving {
 		x.w.violate("L6: %s was connected, and is lost because of a node", c.ID)
 	}
 	name := string(c.Outcome.Actor) + "/" + string(c.Outcome.Device)
@@ -427,7 +427,7 @@ func (x *watch) told(name string, s sight) {
 	at, over := s.over(string(id))
 	switch {
 	case over:
-		if name == s.account+"/"+string(leg.Device.ID) && leg.Gone.IsZero() && !at.After(before) {
+		if name == s.account+"/"+string(leg.Device.ID) && leg.Gone.IsZero() && !at.After(before) && !h[0].at.After(before) {
 			w.violate("L5: %s is done with %s, which goes on with it", name, id)
 		}
 	case c.State == call.Ringing && leg == c.Callee() && stopped(leg, name):
