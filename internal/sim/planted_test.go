@@ -163,8 +163,8 @@ var bugs = []struct {
 		"if r.lasting {\n\t\t\td.send(r)", "if r.lasting && r.ticket != 0 {\n\t\t\td.send(r)",
 	},
 	{
-		"an invitation that was given up rings on", "internal/device/calls.go",
-		"// It may have arrived, or arrive yet: it must not ring.\n\t\t\td.withdraw(v.call.CallId, func(r reply) { d.update(r.update) })", "_ = d.withdraw",
+		"a call that was given up here, and goes on at the server, is not left", "internal/device/calls.go",
+		"d.past.has(c.CallId) && in(c):\n\t\td.dismiss(c.CallId)", "d.past.has(c.CallId) && in(c):",
 	},
 	{
 		"an old snapshot takes the place of a newer one", "internal/device/machine.go",
