@@ -66,6 +66,7 @@ func (d *Device) invited(v *view, t Ticket, r reply) {
 			d.withdraw(v.call.CallId, func(r reply) { d.update(r.update) })
 		}
 		d.do(Answer{Ticket: t, Error: r.err})
+		d.unshade()
 	case r.update.GetMergedInto() != "":
 		d.merge(v, t, r.update)
 	default:
@@ -188,7 +189,7 @@ func hangupCommand(id string) *pealv1.ClientFrame {
 // greeted takes the calls of a welcome.
 func (d *Device) greeted(w *pealv1.Welcome) {
 	v, listed := d.active, false
-	d.shadow = nil // Whether it still is, the welcome tells.
+	d.shadows = nil // Whether they still are, the welcome tells.
 	for _, u := range w.Calls {
 		mine := v != nil && u.GetCall().GetCallId() == v.call.CallId
 		listed = listed || mine
@@ -240,13 +241,11 @@ func (d *Device) update(u *pealv1.CallUpdate) {
 	}
 	switch {
 	case c.State == pealv1.CallState_CALL_STATE_ENDED:
-		if d.shadow.GetCall().GetCallId() == c.CallId {
-			d.shadow = nil
-		}
+		d.shadows.drop(c.CallId)
 		d.past.add(c.CallId) // Older news of it may come later.
 		d.file(u)
 	case d.active != nil:
-		d.shade(u)
+		d.shadows.keep(u)
 	case d.past.has(c.CallId) && in(c):
 		d.dismiss(c.CallId)
 	case d.past.has(c.CallId) || d.records.has(c.CallId) || c.Role != pealv1.Role_ROLE_CALLER && c.Role != pealv1.Role_ROLE_CALLEE:
@@ -260,25 +259,6 @@ func (d *Device) update(u *pealv1.CallUpdate) {
 	case d.cfg.Resume:
 		d.begin(&view{call: c, seen: d.now})
 		d.do(Resumed{u})
-	}
-}
-
-// shade keeps the newest news of another live call, with the offer that came before:
-// this device's own invitation may come to nothing, and that one ring on.
-func (d *Device) shade(u *pealv1.CallUpdate) {
-	c, was := u.Call, d.shadow.GetCall()
-	switch {
-	case was.GetCallId() != c.CallId:
-		// Late news of a call that was left here is no reason to forget one that rings.
-		if was == nil || !d.past.has(c.CallId) {
-			d.shadow = u
-		}
-	case was.Rev <= c.Rev:
-		if u.Offer == "" && was.Generation == c.Generation {
-			u = proto.CloneOf(u)
-			u.Offer, u.IceServers = d.shadow.Offer, d.shadow.IceServers
-		}
-		d.shadow = u
 	}
 }
 
@@ -343,6 +323,7 @@ func (d *Device) end(e End) {
 	v := d.active
 	d.abandon(v)
 	d.do(Ended{v.call.CallId, e})
+	d.unshade()
 }
 
 // abandon is end without a word: an Answer tells.
@@ -351,8 +332,11 @@ func (d *Device) abandon(v *view) {
 	d.past.add(v.call.CallId)
 	d.active = nil
 	d.quicken()
-	if u := d.shadow; u != nil {
-		d.shadow = nil
+}
+
+// unshade takes up what rang beside the call that is over, once that has been told.
+func (d *Device) unshade() {
+	for _, u := range d.shadows.take() {
 		d.update(u)
 	}
 }

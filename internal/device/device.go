@@ -46,10 +46,9 @@ type Device struct {
 	link     link
 	requests []*request
 	active   *view
-	// shadow is the newest news of another live call of the account.
-	shadow  *pealv1.CallUpdate
-	past    past
-	records recordLog
+	shadows  shadows
+	past     past
+	records  recordLog
 }
 
 // New makes a device that is offline.

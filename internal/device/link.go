@@ -267,7 +267,7 @@ func (d *Device) stop(why *pealv1.Error) {
 	d.drop()
 	l := &d.link
 	l.phase, l.fresh, l.loginAt, l.attempt = offline, true, nil, 0
-	d.shadow = nil
+	d.shadows = nil
 	d.failAll(why)
 	if v := d.active; v != nil {
 		reason := ReasonLost

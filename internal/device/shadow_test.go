@@ -1,6 +1,7 @@
 package device
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -38,6 +39,11 @@ func TestShadow(t *testing.T) {
 	}
 	tell(of("rings", 1, ringing, "v=0 offer"))
 	tell(of("declined", 2, ringing, ""))
+	for i := range shadowsMost - 2 { // Late news of calls that other devices were in.
+		late := of(fmt.Sprint("late ", i), 5, pealv1.CallState_CALL_STATE_CONNECTED, "")
+		late.GetCall().Call.Role = pealv1.Role_ROLE_OBSERVER
+		tell(late)
+	}
 	tell(of("declined", 3, ended, ""))
 	tell(of("rings", 2, ringing, ""))
 	for _, e := range tell(&pealv1.ServerFrame{ReplyTo: invite, Error: &pealv1.Error{Code: "busy_elsewhere"}}) {

@@ -175,8 +175,8 @@ var bugs = []struct {
 		"&& !lives(inc) && !lives(finder)", "&& !lives(inc)",
 	},
 	{
-		"an invitation that rings meanwhile is forgotten for late news of another", "internal/device/calls.go",
-		"if was == nil || !d.past.has(c.CallId) {", "if true {",
+		"an invitation that rings meanwhile is forgotten for news of another", "internal/device/shadow.go",
+		"if len(*s) == shadowsMost {", "if len(*s) == 1 {",
 	},
 	{
 		"a mute is not told to the other side", "internal/call/media.go",

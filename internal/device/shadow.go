@@ -1,0 +1,57 @@
+package device
+
+import (
+	"slices"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/peal-rtc/peal/internal/protocol/pealv1"
+)
+
+// shadowsMost is how many calls beside the active one are kept in mind. An account
+// is in one at a time; the others are late news.
+const shadowsMost = 8
+
+// shadows are the newest news of other live calls than the active one, in the order
+// in which they came to be known: this device's own invitation may come to nothing,
+// and one of them ring on.
+type shadows []*pealv1.CallUpdate
+
+// keep takes news of a call, with the offer that came before.
+func (s *shadows) keep(u *pealv1.CallUpdate) {
+	i := s.index(u.Call.CallId)
+	if i < 0 {
+		if len(*s) == shadowsMost {
+			*s = slices.Delete(*s, 0, 1)
+		}
+		*s = append(*s, u)
+		return
+	}
+	was := (*s)[i]
+	if was.Call.Rev > u.Call.Rev {
+		return
+	}
+	if u.Offer == "" && was.Call.Generation == u.Call.Generation {
+		u = proto.CloneOf(u)
+		u.Offer, u.IceServers = was.Offer, was.IceServers
+	}
+	(*s)[i] = u
+}
+
+// drop forgets a call that is over.
+func (s *shadows) drop(id string) {
+	if i := s.index(id); i >= 0 {
+		*s = slices.Delete(*s, i, i+1)
+	}
+}
+
+// take empties it.
+func (s *shadows) take() []*pealv1.CallUpdate {
+	all := *s
+	*s = nil
+	return all
+}
+
+func (s *shadows) index(id string) int {
+	return slices.IndexFunc(*s, func(u *pealv1.CallUpdate) bool { return u.Call.CallId == id })
+}
