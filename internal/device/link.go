@@ -205,13 +205,14 @@ func (d *Device) welcomed(w *pealv1.Welcome) {
 			d.send(r)
 		}
 	}
+	missed := d.records.ask(w.LoginAt.AsTime()) // Before the welcome tells of calls that ended since.
 	d.greeted(w)
 	for _, r := range waiting {
 		if !r.lasting {
 			d.send(r)
 		}
 	}
-	d.catchUp(d.records.ask(w.LoginAt.AsTime()))
+	d.catchUp(missed)
 }
 
 // refused takes a refused hello. A token may have expired on its way: one more
