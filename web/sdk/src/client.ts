@@ -19,6 +19,7 @@ import type { MakePeerConnection } from "./media";
 import { socketUrl } from "./origin";
 import { type IcePolicy, policyOf, readPolicy } from "./privacy";
 import { RecordLog } from "./record-log";
+import { Shadows } from "./shadows";
 import { readRecord, readSnapshot, type Side, type Snapshot, typeNames } from "./snapshot";
 import { type OpenSocket, openWebSocket } from "./socket";
 import { version } from "./version";
@@ -51,7 +52,7 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
   #active: Call | null = null;
   #connecting: Promise<void> | null = null;
   /** The newest news of another live call of the account: this device's own may come to nothing. */
-  #shadow: CallUpdateJson | null = null;
+  readonly #shadows = new Shadows();
   readonly #past = new Set<string>();
   #log: RecordLog | null = null;
 
@@ -242,10 +243,8 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
     remember(this.#past, call.id);
     if (this.#active !== call) return;
     this.#setActive(null);
-    const shadow = this.#shadow;
-    this.#shadow = null;
     // Who listens to this call hears of its end first.
-    if (shadow) setTimeout(() => this.news(shadow), 0);
+    for (const update of this.#shadows.take()) setTimeout(() => this.news(update), 0);
   }
 
   /**
@@ -302,7 +301,7 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
 
   #welcome(welcome: WelcomeJson): void {
     this.#account = welcome.account ?? "";
-    this.#shadow = null; // Whether it still is, the welcome tells.
+    this.#shadows.take(); // Whether they still are, the welcome tells.
     const updates = welcome.calls ?? [];
     const active = this.#active;
     this.#log ??= new RecordLog(socketUrl(this.#options.server), this.#account);
@@ -342,13 +341,17 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
       this.#active.update(update);
       return;
     }
-    this.#shade(snapshot, update);
     if (snapshot.end) {
+      this.#shadows.drop(snapshot.id);
       remember(this.#past, snapshot.id); // Older news of it may come later.
       if (snapshot.end.record) this.filed(snapshot.end.record);
       return;
     }
-    if (this.#active || snapshot.role === "observer") return;
+    if (this.#active) {
+      this.#shadows.keep(snapshot.id, update);
+      return;
+    }
+    if (snapshot.role === "observer") return;
     const rings = snapshot.role === "callee" && snapshot.state === "ringing";
     if (this.#past.has(snapshot.id)) {
       if (!rings) void this.dismiss(snapshot.id);
@@ -357,22 +360,6 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
     if (this.#log?.has(snapshot.id)) return;
     if (!rings) this.#resumed(snapshot, update);
     else if (!snapshot.ringStopped) this.#incoming(snapshot, update);
-  }
-
-  /** Keeps the newest news of another live call than the active one, with the offer that came before. */
-  #shade({ id, rev, generation, end }: Snapshot, update: CallUpdateJson): void {
-    const shadow = this.#shadow;
-    const was = shadow?.call;
-    if (was?.callId === id) {
-      if ((was.rev ?? 0) > rev) return;
-      const { offer, iceServers = [] } = shadow ?? {};
-      const owed = offer && !update.offer && (was.generation ?? 1) === generation;
-      const newest = owed ? { ...update, offer, iceServers } : update;
-      this.#shadow = end ? null : newest;
-    } else if (this.#active && !end && (!was || !this.#past.has(id))) {
-      // Late news of a call that was left here is no reason to forget one that rings.
-      this.#shadow = update;
-    }
   }
 
   #incoming(snapshot: Snapshot, update: CallUpdateJson): void {
@@ -397,7 +384,7 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
   }
 
   #closed(error: PealError): void {
-    this.#shadow = null;
+    this.#shadows.take();
     this.#active?.forget(error.code === "kicked" ? "kicked" : "lost");
     this.#connection = null;
     this.#log = null;

@@ -39,6 +39,8 @@ export interface MediaListener {
   lapsed(): void;
 }
 
+/** What of an encoding `encoding` decides. */
+const shaped = ["priority", "maxBitrate", "maxFramerate"] as const;
 /** How long candidates are gathered into one frame. */
 const batchMs = 50;
 /** The most candidates that wait for one generation. */
@@ -174,8 +176,11 @@ export class Media {
     return this.#queue(async () => {
       if (!this.#pc || generation !== this.#generation || this.#answered) return;
       this.#answered = true;
-      await this.#pc.setRemoteDescription({ type: "answer", sdp: answer });
-      await this.#useHeld();
+      // The browser does one after the other, without a way back here in between.
+      await Promise.all([
+        this.#pc.setRemoteDescription({ type: "answer", sdp: answer }),
+        this.#useHeld(),
+      ]);
     });
   }
 
@@ -319,7 +324,7 @@ export class Media {
     for (const t of this.#pc?.getTransceivers() ?? []) {
       const how = encoding(this.#options.profile(), t.receiver.track.kind, this.#adaptation.share);
       const parameters = t.sender.getParameters();
-      if (parameters.encodings.length === 0) continue;
+      if (parameters.encodings.every((e) => shaped.every((key) => e[key] === how[key]))) continue;
       for (const e of parameters.encodings) {
         delete e.maxBitrate;
         delete e.maxFramerate;
@@ -356,13 +361,9 @@ export class Media {
     this.#watch.open();
     const ready = this.#held.filter((h) => h.generation === this.#generation);
     this.#held = this.#held.filter((h) => h.generation > this.#generation);
-    for (const { candidate } of ready) {
-      try {
-        await this.#pc.addIceCandidate(candidate);
-      } catch {
-        // One that does not fit, as of a section that was refused, harms nobody.
-      }
-    }
+    // One that does not fit, as of a section that was refused, harms nobody.
+    const pc = this.#pc;
+    await Promise.allSettled(ready.map(({ candidate }) => pc.addIceCandidate(candidate)));
   }
 
   #clearBatch(): void {

@@ -164,11 +164,18 @@ export class Watch {
 
   async #look(): Promise<void> {
     const [begun, looking] = [this.#begun, this.#looking];
+    if (!this.#due) return this.#lookSoon();
     const flow = await this.#host.flow().catch(() => null); // A connection that was closed meanwhile.
     if (this.#looking !== looking) return; // Over, or another look has been set.
     // What was so before a restart is no news of it.
     if (flow && begun === this.#begun) this.#saw(flow);
     this.#lookSoon();
+  }
+
+  /** Before the first connection is there nothing can have come; looking takes time from making it. */
+  get #due(): boolean {
+    const first = this.#phase === "flowing" && !this.#came && !this.#host.connected();
+    return this.#open && (!first || this.#doubted);
   }
 
   #saw(flow: Flow): void {

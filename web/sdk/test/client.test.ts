@@ -379,6 +379,14 @@ describe("a call", () => {
     const rings = { role: "ROLE_CALLEE", caller: side("bob"), callee: side("alice") } as const;
     server.socket.give({ call: { call: snapshot(rings), offer: "v=0 offer" } });
     server.socket.give({ call: { call: snapshot({ ...rings, callId: "c0", rev: 2 }) } });
+    // Late news of a call that another device is in.
+    const late = {
+      callId: "c9",
+      rev: 5,
+      role: "ROLE_OBSERVER",
+      state: "CALL_STATE_CONNECTED",
+    } as const;
+    server.socket.give({ call: { call: snapshot({ ...rings, ...late }) } });
     const over = { ...rings, callId: "c0", rev: 3, state: "CALL_STATE_ENDED" } as const;
     server.socket.give({ call: { call: snapshot({ ...over, reason: "REASON_REJECTED" }) } });
     server.socket.give({ call: { call: snapshot({ ...rings, rev: 2 }) } });
