@@ -249,6 +249,7 @@ func (d *Device) update(u *pealv1.CallUpdate) {
 	case d.past.has(c.CallId) && in(c):
 		d.dismiss(c.CallId)
 	case d.past.has(c.CallId) || d.records.has(c.CallId) || c.Role != pealv1.Role_ROLE_CALLER && c.Role != pealv1.Role_ROLE_CALLEE:
+	case d.leaving:
 	case c.Role == pealv1.Role_ROLE_CALLEE && c.State == pealv1.CallState_CALL_STATE_RINGING:
 		if !c.RingStopped {
 			v := &view{call: c, seen: d.now}

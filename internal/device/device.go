@@ -47,6 +47,7 @@ type Device struct {
 	requests []*request
 	active   *view
 	shadows  shadows
+	leaving  bool // It logs out: nothing rings any more.
 	past     past
 	records  recordLog
 }

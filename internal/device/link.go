@@ -268,7 +268,7 @@ func (d *Device) stop(why *pealv1.Error) {
 	d.drop()
 	l := &d.link
 	l.phase, l.fresh, l.loginAt, l.attempt = offline, true, nil, 0
-	d.shadows = nil
+	d.shadows, d.leaving = nil, false
 	d.failAll(why)
 	if v := d.active; v != nil {
 		reason := ReasonLost

@@ -138,6 +138,7 @@ func (d *Device) logout(t Ticket) {
 		d.do(Answer{Ticket: t})
 		return
 	}
+	d.leaving = true
 	if v := d.active; v != nil {
 		d.leave(v, &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Hangup{Hangup: &pealv1.Hangup{CallId: v.call.CallId}}}, ReasonCompleted, 0)
 	}

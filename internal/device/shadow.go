@@ -17,7 +17,7 @@ const shadowsMost = 8
 // and one of them ring on.
 type shadows []*pealv1.CallUpdate
 
-// keep takes news of a call, with the offer that came before.
+// keep takes the newer news of a call, with the offer that came with others.
 func (s *shadows) keep(u *pealv1.CallUpdate) {
 	i := s.index(u.Call.CallId)
 	if i < 0 {
@@ -27,15 +27,15 @@ func (s *shadows) keep(u *pealv1.CallUpdate) {
 		*s = append(*s, u)
 		return
 	}
-	was := (*s)[i]
-	if was.Call.Rev > u.Call.Rev {
-		return
+	older, newer := (*s)[i], u
+	if older.Call.Rev > newer.Call.Rev {
+		older, newer = newer, older
 	}
-	if u.Offer == "" && was.Call.Generation == u.Call.Generation {
-		u = proto.CloneOf(u)
-		u.Offer, u.IceServers = was.Offer, was.IceServers
+	if newer.Offer == "" && older.Offer != "" && older.Call.Generation == newer.Call.Generation {
+		newer = proto.CloneOf(newer)
+		newer.Offer, newer.IceServers = older.Offer, older.IceServers
 	}
-	(*s)[i] = u
+	(*s)[i] = newer
 }
 
 // drop forgets a call that is over.

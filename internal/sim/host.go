@@ -25,13 +25,14 @@ type host struct {
 	// skew is how far its clock is ahead of the store's.
 	skew time.Duration
 
-	alive bool
-	start int // Which incarnation this is.
-	node  *node.Node
-	conns map[node.ConnID]*link
-	last  node.ConnID
-	subs  map[call.Account]bool
-	wake  time.Time // The wake-up that is in the queue.
+	alive  bool
+	start  int       // Which incarnation this is,
+	booted time.Time // and since when.
+	node   *node.Node
+	conns  map[node.ConnID]*link
+	last   node.ConnID
+	subs   map[call.Account]bool
+	wake   time.Time // The wake-up that is in the queue.
 
 	stranded time.Time // Until when it is cut off from the bus,
 	cutOff   time.Time // and from the store.
@@ -76,7 +77,7 @@ func (h *host) boot() {
 		h.w.violate("node does not start: %v", err)
 		return
 	}
-	h.alive, h.node = true, n
+	h.alive, h.node, h.booted = true, n, h.w.now
 	h.conns, h.subs, h.wake = make(map[node.ConnID]*link), make(map[call.Account]bool), time.Time{}
 	h.w.trace("boot %s", h.label())
 	h.rewake()

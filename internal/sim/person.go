@@ -71,7 +71,7 @@ func (p *person) seen() sight {
 		blind = p.link.host.blind()
 	}
 	return sight{
-		blind: blind, kicked: p.kicked,
+		blind: blind, kicked: p.kicked, leaves: p.leaves && p.logsOut,
 		account: p.account, online: p.online(), since: p.since, call: p.device.Call(),
 		over: func(id string) (time.Time, bool) { at, over := p.over[id]; return at, over },
 	}

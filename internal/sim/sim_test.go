@@ -41,7 +41,7 @@ func schedule(seed uint64) sim.Config {
 	f := &cfg.Faults
 	switch seed % 8 {
 	case 0: // Nothing goes wrong.
-	case 1: // Nodes die, and no more; or some do not come back from that for long.
+	case 1: // Nodes die, and no more; or some are without a network for long, as after that.
 		f.Crash = 0.05
 		if seed%16 == 9 {
 			f.Crash, f.Tunnel = 0.02, 0.01
@@ -158,7 +158,9 @@ func TestSchedules(t *testing.T) {
 		return
 	}
 	// L6.
-	if p99 := x.back[len(x.back)*99/100]; p99 > 3*time.Second {
+	if len(x.back) == 0 {
+		t.Log("no node died in these: L6 was not looked at")
+	} else if p99 := x.back[len(x.back)*99/100]; p99 > 3*time.Second {
 		t.Errorf("after the death of a node its clients are back after %s at the 99th percentile", p99)
 	}
 	for _, reason := range []call.Reason{

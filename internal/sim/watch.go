@@ -21,6 +21,7 @@ type sight struct {
 	blind   time.Time // Until when its node is cut off from the store.
 	rude    bool      // It shows nothing more.
 	kicked  bool      // It was logged out by a newer login, and has not logged in since.
+	leaves  bool      // It logs out.
 }
 
 // watch holds the run to the liveness invariants, second by second: L1 to L6
@@ -106,7 +107,7 @@ func (x *watch) made(c *call.Call) {
 // died notes that a node is dead, or taken for that.
 func (x *watch) died(h *host) { x.deaths = append(x.deaths, death{x.w.now, h.label()}) }
 
-// findDead is how long it may take until a node is found dead.
+// findDead is how long it may take until a node, or a connection, is found dead.
 const findDead = 10 * time.Second
 
 // setback is by how much the deaths of nodes since then may have held up a call: of
@@ -374,7 +375,8 @@ func (x *watch) regranted(was *call.Leg) {
 		finder = was.Device.Conn.Incarnation
 	}
 	for _, h := range x.w.hosts {
-		if h.alive && h.label() == finder && !h.blind().After(x.w.now.Add(-30*time.Second)) {
+		// One that has just started is not known to all yet.
+		if h.alive && h.label() == finder && x.w.now.Sub(h.booted) > 5*time.Second && !h.blind().After(x.w.now.Add(-30*time.Second)) {
 			x.w.violate("L3: %s/%s is granted its grace anew, and %s, which found it gone, lives", was.Account, was.Device.ID, finder)
 		}
 	}
@@ -430,7 +432,7 @@ func (x *watch) told(name string, s sight) {
 		if name == s.account+"/"+string(leg.Device.ID) && leg.Gone.IsZero() && !at.After(before) && !h[0].at.After(before) {
 			w.violate("L5: %s is done with %s, which goes on with it", name, id)
 		}
-	case c.State == call.Ringing && leg == c.Callee() && stopped(leg, name):
+	case c.State == call.Ringing && leg == c.Callee() && (stopped(leg, name) || s.leaves):
 		// Its own time-out was over before its program was started again.
 	case c.State == call.Ringing && leg == c.Callee() && !h[0].at.After(before):
 		w.violate("L2: %s does not ring for %s, which was made %s ago", name, id, w.now.Sub(h[0].at))

@@ -257,6 +257,11 @@ export class Call extends KnownCall implements CallHandle {
     return this.#departure.lookUp();
   }
 
+  /** The server may have an invitation that failed here, or get it yet: it must not ring. */
+  withdraw(): Promise<void> {
+    return this.#departure.withdraw();
+  }
+
   /** An invitation that failed: it ends without a word, its promise tells. */
   abandon(): void {
     this.#departure.abandon();

@@ -51,9 +51,11 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
   #account = "";
   #active: Call | null = null;
   #connecting: Promise<void> | null = null;
-  /** The newest news of another live call of the account: this device's own may come to nothing. */
+  /** Other live calls of the account: this device's own may come to nothing. */
   readonly #shadows = new Shadows();
   readonly #past = new Set<string>();
+  /** It logs out: nothing rings any more. */
+  #leaving = false;
   #log: RecordLog | null = null;
 
   constructor(options: ClientOptions, surroundings: Surroundings = browser) {
@@ -175,8 +177,7 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
       if (call.end) return call; // Hung up meanwhile: that is no failure.
       const error = PealError.of(e);
       // The invitation may have arrived, or arrive yet: it must not ring.
-      if (error.code === "request_timeout" || error.code === "unavailable")
-        void this.request({ cancel: { callId: call.id } }, true);
+      if (error.code === "request_timeout" || error.code === "unavailable") void call.withdraw();
       call.abandon();
       throw error;
     }
@@ -216,6 +217,7 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
 
   async close(): Promise<void> {
     if (!this.#connection) return;
+    this.#leaving = true;
     const leaving = Promise.all([this.#active?.hangup(), this.#connection.request({ logout: {} })]);
     await Promise.race([leaving, new Promise((resolve) => setTimeout(resolve, 2_000))]);
     this.#connection?.stop(new PealError("logged_out", "logged out"));
@@ -244,7 +246,7 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
     if (this.#active !== call) return;
     this.#setActive(null);
     // Who listens to this call hears of its end first.
-    for (const update of this.#shadows.take()) setTimeout(() => this.news(update), 0);
+    setTimeout(() => this.#unshade(), 0);
   }
 
   /**
@@ -347,11 +349,11 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
       if (snapshot.end.record) this.filed(snapshot.end.record);
       return;
     }
-    if (this.#active) {
+    if (this.#active || this.#shadows.has(snapshot.id)) {
       this.#shadows.keep(snapshot.id, update);
       return;
     }
-    if (snapshot.role === "observer") return;
+    if (snapshot.role === "observer" || this.#leaving) return;
     const rings = snapshot.role === "callee" && snapshot.state === "ringing";
     if (this.#past.has(snapshot.id)) {
       if (!rings) void this.dismiss(snapshot.id);
@@ -360,6 +362,12 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
     if (this.#log?.has(snapshot.id)) return;
     if (!rings) this.#resumed(snapshot, update);
     else if (!snapshot.ringStopped) this.#incoming(snapshot, update);
+  }
+
+  /** Takes up what rang beside a call that is over. */
+  #unshade(): void {
+    if (this.#active) return; // It goes on beside that one.
+    for (const update of this.#shadows.take()) this.news(update);
   }
 
   #incoming(snapshot: Snapshot, update: CallUpdateJson): void {
@@ -385,6 +393,7 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
 
   #closed(error: PealError): void {
     this.#shadows.take();
+    this.#leaving = false;
     this.#active?.forget(error.code === "kicked" ? "kicked" : "lost");
     this.#connection = null;
     this.#log = null;

@@ -62,10 +62,15 @@ export class Departure {
   }
 
   async #cancelForGood(): Promise<void> {
-    const { id: callId } = this.#call;
-    const sent = this.#host.request({ cancel: { callId } }, true);
+    const withdrawn = this.withdraw();
     this.#host.over(this.#end("cancelled"), true);
-    let reply = await sent;
+    await withdrawn;
+  }
+
+  /** Ends an invitation at the server's side, which may never have seen it. */
+  async withdraw(): Promise<void> {
+    const { id: callId } = this.#call;
+    let reply = await this.#host.request({ cancel: { callId } }, true);
     // Answered at the last moment: that it is to end holds all the same.
     if (reply.error?.code === "already_accepted")
       reply = await this.#host.request({ hangup: { callId } }, true);

@@ -11,13 +11,18 @@ const shadowsMost = 8;
 export class Shadows {
   readonly #news = new Map<string, CallUpdateJson>();
 
-  /** Keeps news of a call, with the offer that came before. */
+  has(id: string): boolean {
+    return this.#news.has(id);
+  }
+
+  /** Keeps the newer news of a call, with the offer that came with others. */
   keep(id: string, update: CallUpdateJson): void {
     const was = this.#news.get(id);
-    if (was && (was.call?.rev ?? 0) > (update.call?.rev ?? 0)) return;
-    const { offer, iceServers = [] } = was ?? {};
-    const owed = offer && !update.offer && was?.call?.generation === update.call?.generation;
-    this.#news.set(id, owed ? { ...update, offer, iceServers } : update);
+    const [older, newer] =
+      was && (was.call?.rev ?? 0) > (update.call?.rev ?? 0) ? [update, was] : [was, update];
+    const owed = !newer.offer && older?.call?.generation === newer.call?.generation;
+    const { offer = "", iceServers = [] } = (owed && older) || {};
+    this.#news.set(id, offer ? { ...newer, offer, iceServers } : newer);
     if (this.#news.size > shadowsMost)
       for (const oldest of this.#news.keys()) return void this.drop(oldest);
   }

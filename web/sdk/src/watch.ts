@@ -108,8 +108,9 @@ export class Watch {
   open(): void {
     if (this.#open) return;
     this.#open = true;
+    if (this.#phase !== "flowing" || this.#host.connected()) return;
     // A restart does no harm where it only takes longer.
-    if (!this.#host.connected()) this.#timer = setTimeout(() => this.#ask(false), firstMs);
+    this.#timer = setTimeout(() => this.#ask(false), firstMs);
   }
 
   stop(): void {
@@ -172,7 +173,7 @@ export class Watch {
     this.#lookSoon();
   }
 
-  /** Before the first connection is there nothing can have come; looking takes time from making it. */
+  /** Until the first connection is up nothing can come, and looking slows its making. A doubt is looked at all the same. */
   get #due(): boolean {
     const first = this.#phase === "flowing" && !this.#came && !this.#host.connected();
     return this.#open && (!first || this.#doubted);
@@ -180,8 +181,8 @@ export class Watch {
 
   #saw(flow: Flow): void {
     const now = Date.now();
-    const doubted = this.#open && this.#doubted && flow.packets === this.#count;
-    if (this.#open) this.#doubted = false;
+    const doubted = this.#doubted && flow.packets === this.#count;
+    this.#doubted = false;
     if (doubted && (this.#host.expected() || !this.#host.connected())) {
       this.#ask(this.#came);
     } else if (flow.packets > this.#count) {
