@@ -197,14 +197,7 @@ func TestRaces(t *testing.T) {
 					t.Fatalf("only this came of it: %v", seen)
 				}
 				pair.does(race, rng, hesitate)
-				began := time.Now()
-				pair.play(t.Context())
-				r := pair.result(t.Context(), began, outage{began, began})
-				for _, wrong := range r.wrong {
-					t.Error(wrong)
-				}
-				for _, e := range r.endings {
-					b.enter(e.record)
+				for _, e := range pair.undisturbed(t, &b) {
 					if who := first(race, e); who != "" {
 						seen[who]++
 					}
@@ -219,6 +212,22 @@ func TestRaces(t *testing.T) {
 	}
 }
 
+// undisturbed plays a pair while the server lives, enters what came of it into the books, and
+// gives that.
+func (p *pair) undisturbed(t *testing.T, b *books) []ending {
+	t.Helper()
+	began := time.Now()
+	p.play(t.Context())
+	r := p.result(t.Context(), began, outage{began, began})
+	for _, wrong := range r.wrong {
+		t.Error(wrong)
+	}
+	for _, e := range r.endings {
+		b.enter(e.record)
+	}
+	return r.endings
+}
+
 // graces has nobody answer, and people vanish, while the server lives.
 func (p *proxy) graces(t *testing.T, b *books) {
 	var under sync.WaitGroup
@@ -226,14 +235,7 @@ func (p *proxy) graces(t *testing.T, b *books) {
 		pair := p.pair(fmt.Sprint("grace", i))
 		pair.does(alone, rand.New(rand.NewPCG(*seed, uint64(i))), time.Millisecond)
 		under.Go(func() {
-			began := time.Now()
-			pair.play(t.Context())
-			r := pair.result(t.Context(), began, outage{began, began})
-			for _, wrong := range r.wrong {
-				t.Error(wrong)
-			}
-			for _, e := range r.endings {
-				b.enter(e.record)
+			for _, e := range pair.undisturbed(t, b) {
 				t.Logf("%s: %s", alone, e.record.Reason)
 			}
 		})

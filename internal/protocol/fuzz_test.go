@@ -97,6 +97,7 @@ func FuzzAddresses(f *testing.F) {
 	f.Add("v=0\na=rtcp:9 IN IP6 fe80::1", "")
 	f.Add("v=0\na=rtcp:9\nc", "")
 	f.Add("v=0\na=rtcp:192.0.2.7", "")
+	f.Add("v=0\na=rtcp:0 ", "")
 	f.Add("v=0\na=rtcp:\nc=\no=", "")
 	limits := protocol.DefaultLimits()
 	const id = "019a0000-0000-7000-8000-000000000001"
@@ -148,8 +149,10 @@ func telling(description string) string {
 		}
 		before := map[string]int{"c": 0, "o": 3}
 		if after, ok := strings.CutPrefix(rest, "rtcp:"); ok && kind == "a" {
-			if _, err := strconv.ParseUint(after, 10, 16); err == nil {
-				continue
+			if words := strings.Fields(after); len(words) == 1 {
+				if _, err := strconv.ParseUint(words[0], 10, 16); err == nil {
+					continue
+				}
 			}
 			kind, rest, before = "rtcp", after, map[string]int{"rtcp": 1}
 		}

@@ -397,6 +397,62 @@ describe("a call", () => {
     expect(client.activeCall?.id).toBe("c1");
     expect(browser.connections.at(-1)?.log).toContain("setRemoteDescription offer");
   });
+  describe("that rang beside one's own, in the moment in which that one is over", () => {
+    const rings = { role: "ROLE_CALLEE", caller: side("bob"), callee: side("alice") } as const;
+    async function over(): Promise<void> {
+      await login();
+      const call = client.call("carol");
+      const rejection = expect(call).rejects.toMatchObject({ code: "busy_elsewhere" });
+      await settled();
+      server.socket.give({ call: { call: snapshot(rings), offer: "v=0 offer" } });
+      server.socket.answer("invite", { error: { code: "busy_elsewhere" } });
+      await settle();
+      await rejection;
+      expect(client.activeCall).toBeNull();
+    }
+    it("may be answered elsewhere", async () => {
+      await over();
+      server.socket.give({
+        call: {
+          call: snapshot({
+            ...rings,
+            rev: 2,
+            role: "ROLE_OBSERVER",
+            state: "CALL_STATE_CONNECTING",
+          }),
+        },
+      });
+      await settled();
+      expect(told).toEqual([]);
+      expect(client.activeCall).toBeNull();
+    });
+    it("does not ring for who is logged out", async () => {
+      await over();
+      server.socket.give({ goodbye: { error: { code: "kicked", message: "" }, reconnect: false } });
+      await settled();
+      expect(told).toEqual(["closed kicked"]);
+      expect(client.activeCall).toBeNull();
+    });
+  });
+  it("does not ring for who logs out", async () => {
+    await login();
+    await talking();
+    const rings = {
+      callId: "c9",
+      role: "ROLE_CALLEE",
+      caller: side("bob"),
+      callee: side("alice"),
+    } as const;
+    server.socket.give({ call: { call: snapshot(rings), offer: "v=0 offer" } });
+    const closed = client.close();
+    await settled();
+    server.socket.give({
+      call: { call: snapshot({ ...rings, callId: "c8" }), offer: "v=0 offer" },
+    });
+    await vi.advanceTimersByTimeAsync(3_000);
+    await closed;
+    expect(told).toEqual(["ended completed", "closed logged_out"]);
+  });
   it("is no other login where the one that there is connects again", async () => {
     await login();
     server.socket.cut();
@@ -941,6 +997,18 @@ describe("an invitation", () => {
 });
 
 describe("an invitation that was given up", () => {
+  it("and answered at the last moment is hung up", async () => {
+    await login();
+    const made = client.call("bob").catch((e: unknown) => e);
+    await settled();
+    server.socket.answer("invite", { error: { code: "unavailable" } });
+    expect(await made).toMatchObject({ code: "unavailable" });
+    const { callId } = server.socket.sent.find((f) => f.cancel)?.cancel ?? {};
+    server.socket.answer("cancel", { error: { code: "already_accepted" } });
+    await settled();
+    expect(callId).toBeTruthy();
+    expect(server.socket.sent.flatMap((f) => f.hangup ?? [])).toEqual([{ callId }]);
+  });
   it("and has become the other side's call ends that one", async () => {
     await login();
     const made = client.call("bob").catch((e: unknown) => e);

@@ -89,6 +89,8 @@ export class FakePeerConnection {
   readonly #transceivers: unknown[] = [];
   /** What each kind was told to send at most. */
   readonly limits: Record<string, RTCRtpEncodingParameters> = {};
+  /** How often it was told that. */
+  shaped = 0;
 
   constructor(readonly configuration: RTCConfiguration) {}
 
@@ -100,8 +102,9 @@ export class FakePeerConnection {
       sender: {
         track: null,
         replaceTrack: () => Promise.resolve(),
-        getParameters: () => ({ encodings: [{}] }),
+        getParameters: () => ({ encodings: [{ ...this.limits[kind] }] }),
         setParameters: async (p: RTCRtpSendParameters) => {
+          this.shaped++;
           this.limits[kind] = p.encodings[0] ?? {};
         },
       },

@@ -440,3 +440,29 @@ describe("the statistics", () => {
     expect((await of(old, pair("p2", "l2"))).held).toBe(false); // A browser that does not say.
   });
 });
+
+describe("a connection that was lost before it was accepted", () => {
+  it("is asked for once, and left alone when it has come", async () => {
+    watch.stop();
+    connected = false;
+    watch.begin(false, false);
+    watch.changed("failed");
+    watch.open();
+    await pass(1_000, 0);
+    watch.begin(true, false);
+    connected = true;
+    watch.changed("connected");
+    await pass(10_000, 3);
+    expect(told).toEqual(["up false", "stuck", "up true"]);
+  });
+  it("is nothing any more once the call is over", async () => {
+    watch.stop();
+    connected = false;
+    watch.begin(false, false);
+    watch.changed("failed");
+    watch.open();
+    watch.stop();
+    await pass(20_000, 0);
+    expect(told).toEqual(["up false", "stuck"]);
+  });
+});
