@@ -3,6 +3,7 @@ package chaos_test
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"strings"
 	"sync"
@@ -222,13 +223,19 @@ func (p *phone) answer(ctx context.Context, call *client.Call, what plan, pause 
 		return
 	}
 	time.Sleep(pause)
+	// Where one phone does both, either may be first: goroutines alone start in one order.
+	hesitate := func() {
+		if what == acceptReject {
+			time.Sleep(rand.N(pause + 1))
+		}
+	}
 	var both sync.WaitGroup
 	only := what == rejects || what == rejectCancel || what == rejectTimeout
 	if only || what == acceptReject {
-		both.Go(func() { _ = call.Reject(ctx) })
+		both.Go(func() { hesitate(); _ = call.Reject(ctx) })
 	}
 	if !only {
-		both.Go(func() { _ = call.Accept(ctx, call.Snapshot().Generation, p.answerText(), candidate()) })
+		both.Go(func() { hesitate(); _ = call.Accept(ctx, call.Snapshot().Generation, p.answerText(), candidate()) })
 	}
 	both.Wait()
 }

@@ -67,7 +67,8 @@ describe("the caller", () => {
     profile = {};
     await m.setTracks(null, null);
     expect(pc().shaped).toBe(4);
-    expect(pc().limits.video).not.toHaveProperty("maxBitrate");
+    const { video } = pc().limits;
+    expect(video).toEqual({ priority: "low" });
   });
   it("applies one answer per generation, and candidates after it", async () => {
     const m = media();
