@@ -148,12 +148,21 @@ func (n *Node) kickAbsent(g *greeting, c *call.Call) {
 	}
 }
 
+// kickReads is how often the calls of a device that is refused are read, where that fails.
+const kickReads = 3
+
 // kickLate ends what a device that is refused had going: it was made while word of
 // the newer login was on its way, or at a node that died since.
-func (n *Node) kickLate(d call.Device) {
+func (n *Node) kickLate(d call.Device) { n.kickRead(d, kickReads) }
+
+func (n *Node) kickRead(d call.Device, reads int) {
 	t := n.await(func(in Input) {
 		r := in.(Listed)
-		if r.Err != nil {
+		switch {
+		case r.Err != nil && reads > 1:
+			n.kickRead(d, reads-1)
+			return
+		case r.Err != nil:
 			// Nobody comes back to it: its grace ends it.
 			n.log.Warn("cannot read the calls of a device that was logged out", "error", r.Err)
 			return
