@@ -45,7 +45,7 @@ type person struct {
 }
 
 func newPerson(w *world, account, id string) *person {
-	p := &person{w: w, account: account, id: id, ahead: w.between(-time.Hour, time.Hour), since: w.now, slow: w.chance(0.3)}
+	p := &person{w: w, account: account, id: id, ahead: w.between(-time.Hour, time.Hour), since: w.now, slow: w.chance(0.3) || w.cfg.Patient}
 	p.start()
 	return p
 }

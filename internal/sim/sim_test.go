@@ -43,9 +43,13 @@ func schedule(seed uint64) sim.Config {
 	case 0: // Nothing goes wrong.
 	case 1: // Nodes die, and no more; or some are without a network for long, as after that.
 		f.Crash = 0.05
-		if seed%16 == 9 {
+		switch seed % 32 {
+		case 9:
 			f.Crash, f.Tunnel = 0.02, 0.01
 			cfg.Active = 150 * time.Second
+		case 25: // Or nobody hurries, and many are away for long, while others call them.
+			f.Crash, f.Tunnel = 0, 0.02
+			cfg.Active, cfg.Patient = 10*time.Minute, true
 		}
 	case 2: // The network of the clients is bad.
 		f.Disconnect, f.Tunnel, f.HalfOpen, f.Reload, f.Refused = 0.05, 0.03, 0.5, 0.3, 0.2

@@ -31,6 +31,8 @@ type Config struct {
 	Devices  int // Of each account.
 	// SingleLogin lets the newest login of an account win.
 	SingleLogin bool
+	// Patient has everybody let things ring and go on.
+	Patient bool
 	// Active is how long people call each other; after that faults cease,
 	// everybody holds still, then leaves, and all must come to rest.
 	Active time.Duration
