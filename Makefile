@@ -15,6 +15,8 @@ SCHEDULES ?= 4000
 ROUNDS ?= 120
 # How long make fuzz stays with each target.
 FUZZTIME ?= 1m
+# New inputs are made smaller for a second at most: by default a minute goes into each.
+FUZZ = -fuzztime=$(FUZZTIME) -fuzzminimizetime=1s
 
 # Written last by npm, so it is older than the lock file when a package is.
 node_modules := web/node_modules/.package-lock.json
@@ -90,18 +92,18 @@ $(bench):
 
 .PHONY: fuzz
 fuzz: ## Fuzz every decoder of our own for FUZZTIME each.
-	go test ./internal/protocol -run='^$$' -fuzz='^FuzzDecode$$' -fuzztime=$(FUZZTIME)
-	go test ./internal/protocol -run='^$$' -fuzz='^FuzzDecodeFrame$$' -fuzztime=$(FUZZTIME)
-	go test ./internal/protocol -run='^$$' -fuzz='^FuzzAddresses$$' -fuzztime=$(FUZZTIME)
-	go test ./internal/protocol -run='^$$' -fuzz='^FuzzDecodeBinary$$' -fuzztime=$(FUZZTIME)
-	go test ./internal/protocol -run='^$$' -fuzz='^FuzzDecodeBinaryFrame$$' -fuzztime=$(FUZZTIME)
-	go test ./internal/ws -run='^$$' -fuzz='^FuzzFrames$$' -fuzztime=$(FUZZTIME)
-	go test ./internal/auth -run='^$$' -fuzz='^FuzzVerify$$' -fuzztime=$(FUZZTIME)
-	go test ./internal/auth -run='^$$' -fuzz='^FuzzClaims$$' -fuzztime=$(FUZZTIME)
-	go test ./client/media -run='^$$' -fuzz='^FuzzClip$$' -fuzztime=$(FUZZTIME)
-	go test ./internal/relay -run='^$$' -fuzz='^FuzzAllows$$' -fuzztime=$(FUZZTIME)
-	go test ./internal/relay -run='^$$' -fuzz='^FuzzUsername$$' -fuzztime=$(FUZZTIME)
-	go test ./internal/nets -run='^$$' -fuzz='^FuzzNAT$$' -fuzztime=$(FUZZTIME)
+	go test ./internal/protocol -run='^$$' -fuzz='^FuzzDecode$$' $(FUZZ)
+	go test ./internal/protocol -run='^$$' -fuzz='^FuzzDecodeFrame$$' $(FUZZ)
+	go test ./internal/protocol -run='^$$' -fuzz='^FuzzAddresses$$' $(FUZZ)
+	go test ./internal/protocol -run='^$$' -fuzz='^FuzzDecodeBinary$$' $(FUZZ)
+	go test ./internal/protocol -run='^$$' -fuzz='^FuzzDecodeBinaryFrame$$' $(FUZZ)
+	go test ./internal/ws -run='^$$' -fuzz='^FuzzFrames$$' $(FUZZ)
+	go test ./internal/auth -run='^$$' -fuzz='^FuzzVerify$$' $(FUZZ)
+	go test ./internal/auth -run='^$$' -fuzz='^FuzzClaims$$' $(FUZZ)
+	go test ./client/media -run='^$$' -fuzz='^FuzzClip$$' $(FUZZ)
+	go test ./internal/relay -run='^$$' -fuzz='^FuzzAllows$$' $(FUZZ)
+	go test ./internal/relay -run='^$$' -fuzz='^FuzzUsername$$' $(FUZZ)
+	go test ./internal/nets -run='^$$' -fuzz='^FuzzNAT$$' $(FUZZ)
 
 .PHONY: check
 check: check-go check-web check-generated ## Check format, vet, lint, types, imports, generated files; changes nothing.

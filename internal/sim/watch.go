@@ -156,7 +156,7 @@ func (x *watch) calmed() { x.since = x.w.now }
 
 // calm says that nothing goes wrong in this schedule at all.
 func (f *Faults) calm() bool {
-	return f.Disconnect == 0 && f.Crash == 0 && f.Strand == 0 && f.StoreLost == 0 && f.BusDrop == 0 &&
+	return f.Disconnect == 0 && f.Tunnel == 0 && f.Crash == 0 && f.Strand == 0 && f.StoreLost == 0 && f.BusDrop == 0 &&
 		f.CommitSkip == 0 && f.CommitHide == 0 && f.CommitLate == 0 && f.CommitSlow == 0 && f.ReadFail == 0
 }
 
@@ -243,10 +243,10 @@ func (x *watch) answered(c *call.Call) {
 	}
 }
 
-// failed holds that a call was given its time for media. Its acceptance may have
-// been seconds on its way to the store.
+// failed holds that a call was given its time for media, by the clocks of two nodes.
+// Its acceptance was on its way to the store, and may have been for seconds.
 func (x *watch) failed(c *call.Call) {
-	slack := 2 * x.w.cfg.Faults.Skew
+	slack := 2*x.w.cfg.Faults.Skew + x.w.cfg.Faults.StoreDelay
 	if !x.w.cfg.Faults.calm() {
 		slack += 11 * time.Second
 	}
