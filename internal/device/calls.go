@@ -23,6 +23,12 @@ func (p *past) add(id string) {
 	*p = append(*p, id)
 }
 
+func (p *past) drop(id string) {
+	if i := slices.Index(*p, id); i >= 0 {
+		*p = slices.Delete(*p, i, i+1)
+	}
+}
+
 func (p past) has(id string) bool {
 	return slices.Contains(p, id)
 }
@@ -246,9 +252,10 @@ func (d *Device) update(u *pealv1.CallUpdate) {
 		d.file(u)
 	case d.active != nil:
 		d.shadows.keep(u)
-	case d.past.has(c.CallId) && in(c):
+	case d.records.has(c.CallId):
+	case in(c) && (d.past.has(c.CallId) || !d.cfg.Resume):
 		d.dismiss(c.CallId)
-	case d.past.has(c.CallId) || d.records.has(c.CallId) || c.Role != pealv1.Role_ROLE_CALLER && c.Role != pealv1.Role_ROLE_CALLEE:
+	case d.past.has(c.CallId) || c.Role != pealv1.Role_ROLE_CALLER && c.Role != pealv1.Role_ROLE_CALLEE:
 	case d.leaving:
 	case c.Role == pealv1.Role_ROLE_CALLEE && c.State == pealv1.CallState_CALL_STATE_RINGING:
 		if !c.RingStopped {
@@ -257,7 +264,7 @@ func (d *Device) update(u *pealv1.CallUpdate) {
 			d.do(Incoming{u})
 			d.ring(v)
 		}
-	case d.cfg.Resume:
+	default:
 		d.begin(&view{call: c, seen: d.now})
 		d.do(Resumed{u})
 	}
@@ -280,7 +287,8 @@ func in(c *pealv1.Call) bool {
 }
 
 // dismiss ends a call that this device is in on the server's side alone: it was
-// given up here, while what had been asked for before took effect there.
+// given up here, or the program was started anew, while what had been asked for
+// before took effect there.
 func (d *Device) dismiss(id string) {
 	d.past.add(id)
 	for _, r := range d.requests {

@@ -276,6 +276,9 @@ func (d *Device) stop(why *pealv1.Error) {
 			reason = ReasonKicked
 		}
 		d.end(v.leave(d.account, reason, d.now))
+		if v.ringing(pealv1.Role_ROLE_CALLEE) {
+			d.past.drop(v.call.CallId) // Where it still rings after the next login, it rings here.
+		}
 	}
 	d.do(StateChanged{Offline})
 	d.do(LoggedOut{why})

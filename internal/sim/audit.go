@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/peal-rtc/peal/internal/call"
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
@@ -34,15 +35,26 @@ type audited struct {
 func (a *audited) Commit(ctx context.Context, changes []store.Change) ([]store.Result, error) {
 	results, err := a.Store.Commit(ctx, changes)
 	for i, r := range results {
+		c := &changes[i].Call
 		switch r.Verdict {
 		case store.Done:
-			a.audit.made(changes[i].From, changes[i].Call)
+			a.audit.made(changes[i].From, *c)
 		case store.CalleeBusy:
+			a.audit.holds(c.Callee().Account, r.Holder)
 			a.audit.made(changes[i].From, *changes[i].Busy)
-		case store.Conflict, store.CallerClaimed:
+		case store.CallerClaimed:
+			a.audit.holds(c.Caller().Account, r.Holder)
+		case store.Conflict:
 		}
 	}
 	return results, err
+}
+
+// holds holds S4 where somebody is refused for the sake of a call: there is that call.
+func (a *audit) holds(who call.Account, holder call.ID) {
+	if id, busy := a.live[who]; !busy || id != holder {
+		a.w.violate("S4: %s is said to be in %q, and is in %q", who, holder, id)
+	}
 }
 
 // made holds a committed transition to S2, S4 and S7.
@@ -63,6 +75,8 @@ func (a *audit) made(from uint32, c call.Call) {
 		a.w.violate("S7: call %s went back from state %d to %d", c.ID, was.State, c.State)
 	case known && !was.Live():
 		a.w.violate("S2: call %s changed after it ended", c.ID)
+	case !known && c.State != call.Ringing && c.Outcome.Reason != call.Busy && c.Outcome.Reason != call.Cancelled:
+		a.w.violate("S2: call %s began in state %d, with %s", c.ID, c.State, reasonNames[c.Outcome.Reason])
 	}
 	if c.Outcome.Reason == call.Lost {
 		a.w.watch.lost(&c, was.State)
@@ -175,6 +189,9 @@ func candidates(name string) []*pealv1.Candidate {
 // policy of the call lets them.
 func (w *world) hearsCandidates(account, name string, f *pealv1.Candidates) {
 	c := w.audit.calls[call.ID(f.CallId)]
+	// What was sent while it rang may be on its way to all of the callee's devices still.
+	at, answered := w.watch.accepted(c.ID)
+	settled := answered && w.now.Sub(at.at) > w.cfg.Faults.BusDelay+w.cfg.Faults.LinkDelay+2*w.cfg.Faults.StoreDelay
 	for _, x := range f.Candidates {
 		words := strings.Fields(x.Candidate)
 		from, own := words[4], words[7] != "relay" || words[9] != "0.0.0.0"
@@ -184,6 +201,8 @@ func (w *world) hearsCandidates(account, name string, f *pealv1.Candidates) {
 			w.violate("%s is told %q, which the policy %d keeps back", name, x.Candidate, policy)
 		case c.Leg(call.Account(account)) == nil:
 			w.violate("S5: %s is sent a candidate of a stranger's call", name)
+		case settled && name != nameOf(c.Caller()) && name != nameOf(c.Callee()):
+			w.violate("S5: %s is sent a candidate of %s, and is not in the call", name, from)
 		case from == name:
 			w.violate("%s is sent its own candidate", name)
 		case from != nameOf(c.Caller()) && from != nameOf(c.Callee()) && c.State != call.Ringing:
@@ -245,9 +264,6 @@ func (w *world) records(a call.Account) {
 	}
 	filed := make(map[call.ID]call.Record)
 	for _, r := range list {
-		if _, twice := filed[r.Call]; twice {
-			w.violate("S3: two records of %s", r.Call)
-		}
 		filed[r.Call] = r
 	}
 	for _, id := range sortedIDs(w.audit.calls) {
@@ -259,6 +275,19 @@ func (w *world) records(a call.Account) {
 		if got, ok := filed[id]; !ok || got != want {
 			w.violate("S3: the record of %s is %+v, want %+v", id, got, want)
 		}
+	}
+}
+
+// reads holds S3 for a record that somebody is told: it is that of a call that has ended.
+func (w *world) reads(name string, r *pealv1.Record) {
+	c := w.audit.calls[call.ID(r.CallId)]
+	got := call.Record{
+		Call: call.ID(r.CallId), Kind: call.Kind(r.Kind), Type: call.Type(r.Type), Reason: call.Reason(r.Reason),
+		Caller: call.Account(r.Caller), Callee: call.Account(r.Callee),
+		CreatedAt: r.CreatedAt.AsTime(), EndedAt: r.EndedAt.AsTime(), Duration: time.Duration(r.DurationS) * time.Second,
+	}
+	if want, filed := c.Record(); !filed || got != want {
+		w.violate("S3: %s is told the record %+v, and it is %+v", name, got, want)
 	}
 }
 

@@ -1,7 +1,10 @@
 package sim
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -35,6 +38,7 @@ type person struct {
 	over   map[string]time.Time     // When that was.
 	revs   map[string]uint32        // What was shown of them last.
 	filed  map[string]bool          // Records that it was told of.
+	heard  map[string]*pealv1.Call  // The newest that came of each call since the welcome.
 
 	since   time.Time // Since when it is online, or not.
 	leaves  bool
@@ -54,7 +58,7 @@ func newPerson(w *world, account, id string) *person {
 func (p *person) start() {
 	p.life++
 	p.wake = time.Time{}
-	p.asked, p.filed = make(map[device.Ticket]string), make(map[string]bool)
+	p.asked, p.filed, p.heard = make(map[device.Ticket]string), make(map[string]bool), nil
 	p.revs = make(map[string]uint32)
 	p.made, p.sulks = make(map[device.Ticket]string), time.Time{}
 	p.calls, p.over = make(map[string]device.End), make(map[string]time.Time)
@@ -96,6 +100,7 @@ func (p *person) step(in device.Input) {
 	for _, e := range p.device.Step(p.w.now.Add(p.ahead), in) {
 		p.carryOut(e)
 	}
+	p.heeds()
 	p.rewake()
 }
 
@@ -135,6 +140,9 @@ func (p *person) carryOut(e device.Effect) {
 	case device.Dial:
 		p.dial(e.Socket)
 	case device.Send:
+		if id := leaves(e.Frame); id != "" {
+			p.over[id] = w.now
+		}
 		if p.link != nil && p.socket == e.Socket {
 			p.link.toServer(e.Frame)
 		}
@@ -159,17 +167,21 @@ func (p *person) carryOut(e device.Effect) {
 		p.sees(fmt.Sprint(e.Changes), e.Update)
 	case device.Ended:
 		p.ended(e)
-	case device.Candidates:
-		w.hearsCandidates(p.account, p.name(), e.Candidates)
 	case device.Filed:
 		w.trace("%s has the record of %s", p.name(), short(call.ID(e.Record.CallId)))
 		if p.filed[e.Record.CallId] {
 			w.violate("S3: %s is told twice of the record of %s", p.name(), e.Record.CallId)
 		}
+		w.reads(p.name(), e.Record)
 		p.filed[e.Record.CallId] = true
 	case device.Failed:
 		w.trace("%s: %s", p.name(), e.Error.GetCode())
 	}
+}
+
+// leaves is the call that a command is to leave, if any.
+func leaves(f *pealv1.ClientFrame) string {
+	return cmp.Or(f.GetHangup().GetCallId(), f.GetCancel().GetCallId(), f.GetReject().GetCallId())
 }
 
 func (p *person) dial(s device.Socket) {
@@ -190,7 +202,43 @@ func (p *person) dial(s device.Socket) {
 
 func (p *person) receive(l *link, f *pealv1.ServerFrame) {
 	if p.link == l {
+		p.hears(f)
 		p.step(device.Received{Socket: p.socket, Frame: f})
+	}
+}
+
+// hears keeps what the server says of calls in mind, whatever the device makes of it.
+func (p *person) hears(f *pealv1.ServerFrame) {
+	if c := f.GetCandidates(); c != nil {
+		p.w.hearsCandidates(p.account, p.name(), c)
+	}
+	news := []*pealv1.CallUpdate{f.GetCall()}
+	if w := f.GetWelcome(); w != nil {
+		p.heard, news = make(map[string]*pealv1.Call), w.Calls
+	}
+	for _, u := range news {
+		if c := u.GetCall(); c != nil && p.heard != nil && c.Rev > p.heard[c.CallId].GetRev() {
+			p.heard[c.CallId] = c
+		}
+	}
+}
+
+// heeds holds L2 and L5 for what has come to the device: where it shows no call there is
+// none that is said to ring here, or that it is said to be in, unless it is done with that.
+func (p *person) heeds() {
+	if p.device.State() != device.Online || p.device.Call() != nil || p.leaves && p.logsOut {
+		return
+	}
+	for _, id := range slices.Sorted(maps.Keys(p.heard)) {
+		c := p.heard[id]
+		_, over := p.over[id]
+		switch {
+		case over || p.filed[id] || c.State == pealv1.CallState_CALL_STATE_ENDED:
+		case c.Role == pealv1.Role_ROLE_CALLEE && c.State == pealv1.CallState_CALL_STATE_RINGING && !c.RingStopped:
+			p.w.violate("L2: %s was told that %s rings, is in no call, and does not ring", p.name(), id)
+		case c.Role == pealv1.Role_ROLE_CALLER, c.Role == pealv1.Role_ROLE_CALLEE && c.State != pealv1.CallState_CALL_STATE_RINGING:
+			p.w.violate("L5: %s was told that it is in %s, and shows no call", p.name(), id)
+		}
 	}
 }
 
@@ -220,6 +268,13 @@ func (p *person) reload() {
 
 func (p *person) loggedOut(why protocol.Code) {
 	p.w.trace("%s is logged out: %s", p.name(), why)
+	for id, e := range p.calls {
+		if e.Reason == device.ReasonKicked && !e.Answered && p.heard[id].GetRole() == pealv1.Role_ROLE_CALLEE {
+			// That was the end of the login. It may ring for the next one.
+			delete(p.calls, id)
+			delete(p.over, id)
+		}
+	}
 	switch {
 	case why == protocol.Kicked && p.w.cfg.SingleLogin:
 		// Someone logs in again there, later.

@@ -154,10 +154,9 @@ func (x *watch) back(name string, online bool) {
 
 func (x *watch) calmed() { x.since = x.w.now }
 
-// calm says that nothing goes wrong in this schedule at all.
-func (f *Faults) calm() bool {
-	return f.Disconnect == 0 && f.Tunnel == 0 && f.Crash == 0 && f.Strand == 0 && f.StoreLost == 0 && f.BusDrop == 0 &&
-		f.CommitSkip == 0 && f.CommitHide == 0 && f.CommitLate == 0 && f.CommitSlow == 0 && f.ReadFail == 0
+// calm says that nothing goes wrong in this schedule at all: there are delays alone.
+func (f Faults) calm() bool {
+	return f == Faults{LinkDelay: f.LinkDelay, StoreDelay: f.StoreDelay, BusDelay: f.BusDelay, Skew: f.Skew}
 }
 
 // news is how long it may take until those who are connected know.
@@ -339,7 +338,7 @@ func (x *watch) absent(c *call.Call, a absence, name string) {
 	switch f := &x.w.cfg.Faults; {
 	case s.kicked && f.calm():
 		limit = 2 * time.Second
-	case s.kicked && setback == 0 && x.joined(c, a.leg).Before(s.since):
+	case s.kicked && setback == 0 && x.joined(c, &c.Legs[a.leg]).Before(s.since):
 		limit = 20 * time.Second
 	}
 	if lit := time.Duration(x.light-since.light) * time.Second; lit > limit && x.w.now.Sub(since.at) > limit {
@@ -348,8 +347,8 @@ func (x *watch) absent(c *call.Call, a absence, name string) {
 }
 
 // joined is when a side's device came to be in a call.
-func (x *watch) joined(c *call.Call, leg int) time.Time {
-	if leg == 0 {
+func (x *watch) joined(c *call.Call, l *call.Leg) time.Time {
+	if l == c.Caller() {
 		return x.history[c.ID][0].at
 	}
 	m, _ := x.accepted(c.ID)
@@ -431,6 +430,10 @@ func (x *watch) told(name string, s sight) {
 	case over:
 		if name == s.account+"/"+string(leg.Device.ID) && leg.Gone.IsZero() && !at.After(before) && !h[0].at.After(before) {
 			w.violate("L5: %s is done with %s, which goes on with it", name, id)
+		}
+	case name == nameOf(leg):
+		if leg.Gone.IsZero() && x.joined(&c, leg).Before(before) {
+			w.violate("L5: %s shows no call, and is in %s, state %d", name, id, c.State)
 		}
 	case c.State == call.Ringing && leg == c.Callee() && (stopped(leg, name) || s.leaves):
 		// Its own time-out was over before its program was started again.

@@ -250,8 +250,8 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
   }
 
   /**
-   * Ends a call that this device is in on the server's side alone: it was given up here,
-   * while what had been asked for before took effect there.
+   * Ends a call that this device is in on the server's side alone: it was given up here, or
+   * the page was loaded anew, while what had been asked for before took effect there.
    */
   async dismiss(callId: string): Promise<void> {
     remember(this.#past, callId);
@@ -355,12 +355,11 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
     }
     if (snapshot.role === "observer" || this.#leaving) return;
     const rings = snapshot.role === "callee" && snapshot.state === "ringing";
-    if (this.#past.has(snapshot.id)) {
-      if (!rings) void this.dismiss(snapshot.id);
-      return;
-    }
     if (this.#log?.has(snapshot.id)) return;
-    if (!rings) this.#resumed(snapshot, update);
+    const past = this.#past.has(snapshot.id);
+    if (!rings && (past || !(this.#options.resume ?? true))) void this.dismiss(snapshot.id);
+    else if (past) return;
+    else if (!rings) this.#resumed(snapshot, update);
     else if (!snapshot.ringStopped) this.#incoming(snapshot, update);
   }
 
@@ -380,7 +379,6 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
 
   /** A call that went on while this page was reloaded. */
   #resumed(snapshot: Snapshot, update: CallUpdateJson): void {
-    if (!(this.#options.resume ?? true)) return;
     const call = new Call(this, snapshot.role === "caller" ? "outgoing" : "incoming", snapshot);
     this.#setActive(call);
     call.resume(update);
@@ -394,7 +392,11 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
   #closed(error: PealError): void {
     this.#shadows.take();
     this.#leaving = false;
-    this.#active?.forget(error.code === "kicked" ? "kicked" : "lost");
+    const call = this.#active;
+    const rings = call?.direction === "incoming" && call.state === "ringing";
+    call?.forget(error.code === "kicked" ? "kicked" : "lost");
+    // Where it still rings after the next login, it rings here.
+    if (rings) this.#past.delete(call.id);
     this.#connection = null;
     this.#log = null;
     this.#listenToPage(false);
