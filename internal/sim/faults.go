@@ -9,19 +9,24 @@ import (
 type Faults struct {
 	Disconnect float64 // A client's connection is cut, at each of its turns.
 	Tunnel     float64 // The same, and it cannot connect again for longer than any grace.
-	HalfOpen   float64 // A cut is noticed by neither side by itself.
+	HalfOpen   float64 // A cut is noticed by neither side by itself, or is one of one direction.
 	Reload     float64 // A client that is cut has forgotten everything.
 	Refused    float64 // A connection does not come to be.
+	Freeze     float64 // A client does nothing for a while, as a computer that sleeps, at each of its turns.
+	TokenFail  float64 // A token cannot be had.
 
 	Crash     float64 // A node is killed, each second; another start follows,
+	Stop      float64 // or it is told to stop, and ends soon,
 	Strand    float64 // or it hears and tells nothing on the bus for a while,
-	StoreLost float64 // or it cannot reach the store for a while.
+	StoreLost float64 // or it cannot reach the store for a while,
+	StoreDown float64 // or no node can.
 
 	CommitSkip float64 // A commit fails.
 	CommitHide float64 // A commit is done and reported as failed.
 	CommitLate float64 // A commit is reported as failed and done later.
 	CommitSlow float64 // A commit takes seconds.
 	ReadFail   float64 // A read of the store fails.
+	ReadSlow   float64 // A read takes seconds.
 
 	BusDrop  float64 // A message between nodes is lost,
 	BusTwice float64 // or comes twice, at different times.
@@ -62,16 +67,30 @@ func (w *world) calamity() {
 	if w.chaos.IntN(8) == 0 {
 		down += 50 * time.Second
 	}
-	if w.fault(f.Crash, h.label()+" is killed") && h.alive {
+	if h.alive && w.fault(f.Crash, h.label()+" is killed") {
 		h.crash()
 		w.after(down, h.boot)
 	}
-	if w.fault(f.Strand, h.label()+" is cut off from the bus") {
-		h.stranded = w.now.Add(down)
+	if h.alive && w.fault(f.Stop, h.label()+" is told to stop") {
+		h.stop(w.upTo(10*time.Second), down)
 	}
-	if w.fault(f.StoreLost, h.label()+" is cut off from the store") {
-		h.cutOff = w.now.Add(down)
-		w.watch.died(h)
+	if h.alive && w.fault(f.Strand, h.label()+" is cut off from the bus") {
+		h.stranded = latest(h.stranded, w.now.Add(down))
+	}
+	if h.alive && w.fault(f.StoreLost, h.label()+" is cut off from the store") {
+		h.loseStore(down)
+	}
+	if w.fault(f.StoreDown, "the store is down") {
+		for _, h := range w.hosts {
+			h.loseStore(down)
+		}
 	}
 	w.after(time.Second, w.calamity)
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }

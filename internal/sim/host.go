@@ -25,14 +25,16 @@ type host struct {
 	// skew is how far its clock is ahead of the store's.
 	skew time.Duration
 
-	alive  bool
-	start  int       // Which incarnation this is,
-	booted time.Time // and since when.
-	node   *node.Node
-	conns  map[node.ConnID]*link
-	last   node.ConnID
-	subs   map[call.Account]bool
-	wake   time.Time // The wake-up that is in the queue.
+	alive bool
+	// stopping: it takes no connections any more.
+	stopping bool
+	start    int       // Which incarnation this is,
+	booted   time.Time // and since when.
+	node     *node.Node
+	conns    map[node.ConnID]*link
+	last     node.ConnID
+	subs     map[call.Account]bool
+	wake     time.Time // The wake-up that is in the queue.
 
 	stranded time.Time // Until when it is cut off from the bus,
 	cutOff   time.Time // and from the store.
@@ -77,7 +79,7 @@ func (h *host) boot() {
 		h.w.violate("node does not start: %v", err)
 		return
 	}
-	h.alive, h.node, h.booted = true, n, h.w.now
+	h.alive, h.stopping, h.node, h.booted = true, false, n, h.w.now
 	h.conns, h.subs, h.wake = make(map[node.ConnID]*link), make(map[call.Account]bool), time.Time{}
 	h.w.trace("boot %s", h.label())
 	h.rewake()
@@ -87,7 +89,11 @@ func (h *host) boot() {
 // told: memory and connections are gone; what was on its way to the store may still arrive.
 func (h *host) crash() {
 	h.alive = false
-	h.w.watch.crashed(h)
+	if h.stopping {
+		h.w.watch.died(h) // And what it was still about to do.
+	} else {
+		h.w.watch.crashed(h)
+	}
 	for id := range h.last {
 		if l := h.conns[id+1]; l != nil {
 			if h.w.fault(h.w.cfg.Faults.HalfOpen/2, l.client.name()+" is not told") {
@@ -95,13 +101,42 @@ func (h *host) crash() {
 			} else {
 				l.cutByServer()
 			}
-			if p, ok := l.client.(*person); ok && h.w.fault(10*h.w.cfg.Faults.Tunnel, p.name()+" does not come back for long") {
+			if p, ok := l.client.(*person); ok && !h.stopping && h.w.fault(10*h.w.cfg.Faults.Tunnel, p.name()+" does not come back for long") {
 				p.enterTunnel()
 			}
 		}
 	}
 	h.conns = nil
 }
+
+// stop is the end that a node is asked for: its clients are told to connect again, the
+// others take it for dead from then on, and a while later the process is gone, whether
+// it is done or not.
+func (h *host) stop(lasts, down time.Duration) {
+	start := h.start
+	h.stopping = true
+	h.w.watch.crashed(h)
+	h.step(node.Stopping{})
+	h.w.after(lasts, func() {
+		if h.alive && h.start == start {
+			h.crash()
+			h.w.after(down, h.boot)
+		}
+	})
+}
+
+// loseStore cuts it off from the store. Where that is for longer than it can be without a
+// sign of life the others take it for dead.
+func (h *host) loseStore(d time.Duration) {
+	h.cutOff = latest(h.cutOff, h.w.now.Add(d))
+	if h.alive && d > missable {
+		h.w.watch.died(h)
+	}
+}
+
+// missable is for how long the others cannot miss a node: its lease, but for the pause
+// between two signs of life.
+const missable = 4 * time.Second
 
 // healthy says whether the host can do its work.
 func (h *host) healthy() bool { return h.alive && h.node.Ready() && !h.w.now.Before(h.cutOff) }
@@ -263,7 +298,11 @@ func (h *host) carryOut(e node.Effect) {
 // and gives the answer a while later. A read that goes wrong is told so.
 func (h *host) ask(read func(error) node.Input) {
 	start, f := h.start, &h.w.cfg.Faults
-	h.w.after(h.w.upTo(f.StoreDelay), func() {
+	d := h.w.upTo(f.StoreDelay)
+	if h.w.fault(f.ReadSlow, "a slow read of "+h.label()) {
+		d += h.w.upTo(5 * time.Second)
+	}
+	h.w.after(d, func() {
 		if !h.alive || h.start != start {
 			return
 		}

@@ -121,7 +121,7 @@ func (l *link) toClient(f *pealv1.ServerFrame) {
 }
 
 func (l *link) ping() {
-	if l.deadDown || l.deadUp {
+	if p, ok := l.client.(*person); l.deadDown || l.deadUp || ok && p.frozen() {
 		return
 	}
 	l.up(func() {
@@ -143,12 +143,14 @@ func (l *link) cutByServer() {
 	l.down(func() { l.tellClient(true, "cut") })
 }
 
-// cut ends the link: both ends are told, or none.
+// cut ends the link: both ends are told, or none, and then at times one direction goes on.
 func (l *link) cut(halfOpen bool) {
-	l.deadUp, l.deadDown = true, true
 	if halfOpen {
+		way := l.w.rng.IntN(4)
+		l.deadUp, l.deadDown = l.deadUp || way != 0, l.deadDown || way != 1
 		return
 	}
+	l.deadUp, l.deadDown = true, true
 	l.w.after(l.w.upTo(l.w.cfg.Faults.LinkDelay), l.tellServer)
 	l.w.after(l.w.upTo(l.w.cfg.Faults.LinkDelay), func() { l.tellClient(true, "cut") })
 }
@@ -187,7 +189,7 @@ func (l *link) hangUp() {
 func (w *world) anyHost() *host {
 	var up []*host
 	for _, h := range w.hosts {
-		if h.alive {
+		if h.alive && !h.stopping {
 			up = append(up, h)
 		}
 	}

@@ -31,7 +31,7 @@ type person struct {
 	socket device.Socket
 
 	ticket device.Ticket
-	asked  map[device.Ticket]string // What is not answered yet.
+	asked  map[device.Ticket]wish   // What is not answered yet.
 	made   map[device.Ticket]string // The calls that it asked for.
 	sulks  time.Time                // Until when it calls nobody, its call having failed.
 	calls  map[string]device.End    // How calls were over, as it was told.
@@ -45,7 +45,14 @@ type person struct {
 	logsOut bool
 	kicked  bool
 	away    time.Time // Until when it does not log in again,
-	tunnel  time.Time // or has no network.
+	tunnel  time.Time // or has no network,
+	sleeps  time.Time // or does nothing at all.
+}
+
+// wish is what a person asked for, and when.
+type wish struct {
+	what string
+	at   time.Time
 }
 
 func newPerson(w *world, account, id string) *person {
@@ -58,7 +65,7 @@ func newPerson(w *world, account, id string) *person {
 func (p *person) start() {
 	p.life++
 	p.wake = time.Time{}
-	p.asked, p.filed, p.heard = make(map[device.Ticket]string), make(map[string]bool), nil
+	p.asked, p.filed, p.heard = make(map[device.Ticket]wish), make(map[string]bool), nil
 	p.revs = make(map[string]uint32)
 	p.made, p.sulks = make(map[device.Ticket]string), time.Time{}
 	p.calls, p.over = make(map[string]device.End), make(map[string]time.Time)
@@ -76,16 +83,30 @@ func (p *person) seen() sight {
 	}
 	return sight{
 		blind: blind, kicked: p.kicked, leaves: p.leaves && p.logsOut,
-		account: p.account, online: p.online(), since: p.since, call: p.device.Call(),
+		account: p.account, online: p.online(), since: latest(p.since, p.sleeps), call: p.device.Call(),
+		asks: p.asks,
 		over: func(id string) (time.Time, bool) { at, over := p.over[id]; return at, over },
 	}
+}
+
+// asks is what it has waited for longest, if anything.
+func (p *person) asks() (what string, at time.Time) {
+	for _, x := range p.asked {
+		if what == "" || x.at.Before(at) {
+			what, at = x.what, x.at
+		}
+	}
+	return what, at
 }
 
 // online says whether the server can be reached, and not only by what it takes
 // for a connection.
 func (p *person) online() bool {
-	return p.device.State() == device.Online && p.link != nil && !p.link.deadUp && !p.link.deadDown
+	return p.device.State() == device.Online && p.link != nil && !p.link.deadUp && !p.link.deadDown && !p.frozen()
 }
+
+// frozen says that it does nothing, and that all that comes waits.
+func (p *person) frozen() bool { return p.w.now.Before(p.sleeps) }
 
 func (p *person) rests() bool {
 	return p.device.Call() == nil && len(p.asked) == 0 && p.device.Idle() && (p.online() || p.device.State() == device.Offline)
@@ -94,8 +115,15 @@ func (p *person) rests() bool {
 // ---------------------------------------------------------------- the program
 
 func (p *person) step(in device.Input) {
+	if p.frozen() {
+		p.later(p.sleeps.Sub(p.w.now), in)
+		return
+	}
 	if p.w.err != nil {
 		return
+	}
+	if r, ok := in.(device.Received); ok && r.Socket == p.socket {
+		p.hears(r.Frame)
 	}
 	for _, e := range p.device.Step(p.w.now.Add(p.ahead), in) {
 		p.carryOut(e)
@@ -136,7 +164,12 @@ func (p *person) carryOut(e device.Effect) {
 	w := p.w
 	switch e := e.(type) {
 	case device.GetToken:
-		p.later(w.upTo(w.cfg.Faults.LinkDelay), device.GotToken{Token: tokenOf(p.account)})
+		got := device.GotToken{Token: tokenOf(p.account)}
+		// Who has never been welcome would be told, and be offline.
+		if p.heard != nil && w.fault(w.cfg.Faults.TokenFail, p.name()+" gets no token") {
+			got = device.GotToken{Err: errInjected}
+		}
+		p.later(w.upTo(w.cfg.Faults.LinkDelay), got)
 	case device.Dial:
 		p.dial(e.Socket)
 	case device.Send:
@@ -202,7 +235,6 @@ func (p *person) dial(s device.Socket) {
 
 func (p *person) receive(l *link, f *pealv1.ServerFrame) {
 	if p.link == l {
-		p.hears(f)
 		p.step(device.Received{Socket: p.socket, Frame: f})
 	}
 }
@@ -275,6 +307,8 @@ func (p *person) loggedOut(why protocol.Code) {
 			delete(p.over, id)
 		}
 	}
+	p.heard = nil
+	delete(p.w.watch.dropped, p.name())
 	switch {
 	case why == protocol.Kicked && p.w.cfg.SingleLogin:
 		// Someone logs in again there, later.
@@ -286,7 +320,7 @@ func (p *person) loggedOut(why protocol.Code) {
 }
 
 func (p *person) answered(e device.Answer) {
-	what, asked := p.asked[e.Ticket]
+	wish, asked := p.asked[e.Ticket]
 	if !asked {
 		p.w.violate("%s is answered what it did not ask", p.name())
 	}
@@ -303,7 +337,7 @@ func (p *person) answered(e device.Answer) {
 		delete(p.calls, id)
 		delete(p.over, id)
 	}
-	p.w.trace("%s %s: %s", p.name(), what, e.Error.GetCode())
+	p.w.trace("%s %s: %s", p.name(), wish.what, e.Error.GetCode())
 }
 
 // sees holds a snapshot to the invariants that one can see.
@@ -350,8 +384,8 @@ func (p *person) agrees() {
 	if c := p.device.Call(); c != nil {
 		w.violate("L5: %s is still in %s", p.name(), c.CallId)
 	}
-	for t, what := range p.asked {
-		w.violate("%s never got an answer to %q (%d)", p.name(), what, t)
+	if what, at := p.asks(); what != "" {
+		w.violate("%s %s at %s, and never got an answer", p.name(), what, at.Sub(w.epoch))
 	}
 	if !p.online() {
 		return
@@ -382,6 +416,7 @@ func (p *person) turn() {
 func (p *person) act() {
 	w, f := p.w, &p.w.cfg.Faults
 	switch {
+	case p.frozen():
 	case p.device.State() == device.Offline:
 		if !p.leaves && !w.now.Before(p.away) && p.device.Idle() {
 			p.kicked = false
@@ -392,6 +427,8 @@ func (p *person) act() {
 	case p.link != nil && w.fault(f.Tunnel, p.name()+" is without a network for long"):
 		p.enterTunnel()
 		p.link.cut(w.chance(f.HalfOpen))
+	case w.fault(f.Freeze, p.name()+" sleeps"):
+		p.sleeps = w.now.Add(w.upTo(time.Minute))
 	case !p.leaves && w.fault(f.Disconnect*f.Reload, p.name()+" starts its program again"):
 		p.reload()
 	case !w.still:
@@ -407,7 +444,7 @@ func (p *person) enterTunnel() {
 // ask makes a ticket for a wish.
 func (p *person) ask(what string) device.Ticket {
 	p.ticket++
-	p.asked[p.ticket] = what
+	p.asked[p.ticket] = wish{what, p.w.now}
 	return p.ticket
 }
 

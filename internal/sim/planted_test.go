@@ -164,7 +164,7 @@ var bugs = []struct {
 	},
 	{
 		"a call that was given up here, and goes on at the server, is not left", "internal/device/calls.go",
-		"d.past.has(c.CallId) && in(c):\n\t\td.dismiss(c.CallId)", "d.past.has(c.CallId) && in(c):",
+		"in(c) && (d.past.has(c.CallId) || !d.cfg.Resume):", "in(c) && !d.past.has(c.CallId) && !d.cfg.Resume:",
 	},
 	{
 		"an old snapshot takes the place of a newer one", "internal/device/machine.go",
@@ -198,6 +198,34 @@ var bugs = []struct {
 		"what was missed is asked for from the end of a call that the welcome tells of", "internal/device/link.go",
 		"missed := d.records.ask(w.LoginAt.AsTime()) // Before the welcome tells of calls that ended since.\n\td.greeted(w)",
 		"d.greeted(w)\n\tmissed := d.records.ask(w.LoginAt.AsTime())",
+	},
+	{
+		"a call that went on while the program was started again is not shown", "internal/device/calls.go",
+		"	default:\n\t\td.begin(&view{call: c, seen: d.now})\n\t\td.do(Resumed{u})", "	default:",
+	},
+	{
+		"the call that an invitation merged into is not shown", "internal/device/calls.go",
+		"		d.merge(v, t, r.update)", "		d.abandon(v)\n\t\td.do(Answer{Ticket: t, Update: r.update})",
+	},
+	{
+		"an invitation that came to be after its program was started anew goes on", "internal/device/calls.go",
+		"in(c) && (d.past.has(c.CallId) || !d.cfg.Resume):", "in(c) && d.past.has(c.CallId):",
+	},
+	{
+		"what rang when a login ended does not ring for the next one", "internal/device/link.go",
+		"d.past.drop(v.call.CallId)", "_ = d.past",
+	},
+	{
+		"a record is told with another reason", "internal/node/records.go",
+		"pealv1.Reason(r.Reason)", "pealv1.Reason_REASON_COMPLETED",
+	},
+	{
+		"who is free is busy", "internal/store/memory.go",
+		"if holder, claimed := m.claims[leg.Account]; claimed {", "if holder, claimed := m.claims[leg.Account]; claimed || c.ID[len(c.ID)-1] == '0' {",
+	},
+	{
+		"all devices of an account are given the candidates for one", "internal/node/command.go",
+		"n.signal(to, device, f) && device != \"\"", "n.signal(to, \"\", f) && device != \"\"",
 	},
 	{
 		"a record is told as often as it comes", "internal/device/records.go",

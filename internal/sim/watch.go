@@ -18,6 +18,7 @@ type sight struct {
 	since   time.Time // Since when.
 	call    *pealv1.Call
 	over    func(id string) (at time.Time, over bool)
+	asks    func() (what string, at time.Time) // What it has waited for longest, if anything.
 	blind   time.Time // Until when its node is cut off from the store.
 	rude    bool      // It shows nothing more.
 	kicked  bool      // It was logged out by a newer login, and has not logged in since.
@@ -152,22 +153,56 @@ func (x *watch) back(name string, online bool) {
 	}
 }
 
-func (x *watch) calmed() { x.since = x.w.now }
+func (x *watch) calmed() {
+	x.since = x.w.now
+	// Who is not back yet has been away for at least that long.
+	for name, was := range x.dropped {
+		if took := x.w.now.Sub(was.at); took > 3*time.Second {
+			x.back(name, true)
+		}
+	}
+}
 
 // calm says that nothing goes wrong in this schedule at all: there are delays alone.
 func (f Faults) calm() bool {
 	return f == Faults{LinkDelay: f.LinkDelay, StoreDelay: f.StoreDelay, BusDelay: f.BusDelay, Skew: f.Skew}
 }
 
+// served says that the nodes, the store and the bus do their work in this schedule.
+func (f Faults) served() bool {
+	f.Disconnect, f.Tunnel, f.HalfOpen, f.Reload, f.Refused, f.Freeze, f.TokenFail = 0, 0, 0, 0, 0, 0, 0
+	return f.calm()
+}
+
 // news is how long it may take until those who are connected know.
 func (x *watch) news() time.Duration {
-	switch {
-	case x.w.cfg.Faults.calm():
+	switch f := &x.w.cfg.Faults; {
+	case f.calm():
 		return time.Second
+	case f.served():
+		return time.Second + f.StoreDelay + f.BusDelay + f.LinkDelay
 	case !x.since.IsZero():
 		return 5 * time.Second
 	}
 	// A node is found dead, or a cut is over, and what was missed is looked up.
+	return 30 * time.Second
+}
+
+// retries is how much longer what needs a commit may take: it may have to be tried again
+// and again.
+func (x *watch) retries() time.Duration {
+	if x.w.cfg.Faults.served() {
+		return 2 * time.Second
+	}
+	return 22 * time.Second
+}
+
+// answers is how long it may take until who is connected has the answer to what it asked,
+// which at times is found by asking twice.
+func (x *watch) answers() time.Duration {
+	if f := &x.w.cfg.Faults; f.served() {
+		return time.Second + 10*f.StoreDelay + 4*f.LinkDelay
+	}
 	return 30 * time.Second
 }
 
@@ -192,6 +227,7 @@ func (x *watch) look() {
 	for _, c := range w.clients {
 		if s := c.seen(); s.online && !s.rude && !w.still || s.online && !s.rude && w.now.Sub(x.since) > x.news() {
 			x.told(c.name(), s)
+			x.replied(c.name(), s)
 		}
 	}
 	w.after(time.Second, x.look)
@@ -202,11 +238,7 @@ func (x *watch) outcome(c *call.Call) {
 	if c.State != call.Ringing {
 		return
 	}
-	slack := 2 * time.Second
-	if !x.w.cfg.Faults.calm() {
-		// A commit may have to be tried again and again.
-		slack += 20 * time.Second
-	}
+	slack := x.retries()
 	made := x.history[c.ID][0]
 	lit := time.Duration(x.light-made.light) * time.Second
 	if lit > c.Timing.Ring+slack && x.w.now.Sub(made.at) > c.Timing.Ring+slack {
@@ -231,11 +263,7 @@ func (x *watch) answered(c *call.Call) {
 	if !ok || c.State != call.Connecting {
 		return
 	}
-	slack := 2 * time.Second
-	if !x.w.cfg.Faults.calm() {
-		slack += 20 * time.Second
-	}
-	limit := c.Timing.Connect + x.setback(c.ID, since.at, c.Timing.Connect) + slack
+	limit := c.Timing.Connect + x.setback(c.ID, since.at, c.Timing.Connect) + x.retries()
 	lit := time.Duration(x.light-since.light) * time.Second
 	if lit > limit && x.w.now.Sub(since.at) > limit {
 		x.w.violate("L1: %s has been connecting for %s", c.ID, x.w.now.Sub(since.at))
@@ -245,9 +273,10 @@ func (x *watch) answered(c *call.Call) {
 // failed holds that a call was given its time for media, by the clocks of two nodes.
 // Its acceptance was on its way to the store, and may have been for seconds.
 func (x *watch) failed(c *call.Call) {
-	slack := 2*x.w.cfg.Faults.Skew + x.w.cfg.Faults.StoreDelay
-	if !x.w.cfg.Faults.calm() {
-		slack += 11 * time.Second
+	f := &x.w.cfg.Faults
+	slack := 2*f.Skew + f.StoreDelay
+	if f.CommitSlow+f.CommitLate > 0 {
+		slack += 10 * time.Second
 	}
 	if since, ok := x.accepted(c.ID); ok && x.w.now.Sub(since.at) < c.Timing.Connect-slack {
 		x.w.violate("L4: %s failed %s after it was answered", c.ID, x.w.now.Sub(since.at))
@@ -375,7 +404,7 @@ func (x *watch) regranted(was *call.Leg) {
 	}
 	for _, h := range x.w.hosts {
 		// One that has just started is not known to all yet.
-		if h.alive && h.label() == finder && x.w.now.Sub(h.booted) > 5*time.Second && !h.blind().After(x.w.now.Add(-30*time.Second)) {
+		if h.alive && !h.stopping && h.label() == finder && x.w.now.Sub(h.booted) > 5*time.Second && !h.blind().After(x.w.now.Add(-30*time.Second)) {
 			x.w.violate("L3: %s/%s is granted its grace anew, and %s, which found it gone, lives", was.Account, was.Device.ID, finder)
 		}
 	}
@@ -385,10 +414,10 @@ func (x *watch) regranted(was *call.Leg) {
 // unless its node is taken for dead.
 func (x *watch) missed(l *call.Leg) {
 	for _, h := range x.w.hosts {
-		if !h.alive || h.label() != l.Device.Conn.Incarnation || h.blind().After(x.w.now.Add(-30*time.Second)) {
+		if !h.alive || h.stopping || h.label() != l.Device.Conn.Incarnation || h.blind().After(x.w.now.Add(-30*time.Second)) {
 			continue
 		}
-		if link := h.conns[node.ConnID(l.Device.Conn.Seq)]; link != nil && !link.deadUp {
+		if link := h.conns[node.ConnID(l.Device.Conn.Seq)]; link != nil && !link.deadUp && !link.deadDown {
 			x.w.violate("L4: %s/%s is taken for gone, and its connection is open", l.Account, l.Device.ID)
 		}
 	}
@@ -396,7 +425,7 @@ func (x *watch) missed(l *call.Leg) {
 
 // lost holds L4: a device that has been there for a while is not lost.
 func (x *watch) lost(c *call.Call, from call.State) {
-	if f := &x.w.cfg.Faults; from == call.Connected && f.Crash > 0 && f.Disconnect == 0 && f.Tunnel == 0 && x.dark() < 3*time.Second && !x.w.leaving {
+	if f := &x.w.cfg.Faults; from == call.Connected && f.Crash > 0 && f.Disconnect == 0 && f.Tunnel == 0 && f.Freeze == 0 && x.dark() < 3*time.Second && !x.w.leaving {
 		x.w.violate("L6: %s was connected, and is lost because of a node", c.ID)
 	}
 	name := string(c.Outcome.Actor) + "/" + string(c.Outcome.Device)
@@ -428,7 +457,9 @@ func (x *watch) told(name string, s sight) {
 	at, over := s.over(string(id))
 	switch {
 	case over:
-		if name == s.account+"/"+string(leg.Device.ID) && leg.Gone.IsZero() && !at.After(before) && !h[0].at.After(before) {
+		// What it said may be answered by what makes it say another thing.
+		left := before.Add(-3 * w.cfg.Faults.LinkDelay)
+		if name == nameOf(leg) && leg.Gone.IsZero() && !at.After(left) && !h[0].at.After(left) {
 			w.violate("L5: %s is done with %s, which goes on with it", name, id)
 		}
 	case name == nameOf(leg):
@@ -439,6 +470,15 @@ func (x *watch) told(name string, s sight) {
 		// Its own time-out was over before its program was started again.
 	case c.State == call.Ringing && leg == c.Callee() && !h[0].at.After(before):
 		w.violate("L2: %s does not ring for %s, which was made %s ago", name, id, w.now.Sub(h[0].at))
+	}
+}
+
+// replied holds L1 of what somebody asked for: there is an answer in time, if only that it
+// is not known whether it was done.
+func (x *watch) replied(name string, s sight) {
+	before := x.w.now.Add(-x.answers())
+	if what, at := s.asks(); what != "" && at.Before(before) && s.since.Before(before) && s.blind.Before(before) {
+		x.w.violate("L1: %s %s, and has had no answer for %s", name, what, x.w.now.Sub(at))
 	}
 }
 
