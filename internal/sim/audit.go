@@ -146,6 +146,7 @@ func (w *world) sees(account, name string, u *pealv1.CallUpdate) {
 	if u.Offer != "" && c.Role != pealv1.Role_ROLE_CALLEE || u.Answer != "" && c.Role != pealv1.Role_ROLE_CALLER {
 		w.violate("S5: %s as %v is given a description that is not for it", name, c.Role)
 	}
+	w.watch.tells(name, c)
 	truth := w.audit.calls[call.ID(c.CallId)]
 	ended := c.State == pealv1.CallState_CALL_STATE_ENDED
 	switch {

@@ -86,6 +86,7 @@ type moment struct {
 	state      call.State
 	generation uint32
 	light      int
+	call       call.Call
 }
 
 func newWatch(w *world) *watch {
@@ -95,7 +96,7 @@ func newWatch(w *world) *watch {
 // made notes a commit.
 func (x *watch) made(c *call.Call) {
 	x.changed = x.w.now
-	x.history[c.ID] = append(x.history[c.ID], moment{x.w.now, c.State, c.Media.Generation, x.light})
+	x.history[c.ID] = append(x.history[c.ID], moment{x.w.now, c.State, c.Media.Generation, x.light, c.Clone()})
 	if x.nodes[c.ID] == nil {
 		x.nodes[c.ID] = make(map[string]bool)
 	}
@@ -495,12 +496,36 @@ func (x *watch) current(name string, c *pealv1.Call, before time.Time) {
 			return
 		}
 	}
-	account, id, _ := strings.Cut(name, "/")
-	truth := x.w.audit.calls[call.ID(c.CallId)]
-	want := node.Snapshot(&truth, call.Device{Account: call.Account(account), ID: call.DeviceID(id)}, x.w.now)
-	if got, want := shown(c, account), shown(want, account); !proto.Equal(got, want) {
-		x.w.violate("L5: for %s %s has been shown\n%v\nand it is\n%v", x.news(), name, got, want)
+	// It shows what the call has been at some time since then.
+	h := x.history[call.ID(c.CallId)]
+	for i := len(h) - 1; i >= 0; i-- {
+		if x.like(c, name, &h[i].call, false) {
+			return
+		}
+		if !h[i].at.After(before) {
+			break
+		}
 	}
+	x.w.violate("L5: for %s %s has been shown\n%v\nand it is\n%v", x.news(), name, c, &h[len(h)-1].call)
+}
+
+// like says whether a snapshot shows what a call is, or was, for a device, at that rev if
+// it is to be exact.
+func (x *watch) like(got *pealv1.Call, name string, truth *call.Call, exact bool) bool {
+	account, id, _ := strings.Cut(name, "/")
+	want := node.Snapshot(truth, call.Device{Account: call.Account(account), ID: call.DeviceID(id)}, x.w.now)
+	return (!exact || got.Rev == want.Rev) && proto.Equal(shown(got, account), shown(want, account))
+}
+
+// tells holds L5 of a snapshot at once: it shows what the call was at that rev.
+func (x *watch) tells(name string, c *pealv1.Call) {
+	h := x.history[call.ID(c.CallId)]
+	for i := len(h) - 1; i >= 0; i-- {
+		if x.like(c, name, &h[i].call, true) {
+			return
+		}
+	}
+	x.w.violate("L5: %s is shown\n%v\nwhich it never was", name, c)
 }
 
 // shown is what of a snapshot must be right for as long as the call stays as it is: not
