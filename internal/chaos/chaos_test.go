@@ -216,6 +216,9 @@ func TestRaces(t *testing.T) {
 // gives that.
 func (p *pair) undisturbed(t *testing.T, b *books) []ending {
 	t.Helper()
+	for _, ph := range p.phones() {
+		ph.livesOn()
+	}
 	began := time.Now()
 	p.play(t.Context())
 	r := p.result(t.Context(), began, outage{began, began})

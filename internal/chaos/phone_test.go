@@ -2,9 +2,11 @@ package chaos_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -20,6 +22,7 @@ type phone struct {
 
 	mu         sync.Mutex // Guards what follows.
 	what       plan
+	calm       bool          // The server lives, so that what fails is a mistake.
 	pause      time.Duration // Before it does its part.
 	live       map[string]bool
 	over       map[string]bool // Calls of all rounds that it was told the end of,
@@ -84,6 +87,13 @@ func (p *phone) plan(what plan, pause time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.what, p.pause = what, pause
+}
+
+// livesOn says that the server does.
+func (p *phone) livesOn() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.calm = true
 }
 
 func (p *phone) watch(ctx context.Context) {
@@ -165,8 +175,22 @@ func candidate() client.Candidate {
 	return client.Candidate{Candidate: "candidate:1 1 udp 1 " + plantedAddress + " 9 typ host"}
 }
 
-// react does this phone's part once a call is answered. What a method returns
-// is of no interest here: the server may be dead.
+// faster is what a method may fail with because somebody else was faster.
+var faster = []string{"already_accepted", "answered_elsewhere", "call_ended", "wrong_state", "wrong_device"}
+
+// did notes what a method failed with. Where the server dies, or the network, that is of no
+// interest: what becomes of the call tells.
+func (p *phone) did(what string, err error) {
+	var refused *client.Error
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err == nil || !p.calm || p.what == vanishes || p.what == callerLeaves || errors.As(err, &refused) && slices.Contains(faster, refused.Code) {
+		return
+	}
+	p.complaints = append(p.complaints, fmt.Sprintf("%s %s: %v", p.name, what, err))
+}
+
+// react does this phone's part once a call is answered.
 func (p *phone) react(ctx context.Context, call *client.Call, change client.Change) {
 	if change == client.Accepted || change == client.Connected {
 		if call.Incoming() {
@@ -180,10 +204,10 @@ func (p *phone) react(ctx context.Context, call *client.Call, change client.Chan
 		go func() {
 			s := call.Snapshot()
 			if call.Incoming() && s.Generation > 0 && p.planned() == glare {
-				_ = call.Answer(ctx, s.Generation, p.answerText())
+				p.did("answers", call.Answer(ctx, s.Generation, p.answerText()))
 			}
-			_ = call.SendCandidates(ctx, s.Generation, candidate())
-			_ = call.ReportMedia(ctx, s.Generation, true)
+			p.did("sends candidates", call.SendCandidates(ctx, s.Generation, candidate()))
+			p.did("reports media", call.ReportMedia(ctx, s.Generation, true))
 		}()
 	case change == client.Connected:
 		switch what := p.what; {
@@ -196,7 +220,7 @@ func (p *phone) react(ctx context.Context, call *client.Call, change client.Chan
 			pause := p.pause
 			go func() {
 				time.Sleep(pause)
-				_ = call.Hangup(ctx)
+				p.did("hangs up", call.Hangup(ctx))
 			}()
 		}
 	}
@@ -219,7 +243,8 @@ func (p *phone) planned() plan {
 }
 
 func (p *phone) answer(ctx context.Context, call *client.Call, what plan, pause time.Duration) {
-	if what == timeout || what == glare || what == callerLeaves || what == cancelTimeout {
+	switch what {
+	case timeout, glare, callerLeaves, cancels, cancelTimeout:
 		return
 	}
 	time.Sleep(pause)
@@ -232,10 +257,13 @@ func (p *phone) answer(ctx context.Context, call *client.Call, what plan, pause 
 	var both sync.WaitGroup
 	only := what == rejects || what == rejectCancel || what == rejectTimeout
 	if only || what == acceptReject {
-		both.Go(func() { hesitate(); _ = call.Reject(ctx) })
+		both.Go(func() { hesitate(); p.did("rejects", call.Reject(ctx)) })
 	}
 	if !only {
-		both.Go(func() { hesitate(); _ = call.Accept(ctx, call.Snapshot().Generation, p.answerText(), candidate()) })
+		both.Go(func() {
+			hesitate()
+			p.did("accepts", call.Accept(ctx, call.Snapshot().Generation, p.answerText(), candidate()))
+		})
 	}
 	both.Wait()
 }

@@ -115,8 +115,8 @@ func (d *Device) cancel(in Cancel) {
 	switch {
 	case v == nil || v.call.CallId != in.Call || !v.ringing(pealv1.Role_ROLE_CALLER):
 		d.do(Answer{Ticket: in.Ticket, Error: problem(CodeWrongState, "there is no invitation to cancel", false)})
-	case d.link.phase != online:
-		// Nobody waits for a server that is away to stop one's own ringing.
+	case d.link.phase != online || v.call.Rev == 0:
+		// Nobody waits for a server that is away, or knows nothing yet, to stop one's own ringing.
 		d.giveUp(v, in.Ticket)
 	default:
 		d.request(&request{command: cancelCommand(in.Call), lasting: true, then: func(r reply) {

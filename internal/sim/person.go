@@ -122,7 +122,7 @@ func (p *person) step(in device.Input) {
 	if p.w.err != nil {
 		return
 	}
-	if r, ok := in.(device.Received); ok && r.Socket == p.socket {
+	if r, ok := in.(device.Received); ok && p.link != nil && r.Socket == p.socket {
 		p.hears(r.Frame)
 	}
 	for _, e := range p.device.Step(p.w.now.Add(p.ahead), in) {
@@ -325,17 +325,19 @@ func (p *person) answered(e device.Answer) {
 		p.w.violate("%s is answered what it did not ask", p.name())
 	}
 	delete(p.asked, e.Ticket)
-	if id, made := p.made[e.Ticket]; made && e.Error != nil {
+	id, made := p.made[e.Ticket]
+	delete(p.made, e.Ticket)
+	_, gaveUp := p.over[id]
+	if into := e.Update.GetMergedInto(); into != "" && !gaveUp {
+		// It may have rung here before.
+		delete(p.calls, into)
+		delete(p.over, into)
+	}
+	if made && e.Error != nil {
 		p.over[id] = p.w.now
 		if p.w.chance(0.3) {
 			p.sulks = p.w.now.Add(p.w.upTo(time.Minute))
 		}
-	}
-	delete(p.made, e.Ticket)
-	if id := e.Update.GetMergedInto(); id != "" {
-		// It may have rung here before.
-		delete(p.calls, id)
-		delete(p.over, id)
 	}
 	p.w.trace("%s %s: %s", p.name(), wish.what, e.Error.GetCode())
 }

@@ -19,10 +19,10 @@ type sight struct {
 	call    *pealv1.Call
 	over    func(id string) (at time.Time, over bool)
 	asks    func() (what string, at time.Time) // What it has waited for longest, if anything.
-	blind   time.Time // Until when its node is cut off from the store.
-	rude    bool      // It shows nothing more.
-	kicked  bool      // It was logged out by a newer login, and has not logged in since.
-	leaves  bool      // It logs out.
+	blind   time.Time                          // Until when its node is cut off from the store.
+	rude    bool                               // It shows nothing more.
+	kicked  bool                               // It was logged out by a newer login, and has not logged in since.
+	leaves  bool                               // It logs out.
 }
 
 // watch holds the run to the liveness invariants, second by second: L1 to L6

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import type { CallEnd, CallRecord } from "../src/api";
+import type { CallEnd, CallRecord, ClientOptions } from "../src/api";
 import type { Call } from "../src/call";
 import { PealClient } from "../src/client";
 import type { PealError } from "../src/errors";
@@ -21,9 +21,9 @@ async function settled(): Promise<void> {
   }
 }
 
-function make(): PealClient {
+function make(options: Partial<ClientOptions> = {}): PealClient {
   const made = new PealClient(
-    { server: "https://calls.test", getToken: () => "t" },
+    { server: "https://calls.test", getToken: () => "t", ...options },
     {
       open: server.open,
       make: browser.make,
@@ -307,6 +307,43 @@ describe("a call", () => {
     server.socket.answer("hangup", { error: { code: "no_such_call" } });
     await call;
     expect(client.activeCall).toBeNull();
+  });
+  it("that was cancelled before there was word of it, and merged, is not wanted either", async () => {
+    await login();
+    const call = client.call("bob");
+    await settled();
+    void client.activeCall?.cancel();
+    server.socket.answer("invite", {
+      call: {
+        mergedInto: "c2",
+        call: snapshot({ callId: "c2", state: "CALL_STATE_CONNECTING", role: "ROLE_CALLEE" }),
+      },
+    });
+    await settled();
+    expect(server.socket.sent.flatMap((f) => f.hangup ?? [])).toEqual([{ callId: "c2" }]);
+    server.socket.answer("hangup", { error: { code: "no_such_call" } });
+    await call;
+    expect(client.activeCall).toBeNull();
+  });
+  it("of before the page was loaded anew is left where nothing is to be resumed", async () => {
+    client = make({ resume: false });
+    await login();
+    const late = snapshot({ role: "ROLE_CALLER" });
+    for (let i = 0; i < 2; i++) server.socket.give({ call: { call: late } });
+    await settled();
+    expect(server.socket.sent.flatMap((f) => f.hangup ?? [])).toEqual([{ callId: "c1" }]);
+    expect(client.activeCall).toBeNull();
+  });
+  it("that rang when a login ended rings for the next one", async () => {
+    await login();
+    await incoming();
+    server.socket.give({ goodbye: { error: { code: "kicked", message: "" }, reconnect: false } });
+    await settled();
+    expect(client.activeCall).toBeNull();
+    const rings = snapshot({ role: "ROLE_CALLEE", caller: side("bob"), callee: side("alice") });
+    await login({ welcome: { ...welcome.welcome, calls: [{ call: rings, offer: "v=0 offer" }] } });
+    expect(told.filter((what) => what === "incoming bob")).toHaveLength(2);
+    expect(client.activeCall?.id).toBe("c1");
   });
   it("that was rejected, and merged with one that was made since, ends with the rejection", async () => {
     await login();

@@ -1,0 +1,113 @@
+package device
+
+import (
+	"testing"
+	"time"
+
+	"github.com/peal-rtc/peal/internal/protocol/pealv1"
+)
+
+// bench is a device on a bench: what it is given, and what it does of it.
+type bench struct {
+	*Device
+	now    time.Time
+	socket Socket
+	did    []Effect
+}
+
+func newBench(c Config) *bench {
+	c.ID, c.Random = "d1", func() float64 { return 0 }
+	b := &bench{Device: New(c), now: time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)}
+	b.login()
+	return b
+}
+
+func (b *bench) step(in Input) {
+	b.now = b.now.Add(time.Millisecond)
+	b.did = append(b.did, b.Step(b.now, in)...)
+}
+
+func (b *bench) login(calls ...*pealv1.CallUpdate) {
+	b.socket++
+	b.step(Login{})
+	b.step(GotToken{Token: "t"})
+	b.step(Opened{b.socket})
+	b.tell(&pealv1.ServerFrame{Body: &pealv1.ServerFrame_Welcome{Welcome: &pealv1.Welcome{Account: "bob", Calls: calls}}})
+}
+
+func (b *bench) tell(f *pealv1.ServerFrame) { b.step(Received{b.socket, f}) }
+
+// sent are the ids of the frames that something is asked for by, oldest first.
+func (b *bench) sent(asks func(*pealv1.ClientFrame) bool) (ids []uint32) {
+	for _, e := range b.did {
+		if s, ok := e.(Send); ok && asks(s.Frame) {
+			ids = append(ids, s.Frame.Id)
+		}
+	}
+	return ids
+}
+
+func (b *bench) hangups(id string) int {
+	return len(b.sent(func(f *pealv1.ClientFrame) bool { return f.GetHangup().GetCallId() == id }))
+}
+
+func (b *bench) rang(id string) (n int) {
+	for _, e := range b.did {
+		if in, ok := e.(Incoming); ok && in.Update.Call.CallId == id {
+			n++
+		}
+	}
+	return n
+}
+
+func newsOf(id string, state pealv1.CallState, role pealv1.Role) *pealv1.CallUpdate {
+	return &pealv1.CallUpdate{Call: &pealv1.Call{
+		CallId: id, Rev: 1, State: state, Role: role, Generation: 1,
+		Caller: &pealv1.Party{Account: "alice"}, Callee: &pealv1.Party{Account: "bob"},
+	}}
+}
+
+// Who cancels an invitation of which there is no word yet does not want the call either
+// that it becomes.
+func TestCancelThatMeetsAMerge(t *testing.T) {
+	b := newBench(Config{})
+	b.step(Invite{Ticket: 1, Invite: &pealv1.Invite{CallId: "own", Callee: "alice"}})
+	b.step(Cancel{Ticket: 2, Call: "own"})
+	invites := b.sent(func(f *pealv1.ClientFrame) bool { return f.GetInvite() != nil })
+	theirs := newsOf("theirs", pealv1.CallState_CALL_STATE_CONNECTING, pealv1.Role_ROLE_CALLEE)
+	theirs.MergedInto = "theirs"
+	b.tell(&pealv1.ServerFrame{ReplyTo: invites[0], Body: &pealv1.ServerFrame_Call{Call: theirs}})
+	if n := b.hangups("theirs"); n != 1 || b.Call() != nil {
+		t.Errorf("the call that it became is hung up %d times, the device is in %v", n, b.Call())
+	}
+}
+
+// A program that was started anew, and goes on with nothing, leaves a call that came to be
+// of what it had asked for before.
+func TestCallOfTheProgramBefore(t *testing.T) {
+	for _, resume := range []bool{false, true} {
+		b := newBench(Config{Resume: resume})
+		late := newsOf("late", pealv1.CallState_CALL_STATE_RINGING, pealv1.Role_ROLE_CALLER)
+		for range 2 {
+			b.tell(&pealv1.ServerFrame{Body: &pealv1.ServerFrame_Call{Call: late}})
+		}
+		if n := b.hangups("late"); (n == 1) == resume || (b.Call() != nil) != resume {
+			t.Errorf("resume %t: it is hung up %d times, the device is in %v", resume, n, b.Call())
+		}
+	}
+}
+
+// What rang when a login ended rings for the next one, if it still does.
+func TestRingsForTheNextLogin(t *testing.T) {
+	b := newBench(Config{})
+	rings := newsOf("rings", pealv1.CallState_CALL_STATE_RINGING, pealv1.Role_ROLE_CALLEE)
+	b.tell(&pealv1.ServerFrame{Body: &pealv1.ServerFrame_Call{Call: rings}})
+	b.tell(&pealv1.ServerFrame{Body: &pealv1.ServerFrame_Goodbye{Goodbye: &pealv1.Goodbye{Error: &pealv1.Error{Code: "kicked"}}}})
+	if b.Call() != nil || b.State() != Offline {
+		t.Fatalf("logged out it is %v, in %v", b.State(), b.Call())
+	}
+	b.login(rings)
+	if n := b.rang("rings"); n != 2 {
+		t.Errorf("it rang %d times", n)
+	}
+}
