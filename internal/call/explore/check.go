@@ -245,7 +245,7 @@ func deadEnd(c call.Call, there []call.Device, begin time.Time) error {
 		return fmt.Errorf("a dead end: nobody is there, and the call stays %s", stateName(c.State))
 	case late.Outcome.Reason != c.Outcome.Reason || late.Outcome.Device != c.Outcome.Device:
 		return fmt.Errorf("a late tick ends it with reason %d, and those in time with %d", late.Outcome.Reason, c.Outcome.Reason)
-	case now.Sub(begin) > 130*time.Second:
+	case now.Sub(begin) > 45*time.Second:
 		return fmt.Errorf("everybody is gone, and it ends after %s", now.Sub(begin))
 	}
 	return nil
@@ -267,8 +267,12 @@ func taken(was *call.Call, in call.Input, now time.Time) (next call.Call, effect
 		return next, nil, err
 	}
 	if refusal == nil {
-		if again, _, _ := call.Step(next, in, now); again.Rev != next.Rev {
+		again, effects, refusal := call.Step(next, in, now)
+		if again.Rev != next.Rev {
 			return next, nil, fmt.Errorf("S8: %T twice goes from rev %d to %d", in, next.Rev, again.Rev)
+		}
+		if err := promises(&next, &again, in, effects, refusal); err != nil {
+			return next, nil, fmt.Errorf("%T twice: %w", in, err)
 		}
 	}
 	return next, effects, nil

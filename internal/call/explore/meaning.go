@@ -75,7 +75,7 @@ func meaning(was, next *call.Call, in call.Input, now time.Time, refusal error) 
 	if next.State == call.Connected && was.State != call.Connected && (!next.Caller().MediaUp || !next.Callee().MediaUp) {
 		return errors.New("connected, and not both have media")
 	}
-	if err := presence(was, next, in); err != nil {
+	if err := presence(was, next, in, now); err != nil {
 		return err
 	}
 	return negotiation(was, next, in, refusal)
@@ -290,16 +290,24 @@ func ringing(was, next *call.Call, in call.Input, now time.Time, refusal error) 
 }
 
 // presence holds connections, and time, to what they bring about.
-func presence(was, next *call.Call, in call.Input) error {
+func presence(was, next *call.Call, in call.Input, now time.Time) error {
 	by := actor(in)
 	if !was.Has(by) {
 		return nil
 	}
 	before, after := was.Leg(by.Account), next.Leg(by.Account)
-	switch in.(type) {
+	switch in := in.(type) {
 	case call.Gone:
-		if before.Device == by && after.Gone.IsZero() {
-			return fmt.Errorf("%s is gone, and counts as present", by.ID)
+		// By the death of a node it is gone anew, unless another one has found that out already.
+		anew := before.Gone.IsZero() || in.Finder != ""
+		if in.Finder != "" && in.Former != before.Finder {
+			anew = false
+		}
+		switch {
+		case before.Device == by && anew && !after.Gone.Equal(now):
+			return fmt.Errorf("%s is gone, and counts as gone since %s", by.ID, after.Gone)
+		case before.Device == by && !anew && !after.Gone.Equal(before.Gone):
+			return fmt.Errorf("%s is gone already, and that counts again", by.ID)
 		}
 		if before.Device != by && (!after.Gone.Equal(before.Gone) || after.Leaving != before.Leaving) {
 			return fmt.Errorf("an old connection of %s is gone, and that counts", by.ID)

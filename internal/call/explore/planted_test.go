@@ -27,10 +27,6 @@ const root = "../../.."
 //     never the earlier one.
 //   - end leaving Until or Ringers as they are: Deadline asks whether the call is
 //     live first, and an ended one shows neither.
-//
-// One that is promised is not planted either, since no walk would notice: that the
-// grace of who was gone already begins anew when the server was killed. Here a
-// kill is told of those alone who are there.
 var bugs = []struct {
 	name, file string
 	right      string
@@ -40,6 +36,14 @@ var bugs = []struct {
 		"the last answer wins instead of the first", "internal/call/answer.go",
 		"if err == nil && !leg.Device.Is(d) {\n\t\treturn AnsweredElsewhere\n\t}",
 		"if err == nil && !leg.Device.Is(d) {\n\t\tleg.Device = d\n\t\ts.changed = true\n\t}",
+	},
+	{
+		"the grace of who was gone already does not begin anew when the server was killed", "internal/call/presence.go",
+		"leg.Gone, leg.Finder = s.now, in.Finder", "if leg.Finder = in.Finder; leg.Gone.IsZero() {\n\t\tleg.Gone = s.now\n\t}",
+	},
+	{
+		"each node that finds a node dead grants the grace anew", "internal/call/presence.go",
+		"case crashed && leg.Finder != in.Former: // Another node was faster.\n\t\treturn nil\n\t", "",
 	},
 	{
 		"the answer of a device that was too late takes the place of the first", "internal/call/answer.go",
