@@ -178,7 +178,7 @@ func (b *bench) carryOut(e node.Effect) {
 		b.step(node.FoundDue{IDs: ids, Err: err})
 	case node.Beat:
 		// The node before is known to be dead at once.
-		b.step(node.Beaten{Alive: []string{fmt.Sprintf("n%d", b.start)}})
+		b.step(node.Beaten{Ticket: e.Ticket, Alive: []string{fmt.Sprintf("n%d", b.start)}})
 	case node.Publish:
 		b.published = append(b.published, e.Message)
 	case node.Subscribe, node.Unsubscribe:

@@ -75,8 +75,9 @@ type (
 	}
 	// Beaten answers Beat.
 	Beaten struct {
-		Alive []string
-		Err   error
+		Ticket Ticket
+		Alive  []string
+		Err    error
 	}
 )
 
@@ -173,7 +174,10 @@ type (
 	// FindDue asks for calls past their deadline: store.Due.
 	FindDue struct{ Limit int }
 	// Beat keeps this node's lease: store.Beat with the node's incarnation.
-	Beat struct{ TTL time.Duration }
+	Beat struct {
+		Ticket Ticket
+		TTL    time.Duration
+	}
 )
 
 // The effects on the bus.

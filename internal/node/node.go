@@ -101,6 +101,7 @@ func (n *Node) Step(now time.Time, in Input) []Effect {
 		n.foundDue(in)
 	case Beaten:
 		n.beaten(in)
+		n.resume(in.Ticket, in)
 	case Heard:
 		n.heard(in.Message)
 	case Woke:

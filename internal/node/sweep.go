@@ -21,7 +21,7 @@ func (n *Node) chores() {
 	if n.stopping {
 		return
 	}
-	n.do(Beat{leaseTTL})
+	n.do(Beat{TTL: leaseTTL})
 	if n.sweep.done {
 		n.do(FindDue{pageSize})
 		if !n.cfg.Alone {
@@ -55,25 +55,57 @@ func (n *Node) sweepFrom(after call.ID) {
 func (n *Node) swept(in Listed) {
 	if in.Err != nil {
 		n.log.Warn("cannot look for calls of dead nodes", "error", in.Err)
-		n.sweep.running, n.sweep.wanted = false, true
+		n.sweepAgain()
 		return
 	}
-	for i := range in.Calls {
-		n.bury(&in.Calls[i])
+	if !slices.ContainsFunc(in.Calls, func(c call.Call) bool { return n.suspects(&c) }) {
+		n.sweptPage(in.Calls)
+		return
 	}
-	if len(in.Calls) == pageSize {
-		n.sweepFrom(in.Calls[pageSize-1].ID)
+	// A node that has begun since the last look may be in what was read: only one that
+	// does not live after that is dead.
+	n.do(Beat{n.await(func(beaten Input) {
+		if beaten.(Beaten).Err != nil {
+			n.sweepAgain()
+			return
+		}
+		for i := range in.Calls {
+			n.bury(&in.Calls[i])
+		}
+		n.sweptPage(in.Calls)
+	}), leaseTTL})
+}
+
+// sweepAgain has the next sign of life begin another sweep.
+func (n *Node) sweepAgain() { n.sweep.running, n.sweep.wanted = false, true }
+
+// sweptPage goes on to the next page, if there is one.
+func (n *Node) sweptPage(calls []call.Call) {
+	if len(calls) == pageSize {
+		n.sweepFrom(calls[pageSize-1].ID)
 		return
 	}
 	n.sweep.running = false
-	if !n.sweep.done {
-		n.sweep.done = true
-		for _, id := range n.connIDs() {
-			if d := n.conns[id]; d.session.Greeting() {
-				n.greet(d)
-			}
+	if n.sweep.done {
+		return
+	}
+	n.sweep.done = true
+	for _, id := range n.connIDs() {
+		if d := n.conns[id]; d.session.Greeting() {
+			n.greet(d)
 		}
 	}
+}
+
+// suspects says whether a device of a call was on a node that does not seem to live.
+func (n *Node) suspects(c *call.Call) bool {
+	for i := range c.Legs {
+		l := &c.Legs[i]
+		if n.dead(l.Device, l.Finder) || slices.ContainsFunc(l.Ringers, func(r call.Ringer) bool { return n.dead(r.Device, "") }) {
+			return true
+		}
+	}
+	return false
 }
 
 // bury tells a call which of its devices went down with their node.
@@ -88,12 +120,18 @@ func (n *Node) bury(c *call.Call) {
 
 // buryDevice tells a call of a device whose node is dead, unless one that lives has.
 func (n *Node) buryDevice(id call.ID, d call.Device, finder string) {
+	if n.dead(d, finder) {
+		n.enqueue(id, &job{in: call.Gone{Device: d, Finder: n.cfg.Incarnation, Former: finder}})
+	}
+}
+
+// dead says that the node of a device does not live, nor the one that found that out.
+func (n *Node) dead(d call.Device, finder string) bool {
 	lives := func(incarnation string) bool {
 		return incarnation == n.cfg.Incarnation || slices.Contains(n.sweep.alive, incarnation)
 	}
-	if inc := d.Conn.Incarnation; inc != "" && !lives(inc) && !lives(finder) {
-		n.enqueue(id, &job{in: call.Gone{Device: d, Finder: n.cfg.Incarnation, Former: finder}})
-	}
+	inc := d.Conn.Incarnation
+	return inc != "" && !lives(inc) && !lives(finder)
 }
 
 // foundDue takes up the calls whose deadlines passed without anyone stepping

@@ -245,7 +245,7 @@ func (l *loop) answer(ctx context.Context, asked node.Effect) node.Input {
 		return node.FoundDue{IDs: ids, Err: err}
 	case node.Beat:
 		alive, err := l.store.Beat(ctx, l.incarnation, e.TTL)
-		return node.Beaten{Alive: alive, Err: err}
+		return node.Beaten{Ticket: e.Ticket, Alive: alive, Err: err}
 	default:
 		// do passes on nothing else: a new effect of the node has no hands yet.
 		panic("server: effect without a reader")

@@ -281,7 +281,7 @@ func (h *host) carryOut(e node.Effect) {
 			} else {
 				alive, err = s.Beat(ctx, incarnation, e.TTL)
 			}
-			return node.Beaten{Alive: alive, Err: err}
+			return node.Beaten{Ticket: e.Ticket, Alive: alive, Err: err}
 		})
 	case node.Publish:
 		h.publish(e.Message)
