@@ -3,6 +3,7 @@ package nets
 import (
 	"encoding/binary"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 )
@@ -337,10 +338,30 @@ func FuzzNAT(f *testing.F) {
 	f.Add(build(udp, client, end("203.0.113.1:443"), "data").bytes)
 	f.Add(build(tcp, client, end("203.0.113.1:443"), "data").bytes)
 	f.Fuzz(func(t *testing.T, b []byte) {
+		p, ok := Parse(b)
+		if !ok {
+			return
+		}
 		n := NewNAT(public, Rules{})
-		if p, ok := Parse(b); ok {
-			n.Out(p, began)
+		from, to, sum := p.Src(), p.Dst(), residue(p)
+		if !n.Out(p, began) {
 			n.In(p, began)
+			return
+		}
+		if p.Dst() != to || p.Src().Addr() != public || residue(p) != sum {
+			t.Errorf("from %s to %s came as from %s to %s, its checksum off by %#x, before %#x", from, to, p.Src(), p.Dst(), residue(p), sum)
+		}
+		if p.proto == icmp {
+			return
+		}
+		back, _ := Parse(slices.Clone(p.Bytes()))
+		back.setSrc(to)
+		back.setDst(p.Src())
+		if !n.In(back, began) || back.Src() != to || back.Dst() != from {
+			t.Errorf("what comes back from %s to %s is from %s to %s", to, from, back.Src(), back.Dst())
 		}
 	})
 }
+
+// residue is by how much the checksum of a packet's header is off, which no NAT changes.
+func residue(p Packet) uint16 { return fold(words(p.bytes[:p.header])) % 0xffff }

@@ -235,15 +235,15 @@ func (p *person) dial(s device.Socket) {
 
 func (p *person) receive(l *link, f *pealv1.ServerFrame) {
 	if p.link == l {
+		if c := f.GetCandidates(); c != nil {
+			p.w.hearsCandidates(p.account, p.name(), c)
+		}
 		p.step(device.Received{Socket: p.socket, Frame: f})
 	}
 }
 
 // hears keeps what the server says of calls in mind, whatever the device makes of it.
 func (p *person) hears(f *pealv1.ServerFrame) {
-	if c := f.GetCandidates(); c != nil {
-		p.w.hearsCandidates(p.account, p.name(), c)
-	}
 	news := []*pealv1.CallUpdate{f.GetCall()}
 	if w := f.GetWelcome(); w != nil {
 		p.heard, news = make(map[string]*pealv1.Call), w.Calls
