@@ -58,6 +58,11 @@ func TestFaults(t *testing.T) {
 		p.account = account
 		p.run(fmt.Sprintf("login(%q, %q, %q)", by.url(), account, s.token(account)))
 		people[account] = p
+		t.Cleanup(func() {
+			if t.Failed() {
+				t.Logf("the wire of %s: %s", account, p.lately())
+			}
+		})
 	}
 	alice, bob := people["alice"], people["bob"]
 	witness := open(t, browser, app.URL) // With a network of its own.
@@ -244,6 +249,16 @@ func differ(s *server, witness *page, people ...*page) (records []outcome, diffe
 		}
 	}
 	return records, ""
+}
+
+// lately is what went over a page's wire last, but for descriptions and candidates.
+func (p *page) lately() string {
+	lines, err := evaluate[[]string](p, `wire.filter((e) => !e.frame.ping && !e.frame.pong && !e.frame.candidates).slice(-60).map((e) =>
+		e.at % 100000 + (e.sent ? " > " : " < ") + JSON.stringify(e.frame, (k, v) => ["sdp", "offer", "answer", "iceServers", "candidates"].includes(k) && typeof v !== "object" || k === "candidates" || k === "iceServers" ? "…" : v))`)
+	if err != nil {
+		return err.Error()
+	}
+	return "\n  " + strings.Join(lines, "\n  ")
 }
 
 // maybe waits for a condition that a fault may keep from coming true.

@@ -460,7 +460,7 @@ func (x *watch) told(name string, s sight) {
 	case over:
 		// What it said may be answered by what makes it say another thing.
 		left := before.Add(-3 * w.cfg.Faults.LinkDelay)
-		if name == nameOf(leg) && leg.Gone.IsZero() && !at.After(left) && !h[0].at.After(left) {
+		if name == nameOf(leg) && leg.Gone.IsZero() && !at.After(left) && x.joined(&c, leg).Before(left) {
 			w.violate("L5: %s is done with %s, which goes on with it", name, id)
 		}
 	case name == nameOf(leg):

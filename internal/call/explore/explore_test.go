@@ -87,6 +87,11 @@ var large = []explore.Scope{
 		Loss: 1, Duplicate: 1, Gone: 1,
 	},
 	{
+		Name: "two devices ring, with every fault", Devices: 2,
+		Acts: []explore.Act{explore.Accept, explore.Cancel},
+		Loss: 1, Duplicate: 1, Gone: 1, Reload: 1, Restart: 1,
+	},
+	{
 		Name: "three devices answer", Devices: 3,
 		Acts: []explore.Act{explore.Accept, explore.Reject, explore.Cancel},
 		Loss: 1, Duplicate: 1, Gone: 1,
