@@ -200,7 +200,8 @@ func (p *page) told() (records []outcome, reasons map[string][]string, err error
 // holds all reasons that they were told to those, and returns them, oldest first.
 func agree(t *testing.T, round int, s *server, witness, alice, bob *page) []outcome {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(200 * time.Millisecond) {
+	// Who is in no call may take 25 s to find out that a network is dead.
+	for deadline := time.Now().Add(35 * time.Second); ; time.Sleep(200 * time.Millisecond) {
 		records, difference := differ(s, witness, alice, bob)
 		if difference == "" {
 			return records

@@ -17,6 +17,9 @@ const remembered = 64
 type past []string
 
 func (p *past) add(id string) {
+	if p.has(id) {
+		return
+	}
 	if len(*p) == remembered {
 		*p = (*p)[1:]
 	}
@@ -87,7 +90,7 @@ func (d *Device) merge(v *view, t Ticket, u *pealv1.CallUpdate) {
 	d.past.add(v.call.CallId)
 	before := proto.Clone(u.Call).(*pealv1.Call)
 	before.State, before.Type, before.Rev = pealv1.CallState_CALL_STATE_RINGING, v.call.Type, u.Call.Rev-1
-	v.call = before
+	v.call, v.asked = before, true
 	d.do(Answer{Ticket: t, Update: u})
 	d.update(u)
 }
@@ -98,6 +101,7 @@ func (d *Device) accept(in Accept) {
 		d.do(Answer{Ticket: in.Ticket, Error: problem(CodeWrongState, "there is no invitation to answer", false)})
 		return
 	}
+	v.asked = true
 	d.ask(Ask{in.Ticket, &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Accept{Accept: in.Accept}}})
 }
 
@@ -253,7 +257,7 @@ func (d *Device) update(u *pealv1.CallUpdate) {
 	case d.active != nil:
 		d.shadows.keep(u)
 	case d.records.has(c.CallId):
-	case in(c) && (d.past.has(c.CallId) || !d.cfg.Resume):
+	case in(c) && (d.past.has(c.CallId) || !d.resumes):
 		d.dismiss(c.CallId)
 	case d.past.has(c.CallId) || c.Role != pealv1.Role_ROLE_CALLER && c.Role != pealv1.Role_ROLE_CALLEE:
 	case d.leaving:
@@ -288,7 +292,8 @@ func in(c *pealv1.Call) bool {
 
 // dismiss ends a call that this device is in on the server's side alone: it was
 // given up here, or the program was started anew, while what had been asked for
-// before took effect there.
+// before took effect there. Nobody is in a call who has not asked for that here, but
+// for what is resumed at a login.
 func (d *Device) dismiss(id string) {
 	d.past.add(id)
 	for _, r := range d.requests {
@@ -304,6 +309,12 @@ func (d *Device) dismiss(id string) {
 }
 
 func (d *Device) advance(v *view, u *pealv1.CallUpdate) {
+	if v.ringing(pealv1.Role_ROLE_CALLEE) && !v.asked && in(u.Call) && u.Call.State != pealv1.CallState_CALL_STATE_ENDED {
+		// By an invitation of its own that was given up, and merged: nobody here has answered.
+		d.end(v.leave(d.account, ReasonCompleted, d.now))
+		d.dismiss(u.Call.CallId)
+		return
+	}
 	changes, end := v.advance(u.Call, d.account, d.cfg.ID, d.now)
 	switch late := u.Call.Rev < v.call.Rev; {
 	case end != nil:

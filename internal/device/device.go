@@ -48,6 +48,7 @@ type Device struct {
 	active   *view
 	shadows  shadows
 	leaving  bool // It logs out: nothing rings any more.
+	resumes  bool // It takes the first welcome of a login, and goes on with what that tells of.
 	past     past
 	records  recordLog
 }

@@ -82,17 +82,47 @@ func TestCancelThatMeetsAMerge(t *testing.T) {
 	}
 }
 
-// A program that was started anew, and goes on with nothing, leaves a call that came to be
-// of what it had asked for before.
+// A program that was started anew leaves a call that came to be of what it had asked for
+// before, unless its login resumes it.
 func TestCallOfTheProgramBefore(t *testing.T) {
-	for _, resume := range []bool{false, true} {
-		b := newBench(Config{Resume: resume})
-		late := newsOf("late", pealv1.CallState_CALL_STATE_RINGING, pealv1.Role_ROLE_CALLER)
+	late := newsOf("late", pealv1.CallState_CALL_STATE_RINGING, pealv1.Role_ROLE_CALLER)
+	for _, test := range []struct {
+		name            string
+		resume, welcome bool // Whether the welcome tells of it, or news.
+		hungUp          int
+	}{
+		{"nothing is resumed", false, false, 1},
+		{"it comes after the welcome", true, false, 1},
+		{"it is resumed", true, true, 0},
+	} {
+		b := newBench(Config{Resume: test.resume})
+		if test.welcome {
+			b.tell(&pealv1.ServerFrame{Body: &pealv1.ServerFrame_Goodbye{Goodbye: &pealv1.Goodbye{Error: &pealv1.Error{Code: "kicked"}}}})
+			b.login(late)
+		}
 		for range 2 {
 			b.tell(&pealv1.ServerFrame{Body: &pealv1.ServerFrame_Call{Call: late}})
 		}
-		if n := b.hangups("late"); (n == 1) == resume || (b.Call() != nil) != resume {
-			t.Errorf("resume %t: it is hung up %d times, the device is in %v", resume, n, b.Call())
+		if n := b.hangups("late"); n != test.hungUp || (b.Call() != nil) != test.welcome {
+			t.Errorf("%s: it is hung up %d times, the device is in %v", test.name, n, b.Call())
+		}
+	}
+}
+
+// An invitation that was given up and merged, of which the network lost the answer, does not
+// put anybody into a call that rings meanwhile: only who has answered is in it.
+func TestInACallWithoutAnAnswer(t *testing.T) {
+	for _, answers := range []bool{false, true} {
+		b := newBench(Config{})
+		b.tell(&pealv1.ServerFrame{Body: &pealv1.ServerFrame_Call{Call: newsOf("rings", pealv1.CallState_CALL_STATE_RINGING, pealv1.Role_ROLE_CALLEE)}})
+		if answers {
+			b.step(Accept{Ticket: 1, Accept: &pealv1.Accept{CallId: "rings", Generation: 1}})
+		}
+		on := newsOf("rings", pealv1.CallState_CALL_STATE_CONNECTING, pealv1.Role_ROLE_CALLEE)
+		on.Call.Rev = 2
+		b.tell(&pealv1.ServerFrame{Body: &pealv1.ServerFrame_Call{Call: on}})
+		if n := b.hangups("rings"); (n == 0) != answers || (b.Call() != nil) != answers {
+			t.Errorf("answered %t: it is hung up %d times, the device is in %v", answers, n, b.Call())
 		}
 	}
 }

@@ -191,6 +191,7 @@ func (d *Device) receivedFirst(f *pealv1.ServerFrame) {
 
 func (d *Device) welcomed(w *pealv1.Welcome) {
 	l := &d.link
+	d.resumes = l.fresh && d.cfg.Resume
 	l.fresh, l.attempt, l.renewed = false, 0, false
 	l.loginAt, l.idle, l.active = w.LoginAt, rhythm(w.Idle), rhythm(w.Active)
 	d.account = w.Account
@@ -207,6 +208,7 @@ func (d *Device) welcomed(w *pealv1.Welcome) {
 	}
 	missed := d.records.ask(w.LoginAt.AsTime()) // Before the welcome tells of calls that ended since.
 	d.greeted(w)
+	d.resumes = false
 	for _, r := range waiting {
 		if !r.lasting {
 			d.send(r)

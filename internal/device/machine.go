@@ -22,6 +22,8 @@ type view struct {
 	call *pealv1.Call // The newest snapshot; rev 0 before the server knows the call.
 	over bool
 	seen time.Time // When the snapshot came.
+	// asked: the person has answered it, whatever became of that.
+	asked bool
 	// ringTimeoutMs is this device's own ring time-out; zero while it has none.
 	ringTimeoutMs uint32
 }

@@ -36,6 +36,7 @@ type person struct {
 	sulks  time.Time                // Until when it calls nobody, its call having failed.
 	calls  map[string]device.End    // How calls were over, as it was told.
 	over   map[string]time.Time     // When that was.
+	agreed map[string]bool          // Those that it accepted, or that became of its own.
 	revs   map[string]uint32        // What was shown of them last.
 	filed  map[string]bool          // Records that it was told of.
 	heard  map[string]*pealv1.Call  // The newest that came of each call since the welcome.
@@ -66,7 +67,7 @@ func (p *person) start() {
 	p.life++
 	p.wake = time.Time{}
 	p.asked, p.filed, p.heard = make(map[device.Ticket]wish), make(map[string]bool), nil
-	p.revs = make(map[string]uint32)
+	p.revs, p.agreed = make(map[string]uint32), make(map[string]bool)
 	p.made, p.sulks = make(map[device.Ticket]string), time.Time{}
 	p.calls, p.over = make(map[string]device.End), make(map[string]time.Time)
 	p.device = device.New(device.Config{
@@ -176,6 +177,9 @@ func (p *person) carryOut(e device.Effect) {
 		if id := leaves(e.Frame); id != "" {
 			p.over[id] = w.now
 		}
+		if a := e.Frame.GetAccept(); a != nil {
+			p.agreed[a.CallId] = true
+		}
 		if p.link != nil && p.socket == e.Socket {
 			p.link.toServer(e.Frame)
 		}
@@ -198,6 +202,9 @@ func (p *person) carryOut(e device.Effect) {
 		p.sees("goes on with", e.Update)
 	case device.Updated:
 		p.sees(fmt.Sprint(e.Changes), e.Update)
+		if c := e.Update.Call; slices.Contains(e.Changes, device.Accepted) && c.Role == pealv1.Role_ROLE_CALLEE && !p.agreed[c.CallId] {
+			w.violate("S1: %s is in %s, and has not answered", p.name(), c.CallId)
+		}
 	case device.Ended:
 		p.ended(e)
 	case device.Filed:
@@ -329,6 +336,7 @@ func (p *person) answered(e device.Answer) {
 	delete(p.made, e.Ticket)
 	_, gaveUp := p.over[id]
 	if into := e.Update.GetMergedInto(); into != "" && !gaveUp {
+		p.agreed[into] = true
 		// It may have rung here before.
 		delete(p.calls, into)
 		delete(p.over, into)

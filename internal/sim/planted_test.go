@@ -164,7 +164,7 @@ var bugs = []struct {
 	},
 	{
 		"a call that was given up here, and goes on at the server, is not left", "internal/device/calls.go",
-		"in(c) && (d.past.has(c.CallId) || !d.cfg.Resume):", "in(c) && !d.past.has(c.CallId) && !d.cfg.Resume:",
+		"in(c) && (d.past.has(c.CallId) || !d.resumes):", "in(c) && !d.past.has(c.CallId) && !d.resumes:",
 	},
 	{
 		"an old snapshot takes the place of a newer one", "internal/device/machine.go",
@@ -209,7 +209,11 @@ var bugs = []struct {
 	},
 	{
 		"an invitation that came to be after its program was started anew goes on", "internal/device/calls.go",
-		"in(c) && (d.past.has(c.CallId) || !d.cfg.Resume):", "in(c) && d.past.has(c.CallId):",
+		"in(c) && (d.past.has(c.CallId) || !d.resumes):", "in(c) && d.past.has(c.CallId):",
+	},
+	{
+		"who has given up an invitation is put into what it merged with", "internal/device/calls.go",
+		"!v.asked && in(u.Call)", "false && in(u.Call)",
 	},
 	{
 		"what rang when a login ended does not ring for the next one", "internal/device/link.go",

@@ -39,6 +39,11 @@ export class Answering {
     this.#host = host;
   }
 
+  /** Whether the person has asked to answer, whatever became of that. */
+  get asked(): boolean {
+    return this.#camera !== null;
+  }
+
   /** What can be known before the person decides. */
   prepare(): void {
     this.#granted = microphoneGranted();

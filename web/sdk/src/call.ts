@@ -275,6 +275,10 @@ export class Call extends KnownCall implements CallHandle {
     this.#answering.tell();
     const next = this.#read(update);
     if (!next) return;
+    if (this.#rang && next.role === "callee" && next.state !== "ringing" && !next.end) {
+      void this.#departure.unwanted();
+      return;
+    }
     const { view, changes } = advance(this.view, next);
     this.know(view);
     // Before anyone is told, who may take their time.
@@ -283,6 +287,11 @@ export class Call extends KnownCall implements CallHandle {
     if (next.end?.record) this.#host.filed(next.end.record);
     if (this.end) return;
     this.#negotiation.takeOffer(update);
+  }
+
+  /** Whether it rings here, and nobody has asked to answer. */
+  get #rang(): boolean {
+    return this.direction === "incoming" && this.state === "ringing" && !this.#answering.asked;
   }
 
   candidates(c: CandidatesJson): void {

@@ -56,6 +56,8 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
   readonly #past = new Set<string>();
   /** It logs out: nothing rings any more. */
   #leaving = false;
+  /** It takes the first welcome of a login, and goes on with what that tells of. */
+  #resumes = false;
   #log: RecordLog | null = null;
 
   constructor(options: ClientOptions, surroundings: Surroundings = browser) {
@@ -251,7 +253,8 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
 
   /**
    * Ends a call that this device is in on the server's side alone: it was given up here, or
-   * the page was loaded anew, while what had been asked for before took effect there.
+   * the page was loaded anew, while what had been asked for before took effect there. Nobody
+   * is in a call who has not asked for that here, but for what is resumed at a login.
    */
   async dismiss(callId: string): Promise<void> {
     remember(this.#past, callId);
@@ -306,6 +309,7 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
     this.#shadows.take(); // Whether they still are, the welcome tells.
     const updates = welcome.calls ?? [];
     const active = this.#active;
+    this.#resumes = this.#log === null && (this.#options.resume ?? true);
     this.#log ??= new RecordLog(socketUrl(this.#options.server), this.#account);
     const since = this.#log.ask(new Date(welcome.loginAt ?? 0));
     for (const update of updates) {
@@ -313,6 +317,7 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
       const { callId, state } = update.call ?? {};
       if (state !== "CALL_STATE_ENDED" || callId === active?.id) this.news(update);
     }
+    this.#resumes = false;
     if (active && this.#active === active && active.known) {
       if (updates.some((u) => u.call?.callId === active.id)) active.refresh();
       else void active.lookUp();
@@ -357,7 +362,7 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
     const rings = snapshot.role === "callee" && snapshot.state === "ringing";
     if (this.#log?.has(snapshot.id)) return;
     const past = this.#past.has(snapshot.id);
-    if (!rings && (past || !(this.#options.resume ?? true))) void this.dismiss(snapshot.id);
+    if (!rings && (past || !this.#resumes)) void this.dismiss(snapshot.id);
     else if (past) return;
     else if (!rings) this.#resumed(snapshot, update);
     else if (!snapshot.ringStopped) this.#incoming(snapshot, update);

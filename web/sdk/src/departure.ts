@@ -61,6 +61,11 @@ export class Departure {
     }
   }
 
+  /** The server takes this device for in it, by an invitation of its own that was given up: nobody here has answered. */
+  async unwanted(): Promise<void> {
+    await this.#leave({ hangup: { callId: this.#call.id } }, "completed");
+  }
+
   async #cancelForGood(): Promise<void> {
     const withdrawn = this.withdraw();
     this.#host.over(this.#end("cancelled"), true);

@@ -325,6 +325,15 @@ describe("a call", () => {
     await call;
     expect(client.activeCall).toBeNull();
   });
+  it("that rings is not joined where nobody has answered: it is of an invitation that was given up", async () => {
+    await login();
+    const call = await incoming();
+    server.socket.give({ call: { call: { ...answered, rev: 5 } } });
+    await settled();
+    expect(server.socket.sent.flatMap((f) => f.hangup ?? [])).toEqual([{ callId: call.id }]);
+    expect(told).toEqual(["incoming bob", "ended completed"]);
+    expect(client.activeCall).toBeNull();
+  });
   it("of before the page was loaded anew is left where nothing is to be resumed", async () => {
     client = make({ resume: false });
     await login();
