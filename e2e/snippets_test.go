@@ -80,7 +80,7 @@ func TestEverySnippetHasAUse(t *testing.T) {
 // Each command that people are told to type is one that the program knows.
 func TestShellSnippets(t *testing.T) {
 	help := map[string]string{}
-	for _, command := range []string{"dev", "serve", "token"} {
+	for _, command := range []string{"dev", "serve", "token", "ice"} {
 		out, err := exec.Command(binary, command, "--help").CombinedOutput()
 		if err != nil {
 			t.Fatalf("peal %s --help: %v", command, err)
@@ -213,6 +213,10 @@ func TestPageSnippets(t *testing.T) {
 			return p
 		}
 		alice, bob := tab("alice"), tab("bob")
+		// A call that cannot be made leaves the page as it was, but for saying so.
+		loggedIn := alice.stateLine()
+		alice.run(`document.getElementById("call").click(); void 0`)
+		alice.until("says that nobody can be called", fmt.Sprintf(`document.getElementById("state").textContent !== %q && !document.getElementById("call").hidden`, loggedIn))
 		alice.run(`document.getElementById("who").value = "bob"; document.getElementById("call").click(); void 0`)
 		bob.until("is called", `document.getElementById("state").textContent.includes("alice")`)
 		bob.run(`document.getElementById("accept").click(); void 0`)
@@ -220,16 +224,25 @@ func TestPageSnippets(t *testing.T) {
 			p.until("sees the other one", `document.querySelector("#them video")?.getVideoPlaybackQuality().totalVideoFrames > 10`)
 			p.until("sees itself", `document.querySelector("#me video")?.videoWidth > 0`)
 		}
-		before, err := evaluate[string](bob, `document.getElementById("state").textContent`)
-		if err != nil {
-			t.Fatal(err)
-		}
+		inCall := map[*page]string{alice: alice.stateLine(), bob: bob.stateLine()}
 		alice.run(`document.getElementById("end").click(); void 0`)
-		bob.until("is told of the end", fmt.Sprintf(`document.getElementById("state").textContent !== %q && !document.querySelector("#them video")`, before))
+		for p, before := range inCall {
+			p.until("says that it is over", fmt.Sprintf(`document.getElementById("state").textContent !== %q && !document.querySelector("#them video")`, before))
+		}
 		for _, p := range []*page{alice, bob} {
 			p.run(`location.href = "about:blank"; void 0`)
 		}
 	}
+}
+
+// stateLine is what a page of the guides says.
+func (p *page) stateLine() string {
+	p.t.Helper()
+	text, err := evaluate[string](p, `document.getElementById("state").textContent`)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return text
 }
 
 // What the README shows works: the component by a script tag, and the typed core
