@@ -372,7 +372,11 @@ func TestGoGuide(t *testing.T) {
 	}
 	s := startServer(t)
 	p := &terminal{t: t, process: exec.Command(bot), out: &buffer{}}
-	p.process.Env = append(os.Environ(), "PEAL_SERVER="+s.url(), "PEAL_TOKEN="+s.token("bot"))
+	secret, err := os.ReadFile(filepath.Join(s.data, "dev-secret"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.process.Env = append(os.Environ(), "PEAL_SERVER="+s.url(), "PATH="+filepath.Dir(binary), "PEAL_SECRET="+strings.TrimSpace(string(secret)), "PEAL_KEY_ID=dev")
 	p.run("bot")
 	p.says("logged in as bot")
 	heard := filepath.Join(dir, "heard.ogg")
