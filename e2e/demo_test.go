@@ -185,4 +185,49 @@ func TestDemoRecords(t *testing.T) {
 		t.Fatal(err)
 	}
 	alice.state("called")
+	// On a phone that lies on its side all there is to press is in sight.
+	if err := chromedp.Do(alice.ctx, chromedp.EmulateViewport(844, 390)); err != nil {
+		t.Fatal(err)
+	}
+	alice.width = 844
+	alice.until("has Decline in sight", `document.querySelector('[data-testid="reject"]').getBoundingClientRect().bottom <= window.innerHeight`)
+	alice.look("11-called-on-its-side")
+}
+
+// What cannot be called is told, and nothing else is left standing beside that.
+func TestDemoRefusesNames(t *testing.T) {
+	s := startServer(t)
+	alice := visit(t, startBrowser(t), s, "alice", "en", 390, 844)
+	alice.types("peer-input", "nobody")
+	alice.click("call-audio")
+	alice.until("rings", `document.getElementById("call-line").textContent === "Ringing…"`)
+	alice.until("asks whether anybody is there", `document.getElementById("call-hint").textContent.includes("other page")`)
+	alice.click("hangup")
+	alice.until("tells how it ended", `!document.getElementById("outcome").hidden`)
+	for _, name := range []string{"alice", "  "} {
+		alice.run(`document.querySelector('[data-testid="peer-input"]').value = ""`)
+		alice.types("peer-input", name)
+		alice.click("call-video")
+		alice.until("is told why not", `!document.getElementById("problem").hidden && document.getElementById("outcome").hidden`)
+		alice.look("12-refused")
+		alice.run(`document.getElementById("dismiss").click()`)
+	}
+}
+
+// A server for real use says what it is, and has no form that could not work.
+func TestDemoOfServe(t *testing.T) {
+	s := serve(t, "--turn-addr", "off")
+	browser := startBrowser(t)
+	for _, lang := range []string{"en", "zh"} {
+		v := &visitor{open(t, browser, s.url()+"/?as=alice&lang="+lang), 390, 844}
+		v.account = lang
+		if err := chromedp.Do(v.ctx, chromedp.EmulateViewport(v.width, v.height)); err != nil {
+			t.Fatal(err)
+		}
+		v.state("serve")
+		v.until("says what it is", `!document.querySelector('[data-testid="serve"]').hidden && document.getElementById("login").hidden && document.getElementById("idle").hidden`)
+		v.look("13-serve")
+		v.click("serve-doctor")
+		v.until("comes to the doctor", `document.querySelector('[data-testid="verdict"]') !== null`)
+	}
 }

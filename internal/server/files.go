@@ -60,9 +60,16 @@ type file struct {
 // files serves embedded files by their URL path. It never changes.
 type files map[string]*file
 
+// Pages know by these whether they come from a peal dev, where a name is enough to be
+// somebody and some settings are not there.
+var (
+	devMark   = []byte(`data-server="dev"`)
+	serveMark = []byte(`data-server="serve"`)
+)
+
 // loadFiles reads all files: sdk under /sdk/, the connection doctor at /doctor, demo at
 // the root. A folder that was not built is not served.
-func loadFiles(web fs.FS) (files, error) {
+func loadFiles(web fs.FS, dev bool) (files, error) {
 	all := files{}
 	for _, folder := range []struct {
 		name, prefix string
@@ -83,6 +90,9 @@ func loadFiles(web fs.FS) (files, error) {
 			content, err := fs.ReadFile(sub, name)
 			if err != nil {
 				return err
+			}
+			if !dev && path.Ext(name) == ".html" {
+				content = bytes.Replace(content, devMark, serveMark, 1)
 			}
 			all[folder.prefix+name] = newFile(name, content, folder.policy)
 			return nil

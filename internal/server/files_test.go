@@ -3,20 +3,24 @@ package server
 import (
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"testing/fstest"
+
+	"github.com/peal-rtc/peal/web"
 )
 
 func TestFiles(t *testing.T) {
-	all, err := loadFiles(fstest.MapFS{
+	built := fstest.MapFS{
 		"sdk/peal.js":     {Data: []byte("export {}")},
 		"sdk/peal.d.ts":   {Data: []byte("export {}")},
-		"demo/index.html": {Data: []byte("<!doctype html>")},
+		"demo/index.html": {Data: []byte(`<!doctype html><body data-server="dev">`)},
 		"demo/a/ring.ogg": {Data: []byte("OggS")},
 
 		"doctor/index.html": {Data: []byte("<!doctype html>")},
 		"doctor/main.js":    {Data: []byte("export {}")},
-	})
+	}
+	all, err := loadFiles(built, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,6 +42,24 @@ func TestFiles(t *testing.T) {
 		if w.Code != http.StatusOK || h.Get("Content-Type") != test.contentType || h.Get("Cache-Control") != "no-cache" ||
 			h.Get("Access-Control-Allow-Origin") != test.origin || h.Get("Cross-Origin-Resource-Policy") != test.resource {
 			t.Errorf("%s: got %d %v", test.path, w.Code, h)
+		}
+	}
+}
+
+// The pages that are built say of themselves what kind of server they come from.
+func TestPagesKnowTheirServer(t *testing.T) {
+	for _, dev := range []bool{true, false} {
+		all, err := loadFiles(web.Files(), dev)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range []string{"/", "/index.html", "/doctor"} {
+			w := httptest.NewRecorder()
+			all.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+			text := w.Body.String()
+			if strings.Contains(text, `data-server="dev"`) != dev || strings.Contains(text, `data-server="serve"`) == dev {
+				t.Errorf("%s of a server with dev %t:\n%.600s", path, dev, text)
+			}
 		}
 	}
 }

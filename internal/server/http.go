@@ -22,7 +22,7 @@ const iceUsers = 4
 
 // handler routes requests.
 func (s *Server) handler(signer *auth.Signer, verifier *auth.Verifier) (http.Handler, error) {
-	built, err := loadFiles(web.Files())
+	built, err := loadFiles(web.Files(), s.cfg.Dev)
 	if err != nil {
 		return nil, err
 	}

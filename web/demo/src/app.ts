@@ -25,6 +25,8 @@ export interface Screen {
 /** What the page's logic needs of its surroundings. */
 export interface Surroundings {
   readonly language: Language;
+  /** Whether the server gives a token to anyone who has a name: a peal dev. */
+  readonly dev: boolean;
   readonly makeClient: (options: ClientOptions) => Client;
   readonly makeScreen: (actions: Actions) => Screen;
   readonly sounds: Sounds;
@@ -57,6 +59,10 @@ export class App implements Actions {
 
   /** Shows the page, and logs in where a name is known already. */
   start(name: string): void {
+    if (!this.#out.dev) {
+      this.#draw();
+      return;
+    }
     this.#warnOfPlainHttp();
     if (name !== "") this.login(name);
     else this.#draw();
@@ -65,7 +71,11 @@ export class App implements Actions {
   // ------------------------------------------------------------------- login
 
   login(name: string): void {
-    if (this.#client || name === "") return;
+    if (this.#client) return;
+    if (name === "") {
+      this.#fail({ code: "no_name", message: "" });
+      return;
+    }
     this.#account = name;
     this.#loggingIn = true;
     this.#problem = null;
@@ -116,7 +126,7 @@ export class App implements Actions {
         this.#follow(call);
         // Its media start anew. Until they are there it is a call being restored.
         this.#notes.mediaLost = call.state === "connected";
-        this.#notes.invited = true;
+        this.#notes.invitedAt = performance.now();
         this.#draw();
       })
       .on("closed", (why) => {
@@ -149,9 +159,12 @@ export class App implements Actions {
   // ------------------------------------------------------------------- calls
 
   call(peer: string, video: boolean): void {
-    if (!this.#client || this.#call || peer === "") return;
-    if (peer === this.#account) {
-      this.#fail({ code: "self_call", message: "" });
+    if (!this.#client || this.#call) return;
+    const code = peer === "" ? "no_name" : peer === this.#account ? "self_call" : null;
+    if (code) {
+      // How the last call ended is no answer to this one.
+      this.#outcome = null;
+      this.#fail({ code, message: "" });
       return;
     }
     const invitation = this.#client.call(peer, { video });
@@ -163,7 +176,7 @@ export class App implements Actions {
       (call) => {
         if (call.end) return;
         if (this.#call !== call) this.#follow(call);
-        this.#notes.invited = true;
+        this.#notes.invitedAt = performance.now();
         this.#draw();
       },
       (e: unknown) => {
@@ -370,6 +383,7 @@ export class App implements Actions {
   }
 
   #stage(): Stage {
+    if (!this.#out.dev) return "serve";
     if (!this.#call) return this.#client && !this.#loggingIn ? "idle" : "login";
     switch (this.#call.state) {
       case "ringing":
@@ -387,7 +401,7 @@ export class App implements Actions {
 
 function loopOf(stage: Stage, notes: CallNotes): "ringtone" | "ringback" | null {
   if (stage === "called") return "ringtone";
-  return stage === "calling" && notes.invited ? "ringback" : null;
+  return stage === "calling" && notes.invitedAt !== null ? "ringback" : null;
 }
 
 function isWeak(quality: NetworkQuality): boolean {

@@ -1,12 +1,19 @@
 import { find, icon, setAvatar, setLabel, setText } from "./dom";
 import { missed, when } from "./history";
 import type { Actions, Model, PastCall } from "./model";
-import type { Texts } from "./strings";
+import type { Language, Texts } from "./strings";
 import { clock, outcomeLabel, outcomeWords } from "./words";
 
-/** The page outside of calls: the login, and the place to call from. */
+const guides: Readonly<Record<Language, string>> = {
+  en: "https://github.com/peal-rtc/peal/blob/main/docs/getting-started.md",
+  zh: "https://github.com/peal-rtc/peal/blob/main/docs/getting-started.zh-CN.md",
+};
+
+/** The page outside of calls: what this server is, the login, and the place to call from. */
 export class Lobby {
   readonly #actions: Actions;
+  readonly #serve = find("serve", HTMLElement);
+  readonly #serveStart = find("serve-start", HTMLAnchorElement);
   readonly #login = find("login", HTMLFormElement);
   readonly #name = find("name", HTMLInputElement);
   readonly #loginButton = find("login-button", HTMLButtonElement);
@@ -54,12 +61,15 @@ export class Lobby {
     // On a phone a focused field brings up the keyboard, over half of the page.
     const keyboard = matchMedia("(pointer: fine)").matches;
     if (model.stage === "idle" && model.outcome) this.#again.focus();
-    else if (keyboard) (model.stage === "login" ? this.#name : this.#peer).focus();
+    else if (keyboard && model.stage !== "serve")
+      (model.stage === "login" ? this.#name : this.#peer).focus();
   }
 
   draw(model: Model, t: Texts): void {
+    this.#serve.hidden = model.stage !== "serve";
+    this.#serveStart.href = guides[model.language];
     this.#login.hidden = model.stage !== "login";
-    this.#idle.hidden = model.stage === "login";
+    this.#idle.hidden = model.stage === "login" || model.stage === "serve";
     this.#name.placeholder = t.yourNameHint;
     this.#peer.placeholder = t.theirNameHint;
     this.#loginButton.disabled = model.loggingIn;
@@ -74,7 +84,7 @@ export class Lobby {
   #call(video: boolean): void {
     const peer = this.#peer.value.trim();
     if (peer === "") this.#peer.focus();
-    else this.#actions.call(peer, video);
+    this.#actions.call(peer, video);
   }
 
   #drawOutcome(past: PastCall | null, t: Texts): void {
@@ -140,7 +150,9 @@ export class Lobby {
       when(past.at, new Date(), document.documentElement.lang),
     ]
       .filter((part) => part !== "")
-      .join(" · ");
+      // On a phone it takes two lines: broken between the parts, not in a time or date.
+      .map((part) => part.replaceAll(/\s/g, "\u00a0"))
+      .join("\u00a0· ");
     const words = document.createElement("span");
     words.className = "words";
     words.append(name, about);

@@ -13,6 +13,7 @@ const peer = address.searchParams.get("peer") ?? "";
 
 const app = new App({
   language: firstLanguage(address),
+  dev: document.body.getAttribute("data-server") === "dev",
   makeClient: (options) => new PealClient(options),
   makeScreen: (actions) => new View(actions, name, peer),
   sounds: new Sounds(),

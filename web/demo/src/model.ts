@@ -1,8 +1,8 @@
 import type { CallEnd, ConnectionState, Direction } from "../../sdk/src/index";
 import type { Language } from "./strings";
 
-/** Where the page is; `document.body.dataset.state` says it too. */
-export type Stage = "login" | "idle" | "calling" | "called" | "connecting" | "connected";
+/** Where the page is; `document.body.dataset.state` says it too. "serve": there is nobody to be here. */
+export type Stage = "serve" | "login" | "idle" | "calling" | "called" | "connecting" | "connected";
 
 /** Something that the person should know and perhaps do. Put in words by words.ts. */
 export interface Problem {
@@ -35,6 +35,8 @@ export interface CallModel {
   readonly opening: boolean;
   /** The server has taken the invitation. */
   readonly invited: boolean;
+  /** It rings for so long that the other page may not be there at all. */
+  readonly ringsLong: boolean;
   readonly trouble: "media" | "peerMedia" | "peerAway" | "weak" | null;
   /** The browser wants a gesture before it plays the other one's sound. */
   readonly silent: boolean;

@@ -3,7 +3,8 @@ import type { CallModel } from "./model";
 
 /** What is known of the present call besides what its handle tells. */
 export interface CallNotes {
-  invited: boolean;
+  /** When the server took the invitation, by `performance.now()`; null before that. */
+  invitedAt: number | null;
   accepting: boolean;
   silent: boolean;
   mediaLost: boolean;
@@ -14,8 +15,11 @@ export interface CallNotes {
   asking: boolean;
 }
 
+/** After so long, nobody may be there to hear it ring: the server does not tell. */
+const longRing = 10_000;
+
 export const quietNotes: CallNotes = {
-  invited: false,
+  invitedAt: null,
   accepting: false,
   silent: false,
   mediaLost: false,
@@ -37,7 +41,8 @@ export function callModel(call: CallHandle, notes: CallNotes): CallModel {
     remotePicture: call.remoteStream !== null && remoteTracks.video && !remoteTracks.videoMuted,
     remoteMuted: call.state === "connected" && (!remoteTracks.audio || remoteTracks.audioMuted),
     opening: call.direction === "outgoing" && call.localStream === null,
-    invited: notes.invited,
+    invited: notes.invitedAt !== null,
+    ringsLong: notes.invitedAt !== null && performance.now() - notes.invitedAt > longRing,
     trouble: troubleOf(notes),
     silent: notes.silent,
     seconds: Math.floor(call.connectedForMs / 1_000),

@@ -95,6 +95,7 @@ export class CallStage {
 }
 
 function hint(model: Model, call: CallModel, t: Texts): string {
-  if (model.stage !== "calling" || !call.opening) return "";
+  if (model.stage !== "calling") return "";
+  if (!call.opening) return call.ringsLong ? t.ringingLong : "";
   return call.video ? t.allowCamera : t.allowMicrophone;
 }

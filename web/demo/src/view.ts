@@ -78,7 +78,7 @@ export class View {
     this.#main.hidden = inCall;
     // What lies under the card of an incoming call is out of reach until it is decided.
     this.#bar.inert = this.#main.inert = model.stage === "called";
-    this.#me.hidden = model.stage === "login";
+    this.#me.hidden = model.stage === "login" || model.stage === "serve";
     setText(this.#account, model.account);
     this.#server.classList.toggle("away", model.server !== "online");
     setText(this.#server, model.server === "online" ? t.online : t.serverConnecting);

@@ -41,6 +41,8 @@ export function problemWords(t: Texts, problem: Problem): Words {
     case "shutting_down":
     case "too_many_sockets":
       return { headline: t.tryLater, advice: t.tryLaterAdvice };
+    case "no_name":
+      return { headline: t.noName, advice: t.noNameAdvice };
     case "self_call":
       return { headline: t.selfCall, advice: t.selfCallAdvice };
     case "busy_elsewhere":
@@ -168,6 +170,7 @@ export function statusWords(t: Texts, model: Model): string {
     if (call.videoAsked === "peer") return t.peerAsksForVideo(call.peer);
     return callWords(t, model, call) || t.connected(call.peer);
   }
+  if (model.stage === "serve") return t.serveTitle;
   if (model.stage === "login") return model.loggingIn ? t.loggingIn : t.loggedOut;
   if (model.server !== "online") return t.serverConnecting;
   return model.outcome ? outcomeWords(t, model.outcome).headline : t.onlineAs(model.account);
