@@ -1,10 +1,11 @@
 import { firstLanguage, rememberLanguage } from "../../demo/src/language";
 import { Devices } from "./devices";
 import { Doctor } from "./doctor";
-import { View } from "./view";
+import { type Actions, View } from "./view";
 
 let language = firstLanguage(new URL(location.href));
-const view = new View({
+const dev = document.body.getAttribute("data-server") === "dev";
+const actions: Actions = {
   again: () => run(),
   useToken: (token) => run(token),
   devices: () => toggleDevices(),
@@ -13,7 +14,8 @@ const view = new View({
     rememberLanguage(language);
     draw();
   },
-});
+};
+const view = new View(actions, dev);
 const devices = new Devices(view.meter, view.video);
 const doctor = new Doctor(() => draw());
 

@@ -6,7 +6,7 @@ const en = {
   otherLanguageLabel: "切换到中文",
   intro:
     "Checks from this browser what a call needs. What fails is named by the setting of the server that is wrong.",
-  back: "To the demo",
+  back: "To the start page",
   runAgain: "Check again",
   running: "Checking…",
   copy: "Copy the report",
@@ -67,7 +67,7 @@ const en = {
   secureLocal: "Plain HTTP on this machine, where the browser gives camera and microphone.",
   secureNot: "Plain HTTP: the browser gives this page no camera or microphone.",
   secureAdvice:
-    "Give --tls-cert and --tls-key, or have a proxy in front that serves HTTPS; for trying out, “peal dev --tls”.",
+    "Give --tls-cert and --tls-key, or have a proxy in front that serves HTTPS; for trying out, “peal dev --tls --addr 0.0.0.0:8443”.",
 
   browserOk: "It has all that calls need.",
   browserLacks: (what: string) => `It lacks ${what}.`,
@@ -210,7 +210,7 @@ const zh: Texts = {
   otherLanguage: "English",
   otherLanguageLabel: "Switch to English",
   intro: "从这个浏览器检查一次通话所需要的一切。不通的地方，会指出服务器上哪一项设置不对。",
-  back: "返回演示",
+  back: "返回首页",
   runAgain: "重新检查",
   running: "正在检查…",
   copy: "复制报告",
@@ -269,7 +269,7 @@ const zh: Texts = {
   secureLocal: "本机上的普通 HTTP，浏览器允许使用摄像头和麦克风。",
   secureNot: "普通 HTTP：浏览器不让本页使用摄像头和麦克风。",
   secureAdvice:
-    "请设置 --tls-cert 和 --tls-key，或在前面放一个提供 HTTPS 的代理；试用时可用 “peal dev --tls”。",
+    "请设置 --tls-cert 和 --tls-key，或在前面放一个提供 HTTPS 的代理；试用时可用 “peal dev --tls --addr 0.0.0.0:8443”。",
 
   browserOk: "具备通话所需的全部功能。",
   browserLacks: (what) => `缺少 ${what}。`,
@@ -392,8 +392,55 @@ const zh: Texts = {
   permissionSetting: "浏览器的权限",
 };
 
+/** What is otherwise at a `peal dev`, which has not all settings of `peal serve`. */
+const devEn = {
+  secureAdvice: "Start it as “peal dev --tls --addr 0.0.0.0:8443” and use its https address.",
+  webSocketRefusedAdvice:
+    "Have the proxy in front pass WebSockets (HTTP/1.1, headers Upgrade and Connection) and the header Host as it is. “peal doctor” tells which.",
+  tokenKeyAdvice: "A peal dev knows the key “dev” alone: have it as kid.",
+  tokenSecretAdvice:
+    "The secret of a peal dev is in its folder: dev-secret. It is used as it is written, for HS256.",
+  tokenLongAdvice: "Set exp nearer: 24 hours ahead at most.",
+  tlsMissingAdvice: "Give --turn-tls-addr.",
+  hostTlsAdvice: (host: string) =>
+    `The browser does not take a self-made certificate for ${host}. If it does take it, open the port of --turn-tls-addr in the firewall.`,
+  turnCredentialsAdvice:
+    "It is the relay of another process, or of one before a restart: give --turn-addr a port of its own.",
+  turnFullAdvice: "Wait until other calls are over, or start the server again.",
+  pairAdvice:
+    "The relay cannot reach itself at the address that it announces: a firewall closes the ports of relayed media, or a relay that is not ours refuses it. Open all UDP ports in this machine's firewall.",
+  directPrivateAdvice:
+    "Where clients are in such a network, allow it by --turn-allow-peer. If it is allowed already, let UDP through this machine's firewall, at any port.",
+  directAdvice:
+    "Let UDP through this machine's firewall, at any port: relayed media takes whichever is free. A network that lets no UDP out looks the same.",
+} satisfies Partial<Texts>;
+
+const devZh: typeof devEn = {
+  secureAdvice: "请用 “peal dev --tls --addr 0.0.0.0:8443” 启动，并使用它的 https 地址。",
+  webSocketRefusedAdvice:
+    "请让前面的代理转发 WebSocket（HTTP/1.1，Upgrade 和 Connection 头），并原样转发 Host 头。“peal doctor” 能分辨是哪一种。",
+  tokenKeyAdvice: "peal dev 只认识密钥 “dev”：请把它写进 kid。",
+  tokenSecretAdvice: "peal dev 的密钥在它的数据目录里：dev-secret。用于 HS256，按所写的文字使用。",
+  tokenLongAdvice: "请把 exp 设近一些：最多 24 小时之后。",
+  tlsMissingAdvice: "请设置 --turn-tls-addr。",
+  hostTlsAdvice: (host) =>
+    `浏览器不接受 ${host} 的自签证书。如果接受，请在防火墙里放行 --turn-tls-addr 的端口。`,
+  turnCredentialsAdvice: "那是另一个进程的中继，或是重启之前的：请给 --turn-addr 一个单独的端口。",
+  turnFullAdvice: "请等其他通话结束，或重新启动服务器。",
+  pairAdvice:
+    "中继无法通过所公布的地址到达自己：防火墙关闭了中继媒体的端口，或者那不是我们的中继、拒绝了它。请在这台机器的防火墙里放行所有 UDP 端口。",
+  directPrivateAdvice:
+    "如果客户端就在这样的网络里，请用 --turn-allow-peer 放行。如果已经放行，请让这台机器的防火墙放行 UDP 的任意端口。",
+  directAdvice:
+    "请让这台机器的防火墙放行 UDP 的任意端口：中继媒体使用空闲的端口。不放行 UDP 的网络看起来也是这样。",
+};
+
 export type Language = "en" | "zh";
 export const tables: Readonly<Record<Language, Texts>> = { en, zh };
+export const devTables: Readonly<Record<Language, Texts>> = {
+  en: { ...en, ...devEn },
+  zh: { ...zh, ...devZh },
+};
 
 /** A text that index.html names; null where there is none of that name. */
 export function plainText(texts: Texts, key: string): string | null {

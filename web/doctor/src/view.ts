@@ -3,12 +3,14 @@ import type { Doctor, Entry } from "./doctor";
 import {
   type Check,
   deviceChecks,
+  type Finding,
   networkChecks,
   type State,
   settingWords,
   worst,
 } from "./finding";
-import { type Language, plainText, type Texts, tables } from "./strings";
+import { ofDev, splitFlags } from "./flags";
+import { devTables, type Language, plainText, type Texts, tables } from "./strings";
 
 /** What people do on the page. */
 export interface Actions {
@@ -39,8 +41,11 @@ export class View {
   readonly #verdict = find("verdict", HTMLElement);
   readonly #language = find("lang", HTMLButtonElement);
   readonly #rows = new Map<Check, Row>();
+  readonly #dev: boolean;
 
-  constructor(actions: Actions) {
+  /** `dev`: the server is a `peal dev`. */
+  constructor(actions: Actions, dev: boolean) {
+    this.#dev = dev;
     this.#again.addEventListener("click", () => actions.again());
     this.#devices.addEventListener("click", () => actions.devices());
     this.#language.addEventListener("click", () => actions.toggleLanguage());
@@ -54,7 +59,7 @@ export class View {
     ];
     for (const [list, checks] of lists) {
       for (const check of checks) {
-        const row = new Row(check);
+        const row = new Row(check, dev);
         this.#rows.set(check, row);
         find(list, HTMLUListElement).append(row.element);
       }
@@ -62,7 +67,7 @@ export class View {
   }
 
   draw(doctor: Doctor, language: Language, devicesOn: boolean): void {
-    const t = tables[language];
+    const t = (this.#dev ? devTables : tables)[language];
     this.#translate(language, t);
     const states: State[] = [];
     for (const [check, row] of this.#rows) {
@@ -99,8 +104,9 @@ export class View {
     for (const [check, { finding, tookMs }] of doctor.entries) {
       if (!finding) continue;
       lines.push(`${finding.state}  ${check}  ${finding.seen(t)}  (${tookMs} ms)`);
-      const settings = settingWords(t, finding).join(", ");
-      if (finding.advice) lines.push(`    ${settings}: ${finding.advice(t)}`);
+      const settings = shownSettings(t, finding, this.#dev).join(", ");
+      const before = settings === "" ? "" : `${settings}: `;
+      if (finding.advice) lines.push(`    ${before}${finding.advice(t)}`);
     }
     navigator.clipboard?.writeText(lines.join("\n")).then(
       () => setText(this.#copy, t.copied),
@@ -128,6 +134,7 @@ function verdictWords(t: Texts, state: State | "running"): string {
 class Row {
   readonly element = document.createElement("li");
   readonly #check: Check;
+  readonly #dev: boolean;
   readonly #use = document.createElementNS("http://www.w3.org/2000/svg", "use");
   readonly #title = document.createElement("strong");
   readonly #state = part("state");
@@ -135,8 +142,9 @@ class Row {
   readonly #seen = document.createElement("p");
   readonly #advice = document.createElement("p");
 
-  constructor(check: Check) {
+  constructor(check: Check, dev: boolean) {
     this.#check = check;
+    this.#dev = dev;
     const icon = document.createElementNS("http://www.w3.org/2000/svg", "svg");
     icon.classList.add("icon");
     icon.setAttribute("aria-hidden", "true");
@@ -161,13 +169,30 @@ class Row {
     setText(this.#state, stateWords(t, state));
     const timed = finding !== null && state !== "not_checked";
     setText(this.#took, timed ? took(entry?.tookMs ?? 0) : "");
-    setText(this.#seen, finding ? finding.seen(t) : "");
+    this.#seen.replaceChildren(...words(finding ? finding.seen(t) : ""));
     this.#seen.hidden = finding === null;
-    const settings = finding ? settingWords(t, finding) : [];
+    const settings = finding ? shownSettings(t, finding, this.#dev) : [];
     this.element.setAttribute("data-settings", settings.join(" "));
     this.#advice.hidden = !finding?.advice;
-    if (finding?.advice) this.#advice.replaceChildren(...flags(settings), finding.advice(t));
+    if (finding?.advice)
+      this.#advice.replaceChildren(...flags(settings), ...words(finding.advice(t)));
   }
+}
+
+/** The settings of a finding that this server has, in words. */
+function shownSettings(t: Texts, finding: Finding, dev: boolean): string[] {
+  const all = settingWords(t, finding);
+  return dev ? ofDev(all) : all;
+}
+
+/** A text whose flags are not broken over two lines. */
+function words(text: string): (Element | string)[] {
+  return splitFlags(text).map((one) => {
+    if (!one.startsWith("--")) return one;
+    const flag = part("flag");
+    flag.textContent = one;
+    return flag;
+  });
 }
 
 function part(name: string): HTMLSpanElement {
