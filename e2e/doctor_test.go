@@ -368,7 +368,7 @@ func TestDoctorCommand(t *testing.T) {
 	if err := json.NewDecoder(strings.NewReader(out)).Decode(&report); err != nil || code != 1 || report.OK || len(report.Checks) != 13 {
 		t.Errorf("as JSON: exit code %d, %v\n%s", code, err, out)
 	}
-	if code, out = doctor("--server", "calls.example.com"); code != 1 || !strings.HasPrefix(out, "peal: server is") {
+	if code, out = doctor("--server", "calls.example.com"); code != 2 || !strings.HasPrefix(out, "peal: server is") {
 		t.Errorf("no address: exit code %d, %s", code, out)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/url"
 	"strings"
 )
 
@@ -17,21 +19,41 @@ type account struct {
 
 func (a *account) address() string { return strings.TrimRight(a.Server, "/") }
 
+// checkServer refuses what is no address of a server.
+func checkServer(address string) error {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return misuse{fmt.Errorf("server is %q: give an address such as http://%s", address, devAddr)}
+	}
+	return nil
+}
+
 // token gives the token, or asks a peal dev for one.
 func (a *account) token(ctx context.Context) (string, error) {
+	if err := checkServer(a.Server); err != nil {
+		return "", err
+	}
 	switch {
 	case a.Token != "":
 		return a.Token, nil
 	case a.Account == "":
-		return "", errors.New("who asks? give --token, or, at a peal dev, --account")
+		return "", misuse{errors.New("give --account (peal dev) or --token")}
 	}
-	body, err := json.Marshal(map[string]string{"account": a.Account})
+	return devToken(ctx, a.Server, a.Account, "--token")
+}
+
+// devToken asks a peal dev for a token. Another server has none to give: what it
+// needs instead is told.
+func devToken(ctx context.Context, server, account, instead string) (string, error) {
+	body, err := json.Marshal(map[string]string{"account": account})
 	if err != nil {
 		return "", err
 	}
 	var answer struct{ Token string }
-	if err := post(ctx, a.address()+"/dev/token", "", body, &answer); err != nil {
-		return "", fmt.Errorf("%w; a server that is no peal dev needs --token", err)
+	err = post(ctx, strings.TrimRight(server, "/")+"/dev/token", "", body, &answer)
+	var refused *refusal
+	if errors.As(err, &refused) && refused.status == http.StatusNotFound {
+		return "", fmt.Errorf("%w; a server that is no peal dev needs %s", err, instead)
 	}
-	return answer.Token, nil
+	return answer.Token, err
 }

@@ -40,8 +40,9 @@ size that browsers have. Times count from when something was due, not from when 
 to it, so a server that stalls is seen to.
 
 A server takes 10 invitations a minute from an account, and 3 to the same callee, unless told
-otherwise. When the load would meet such a limit this command says so first. On a server of your
-own loosen it: --limits-invites-per-min, --limits-pair-per-min, --limits-sockets-per-addr.
+otherwise; a peal dev takes more. When the load would meet such a limit this command says so first.
+On a server of your own loosen it: --limits-invites-per-min, --limits-pair-per-min,
+--limits-sockets-per-addr.
 
 Each device takes a file descriptor, here and on the server: see "ulimit -n".
 
@@ -69,10 +70,11 @@ func (c *benchCommand) Run(std streams) error {
 	}
 	fleet, err := load.New(cfg)
 	if err != nil {
-		return err
+		return misuse{err}
 	}
 	defer fleet.Close()
-	if advice := cfg.Advice(); advice != "" {
+	// A peal dev, which gives tokens without a secret, has looser limits.
+	if advice := cfg.Advice(c.Secret != ""); advice != "" {
 		_, _ = fmt.Fprintln(std.err, "peal: "+strings.ReplaceAll(advice, "\n", "\npeal: "))
 	}
 	if err := fleet.Connect(ctx); err != nil {
@@ -116,27 +118,14 @@ const benchTokenTTL = 2 * time.Hour
 func (c *benchCommand) tokens() (func(context.Context, string) (string, error), error) {
 	if c.Secret == "" {
 		return func(ctx context.Context, account string) (string, error) {
-			return devToken(ctx, c.Server, account)
+			return devToken(ctx, c.Server, account, "its secret, by PEAL_SECRET")
 		}, nil
 	}
 	signer, err := auth.NewSigner(auth.Keys{c.KeyID: auth.Secret(c.Secret)}, c.KeyID)
 	if err != nil {
-		return nil, err
+		return nil, misuse{err}
 	}
 	return func(_ context.Context, account string) (string, error) {
 		return signer.Sign(account, benchTokenTTL, time.Now())
 	}, nil
-}
-
-// devToken asks a peal dev for a token.
-func devToken(ctx context.Context, server, account string) (string, error) {
-	body, err := json.Marshal(map[string]string{"account": account})
-	if err != nil {
-		return "", err
-	}
-	var answer struct{ Token string }
-	if err := post(ctx, strings.TrimRight(server, "/")+"/dev/token", "", body, &answer); err != nil {
-		return "", fmt.Errorf("%w; a server that is no peal dev needs its secret, by PEAL_SECRET", err)
-	}
-	return answer.Token, nil
 }

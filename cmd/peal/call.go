@@ -3,9 +3,16 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/peal-rtc/peal/client"
+)
+
+// How long a call may ring, as the protocol has it.
+const (
+	shortestRing = time.Second
+	longestRing  = 2 * time.Minute
 )
 
 // callCommand calls an account.
@@ -28,6 +35,9 @@ Examples:
 
 // Run calls, and follows the call to its end.
 func (c *callCommand) Run(std streams) (err error) {
+	if c.RingTimeout != 0 && (c.RingTimeout < shortestRing || c.RingTimeout > longestRing) {
+		return misuse{fmt.Errorf("--ring-timeout is %s: give 1s to 2m", c.RingTimeout)}
+	}
 	ctx, stop := interrupted()
 	defer stop()
 	p, err := c.Phone.open(ctx, std)

@@ -31,7 +31,7 @@ type devCommand struct {
 	TurnAddr      string       `placeholder:"HOST:PORT" env:"PEAL_TURN_ADDR" help:"Where to listen for STUN and TURN over UDP and TCP; off for none. Unless given: the host of --addr and port 3478, or a free one."`
 	TurnTLSAddr   string       `name:"turn-tls-addr" placeholder:"HOST:PORT" env:"PEAL_TURN_TLS_ADDR" help:"Where to listen for TURN over TLS; needs --tls. None, unless given."`
 	Media         config.Media `embed:"" envprefix:"PEAL_"`
-	TurnAllowPeer []string     `placeholder:"CIDR" env:"PEAL_TURN_ALLOW_PEER" help:"Special addresses to relay to, in place of those of this machine and its networks. May be repeated."`
+	TurnAllowPeer []string     `placeholder:"CIDR" env:"PEAL_TURN_ALLOW_PEER" help:"Special addresses to relay to, in place of all that are loopback, private, link-local or of a carrier (100.64.0.0/10). May be repeated."`
 	SingleLogin   bool         `env:"PEAL_SINGLE_LOGIN" help:"Let each account be logged in on one device: a newer login ends the older."`
 	LogLevel      string       `default:"warn" enum:"debug,info,warn,error" env:"PEAL_LOG_LEVEL" help:"Least severe that is written: debug, info, warn or error."`
 }
@@ -53,7 +53,7 @@ func (c *devCommand) Run(std streams) error {
 		return err
 	}
 	if err := settings.Check(); err != nil {
-		return err
+		return misuse{err}
 	}
 	logger, err := newLogger(std, &settings.Log)
 	if err != nil {
@@ -74,7 +74,7 @@ func (c *devCommand) settings() (*config.Config, error) {
 	}
 	host, _, err := net.SplitHostPort(c.Addr)
 	if err != nil {
-		return nil, fmt.Errorf("addr is %q: give HOST:PORT, such as %s", c.Addr, devAddr)
+		return nil, misuse{fmt.Errorf("addr is %q: give HOST:PORT, such as %s", c.Addr, devAddr)}
 	}
 	secret, err := auth.KeepSecret(filepath.Join(c.Data, devSecretFile))
 	if err != nil {

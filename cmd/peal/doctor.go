@@ -50,7 +50,7 @@ func (c *doctorCommand) Run(std streams) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if c.Patience <= 0 {
-		return fmt.Errorf("patience is %s: it must be above 0", c.Patience)
+		return misuse{fmt.Errorf("patience is %s: it must be above 0", c.Patience)}
 	}
 	cfg := doctor.Config{
 		Server: c.Server, Account: c.Account, Token: c.Token, Origin: c.Origin, Insecure: c.Insecure, Patience: c.Patience,
@@ -66,7 +66,7 @@ func (c *doctorCommand) Run(std streams) error {
 	}
 	all, err := doctor.Run(ctx, cfg, tell)
 	if err != nil {
-		return err
+		return misuse{err}
 	}
 	well := doctor.Worst(all) != doctor.Failed
 	if c.JSON {

@@ -46,6 +46,15 @@ func (c *iceCommand) Run(std streams) error {
 	return err
 }
 
+// refusal is what a server answers in place of what it was asked for.
+type refusal struct {
+	url    string
+	status int
+	says   string
+}
+
+func (r *refusal) Error() string { return r.url + ": " + r.says }
+
 // post asks a server for something.
 func post(ctx context.Context, url, token string, body []byte, answer any) error {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
@@ -70,9 +79,9 @@ func post(ctx context.Context, url, token string, body []byte, answer any) error
 			Error struct{ Code, Message string }
 		}
 		if json.Unmarshal(text, &failure) == nil && failure.Error.Code != "" {
-			return fmt.Errorf("%s: %s", url, failure.Error.Message)
+			return &refusal{url, got.StatusCode, failure.Error.Message}
 		}
-		return fmt.Errorf("%s: %s", url, got.Status)
+		return &refusal{url, got.StatusCode, got.Status}
 	}
 	if err := json.Unmarshal(text, answer); err != nil {
 		return fmt.Errorf("%s: this is no answer of Peal: %w", url, err)

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -27,6 +28,8 @@ type commands struct {
 	Answer  answerCommand  `cmd:"" help:"Answer a call at this terminal."`
 	Echo    echoCommand    `cmd:"" help:"Answer every call, and repeat what is heard and seen."`
 	Version versionCommand `cmd:"" help:"Tell the version."`
+
+	ShowVersion kong.VersionFlag `name:"version" hidden:"" help:"Tell the version."`
 }
 
 const description = `One-to-one audio and video calls for browsers, from one binary.
@@ -57,10 +60,15 @@ type exit int
 
 func (e exit) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 
+// misuse is an error of who typed the command line: the exit code is that of wrong usage.
+type misuse struct{ error }
+
+func (m misuse) Unwrap() error { return m.error }
+
 // run carries out a command line and returns the exit code.
 func run(args []string, std streams) int {
 	var grammar commands
-	// Asking for help exits in the midst of parsing; this remembers it.
+	// Asking for help or the version exits in the midst of parsing; this remembers it.
 	helped := false
 	parser, err := kong.New(&grammar,
 		kong.Name("peal"),
@@ -70,7 +78,7 @@ func run(args []string, std streams) int {
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true, WrapUpperBound: 100}),
 		kong.Configuration(settingsFile),
 		kong.Bind(std),
-		kong.Vars{"devAddr": devAddr, "devData": devData},
+		kong.Vars{"devAddr": devAddr, "devData": devData, "version": "peal " + version()},
 	)
 	if err != nil {
 		return fail(std, err)
@@ -78,18 +86,21 @@ func run(args []string, std streams) int {
 	if len(args) == 0 {
 		args = []string{"--help"}
 	}
+	if args[0] == "help" {
+		args = append(slices.Clone(args[1:]), "--help")
+	}
 	command, err := parser.Parse(args)
 	switch {
 	case helped:
 		return exitOK
 	case err != nil:
-		fail(std, err)
-		_, _ = fmt.Fprintln(std.err, hint(err))
-		return exitUsage
+		return misused(std, unknown(err), commandOf(err))
 	}
 	err = command.Run()
 	var code exit
 	switch {
+	case errors.As(err, &misuse{}):
+		return misused(std, err, command.Selected().Name)
 	case errors.As(err, &code):
 		return int(code)
 	case err != nil:
@@ -98,13 +109,33 @@ func run(args []string, std streams) int {
 	return exitOK
 }
 
-// hint says where the usage of the command is told that was misspelt.
-func hint(err error) string {
+// commandOf names the command whose line could not be read; empty where that is
+// not known.
+func commandOf(err error) string {
 	var misspelt *kong.ParseError
-	if errors.As(err, &misspelt) && misspelt.Context != nil && misspelt.Context.Command() != "" {
-		return fmt.Sprintf(`See "peal %s --help".`, misspelt.Context.Command())
+	if errors.As(err, &misspelt) && misspelt.Context != nil && misspelt.Context.Selected() != nil {
+		return misspelt.Context.Selected().Name
 	}
-	return `See "peal --help".`
+	return ""
+}
+
+// unknown calls what was taken for a command by that name: to the parser it is one
+// argument too many.
+func unknown(err error) error {
+	if word, is := strings.CutPrefix(err.Error(), "unexpected argument "); is && commandOf(err) == "" {
+		return fmt.Errorf("unknown command %s", word)
+	}
+	return err
+}
+
+// misused tells of wrong usage, and where that of the command is told.
+func misused(std streams, err error, command string) int {
+	fail(std, err)
+	if command != "" {
+		command += " "
+	}
+	_, _ = fmt.Fprintf(std.err, "See \"peal %s--help\".\n", command)
+	return exitUsage
 }
 
 // fail tells of an error on one line.

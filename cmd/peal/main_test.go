@@ -5,9 +5,11 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -43,7 +45,7 @@ func peal(args ...string) (code int, out, err string) {
 }
 
 func TestHelp(t *testing.T) {
-	for _, args := range [][]string{{}, {"--help"}, {"dev", "--help"}, {"serve", "-h"}, {"token", "--help"}, {"version", "--help"}, {"call", "--help"}, {"answer", "--help"}, {"echo", "--help"}, {"bench", "--help"}, {"doctor", "--help"}} {
+	for _, args := range [][]string{{}, {"--help"}, {"dev", "--help"}, {"serve", "-h"}, {"token", "--help"}, {"version", "--help"}, {"call", "--help"}, {"answer", "--help"}, {"echo", "--help"}, {"bench", "--help"}, {"doctor", "--help"}, {"help"}, {"help", "serve"}, {"help", "call"}} {
 		code, out, err := peal(args...)
 		if code != exitOK || !strings.Contains(out, "Usage: peal") || err != "" {
 			t.Errorf("%v: exit code %d, %q, %q", args, code, out, err)
@@ -55,8 +57,42 @@ func TestHelp(t *testing.T) {
 }
 
 func TestVersion(t *testing.T) {
-	if code, out, _ := peal("version"); code != exitOK || !strings.HasPrefix(out, "peal ") {
-		t.Errorf("exit code %d, %q", code, out)
+	_, want, _ := peal("version")
+	for _, args := range []string{"version", "--version"} {
+		if code, out, _ := peal(args); code != exitOK || !strings.HasPrefix(out, "peal ") || out != want {
+			t.Errorf("%s: exit code %d, %q", args, code, out)
+		}
+	}
+}
+
+// Only to a server that has no tokens to give it is said what it needs instead.
+func TestDevTokens(t *testing.T) {
+	for status, hinted := range map[int]bool{http.StatusNotFound: true, http.StatusBadRequest: false, http.StatusBadGateway: false} {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }))
+		code, _, complaint := peal("ice", "--server", s.URL, "--account", "a")
+		s.Close()
+		if code != exitFailed || strings.Contains(complaint, "needs --token") != hinted {
+			t.Errorf("%d: exit code %d, %s", status, code, complaint)
+		}
+	}
+}
+
+// The page of the connection doctor names the flags of a peal dev, and no other.
+func TestDoctorPageKnowsDev(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "web", "doctor", "src", "flags.ts"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, _, _ := strings.Cut(string(text), "];")
+	_, help, _ := peal("dev", "--help")
+	flags := regexp.MustCompile(`"(--[a-z-]+)"`).FindAllStringSubmatch(list, -1)
+	if len(flags) < 5 {
+		t.Fatalf("found %v", flags)
+	}
+	for _, flag := range flags {
+		if !regexp.MustCompile(flag[1] + `[ =\n]`).MatchString(help) {
+			t.Errorf("peal dev has no %s", flag[1])
+		}
 	}
 }
 
@@ -78,14 +114,15 @@ func TestRefuses(t *testing.T) {
 		code int
 		says string
 	}{
-		{"unknown command", []string{"dance"}, exitUsage, "dance"},
+		{"unknown command", []string{"dance"}, exitUsage, "unknown command dance"},
 		{"unknown flag", []string{"dev", "--loud"}, exitUsage, "--loud"},
 		{"bad duration", []string{"serve", "--timing-ring", "soon"}, exitUsage, "soon"},
 		{"no account", []string{"token"}, exitUsage, "--account"},
 		{"no secret", []string{"serve"}, exitFailed, "openssl rand"},
 		{"short secret", []string{"serve", "--secret", "x"}, exitFailed, "at least 32"},
-		{"bad address", []string{"dev", "--addr", "here"}, exitFailed, "HOST:PORT"},
-		{"bad peers", []string{"dev", "--data", t.TempDir(), "--turn-allow-peer", "10.0.0.0/40"}, exitFailed, "give a CIDR"},
+		{"bad address", []string{"dev", "--addr", "here"}, exitUsage, "HOST:PORT"},
+		{"no command", []string{"dance", "--loud"}, exitUsage, "unknown command dance"},
+		{"bad peers", []string{"dev", "--data", t.TempDir(), "--turn-allow-peer", "10.0.0.0/40"}, exitUsage, "give a CIDR"},
 		{"no certificate", []string{"serve", "--secret", secret, "--addr", "127.0.0.1:0", "--data", t.TempDir(), "--turn-addr", "off", "--log-level", "error", "--tls-cert", "no.pem", "--tls-key", "no.pem"}, exitFailed, "no.pem"},
 		{"no file", []string{"serve", "--config", "no.json"}, exitUsage, "no.json"},
 		{"file of nonsense", []string{"serve", "--config", write(t, "addr: x")}, exitUsage, "JSON"},
@@ -93,7 +130,10 @@ func TestRefuses(t *testing.T) {
 		{"setting of another type", []string{"serve", "--config", write(t, `{"limits": {"devices": "many"}}`)}, exitUsage, "limits-devices"},
 		{"bad setting", []string{"serve", "--config", write(t, `{"secret": "`+secret+`", "limits": {"devices": -1}}`)}, exitFailed, "above 0"},
 		{"call of nobody", []string{"call", "--server", "http://127.0.0.1:1"}, exitUsage, "<callee>"},
-		{"call by nobody", []string{"call", "bob", "--server", "http://127.0.0.1:1"}, exitFailed, "--token"},
+		{"call by nobody", []string{"call", "bob", "--server", "http://127.0.0.1:1"}, exitUsage, "give --account (peal dev) or --token"},
+		{"call for too long", []string{"call", "bob", "--ring-timeout", "5m", "--server", "http://127.0.0.1:1", "--account", "a"}, exitUsage, "--ring-timeout is 5m0s: give 1s to 2m"},
+		{"no address", []string{"ice", "--server", "127.0.0.1:7325", "--account", "a"}, exitUsage, "give an address such as http://127.0.0.1:7325"},
+		{"doctor of no address", []string{"doctor", "--server", "127.0.0.1:7325"}, exitUsage, "give its address"},
 		{"call without a server", []string{"call", "bob", "--server", "http://127.0.0.1:1", "--account", "a"}, exitFailed, "connect"},
 		{"no clip", []string{"answer", "--server", "http://127.0.0.1:1", "--token", "x", "--play", "no.ogg"}, exitFailed, "no.ogg"},
 		{"a clip of nonsense", []string{"answer", "--server", "http://127.0.0.1:1", "--token", "x", "--play", write(t, "{}")}, exitFailed, "neither an Ogg"},

@@ -73,6 +73,14 @@ func TestStatusText(t *testing.T) {
 	if got := statusText(65*time.Second+time.Millisecond, m); got != want {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
+	// Before anything was measured there is nothing to tell of it.
+	m.Quality = media.Quality{Jitter: time.Millisecond}
+	if got, want := statusText(time.Second, m), "1s  relay → srflx, udp by tls"; got != want {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+	if got := statusText(3*time.Second, m); !strings.Contains(got, "in 0 kbit/s") {
+		t.Errorf("of a call in which nothing comes: %q", got)
+	}
 	// On a terminal one line is written over, and taken away before the next that stays.
 	var out bytes.Buffer
 	s := screen{out: &out, terminal: true}

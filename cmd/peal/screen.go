@@ -13,6 +13,9 @@ import (
 // plainPause is how often a screen that is no terminal is told how it goes.
 const plainPause = 5 * time.Second
 
+// ratesTime is when rates must be there: each takes two looks, a second apart.
+const ratesTime = 3 * time.Second
+
 // screen shows how a call goes: on a terminal by one line that is written over,
 // elsewhere by plain lines. Its methods may be called concurrently.
 type screen struct {
@@ -82,6 +85,9 @@ func statusText(since time.Duration, m media.Status) string {
 		return fmt.Sprintf("%s  reconnecting", since)
 	}
 	q := m.Quality
+	if since < ratesTime && q.BitsIn == 0 && q.BitsOut == 0 {
+		return fmt.Sprintf("%s  %s", since, m.Path)
+	}
 	return fmt.Sprintf("%s  %s  in %d kbit/s, lost %.1f %%, jitter %d ms  out %d kbit/s, lost %.1f %%  round trip %d ms",
 		since, m.Path, q.BitsIn/1000, q.LossIn*100, q.Jitter.Milliseconds(),
 		q.BitsOut/1000, q.LossOut*100, q.RoundTrip.Milliseconds())

@@ -115,19 +115,19 @@ func (c *Config) Check() error {
 	return err
 }
 
-// Advice says which limit of a server with the default limits this load would
-// meet, and what to do about it; empty when none.
-func (c *Config) Advice() string {
+// Advice says which limit this load would meet, of its own and, where the server is
+// limited, of a server with the default limits, and what to do about it; empty when none.
+func (c *Config) Advice(limited bool) string {
 	limits := protocol.DefaultLimits()
 	var advice []string
 	callers := float64(c.Devices / 2)
-	if perMinute := 60 * c.Rate / callers; perMinute > float64(limits.InvitesPerMin) {
+	if perMinute := 60 * c.Rate / callers; limited && perMinute > float64(limits.InvitesPerMin) {
 		need := int(2*60*c.Rate/float64(limits.InvitesPerMin)) + 1
 		advice = append(advice, fmt.Sprintf(
 			"each account invites %.0f times a minute, and a server takes %d unless told otherwise: give --devices %d, or start it with --limits-invites-per-min %.0f",
 			perMinute, limits.InvitesPerMin, need, perMinute+1))
 	}
-	if perPair := 60 * c.Rate / (callers * callers); perPair > float64(limits.PairPerMin)/2 {
+	if perPair := 60 * c.Rate / (callers * callers); limited && perPair > float64(limits.PairPerMin)/2 {
 		advice = append(advice, fmt.Sprintf(
 			"two accounts meet %.1f times a minute on average, and a server takes %d unless told otherwise: give more --devices, or start it with --limits-pair-per-min %.0f",
 			perPair, limits.PairPerMin, 4*perPair+10))
@@ -136,7 +136,7 @@ func (c *Config) Advice() string {
 		advice = append(advice, fmt.Sprintf(
 			"about %.0f calls are live at a time, and %d devices can have %.0f: give --devices %.0f", busy, c.Devices, callers, 3*busy+2))
 	}
-	if c.Connects > limits.SocketsPerAddr {
+	if limited && c.Connects > limits.SocketsPerAddr {
 		advice = append(advice, fmt.Sprintf(
 			"%d devices log in at the same time, and a server takes %d from one address unless told otherwise: start it with --limits-sockets-per-addr %d",
 			c.Connects, limits.SocketsPerAddr, 2*c.Connects))

@@ -192,14 +192,17 @@ func TestCheck(t *testing.T) {
 
 func TestAdvice(t *testing.T) {
 	quiet := Config{Devices: 1000, Connects: 40, Rate: 10, Talk: time.Second}
-	if advice := quiet.Advice(); advice != "" {
+	if advice := quiet.Advice(true); advice != "" {
 		t.Errorf("says %q", advice)
 	}
 	loud := Config{Devices: 20, Connects: 100, Rate: 20, Talk: time.Second}
 	for _, says := range []string{"--devices 241", "limits-invites-per-min", "limits-pair-per-min", "limits-sockets-per-addr", "live at a time"} {
-		if !strings.Contains(loud.Advice(), says) {
-			t.Errorf("does not say %s:\n%s", says, loud.Advice())
+		if !strings.Contains(loud.Advice(true), says) {
+			t.Errorf("does not say %s:\n%s", says, loud.Advice(true))
 		}
+	}
+	if advice := loud.Advice(false); strings.Contains(advice, "limits") || !strings.Contains(advice, "live at a time") {
+		t.Errorf("of a server without such limits it says\n%s", advice)
 	}
 }
 
