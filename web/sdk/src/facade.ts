@@ -116,6 +116,7 @@ export class RTCCalling extends Emitter<ComponentEvents> {
         options.onerror?.(componentError(e));
         throw e;
       }
+      warnOfOther(options.account, client.account);
     });
   }
 
@@ -514,6 +515,12 @@ const noGroups: ComponentError = {
   code: "100",
   message: "group calls are not available in this version",
 };
+
+/** The token says who one is, whatever name is given beside it: a mix-up would go unseen. */
+function warnOfOther(given: string, named: string): void {
+  if (!given || given === named) return;
+  console.warn(`[peal] login as "${given}": the token names "${named}", who is logged in now`);
+}
 
 /** The type of a call; pages may have it as text. */
 function callType(type: unknown): 1 | 2 | 3 {
