@@ -679,7 +679,7 @@ interface SetupOptions extends CallProfile {
 }
 /** What `login` takes. */
 interface LoginOptions extends Callbacks {
-    /** For the page's own use: who it is, the token says. */
+    /** For the page's own use: who it is, the token says, and the console warns where that is somebody else. */
     account: string;
     /** The token that the application's backend made for this account. */
     token?: string;
