@@ -216,10 +216,10 @@ func (p *pair) outcome(began time.Time, o outage, r client.Reason) string {
 	}
 	var left time.Time
 	var after time.Duration
-	switch p.plan {
-	case callerLeaves:
+	switch {
+	case p.plan == callerLeaves:
 		left, after = p.caller.gone(began), callerGrace
-	case vanishes:
+	case p.plan == vanishes:
 		left, after = p.callee.gone(began), grace
 		if other := p.other.gone(began); !other.IsZero() {
 			left = other

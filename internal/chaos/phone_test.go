@@ -243,8 +243,7 @@ func (p *phone) planned() plan {
 }
 
 func (p *phone) answer(ctx context.Context, call *client.Call, what plan, pause time.Duration) {
-	switch what {
-	case timeout, glare, callerLeaves, cancels, cancelTimeout:
+	if slices.Contains([]plan{timeout, glare, callerLeaves, cancels, cancelTimeout}, what) {
 		return
 	}
 	time.Sleep(pause)

@@ -325,15 +325,6 @@ describe("a call", () => {
     await call;
     expect(client.activeCall).toBeNull();
   });
-  it("that rings is not joined where nobody has answered: it is of an invitation that was given up", async () => {
-    await login();
-    const call = await incoming();
-    server.socket.give({ call: { call: { ...answered, rev: 5 } } });
-    await settled();
-    expect(server.socket.sent.flatMap((f) => f.hangup ?? [])).toEqual([{ callId: call.id }]);
-    expect(told).toEqual(["incoming bob", "ended completed"]);
-    expect(client.activeCall).toBeNull();
-  });
   it("of before the page was loaded anew is left where nothing is to be resumed", async () => {
     client = make({ resume: false });
     await login();
@@ -994,6 +985,15 @@ describe("an invitation", () => {
     await reconnect({ welcome: { ...welcome.welcome, calls: [{ call: rebuilt }] } });
     await vi.advanceTimersByTimeAsync(100);
     expect(restarts().filter((r) => r.fromGeneration === 3)).toEqual([]);
+  });
+  it("that rings is not joined where nobody has answered: it is of an invitation that was given up", async () => {
+    await login();
+    const call = await incoming();
+    server.socket.give({ call: { call: { ...answered, rev: 5 } } });
+    await settled();
+    expect(server.socket.sent.flatMap((f) => f.hangup ?? [])).toEqual([{ callId: call.id }]);
+    expect(told).toEqual(["incoming bob", "ended completed"]);
+    expect(client.activeCall).toBeNull();
   });
   it("that was given up is left again where the server takes this device for in it", async () => {
     await login();
