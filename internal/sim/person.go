@@ -177,9 +177,6 @@ func (p *person) carryOut(e device.Effect) {
 		if id := leaves(e.Frame); id != "" {
 			p.over[id] = w.now
 		}
-		if a := e.Frame.GetAccept(); a != nil {
-			p.agreed[a.CallId] = true
-		}
 		if p.link != nil && p.socket == e.Socket {
 			p.link.toServer(e.Frame)
 		}
@@ -523,6 +520,7 @@ func (p *person) ring(c *pealv1.Call) {
 	case x < 0.16: // What a page must not do, and the server not pass on.
 		p.candidates(c)
 	case x < 0.4:
+		p.agreed[id] = true
 		p.step(device.Accept{Ticket: p.ask("accepts"), Accept: &pealv1.Accept{
 			CallId: id, Answer: answer(c.Generation, p.name()), Generation: c.Generation,
 			Candidates: candidates(p.name()),
