@@ -190,9 +190,10 @@ func candidates(name string) []*pealv1.Candidate {
 // policy of the call lets them.
 func (w *world) hearsCandidates(account, name string, f *pealv1.Candidates) {
 	c := w.audit.calls[call.ID(f.CallId)]
-	// What was sent while it rang may be on its way to all of the callee's devices still.
+	// What was sent while it rang may be on its way to all of the callee's devices still, and
+	// be passed on by a node that has not heard of the acceptance.
 	at, answered := w.watch.accepted(c.ID)
-	settled := answered && w.now.Sub(at.at) > w.cfg.Faults.BusDelay+w.cfg.Faults.LinkDelay+2*w.cfg.Faults.StoreDelay
+	settled := answered && w.now.Sub(at.at) > w.watch.news()+w.cfg.Faults.BusDelay+w.cfg.Faults.LinkDelay
 	for _, x := range f.Candidates {
 		words := strings.Fields(x.Candidate)
 		from, own := words[4], words[7] != "relay" || words[9] != "0.0.0.0"
