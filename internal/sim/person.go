@@ -29,6 +29,8 @@ type person struct {
 	wake   time.Time
 	link   *link
 	socket device.Socket
+	// listens is the one that the device listens to, whatever has become of it meanwhile.
+	listens device.Socket
 
 	ticket device.Ticket
 	asked  map[device.Ticket]wish   // What is not answered yet.
@@ -123,7 +125,7 @@ func (p *person) step(in device.Input) {
 	if p.w.err != nil {
 		return
 	}
-	if r, ok := in.(device.Received); ok && p.link != nil && r.Socket == p.socket {
+	if r, ok := in.(device.Received); ok && r.Socket == p.listens {
 		p.hears(r.Frame)
 	}
 	for _, e := range p.device.Step(p.w.now.Add(p.ahead), in) {
@@ -172,6 +174,7 @@ func (p *person) carryOut(e device.Effect) {
 		}
 		p.later(w.upTo(w.cfg.Faults.LinkDelay), got)
 	case device.Dial:
+		p.listens = e.Socket
 		p.dial(e.Socket)
 	case device.Send:
 		if id := leaves(e.Frame); id != "" {
@@ -181,6 +184,7 @@ func (p *person) carryOut(e device.Effect) {
 			p.link.toServer(e.Frame)
 		}
 	case device.Close:
+		p.listens = 0
 		if p.link != nil && p.socket == e.Socket {
 			p.link.hangUp()
 			p.link = nil
