@@ -216,6 +216,14 @@ var bugs = []struct {
 		"!v.asked && in(u.Call)", "false && in(u.Call)",
 	},
 	{
+		"an invitation of which there is no word yet is cancelled, and not given up", "internal/device/calls.go",
+		"d.link.phase != online || v.call.Rev == 0:", "d.link.phase != online:",
+	},
+	{
+		"a node that begins after the last look at those that live is taken for dead", "internal/node/sweep.go",
+		"	if !slices.ContainsFunc(in.Calls, func(c call.Call) bool { return n.suspects(&c) }) {\n", "	for i := range in.Calls {\n\t\tn.bury(&in.Calls[i])\n\t}\n\tif true {\n",
+	},
+	{
 		"what rang when a login ended does not ring for the next one", "internal/device/link.go",
 		"d.past.drop(v.call.CallId)", "_ = d.past",
 	},
