@@ -38,16 +38,26 @@ type host struct {
 
 	stranded time.Time // Until when it is cut off from the bus,
 	cutOff   time.Time // and from the store.
-	unheard  time.Time // When the others last missed its sign of life.
+	beat     time.Time // When its last sign of life came to the store,
+	unheard  time.Time // and when one had been missed before that.
 }
 
-// blind is until when it was cut off from the store, so that the others may have
-// taken it for dead.
+// blind is until when the others may have taken it for dead: it was cut off from the
+// store, or its signs of life did not come there.
 func (h *host) blind() time.Time {
-	if h.unheard.After(h.cutOff) {
-		return h.unheard
+	if h.alive && h.w.now.Sub(h.beat) > lease {
+		return h.w.now
 	}
-	return h.cutOff
+	return latest(h.unheard, h.cutOff)
+}
+
+// heard notes that a sign of life has come to the store.
+func (h *host) heard() {
+	if gap := h.w.now.Sub(h.beat); gap > lease {
+		h.unheard = h.w.now
+		h.w.watch.died(h)
+	}
+	h.beat = h.w.now
 }
 
 func newHost(w *world, index int, limits protocol.Limits) *host {
@@ -79,7 +89,7 @@ func (h *host) boot() {
 		h.w.violate("node does not start: %v", err)
 		return
 	}
-	h.alive, h.stopping, h.node, h.booted = true, false, n, h.w.now
+	h.alive, h.stopping, h.node, h.booted, h.beat = true, false, n, h.w.now, h.w.now
 	h.conns, h.subs, h.wake = make(map[node.ConnID]*link), make(map[call.Account]bool), time.Time{}
 	h.w.trace("boot %s", h.label())
 	h.rewake()
@@ -134,9 +144,12 @@ func (h *host) loseStore(d time.Duration) {
 	}
 }
 
-// missable is for how long the others cannot miss a node: its lease, but for the pause
-// between two signs of life.
-const missable = 4 * time.Second
+// lease is how long a sign of life lasts, and missable what is left of it where the next
+// one does not come.
+const (
+	lease    = 6*time.Second - 100*time.Millisecond
+	missable = 4 * time.Second
+)
 
 // healthy says whether the host can do its work.
 func (h *host) healthy() bool { return h.alive && h.node.Ready() && !h.w.now.Before(h.cutOff) }
@@ -276,9 +289,8 @@ func (h *host) carryOut(e node.Effect) {
 		incarnation := h.label()
 		h.ask(func(err error) node.Input {
 			var alive []string
-			if err != nil {
-				h.unheard = h.w.now
-			} else {
+			if err == nil {
+				h.heard()
 				alive, err = s.Beat(ctx, incarnation, e.TTL)
 			}
 			return node.Beaten{Ticket: e.Ticket, Alive: alive, Err: err}
