@@ -32,6 +32,7 @@ var settings = []string{
 	"--timing-caller-grace=" + callerGrace.String(), "--timing-leaving-grace=" + callerGrace.String(),
 	"--timing-grace=" + grace.String(), "--timing-grace-hold=" + grace.String(), "--timing-connect=" + connect.String(),
 	"--limits-invites-per-min=100000", "--limits-pair-per-min=100000", "--limits-sockets-per-addr=10000",
+	"--limits-message-rate=100000", "--limits-message-burst=100000",
 }
 
 // server is the victim in a process of its own.
