@@ -53,12 +53,15 @@ func (n *Node) sweepFrom(after call.ID) {
 }
 
 func (n *Node) swept(in Listed) {
+	if n.stopping {
+		return // Its lease is not to be kept any more.
+	}
 	if in.Err != nil {
 		n.log.Warn("cannot look for calls of dead nodes", "error", in.Err)
 		n.sweepAgain()
 		return
 	}
-	if !slices.ContainsFunc(in.Calls, func(c call.Call) bool { return n.suspects(&c) }) {
+	if !slices.ContainsFunc(in.Calls, func(c call.Call) bool { return len(n.deaths(&c)) > 0 }) {
 		n.sweptPage(in.Calls)
 		return
 	}
@@ -97,32 +100,28 @@ func (n *Node) sweptPage(calls []call.Call) {
 	}
 }
 
-// suspects says whether a device of a call was on a node that does not seem to live.
-func (n *Node) suspects(c *call.Call) bool {
-	for i := range c.Legs {
-		l := &c.Legs[i]
-		if n.dead(l.Device, l.Finder) || slices.ContainsFunc(l.Ringers, func(r call.Ringer) bool { return n.dead(r.Device, "") }) {
-			return true
-		}
-	}
-	return false
-}
-
 // bury tells a call which of its devices went down with their node.
 func (n *Node) bury(c *call.Call) {
-	for i := range c.Legs {
-		for _, r := range c.Legs[i].Ringers {
-			n.buryDevice(c.ID, r.Device, "")
-		}
-		n.buryDevice(c.ID, c.Legs[i].Device, c.Legs[i].Finder)
+	for _, gone := range n.deaths(c) {
+		n.enqueue(c.ID, &job{in: gone})
 	}
 }
 
-// buryDevice tells a call of a device whose node is dead, unless one that lives has.
-func (n *Node) buryDevice(id call.ID, d call.Device, finder string) {
-	if n.dead(d, finder) {
-		n.enqueue(id, &job{in: call.Gone{Device: d, Finder: n.cfg.Incarnation, Former: finder}})
+// deaths are the devices of a call whose node does not live, and of which no node that
+// lives has found that out.
+func (n *Node) deaths(c *call.Call) (all []call.Gone) {
+	note := func(d call.Device, finder string) {
+		if n.dead(d, finder) {
+			all = append(all, call.Gone{Device: d, Finder: n.cfg.Incarnation, Former: finder})
+		}
 	}
+	for i := range c.Legs {
+		for _, r := range c.Legs[i].Ringers {
+			note(r.Device, "")
+		}
+		note(c.Legs[i].Device, c.Legs[i].Finder)
+	}
+	return all
 }
 
 // dead says that the node of a device does not live, nor the one that found that out.

@@ -221,7 +221,7 @@ var bugs = []struct {
 	},
 	{
 		"a node that begins after the last look at those that live is taken for dead", "internal/node/sweep.go",
-		"	if !slices.ContainsFunc(in.Calls, func(c call.Call) bool { return n.suspects(&c) }) {\n", "	for i := range in.Calls {\n\t\tn.bury(&in.Calls[i])\n\t}\n\tif true {\n",
+		"	if !slices.ContainsFunc(in.Calls, func(c call.Call) bool { return len(n.deaths(&c)) > 0 }) {\n", "	for i := range in.Calls {\n\t\tn.bury(&in.Calls[i])\n\t}\n\tif true {\n",
 	},
 	{
 		"what rang when a login ended does not ring for the next one", "internal/device/link.go",

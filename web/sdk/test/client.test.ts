@@ -291,40 +291,26 @@ describe("a call", () => {
     expect(server.socket.sent.flatMap((f) => f.hangup ?? [])).toEqual([{ callId: "c2" }]);
     expect(client.activeCall).toBeNull();
   });
-  it("that merged into the other side's after it was given up is not wanted either", async () => {
-    await login();
-    const call = client.call("bob");
-    await settled();
-    void client.activeCall?.hangup();
-    server.socket.answer("invite", {
-      call: {
-        mergedInto: "c2",
-        call: snapshot({ callId: "c2", state: "CALL_STATE_CONNECTING", role: "ROLE_CALLEE" }),
-      },
-    });
-    await settled();
-    expect(server.socket.sent.find((f) => f.hangup)?.hangup?.callId).toBe("c2");
-    server.socket.answer("hangup", { error: { code: "no_such_call" } });
-    await call;
-    expect(client.activeCall).toBeNull();
-  });
-  it("that was cancelled before there was word of it, and merged, is not wanted either", async () => {
-    await login();
-    const call = client.call("bob");
-    await settled();
-    void client.activeCall?.cancel();
-    server.socket.answer("invite", {
-      call: {
-        mergedInto: "c2",
-        call: snapshot({ callId: "c2", state: "CALL_STATE_CONNECTING", role: "ROLE_CALLEE" }),
-      },
-    });
-    await settled();
-    expect(server.socket.sent.flatMap((f) => f.hangup ?? [])).toEqual([{ callId: "c2" }]);
-    server.socket.answer("hangup", { error: { code: "no_such_call" } });
-    await call;
-    expect(client.activeCall).toBeNull();
-  });
+  it.each(["hangup", "cancel"] as const)(
+    "that merged into the other side's after %s() is not wanted either",
+    async (giveUp) => {
+      await login();
+      const call = client.call("bob");
+      await settled();
+      void client.activeCall?.[giveUp]();
+      server.socket.answer("invite", {
+        call: {
+          mergedInto: "c2",
+          call: snapshot({ callId: "c2", state: "CALL_STATE_CONNECTING", role: "ROLE_CALLEE" }),
+        },
+      });
+      await settled();
+      expect(server.socket.sent.flatMap((f) => f.hangup ?? [])).toEqual([{ callId: "c2" }]);
+      server.socket.answer("hangup", { error: { code: "no_such_call" } });
+      await call;
+      expect(client.activeCall).toBeNull();
+    },
+  );
   it("of before the page was loaded anew is left where nothing is to be resumed", async () => {
     client = make({ resume: false });
     await login();
