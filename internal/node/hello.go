@@ -67,6 +67,7 @@ func (n *Node) greetWith(d *device, calls []call.Call) {
 		if t := n.turns[c.ID]; t != nil && t.known && t.call.Rev > c.Rev {
 			*c = t.call
 		}
+		n.learn(*c)
 		if !c.Live() {
 			continue
 		}

@@ -169,6 +169,7 @@ func (n *Node) kickRead(d call.Device, reads int) {
 		}
 		for i := range r.Calls {
 			if c := &r.Calls[i]; c.Live() && concerns(c, d) {
+				n.learn(*c)
 				n.enqueue(c.ID, &job{in: call.Kick{Device: d}})
 			}
 		}

@@ -159,8 +159,9 @@ func (n *Node) arm(t *turn) {
 	}
 }
 
-// learn takes what another node committed, where this one keeps a copy. Where it is
-// yet to be read what a commit of this one came to, that says this as well.
+// learn takes what another node committed, where this one keeps a copy: on an older
+// one, what the store says is to be done would change nothing. Where it is yet to be
+// read what a commit of this one came to, that says this as well.
 func (n *Node) learn(c call.Call) {
 	t := n.turns[c.ID]
 	if t == nil || t.busy || t.announce || t.known && t.call.Rev >= c.Rev {

@@ -320,7 +320,11 @@ func (p *person) loggedOut(why protocol.Code) {
 	switch {
 	case why == protocol.Kicked && p.w.cfg.SingleLogin:
 		// Someone logs in again there, later.
-		p.kicked, p.away = true, p.w.now.Add(p.w.upTo(time.Minute))
+		most := time.Minute
+		if p.w.cfg.Hasty {
+			most = 10 * time.Second
+		}
+		p.kicked, p.away = true, p.w.now.Add(p.w.upTo(most))
 	case why == protocol.LoggedOut && p.leaves:
 	default:
 		p.w.violate("%s was logged out: %s", p.name(), why)

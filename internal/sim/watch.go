@@ -172,6 +172,11 @@ func (f Faults) served() bool {
 	return f.calm()
 }
 
+// stored says that the nodes live and the store does its work in this schedule.
+func (f Faults) stored() bool {
+	return f.Crash+f.Stop+f.StoreLost+f.StoreDown+f.CommitSkip+f.CommitHide+f.CommitLate+f.CommitSlow+f.ReadFail+f.ReadSlow == 0
+}
+
 // news is how long it may take until those who are connected know.
 func (x *watch) news() time.Duration {
 	switch f := &x.w.cfg.Faults; {
@@ -354,6 +359,10 @@ func (x *watch) absent(c *call.Call, a absence, name string) {
 		delete(x.away, a)
 		return
 	}
+	// Who is told that somebody else is logged in was refused by a node, which ends its calls.
+	if f := &x.w.cfg.Faults; s.kicked && f.stored() && x.joined(c, &c.Legs[a.leg]).Before(s.since) && x.w.now.Sub(s.since) > 2*time.Second+10*f.StoreDelay {
+		x.w.violate("L3: %s was logged out %s ago by a newer login, and %s goes on with it", name, x.w.now.Sub(s.since), c.ID)
+	}
 	since, known := x.away[a]
 	if !known {
 		since = spell{at: x.w.now, light: x.light}
@@ -362,10 +371,7 @@ func (x *watch) absent(c *call.Call, a absence, name string) {
 	x.away[a] = since
 	setback := x.setback(c.ID, since.at, findDead+since.grace)
 	limit := findDead + since.grace + 15*time.Second + setback
-	switch f := &x.w.cfg.Faults; {
-	case s.kicked && f.calm():
-		limit = 2 * time.Second
-	case s.kicked && setback == 0 && x.joined(c, &c.Legs[a.leg]).Before(s.since):
+	if s.kicked && setback == 0 && x.joined(c, &c.Legs[a.leg]).Before(s.since) {
 		limit = 20 * time.Second
 	}
 	if lit := time.Duration(x.light-since.light) * time.Second; lit > limit && x.w.now.Sub(since.at) > limit {

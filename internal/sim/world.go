@@ -33,6 +33,8 @@ type Config struct {
 	SingleLogin bool
 	// Patient has everybody let things ring and go on.
 	Patient bool
+	// Hasty has those who were logged out by another login log in again within seconds.
+	Hasty bool
 	// Active is how long people call each other; after that faults cease,
 	// everybody holds still, then leaves, and all must come to rest.
 	Active time.Duration
