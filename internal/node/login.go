@@ -143,7 +143,7 @@ func (n *Node) kickAbsent(g *greeting, c *call.Call) {
 	for _, other := range away {
 		if other.ID != "" && other.ID != d.who.ID {
 			g.pending++
-			n.enqueue(c.ID, &job{in: call.Kick{Device: other}, greeting: g})
+			n.enqueue(c.ID, &job{in: call.Kick{Device: other}, rev: c.Rev, greeting: g})
 		}
 	}
 }
@@ -169,8 +169,7 @@ func (n *Node) kickRead(d call.Device, reads int) {
 		}
 		for i := range r.Calls {
 			if c := &r.Calls[i]; c.Live() && concerns(c, d) {
-				n.learn(*c)
-				n.enqueue(c.ID, &job{in: call.Kick{Device: d}})
+				n.enqueue(c.ID, &job{in: call.Kick{Device: d}, rev: c.Rev})
 			}
 		}
 	})

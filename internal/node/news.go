@@ -75,16 +75,11 @@ func (n *Node) noticed(m store.Mark) {
 		return
 	}
 	n.news.seen[m.Call] = seen{m.Rev, n.now}
-	n.enqueue(m.Call, &job{look: m.Rev})
+	n.enqueue(m.Call, &job{look: true, rev: m.Rev})
 }
 
-// attemptLook reads the call, where the copy here is older than what is looked
-// for, and tells those who do not know of it.
-func (n *Node) attemptLook(t *turn, j *job) {
-	if t.call.Rev < j.look && !j.reloaded {
-		j.reloaded, t.known = true, false
-		return
-	}
+// attemptLook tells those of a call who do not know of it.
+func (n *Node) attemptLook(t *turn) {
 	c := t.call
 	n.finish(t, nil, nil)
 	if c.ID != "" {

@@ -657,7 +657,7 @@ func TestAskingAgainByANewerConnection(t *testing.T) {
 
 // A node whose copy of a call is old, since word of the acceptance was lost, does what
 // it reads is to be done: on the old copy it would change nothing.
-func TestWhatIsReadIsLearned(t *testing.T) {
+func TestWhatIsReadIsDone(t *testing.T) {
 	answered := func(b *bench) call.Device {
 		alice := b.login("alice", "a")
 		b.wait(time.Second)

@@ -43,7 +43,11 @@ type job struct {
 	invite *invitation
 	settle *settlement
 	signal *pealv1.Candidates
-	look   uint32 // Tells those who do not know what the call is at this rev.
+	look   bool // Tells those who do not know of the call.
+
+	// rev is how new the copy must be: what is to be done was seen in the call as it was
+	// then, and may change nothing of what it was before.
+	rev uint32
 
 	// Who waits for it; neither for what the node does by itself.
 	asker    *asker
@@ -159,9 +163,8 @@ func (n *Node) arm(t *turn) {
 	}
 }
 
-// learn takes what another node committed, where this one keeps a copy: on an older
-// one, what the store says is to be done would change nothing. Where it is yet to be
-// read what a commit of this one came to, that says this as well.
+// learn takes what another node committed, where this one keeps a copy. Where it is
+// yet to be read what a commit of this one came to, that says this as well.
 func (n *Node) learn(c call.Call) {
 	t := n.turns[c.ID]
 	if t == nil || t.busy || t.announce || t.known && t.call.Rev >= c.Rev {
@@ -197,10 +200,13 @@ func (n *Node) reconcile(t *turn) {
 // attempt does the first job on the copy of the call: it is finished, or waits.
 func (n *Node) attempt(t *turn, j *job) {
 	switch {
+	case t.call.Rev < j.rev && !j.reloaded:
+		j.reloaded, t.known = true, false
+		return
 	case n.presents(t, j):
 		return
-	case j.look > 0:
-		n.attemptLook(t, j)
+	case j.look:
+		n.attemptLook(t)
 		return
 	case j.invite != nil:
 		n.attemptInvite(t, j)

@@ -160,7 +160,7 @@ var bugs = []struct {
 	},
 	{
 		"a newer login ends a call by a copy of it that is too old", "internal/node/login.go",
-		"n.learn(*c)\n\t\t\t\t", "",
+		"call.Kick{Device: d}, rev: c.Rev}", "call.Kick{Device: d}}",
 	},
 	{
 		"a hang-up is not repeated after a reconnect", "internal/device/link.go",
