@@ -44,6 +44,8 @@ type bench struct {
 	pending   []node.Effect
 	published []bus.Message
 	busy      bool
+	several   bool   // It is not the only node.
+	after     func() // What happens once the next commit is done, before the node hears of it.
 }
 
 func newBench(t *testing.T) *bench {
@@ -65,7 +67,7 @@ func (b *bench) boot() {
 		SingleLogin: b.single,
 		Policy:      b.policy,
 		Logger:      b.logger,
-		Alone:       true,
+		Alone:       !b.several,
 		Verify: func(token string, now time.Time) (auth.Identity, error) {
 			switch token {
 			case "bad":
@@ -156,6 +158,10 @@ func (b *bench) carryOut(e node.Effect) {
 		if err != nil {
 			r = store.Unknown(1, err)
 		}
+		if after := b.after; after != nil {
+			b.after = nil
+			after()
+		}
 		b.step(node.Committed{Ticket: e.Ticket, Result: r[0]})
 	case node.Load:
 		c, err := b.memory.Call(ctx, e.ID)
@@ -170,6 +176,9 @@ func (b *bench) carryOut(e node.Effect) {
 	case node.ListLive:
 		calls, err := b.memory.Live(ctx, e.After, e.Limit)
 		b.step(node.Listed{Ticket: e.Ticket, Calls: calls, Err: err})
+	case node.ListChanged:
+		marks, err := b.memory.Changed(ctx, e.Since, e.After, e.Limit)
+		b.step(node.ListedChanged{Ticket: e.Ticket, Marks: marks, Err: err})
 	case node.ListRecords:
 		records, err := b.memory.Records(ctx, e.Account, e.Page)
 		b.step(node.ListedRecords{Ticket: e.Ticket, Records: records, Err: err})

@@ -67,6 +67,7 @@ func (n *Node) greetWith(d *device, calls []call.Call) {
 		if t := n.turns[c.ID]; t != nil && t.known && t.call.Rev > c.Rev {
 			*c = t.call
 		}
+		n.learn(*c)
 		if !c.Live() {
 			continue
 		}
@@ -79,7 +80,7 @@ func (n *Node) greetWith(d *device, calls []call.Call) {
 			in = call.Reload{Device: d.who, Resume: h.Resume}
 		}
 		g.pending++
-		n.enqueue(c.ID, &job{in: in, rev: c.Rev, greeting: g})
+		n.enqueue(c.ID, &job{in: in, greeting: g})
 	}
 	n.greeted(g, nil, nil)
 }

@@ -78,6 +78,8 @@ func (n *Node) attemptSettle(h *turn, j *job) {
 		next, effects, err = call.Step(*c, in, n.now)
 	}
 	switch {
+	case err != nil && !j.reloaded:
+		j.reloaded, h.known = true, false
 	case err != nil:
 		n.finish(h, c, protocol.BusyElsewhere.Error())
 	case next.Rev == c.Rev:

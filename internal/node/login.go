@@ -120,12 +120,10 @@ func (n *Node) kick(d *device) {
 	for _, id := range sorted(d.calls) {
 		n.enqueue(id, &job{in: call.Kick{Device: d.who}})
 	}
-	if d.session.Greeting() {
-		n.kickLate(d.who) // Which calls those are is being read.
-	}
 	d.kicked = true
 	d.session.Close(protocol.Kicked)
 	n.watch(d)
+	n.kickLate(d.who) // What is known of them here may be old, or yet to be read.
 }
 
 // kickAbsent has a new login end what other devices of its account, which are
@@ -143,7 +141,7 @@ func (n *Node) kickAbsent(g *greeting, c *call.Call) {
 	for _, other := range away {
 		if other.ID != "" && other.ID != d.who.ID {
 			g.pending++
-			n.enqueue(c.ID, &job{in: call.Kick{Device: other}, rev: c.Rev, greeting: g})
+			n.enqueue(c.ID, &job{in: call.Kick{Device: other}, greeting: g})
 		}
 	}
 }
@@ -169,7 +167,8 @@ func (n *Node) kickRead(d call.Device, reads int) {
 		}
 		for i := range r.Calls {
 			if c := &r.Calls[i]; c.Live() && concerns(c, d) {
-				n.enqueue(c.ID, &job{in: call.Kick{Device: d}, rev: c.Rev})
+				n.learn(*c)
+				n.enqueue(c.ID, &job{in: call.Kick{Device: d}})
 			}
 		}
 	})

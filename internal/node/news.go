@@ -75,7 +75,9 @@ func (n *Node) noticed(m store.Mark) {
 		return
 	}
 	n.news.seen[m.Call] = seen{m.Rev, n.now}
-	n.enqueue(m.Call, &job{look: true, rev: m.Rev})
+	t := n.turn(m.Call)
+	t.newest = max(t.newest, m.Rev)
+	n.enqueue(m.Call, &job{look: true})
 }
 
 // attemptLook tells those of a call who do not know of it.

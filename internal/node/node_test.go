@@ -7,8 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"google.golang.org/protobuf/types/known/timestamppb"
-
 	"github.com/peal-rtc/peal/internal/bus"
 	"github.com/peal-rtc/peal/internal/call"
 	"github.com/peal-rtc/peal/internal/node"
@@ -653,47 +651,6 @@ func TestAskingAgainByANewerConnection(t *testing.T) {
 	if l := c.Callee(); !l.Gone.IsZero() || l.Device == before {
 		t.Errorf("the device is taken for gone: %+v", *l)
 	}
-}
-
-// A node whose copy of a call is old, since word of the acceptance was lost, does what
-// it reads is to be done: on the old copy it would change nothing.
-func TestWhatIsReadIsDone(t *testing.T) {
-	answered := func(b *bench) call.Device {
-		alice := b.login("alice", "a")
-		b.wait(time.Second)
-		b.login("bob", "b2")
-		alice.invite(1, "bob")
-		there := call.Device{Account: "bob", ID: "b", Conn: call.Connection{Incarnation: "other", Seq: 1}}
-		b.elsewhere(1, func(*call.Call) call.Input { return call.Accept{Device: there, Generation: 1, Answer: "v=0 answer"} })
-		return there
-	}
-	t.Run("hello", func(t *testing.T) {
-		b := newBench(t)
-		there := answered(b)
-		b.elsewhere(1, func(*call.Call) call.Input { return call.Gone{Device: there} })
-		b.open().do(&pealv1.Hello{Token: "bob", DeviceId: "b", LoginAt: timestamppb.New(b.now)})
-		if c := b.stored(1); !c.Callee().Gone.IsZero() {
-			t.Error("the device is back, and taken for gone")
-		}
-	})
-	t.Run("newer login", func(t *testing.T) {
-		b := alone(t)
-		first := timestamppb.New(b.now)
-		answered(b)
-		f := b.open().do(&pealv1.Hello{Token: "bob", DeviceId: "b", LoginAt: first})
-		if c := b.stored(1); f.GetError().GetCode() != "kicked" || c.Outcome.Reason != call.Kicked {
-			t.Errorf("the older login comes back with %v, and its call ends with reason %d", f, c.Outcome.Reason)
-		}
-	})
-	t.Run("sweep", func(t *testing.T) {
-		b := newBench(t)
-		answered(b)
-		b.step(node.Beaten{Alive: []string{"n1", "other"}})
-		b.wait(5 * time.Second) // The other one dies.
-		if c := b.stored(1); c.Callee().Gone.IsZero() {
-			t.Error("the device went down with its node, and is taken for present")
-		}
-	})
 }
 
 // A welcome tells of the latest calls that have ended, and no more: anybody may make

@@ -102,8 +102,12 @@ func (n *Node) sweptPage(calls []call.Call) {
 
 // bury tells a call which of its devices went down with their node.
 func (n *Node) bury(c *call.Call) {
-	for _, gone := range n.deaths(c) {
-		n.enqueue(c.ID, &job{in: gone, rev: c.Rev})
+	all := n.deaths(c)
+	if len(all) > 0 {
+		n.learn(*c)
+	}
+	for _, gone := range all {
+		n.enqueue(c.ID, &job{in: gone})
 	}
 }
 

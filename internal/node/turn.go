@@ -18,6 +18,9 @@ type turn struct {
 	// known is false while there is no copy to go by.
 	call  call.Call
 	known bool
+	// newest is the highest rev that there is known to be. On an older copy what somebody
+	// asks for, having been told of that, may change nothing.
+	newest uint32
 	queue []*job
 	// busy: the first job waits for the store, or for another call to be settled.
 	busy bool
@@ -44,10 +47,6 @@ type job struct {
 	settle *settlement
 	signal *pealv1.Candidates
 	look   bool // Tells those who do not know of the call.
-
-	// rev is how new the copy must be: what is to be done was seen in the call as it was
-	// then, and may change nothing of what it was before.
-	rev uint32
 
 	// Who waits for it; neither for what the node does by itself.
 	asker    *asker
@@ -167,7 +166,11 @@ func (n *Node) arm(t *turn) {
 // yet to be read what a commit of this one came to, that says this as well.
 func (n *Node) learn(c call.Call) {
 	t := n.turns[c.ID]
-	if t == nil || t.busy || t.announce || t.known && t.call.Rev >= c.Rev {
+	if t == nil {
+		return
+	}
+	t.newest = max(t.newest, c.Rev)
+	if t.busy || t.announce || t.known && t.call.Rev >= c.Rev {
 		return
 	}
 	n.set(t, c)
@@ -175,32 +178,41 @@ func (n *Node) learn(c call.Call) {
 	n.run(t)
 }
 
-// reconcile corrects a call that is mistaken about a connection of this node:
-// news of it was lost, or another node took this one for dead.
+// reconcile corrects a call that is mistaken about a connection of this node: news of
+// it was lost, or another node took this one for dead, or had an older connection of the
+// device, which was late.
 func (n *Node) reconcile(t *turn) {
 	if n.stopping || !t.call.Live() {
 		return
 	}
 	for i := range t.call.Legs {
 		l := &t.call.Legs[i]
-		if l.Device.Conn.Incarnation != n.cfg.Incarnation {
-			continue
-		}
-		d := n.conns[ConnID(l.Device.Conn.Seq)]
-		here := d != nil && d.who == l.Device && !d.session.Closed()
+		d := n.connection(l.Device)
 		switch {
-		case here && !l.Gone.IsZero():
-			t.queue = append(t.queue, &job{in: call.Back{Device: l.Device}})
-		case !here && l.Gone.IsZero():
+		case d != nil && !l.Gone.IsZero():
+			t.queue = append(t.queue, &job{in: call.Back{Device: d.who}})
+		case l.Gone.IsZero() && l.Device.Conn.Incarnation == n.cfg.Incarnation && (d == nil || d.who != l.Device):
 			t.queue = append(t.queue, &job{in: call.Gone{Device: l.Device}})
 		}
 	}
 }
 
+// connection is that of a device of a call here: the one that the call knows, or else
+// the latest.
+func (n *Node) connection(who call.Device) (found *device) {
+	for _, d := range n.devicesOf(who.Account, who.ID) {
+		if d.who == who {
+			return d
+		}
+		found = d
+	}
+	return found
+}
+
 // attempt does the first job on the copy of the call: it is finished, or waits.
 func (n *Node) attempt(t *turn, j *job) {
 	switch {
-	case t.call.Rev < j.rev && !j.reloaded:
+	case t.call.Rev < t.newest && !j.reloaded:
 		j.reloaded, t.known = true, false
 		return
 	case n.presents(t, j):

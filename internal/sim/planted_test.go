@@ -159,10 +159,6 @@ var bugs = []struct {
 		"n.kickLate(who)", "_ = n.kickLate",
 	},
 	{
-		"a newer login ends a call by a copy of it that is too old", "internal/node/login.go",
-		"call.Kick{Device: d}, rev: c.Rev}", "call.Kick{Device: d}}",
-	},
-	{
 		"a hang-up is not repeated after a reconnect", "internal/device/link.go",
 		"if r.lasting {\n\t\t\td.send(r)", "if r.lasting && r.ticket != 0 {\n\t\t\td.send(r)",
 	},

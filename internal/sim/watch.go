@@ -359,8 +359,8 @@ func (x *watch) absent(c *call.Call, a absence, name string) {
 		delete(x.away, a)
 		return
 	}
-	// Who is told that somebody else is logged in was refused by a node, which ends its calls.
-	if f := &x.w.cfg.Faults; s.kicked && f.stored() && x.joined(c, &c.Legs[a.leg]).Before(s.since) && x.w.now.Sub(s.since) > 2*time.Second+10*f.StoreDelay {
+	// Who is told that somebody else is logged in was refused by a node, which then ends the calls that it is in.
+	if f := &x.w.cfg.Faults; s.kicked && f.stored() && x.joined(c, &c.Legs[a.leg]).Before(s.since.Add(-f.LinkDelay)) && x.w.now.Sub(s.since) > 2*time.Second+10*f.StoreDelay {
 		x.w.violate("L3: %s was logged out %s ago by a newer login, and %s goes on with it", name, x.w.now.Sub(s.since), c.ID)
 	}
 	since, known := x.away[a]
