@@ -22,6 +22,9 @@ type person struct {
 	id      string
 	// slow: it lets things ring and go on.
 	slow bool
+	// steady: in a call it says what a page says that has media, once, and nothing else.
+	steady bool
+	said   report
 
 	device *device.Device
 	life   int           // Which start of the program.
@@ -58,8 +61,16 @@ type wish struct {
 	at   time.Time
 }
 
+// report is what a page tells of its media: of each generation, and again after each
+// new connection.
+type report struct {
+	call       string
+	generation uint32
+	online     time.Time
+}
+
 func newPerson(w *world, account, id string) *person {
-	p := &person{w: w, account: account, id: id, ahead: w.between(-time.Hour, time.Hour), since: w.now, slow: w.chance(0.3) || w.cfg.Patient}
+	p := &person{w: w, account: account, id: id, ahead: w.between(-time.Hour, time.Hour), since: w.now, slow: w.chance(0.3) || w.cfg.Patient, steady: w.chance(0.3)}
 	p.start()
 	return p
 }
@@ -85,7 +96,7 @@ func (p *person) seen() sight {
 		blind = p.link.host.blind()
 	}
 	return sight{
-		blind: blind, kicked: p.kicked, leaves: p.leaves && p.logsOut,
+		blind: blind, kicked: p.kicked, steady: p.steady, leaves: p.leaves && p.logsOut,
 		account: p.account, online: p.online(), since: latest(p.since, p.sleeps), call: p.device.Call(),
 		asks: p.asks,
 		over: func(id string) (time.Time, bool) { at, over := p.over[id]; return at, over },

@@ -64,6 +64,11 @@ func (p *person) play() {
 		}
 	case p.leaves || p.decides(0.03):
 		p.step(device.Hangup{Ticket: p.ask("hangs up"), Call: c.CallId})
+	case c.State != pealv1.CallState_CALL_STATE_RINGING && p.steady:
+		if r := (report{c.CallId, c.Generation, p.since}); online && r != p.said {
+			p.said = r
+			p.report(c, true)
+		}
 	case c.State != pealv1.CallState_CALL_STATE_RINGING:
 		p.talk(c)
 	case c.Role == pealv1.Role_ROLE_CALLER:
@@ -130,9 +135,7 @@ func (p *person) talk(c *pealv1.Call) {
 	id := c.CallId
 	switch x := p.w.rng.Float64(); {
 	case x < 0.5:
-		p.step(device.Mention{Command: &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Media{Media: &pealv1.MediaReport{
-			CallId: id, Generation: c.Generation, Up: p.w.chance(0.85),
-		}}}})
+		p.report(c, p.w.chance(0.85))
 	case x < 0.6:
 		p.tell("restarts", &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Restart{Restart: &pealv1.Restart{
 			CallId: id, FromGeneration: c.Generation, Rebuild: p.w.chance(0.3),
@@ -160,6 +163,12 @@ func (p *person) talk(c *pealv1.Call) {
 	case x < 0.94:
 		p.tell("cancels too late", &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Cancel{Cancel: &pealv1.Cancel{CallId: id}}})
 	}
+}
+
+func (p *person) report(c *pealv1.Call, up bool) {
+	p.step(device.Mention{Command: &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Media{Media: &pealv1.MediaReport{
+		CallId: c.CallId, Generation: c.Generation, Up: up,
+	}}}})
 }
 
 func (p *person) candidates(c *pealv1.Call) {

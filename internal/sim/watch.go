@@ -20,6 +20,7 @@ type sight struct {
 	rude    bool                               // It shows nothing more.
 	kicked  bool                               // It was logged out by a newer login, and has not logged in since.
 	leaves  bool                               // It logs out.
+	steady  bool                               // It tells that it has media as soon as it is in a call.
 }
 
 // watch holds the run to the liveness invariants, second by second: L1 to L6
@@ -281,9 +282,24 @@ func (x *watch) failed(c *call.Call) {
 	if f.CommitSlow+f.CommitLate > 0 {
 		slack += 10 * time.Second
 	}
+	if f.stored() && x.steady(c, 0) && x.steady(c, 1) {
+		x.w.violate("L4: %s failed, and both sides have told that their media is up", c.ID)
+	}
 	if since, ok := x.accepted(c.ID); ok && x.w.now.Sub(since.at) < c.Timing.Connect-slack {
 		x.w.violate("L4: %s failed %s after it was answered", c.ID, x.w.now.Sub(since.at))
 	}
+}
+
+// steady says that a side has been there for long enough to have told of its media,
+// which is up, and of nothing else.
+func (x *watch) steady(c *call.Call, leg int) bool {
+	for _, k := range x.w.clients {
+		s := k.seen()
+		if k.name() == nameOf(&c.Legs[leg]) {
+			return s.steady && s.online && s.call.GetCallId() == string(c.ID) && x.w.now.Sub(s.since) > 10*time.Second
+		}
+	}
+	return false
 }
 
 // vanished holds L3: a call whose people are all gone does not keep them busy.
