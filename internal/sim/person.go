@@ -143,6 +143,9 @@ func (p *person) step(in device.Input) {
 		p.carryOut(e)
 	}
 	p.heeds()
+	if p.steady {
+		p.steadily()
+	}
 	p.rewake()
 }
 

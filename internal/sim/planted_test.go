@@ -159,6 +159,10 @@ var bugs = []struct {
 		"n.kickLate(who)", "_ = n.kickLate",
 	},
 	{
+		"a device that another node lost is not looked for here", "internal/node/turn.go",
+		"case d != nil && !l.Gone.IsZero():", "case d != nil && d.who == l.Device && !l.Gone.IsZero():",
+	},
+	{
 		"a hang-up is not repeated after a reconnect", "internal/device/link.go",
 		"if r.lasting {\n\t\t\td.send(r)", "if r.lasting && r.ticket != 0 {\n\t\t\td.send(r)",
 	},

@@ -65,9 +65,8 @@ func (p *person) play() {
 	case p.leaves || p.decides(0.03):
 		p.step(device.Hangup{Ticket: p.ask("hangs up"), Call: c.CallId})
 	case c.State != pealv1.CallState_CALL_STATE_RINGING && p.steady:
-		if r := (report{c.CallId, c.Generation, p.since}); online && r != p.said {
-			p.said = r
-			p.report(c, true)
+		if p.w.chance(0.03) { // Another network, and media begin anew.
+			p.restart(c)
 		}
 	case c.State != pealv1.CallState_CALL_STATE_RINGING:
 		p.talk(c)
@@ -137,9 +136,7 @@ func (p *person) talk(c *pealv1.Call) {
 	case x < 0.5:
 		p.report(c, p.w.chance(0.85))
 	case x < 0.6:
-		p.tell("restarts", &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Restart{Restart: &pealv1.Restart{
-			CallId: id, FromGeneration: c.Generation, Rebuild: p.w.chance(0.3),
-		}}})
+		p.restart(c)
 	case x < 0.65:
 		p.step(device.Mention{Command: &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Tracks{Tracks: &pealv1.TrackReport{
 			CallId: id, Tracks: &pealv1.Tracks{Audio: true, AudioMuted: p.w.chance(0.5)},
@@ -163,6 +160,31 @@ func (p *person) talk(c *pealv1.Call) {
 	case x < 0.94:
 		p.tell("cancels too late", &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Cancel{Cancel: &pealv1.Cancel{CallId: id}}})
 	}
+}
+
+// steadily has a page that has media tell so.
+func (p *person) steadily() {
+	c := p.device.Call()
+	if c == nil || c.State == pealv1.CallState_CALL_STATE_RINGING || p.device.State() != device.Online {
+		return
+	}
+	r := report{c.CallId, c.Generation, p.since}
+	if r == p.said {
+		return
+	}
+	p.said = r
+	life := p.life
+	p.w.after(p.w.upTo(500*time.Millisecond), func() {
+		if now := p.device.Call(); p.life == life && p.said == r && now.GetCallId() == r.call && now.Generation == r.generation {
+			p.report(now, true)
+		}
+	})
+}
+
+func (p *person) restart(c *pealv1.Call) {
+	p.tell("restarts", &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Restart{Restart: &pealv1.Restart{
+		CallId: c.CallId, FromGeneration: c.Generation, Rebuild: p.w.chance(0.3),
+	}}})
 }
 
 func (p *person) report(c *pealv1.Call, up bool) {

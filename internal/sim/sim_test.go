@@ -57,9 +57,12 @@ func schedule(seed uint64) sim.Config {
 		cfg.Active = 150 * time.Second // Long enough for a silence to be noticed.
 	case 3: // That of the nodes is.
 		f.Strand, f.BusDrop, f.BusTwice, f.BusDelay = 0.02, 0.1, 0.1, 2*time.Second
-		if seed%32 == 11 { // And people go from device to device, each of which ends the login on the one before.
+		switch seed % 32 {
+		case 11: // And people go from device to device, each of which ends the login on the one before.
 			f.Disconnect, f.Reload, f.Strand, f.BusDrop = 0.05, 0.5, 0.05, 0.3
 			cfg.SingleLogin, cfg.Devices, cfg.Hasty = true, 2+int(seed/32%2), true
+		case 19: // Or the store is far away: word of what others do overtakes its answers.
+			f.StoreDelay, f.BusDelay = 500*time.Millisecond, 50*time.Millisecond
 		}
 	case 4: // The store is.
 		f.CommitSkip, f.CommitHide, f.CommitLate, f.CommitSlow, f.ReadFail, f.StoreLost = 0.03, 0.03, 0.03, 0.03, 0.02, 0.02

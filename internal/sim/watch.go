@@ -226,6 +226,7 @@ func (x *watch) look() {
 			x.vanished(&c)
 			x.graces(&c)
 			x.absences(&c)
+			x.media(&c)
 		}
 	}
 	for _, c := range w.clients {
@@ -287,6 +288,23 @@ func (x *watch) failed(c *call.Call) {
 	}
 	if since, ok := x.accepted(c.ID); ok && x.w.now.Sub(since.at) < c.Timing.Connect-slack {
 		x.w.violate("L4: %s failed %s after it was answered", c.ID, x.w.now.Sub(since.at))
+	}
+}
+
+// media holds L5 for what a page told of its media, once: the call knows.
+func (x *watch) media(c *call.Call) {
+	if c.State == call.Ringing || !x.w.cfg.Faults.stored() {
+		return
+	}
+	moments := x.history[c.ID]
+	var since time.Time // Of its generation, or the acceptance.
+	for i := len(moments) - 1; i >= 0 && moments[i].state != call.Ringing && moments[i].generation == c.Media.Generation; i-- {
+		since = moments[i].at
+	}
+	for i := range c.Legs {
+		if !c.Legs[i].MediaUp && x.w.now.Sub(since) > 10*time.Second && x.steady(c, i) {
+			x.w.violate("L5: %s has told that its media is up in %s, generation %d, and the call does not know", nameOf(&c.Legs[i]), c.ID, c.Media.Generation)
+		}
 	}
 }
 
