@@ -21,7 +21,7 @@ type turn struct {
 	// newest is the highest rev that there is known to be. On an older copy what somebody
 	// asks for, having been told of that, may change nothing.
 	newest uint32
-	queue []*job
+	queue  []*job
 	// busy: the first job waits for the store, or for another call to be settled.
 	busy bool
 	// patient: what the first job has the store do may wait for company.
