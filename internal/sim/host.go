@@ -128,10 +128,14 @@ func (h *host) stop(lasts, down time.Duration) {
 	h.w.watch.crashed(h)
 	h.step(node.Stopping{})
 	h.w.after(lasts, func() {
-		if h.alive && h.start == start {
-			h.crash()
-			h.w.after(down, h.boot)
+		if !h.alive || h.start != start {
+			return
 		}
+		h.crash()
+		if h.w.calmed {
+			down = 0
+		}
+		h.w.after(down, h.boot)
 	})
 }
 
