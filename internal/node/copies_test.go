@@ -1,6 +1,7 @@
 package node_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -9,7 +10,9 @@ import (
 	"github.com/peal-rtc/peal/internal/bus"
 	"github.com/peal-rtc/peal/internal/call"
 	"github.com/peal-rtc/peal/internal/node"
+	"github.com/peal-rtc/peal/internal/protocol"
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
+	"github.com/peal-rtc/peal/internal/store"
 )
 
 // Of several nodes one may have a copy of a call that is old, since word of a change
@@ -189,5 +192,30 @@ func TestCallingSomebodyElseOnAnOldCopy(t *testing.T) {
 	want(t, bob.invite(2, "carol").GetCall(), ringing, 0, caller)
 	if c := b.stored(1); c.Outcome.Reason != call.Superseded {
 		t.Errorf("the call before ends with reason %d", c.Outcome.Reason)
+	}
+}
+
+// An invitation that is taken for failed is made later, when nobody is there any more.
+func TestCommittedLate(t *testing.T) {
+	b := several(t, false)
+	alice := b.login("alice", "a")
+	b.fault, b.faults = store.Skip, 100
+	wantError(t, alice.invite(1, "bob"), protocol.Unavailable)
+	b.faults = 0
+	alice.drop()
+	b.wait(time.Second)
+	made, _, err := call.New(call.Invite{
+		ID: call.ID(callID(1)), Callee: "bob", Type: call.Audio, Timing: call.DefaultTiming(),
+		Caller: call.Device{Account: "alice", ID: "a", Conn: call.Connection{Incarnation: fmt.Sprintf("n%d", b.start), Seq: uint64(alice.conn)}},
+	}, b.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, err := b.memory.Commit(t.Context(), []store.Change{{Call: made}}); err != nil || r[0].Verdict != store.Done {
+		t.Fatal(r, err)
+	}
+	b.wait(5 * time.Second)
+	if c := b.stored(1); c.Caller().Gone.IsZero() {
+		t.Error("it rings for a caller that has left, and is not known to")
 	}
 }

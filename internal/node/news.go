@@ -18,7 +18,8 @@ const newsOverlap = 12 * time.Second
 type news struct {
 	from    time.Time // All changes before this time are known of.
 	running bool
-	// seen has the revs that were looked at lately.
+	// seen has the revs that were looked at lately, of calls that are followed for a while
+	// whoever is here.
 	seen map[call.ID]seen
 }
 
@@ -71,13 +72,22 @@ func (n *Node) checked(in ListedChanged) {
 // noticed has a call looked at that has changed, for the sake of those here who
 // may not have heard of it.
 func (n *Node) noticed(m store.Mark) {
-	if n.news.seen[m.Call].rev >= m.Rev || len(n.accounts[m.Caller]) == 0 && len(n.accounts[m.Callee]) == 0 {
+	was, followed := n.news.seen[m.Call]
+	if was.rev >= m.Rev || !followed && len(n.accounts[m.Caller]) == 0 && len(n.accounts[m.Callee]) == 0 {
 		return
 	}
 	n.news.seen[m.Call] = seen{m.Rev, n.now}
 	t := n.turn(m.Call)
 	t.newest = max(t.newest, m.Rev)
 	n.enqueue(m.Call, &job{look: true})
+}
+
+// doubt has a call followed from a rev on: what this node takes for not committed may be
+// done later, with a device in the call that has left meanwhile.
+func (n *Node) doubt(id call.ID, rev uint32) {
+	if !n.cfg.Alone {
+		n.news.seen[id] = seen{rev, n.now}
+	}
 }
 
 // attemptLook tells those of a call who do not know of it.

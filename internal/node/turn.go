@@ -321,6 +321,7 @@ func (n *Node) committed(t *turn, ch store.Change, effects []call.Effect, r stor
 		// Unknown: it may have been done. Read it back before anyone is answered.
 		n.log.Warn("commit without a result", "call", t.id, "error", r.Err)
 		t.known, t.announce = false, true
+		n.doubt(t.id, ch.From)
 		n.again(t)
 	}
 	t.running = false
