@@ -152,7 +152,8 @@ var bugs = []struct {
 	},
 	{
 		"a kicked device stays in its call", "internal/node/login.go",
-		"n.enqueue(id, &job{in: call.Kick{Device: d.who}})", "_ = id",
+		"n.enqueue(id, &job{in: call.Kick{Device: d.who}})\n\t}\n\td.kicked = true\n\td.session.Close(protocol.Kicked)\n\tn.watch(d)\n\tn.kickLate(d.who)",
+		"_ = id\n\t}\n\td.kicked = true\n\td.session.Close(protocol.Kicked)\n\tn.watch(d)",
 	},
 	{
 		"what a device did before word of a newer login came goes on", "internal/node/login.go",
