@@ -214,6 +214,20 @@ func (b *bench) elsewhere(n int, what func(*call.Call) call.Input) call.Call {
 	return next
 }
 
+// invitedElsewhere makes the call 1, which this node does not hear of.
+func (b *bench) invitedElsewhere(callee call.Account, caller call.Device) {
+	b.t.Helper()
+	made, _, err := call.New(call.Invite{
+		ID: call.ID(callID(1)), Caller: caller, Callee: callee, Type: call.Audio, Timing: call.DefaultTiming(),
+	}, b.now)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if r, err := b.memory.Commit(b.t.Context(), []store.Change{{Call: made}}); err != nil || r[0].Verdict != store.Done {
+		b.t.Fatal(r, err)
+	}
+}
+
 func (b *bench) spoil([]store.Change) store.Fault {
 	if b.faults == 0 {
 		return store.NoFault

@@ -19,9 +19,9 @@ import (
 // was lost, or is late. What it reads, or tells its devices, may come to nothing on it.
 
 // several is a node that is not the only one.
-func several(t *testing.T, single bool) *bench {
+func several(t *testing.T) *bench {
 	b := newBench(t)
-	b.several, b.single = true, single
+	b.several = true
 	b.boot()
 	return b
 }
@@ -121,7 +121,7 @@ func TestNewerLoginOnAnOldCopy(t *testing.T) {
 // the device is here.
 func TestLateHelloElsewhere(t *testing.T) {
 	for _, wordFirst := range []bool{true, false} {
-		b := several(t, false)
+		b := several(t)
 		began := b.now
 		alice := b.open()
 		alice.account = "alice"
@@ -150,7 +150,7 @@ func TestLateHelloElsewhere(t *testing.T) {
 
 // What a device asks for, having been told of a change, is done on a copy that has it.
 func TestAskedOnAnOldCopy(t *testing.T) {
-	b := several(t, false)
+	b := several(t)
 	alice, bob := b.answeredElsewhere()
 	b.wait(3 * time.Second)
 	b.hearWhileBusy(alice, call.Restart{Device: bob, From: 1})
@@ -164,7 +164,7 @@ func TestAskedOnAnOldCopy(t *testing.T) {
 
 // The same of candidates: from the acceptance on they are all passed on.
 func TestCandidatesOnAnOldCopy(t *testing.T) {
-	b := several(t, false)
+	b := several(t)
 	alice := b.login("alice", "a")
 	alice.do(&pealv1.Invite{
 		CallId: callID(1), Callee: "bob", Type: pealv1.CallType_CALL_TYPE_VIDEO, Offer: "v=0 offer",
@@ -197,23 +197,16 @@ func TestCallingSomebodyElseOnAnOldCopy(t *testing.T) {
 
 // An invitation that is taken for failed is made later, when nobody is there any more.
 func TestCommittedLate(t *testing.T) {
-	b := several(t, false)
+	b := several(t)
 	alice := b.login("alice", "a")
 	b.fault, b.faults = store.Skip, 100
 	wantError(t, alice.invite(1, "bob"), protocol.Unavailable)
 	b.faults = 0
 	alice.drop()
 	b.wait(time.Second)
-	made, _, err := call.New(call.Invite{
-		ID: call.ID(callID(1)), Callee: "bob", Type: call.Audio, Timing: call.DefaultTiming(),
-		Caller: call.Device{Account: "alice", ID: "a", Conn: call.Connection{Incarnation: fmt.Sprintf("n%d", b.start), Seq: uint64(alice.conn)}},
-	}, b.now)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if r, err := b.memory.Commit(t.Context(), []store.Change{{Call: made}}); err != nil || r[0].Verdict != store.Done {
-		t.Fatal(r, err)
-	}
+	b.invitedElsewhere("bob", call.Device{
+		Account: "alice", ID: "a", Conn: call.Connection{Incarnation: fmt.Sprintf("n%d", b.start), Seq: uint64(alice.conn)},
+	})
 	b.wait(5 * time.Second)
 	if c := b.stored(1); c.Caller().Gone.IsZero() {
 		t.Error("it rings for a caller that has left, and is not known to")

@@ -11,7 +11,6 @@ import (
 	"github.com/peal-rtc/peal/internal/node"
 	"github.com/peal-rtc/peal/internal/protocol"
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
-	"github.com/peal-rtc/peal/internal/store"
 )
 
 func alone(t *testing.T) *bench {
@@ -138,16 +137,7 @@ func TestSingleLoginEndsWhatWasMadeTooLate(t *testing.T) {
 	first := timestamppb.New(b.now)
 	b.wait(time.Second)
 	alice, phone := b.login("alice", "a"), b.login("bob", "b2")
-	made, _, err := call.New(call.Invite{
-		ID: call.ID(callID(1)), Callee: "alice", Type: call.Audio, Timing: call.DefaultTiming(),
-		Caller: call.Device{Account: "bob", ID: "b", Conn: call.Connection{Incarnation: "dead", Seq: 1}},
-	}, b.now)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if r, err := b.memory.Commit(t.Context(), []store.Change{{Call: made}}); err != nil || r[0].Verdict != store.Done {
-		t.Fatal(r, err)
-	}
+	b.invitedElsewhere("alice", call.Device{Account: "bob", ID: "b", Conn: call.Connection{Incarnation: "dead", Seq: 1}})
 	late := b.open()
 	if f := late.do(&pealv1.Hello{Token: "bob", DeviceId: "b", LoginAt: first}); f.GetError().GetCode() != "kicked" {
 		t.Fatalf("the older login comes back with %v", f)
