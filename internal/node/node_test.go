@@ -605,6 +605,27 @@ func TestGoneWhileGreeted(t *testing.T) {
 	}
 }
 
+// What a program asked for takes effect when it has been started again, and welcomed: it
+// hears of the call that it is in.
+func TestStartedAgainWhileTheInvitationIsMade(t *testing.T) {
+	b := newBench(t)
+	alice := b.login("alice", "a")
+	before := alice
+	b.meddle = func() {
+		b.busy = false // The store takes its time.
+		before.drop()
+		alice = b.login("alice", "a")
+		b.busy = true
+	}
+	b.step(node.Received{Conn: before.conn, Frame: &pealv1.ClientFrame{Id: 9, Command: &pealv1.ClientFrame_Invite{
+		Invite: &pealv1.Invite{CallId: callID(1), Callee: "bob", Type: pealv1.CallType_CALL_TYPE_VIDEO, Offer: "v=0 offer"},
+	}}})
+	if c := b.stored(1); !c.Caller().Gone.IsZero() {
+		t.Error("the call takes the device for gone")
+	}
+	want(t, alice.event(), ringing, 0, caller)
+}
+
 // Another node took this one for dead and told a call that its device is gone:
 // the device is here, and the call is told so.
 func TestTakenForDead(t *testing.T) {

@@ -376,6 +376,9 @@ func (n *Node) finishWith(t *turn, effects []call.Effect) {
 	for _, e := range effects {
 		n.spread(&c, e, answered)
 	}
+	if _, back := j.in.(call.Back); back && j.greeting == nil {
+		n.introduce(&c) // It may have been welcomed before the call was made, that it had asked for.
+	}
 }
 
 // answering is who learns of the call by the answer to what it asked. Who calls

@@ -91,6 +91,9 @@ func (a *audit) made(from uint32, c call.Call) {
 		if before.Gone.IsZero() && !now.Gone.IsZero() {
 			a.w.watch.missed(now)
 		}
+		if now.Finder != "" && now.Finder != before.Finder {
+			a.buried(&c, now)
+		}
 		if !before.Gone.IsZero() && !now.Gone.IsZero() && now.Gone.After(before.Gone) {
 			a.w.watch.regranted(before)
 		}
@@ -106,6 +109,16 @@ func (a *audit) made(from uint32, c call.Call) {
 	}
 	if !c.Live() {
 		a.w.result.Outcomes[c.Outcome.Reason]++
+	}
+}
+
+// buried holds the word that a node is dead to what it is: those that always gave signs
+// of life in time are not.
+func (a *audit) buried(c *call.Call, l *call.Leg) {
+	for _, h := range a.w.hosts {
+		if h.alive && !h.stopping && h.label() == l.Device.Conn.Incarnation && h.blind().Before(h.booted) {
+			a.w.violate("L4: %s takes %s for dead in %s, and it lives", l.Finder, h.label(), c.ID)
+		}
 	}
 }
 

@@ -11,6 +11,7 @@ type Faults struct {
 	Tunnel     float64 // The same, and it cannot connect again for longer than any grace.
 	HalfOpen   float64 // A cut is noticed by neither side by itself, or is one of one direction.
 	Reload     float64 // A client that is cut has forgotten everything.
+	Anew       float64 // A client that waits for an answer is started again, at each of its turns.
 	Refused    float64 // A connection does not come to be.
 	Freeze     float64 // A client does nothing for a while, as a computer that sleeps, at each of its turns.
 	TokenFail  float64 // A token cannot be had.

@@ -32,6 +32,8 @@ func (p *person) act() {
 		p.sleeps = w.now.Add(w.upTo(time.Minute))
 	case !p.leaves && w.fault(f.Disconnect*f.Reload, p.name()+" starts its program again"):
 		p.reload()
+	case !p.leaves && len(p.asked) > 0 && w.fault(f.Anew, p.name()+" starts its program again, and waits for an answer"):
+		p.reload()
 	case !w.still:
 		p.play()
 	}

@@ -55,6 +55,13 @@ func schedule(seed uint64) sim.Config {
 		f.Disconnect, f.Tunnel, f.HalfOpen, f.Reload, f.Refused = 0.05, 0.03, 0.5, 0.3, 0.2
 		f.Freeze, f.TokenFail, f.LinkDelay = 0.005, 0.1, 2*time.Second
 		cfg.Active = 150 * time.Second // Long enough for a silence to be noticed.
+		if seed%32 == 18 {             // Or programs are started anew while the store is slow to do what they asked for.
+			*f = sim.Faults{
+				Disconnect: 0.05, Reload: 0.3, Anew: 0.2, CommitSlow: 0.3,
+				LinkDelay: 500 * time.Millisecond, StoreDelay: 20 * time.Millisecond, BusDelay: 50 * time.Millisecond,
+				Skew: 100 * time.Millisecond,
+			}
+		}
 	case 3: // That of the nodes is.
 		f.Strand, f.BusDrop, f.BusTwice, f.BusDelay = 0.02, 0.1, 0.1, 2*time.Second
 		switch seed % 32 {
@@ -67,6 +74,13 @@ func schedule(seed uint64) sim.Config {
 	case 4: // The store is.
 		f.CommitSkip, f.CommitHide, f.CommitLate, f.CommitSlow, f.ReadFail, f.StoreLost = 0.03, 0.03, 0.03, 0.03, 0.02, 0.02
 		f.ReadSlow, f.StoreDown, f.StoreDelay = 0.02, 0.005, 100*time.Millisecond
+		if seed%32 == 28 { // Or nodes come and go, and look at what was a while ago.
+			*f = sim.Faults{
+				Crash: 0.05, Stop: 0.05, ReadSlow: 0.2,
+				LinkDelay: 50 * time.Millisecond, StoreDelay: 20 * time.Millisecond, BusDelay: 50 * time.Millisecond,
+				Skew: 100 * time.Millisecond,
+			}
+		}
 	default:
 		*f = sim.Faults{
 			Disconnect: 0.02, Tunnel: 0.005, HalfOpen: 0.5, Reload: 0.3, Refused: 0.1, Freeze: 0.002, TokenFail: 0.05,

@@ -394,7 +394,10 @@ func (x *watch) absent(c *call.Call, a absence, name string) {
 		return
 	}
 	// Who is told that somebody else is logged in was refused by a node, which then ends the calls that it is in.
-	if f := &x.w.cfg.Faults; s.kicked && f.stored() && x.joined(c, &c.Legs[a.leg]).Before(s.since.Add(-f.LinkDelay)) && x.w.now.Sub(s.since) > 2*time.Second+10*f.StoreDelay {
+	// It does not see what came to be after that.
+	f := &x.w.cfg.Faults
+	ended := s.kicked && x.joined(c, &c.Legs[a.leg]).Before(s.since.Add(-f.LinkDelay))
+	if ended && f.stored() && x.w.now.Sub(s.since) > 2*time.Second+10*f.StoreDelay {
 		x.w.violate("L3: %s was logged out %s ago by a newer login, and %s goes on with it", name, x.w.now.Sub(s.since), c.ID)
 	}
 	since, known := x.away[a]
@@ -405,7 +408,7 @@ func (x *watch) absent(c *call.Call, a absence, name string) {
 	x.away[a] = since
 	setback := x.setback(c.ID, since.at, findDead+since.grace)
 	limit := findDead + since.grace + 15*time.Second + setback
-	if s.kicked && setback == 0 && x.joined(c, &c.Legs[a.leg]).Before(s.since) {
+	if ended && setback == 0 {
 		limit = 20 * time.Second
 	}
 	if lit := time.Duration(x.light-since.light) * time.Second; lit > limit && x.w.now.Sub(since.at) > limit {
