@@ -45,6 +45,7 @@ type bench struct {
 	published []bus.Message
 	busy      bool
 	several   bool   // It is not the only node.
+	unheard   bool   // Its signs of life do not come to the store.
 	after     func() // What happens once the next commit is done, before the node hears of it.
 }
 
@@ -186,6 +187,9 @@ func (b *bench) carryOut(e node.Effect) {
 		ids, err := b.memory.Due(ctx, b.now, e.Limit)
 		b.step(node.FoundDue{IDs: ids, Err: err})
 	case node.Beat:
+		if b.unheard {
+			return
+		}
 		// The node before is known to be dead at once.
 		b.step(node.Beaten{Ticket: e.Ticket, Alive: []string{fmt.Sprintf("n%d", b.start)}})
 	case node.Publish:

@@ -76,6 +76,21 @@ func TestDeadNodeOnAnOldCopy(t *testing.T) {
 	}
 }
 
+// A node that is not known to live yet puts nobody into a call: who is connected to it
+// would be taken for dead.
+func TestNotKnownToLiveYet(t *testing.T) {
+	b := newBench(t)
+	b.answeredElsewhere()
+	b.several, b.unheard = true, true
+	b.boot()
+	b.step(node.Received{Conn: b.open().conn, Frame: frame(t, &pealv1.Hello{Token: "alice", DeviceId: "a"})})
+	c := b.elsewhere(1, func(c *call.Call) call.Input { return call.Gone{Device: c.Caller().Device, Finder: "other"} })
+	b.step(node.Heard{Message: bus.Message{Account: "alice", Call: &c}})
+	if now := b.stored(1); now.Rev != c.Rev {
+		t.Errorf("the call is told that the device is back at %v", now.Caller().Device.Conn)
+	}
+}
+
 // Whoever has to go, and however that is found out, is in no call afterwards.
 func TestNewerLoginOnAnOldCopy(t *testing.T) {
 	kicked := func(t *testing.T, b *bench) {

@@ -184,7 +184,7 @@ func (n *Node) loggedIn(l bus.Login) {
 		n.announceLogin(d.login(n.single(d)))
 		// The late one may have taken its place in the calls.
 		for _, id := range sorted(d.calls) {
-			if d.calls[id].inCall {
+			if d.calls[id].inCall && n.Ready() {
 				n.enqueue(id, &job{in: call.Back{Device: d.who}})
 			}
 		}

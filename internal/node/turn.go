@@ -180,9 +180,9 @@ func (n *Node) learn(c call.Call) {
 
 // reconcile corrects a call that is mistaken about a connection of this node: news of
 // it was lost, or another node took this one for dead, or had an older connection of the
-// device, which was late.
+// device, which was late. A node that is not known to live yet greets its devices later.
 func (n *Node) reconcile(t *turn) {
-	if n.stopping || !t.call.Live() {
+	if !n.Ready() || !t.call.Live() {
 		return
 	}
 	for i := range t.call.Legs {

@@ -12,7 +12,8 @@ type Faults struct {
 	HalfOpen   float64 // A cut is noticed by neither side by itself, or is one of one direction.
 	Reload     float64 // A client that is cut has forgotten everything.
 	Anew       float64 // A client that waits for an answer is started again, at each of its turns.
-	Refused    float64 // A connection does not come to be.
+	Refused    float64 // A connection does not come to be,
+	Late       float64 // or is cut, and what was said by it comes seconds later.
 	Freeze     float64 // A client does nothing for a while, as a computer that sleeps, at each of its turns.
 	TokenFail  float64 // A token cannot be had.
 

@@ -39,7 +39,8 @@ type link struct {
 	// neither end told.
 	deadUp, deadDown     bool
 	lastUp, lastDown     time.Time
-	serverSaw, clientSaw bool // Who knows that it is over.
+	late                 time.Duration // By how much what the client says comes later.
+	serverSaw, clientSaw bool          // Who knows that it is over.
 }
 
 // dial connects a client to a host that is up.
@@ -49,6 +50,13 @@ func dial(c client, w *world, h *host) *link {
 	if h.last%16 == 0 {
 		l.encoding = protocol.JSON
 	}
+	if p, ok := c.(*person); ok && w.fault(w.cfg.Faults.Late, p.name()+" is heard late") {
+		l.late, l.deadDown = w.between(time.Second, 4*time.Second), true
+		w.after(w.upTo(time.Second), func() {
+			l.up(l.tellServer)
+			l.tellClient(true, "cut")
+		})
+	}
 	h.conns[l.conn] = l
 	h.step(node.Opened{Conn: l.conn})
 	return l
@@ -56,15 +64,15 @@ func dial(c client, w *world, h *host) *link {
 
 // up has the server see something in the order of sending.
 func (l *link) up(do func()) {
-	l.lastUp = l.inOrder(l.lastUp, do)
+	l.lastUp = l.inOrder(l.lastUp, l.late, do)
 }
 
 func (l *link) down(do func()) {
-	l.lastDown = l.inOrder(l.lastDown, do)
+	l.lastDown = l.inOrder(l.lastDown, 0, do)
 }
 
-func (l *link) inOrder(last time.Time, do func()) time.Time {
-	at := l.w.now.Add(l.w.upTo(l.w.cfg.Faults.LinkDelay))
+func (l *link) inOrder(last time.Time, late time.Duration, do func()) time.Time {
+	at := l.w.now.Add(late + l.w.upTo(l.w.cfg.Faults.LinkDelay))
 	if at.Before(last) {
 		at = last
 	}
@@ -150,8 +158,13 @@ func (l *link) cut(halfOpen bool) {
 		l.deadUp, l.deadDown = l.deadUp || way != 0, l.deadDown || way != 1
 		return
 	}
-	l.deadUp, l.deadDown = true, true
-	l.w.after(l.w.upTo(l.w.cfg.Faults.LinkDelay), l.tellServer)
+	l.deadDown = true
+	if l.w.chance(0.3) { // What is on its way still arrives, when the client may be elsewhere.
+		l.up(l.tellServer)
+	} else {
+		l.deadUp = true
+		l.w.after(l.w.upTo(l.w.cfg.Faults.LinkDelay), l.tellServer)
+	}
 	l.w.after(l.w.upTo(l.w.cfg.Faults.LinkDelay), func() { l.tellClient(true, "cut") })
 }
 

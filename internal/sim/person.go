@@ -25,6 +25,9 @@ type person struct {
 	// steady: in a call it says what a page says that has media, once, and nothing else.
 	steady bool
 	said   report
+	// resumes: started anew it goes on with the call that the welcome tells of.
+	resumes bool
+	greeted bool // The device takes a welcome.
 
 	device *device.Device
 	life   int           // Which start of the program.
@@ -83,8 +86,9 @@ func (p *person) start() {
 	p.revs, p.agreed = make(map[string]uint32), make(map[string]bool)
 	p.made, p.sulks = make(map[device.Ticket]string), time.Time{}
 	p.calls, p.over = make(map[string]device.End), make(map[string]time.Time)
+	p.resumes = p.w.chance(0.5)
 	p.device = device.New(device.Config{
-		ID: p.id, Client: "sim", Resume: p.w.chance(0.5), Random: p.w.rng.Float64,
+		ID: p.id, Client: "sim", Resume: p.resumes, Random: p.w.rng.Float64,
 	})
 }
 
@@ -136,8 +140,10 @@ func (p *person) step(in device.Input) {
 	if p.w.err != nil {
 		return
 	}
+	p.greeted = false
 	if r, ok := in.(device.Received); ok && r.Socket == p.listens {
 		p.hears(r.Frame)
+		p.greeted = r.Frame.GetWelcome() != nil
 	}
 	for _, e := range p.device.Step(p.w.now.Add(p.ahead), in) {
 		p.carryOut(e)
@@ -214,6 +220,9 @@ func (p *person) carryOut(e device.Effect) {
 	case device.Incoming:
 		p.sees("rings", e.Update)
 	case device.Resumed:
+		if !p.resumes || !p.greeted {
+			w.violate("S1: %s is put into %s, and has asked for nothing", p.name(), e.Update.Call.CallId)
+		}
 		p.sees("goes on with", e.Update)
 	case device.Updated:
 		p.sees(fmt.Sprint(e.Changes), e.Update)

@@ -303,7 +303,7 @@ func (g *rude) disconnected(l *link, retry bool, reason string) {
 func (g *rude) rests() bool { return true }
 
 func (g *rude) seen() sight {
-	return sight{account: g.account, online: g.ready, rude: true}
+	return sight{account: g.account, online: g.ready && g.link != nil && !g.link.deadUp && !g.link.deadDown, rude: true}
 }
 
 // receive watches one frame.

@@ -55,9 +55,17 @@ func schedule(seed uint64) sim.Config {
 		f.Disconnect, f.Tunnel, f.HalfOpen, f.Reload, f.Refused = 0.05, 0.03, 0.5, 0.3, 0.2
 		f.Freeze, f.TokenFail, f.LinkDelay = 0.005, 0.1, 2*time.Second
 		cfg.Active = 150 * time.Second // Long enough for a silence to be noticed.
-		if seed%32 == 18 {             // Or programs are started anew while the store is slow to do what they asked for.
+		switch seed % 32 {
+		case 18: // Or programs are started anew while the store is slow to do what they asked for.
+			cfg.Nodes = 1 + 2*int(seed/32%2)
 			*f = sim.Faults{
 				Disconnect: 0.05, Reload: 0.3, Anew: 0.2, CommitSlow: 0.3,
+				LinkDelay: 500 * time.Millisecond, StoreDelay: 20 * time.Millisecond, BusDelay: 50 * time.Millisecond,
+				Skew: 100 * time.Millisecond,
+			}
+		case 26: // Or what they say comes when they are elsewhere.
+			*f = sim.Faults{
+				Disconnect: 0.02, Late: 0.3,
 				LinkDelay: 500 * time.Millisecond, StoreDelay: 20 * time.Millisecond, BusDelay: 50 * time.Millisecond,
 				Skew: 100 * time.Millisecond,
 			}
@@ -76,7 +84,7 @@ func schedule(seed uint64) sim.Config {
 		f.ReadSlow, f.StoreDown, f.StoreDelay = 0.02, 0.005, 100*time.Millisecond
 		if seed%32 == 28 { // Or nodes come and go, and look at what was a while ago.
 			*f = sim.Faults{
-				Crash: 0.05, Stop: 0.05, ReadSlow: 0.2,
+				Crash: 0.1, Stop: 0.1, ReadSlow: 0.4,
 				LinkDelay: 50 * time.Millisecond, StoreDelay: 20 * time.Millisecond, BusDelay: 50 * time.Millisecond,
 				Skew: 100 * time.Millisecond,
 			}

@@ -167,9 +167,10 @@ func (f Faults) calm() bool {
 	return f == Faults{LinkDelay: f.LinkDelay, StoreDelay: f.StoreDelay, BusDelay: f.BusDelay, Skew: f.Skew}
 }
 
-// served says that the nodes, the store and the bus do their work in this schedule.
+// served says that the nodes, the store and the bus do their work in this schedule, and
+// nothing comes so late that it has to be looked up what it came to.
 func (f Faults) served() bool {
-	f.Disconnect, f.Tunnel, f.HalfOpen, f.Reload, f.Refused, f.Freeze, f.TokenFail = 0, 0, 0, 0, 0, 0, 0
+	f.Disconnect, f.Tunnel, f.HalfOpen, f.Reload, f.Anew, f.Refused, f.Freeze, f.TokenFail = 0, 0, 0, 0, 0, 0, 0, 0
 	return f.calm()
 }
 
