@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -46,6 +47,7 @@ type bench struct {
 	busy      bool
 	several   bool   // It is not the only node.
 	unheard   bool   // Its signs of life do not come to the store.
+	slowLists bool   // The calls of an account are read when all else is done.
 	after     func() // What happens once the next commit is done, before the node hears of it.
 }
 
@@ -119,8 +121,12 @@ func (b *bench) step(in node.Input) {
 	}
 	b.busy = true
 	for len(b.pending) > 0 {
-		e := b.pending[0]
-		b.pending = b.pending[1:]
+		i := 0
+		if b.slowLists {
+			i = max(0, slices.IndexFunc(b.pending, func(e node.Effect) bool { _, list := e.(node.List); return !list }))
+		}
+		e := b.pending[i]
+		b.pending = slices.Delete(b.pending, i, i+1)
 		b.carryOut(e)
 	}
 	b.busy = false

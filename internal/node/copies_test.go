@@ -83,11 +83,39 @@ func TestNotKnownToLiveYet(t *testing.T) {
 	b.answeredElsewhere()
 	b.several, b.unheard = true, true
 	b.boot()
-	b.step(node.Received{Conn: b.open().conn, Frame: frame(t, &pealv1.Hello{Token: "alice", DeviceId: "a"})})
+	b.step(node.Received{Conn: b.open().conn, Frame: frame(t, &pealv1.Hello{
+		Token: "alice", DeviceId: "a", AttemptAt: timestamppb.New(b.now),
+	})})
 	c := b.elsewhere(1, func(c *call.Call) call.Input { return call.Gone{Device: c.Caller().Device, Finder: "other"} })
 	b.step(node.Heard{Message: bus.Message{Account: "alice", Call: &c}})
+	b.hearLogin(otherConn("alice", "a"), b.now, b.now.Add(-time.Second), false)
 	if now := b.stored(1); now.Rev != c.Rev {
 		t.Errorf("the call is told that the device is back at %v", now.Caller().Device.Conn)
+	}
+	b.unheard = false
+	b.wait(3 * time.Second)
+	if now := b.stored(1); !now.Caller().Gone.IsZero() {
+		t.Error("once it is known to live the device is still taken for gone")
+	}
+}
+
+// What another node does while a device is put back is told after the welcome, which tells of
+// the call all the same.
+func TestWelcomedBesideAChange(t *testing.T) {
+	b := several(t)
+	alice, bob := b.answeredElsewhere()
+	alice.drop()
+	b.after = func() {
+		c := b.elsewhere(1, func(*call.Call) call.Input { return call.SetTracks{Device: bob, Tracks: call.Tracks{Audio: true}} })
+		b.step(node.Heard{Message: bus.Message{Account: "alice", Device: "a", Call: &c}})
+	}
+	again := b.open()
+	w := again.do(&pealv1.Hello{Token: "alice", DeviceId: "a", LoginAt: timestamppb.New(b.now)}).GetWelcome()
+	if len(w.GetCalls()) != 1 {
+		t.Fatalf("the welcome is %v", w)
+	}
+	if c := again.event().GetCall(); !c.GetCallee().GetTracks().GetAudio() || c.GetRev() <= w.GetCalls()[0].GetCall().GetRev() {
+		t.Errorf("told after it is %v", c)
 	}
 }
 

@@ -75,14 +75,19 @@ func (n *Node) greetWith(d *device, calls []call.Call) {
 		if !concerns(c, d.who) {
 			continue
 		}
-		var in call.Input = call.Back{Device: d.who}
-		if h := d.session.Hello(); h.Fresh {
-			in = call.Reload{Device: d.who, Resume: h.Resume}
-		}
 		g.pending++
-		n.enqueue(c.ID, &job{in: in, greeting: g})
+		n.enqueue(c.ID, &job{in: d.back(), greeting: g})
 	}
 	n.greeted(g, nil, nil)
+}
+
+// back is what a call is told of a device that is here: that it came back, or, while it is
+// being greeted, that its program was started again, if it was.
+func (d *device) back() call.Input {
+	if h := d.session.Hello(); h.GetFresh() {
+		return call.Reload{Device: d.who, Resume: h.Resume}
+	}
+	return call.Back{Device: d.who}
 }
 
 // concerns says whether a call names the device: in the call, or ringing.
@@ -134,7 +139,7 @@ func (n *Node) welcome(g *greeting) {
 	}
 	for i := range g.calls {
 		c := &g.calls[i]
-		if d.knows(c) {
+		if c.Live() && slices.Contains(d.over, c.ID) {
 			continue // It ended while they were read, and that is told next.
 		}
 		u := n.update(c, d, call.WithNeeds)

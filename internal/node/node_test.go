@@ -626,6 +626,35 @@ func TestStartedAgainWhileTheInvitationIsMade(t *testing.T) {
 	want(t, alice.event(), ringing, 0, caller)
 }
 
+// A connection may end, as a newer one of its device takes its place, while the calls of
+// that are read: a program that was started again is taken for that all the same, and told
+// of its call once.
+func TestBackBeforeTheConnectionBeforeIsGone(t *testing.T) {
+	for _, fresh := range []bool{false, true} {
+		b := newBench(t)
+		alice, bob := b.login("alice", "a"), b.login("bob", "b")
+		alice.invite(1, "bob")
+		bob.accept(1)
+		bob.events()
+		b.slowLists = true
+		again := b.open()
+		w := again.do(&pealv1.Hello{Token: "alice", DeviceId: "a", Fresh: fresh, Resume: fresh}).GetWelcome()
+		if alice.closed != "replaced" || len(w.GetCalls()) != 1 {
+			t.Fatalf("the connection before is closed with %q, and the welcome is %v", alice.closed, w)
+		}
+		again.quiet()
+		generation := uint32(1)
+		if fresh {
+			generation = 2
+		}
+		events := bob.events()
+		last := events[len(events)-1].GetCall().GetCall()
+		if w.Calls[0].Call.Generation != generation || last.GetGeneration() != generation || !last.GetCaller().GetPresent() {
+			t.Errorf("fresh %v: the welcome tells of %v, and the other side hears %v", fresh, w.Calls[0].Call, last)
+		}
+	}
+}
+
 // Another node took this one for dead and told a call that its device is gone:
 // the device is here, and the call is told so.
 func TestTakenForDead(t *testing.T) {

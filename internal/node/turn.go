@@ -180,7 +180,8 @@ func (n *Node) learn(c call.Call) {
 
 // reconcile corrects a call that is mistaken about a connection of this node: news of
 // it was lost, or another node took this one for dead, or had an older connection of the
-// device, which was late. A node that is not known to live yet greets its devices later.
+// device, which was late. A node that is not known to live yet puts its devices back when
+// it greets them, and one that stops leaves that to the next.
 func (n *Node) reconcile(t *turn) {
 	if !n.Ready() || !t.call.Live() {
 		return
@@ -190,7 +191,7 @@ func (n *Node) reconcile(t *turn) {
 		d := n.connection(l.Device)
 		switch {
 		case d != nil && !l.Gone.IsZero():
-			t.queue = append(t.queue, &job{in: call.Back{Device: d.who}})
+			t.queue = append(t.queue, &job{in: d.back()})
 		case l.Gone.IsZero() && l.Device.Conn.Incarnation == n.cfg.Incarnation && (d == nil || d.who != l.Device):
 			t.queue = append(t.queue, &job{in: call.Gone{Device: l.Device}})
 		}
@@ -250,24 +251,42 @@ func (n *Node) attempt(t *turn, j *job) {
 	}
 }
 
-// presents has a device be back first, that asks for something by another
+// presents has a device be back first, that asks for something, or is greeted, by another
 // connection than the call knows. What it asked by the one before took effect when
 // it was here already.
 func (n *Node) presents(t *turn, j *job) bool {
-	a := j.asker
-	if j.settle != nil {
-		a = j.settle.job.asker
-	}
-	if a == nil || a.device.session.Closed() || !t.exists() || !t.call.Live() {
+	d := j.device()
+	if d == nil || j.isBack() || d.session.Closed() || !t.exists() || !t.call.Live() {
 		return false
 	}
-	who := a.device.who
-	l := t.call.Leg(who.Account)
-	if l == nil || !l.Device.Is(who) || l.Device == who {
+	l := t.call.Leg(d.who.Account)
+	if l == nil || !l.Device.Is(d.who) || l.Device == d.who {
 		return false
 	}
-	t.queue = append([]*job{{in: call.Back{Device: who}}}, t.queue...)
+	t.queue = append([]*job{{in: d.back()}}, t.queue...)
 	return true
+}
+
+// isBack says that the job tells that a device is here.
+func (j *job) isBack() bool {
+	switch j.in.(type) {
+	case call.Back, call.Reload:
+		return true
+	}
+	return false
+}
+
+// device is the one that waits for the job; nil where none does.
+func (j *job) device() *device {
+	switch {
+	case j.settle != nil:
+		return j.settle.job.asker.device
+	case j.greeting != nil:
+		return j.greeting.device
+	case j.asker != nil:
+		return j.asker.device
+	}
+	return nil
 }
 
 // attemptAbsent answers for a call that does not exist. A cancellation leaves
@@ -376,8 +395,10 @@ func (n *Node) finishWith(t *turn, effects []call.Effect) {
 	for _, e := range effects {
 		n.spread(&c, e, answered)
 	}
-	if _, back := j.in.(call.Back); back && j.greeting == nil {
-		n.introduce(&c) // It may have been welcomed before the call was made, that it had asked for.
+	if j.isBack() && j.greeting == nil && c.Live() {
+		// The device may have been welcomed, or its calls read, before this one was made, for
+		// which its program had asked before. Who is greeted hears of it by the welcome.
+		n.introduce(&c)
 	}
 }
 

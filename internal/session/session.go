@@ -195,10 +195,10 @@ func (s *Session) Welcome(w *pealv1.Welcome, now time.Time) {
 	s.hello, s.held = nil, nil
 }
 
-// outdated says that the welcome tells of a later state of a call.
+// outdated says that the welcome tells of that state of a call, or of a later one.
 func outdated(c *pealv1.Call, w *pealv1.Welcome) bool {
 	return c != nil && slices.ContainsFunc(w.Calls, func(u *pealv1.CallUpdate) bool {
-		return u.Call.CallId == c.CallId && u.Call.Rev > c.Rev
+		return u.Call.CallId == c.CallId && u.Call.Rev >= c.Rev
 	})
 }
 

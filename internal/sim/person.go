@@ -46,6 +46,7 @@ type person struct {
 	over   map[string]time.Time     // When that was.
 	agreed map[string]bool          // Those that it accepted, or that became of its own.
 	revs   map[string]uint32        // What was shown of them last.
+	media  map[string]uint32        // The generations that any start of the program was shown.
 	filed  map[string]bool          // Records that it was told of.
 	heard  map[string]*pealv1.Call  // The newest that came of each call since the welcome.
 
@@ -73,7 +74,7 @@ type report struct {
 }
 
 func newPerson(w *world, account, id string) *person {
-	p := &person{w: w, account: account, id: id, ahead: w.between(-time.Hour, time.Hour), since: w.now, slow: w.chance(0.3) || w.cfg.Patient, steady: w.chance(0.3)}
+	p := &person{media: make(map[string]uint32), w: w, account: account, id: id, ahead: w.between(-time.Hour, time.Hour), since: w.now, slow: w.chance(0.3) || w.cfg.Patient, steady: w.chance(0.3)}
 	p.start()
 	return p
 }
@@ -222,6 +223,9 @@ func (p *person) carryOut(e device.Effect) {
 	case device.Resumed:
 		if !p.resumes || !p.greeted {
 			w.violate("S1: %s is put into %s, and has asked for nothing", p.name(), e.Update.Call.CallId)
+		}
+		if c := e.Update.Call; c.Generation <= p.media[c.CallId] {
+			w.violate("L5: %s goes on with %s, generation %d, and its peer connection of that is gone", p.name(), c.CallId, c.Generation)
 		}
 		p.sees("goes on with", e.Update)
 	case device.Updated:
@@ -385,7 +389,7 @@ func (p *person) sees(what string, u *pealv1.CallUpdate) {
 	if c.Rev < p.revs[c.CallId] {
 		p.w.violate("S7: %s is shown rev %d of %s after rev %d", p.name(), c.Rev, c.CallId, p.revs[c.CallId])
 	}
-	p.revs[c.CallId] = c.Rev
+	p.revs[c.CallId], p.media[c.CallId] = c.Rev, max(p.media[c.CallId], c.Generation)
 	p.w.sees(p.account, p.name(), u)
 }
 

@@ -164,8 +164,12 @@ var bugs = []struct {
 		"case d != nil && !l.Gone.IsZero():", "case d != nil && d.who == l.Device && !l.Gone.IsZero():",
 	},
 	{
+		"a program that was started again goes on with media that are gone", "internal/node/hello.go",
+		"if h := d.session.Hello(); h.GetFresh() {", "if h := d.session.Hello(); h.GetFresh() && !h.Resume {",
+	},
+	{
 		"a device does not hear of a call that was made after it was welcomed", "internal/node/turn.go",
-		"n.introduce(&c) // It may", "_ = n.introduce // It may",
+		"by the welcome.\n\t\tn.introduce(&c)", "by the welcome.\n\t\t_ = n.introduce",
 	},
 	{
 		"a hang-up is not repeated after a reconnect", "internal/device/link.go",
