@@ -49,8 +49,9 @@ func (n *Node) involve(d *device, c *call.Call) {
 		return
 	}
 	v := n.join(d, c.ID)
-	v.rev = max(v.rev, c.Rev)
-	v.inCall, v.active = c.Has(d.who), role != call.Observer
+	if c.Rev >= v.rev {
+		v.rev, v.inCall, v.active = c.Rev, c.Has(d.who), role != call.Observer
+	}
 	n.quicken(d)
 }
 

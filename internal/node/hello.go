@@ -76,7 +76,7 @@ func (n *Node) greetWith(d *device, calls []call.Call) {
 			continue
 		}
 		g.pending++
-		n.enqueue(c.ID, &job{in: d.back(), greeting: g})
+		n.enqueue(c.ID, &job{back: d, greeting: g})
 	}
 	n.greeted(g, nil, nil)
 }

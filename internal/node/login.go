@@ -185,7 +185,7 @@ func (n *Node) loggedIn(l bus.Login) {
 		// The late one may have taken its place in the calls.
 		for _, id := range sorted(d.calls) {
 			if d.calls[id].inCall && n.Ready() {
-				n.enqueue(id, &job{in: d.back()})
+				n.enqueue(id, &job{back: d})
 			}
 		}
 		return

@@ -93,7 +93,7 @@ func (n *Node) doubt(id call.ID, rev uint32) {
 // attemptLook tells those of a call who do not know of it.
 func (n *Node) attemptLook(t *turn) {
 	c := t.call
-	n.finish(t, nil, nil)
+	n.finish(t, &c, nil)
 	if c.ID != "" {
 		n.introduce(&c)
 	}

@@ -41,8 +41,9 @@ func (t *turn) exists() bool { return t.call.ID != "" }
 
 // job is one thing to do to a call.
 type job struct {
-	// Exactly one of these five.
+	// Exactly one of these six.
 	in     call.Input
+	back   *device // Is here: it came back, or its program was started again.
 	invite *invitation
 	settle *settlement
 	signal *pealv1.Candidates
@@ -191,7 +192,7 @@ func (n *Node) reconcile(t *turn) {
 		d := n.connection(l.Device)
 		switch {
 		case d != nil && !l.Gone.IsZero():
-			t.queue = append(t.queue, &job{in: d.back()})
+			t.queue = append(t.queue, &job{back: d})
 		case l.Gone.IsZero() && l.Device.Conn.Incarnation == n.cfg.Incarnation && (d == nil || d.who != l.Device):
 			t.queue = append(t.queue, &job{in: call.Gone{Device: l.Device}})
 		}
@@ -237,7 +238,11 @@ func (n *Node) attempt(t *turn, j *job) {
 		n.attemptSignal(t, j)
 		return
 	}
-	next, effects, err := call.Step(t.call, j.in, n.now)
+	in := j.in
+	if j.back != nil {
+		in = j.back.back()
+	}
+	next, effects, err := call.Step(t.call, in, n.now)
 	switch {
 	case err != nil && !j.reloaded:
 		// The copy may be old: before refusing, look.
@@ -256,24 +261,18 @@ func (n *Node) attempt(t *turn, j *job) {
 // it was here already.
 func (n *Node) presents(t *turn, j *job) bool {
 	d := j.device()
-	if d == nil || j.isBack() || d.session.Closed() || !t.exists() || !t.call.Live() {
+	if d == nil || j.back != nil || d.session.Closed() || !t.exists() || !t.call.Live() {
 		return false
 	}
 	l := t.call.Leg(d.who.Account)
 	if l == nil || !l.Device.Is(d.who) || l.Device == d.who {
 		return false
 	}
-	t.queue = append([]*job{{in: d.back()}}, t.queue...)
-	return true
-}
-
-// isBack says that the job tells that a device is here.
-func (j *job) isBack() bool {
-	switch j.in.(type) {
-	case call.Back, call.Reload:
-		return true
+	if j.greeting != nil && l.Gone.IsZero() && l.Device.Conn.Incarnation != n.cfg.Incarnation {
+		return false // It has nothing to ask for, and may be there by a newer connection.
 	}
-	return false
+	t.queue = append([]*job{{back: d}}, t.queue...)
+	return true
 }
 
 // device is the one that waits for the job; nil where none does.
@@ -395,7 +394,7 @@ func (n *Node) finishWith(t *turn, effects []call.Effect) {
 	for _, e := range effects {
 		n.spread(&c, e, answered)
 	}
-	if j.isBack() && j.greeting == nil && c.Live() {
+	if j.back != nil && j.greeting == nil && c.Live() {
 		// The device may have been welcomed, or its calls read, before this one was made, for
 		// which its program had asked before. Who is greeted hears of it by the welcome.
 		n.introduce(&c)
@@ -425,6 +424,11 @@ func (n *Node) finish(t *turn, c *call.Call, failure *pealv1.Error) {
 	case j.settle != nil:
 		n.settled(j.settle, c, failure)
 	case j.greeting != nil:
+		if c != nil && c.Rev < t.newest && !j.look {
+			// Another node changed it meanwhile: the welcome is to tell of that.
+			j.greeting.pending++
+			t.queue = append(t.queue, &job{look: true, greeting: j.greeting})
+		}
 		n.greeted(j.greeting, c, failure)
 	case j.asker != nil:
 		n.answer(t.id, j.asker, c, failure)

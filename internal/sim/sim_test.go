@@ -38,7 +38,7 @@ func schedule(seed uint64) sim.Config {
 			Skew: 100 * time.Millisecond,
 		},
 	}
-	f := &cfg.Faults
+	f, near := &cfg.Faults, cfg.Faults
 	switch seed % 8 {
 	case 0: // Nothing goes wrong.
 	case 1: // Nodes die, and no more; or some are without a network for long, as after that.
@@ -58,17 +58,11 @@ func schedule(seed uint64) sim.Config {
 		switch seed % 32 {
 		case 18: // Or programs are started anew while the store is slow to do what they asked for.
 			cfg.Nodes = 1 + 2*int(seed/32%2)
-			*f = sim.Faults{
-				Disconnect: 0.05, Reload: 0.3, Anew: 0.2, CommitSlow: 0.3,
-				LinkDelay: 500 * time.Millisecond, StoreDelay: 20 * time.Millisecond, BusDelay: 50 * time.Millisecond,
-				Skew: 100 * time.Millisecond,
-			}
+			*f = near
+			f.Disconnect, f.Reload, f.Anew, f.CommitSlow, f.LinkDelay = 0.05, 0.3, 0.2, 0.3, 500*time.Millisecond
 		case 26: // Or what they say comes when they are elsewhere.
-			*f = sim.Faults{
-				Disconnect: 0.02, Late: 0.3,
-				LinkDelay: 500 * time.Millisecond, StoreDelay: 20 * time.Millisecond, BusDelay: 50 * time.Millisecond,
-				Skew: 100 * time.Millisecond,
-			}
+			*f = near
+			f.Disconnect, f.Late, f.LinkDelay = 0.02, 0.3, 500*time.Millisecond
 		}
 	case 3: // That of the nodes is.
 		f.Strand, f.BusDrop, f.BusTwice, f.BusDelay = 0.02, 0.1, 0.1, 2*time.Second
@@ -83,11 +77,8 @@ func schedule(seed uint64) sim.Config {
 		f.CommitSkip, f.CommitHide, f.CommitLate, f.CommitSlow, f.ReadFail, f.StoreLost = 0.03, 0.03, 0.03, 0.03, 0.02, 0.02
 		f.ReadSlow, f.StoreDown, f.StoreDelay = 0.02, 0.005, 100*time.Millisecond
 		if seed%32 == 28 { // Or nodes come and go, and look at what was a while ago.
-			*f = sim.Faults{
-				Crash: 0.1, Stop: 0.1, ReadSlow: 0.4,
-				LinkDelay: 50 * time.Millisecond, StoreDelay: 20 * time.Millisecond, BusDelay: 50 * time.Millisecond,
-				Skew: 100 * time.Millisecond,
-			}
+			*f = near
+			f.Crash, f.Stop, f.ReadSlow = 0.1, 0.1, 0.4
 		}
 	default:
 		*f = sim.Faults{
