@@ -93,7 +93,8 @@ export class Connection {
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
   #heartbeat: ReturnType<typeof setTimeout> | undefined;
   #silence: ReturnType<typeof setTimeout> | undefined;
-  /** When the silence after a ping is too long. */
+  /** How long the silence after a ping may be, and when it is too long. */
+  #patience = 0;
   #deadline = 0;
   /** The last ping, and how long the last answer to one took. */
   #pinged = { id: 0, at: 0 };
@@ -330,9 +331,7 @@ export class Connection {
     } catch {
       return; // A server that cannot be understood will be found silent.
     }
-    clearTimeout(this.#silence);
-    this.#silence = undefined;
-    this.#dropOther();
+    this.#heard(frame.replyTo);
     if (this.#state === "connecting") {
       if (frame.welcome) this.#welcomed(frame.welcome);
       else if (frame.error) this.#refused(frame.error);
@@ -438,14 +437,29 @@ export class Connection {
   #ping(patience: number): void {
     this.#beat();
     const waits = this.#silence !== undefined;
-    const deadline = Date.now() + patience;
-    if (waits && deadline >= this.#deadline) return;
-    clearTimeout(this.#silence);
-    this.#silence = setTimeout(() => this.#lost(), patience);
-    this.#deadline = deadline;
+    if (waits && Date.now() + patience >= this.#deadline) return;
+    this.#wait(patience);
     if (waits) return;
     this.#pinged = { id: this.#nextId, at: performance.now() };
     this.tell({ ping: {} });
+  }
+
+  #wait(patience: number): void {
+    clearTimeout(this.#silence);
+    this.#silence = setTimeout(() => this.#lost(), patience);
+    this.#patience = patience;
+    this.#deadline = Date.now() + patience;
+  }
+
+  /** Only its answer ends the wait after a ping: all else may have been on its way before, and has it begin anew. */
+  #heard(replyTo: number | undefined): void {
+    this.#dropOther();
+    if (this.#silence !== undefined && this.#state === "online" && replyTo !== this.#pinged.id) {
+      this.#wait(this.#patience);
+      return;
+    }
+    clearTimeout(this.#silence);
+    this.#silence = undefined;
   }
 
   #drop(): void {

@@ -251,6 +251,16 @@ describe("the heartbeat", () => {
     await vi.advanceTimersByTimeAsync(2_000);
     expect(states).toEqual(["connecting", "online", "connecting"]);
   });
+  it("is not content with what was on its way before it asked", async () => {
+    const connection = await online();
+    connection.probe();
+    await vi.advanceTimersByTimeAsync(100);
+    server.socket.give({ call: { call: { callId: "a", rev: 1 } } });
+    await vi.advanceTimersByTimeAsync(3_999);
+    expect(connection.state).toBe("online");
+    await vi.advanceTimersByTimeAsync(1);
+    expect(connection.state).toBe("connecting");
+  });
   it("stays calm while answers come", async () => {
     await online();
     for (let i = 0; i < 10; i++) {
