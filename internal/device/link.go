@@ -61,6 +61,9 @@ type link struct {
 	silentAt time.Time // When silence means that the connection is dead.
 	beatAt   time.Time // Of the next question for a sign of life.
 	renewAt  time.Time // Of the next token.
+
+	pinged uint32        // The last ping,
+	grants time.Duration // and how long it may go without an answer.
 }
 
 // heartbeat is how often to ask, and how long without an answer means death.
@@ -155,7 +158,11 @@ func (d *Device) received(s Socket, f *pealv1.ServerFrame) {
 	if s != l.socket {
 		return
 	}
-	l.silentAt = time.Time{}
+	if l.silentAt.IsZero() || l.phase == dialing || f.ReplyTo == l.pinged {
+		l.silentAt = time.Time{}
+	} else { // It may have been on its way before the ping, whose answer is to come.
+		l.silentAt = d.now.Add(l.grants)
+	}
 	if l.phase == dialing {
 		d.receivedFirst(f)
 		return
@@ -316,10 +323,11 @@ func (d *Device) beat() {
 // ping asks for a sign of life, one at a time.
 func (d *Device) ping(patience time.Duration) {
 	d.beat()
-	if d.link.silentAt.IsZero() {
-		d.link.silentAt = d.now.Add(patience)
-		if d.link.phase == online {
-			d.write(&pealv1.ClientFrame{Command: &pealv1.ClientFrame_Ping{Ping: &pealv1.Ping{}}})
+	l := &d.link
+	if l.silentAt.IsZero() {
+		l.silentAt, l.grants = d.now.Add(patience), patience
+		if l.phase == online {
+			l.pinged = d.write(&pealv1.ClientFrame{Command: &pealv1.ClientFrame_Ping{Ping: &pealv1.Ping{}}})
 		}
 	}
 }
