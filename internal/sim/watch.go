@@ -196,8 +196,11 @@ func (x *watch) news() time.Duration {
 // retries is how much longer what needs a commit may take: it may have to be tried again
 // and again.
 func (x *watch) retries() time.Duration {
-	if x.w.cfg.Faults.served() {
+	switch f := &x.w.cfg.Faults; {
+	case f.served():
 		return 2 * time.Second
+	case f.CommitSlow > 0.1: // What is due waits its turn behind many slow ones.
+		return time.Minute
 	}
 	return 22 * time.Second
 }
