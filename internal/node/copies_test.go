@@ -116,6 +116,26 @@ func TestWelcomedBesideAChange(t *testing.T) {
 	again.quiet()
 }
 
+// An answer that comes after newer word of the call takes nothing of that back: who rings no
+// more is watched as one that is in no call.
+func TestAnsweredAfterNewerWord(t *testing.T) {
+	b := several(t)
+	alice, bob := b.login("alice", "a"), b.login("bob", "b2")
+	alice.invite(1, "bob")
+	b.after = func() {
+		c := b.elsewhere(1, func(*call.Call) call.Input {
+			return call.Accept{Device: otherConn("bob", "b"), Generation: 1, Answer: "v=0 answer"}
+		})
+		b.step(node.Heard{Message: bus.Message{Account: "bob", Call: &c}})
+	}
+	bob.do(&pealv1.Ringing{CallId: callID(1)})
+	bob.silent = true
+	b.wait(15 * time.Second)
+	if bob.closed != "" {
+		t.Errorf("a device in no call is closed as %q after 15 s", bob.closed)
+	}
+}
+
 // Whoever has to go, and however that is found out, is in no call afterwards.
 func TestNewerLoginOnAnOldCopy(t *testing.T) {
 	kicked := func(t *testing.T, b *bench) {

@@ -81,15 +81,6 @@ func (n *Node) greetWith(d *device, calls []call.Call) {
 	n.greeted(g, nil, nil)
 }
 
-// back is what a call is told of a device that is here: that it came back, or, while it is
-// being greeted, that its program was started again, if it was.
-func (d *device) back() call.Input {
-	if h := d.session.Hello(); h.GetFresh() {
-		return call.Reload{Device: d.who, Resume: h.Resume}
-	}
-	return call.Back{Device: d.who}
-}
-
 // concerns says whether a call names the device: in the call, or ringing.
 func concerns(c *call.Call, d call.Device) bool {
 	l := c.Leg(d.Account)

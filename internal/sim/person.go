@@ -74,7 +74,10 @@ type report struct {
 }
 
 func newPerson(w *world, account, id string) *person {
-	p := &person{media: make(map[string]uint32), w: w, account: account, id: id, ahead: w.between(-time.Hour, time.Hour), since: w.now, slow: w.chance(0.3) || w.cfg.Patient, steady: w.chance(0.3)}
+	p := &person{
+		w: w, account: account, id: id, ahead: w.between(-time.Hour, time.Hour), since: w.now,
+		slow: w.chance(0.3) || w.cfg.Patient, steady: w.chance(0.3), media: make(map[string]uint32),
+	}
 	p.start()
 	return p
 }

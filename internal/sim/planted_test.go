@@ -107,8 +107,8 @@ var bugs = []struct {
 	},
 	{
 		"those who are asked are told before the commit", "internal/node/turn.go",
-		"	default:\n\t\tn.commit(t, store.Change{Call: next, From: t.call.Rev}, effects)\n\t}\n}\n\n// presents",
-		"	default:\n\t\tfor _, e := range effects {\n\t\t\tn.spread(&next, e, nil)\n\t\t}\n\t\tn.commit(t, store.Change{Call: next, From: t.call.Rev}, effects)\n\t}\n}\n\n// presents",
+		"	default:\n\t\tn.commit(t, store.Change{Call: next, From: t.call.Rev}, effects)\n\t}\n}\n\n// attemptAbsent",
+		"	default:\n\t\tfor _, e := range effects {\n\t\t\tn.spread(&next, e, nil)\n\t\t}\n\t\tn.commit(t, store.Change{Call: next, From: t.call.Rev}, effects)\n\t}\n}\n\n// attemptAbsent",
 	},
 	{
 		"a commit without a result counts as done", "internal/node/turn.go",
@@ -160,11 +160,11 @@ var bugs = []struct {
 		"n.kickLate(who)", "_ = n.kickLate",
 	},
 	{
-		"a device that another node lost is not looked for here", "internal/node/turn.go",
+		"a device that another node lost is not looked for here", "internal/node/presence.go",
 		"case d != nil && !l.Gone.IsZero():", "case d != nil && d.who == l.Device && !l.Gone.IsZero():",
 	},
 	{
-		"a program that was started again goes on with media that are gone", "internal/node/hello.go",
+		"a program that was started again goes on with media that are gone", "internal/node/presence.go",
 		"if h := d.session.Hello(); h.GetFresh() {", "if h := d.session.Hello(); h.GetFresh() && !h.Resume {",
 	},
 	{
