@@ -53,17 +53,17 @@ bench-accept: ## Measure 50 calls from the acceptance to media, beside what is p
 
 .PHONY: explore
 explore: ## Walk every state of a call within the large scopes, then look for planted bugs; minutes.
-	go test ./internal/call/explore -count=1 -v -timeout=60m -large
-	go test ./internal/call/explore -count=1 -v -timeout=60m -run='^TestPlanted$$' -planted
+	go test ./internal/testing/explore -count=1 -v -timeout=60m -large
+	go test ./internal/testing/explore -count=1 -v -timeout=60m -run='^TestPlanted$$' -planted
 
 .PHONY: sim
 sim: ## Simulate SCHEDULES schedules with faults, then look for planted bugs.
-	@go test ./internal/sim -count=1 -v -timeout=12h -run='^TestSchedules$$' -schedules=$(SCHEDULES)
-	@go test ./internal/sim -count=1 -v -timeout=12h -run='^TestPlanted$$' -planted=$(SCHEDULES)
+	@go test ./internal/testing/sim -count=1 -v -timeout=12h -run='^TestSchedules$$' -schedules=$(SCHEDULES)
+	@go test ./internal/testing/sim -count=1 -v -timeout=12h -run='^TestPlanted$$' -planted=$(SCHEDULES)
 
 .PHONY: chaos
 chaos: ## Kill the server ROUNDS times, at each step of a call, while real clients call each other.
-	go test ./internal/chaos -count=1 -v -timeout=12h -rounds=$(ROUNDS)
+	go test ./internal/testing/chaos -count=1 -v -timeout=12h -rounds=$(ROUNDS)
 
 # What make bench-* measure with; nothing of it is for make test.
 bench := bin/bench
@@ -103,7 +103,7 @@ fuzz: ## Fuzz every decoder of our own for FUZZTIME each.
 	go test ./client/media -run='^$$' -fuzz='^FuzzClip$$' $(FUZZ)
 	go test ./internal/relay -run='^$$' -fuzz='^FuzzAllows$$' $(FUZZ)
 	go test ./internal/relay -run='^$$' -fuzz='^FuzzUsername$$' $(FUZZ)
-	go test ./internal/nets -run='^$$' -fuzz='^FuzzNAT$$' $(FUZZ)
+	go test ./internal/testing/nets -run='^$$' -fuzz='^FuzzNAT$$' $(FUZZ)
 
 .PHONY: check
 check: check-go check-web check-generated ## Check format, vet, lint, types, imports, generated files; changes nothing.

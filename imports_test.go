@@ -106,8 +106,8 @@ var allowed = map[string]imports{
 
 	// For tests alone.
 	"internal/call/transcript": {ours: []string{"internal/call"}},
-	"internal/call/explore":    {ours: []string{"internal/call", "internal/plant"}},
-	"internal/plant":           {},
+	"internal/testing/explore":    {ours: []string{"internal/call", "internal/testing/plant"}},
+	"internal/testing/plant":           {},
 	"internal/store/storetest": {
 		ours:   []string{"internal/call", "internal/store"},
 		theirs: []string{"github.com/google/go-cmp"},
@@ -116,22 +116,22 @@ var allowed = map[string]imports{
 		ours:   []string{"internal/bus", "internal/call", "internal/protocol"},
 		theirs: []string{"github.com/google/go-cmp"},
 	},
-	"internal/sim": {
+	"internal/testing/sim": {
 		ours: []string{
-			"internal/auth", "internal/bus", "internal/call", "internal/device", "internal/node", "internal/plant", "internal/protocol",
+			"internal/auth", "internal/bus", "internal/call", "internal/device", "internal/node", "internal/testing/plant", "internal/protocol",
 			"internal/session", "internal/store",
 		},
 		theirs: []string{"github.com/google/go-cmp", "golang.org/x/time", "google.golang.org/protobuf"},
 	},
-	"internal/chaos": {
+	"internal/testing/chaos": {
 		ours:   []string{"client", "internal/auth", "internal/protocol"},
 		theirs: []string{"github.com/coder/websocket", "github.com/google/go-cmp", "google.golang.org/protobuf", "modernc.org/sqlite"},
 	},
-	"internal/chaos/victim": {
+	"internal/testing/chaos/victim": {
 		ours:   []string{"internal/call", "internal/config", "internal/server", "internal/store", "internal/store/sqlstore"},
 		theirs: []string{"github.com/alecthomas/kong"},
 	},
-	"internal/nets": {theirs: []string{"golang.org/x/sys"}},
+	"internal/testing/nets": {theirs: []string{"golang.org/x/sys"}},
 	// It starts servers as anybody would; what it needs of ours is for the load.
 	"bench": {
 		ours:   []string{"internal/auth", "internal/load"},

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/peal-rtc/peal/internal/nets"
+	"github.com/peal-rtc/peal/internal/testing/nets"
 )
 
 // gaps are the longest times without anything new, in milliseconds, and how often

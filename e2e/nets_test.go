@@ -19,7 +19,7 @@ import (
 
 	"github.com/chromedp/chromedp"
 
-	"github.com/peal-rtc/peal/internal/nets"
+	"github.com/peal-rtc/peal/internal/testing/nets"
 )
 
 var allNets = flag.Bool("all-nets", false, "try every pair of networks, both ways, and every change of them")

@@ -16,7 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/peal-rtc/peal/internal/call"
-	"github.com/peal-rtc/peal/internal/sim"
+	"github.com/peal-rtc/peal/internal/testing/sim"
 )
 
 var (
@@ -173,7 +173,7 @@ func TestSchedules(t *testing.T) {
 			t.Fatalf("seed %d failed, and then it did not: %v", s, err)
 		}
 		keep := strings.Trim(strings.ReplaceAll(fmt.Sprint(small.Kept()), " ", ","), "[]")
-		t.Errorf("%v, with %d faults\nreplay: go test ./internal/sim -run TestSchedules -seed %d -keep=%s", failure, len(small.Keep), s, keep)
+		t.Errorf("%v, with %d faults\nreplay: go test ./internal/testing/sim -run TestSchedules -seed %d -keep=%s", failure, len(small.Keep), s, keep)
 	}
 	if len(x.back) > 0 {
 		t.Logf("back after the death of a node: %d clients, p50 %s, p99 %s", len(x.back), x.back[len(x.back)/2], x.back[len(x.back)*99/100])

@@ -10,11 +10,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/peal-rtc/peal/internal/plant"
+	"github.com/peal-rtc/peal/internal/testing/plant"
 )
 
 // root is the module's folder.
-const root = "../.."
+const root = "../../.."
 
 var (
 	planted = flag.Int("planted", 0, "plant each bug and look for it in so many schedules, from several first seeds; 0 plants none")

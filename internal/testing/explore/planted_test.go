@@ -9,7 +9,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/peal-rtc/peal/internal/plant"
+	"github.com/peal-rtc/peal/internal/testing/plant"
 )
 
 var planted = flag.Bool("planted", false, "plant each bug and walk the default scopes with it")

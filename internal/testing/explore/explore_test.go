@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/peal-rtc/peal/internal/call"
-	"github.com/peal-rtc/peal/internal/call/explore"
+	"github.com/peal-rtc/peal/internal/testing/explore"
 )
 
 var walkLarge = flag.Bool("large", false, "walk the large scopes as well")

@@ -78,7 +78,7 @@ func TestKill(t *testing.T) {
 			}
 		}
 		if t.Failed() {
-			t.Fatalf("round %d, killed %s; replay: go test ./internal/chaos -run TestKill -seed %d -rounds %d\n%s",
+			t.Fatalf("round %d, killed %s; replay: go test ./internal/testing/chaos -run TestKill -seed %d -rounds %d\n%s",
 				round, at, *seed, round+1, s.log.tail())
 		}
 	}
