@@ -124,7 +124,7 @@ func TestWhatIsNoDescription(t *testing.T) {
 		empty + "m=audio 9 UDP/TLS/RTP/SAVPF opus\r\n":  "line 5: a format",
 		empty + "m=audio x UDP/TLS/RTP/SAVPF 111\r\n":   "line 5: want m=",
 		empty + "m=audio 9 UDP/TLS/RTP/SAVPF  111\r\n":  "line 5: a format",
-		audio + strings.Repeat("c=IN IP4 0\r\n", 1_700): "has 3", // It grows when it is rebuilt.
+		audio + strings.Repeat("c=IN IP4 0\r\n", 1_900): "has 3", // It grows when it is rebuilt.
 	} {
 		if _, bad := received(t, text); bad == nil || !strings.Contains(bad.Message, complaint) {
 			t.Errorf("%.80q is answered %v, want %q", text, bad, complaint)
