@@ -1,6 +1,7 @@
 package node
 
 import (
+	"net/netip"
 	"time"
 
 	"github.com/peal-rtc/peal/internal/bus"
@@ -164,7 +165,7 @@ func (n *Node) attemptSignal(t *turn, j *job) {
 	}
 	passing := j.signal
 	if t.call.RelayedOnly() {
-		passing = protocol.Relayed(passing)
+		passing = protocol.Relayed(passing, func(netip.Addr) bool { return true })
 	}
 	if len(passing.Candidates) == 0 {
 		return

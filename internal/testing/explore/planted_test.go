@@ -186,8 +186,12 @@ var bugs = []struct {
 		"earliest(r.Until)", "_ = r.Until",
 	},
 	{
-		"the first own time-out ends the call for all", "internal/call/answer.go",
-		"if !other.Stopped && !other.Gone {", "if !other.Stopped && other.Gone {",
+		"a device's own time-out ends the call, which tells that somebody is there", "internal/call/answer.go",
+		"s.tell(r.Device.Account, r.Device.ID, 0)", "s.end(Timeout, Device{})",
+	},
+	{
+		"a callee cannot call somebody else while it rings", "internal/call/presence.go",
+		"if in.Device.Account == s.call.Callee().Account {", "if in.Device.Account == s.call.Callee().Account && false {",
 	},
 	{
 		"a late tick ends by what was due last", "internal/call/presence.go",
