@@ -92,7 +92,8 @@ func (c *devCommand) settings() (*config.Config, error) {
 	}
 	// Trying things out is quicker than calling people.
 	s.Limits.MessageRate, s.Limits.MessageBurst = 200, 600
-	s.Limits.InvitesPerMin, s.Limits.PairPerMin = 600, 600
+	s.Limits.InvitesPerMin, s.Limits.PairPerMin, s.Limits.RingsPerMin, s.Limits.HellosPerMin = 600, 600, 600, 6000
+	s.Limits.SignalBytes, s.Limits.DeclinedPause = 16<<20, 0
 	s.Limits.Devices, s.Limits.SocketsPerAddr = 50, 1000
 	return &s, nil
 }

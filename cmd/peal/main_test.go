@@ -301,7 +301,7 @@ func TestDev(t *testing.T) {
 	data := t.TempDir()
 	first := dev(t, data)
 	alice, _ := first.login("alice")
-	if got := ask(t, alice, `{"id":2,"invite":{"callId":"`+callID+`","callee":"bob","type":"CALL_TYPE_AUDIO","offer":"v=0"}}`); !strings.Contains(got, "CALL_STATE_RINGING") {
+	if got := ask(t, alice, `{"id":2,"invite":{"callId":"`+callID+`","callee":"bob","type":"CALL_TYPE_AUDIO","offer":"v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n"}}`); !strings.Contains(got, "CALL_STATE_RINGING") {
 		t.Fatalf("invited: %s", got)
 	}
 	code, _, complaint := peal("dev", "--addr", "127.0.0.1:0", "--data", data)

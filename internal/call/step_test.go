@@ -128,6 +128,12 @@ func TestOwnRingTimeouts(t *testing.T) {
 	}
 	w.wait(55*time.Second).want(call.Ended, call.Timeout)
 	begin(t).do(call.Ring{Device: bob, For: 5 * time.Second}, call.Gone{Device: bob}).wait(30*time.Second).want(call.Ringing, 0)
+	// By a late tick both are over, and the caller's rev tells of the end.
+	w = begin(t).do(call.Ring{Device: bob, For: 5 * time.Second})
+	shown := w.call.RevFor("alice")
+	if w.late(time.Minute).want(call.Ended, call.Timeout); w.call.RevFor("alice") <= shown {
+		t.Errorf("the end has rev %d for the caller, who was shown %d", w.call.RevFor("alice"), shown)
+	}
 	// A device's own time-out cannot outlast the call's.
 	begin(t).do(call.Ring{Device: bob, For: 100 * time.Second}).wait(time.Minute).want(call.Ended, call.Timeout)
 	// The caller's own.

@@ -99,6 +99,10 @@ type Limits struct {
 	MessageBurst   int           `default:"60" env:"MESSAGE_BURST" help:"How many of them at once."`
 	InvitesPerMin  int           `default:"10" env:"INVITES_PER_MIN" help:"Invitations a minute of one account."`
 	PairPerMin     int           `default:"3" env:"PAIR_PER_MIN" help:"Invitations a minute to one callee."`
+	RingsPerMin    int           `default:"20" env:"RINGS_PER_MIN" help:"Invitations a minute that one callee gets, over all callers."`
+	HellosPerMin   int           `default:"60" env:"HELLOS_PER_MIN" help:"Connections a minute of one account."`
+	SignalBytes    int           `default:"262144" env:"SIGNAL_BYTES" help:"Bytes of descriptions and candidates that one account sends to others at once; a 32nd of them more each second."`
+	DeclinedPause  time.Duration `default:"15s" env:"DECLINED_PAUSE" help:"Pause of a caller after the second rejection in a row by one callee; doubles up to 15 minutes; 0 for none."`
 	Devices        int           `default:"10" env:"DEVICES" help:"Devices of one account."`
 	SocketsPerAddr int           `default:"50" env:"SOCKETS_PER_ADDR" help:"Connections without a hello, per IPv4 address or IPv6 /64."`
 	QueueMessages  int           `default:"64" env:"QUEUE_MESSAGES" help:"Messages waiting for one slow reader."`

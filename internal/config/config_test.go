@@ -17,7 +17,7 @@ func valid() Config {
 		TURN:   TURN{Addr: "192.0.2.1:3478", Most: 5000},
 		Timing: Timing{time.Minute, time.Second, time.Second, time.Second, time.Second, time.Second, time.Second},
 		Limits: Limits{
-			MessageRate: 20, MessageBurst: 60, InvitesPerMin: 10, PairPerMin: 3, Devices: 10,
+			MessageRate: 20, MessageBurst: 60, InvitesPerMin: 10, PairPerMin: 3, RingsPerMin: 20, HellosPerMin: 60, SignalBytes: 1 << 18, Devices: 10,
 			SocketsPerAddr: 50, QueueMessages: 64, QueueBytes: 1 << 18,
 			Hello: time.Second, Write: time.Second, RingMax: time.Minute,
 		},

@@ -39,7 +39,7 @@ func TestCandidatesOfOtherGenerations(t *testing.T) {
 	alice, bob := b.login("alice", "a"), b.login("bob", "b")
 	alice.invite(1, "bob")
 	bob.events()
-	for i := range 30 {
+	for i := range 12 {
 		f := alice.do(b.batch(i, uint32(1+i%2)))
 		switch {
 		case i == 0 && f.Error != nil:

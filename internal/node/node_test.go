@@ -725,7 +725,7 @@ func TestAskingAgainByANewerConnection(t *testing.T) {
 // many with an account.
 func TestWelcomeIsBounded(t *testing.T) {
 	b := newBench(t)
-	b.limits.InvitesPerMin, b.limits.PairPerMin = 1000, 1000
+	b.limits.InvitesPerMin, b.limits.PairPerMin, b.limits.RingsPerMin = 1000, 1000, 1000
 	b.boot()
 	alice := b.login("alice", "a")
 	for n := 1; n <= 40; n++ {

@@ -91,6 +91,11 @@ func (s *Server) TURNAddr() netip.AddrPort {
 	return s.relay.Addr()
 }
 
+// announced says whether an address is that of what the relay relays.
+func (s *Server) announced(at netip.Addr) bool {
+	return s.relay != nil && s.relay.Addr().Addr() == at
+}
+
 // iceServers gives a device what it may use for one call.
 func (s *Server) iceServers(id call.ID, d call.Device, now time.Time) []*pealv1.IceServer {
 	return s.serversFor(string(id)+"."+string(d.ID), now)

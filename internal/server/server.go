@@ -202,6 +202,7 @@ func (s *Server) startLoop() (*auth.Signer, *auth.Verifier, error) {
 		Timing:      timing(&s.cfg.Settings.Timing),
 		Verify:      verifier.Verify,
 		Servers:     s.iceServers,
+		Announced:   s.announced,
 		Policy:      policy(&s.cfg.Settings.Media),
 		SingleLogin: s.cfg.Settings.Auth.SingleLogin,
 		Alone:       true,

@@ -49,11 +49,11 @@ func TestCall(t *testing.T) {
 			if len(u.IceServers) != 2 || u.IceServers[1].Username == "" || !strings.HasPrefix(u.IceServers[1].Urls[0], "turn:127.0.0.1:") {
 				t.Errorf("ICE servers are %v", u.IceServers)
 			}
-			if u := bob.event().GetCall(); u.GetOffer() != "v=0 offer" || u.GetCall().GetRole() != pealv1.Role_ROLE_CALLEE {
+			if u := bob.event().GetCall(); u.GetOffer() != describe("offer") || u.GetCall().GetRole() != pealv1.Role_ROLE_CALLEE {
 				t.Fatalf("rings: %v", u)
 			}
-			bob.ask("accept", map[string]any{"callId": callID, "answer": "v=0 answer", "generation": 1})
-			if u := alice.event().GetCall(); u.GetAnswer() != "v=0 answer" {
+			bob.ask("accept", map[string]any{"callId": callID, "answer": describe("answer"), "generation": 1})
+			if u := alice.event().GetCall(); u.GetAnswer() != describe("answer") {
 				t.Fatalf("accepted: %v", u)
 			}
 			bob.ask("hangup", map[string]any{"callId": callID})
@@ -192,7 +192,7 @@ func TestRestart(t *testing.T) {
 	alice, bob := b.login("alice", "a"), b.login("bob", "b")
 	alice.invite(callID, "bob")
 	bob.event()
-	bob.ask("accept", map[string]any{"callId": callID, "answer": "v=0 answer", "generation": 1})
+	bob.ask("accept", map[string]any{"callId": callID, "answer": describe("answer"), "generation": 1})
 	alice.leave()
 	bob.leave()
 	b.stop()
@@ -201,7 +201,7 @@ func TestRestart(t *testing.T) {
 	again := b.dial()
 	f := again.ask("hello", map[string]any{"token": b.token("alice"), "deviceId": "a"})
 	calls := f.GetWelcome().GetCalls()
-	if len(calls) != 1 || calls[0].GetCall().GetState() != pealv1.CallState_CALL_STATE_CONNECTING || calls[0].Answer != "v=0 answer" {
+	if len(calls) != 1 || calls[0].GetCall().GetState() != pealv1.CallState_CALL_STATE_CONNECTING || calls[0].Answer != describe("answer") {
 		t.Fatalf("after the restart: %v", f)
 	}
 	ended := again.ask("hangup", map[string]any{"callId": callID}).GetCall().GetCall()
@@ -242,7 +242,7 @@ func TestManyCalls(t *testing.T) {
 		callers = append(callers, b.login(fmt.Sprint("caller-", n), "d"))
 	}
 	for n, c := range callers {
-		c.write(fmt.Sprintf(`{"id":7,"invite":{"callId":%q,"callee":"callee-%d","type":"CALL_TYPE_AUDIO","offer":"v=0"}}`, numbered(n), n))
+		c.write(fmt.Sprintf(`{"id":7,"invite":{"callId":%q,"callee":"callee-%d","type":"CALL_TYPE_AUDIO","offer":%q}}`, numbered(n), n, describe("offer")))
 	}
 	for n, c := range callers {
 		f := c.event()

@@ -19,6 +19,10 @@ func limits(c *config.Config) protocol.Limits {
 	l.MessageBurst = c.Limits.MessageBurst
 	l.InvitesPerMin = c.Limits.InvitesPerMin
 	l.PairPerMin = c.Limits.PairPerMin
+	l.RingsPerMin = c.Limits.RingsPerMin
+	l.HellosPerMin = c.Limits.HellosPerMin
+	l.SignalBytes, l.SignalRate = c.Limits.SignalBytes, max(c.Limits.SignalBytes/32, 1)
+	l.DeclinedPause = c.Limits.DeclinedPause
 	l.Devices = c.Limits.Devices
 	l.SocketsPerAddr = c.Limits.SocketsPerAddr
 	l.QueueMessages = c.Limits.QueueMessages

@@ -258,9 +258,12 @@ func (s *Session) fail(id uint32, e *pealv1.Error) {
 }
 
 // Refuse answers the hello by an error and ends the connection.
-func (s *Session) Refuse(code protocol.Code) {
-	s.fail(s.helloID, code.Error())
-	s.Close(code)
+func (s *Session) Refuse(code protocol.Code) { s.RefuseWith(code.Error()) }
+
+// RefuseWith is Refuse by an error with particulars.
+func (s *Session) RefuseWith(e *pealv1.Error) {
+	s.fail(s.helloID, e)
+	s.Close(protocol.Code(e.Code))
 }
 
 // Close says goodbye.

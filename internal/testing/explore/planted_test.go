@@ -119,10 +119,6 @@ var bugs = []struct {
 		"r.Device, r.Gone = in.Device, false\n\ts.hide()", "r.Device, r.Gone = in.Device, false\n\ts.changed = true",
 	},
 	{
-		"the end by the last own time-out is hidden from the caller", "internal/call/step.go",
-		"\ts.hidden = false\n", "",
-	},
-	{
 		"a late rejection ends a call that is connected", "internal/call/table.go",
 		"on(\"ends rejected\", (*step).reject),\n\t\trefused(AlreadyAccepted), refused(AlreadyAccepted),",
 		"on(\"ends rejected\", (*step).reject),\n\t\trefused(AlreadyAccepted), on(\"ends rejected\", (*step).reject),",
