@@ -31,6 +31,7 @@ type devCommand struct {
 	TurnAddr      string       `placeholder:"HOST:PORT" env:"PEAL_TURN_ADDR" help:"Where to listen for STUN and TURN over UDP and TCP; off for none. Unless given: the host of --addr and port 3478, or a free one."`
 	TurnTLSAddr   string       `name:"turn-tls-addr" placeholder:"HOST:PORT" env:"PEAL_TURN_TLS_ADDR" help:"Where to listen for TURN over TLS; needs --tls. None, unless given."`
 	Media         config.Media `embed:"" envprefix:"PEAL_"`
+	Origins       []string     `placeholder:"HOST" env:"PEAL_ORIGINS" help:"Further pages that get tokens from /dev/token, by host or by scheme://host; * stands for part of a name. Pages of this server and of localhost get them anyway, others never."`
 	TurnAllowPeer []string     `placeholder:"CIDR" env:"PEAL_TURN_ALLOW_PEER" help:"Special addresses to relay to, in place of all that are loopback, private, link-local or of a carrier (100.64.0.0/10). May be repeated."`
 	SingleLogin   bool         `env:"PEAL_SINGLE_LOGIN" help:"Let each account be logged in on one device: a newer login ends the older."`
 	LogLevel      string       `default:"warn" enum:"debug,info,warn,error" env:"PEAL_LOG_LEVEL" help:"Least severe that is written: debug, info, warn or error."`
@@ -38,11 +39,14 @@ type devCommand struct {
 
 // Help implements kong.HelpProvider.
 func (*devCommand) Help() string {
-	return `Anyone who reaches this server gets a token for any name, so keep it among friends.
+	return `Anyone who reaches this server gets a token for any name, so keep it among friends. Pages in a
+browser get one when they are of this server, of localhost, or named by --origins. Open the server
+by an IP address, as localhost, by the name in --addr, or by one in --origins.
 
 Examples:
   peal dev
-  peal dev --tls --addr 0.0.0.0:8443      join from a phone on the same network
+  peal dev --tls --addr 0.0.0.0:8443               join from a phone on the same network
+  peal dev --origins https://app.test:3000         get tokens from a page that is not on localhost
   curl -d '{"account":"alice"}' http://127.0.0.1:7325/dev/token`
 }
 
@@ -82,6 +86,7 @@ func (c *devCommand) settings() (*config.Config, error) {
 	}
 	s.Addr, s.Data, s.Log.Level = c.Addr, c.Data, c.LogLevel
 	s.Auth.Secret, s.Auth.KeyID, s.Auth.SingleLogin = string(secret), devKeyID, c.SingleLogin
+	s.Access.Origins = c.Origins
 	s.TURN.Addr, s.TURN.TLSAddr, s.TURN.AllowPeer = c.TurnAddr, c.TurnTLSAddr, c.TurnAllowPeer
 	s.Media = c.Media
 	if s.TURN.Addr == "" {

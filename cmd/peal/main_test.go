@@ -220,14 +220,15 @@ func (o *output) String() string {
 	return o.text.String()
 }
 
-// dev runs a peal dev in a process of its own.
-func dev(t *testing.T, data string) *process {
+// dev runs a peal dev in a process of its own. What flags say comes before what it says.
+func dev(t *testing.T, data string, flags ...string) *process {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 4*patience)
 	t.Cleanup(cancel)
 	found := make(chan string, 1)
 	p := &process{t: t, log: &output{found: found}}
-	p.cmd = exec.CommandContext(ctx, os.Args[0], "dev", "--addr", "127.0.0.1:0", "--turn-addr", "127.0.0.1:0", "--data", data)
+	args := append([]string{"dev", "--addr", "127.0.0.1:0", "--turn-addr", "127.0.0.1:0", "--data", data}, flags...)
+	p.cmd = exec.CommandContext(ctx, os.Args[0], args...)
 	p.cmd.Env = append(os.Environ(), asPeal+"=1")
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
 	if err := p.cmd.Start(); err != nil {

@@ -35,7 +35,8 @@ func (s *Server) handler(signer *auth.Signer, verifier *auth.Verifier) (http.Han
 		return s.serversFor(user, s.clock.now())
 	}))
 	if s.cfg.Dev {
-		mux.Handle("/dev/token", api.DevToken(signer, s.limits, s.clock.now))
+		pages := api.NewPages(s.cfg.Settings.Addr, s.cfg.Settings.Access.Origins)
+		mux.Handle("/dev/token", api.DevToken(signer, s.limits, s.clock.now, pages))
 	}
 	mux.Handle("/", built)
 	return mux, nil

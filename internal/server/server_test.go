@@ -345,6 +345,62 @@ func TestHTTP(t *testing.T) {
 	}
 }
 
+// What a page of a stranger gets from a peal dev that the developer's browser reaches:
+// nothing that acts for an account. Tokens are refused, and all else needs one.
+func TestDevStrangers(t *testing.T) {
+	b := start(t, inMemory, func(c *Config) { c.Settings.Access.Origins = []string{"https://app.test:3000"} })
+	b.login("alice", "a") // From here on it is ready.
+	ask := func(host, origin, path string) (int, string) {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, b.url(path), strings.NewReader(`{"account":"alice"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Origin", origin)
+		if host != "" {
+			r.Host = host
+		}
+		w, err := b.http.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = w.Body.Close() }()
+		body, err := io.ReadAll(w.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return w.StatusCode, string(body)
+	}
+	for _, origin := range []string{"http://localhost:8000", b.url(""), "https://app.test:3000"} {
+		if status, body := ask("", origin, "/dev/token"); status != http.StatusOK {
+			t.Errorf("%s: %d %s", origin, status, body)
+		}
+	}
+	for _, stranger := range []struct{ host, origin string }{
+		{"", "https://evil.example"}, {"", "null"}, {"evil.example", "http://evil.example"},
+	} {
+		if status, body := ask(stranger.host, stranger.origin, "/dev/token"); status != http.StatusForbidden || !strings.Contains(body, "--origins") {
+			t.Errorf("%v: %d %s", stranger, status, body)
+		}
+		if status, body := ask(stranger.host, stranger.origin, "/v1/ice-servers"); status != http.StatusUnauthorized {
+			t.Errorf("%v: ICE servers: %d %s", stranger, status, body)
+		}
+		socket, _, err := websocket.Dial(t.Context(), b.url(protocol.Path), &websocket.DialOptions{
+			HTTPClient: b.http, Subprotocols: []string{protocol.Subprotocol},
+			Host: stranger.host, HTTPHeader: http.Header{"Origin": {stranger.origin}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := socket.Write(t.Context(), websocket.MessageText, []byte(`{"id":1,"hello":{"token":"guess","deviceId":"d"}}`)); err != nil {
+			t.Fatal(err)
+		}
+		if _, text, err := socket.Read(t.Context()); err != nil || !strings.Contains(string(text), "bad_token") {
+			t.Errorf("%v: %s, %v", stranger, text, err)
+		}
+		_ = socket.CloseNow()
+	}
+}
+
 func TestNoDevTokensInProduction(t *testing.T) {
 	b := start(t, inMemory, func(c *Config) { c.Dev = false })
 	if w, _ := b.get(http.MethodPost, "/dev/token", nil); w.StatusCode == http.StatusOK || w.StatusCode == http.StatusBadRequest {
