@@ -77,3 +77,45 @@ func TestDevPhone(t *testing.T) {
 		t.Errorf("a page of another port: %d %s", status, body)
 	}
 }
+
+// What others reach, and what its relay reaches, is told at the start, and is so: the doctor
+// asks for a packet from the relay to the loopback of this machine.
+func TestDevExposed(t *testing.T) {
+	for _, test := range []struct {
+		flags []string
+		says  []string
+		not   []string
+		state string // Of packets to this machine's loopback.
+	}{
+		{nil, nil, []string{"Open to other machines"}, "ok           relay-direct"},
+		{
+			[]string{"--addr", "0.0.0.0:0"},
+			[]string{"Open to other machines:\n  address    port ", "of every address of this machine", "tokens     for any name: everyone", "  relay      127.0.0.1:", "private networks;", "not to its loopback"},
+			nil, "warning      relay-direct",
+		},
+		{
+			[]string{"--turn-addr", "0.0.0.0:0"},
+			[]string{"Open to other machines:\n  relay      port ", "not to its loopback"},
+			[]string{"tokens     "},
+			"",
+		},
+	} {
+		p := dev(t, t.TempDir(), test.flags...)
+		for _, want := range test.says {
+			if !strings.Contains(p.log.String(), want) {
+				t.Errorf("%v: does not say %q:\n%s", test.flags, want, p.log)
+			}
+		}
+		for _, not := range test.not {
+			if strings.Contains(p.log.String(), not) {
+				t.Errorf("%v: says %q:\n%s", test.flags, not, p.log)
+			}
+		}
+		if test.state == "" {
+			continue
+		}
+		if _, out, _ := peal("doctor", "--server", p.url, "--account", "doctor"); !strings.Contains(out, test.state) {
+			t.Errorf("%v: no %q in:\n%s", test.flags, test.state, out)
+		}
+	}
+}

@@ -123,6 +123,8 @@ func TestRefuses(t *testing.T) {
 		{"bad address", []string{"dev", "--addr", "here"}, exitUsage, "HOST:PORT"},
 		{"no command", []string{"dance", "--loud"}, exitUsage, "unknown command dance"},
 		{"bad peers", []string{"dev", "--data", t.TempDir(), "--turn-allow-peer", "10.0.0.0/40"}, exitUsage, "give a CIDR"},
+		{"loopback for the network", []string{"dev", "--data", t.TempDir(), "--addr", "0.0.0.0:0", "--turn-allow-peer", "127.0.0.0/8"}, exitUsage, "leave loopback out"},
+		{"page of a file", []string{"dev", "--data", t.TempDir(), "--origins", "file://x"}, exitUsage, "http or https"},
 		{"no certificate", []string{"serve", "--secret", secret, "--addr", "127.0.0.1:0", "--data", t.TempDir(), "--turn-addr", "off", "--log-level", "error", "--tls-cert", "no.pem", "--tls-key", "no.pem"}, exitFailed, "no.pem"},
 		{"no file", []string{"serve", "--config", "no.json"}, exitUsage, "no.json"},
 		{"file of nonsense", []string{"serve", "--config", write(t, "addr: x")}, exitUsage, "JSON"},
@@ -205,7 +207,7 @@ func (o *output) Write(p []byte) (int, error) {
 	n, err := o.text.Write(p)
 	if o.found != nil {
 		if _, after, ok := strings.Cut(o.text.String(), "Peal is ready: "); ok {
-			if url, _, whole := strings.Cut(after, "\n"); whole {
+			if url, rest, _ := strings.Cut(after, "\n"); strings.Contains(rest, "Ctrl+C") {
 				o.found <- url
 				o.found = nil
 			}
