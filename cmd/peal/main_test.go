@@ -130,6 +130,7 @@ func TestRefuses(t *testing.T) {
 		{"file of nonsense", []string{"serve", "--config", write(t, "addr: x")}, exitUsage, "JSON"},
 		{"misspelt setting", []string{"serve", "--config", write(t, `{"tls": {"certificate": "x"}}`)}, exitUsage, "tls-certificate"},
 		{"setting of another type", []string{"serve", "--config", write(t, `{"limits": {"devices": "many"}}`)}, exitUsage, "limits-devices"},
+		{"bad audience", []string{"serve", "--secret", secret, "--token-audience", "peal "}, exitFailed, "token-audience is"},
 		{"bad setting", []string{"serve", "--config", write(t, `{"secret": "`+secret+`", "limits": {"devices": -1}}`)}, exitFailed, "above 0"},
 		{"call of nobody", []string{"call", "--server", "http://127.0.0.1:1"}, exitUsage, "<callee>"},
 		{"call by nobody", []string{"call", "bob", "--server", "http://127.0.0.1:1"}, exitUsage, "give --account (peal dev) or --token"},
@@ -196,9 +197,10 @@ type process struct {
 
 // output collects what a process says, and finds the address in it.
 type output struct {
-	mu    sync.Mutex
-	text  bytes.Buffer
-	found chan string
+	mu     sync.Mutex
+	text   bytes.Buffer
+	scheme string // Of a peal serve, which logs its address alone.
+	found  chan string
 }
 
 func (o *output) Write(p []byte) (int, error) {
@@ -209,6 +211,12 @@ func (o *output) Write(p []byte) (int, error) {
 		if _, after, ok := strings.Cut(o.text.String(), "Peal is ready: "); ok {
 			if url, rest, _ := strings.Cut(after, "\n"); strings.Contains(rest, "Ctrl+C") {
 				o.found <- url
+				o.found = nil
+			}
+		}
+		if _, after, ok := strings.Cut(o.text.String(), `msg="server started" addr=`); ok && o.scheme != "" {
+			if addr, _, whole := strings.Cut(after, " "); whole {
+				o.found <- o.scheme + "://" + addr
 				o.found = nil
 			}
 		}
@@ -225,11 +233,23 @@ func (o *output) String() string {
 // dev runs a peal dev in a process of its own. What flags say comes before what it says.
 func dev(t *testing.T, data string, flags ...string) *process {
 	t.Helper()
+	return startProcess(t, "", append([]string{"dev", "--addr", "127.0.0.1:0", "--turn-addr", "127.0.0.1:0", "--data", data}, flags...))
+}
+
+// serving runs a peal serve likewise; scheme is what it serves by.
+func serving(t *testing.T, scheme string, flags ...string) *process {
+	t.Helper()
+	return startProcess(t, scheme, append([]string{
+		"serve", "--addr", "127.0.0.1:0", "--turn-addr", "127.0.0.1:0", "--data", t.TempDir(), "--secret", secret,
+	}, flags...))
+}
+
+func startProcess(t *testing.T, scheme string, args []string) *process {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 4*patience)
 	t.Cleanup(cancel)
 	found := make(chan string, 1)
-	p := &process{t: t, log: &output{found: found}}
-	args := append([]string{"dev", "--addr", "127.0.0.1:0", "--turn-addr", "127.0.0.1:0", "--data", data}, flags...)
+	p := &process{t: t, log: &output{scheme: scheme, found: found}}
 	p.cmd = exec.CommandContext(ctx, os.Args[0], args...)
 	p.cmd.Env = append(os.Environ(), asPeal+"=1")
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Config is the settings of `peal serve`. The tags are read by kong: the name
@@ -49,6 +51,7 @@ type Auth struct {
 	Keys        map[string]string `placeholder:"ID=SECRET" env:"KEYS" mapsep:";" help:"Further keys whose tokens are good too, for changing the secret without a break."`
 	SingleLogin bool              `name:"single-login" env:"SINGLE_LOGIN" help:"Let each account be logged in on one device: a newer login ends the older. Tokens with the claim single_login ask for it one by one."`
 	MaxTTL      time.Duration     `name:"token-max-ttl" default:"24h" env:"TOKEN_MAX_TTL" help:"Longest time that a token may be good for."`
+	Audience    string            `name:"token-audience" placeholder:"TEXT" env:"TOKEN_AUDIENCE" help:"Audience (claim aud) that every token has to name, so that tokens for another service with the same secret are refused. Not checked, unless given."`
 }
 
 // Access says who may connect from where.
@@ -189,6 +192,18 @@ func (a *Auth) validate() error {
 	}
 	if a.MaxTTL <= 0 {
 		return errors.New("token-max-ttl must be above 0")
+	}
+	return a.checkAudience()
+}
+
+// audienceBytes is the longest audience: those that people use are names or addresses.
+const audienceBytes = 256
+
+func (a *Auth) checkAudience() error {
+	odd := func(c rune) bool { return !unicode.IsPrint(c) || c == utf8.RuneError }
+	if len(a.Audience) > audienceBytes || strings.TrimSpace(a.Audience) != a.Audience || strings.ContainsFunc(a.Audience, odd) {
+		return fmt.Errorf("token-audience is %.300q: give up to %d bytes of printable text without blanks around it, the very text of aud",
+			a.Audience, audienceBytes)
 	}
 	return nil
 }

@@ -43,6 +43,11 @@ func TestCheck(t *testing.T) {
 		{"short former key", func(c *Config) { c.Auth.Keys = map[string]string{"old": "x"} }, `"old"`},
 		{"former key", func(c *Config) { c.Auth.Keys = map[string]string{"old": strings.Repeat("o", 32)} }, ""},
 		{"no token lives", func(c *Config) { c.Auth.MaxTTL = 0 }, "token-max-ttl"},
+		{"an audience", func(c *Config) { c.Auth.Audience = "https://通话.example.com/" }, ""},
+		{"audience with blanks", func(c *Config) { c.Auth.Audience = "peal " }, "token-audience is \"peal \""},
+		{"audience of two lines", func(c *Config) { c.Auth.Audience = "peal\nprod" }, "token-audience"},
+		{"audience of broken text", func(c *Config) { c.Auth.Audience = "peal\xff" }, "token-audience"},
+		{"endless audience", func(c *Config) { c.Auth.Audience = strings.Repeat("a", 257) }, "256 bytes"},
 		{"certificate without key", func(c *Config) { c.TLS.Cert = "cert.pem" }, "go together"},
 		{"origins", func(c *Config) {
 			c.Access.Origins = []string{"app.example.com", "https://*.example.com", "localhost:8080"}

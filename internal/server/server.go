@@ -191,6 +191,8 @@ func (s *Server) startLoop() (*auth.Signer, *auth.Verifier, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("read keys: %w", err)
 	}
+	audience := s.cfg.Settings.Auth.Audience
+	verifier, signer = verifier.ForAudience(audience), signer.ForAudience(audience)
 	trusted, err := config.Prefixes("trusted-proxies", s.cfg.Settings.Access.TrustedProxies)
 	if err != nil {
 		return nil, nil, err
