@@ -131,6 +131,7 @@ func TestRefuses(t *testing.T) {
 		{"misspelt setting", []string{"serve", "--config", write(t, `{"tls": {"certificate": "x"}}`)}, exitUsage, "tls-certificate"},
 		{"setting of another type", []string{"serve", "--config", write(t, `{"limits": {"devices": "many"}}`)}, exitUsage, "limits-devices"},
 		{"bad audience", []string{"serve", "--secret", secret, "--token-audience", "peal "}, exitFailed, "token-audience is"},
+		{"bad hsts", []string{"serve", "--secret", secret, "--hsts", "180 days"}, exitFailed, "hsts is"},
 		{"bad setting", []string{"serve", "--config", write(t, `{"secret": "`+secret+`", "limits": {"devices": -1}}`)}, exitFailed, "above 0"},
 		{"call of nobody", []string{"call", "--server", "http://127.0.0.1:1"}, exitUsage, "<callee>"},
 		{"call by nobody", []string{"call", "bob", "--server", "http://127.0.0.1:1"}, exitUsage, "give --account (peal dev) or --token"},

@@ -58,6 +58,7 @@ type Auth struct {
 type Access struct {
 	Origins        []string `placeholder:"HOST" env:"ORIGINS" help:"Pages that may connect, by host or by scheme://host; * stands for part of a name. Any, unless given: tokens are what protects."`
 	TrustedProxies []string `placeholder:"CIDR" env:"TRUSTED_PROXIES" help:"Proxies whose X-Forwarded-For is believed."`
+	HSTS           string   `name:"hsts" default:"4320h" placeholder:"DURATION" env:"HSTS" help:"Time for which browsers that came by HTTPS use HTTPS alone for this name (Strict-Transport-Security; ${default}, which is 180 days). 0s has them forget it; off sends no header."`
 }
 
 // Media says which addresses people may learn of each other. Callers can ask
@@ -216,7 +217,25 @@ func (a *Access) validate() error {
 		}
 	}
 	_, err := Prefixes("trusted-proxies", a.TrustedProxies)
-	return errors.Join(append(errs, err)...)
+	errs = append(errs, err)
+	if age, on := a.HSTSMaxAge(); on && (age < 0 || age%time.Second != 0) {
+		errs = append(errs, fmt.Errorf("hsts is %.100q: give whole seconds, such as 4320h for 180 days, 0s to have browsers forget it, "+
+			"or off for no header", a.HSTS))
+	}
+	return errors.Join(errs...)
+}
+
+// HSTSMaxAge is how long browsers use HTTPS alone, and whether they are told so at all. It
+// is negative where the setting cannot be read.
+func (a *Access) HSTSMaxAge() (age time.Duration, on bool) {
+	if a.HSTS == "off" {
+		return 0, false
+	}
+	age, err := time.ParseDuration(a.HSTS)
+	if err != nil {
+		return -1, true
+	}
+	return age, true
 }
 
 func checkOrigin(origin string) error {
