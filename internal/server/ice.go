@@ -27,7 +27,7 @@ func (s *Server) startRelay() (*relay.Relay, error) {
 		return nil, err
 	}
 	if s.cfg.Dev && len(allowed) == 0 {
-		allowed = relay.LocalPrefixes()
+		allowed = devPeers(&s.cfg.Settings)
 	}
 	var external netip.Addr
 	if settings.Announce != "" {

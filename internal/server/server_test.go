@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -305,6 +306,28 @@ func (b *bench) get(method, path string, header map[string]string) (*http.Respon
 	return w, string(body)
 }
 
+// post sends a body, in a request that the changes spoil.
+func (b *bench) post(path, body string, changes ...func(*http.Request)) (*http.Response, string) {
+	b.t.Helper()
+	r, err := http.NewRequestWithContext(b.t.Context(), http.MethodPost, b.url(path), strings.NewReader(body))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	for _, change := range changes {
+		change(r)
+	}
+	w, err := b.http.Do(r)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer func() { _ = w.Body.Close() }()
+	text, err := io.ReadAll(w.Body)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return w, string(text)
+}
+
 func TestHTTP(t *testing.T) {
 	b := start(t, inMemory)
 	b.login("alice", "a") // From here on it is ready.
@@ -342,6 +365,70 @@ func TestHTTP(t *testing.T) {
 	w, _ := b.get(http.MethodGet, "/", nil)
 	if again, body := b.get(http.MethodGet, "/", map[string]string{"If-None-Match": w.Header.Get("ETag")}); again.StatusCode != http.StatusNotModified || body != "" {
 		t.Errorf("asked again: %d", again.StatusCode)
+	}
+}
+
+// What a page of a stranger gets from a peal dev that the developer's browser reaches:
+// nothing that acts for an account. Tokens are refused, and all else needs one.
+func TestDevStrangers(t *testing.T) {
+	b := start(t, inMemory, func(c *Config) { c.Settings.Access.Origins = []string{"https://app.test:3000"} })
+	b.login("alice", "a") // From here on it is ready.
+	ask := func(host, origin, path string) (int, string) {
+		w, body := b.post(path, `{"account":"alice"}`, func(r *http.Request) {
+			r.Header.Set("Origin", origin)
+			if host != "" {
+				r.Host = host
+			}
+		})
+		return w.StatusCode, body
+	}
+	for _, origin := range []string{"http://localhost:8000", b.url(""), "https://app.test:3000"} {
+		if status, body := ask("", origin, "/dev/token"); status != http.StatusOK {
+			t.Errorf("%s: %d %s", origin, status, body)
+		}
+	}
+	for _, stranger := range []struct{ host, origin string }{
+		{"", "https://evil.example"}, {"", "null"}, {"evil.example", "http://evil.example"},
+	} {
+		if status, body := ask(stranger.host, stranger.origin, "/dev/token"); status != http.StatusForbidden || !strings.Contains(body, "--origins") {
+			t.Errorf("%v: %d %s", stranger, status, body)
+		}
+		if status, body := ask(stranger.host, stranger.origin, "/v1/ice-servers"); status != http.StatusUnauthorized {
+			t.Errorf("%v: ICE servers: %d %s", stranger, status, body)
+		}
+		socket, _, err := websocket.Dial(t.Context(), b.url(protocol.Path), &websocket.DialOptions{
+			HTTPClient: b.http, Subprotocols: []string{protocol.Subprotocol},
+			Host: stranger.host, HTTPHeader: http.Header{"Origin": {stranger.origin}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := socket.Write(t.Context(), websocket.MessageText, []byte(`{"id":1,"hello":{"token":"guess","deviceId":"d"}}`)); err != nil {
+			t.Fatal(err)
+		}
+		if _, text, err := socket.Read(t.Context()); err != nil || !strings.Contains(string(text), "bad_token") {
+			t.Errorf("%v: %s, %v", stranger, text, err)
+		}
+		_ = socket.CloseNow()
+	}
+}
+
+// A token for another service that has the same secret gets nobody in, and the error names
+// what the server expects.
+func TestAudience(t *testing.T) {
+	b := start(t, inMemory, func(c *Config) { c.Settings.Auth.Audience = "peal-prod" })
+	c := b.dial()
+	wantError(t, c.ask("hello", map[string]any{"token": b.token("alice"), "deviceId": "d", "fresh": true}).GetError(), protocol.BadToken, `expects "peal-prod"`)
+	c.wantClosed(protocol.CloseFinal, protocol.BadToken)
+	// The server's own tokens are for itself.
+	w, body := b.post("/dev/token", `{"account":"alice"}`)
+	var given struct{ Token string }
+	if err := json.Unmarshal([]byte(body), &given); err != nil || w.StatusCode != http.StatusOK {
+		t.Fatalf("%d %s, %v", w.StatusCode, body, err)
+	}
+	c = b.dial()
+	if f := c.ask("hello", map[string]any{"token": given.Token, "deviceId": "d", "fresh": true}); f.GetWelcome() == nil {
+		t.Errorf("got %v", f)
 	}
 }
 
