@@ -36,6 +36,7 @@ type Limits struct {
 	// callee. Each further one doubles it, up to DeclinedPauseMost; an answered
 	// call, or DeclinedPauseMost without another rejection after it, ends it.
 	DeclinedPause, DeclinedPauseMost time.Duration
+	TokenGrace                       time.Duration // How long after its expiry a token is as good as before.
 	Recent                           time.Duration // How long a hello still lists an ended call.
 }
 
@@ -75,6 +76,7 @@ func DefaultLimits() Limits {
 		TokenBytes:      8 << 10,
 		RingMin:         time.Second,
 		RingMax:         120 * time.Second,
+		TokenGrace:      time.Minute,
 		Recent:          5 * time.Minute,
 
 		DeclinedPause:     15 * time.Second,
