@@ -107,6 +107,7 @@ type Limits struct {
 	HellosPerMin   int           `default:"60" env:"HELLOS_PER_MIN" help:"Connections a minute of one account."`
 	SignalBytes    int           `default:"262144" env:"SIGNAL_BYTES" help:"Bytes of descriptions and candidates that one account sends to others at once; a 32nd of them more each second."`
 	DeclinedPause  time.Duration `default:"15s" env:"DECLINED_PAUSE" help:"Pause of a caller after the second rejection in a row by one callee; doubles up to 15 minutes; 0 for none."`
+	TokenGrace     time.Duration `default:"1m" env:"TOKEN_GRACE" help:"How long after its expiry a token is as good as before; then idle connections are closed and nothing new begins."`
 	Devices        int           `default:"10" env:"DEVICES" help:"Devices of one account."`
 	SocketsPerAddr int           `default:"50" env:"SOCKETS_PER_ADDR" help:"Connections without a hello, per IPv4 address or IPv6 /64."`
 	QueueMessages  int           `default:"64" env:"QUEUE_MESSAGES" help:"Messages waiting for one slow reader."`
@@ -374,9 +375,9 @@ func (t *Timing) validate(ringMax time.Duration) error {
 
 func (l *Limits) validate() error {
 	least := slices.Min([]int{
-		l.MessageBurst, l.InvitesPerMin, l.PairPerMin, l.Devices, l.SocketsPerAddr, l.QueueMessages, l.QueueBytes,
+		l.MessageBurst, l.InvitesPerMin, l.PairPerMin, l.RingsPerMin, l.HellosPerMin, l.SignalBytes, l.Devices, l.SocketsPerAddr, l.QueueMessages, l.QueueBytes,
 	})
-	if least < 1 || l.MessageRate <= 0 || min(l.Hello, l.Write, l.RingMax) <= 0 {
+	if least < 1 || l.MessageRate <= 0 || min(l.Hello, l.Write, l.RingMax) <= 0 || min(l.TokenGrace, l.DeclinedPause) < 0 {
 		return errors.New("every limit must be above 0: give a large number for no limit")
 	}
 	return nil

@@ -123,12 +123,14 @@ const (
 // status to close it by.
 func (c Code) Goodbye() (f *pealv1.ServerFrame, status int) {
 	e := c.Error()
+	// A client that connects again gets a fresh token first.
+	again := e.Retry || c == TokenExpired
 	status = CloseFinal
-	if e.Retry {
+	if again {
 		status = CloseRetry
 	}
 	return &pealv1.ServerFrame{Body: &pealv1.ServerFrame_Goodbye{
-		Goodbye: &pealv1.Goodbye{Error: e, Reconnect: e.Retry},
+		Goodbye: &pealv1.Goodbye{Error: e, Reconnect: again},
 	}}, status
 }
 

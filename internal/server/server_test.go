@@ -464,3 +464,30 @@ func TestClock(t *testing.T) {
 		t.Errorf("is ahead by %s, want an hour", ahead)
 	}
 }
+
+// A connection whose token is over is closed so that its client comes back with a
+// fresh one; with a live call it stays, and begins nothing new.
+func TestExpiredToken(t *testing.T) {
+	b := start(t, func(c *Config) { c.Settings.Limits.TokenGrace = 0 })
+	short := func(account, device string) *client {
+		t.Helper()
+		c := b.dial()
+		f := c.ask("hello", map[string]any{"token": sign(t, secret, "main", account, 2*time.Second, time.Now()), "deviceId": device, "fresh": true})
+		if f.GetWelcome() == nil {
+			t.Fatalf("hello: %v", f)
+		}
+		return c
+	}
+	idle, alice, bob := short("carol", "c"), short("alice", "a"), b.login("bob", "b")
+	alice.invite(callID, "bob")
+	bob.event()
+	bob.ask("accept", map[string]any{"callId": callID, "answer": describe("answer"), "generation": 1})
+	idle.wantClosed(protocol.CloseRetry, protocol.TokenExpired)
+	wantError(t, alice.ask("listRecords", map[string]any{}).GetError(), protocol.TokenExpired, "")
+	wantError(t, alice.invite(numbered(7), "dave").GetError(), protocol.TokenExpired, "")
+	if f := alice.ask("restart", map[string]any{"callId": callID, "fromGeneration": 1}); f.Error != nil {
+		t.Errorf("in a live call a restart is answered %v", f)
+	}
+	bob.ask("hangup", map[string]any{"callId": callID})
+	alice.wantClosed(protocol.CloseRetry, protocol.TokenExpired)
+}

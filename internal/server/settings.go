@@ -27,6 +27,7 @@ func limits(c *config.Config) protocol.Limits {
 	l.HellosPerMin = c.Limits.HellosPerMin
 	l.SignalBytes, l.SignalRate = c.Limits.SignalBytes, max(c.Limits.SignalBytes/32, 1)
 	l.DeclinedPause = c.Limits.DeclinedPause
+	l.TokenGrace = c.Limits.TokenGrace
 	l.Devices = c.Limits.Devices
 	l.SocketsPerAddr = c.Limits.SocketsPerAddr
 	l.QueueMessages = c.Limits.QueueMessages
