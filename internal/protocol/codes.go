@@ -78,7 +78,7 @@ var catalogue = map[Code]entry{
 	CallIDTaken:       {"another call has this id; make a new UUIDv7", false},
 	NoRelay:           {"this server has no relay, which the call's ice_policy needs", false},
 	NoSuchCall:        {"there is no such call for this account", false},
-	WrongDevice:       {"another device or side of the call may do this", false},
+	WrongDevice:       {"this device is not allowed to do this in this call", false},
 	AlreadyAccepted:   {"the call was answered already; hang up to end it", false},
 	AnsweredElsewhere: {"another device of this account answered", false},
 	NotAccepted:       {"the call is not answered yet", false},
