@@ -401,11 +401,11 @@ func (r *Relay) Close() error {
 // run out for allocating only, so that a long call is never cut: refreshes and
 // permissions need an allocation that the same user has made.
 func (r *Relay) authenticate(a *turn.RequestAttributes) (user string, key []byte, ok bool) {
-	expires, user, ok := parseUsername(a.Username)
-	if !ok || a.Method == stun.MethodAllocate && !r.cfg.Now().Before(expires) {
+	l, ok := parseUsername(a.Username)
+	if !ok || a.Method == stun.MethodAllocate && !r.cfg.Now().Before(l.expires) {
 		return "", nil, false
 	}
-	return user, turn.GenerateAuthKey(a.Username, r.cfg.Realm, password(r.cfg.Secret, a.Username)), true
+	return l.user.String(), turn.GenerateAuthKey(a.Username, r.cfg.Realm, password(r.cfg.Secret, a.Username)), true
 }
 
 // network says which family to listen on. The plain one would make an IPv4

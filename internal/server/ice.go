@@ -93,16 +93,16 @@ func (s *Server) TURNAddr() netip.AddrPort {
 
 // iceServers gives a device what it may use for one call.
 func (s *Server) iceServers(id call.ID, d call.Device, now time.Time) []*pealv1.IceServer {
-	return s.serversFor(string(id)+"."+string(d.ID), now)
+	return s.serversFor(string(id), string(d.Account), string(d.ID), now)
 }
 
-// serversFor gives ICE servers to a user of the relay.
-func (s *Server) serversFor(user string, now time.Time) []*pealv1.IceServer {
+// serversFor gives ICE servers to a device of an account, for a call or for none.
+func (s *Server) serversFor(callID, account, device string, now time.Time) []*pealv1.IceServer {
 	if s.relay == nil {
 		return nil
 	}
 	var servers []*pealv1.IceServer
-	for _, server := range s.relay.Servers(user, now) {
+	for _, server := range s.relay.Servers(s.relay.User(callID, account, device), now) {
 		servers = append(servers, &pealv1.IceServer{
 			Urls: server.URLs, Username: server.Username, Credential: server.Credential,
 		})
