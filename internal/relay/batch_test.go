@@ -170,7 +170,7 @@ func TestUnframed(t *testing.T) {
 // A channel is found by its number and by its peer, in each form of an address,
 // until it ends.
 func TestBound(t *testing.T) {
-	r := newRelayed(nil, nil, 0, "", nil)
+	r := newRelayed(nil, nil, 0, login{}, nil)
 	one, two := netip.MustParseAddrPort("192.0.2.1:1"), netip.MustParseAddrPort("192.0.2.1:2")
 	mapped := netip.AddrPortFrom(netip.AddrFrom16(one.Addr().As16()), one.Port())
 	r.bound(0x4000, mapped)

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"time"
 
 	"github.com/pion/turn/v5"
 )
@@ -28,16 +29,18 @@ var (
 type ports struct {
 	host, announced netip.Addr
 	low, high       uint16
-	most            int // Relayed addresses in all.
 	policy          PeerPolicy
 	machine         *host
 	log             *slog.Logger
+	now             func() time.Time
 
-	mu     sync.RWMutex // Guards what follows.
-	open   map[uint16]*relayed
-	users  map[string]int // How many of the open ones each user holds.
-	full   bool           // The last attempt found no free port.
-	closed bool
+	mu       sync.RWMutex // Guards what follows.
+	open     map[uint16]*relayed
+	quota    quota // What users hold of the open ones.
+	refusals Refusals
+	warned   time.Time // When the log last said that the relay is full.
+	noPort   bool      // The last attempt found no free port.
+	closed   bool
 }
 
 func newPorts(cfg *Config, host, announced netip.Addr) *ports {
@@ -48,9 +51,9 @@ func newPorts(cfg *Config, host, announced netip.Addr) *ports {
 		}
 	}
 	return &ports{
-		host: host, announced: announced, low: cfg.MinPort, high: cfg.MaxPort, most: cfg.MaxAllocations, log: cfg.Logger,
+		host: host, announced: announced, low: cfg.MinPort, high: cfg.MaxPort, log: cfg.Logger, now: cfg.Now,
 		policy: PeerPolicy{Allow: cfg.AllowPeers}, machine: newHost(announced, cfg.Logger),
-		open: make(map[uint16]*relayed), users: make(map[string]int),
+		open: make(map[uint16]*relayed), quota: newQuota(cfg.MaxAllocations),
 	}
 }
 
@@ -85,21 +88,25 @@ func (p *ports) allocate(c turn.AllocateListenerConfig, via *datagrams) (net.Pac
 	if p.closed {
 		return nil, nil, net.ErrClosed
 	}
-	if len(p.open) >= p.most {
+	holder, _ := parseUsername(c.UserID) // Authenticated, or nobody: see quota.judge.
+	// Two requests of one user may both have passed the quota handler.
+	if v := p.quota.judge(holder.user); v != admitted {
+		p.refuse(v)
 		return nil, nil, errTooMany
 	}
 	conn, port, err := p.bind(c.RequestedPort)
 	if err != nil {
-		if !p.full { // One line for each time that the range is used up.
+		p.refusals.NoPort++
+		if !p.noPort { // One line for each time that the range is used up.
 			p.log.Warn("relay has no free port", "min_port", p.low, "max_port", p.high, "allocations", len(p.open))
 		}
-		p.full = true
+		p.noPort = true
 		return nil, nil, err
 	}
-	p.full = false
-	r := newRelayed(p, conn, port, c.UserID, via)
+	p.noPort = false
+	r := newRelayed(p, conn, port, holder, via)
 	p.open[port] = r
-	p.users[r.user]++
+	p.quota.add(holder.user)
 	return r, net.UDPAddrFromAddrPort(netip.AddrPortFrom(p.announced, port)), nil
 }
 
@@ -150,11 +157,50 @@ func (p *ports) AllocateConn(turn.AllocateConnConfig) (net.Conn, error) {
 	return nil, errNoTCP
 }
 
-// admits tells whether a user may have one more.
-func (p *ports) admits(user string) bool {
+// admits tells whether a user may have one more, as far as it depends on what that
+// user holds: clients read 486 (allocation quota reached) where not.
+func (p *ports) admits(username string) bool {
+	holder, ok := parseUsername(username)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	v := p.quota.judge(holder.user)
+	if ok && (v == admitted || v == relayFull) {
+		return true // What a full relay says, allocate does.
+	}
+	p.refuse(v)
+	return false
+}
+
+// refuse counts a refusal, and warns of a full relay once a minute. It needs the lock.
+func (p *ports) refuse(v verdict) {
+	switch v {
+	case admitted:
+	case overDevice:
+		p.refusals.Device++
+	case overAccount:
+		p.refusals.Account++
+	case relayFull:
+		p.refusals.Full++
+		if now := p.now(); p.warned.IsZero() || now.Sub(p.warned) >= fullWarnEvery {
+			p.warned = now
+			p.log.Warn("relay is full", "allocations", p.quota.total, "reserve", p.quota.reserve,
+				"accounts", len(p.quota.accounts), "refused", p.refusals.Full)
+		}
+	}
+}
+
+// refused gives the counts of refusals.
+func (p *ports) refused() Refusals {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	return p.users[user] < AllocationsPerUser
+	return p.refusals
+}
+
+// holds tells whether a user has a relayed address.
+func (p *ports) holds(u User) bool {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.quota.devices[u] > 0
 }
 
 // at gives the relayed address with a port, nil where there is none.

@@ -43,12 +43,6 @@ import (
 	"github.com/pion/turn/v5"
 )
 
-// AllocationsPerUser is how many relayed addresses a device may hold at a time
-// in one call. Browsers take one for each network interface and each transport, and
-// hold those of before while ICE is restarted: on a phone with two networks
-// that is 2 × 3 × 2. With fewer a restart finds no relay when it is needed.
-const AllocationsPerUser = 12
-
 const (
 	defaultRealm       = "peal"
 	defaultAllocations = 5000
@@ -292,7 +286,7 @@ func (r *Relay) serverConfig(packets []*datagrams, listeners []*streams) turn.Se
 		Realm:         r.cfg.Realm,
 		LoggerFactory: quiet{r.cfg.Logger},
 		AuthHandler:   r.authenticate,
-		QuotaHandler:  func(user, _ string, _ net.Addr) bool { return r.ports.admits(user) },
+		QuotaHandler:  func(username, _ string, _ net.Addr) bool { return r.ports.admits(username) },
 		// Who names no family gets IPv4, by the RFC; the library's other choice
 		// is that of the client, which an IPv4 relay cannot serve on IPv6.
 		StrictAddressFamily: r.addr.Addr().Is4(),
@@ -384,6 +378,9 @@ func (r *Relay) permit(at net.Addr) turn.PermissionHandler {
 // Addr is the address that clients are told, with the port that was bound.
 func (r *Relay) Addr() netip.AddrPort { return r.addr }
 
+// Refusals counts the relayed addresses that were not given since the start.
+func (r *Relay) Refusals() Refusals { return r.ports.refused() }
+
 // Close releases the relay's ports and those of all allocations, and closes all
 // connections. Closing again does nothing.
 func (r *Relay) Close() error {
@@ -398,14 +395,15 @@ func (r *Relay) Close() error {
 }
 
 // authenticate gives the key that a request must be signed with. Credentials
-// run out for allocating only, so that a long call is never cut: refreshes and
-// permissions need an allocation that the same user has made.
+// expire for allocating only, so that a long call is never cut: refreshes and
+// permissions need an allocation that was made with the same name (RFC 8656,
+// section 5).
 func (r *Relay) authenticate(a *turn.RequestAttributes) (user string, key []byte, ok bool) {
 	l, ok := parseUsername(a.Username)
 	if !ok || a.Method == stun.MethodAllocate && !r.cfg.Now().Before(l.expires) {
 		return "", nil, false
 	}
-	return l.user.String(), turn.GenerateAuthKey(a.Username, r.cfg.Realm, password(r.cfg.Secret, a.Username)), true
+	return a.Username, turn.GenerateAuthKey(a.Username, r.cfg.Realm, password(r.cfg.Secret, a.Username)), true
 }
 
 // network says which family to listen on. The plain one would make an IPv4

@@ -30,7 +30,7 @@ var errPeer = errors.New("the peer may not be reached")
 type relayed struct {
 	reader
 	port    uint16
-	user    string
+	holder  login
 	ports   *ports
 	in, out *rate.Limiter
 	once    sync.Once
@@ -51,9 +51,9 @@ type relayed struct {
 // goodTime is how long a judgement holds.
 const goodTime = time.Second
 
-func newRelayed(p *ports, s *socket, port uint16, user string, via *datagrams) *relayed {
+func newRelayed(p *ports, s *socket, port uint16, holder login, via *datagrams) *relayed {
 	return &relayed{
-		reader: reader{socket: s}, port: port, user: user, ports: p, via: via,
+		reader: reader{socket: s}, port: port, holder: holder, ports: p, via: via,
 		in: rate.NewLimiter(allocationRate, allocationBurst), out: rate.NewLimiter(allocationRate, allocationBurst),
 		peers: make(map[netip.Addr]bool), channels: make(map[uint16]netip.AddrPort), numbers: make(map[netip.AddrPort]uint16),
 	}
@@ -183,9 +183,7 @@ func (r *relayed) Close() error {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		delete(p.open, r.port)
-		if p.users[r.user]--; p.users[r.user] == 0 {
-			delete(p.users, r.user)
-		}
+		p.quota.remove(r.holder.user)
 	})
 	return r.err
 }
