@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"context"
 	"net/netip"
 	"time"
 )
@@ -13,3 +14,9 @@ func ParseUsername(username string) (time.Time, User, bool) {
 
 // Reaches is how each packet is judged.
 func (r *Relay) Reaches(peer netip.AddrPort) bool { return r.ports.reaches(peer) }
+
+// EndOld is what the relay does once a minute.
+func (r *Relay) EndOld(ctx context.Context) { r.endOld(ctx) }
+
+// Allocations is how many relayed addresses are open.
+func (r *Relay) Allocations() int { return len(r.ports.all()) }

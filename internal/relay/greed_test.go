@@ -3,7 +3,6 @@ package relay_test
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"strings"
 	"testing"
@@ -39,7 +38,7 @@ func greedy(t *testing.T, r *relay.Relay, call, account string, devices int) (he
 func TestOneAccountLeavesRoom(t *testing.T) {
 	var log journal
 	r := start(t, func(c *relay.Config) {
-		c.MaxAllocations, c.Logger = 48, slog.New(slog.NewTextHandler(&log, nil))
+		c.MaxAllocations, c.Logger = 48, logTo(&log)
 	})
 	held := greedy(t, r, "call", "mallory", 40)
 	if len(held) < relay.AllocationsPerUser || len(held) > 36 {

@@ -3,9 +3,11 @@ package relay
 import (
 	"errors"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -210,17 +212,33 @@ func (p *ports) at(port uint16) *relayed {
 	return p.open[port]
 }
 
+// all gives the relayed addresses that are open.
+func (p *ports) all() []*relayed {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return slices.Collect(maps.Values(p.open))
+}
+
+// calls gives the calls that hold relayed addresses, each once.
+func (p *ports) calls() []string {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	calls := make(map[string]bool)
+	for _, r := range p.open {
+		if call := r.holder.user.Call; call != "" {
+			calls[call] = true
+		}
+	}
+	return slices.Collect(maps.Keys(calls))
+}
+
 // close ends all that is open and lets nothing more be opened.
 func (p *ports) close() error {
 	p.mu.Lock()
 	p.closed = true
-	open := make([]*relayed, 0, len(p.open))
-	for _, r := range p.open {
-		open = append(open, r)
-	}
 	p.mu.Unlock()
 	var errs []error
-	for _, r := range open { // Without the lock, which each takes.
+	for _, r := range p.all() { // Without the lock, which each takes.
 		errs = append(errs, r.Close())
 	}
 	return errors.Join(errs...)

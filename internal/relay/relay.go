@@ -12,13 +12,14 @@
 //   - whom it reaches: the public internet, what it relays itself and what the
 //     operator allows, never this machine or the networks behind it (peers.go,
 //     host.go), judged at each packet (relayed.go);
-//   - how much of it: a few relayed addresses for each user, on ports of the
-//     operator's range (ports.go), each with its peers and its rate (relayed.go);
-//   - for how long a connection over TCP may be silent (stream.go);
+//   - how much of it: a few relayed addresses for each device and each account
+//     (quota.go), on ports of the operator's range (ports.go), each with its peers and its rate (relayed.go);
+//   - for how long: no relayed address outlives its call by more than some minutes
+//     (lifetime.go), and no connection over TCP is silent for long (stream.go);
 //   - what is said of it: no names, credentials or addresses (logging.go).
 //
 // A client is told by TURN's own error codes: 401 for credentials that are
-// wrong or have expired, 403 for a peer that may not be reached, 486 for a user
+// wrong, have expired or are of a call that has ended, 403 for a peer that may not be reached, 486 for a user
 // with too many relayed addresses, 508 where no port is free or something was
 // asked for that is not offered (relaying to TCP, a port outside the range, the other
 // address family).
@@ -27,6 +28,7 @@
 package relay
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -77,11 +79,17 @@ type Config struct {
 	// Secret keys the credentials: at least 16 bytes.
 	Secret []byte
 	// CredentialTTL is how long credentials start allocations; 0 means an hour.
-	// What they have started goes on for as long as it is refreshed.
+	// What they have started goes on for as long as it is refreshed and its call is live,
+	// without a call until AfterCall after their expiry.
 	CredentialTTL time.Duration
 	// SilentTime is how long a TCP connection may be there without an allocation; 0
 	// means 30 s.
 	SilentTime time.Duration
+	// Live says which of some calls are live; a call that is left out is not. The relay
+	// asks once a minute about the calls that hold relayed addresses, at most
+	// MaxAllocations, and closes those of a call that is not live for AfterCall. An error
+	// closes nothing. nil means that every call is live.
+	Live func(ctx context.Context, calls []string) (map[string]bool, error)
 	// AllowPeers are peers to reach although they are in special-purpose ranges.
 	AllowPeers []netip.Prefix
 	// Logger may be nil for silence, Now for the system's clock.
@@ -181,6 +189,11 @@ type Relay struct {
 	ports   *ports
 	server  *turn.Server
 
+	lifetimes *lifetimes
+	running   context.Context // Until Close.
+	stop      context.CancelFunc
+	watching  sync.WaitGroup
+
 	mu sync.Mutex // Guards clients.
 	// clients has the relayed address of each, to count its peers.
 	clients map[client]*relayed
@@ -228,7 +241,7 @@ func Start(cfg Config) (_ *Relay, err error) {
 		cfg:     cfg,
 		addr:    netip.AddrPortFrom(announced, portOf(plain.Addr())),
 		ports:   newPorts(&cfg, host, announced),
-		clients: make(map[client]*relayed),
+		clients: make(map[client]*relayed), lifetimes: newLifetimes(),
 	}
 	if cfg.ListenTLS != "" {
 		secure, err := net.Listen(network(host, "tcp"), cfg.ListenTLS)
@@ -242,6 +255,8 @@ func Start(cfg Config) (_ *Relay, err error) {
 	if r.server, err = turn.NewServer(r.serverConfig(packets, listeners)); err != nil {
 		return nil, fmt.Errorf("start the relay: %w", err)
 	}
+	r.running, r.stop = context.WithCancel(context.Background())
+	r.watching.Go(func() { r.watch(r.running) })
 	return r, nil
 }
 
@@ -384,6 +399,8 @@ func (r *Relay) Refusals() Refusals { return r.ports.refused() }
 // Close releases the relay's ports and those of all allocations, and closes all
 // connections. Closing again does nothing.
 func (r *Relay) Close() error {
+	r.stop()
+	r.watching.Wait()
 	err := r.server.Close()
 	if errors.Is(err, net.ErrClosed) {
 		return nil
@@ -400,7 +417,14 @@ func (r *Relay) Close() error {
 // section 5).
 func (r *Relay) authenticate(a *turn.RequestAttributes) (user string, key []byte, ok bool) {
 	l, ok := parseUsername(a.Username)
-	if !ok || a.Method == stun.MethodAllocate && !r.cfg.Now().Before(l.expires) {
+	now := r.cfg.Now()
+	switch {
+	case !ok, r.lifetimes.over(l, now):
+		return "", nil, false
+	case a.Method == stun.MethodAllocate && !now.Before(l.expires):
+		return "", nil, false
+	case a.Method != stun.MethodAllocate && !r.ports.holds(l.user):
+		// The library would not answer, and the client would go on asking.
 		return "", nil, false
 	}
 	return a.Username, turn.GenerateAuthKey(a.Username, r.cfg.Realm, password(r.cfg.Secret, a.Username)), true

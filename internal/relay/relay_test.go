@@ -428,6 +428,8 @@ func (j *journal) String() string {
 	return j.text.String()
 }
 
+func logTo(j *journal) *slog.Logger { return slog.New(slog.NewTextHandler(j, nil)) }
+
 func TestLogTellsNoSecrets(t *testing.T) {
 	var log journal
 	r := start(t, func(c *relay.Config) {

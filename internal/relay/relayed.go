@@ -172,6 +172,11 @@ func (r *relayed) reaches(peer netip.AddrPort, now time.Time) bool {
 	return true
 }
 
+// end has the library delete the allocation, which closes it: reading fails. Closing
+// alone would free the port while the library still ends what belonged to it, and
+// another allocation may have that port by then.
+func (r *relayed) end() { _ = r.SetReadDeadline(time.Unix(1, 0)) }
+
 // Close releases the port. Only then may it be tried again.
 func (r *relayed) Close() error {
 	r.once.Do(func() {

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"github.com/peal-rtc/peal/internal/config"
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
 	"github.com/peal-rtc/peal/internal/relay"
+	"github.com/peal-rtc/peal/internal/store"
 )
 
 // startRelay starts STUN and TURN; nil where the settings want none.
@@ -55,7 +57,7 @@ func (s *Server) startRelay() (*relay.Relay, error) {
 			Listen: net.JoinHostPort(host, port), ListenTLS: settings.TLSAddr, TLS: secure,
 			External: external, PublicHost: settings.Host, AllowPeers: allowed,
 			MinPort: settings.MinPort, MaxPort: settings.MaxPort, MaxAllocations: settings.Most,
-			Secret: auth.NewSecret(), Logger: s.log, Now: s.clock.now,
+			Secret: auth.NewSecret(), Logger: s.log, Now: s.clock.now, Live: s.liveCalls,
 		})
 	}
 	r, err := start(port)
@@ -89,6 +91,22 @@ func (s *Server) TURNAddr() netip.AddrPort {
 		return netip.AddrPort{}
 	}
 	return s.relay.Addr()
+}
+
+// liveCalls says which calls are live. The relay asks from a goroutine of its own once a
+// minute, about the calls that hold relayed addresses: one read by key for each.
+func (s *Server) liveCalls(ctx context.Context, ids []string) (map[string]bool, error) {
+	live := make(map[string]bool, len(ids))
+	for _, id := range ids {
+		switch c, err := s.store.Call(ctx, call.ID(id)); {
+		case errors.Is(err, store.ErrNotFound):
+		case err != nil:
+			return nil, fmt.Errorf("read a call for the relay: %w", err)
+		case c.Live():
+			live[id] = true
+		}
+	}
+	return live, nil
 }
 
 // iceServers gives a device what it may use for one call.
