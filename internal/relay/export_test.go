@@ -13,7 +13,7 @@ func ParseUsername(username string) (time.Time, User, bool) {
 }
 
 // Reaches is how each packet is judged.
-func (r *Relay) Reaches(peer netip.AddrPort) bool { return r.ports.reaches(peer) }
+func (r *Relay) Reaches(peer netip.AddrPort) bool { return r.ports.reaches("", peer) }
 
 // EndOld is what the relay does once a minute.
 func (r *Relay) EndOld(ctx context.Context) { r.endOld(ctx) }

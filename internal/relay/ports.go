@@ -259,14 +259,33 @@ func (p *ports) mayReach(addr netip.Addr) bool {
 	}
 }
 
-// reaches judges a peer with its port: on the relay's own address there is
-// nobody but what it relays, unless the operator allows that address.
-func (p *ports) reaches(peer netip.AddrPort) bool {
+// reaches judges a peer with its port, for those of a party. Relayed addresses of
+// other parties are not reached, by whichever address of this machine: a permission
+// names an address alone, so it would let all that is relayed here in. Beside them the
+// relay's own address has nobody, unless the operator allows that address.
+func (p *ports) reaches(party string, peer netip.AddrPort) bool {
 	if !p.mayReach(peer.Addr()) {
 		return false
 	}
-	if addr := canonical(peer.Addr()); addr != p.machine.announced || within(addr, p.policy.Allow) {
-		return true
+	addr := canonical(peer.Addr())
+	if p.isOwn(addr) {
+		if other := p.at(peer.Port()); other != nil {
+			return other.party == party
+		}
 	}
-	return p.at(peer.Port()) != nil
+	return addr != p.machine.announced || within(addr, p.policy.Allow)
+}
+
+// isOwn tells whether relayed addresses are reached at an address: the announced one,
+// and the one that they are bound to or all of this machine. The unspecified one leads
+// to loopback.
+func (p *ports) isOwn(addr netip.Addr) bool {
+	switch {
+	case addr == p.machine.announced, addr == canonical(p.host), addr.IsUnspecified():
+		return true
+	case p.host.IsUnspecified():
+		return addr.IsLoopback() || p.machine.has(addr)
+	default:
+		return false
+	}
 }

@@ -344,6 +344,14 @@ func (r *Relay) serverConfig(packets []*datagrams, listeners []*streams) turn.Se
 				a.unbound(channel, addrPortOf(peer))
 			}
 		},
+		// A permission that expired while the client renewed it was dismissed.
+		OnPermissionCreated: func(from, at net.Addr, _, _, _ string, _ net.Addr, peer net.IP) {
+			if addr, ok := netip.AddrFromSlice(peer); ok {
+				if a := r.allocationOf(clientAt(from, at)); a != nil {
+					a.admits(canonical(addr))
+				}
+			}
+		},
 		OnPermissionDeleted: func(from, at net.Addr, _, _, _ string, _ net.Addr, peer net.IP) {
 			if addr, ok := netip.AddrFromSlice(peer); ok {
 				if a := r.allocationOf(clientAt(from, at)); a != nil {
@@ -386,7 +394,7 @@ func (r *Relay) permit(at net.Addr) turn.PermissionHandler {
 			return false
 		}
 		a := r.allocationOf(clientAt(from, at))
-		return a == nil || a.admits(canonical(addr))
+		return a != nil && a.admits(canonical(addr))
 	}
 }
 
