@@ -43,12 +43,17 @@ import (
 
 	"github.com/pion/stun/v4"
 	"github.com/pion/turn/v5"
+
+	"github.com/peal-rtc/peal/internal/doorstep"
 )
 
 const (
 	defaultRealm       = "peal"
 	defaultAllocations = 5000
 	defaultSilent      = 30 * time.Second
+	// defaultStreams is as many as internal/ws lets wait for a hello: an office behind
+	// one address, or its network after a power cut.
+	defaultStreams = 50
 	// defaultTTL outlasts ringing and the loss of a network. What needs new
 	// addresses after that, a restart of ICE, asks for fresh credentials.
 	defaultTTL = time.Hour
@@ -90,6 +95,12 @@ type Config struct {
 	// MaxAllocations, and closes those of a call that is not live for AfterCall. An error
 	// closes nothing. nil means that every call is live.
 	Live func(ctx context.Context, calls []string) (map[string]bool, error)
+	// StreamsPerAddr is how many TCP and TLS connections of an address, or /64, may be
+	// there without an allocation; 0 means 50.
+	StreamsPerAddr int
+	// TrustedProxies pass on the connections of many clients, and are not held to
+	// StreamsPerAddr.
+	TrustedProxies []netip.Prefix
 	// AllowPeers are peers to reach although they are in special-purpose ranges.
 	AllowPeers []netip.Prefix
 	// Logger may be nil for silence, Now for the system's clock.
@@ -123,6 +134,9 @@ func (c *Config) Validate() error {
 	}
 	if c.ListenTLS != "" && c.TLS == nil {
 		return fmt.Errorf("relay over TLS at %s: want a certificate", c.ListenTLS)
+	}
+	if c.StreamsPerAddr < 0 {
+		return fmt.Errorf("relay's connections for each address %d: want a positive number", c.StreamsPerAddr)
 	}
 	if c.SilentTime < 0 {
 		return fmt.Errorf("relay's time for silent connections %s: want a positive one", c.SilentTime)
@@ -168,6 +182,9 @@ func (c *Config) complete() {
 	if c.SilentTime == 0 {
 		c.SilentTime = defaultSilent
 	}
+	if c.StreamsPerAddr == 0 {
+		c.StreamsPerAddr = defaultStreams
+	}
 	if c.MaxAllocations == 0 {
 		c.MaxAllocations = defaultAllocations
 	}
@@ -178,7 +195,7 @@ func (c *Config) complete() {
 		c.Now = time.Now
 	}
 	c.Secret = slices.Clone(c.Secret)
-	c.AllowPeers = slices.Clone(c.AllowPeers)
+	c.AllowPeers, c.TrustedProxies = slices.Clone(c.AllowPeers), slices.Clone(c.TrustedProxies)
 }
 
 // Relay is a running server.
@@ -231,7 +248,8 @@ func Start(cfg Config) (_ *Relay, err error) {
 	for _, conn := range packets {
 		undo = append(undo, conn)
 	}
-	listeners := []*streams{newStreams(plain, nil, &cfg)}
+	waiting := doorstep.New(cfg.StreamsPerAddr)
+	listeners := []*streams{newStreams(plain, nil, &cfg, waiting)}
 	undo = append(undo, listeners[0])
 	announced := cfg.External.Unmap()
 	if !announced.IsValid() {
@@ -248,7 +266,7 @@ func Start(cfg Config) (_ *Relay, err error) {
 		if err != nil {
 			return nil, fmt.Errorf("listen for the relay over TLS: %w", err)
 		}
-		listeners = append(listeners, newStreams(secure, cfg.TLS, &cfg))
+		listeners = append(listeners, newStreams(secure, cfg.TLS, &cfg, waiting))
 		undo = append(undo, listeners[1])
 		r.tlsPort = portOf(secure.Addr())
 	}

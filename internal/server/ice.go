@@ -31,6 +31,10 @@ func (s *Server) startRelay() (*relay.Relay, error) {
 	if s.cfg.Dev && len(allowed) == 0 {
 		allowed = relay.LocalPrefixes()
 	}
+	proxies, err := config.Prefixes("trusted-proxies", s.cfg.Settings.Access.TrustedProxies)
+	if err != nil {
+		return nil, err
+	}
 	var external netip.Addr
 	if settings.Announce != "" {
 		if external, err = netip.ParseAddr(settings.Announce); err != nil {
@@ -58,6 +62,7 @@ func (s *Server) startRelay() (*relay.Relay, error) {
 			External: external, PublicHost: settings.Host, AllowPeers: allowed,
 			MinPort: settings.MinPort, MaxPort: settings.MaxPort, MaxAllocations: settings.Most,
 			Secret: auth.NewSecret(), Logger: s.log, Now: s.clock.now, Live: s.liveCalls,
+			StreamsPerAddr: s.limits.SocketsPerAddr, TrustedProxies: proxies,
 		})
 	}
 	r, err := start(port)
