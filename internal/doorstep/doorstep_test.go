@@ -8,13 +8,19 @@ import (
 func TestPlaces(t *testing.T) {
 	d := New(2)
 	one, two := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
-	if !d.Enter(one) || !d.Enter(one) || d.Enter(one) || !d.Enter(two) {
-		t.Error("the limit is not that of one address")
+	enter := func(addr netip.Addr, want bool) {
+		t.Helper()
+		if got := d.Enter(addr); got != want {
+			t.Errorf("%s: got %t, want %t", addr, got, want)
+		}
 	}
+	enter(one, true)
+	enter(one, true)
+	enter(one, false)
+	enter(two, true)
 	d.Leave(one)
-	if !d.Enter(one) || d.Enter(one) {
-		t.Error("a place that was given up is not to be had once")
-	}
+	enter(one, true)
+	enter(one, false)
 	d.Leave(one)
 	d.Leave(one)
 	d.Leave(two)

@@ -22,6 +22,19 @@ func closed(t *testing.T, conn net.Conn, wait time.Duration) bool {
 	return !errors.Is(err, os.ErrDeadlineExceeded)
 }
 
+// cutOff waits until the relay has closed a client's connection.
+func cutOff(t *testing.T, c *client) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		if _, err := c.SendBindingRequest(); err != nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("a client without a relayed address needs no place")
+		}
+	}
+}
+
 // Connections without a relayed address have a number of places for each address;
 // those with one have none, and neither have those that are closed.
 func TestStreamsPerAddr(t *testing.T) {
@@ -83,14 +96,7 @@ func TestStreamsPerAddr(t *testing.T) {
 	if err := relayed.Close(); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
-		if _, err := alice.SendBindingRequest(); err != nil {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("a client without a relayed address needs no place")
-		}
-	}
+	cutOff(t, alice)
 	_ = kept.Close()
 	bob := over(t, r, "call.bob", func() (net.Conn, error) { return admitted("after the last was closed"), nil })
 	bob.release(bob.allocate())

@@ -66,9 +66,9 @@ type flow struct {
 	in      bucket
 	channel uint16    // 0 for none.
 	sent    time.Time // When the client last sent there.
-	// reachable is the last judgement of the peer, which holds until then.
-	reachable bool
-	until     time.Time
+	// reached and heard are the last judgement of the peer, which holds until then.
+	reached, heard bool
+	until          time.Time
 }
 
 // admits says whether it may speak with one more address, or with one again.
@@ -162,7 +162,7 @@ func (r *relayed) forwards(channel uint16, bytes int, now time.Time) (peer netip
 		return peer, false, false
 	}
 	f := r.flows[peer]
-	if !r.reachable(f, peer, now) {
+	if r.judge(f, peer, now); !f.reached {
 		return peer, false, false
 	}
 	f.sent = now
@@ -188,7 +188,7 @@ func (r *relayed) sendsTo(peer netip.AddrPort, bytes int, now time.Time) (reach,
 	if f == nil {
 		f = &flow{}
 	}
-	if !r.reachable(f, peer, now) {
+	if r.judge(f, peer, now); !f.reached {
 		return false, false
 	}
 	f.sent = now
@@ -204,13 +204,13 @@ func (r *relayed) receives(from netip.AddrPort, bytes int, now time.Time) (chann
 	f := r.flows[from]
 	if f == nil {
 		b := r.permitted[canonical(from.Addr())]
-		if b == nil || !b.has(now, strangerRate, bytes) || !r.ports.reaches(r.party, from) {
+		if b == nil || !b.has(now, strangerRate, bytes) || !r.ports.hears(r.party, from) {
 			return 0, false
 		}
 		b.take(now, strangerRate, bytes)
 		return 0, true
 	}
-	if !r.reachable(f, from, now) || !f.in.has(now, peerRate, bytes) || !r.in.has(now, peersRate, bytes) {
+	if r.judge(f, from, now); !f.heard || !f.in.has(now, peerRate, bytes) || !r.in.has(now, peersRate, bytes) {
 		return 0, false
 	}
 	f.in.take(now, peerRate, bytes)
@@ -218,10 +218,11 @@ func (r *relayed) receives(from netip.AddrPort, bytes int, now time.Time) (chann
 	return f.channel, true
 }
 
-// reachable needs the lock. Whom the client may not reach it does not hear either.
-func (r *relayed) reachable(f *flow, peer netip.AddrPort, now time.Time) bool {
-	if !now.Before(f.until) {
-		f.reachable, f.until = r.ports.reaches(r.party, peer), now.Add(verdictTime)
+// judge needs the lock. It brings the judgement of a peer up to date.
+func (r *relayed) judge(f *flow, peer netip.AddrPort, now time.Time) {
+	if now.Before(f.until) {
+		return
 	}
-	return f.reachable
+	f.reached, f.heard = r.ports.reaches(r.party, peer), r.ports.hears(r.party, peer)
+	f.until = now.Add(verdictTime)
 }

@@ -267,13 +267,27 @@ func (p *ports) reaches(party string, peer netip.AddrPort) bool {
 	if !p.mayReach(peer.Addr()) {
 		return false
 	}
-	addr := canonical(peer.Addr())
-	if p.isOwn(addr) {
-		if other := p.at(peer.Port()); other != nil {
-			return other.party == party
-		}
+	if other := p.relayedAt(peer); other != nil {
+		return other.party == party
 	}
+	addr := canonical(peer.Addr())
 	return addr != p.machine.announced || within(addr, p.policy.Allow)
+}
+
+// hears judges who sends, where a permission names the address: all but the relayed
+// addresses of other parties. What else has the relay's own address is heard, so that
+// peal doctor can tell a closed port from a peer that is not reached.
+func (p *ports) hears(party string, from netip.AddrPort) bool {
+	other := p.relayedAt(from)
+	return other == nil || other.party == party
+}
+
+// relayedAt gives the relayed address that an address with its port leads to, if any.
+func (p *ports) relayedAt(peer netip.AddrPort) *relayed {
+	if !p.isOwn(canonical(peer.Addr())) {
+		return nil
+	}
+	return p.at(peer.Port())
 }
 
 // isOwn tells whether relayed addresses are reached at an address: the announced one,
