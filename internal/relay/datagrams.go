@@ -71,11 +71,11 @@ func (d *datagrams) passes(p packet) bool {
 	if from == nil {
 		return false
 	}
-	peer, ok := from.peerOf(channel)
-	if !ok || !from.reaches(peer, d.now) {
+	peer, pass, ok := from.forwards(channel, len(data), d.now)
+	if !ok {
 		return false
 	}
-	if from.out.AllowN(d.now, len(data)) {
+	if pass {
 		d.onward = append(d.onward, onward{from, packet{data, peer}})
 	}
 	return true

@@ -34,8 +34,8 @@ func (s *Server) handler(signer *auth.Signer, verifier *auth.Verifier) (http.Han
 	mux.Handle("GET /healthz", api.Health(s.loop.ready.Load))
 	var asked atomic.Uint64
 	mux.Handle("/v1/ice-servers", api.ICEServers(verifier, s.clock.now, func(account string) []*pealv1.IceServer {
-		user := fmt.Sprintf("ice%d.%s", asked.Add(1)%iceUsers, account)
-		return s.serversFor(user, s.clock.now())
+		device := fmt.Sprintf("ice%d", asked.Add(1)%iceUsers)
+		return s.serversFor("", account, device, s.clock.now())
 	}))
 	if s.cfg.Dev {
 		pages := api.NewPages(s.cfg.Settings.Addr, s.cfg.Settings.Access.Origins)
