@@ -64,7 +64,7 @@ func TestReceive(t *testing.T) {
 				}
 			}
 		}
-		r := reader{socket: s}
+		r := reader{socket: s, clock: time.Now}
 		for n, w := range want {
 			got, ok := r.batch.next()
 			for ; !ok; got, ok = r.batch.next() {

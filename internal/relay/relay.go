@@ -246,6 +246,7 @@ func Start(cfg Config) (_ *Relay, err error) {
 		return nil, fmt.Errorf("listen for the relay: %w", err)
 	}
 	for _, conn := range packets {
+		conn.clock = cfg.Now
 		undo = append(undo, conn)
 	}
 	waiting := doorstep.New(cfg.StreamsPerAddr)

@@ -37,7 +37,7 @@ type relayed struct {
 
 func newRelayed(p *ports, s *socket, port uint16, holder login, via *datagrams) *relayed {
 	return &relayed{
-		reader: reader{socket: s}, port: port, holder: holder, party: holder.user.party(), ports: p, via: via,
+		reader: reader{socket: s, clock: p.now}, port: port, holder: holder, party: holder.user.party(), ports: p, via: via,
 		permitted: make(map[netip.Addr]*bucket), flows: make(map[netip.AddrPort]*flow), channels: make(map[uint16]netip.AddrPort),
 	}
 }
@@ -78,7 +78,7 @@ func (r *relayed) WriteTo(p []byte, to net.Addr) (int, error) {
 	if !ok {
 		return 0, errPeer
 	}
-	switch reach, pass := r.sendsTo(addr.AddrPort(), len(p), time.Now()); {
+	switch reach, pass := r.sendsTo(addr.AddrPort(), len(p), r.clock()); {
 	case !reach:
 		return 0, errPeer
 	case !pass:
