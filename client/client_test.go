@@ -162,6 +162,9 @@ func TestCall(t *testing.T) {
 	}
 	rings := next[client.Incoming](bob)
 	in := rings.Call
+	if p := in.Snapshot().Parties; len(p) != 2 || p[0] != in.Snapshot().Peer || p[1].Role != client.Callee || p[1].Account != "bob" {
+		t.Errorf("the parties are %+v", p)
+	}
 	if s := in.Snapshot(); rings.Offer != describe("offer") || s.Attachment != "room 7" || s.Peer.Account != "alice" || s.Type != client.Video {
 		t.Errorf("it rings with %+v, offer %q", s, rings.Offer)
 	}
@@ -203,7 +206,8 @@ func TestCall(t *testing.T) {
 		}
 	}
 	list, err := alice.Records(alice.ctx, client.RecordPage{})
-	if err != nil || len(list) != 1 || list[0].CallID != out.ID() {
+	both := []client.RecordParty{{Account: "alice", Role: client.Caller}, {Account: "bob", Role: client.Callee}}
+	if err != nil || len(list) != 1 || list[0].CallID != out.ID() || !slices.Equal(list[0].Parties, both) {
 		t.Errorf("records: %v, %v", list, err)
 	}
 	alice.must(alice.Logout(alice.ctx))
