@@ -150,6 +150,11 @@ type Leg struct {
 // its own.
 const RingersMost = 10
 
+// RingGenerationsMost is how many media generations a call has while it rings. A
+// caller that changes networks needs a few; for each one every ringing page makes a
+// connection.
+const RingGenerationsMost = 30
+
 // Ringer is one device of the callee while it rings.
 type Ringer struct {
 	Device Device `json:"device"`

@@ -1,11 +1,14 @@
 package node_test
 
 import (
+	"bytes"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/peal-rtc/peal/internal/call"
 	"github.com/peal-rtc/peal/internal/protocol"
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
 )
@@ -27,7 +30,8 @@ func (c *client) pushed() (bytes int) {
 		for _, x := range f.GetCandidates().GetCandidates() {
 			bytes += len(x.Candidate)
 		}
-		bytes += len(f.GetCall().GetOffer()) + len(f.GetCall().GetAnswer())
+		u := f.GetCall()
+		bytes += len(u.GetOffer()) + len(u.GetAnswer()) + len(u.GetCall().GetAttachment())
 	}
 	return bytes
 }
@@ -71,8 +75,11 @@ func TestSignalsOfAnAccountAreBounded(t *testing.T) {
 			(*c).do(&pealv1.Restart{CallId: callID(1), FromGeneration: uint32(i + 1), Rebuild: true})
 			return (*c).do(&pealv1.Offer{CallId: callID(1), Generation: uint32(i + 2), Sdp: big})
 		},
+		"tracks": func(_ *bench, c **client, i int) *pealv1.ServerFrame {
+			return (*c).do(&pealv1.TrackReport{CallId: callID(1), Tracks: &pealv1.Tracks{Audio: i%2 == 0}})
+		},
 		"connecting anew": func(b *bench, c **client, i int) *pealv1.ServerFrame {
-			if i%3 == 2 {
+			if i%30 == 29 {
 				(*c).drop()
 				*c = b.open()
 				(*c).do(&pealv1.Hello{Token: "alice", DeviceId: "a"})
@@ -83,10 +90,16 @@ func TestSignalsOfAnAccountAreBounded(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t)
 			alice, bob := b.login("alice", "a"), b.login("bob", "b")
-			alice.invite(1, "bob")
+			alice.do(&pealv1.Invite{
+				CallId: callID(1), Callee: "bob", Type: pealv1.CallType_CALL_TYPE_VIDEO, Offer: "v=0", Attachment: strings.Repeat("x", b.limits.AttachmentBytes),
+			})
 			bob.events()
+			if name == "tracks" {
+				bob.accept(1)
+				alice.events()
+			}
 			total, refused := 0, 0
-			for i := range 60 {
+			for i := range 400 {
 				if f := push(b, &alice, i); f.GetError().GetCode() == string(protocol.RateLimited) {
 					refused++
 					if f.Error.RetryAfterMs == 0 {
@@ -96,8 +109,8 @@ func TestSignalsOfAnAccountAreBounded(t *testing.T) {
 				total += bob.pushed()
 				b.wait(50 * time.Millisecond)
 			}
-			if most := b.limits.SignalBytes + 4*b.limits.SignalRate; total == 0 || total > most || refused == 0 && total > most/2 {
-				t.Errorf("%d bytes reach the callee in 3 s, at most %d may; %d refused", total, most, refused)
+			if most := b.limits.SignalBytes + 21*b.limits.SignalRate; total == 0 || total > most || refused == 0 && total > most/2 {
+				t.Errorf("%d bytes reach the callee in 20 s, at most %d may; %d refused", total, most, refused)
 			}
 		})
 	}
@@ -197,4 +210,106 @@ func TestPauseAfterRejections(t *testing.T) {
 	// They have talked.
 	b.wait(time.Minute)
 	declined()
+}
+
+// The generations of a call that rings are few: for each one a page makes a connection.
+func TestGenerationsWhileItRings(t *testing.T) {
+	b := newBench(t)
+	alice, bob := b.login("alice", "a"), b.login("bob", "b")
+	alice.do(&pealv1.Invite{CallId: callID(1), Callee: "bob", Type: pealv1.CallType_CALL_TYPE_VIDEO, Offer: "v=0", RingTimeoutMs: 120_000})
+	offers := len(bob.events())
+	for i := range 1000 {
+		u := alice.do(&pealv1.Restart{CallId: callID(1), FromGeneration: uint32(i + 1), Rebuild: true})
+		if g := u.GetCall().GetCall().GetGeneration(); g > 0 {
+			alice.do(&pealv1.Offer{CallId: callID(1), Generation: g, Sdp: "v=0"})
+		}
+		b.wait(100 * time.Millisecond)
+		offers += len(bob.events())
+	}
+	if offers < 2 || offers > call.RingGenerationsMost {
+		t.Errorf("%d offers reach the callee while it rings, at most %d may", offers, call.RingGenerationsMost)
+	}
+}
+
+// Candidates count for the account: a new connection begins no count anew.
+func TestCandidatesOverReconnects(t *testing.T) {
+	b := newBench(t)
+	alice, bob := b.login("alice", "a"), b.login("bob", "b")
+	alice.invite(1, "bob")
+	different := make(map[string]bool)
+	for i := range 8 {
+		alice.do(b.batch(i, 1))
+		alice.drop()
+		alice = b.open()
+		alice.do(&pealv1.Hello{Token: "alice", DeviceId: "a"})
+		for _, c := range bob.candidates() {
+			different[c] = true
+		}
+	}
+	if n := len(different); n == 0 || n > b.limits.Candidates {
+		t.Errorf("%d different candidates of one generation reach the callee, at most %d may", n, b.limits.Candidates)
+	}
+}
+
+// Who lets a person ring for long, again and again, waits as after rejections: one caller
+// keeps nobody busy for everybody else.
+func TestPauseAfterLongRinging(t *testing.T) {
+	b := newBench(t)
+	mallory := b.login("mallory", "m")
+	b.login("bob", "b")
+	rang := time.Duration(0)
+	begin := b.now
+	for n := 1; b.now.Sub(begin) < time.Hour; n++ {
+		f := mallory.do(&pealv1.Invite{CallId: callID(n), Callee: "bob", Type: pealv1.CallType_CALL_TYPE_AUDIO, Offer: "v=0", RingTimeoutMs: 120_000})
+		if f.Error != nil {
+			b.wait(time.Duration(f.Error.RetryAfterMs) * time.Millisecond)
+			continue
+		}
+		b.wait(119 * time.Second)
+		mallory.do(&pealv1.Cancel{CallId: callID(n)})
+		rang += 119 * time.Second
+	}
+	if rang < 4*time.Minute || rang > 20*time.Minute {
+		t.Errorf("in an hour one caller has a person ring for %s", rang)
+	}
+	// Calls that were given up soon are no harm.
+	carol := b.login("carol", "c")
+	for n := 1000; n < 1010; n++ {
+		want(t, carol.invite(n, "bob").GetCall(), ringing, 0, caller)
+		b.wait(3 * time.Second)
+		carol.do(&pealv1.Cancel{CallId: callID(n)})
+		b.wait(27 * time.Second)
+	}
+}
+
+// An invitation that declines another one says nothing about the one who was declined so.
+func TestDecliningByCallingIsNoRejection(t *testing.T) {
+	b := newBench(t)
+	alice, bob := b.login("alice", "a"), b.login("bob", "b")
+	for n := 1; n < 24; n += 2 {
+		want(t, alice.invite(n, "bob").GetCall(), ringing, 0, caller)
+		bob.events()
+		want(t, bob.invite(n+1, "carol").GetCall(), ringing, 0, caller)
+		bob.hangup(n + 1)
+		alice.events()
+		b.wait(time.Minute)
+	}
+}
+
+// The log has few lines for one call, whatever its devices say.
+func TestPathsInTheLog(t *testing.T) {
+	b := newBench(t)
+	var told bytes.Buffer
+	b.logger = slog.New(slog.NewTextHandler(&told, nil))
+	b.boot()
+	alice, bob := b.login("alice", "a"), b.login("bob", "b")
+	alice.invite(1, "bob")
+	bob.accept(1)
+	for i := range 100 {
+		path := []pealv1.MediaPath{pealv1.MediaPath_MEDIA_PATH_HOST, pealv1.MediaPath_MEDIA_PATH_RELAY_UDP}[i%2]
+		alice.do(&pealv1.MediaReport{CallId: callID(1), Generation: 1, Up: true, Path: path})
+	}
+	if n := strings.Count(told.String(), "media flows"); n != 1 {
+		t.Errorf("the log has %d lines about the path of one device in one generation", n)
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -34,6 +35,8 @@ func received(t *testing.T, offer string) (string, *pealv1.Error) {
 	return f.GetInvite().GetOffer(), bad
 }
 
+var address = regexp.MustCompile(`\d+\.\d+\.\d+\.\d+`)
+
 // harm is a line that a browser could read as an order to send, or that tells an
 // address. Browsers read more than the standard allows: case and blanks do not count.
 func harm(sdp string) string {
@@ -50,9 +53,14 @@ func harm(sdp string) string {
 		if strings.HasPrefix(line, "a=fingerprint:") {
 			continue
 		}
-		for word := range strings.FieldsFuncSeq(line, func(r rune) bool { return strings.ContainsRune(" =;,/{}\"", r) }) {
-			if at, err := netip.ParseAddr(word); err == nil && !at.IsUnspecified() {
-				return line
+		if address.MatchString(line) && !slices.Contains([]string{"c=IN IP4 0.0.0.0", "a=rtcp:9 IN IP4 0.0.0.0"}, line) && !strings.HasPrefix(line, "o=- ") {
+			return line
+		}
+		for i := range line {
+			for j := i + 2; j <= min(len(line), i+45); j++ {
+				if at, err := netip.ParseAddr(line[i:j]); err == nil && at.Is6() && !at.IsUnspecified() && strings.Count(line[i:j], ":") > 1 {
+					return line
+				}
 			}
 		}
 	}
@@ -71,7 +79,7 @@ func TestDescriptionsMakeNobodySend(t *testing.T) {
 		"a=rtcp:50000 IN IP4 192.0.2.7", "a=RTCP:50000 IN IP4 192.0.2.7", "a= rtcp:50000 IN IP4 192.0.2.7", "a=rtcp:50000", "a=rtcp:9 IN IP6 fe80::1",
 		"c=IN IP4 192.0.2.7", "C=IN IP4 192.0.2.7", "c=IN IP4 192.0.2.7/127/3", "c= IN IP4 192.0.2.7", "c=IN IP6 2001:db8::7",
 		"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:x", "a=x-peer:192.0.2.7", "a=fmtp:111 host=192.0.2.7", "a=ssrc:1 cname:192.0.2.7",
-		"a=ssrc:1 cname:[2001:db8::7]", "a=mid:192.0.2.7", "a=msid:192.0.2.7 -", "a=extmap:1 http://192.0.2.7/", "a=ice-options:trickle 192.0.2.7",
+		"a=ssrc:1 cname:[2001:db8::7]", "a=ssrc:1 cname:2001:db8:1:2:3:4:5:6", "a=ssrc:1 cname:fe80::1", "a=mid:::ffff:192.0.2.7", "a=msid:2001:db8::7 -", "a=mid:192.0.2.7", "a=msid:192.0.2.7 -", "a=extmap:1 http://192.0.2.7/", "a=ice-options:trickle 192.0.2.7",
 		"a=setup:192.0.2.7", "a=ice-ufrag:192.0.2.7", "a=sendrecv:192.0.2.7", "b=AS:192.0.2.7", "u=http://192.0.2.7/", "e=a@192.0.2.7",
 		"i=192.0.2.7", "r=192.0.2.7", "z=192.0.2.7", "k=clear:192.0.2.7", "m=audio 9 UDP/TLS/RTP/SAVPF 192.0.2.7", "m=audio 192.0.2.7 UDP/TLS/RTP/SAVPF 111",
 		"o=- 1 1 IN IP4 192.0.2.7", "s=192.0.2.7", "t=192.0.2.7", "v=192.0.2.7",
@@ -109,22 +117,24 @@ func TestCandidatesInADescriptionAreRefused(t *testing.T) {
 
 func TestWhatIsNoDescription(t *testing.T) {
 	for text, complaint := range map[string]string{
-		"v=1\r\n":                          "line 1: want v=0",
-		"o=- 1 1 IN IP4 0\r\n":             "line 1: want v=",
-		"v=0\r\ns=-\r\n":                   "line 2: want o=",
-		"v=0\r\no=me\r\n":                  "line 2: want o=NAME",
-		"v=0\r\n":                          "it has no line o=",
-		empty + "\r\n":                     "line 5: it is not of the form",
-		empty + "hello\r\n":                "line 5: it is not of the form",
-		empty + "v=0\r\n":                  "line 5: there is a line v= already",
-		empty + "a=\u00e9\r\n":             "line 5: byte 3 is not printable",
-		empty + "m=audio 9\r\n":            "line 5: want m=",
-		empty + "m=audio 9 TCP/MSRP 1\r\n": "line 5: want audio or video",
-		empty + "m=text 9 UDP/TLS/RTP/SAVPF 98\r\n":     "line 5: want audio or video",
-		empty + "m=audio 9 UDP/TLS/RTP/SAVPF opus\r\n":  "line 5: a format",
-		empty + "m=audio x UDP/TLS/RTP/SAVPF 111\r\n":   "line 5: want m=",
-		empty + "m=audio 9 UDP/TLS/RTP/SAVPF  111\r\n":  "line 5: a format",
-		audio + strings.Repeat("c=IN IP4 0\r\n", 1_900): "has 3", // It grows when it is rebuilt.
+		"v=1\r\n":               "line 1: want v=0",
+		"o=- 1 1 IN IP4 0\r\n":  "line 1: want v=",
+		"v=0\r\ns=-\r\n":        "line 2: want o=",
+		"v=0\r\no=me\r\n":       "line 2: want o=NAME",
+		"v=0\r\n":               "it has no line o=",
+		empty + "\r\n":          "line 5: it is not of the form",
+		empty + "hello\r\n":     "line 5: it is not of the form",
+		empty + "v=0\r\n":       "line 5: there is a line v= already",
+		empty + "a=\u00e9\r\n":  "line 5: byte 3 is not printable",
+		empty + "m=audio 9\r\n": "line 5: want m=",
+		audio + "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n":                  "line 7: there is a section audio already",
+		empty + "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n": "line 5: want audio or video",
+		empty + "m=audio 9 TCP/MSRP 1\r\n":                             "line 5: want audio or video",
+		empty + "m=text 9 UDP/TLS/RTP/SAVPF 98\r\n":                    "line 5: want audio or video",
+		empty + "m=audio 9 UDP/TLS/RTP/SAVPF opus\r\n":                 "line 5: a format",
+		empty + "m=audio x UDP/TLS/RTP/SAVPF 111\r\n":                  "line 5: want m=",
+		empty + "m=audio 9 UDP/TLS/RTP/SAVPF  111\r\n":                 "line 5: a format",
+		audio + strings.Repeat("c=IN IP4 0\r\n", 1_900):                "has 3", // It grows when it is rebuilt.
 	} {
 		if _, bad := received(t, text); bad == nil || !strings.Contains(bad.Message, complaint) {
 			t.Errorf("%.80q is answered %v, want %q", text, bad, complaint)
@@ -204,5 +214,13 @@ func TestEveryDescriptionIsRebuilt(t *testing.T) {
 		if bad != nil || strings.Contains(f.String(), "ice-lite") || same.String() != f.String() {
 			t.Errorf("%s passes as %v, in binary as %v (%v)", name, f, same, bad)
 		}
+	}
+}
+
+// RFC 8866 has a contact, a bandwidth and the like between the subject and the times.
+func TestLinesBetweenSubjectAndTimes(t *testing.T) {
+	got, bad := received(t, "v=0\r\no=- 1 1 IN IP4 192.0.2.7\r\ns=x\r\ni=about 192.0.2.7\r\nc=IN IP4 192.0.2.7\r\nb=AS:30\r\nt=0 0\r\n")
+	if want := "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nc=IN IP4 0.0.0.0\r\nb=AS:30\r\nt=0 0\r\n"; bad != nil || got != want {
+		t.Errorf("got %q, %v", got, bad)
 	}
 }

@@ -293,6 +293,17 @@ func TestGoodbye(t *testing.T) {
 	}
 }
 
+// Where both rhythms are configured alike a live call is a live call all the same.
+func TestExpiryWithEqualPulses(t *testing.T) {
+	b := ready(t)
+	b.limits.PingActive = b.limits.PingIdle
+	b.s.Active(true, b.now)
+	b.wait(2*time.Hour, true)
+	if b.s.Closed() {
+		t.Errorf("a connection with a live call is closed as %q", b.wire.reason)
+	}
+}
+
 // A token is good until its end and a little longer. After that the connection
 // begins nothing new: a call that is live goes on, an idle connection is closed so
 // that the client comes back with a fresh token.
