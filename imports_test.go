@@ -53,7 +53,7 @@ var allowed = map[string]imports{
 	},
 	"internal/server": {
 		ours: []string{
-			"internal/api", "internal/auth", "internal/bus", "internal/call", "internal/config", "internal/node",
+			"internal/api", "internal/auth", "internal/bus", "internal/call", "internal/config", "internal/doorstep", "internal/node",
 			"internal/protocol", "internal/relay", "internal/session", "internal/store", "internal/store/sqlstore",
 			"internal/ws", "web",
 		},

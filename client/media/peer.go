@@ -2,6 +2,7 @@ package media
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -17,6 +18,10 @@ const (
 	batchPause = 50 * time.Millisecond
 	// batchMost is the most candidates in one frame.
 	batchMost = 32
+	// candidatesMost is how many candidates of the other side's are taken in one
+	// generation, and generationsAhead how far that may be ahead of the present one.
+	candidatesMost   = 64
+	generationsAhead = 2
 )
 
 // peer is the peer connection of one call, over its media generations. Only
@@ -33,6 +38,7 @@ type peer struct {
 	answered   bool
 	open       bool // Both sides have all they need.
 	held       []held
+	taken      map[uint32]map[string]bool // The other side's candidates, by generation.
 	gathered   []client.Candidate
 	unsent     []client.Candidate
 }
@@ -43,7 +49,7 @@ type held struct {
 	candidate  client.Candidate
 }
 
-func newPeer(s *Session) *peer { return &peer{session: s} }
+func newPeer(s *Session) *peer { return &peer{session: s, taken: make(map[uint32]map[string]bool)} }
 
 // offer makes the caller's offer of a generation. ICE starts by commit.
 func (p *peer) offer(generation uint32, rebuild bool, servers []client.ICEServer) (string, error) {
@@ -110,7 +116,23 @@ func (p *peer) take(generation uint32, answer string) error {
 
 // addRemote takes the other side's candidates, used as soon as they can be.
 func (p *peer) addRemote(generation uint32, candidates []client.Candidate) {
+	if generation > p.generation+generationsAhead {
+		return
+	}
 	for _, c := range candidates {
+		key := c.Candidate
+		if c.SDPMid != nil {
+			key = *c.SDPMid + " " + key
+		}
+		taken := p.taken[generation]
+		if taken[key] || len(taken) >= candidatesMost {
+			continue
+		}
+		if taken == nil {
+			taken = make(map[string]bool)
+			p.taken[generation] = taken
+		}
+		taken[key] = true
 		p.held = append(p.held, held{generation, c})
 	}
 	p.useHeld()
@@ -177,6 +199,7 @@ func (p *peer) begin(generation uint32, rebuild bool) error {
 	s.watch.Stop()
 	p.generation, p.answered, p.open, p.gathered, p.unsent = generation, false, false, nil, nil
 	p.held = slices.DeleteFunc(p.held, func(h held) bool { return h.generation < generation })
+	maps.DeleteFunc(p.taken, func(g uint32, _ map[string]bool) bool { return g < generation })
 	p.wait() // A restart that leads nowhere is followed by another.
 	if p.pc != nil && !rebuild {
 		return nil

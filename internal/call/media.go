@@ -81,7 +81,9 @@ func (s *step) restartRinging(in Restart) error {
 	if err != nil {
 		return err
 	}
-	s.restartFrom(leg, in)
+	if s.call.Media.Generation < RingGenerationsMost {
+		s.restartFrom(leg, in)
+	}
 	return nil
 }
 

@@ -57,7 +57,10 @@ func (n *Node) command(d *device, f *pealv1.ClientFrame) {
 	}
 }
 
-// spends takes what a command sends to the other side from the account's budget.
+// snapshotBytes is about what a snapshot with its attachment costs those who receive it.
+const snapshotBytes = 5 << 10
+
+// spends takes what a command makes the other side receive from the account's budget.
 func (n *Node) spends(d *device, f *pealv1.ClientFrame) *pealv1.Error {
 	bytes := 0
 	candidates := func(list []*pealv1.Candidate) {
@@ -66,6 +69,10 @@ func (n *Node) spends(d *device, f *pealv1.ClientFrame) *pealv1.Error {
 		}
 	}
 	switch c := f.Command.(type) {
+	case *pealv1.ClientFrame_Invite:
+		bytes = snapshotBytes + len(c.Invite.Offer)
+	case *pealv1.ClientFrame_Restart, *pealv1.ClientFrame_Tracks, *pealv1.ClientFrame_SwitchType, *pealv1.ClientFrame_Media:
+		bytes = snapshotBytes
 	case *pealv1.ClientFrame_Offer:
 		bytes = len(c.Offer.Sdp)
 	case *pealv1.ClientFrame_Answer:
@@ -115,10 +122,14 @@ func (n *Node) accept(d *device, id uint32, c *pealv1.Accept) {
 	}
 }
 
-// notePath tells the operator what media flows by.
+// notePath tells the operator what media flows by, once for each generation.
 func (n *Node) notePath(d *device, c *pealv1.MediaReport) {
-	if v := d.calls[call.ID(c.CallId)]; v != nil && v.inCall && c.Up && c.Path != pealv1.MediaPath_MEDIA_PATH_UNSPECIFIED && c.Path != v.path {
-		v.path = c.Path
+	if v := d.calls[call.ID(c.CallId)]; v != nil && v.inCall && c.Up && c.Path != pealv1.MediaPath_MEDIA_PATH_UNSPECIFIED && v.pathOf < c.Generation {
+		t := n.turns[call.ID(c.CallId)]
+		if t == nil || c.Generation != t.call.Media.Generation {
+			return
+		}
+		v.pathOf = c.Generation
 		n.log.Info("media flows", "call", c.CallId, "device", d.who.ID, "path", pathNames[c.Path])
 	}
 }
@@ -139,22 +150,35 @@ func (n *Node) candidates(d *device, id uint32, c *pealv1.Candidates) {
 	n.enqueue(call.ID(c.CallId), &job{signal: c, asker: &asker{device: d, id: id}})
 }
 
-// count holds a device to the number of different candidates of the present
-// generation. Those that are sent again count against the account's budget alone.
-func (v *involvement) count(c *pealv1.Candidates, l *protocol.Limits) *pealv1.Error {
-	if v.sent == nil || v.generation != c.Generation {
-		v.generation, v.sent, v.sentBytes = c.Generation, make(map[string]struct{}), 0
+// sentCandidates are those that one side has sent in a generation.
+type sentCandidates struct {
+	generation uint32
+	keys       map[string]struct{}
+	bytes      int
+}
+
+// count holds a side to the number of different candidates of the present
+// generation, by whichever connection it sends them. Those that are sent again count
+// against the account's budget alone.
+func (t *turn) count(from call.Account, c *pealv1.Candidates, l *protocol.Limits) *pealv1.Error {
+	v := t.sent[from]
+	if v == nil || v.generation != c.Generation {
+		if t.sent == nil {
+			t.sent = make(map[call.Account]*sentCandidates)
+		}
+		v = &sentCandidates{generation: c.Generation, keys: make(map[string]struct{})}
+		t.sent[from] = v
 	}
 	for _, x := range c.Candidates {
 		key := x.GetSdpMid() + " " + x.Candidate
-		if _, known := v.sent[key]; known {
+		if _, known := v.keys[key]; known {
 			continue
 		}
-		if len(v.sent) == l.Candidates || v.sentBytes+candidateBytes(x) > l.CandidateBytes {
+		if len(v.keys) == l.Candidates || v.bytes+candidateBytes(x) > l.CandidateBytes {
 			return protocol.LimitExceeded.Because("at most %d candidates and %d bytes of them per generation", l.Candidates, l.CandidateBytes)
 		}
-		v.sent[key] = struct{}{}
-		v.sentBytes += candidateBytes(x)
+		v.keys[key] = struct{}{}
+		v.bytes += candidateBytes(x)
 	}
 	return nil
 }
@@ -175,12 +199,7 @@ func (n *Node) attemptSignal(t *turn, j *job) {
 		n.finish(t, &t.call, protocol.StaleGeneration.Error())
 		return
 	}
-	v := j.asker.device.calls[t.id]
-	if v == nil { // It is gone, or done with the call.
-		n.finish(t, nil, protocol.NoSuchCall.Error())
-		return
-	}
-	if bad := v.count(j.signal, &n.cfg.Limits); bad != nil {
+	if bad := t.count(j.asker.device.who.Account, j.signal, &n.cfg.Limits); bad != nil {
 		n.finish(t, &t.call, bad)
 		return
 	}

@@ -44,12 +44,8 @@ type involvement struct {
 	inCall bool
 	// ringing or in the call: its connection is watched more closely.
 	active bool
-	// path is what its media flows by, as it told last.
-	path pealv1.MediaPath
-	// sent are the candidates of generation that it has sent.
-	generation uint32
-	sent       map[string]struct{}
-	sentBytes  int
+	// pathOf is the last generation of which it was logged what its media flows by.
+	pathOf uint32
 }
 
 // line lets a session speak through the node's effects.

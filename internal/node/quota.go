@@ -26,7 +26,8 @@ type quota struct {
 
 type pair struct{ caller, callee call.Account }
 
-// declined is a caller whom a callee has declined, and who was not answered since.
+// declined is a caller whose calls a callee has declined or let ring, and who was
+// not answered since.
 type declined struct {
 	last  time.Time // When the last call ended so,
 	call  call.ID   // and which that was.
@@ -51,7 +52,7 @@ func (q *quota) invite(caller, callee call.Account, now time.Time) *pealv1.Error
 	p := pair{caller, callee}
 	if rest := q.pause(p, now); rest > 0 {
 		e := protocol.RateLimited.After(rest)
-		e.Message = "the callee has declined several calls in a row; wait before you call again"
+		e.Message = "the callee has declined or not answered several calls in a row; wait before you call again"
 		return e
 	}
 	wait := max(q.invites.wait(caller, 1, now), q.pairs.wait(p, 1, now))
@@ -84,6 +85,10 @@ func (q *quota) signal(a call.Account, bytes int, now time.Time) *pealv1.Error {
 	return q.signals.spend(a, min(bytes, q.limits.SignalBytes), now)
 }
 
+// longRinging is from when on a call that nobody took counts as one that was
+// declined: whoever rings keeps the callee busy for everybody else.
+const longRinging = 10 * time.Second
+
 // heard learns how a call between two accounts went. It may be the same call
 // again: each ending counts once.
 func (q *quota) heard(c *call.Call) {
@@ -92,7 +97,7 @@ func (q *quota) heard(c *call.Call) {
 	case c.State == call.Connecting || c.State == call.Connected:
 		delete(q.declined, p)
 		delete(q.declined, pair{p.callee, p.caller})
-	case c.Outcome.Reason == call.Rejected:
+	case untaken(c):
 		d := q.declined[p]
 		if d == nil {
 			d = &declined{}
@@ -102,6 +107,17 @@ func (q *quota) heard(c *call.Call) {
 			d.last, d.call, d.times = ended, c.ID, d.times+1
 		}
 	}
+}
+
+// untaken says that the callee did not want the call, or was kept ringing by it.
+func untaken(c *call.Call) bool {
+	switch c.Outcome.Reason {
+	case call.Rejected:
+		return true
+	case call.Timeout, call.Cancelled, call.Lost, call.Superseded, call.Kicked:
+		return c.ConnectedAt.IsZero() && c.Callee().Device.ID == "" && c.Outcome.EndedAt.Sub(c.CreatedAt) >= longRinging
+	}
+	return false
 }
 
 // pause is how much longer a caller has to wait whom the callee declines.

@@ -33,6 +33,8 @@ type turn struct {
 	// announce: a commit's result was unknown, so that once the call has been
 	// read back everyone is told what it says.
 	announce bool
+	// sent are the candidates of each side's in the present generation.
+	sent map[call.Account]*sentCandidates
 	// refs counts the devices here that have to do with the call.
 	refs int
 }
@@ -146,7 +148,9 @@ func (n *Node) loaded(t *turn, in Loaded) {
 // set takes a newer copy of the call.
 func (n *Node) set(t *turn, c call.Call) {
 	t.call, t.known = c, true
-	n.quota.heard(&c)
+	if len(t.queue) == 0 || t.queue[0].settle == nil { // Who calls somebody else declines nobody.
+		n.quota.heard(&c)
+	}
 	n.arm(t)
 	n.reconcile(t)
 }

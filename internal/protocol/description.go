@@ -51,6 +51,8 @@ type description struct {
 	field string
 	out   strings.Builder
 	seen  string // What of the preamble has come.
+	// sections are the kinds of the media sections so far.
+	sections string
 }
 
 func (r *description) refuse(number int, why string) *pealv1.Error {
@@ -66,7 +68,8 @@ func (r *description) line(number int, line string) *pealv1.Error {
 		return r.refuse(number, "it is not of the form letter=value")
 	}
 	kind, value := line[0], line[2:]
-	if len(r.seen) < len(preamble) && kind != preamble[len(r.seen)] {
+	// Between subject and times there may be who to ask, and the like.
+	if len(r.seen) < len(preamble) && kind != preamble[len(r.seen)] && strings.IndexByte("iuepcb", kind) < 0 {
 		return r.refuse(number, "want "+string(preamble[len(r.seen)])+"=")
 	}
 	switch kind {
@@ -118,19 +121,23 @@ func (r *description) begin(number int, kind byte, value string) *pealv1.Error {
 	return nil
 }
 
-// section begins a media section. One of another kind is refused: without it
-// the sections after it would have other numbers.
+// section begins a media section. There is one of audio and one of video, as
+// Peal's clients make them: for each further one a browser would open a sender. One
+// more is refused, since without it the sections after it would have other numbers.
 func (r *description) section(number int, value string) *pealv1.Error {
 	f := strings.Split(value, " ")
 	if len(f) < 4 || !digits(f[1], 5) {
 		return r.refuse(number, "want m=KIND PORT PROTOCOL FORMATS")
 	}
-	protocol := map[string]string{"audio": "UDP/TLS/RTP/SAVPF", "video": "UDP/TLS/RTP/SAVPF", "application": "UDP/DTLS/SCTP"}[f[0]]
-	if protocol == "" || f[2] != protocol {
+	if f[0] != "audio" && f[0] != "video" || f[2] != "UDP/TLS/RTP/SAVPF" {
 		return r.refuse(number, "want audio or video over UDP/TLS/RTP/SAVPF")
 	}
+	if strings.Contains(r.sections, f[0]) {
+		return r.refuse(number, "there is a section "+f[0]+" already")
+	}
+	r.sections += " " + f[0]
 	for _, format := range f[3:] {
-		if !digits(format, 3) && format != "webrtc-datachannel" {
+		if !digits(format, 3) {
 			return r.refuse(number, "a format is not a payload type")
 		}
 	}
@@ -178,7 +185,6 @@ var attributes = map[string]func(string) bool{
 	"rtpmap": plain, "fmtp": plain, "rtcp-fb": plain, "extmap": plain, "ptime": plain, "maxptime": plain,
 	"ssrc": plain, "ssrc-group": plain, "rid": plain, "simulcast": plain,
 	"framerate": plain, "imageattr": plain, "packetization": plain, "x-google-flag": plain,
-	"sctp-port": plain, "sctpmap": plain, "max-message-size": plain,
 }
 
 // plain takes a text that is there and names no address.
@@ -242,12 +248,40 @@ func namesAddress(s string) bool {
 	}
 	for _, other := range []func(rune) bool{v4, v6} {
 		for word := range strings.FieldsFuncSeq(s, other) {
-			for _, w := range []string{word, strings.Trim(word, "."), strings.TrimSuffix(word, ":"), strings.TrimPrefix(word, ":")} {
-				if _, err := netip.ParseAddr(w); err == nil {
-					return true
-				}
+			if holdsAddress(strings.Trim(word, ".")) {
+				return true
 			}
 		}
 	}
 	return false
 }
+
+// holdsAddress says that a word is an address, or holds one between colons: what
+// stands before or after it may look like a part of it.
+func holdsAddress(word string) bool {
+	for rest := word; rest != ""; {
+		groups := min(len(rest), maxAddress)
+		for end := groups; end >= 2; end-- {
+			if end < len(rest) && rest[end] != ':' && rest[end-1] != ':' {
+				continue
+			}
+			if _, err := netip.ParseAddr(rest[:end]); err == nil {
+				return true
+			}
+		}
+		_, after, found := strings.Cut(rest, ":")
+		if !found {
+			return false
+		}
+		if strings.HasPrefix(after, ":") {
+			if _, err := netip.ParseAddr(strings.TrimRight(":"+after[:min(len(after), maxAddress)], ".")); err == nil {
+				return true
+			}
+		}
+		rest = after
+	}
+	return false
+}
+
+// maxAddress is the longest text of an address.
+const maxAddress = 45

@@ -97,7 +97,7 @@ func FuzzDescription(f *testing.F) {
 	}
 	for _, line := range []string{
 		"a=Candidate:1 1 udp 1 192.0.2.7 9 typ host", "a= ice-lite", "a=rtcp:9 IN IP6 fe80::1", "a=mid:192.0.2.7", "c=IN IP6 ::",
-		"a=ssrc:1 cname:x::1", "a=fingerprint:sha-256 fe80::1", "a=ice-options:trickle candidate:1", "b=AS:30", "m=application 9 UDP/DTLS/SCTP webrtc-datachannel",
+		"a=ssrc:1 cname:x::1", "a=fingerprint:sha-256 fe80::1", "a=ice-options:trickle candidate:1", "b=AS:30", "m=video 0 UDP/TLS/RTP/SAVPF 96",
 	} {
 		f.Add(audio + line + "\r\n")
 	}

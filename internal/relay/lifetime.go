@@ -23,7 +23,7 @@ const (
 // knows comes from the answers about live calls.
 type lifetimes struct {
 	mu sync.Mutex // Guards what follows.
-	// missing has the calls that hold relayed addresses and were not live when the
+	// missing has the calls that held relayed addresses and were not live when the
 	// relay asked, since when.
 	missing map[string]time.Time
 	// ended has the calls whose relayed addresses were closed, and until when their
@@ -58,23 +58,26 @@ func (l *lifetimes) answered(now time.Time, held []string, live map[string]bool,
 			delete(l.ended, call)
 		}
 	}
-	missing := make(map[string]time.Time)
+	// One that holds nothing at the moment may take an address again, while its
+	// credentials last: the time since its end goes on.
+	for call, since := range l.missing {
+		if live[call] || now.Sub(since) >= AfterCall+credentials {
+			delete(l.missing, call)
+		}
+	}
 	for _, call := range held {
 		if live[call] {
 			continue
 		}
 		since, before := l.missing[call]
-		switch {
-		case !before:
-			missing[call] = now
-		case now.Sub(since) < AfterCall:
-			missing[call] = since
-		default:
-			missing[call] = since
+		if !before {
+			since = now
+			l.missing[call] = now
+		}
+		if now.Sub(since) >= AfterCall {
 			l.remember(call, now.Add(credentials))
 		}
 	}
-	l.missing = missing
 }
 
 // remember needs the lock. Where there is no room it forgets any other call.
@@ -106,7 +109,7 @@ func (r *Relay) watch(ctx context.Context) {
 // error ends no address of a call.
 func (r *Relay) endOld(ctx context.Context) {
 	held := r.ports.calls()
-	if r.cfg.Live != nil && len(held) > 0 {
+	if r.cfg.Live != nil {
 		ctx, cancel := context.WithTimeout(ctx, liveTimeout)
 		defer cancel()
 		if live, err := r.cfg.Live(ctx, held); err == nil {

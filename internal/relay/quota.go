@@ -10,10 +10,9 @@ const (
 	AllocationsPerUser = 12
 	// AllocationsPerAccount is how many an account may hold over all of its calls and
 	// devices. A device id costs nothing, an account needs a token. An account is in one
-	// call, where one device takes at most 12 in a restart; its other devices take 3 each
-	// while they ring, one for each transport. 48 lets four devices restart at once, or
-	// one restart while twelve ring.
-	AllocationsPerAccount = 4 * AllocationsPerUser
+	// call, where one device takes at most 12 in a restart; each of its ten devices takes
+	// 6 while it rings, one for each transport on two networks.
+	AllocationsPerAccount = 10*AllocationsPerUser/2 + AllocationsPerUser
 	// ReservePerAccount is how many an account may hold and still take more from the
 	// reserve: one for each transport on one network, so that a call connects.
 	ReservePerAccount = 3

@@ -113,13 +113,18 @@ func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
+	trusted, err := config.Prefixes("trusted-proxies", cfg.Settings.Access.TrustedProxies)
+	if err != nil {
+		return nil, err
+	}
 	s.http = &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       15 * time.Second,
 		WriteTimeout:      30 * time.Second,
-		IdleTimeout:       2 * time.Minute,
+		IdleTimeout:       15 * time.Second,
 		MaxHeaderBytes:    32 << 10,
+		ConnState:         newVisitors(cfg.Settings.Limits.SocketsPerAddr, trusted).changed,
 		ErrorLog:          slog.NewLogLogger(panicsOnly{s.log.Handler()}, slog.LevelError),
 	}
 	s.chores.Go(s.serve)

@@ -13,6 +13,7 @@ type life struct {
 	last   time.Time // When something was heard last.
 	pinged time.Time // When it was asked last.
 	rhythm protocol.Pulse
+	active bool // It rings or is in a call.
 }
 
 func newLife(l *protocol.Limits, now time.Time) life {
@@ -52,6 +53,7 @@ func (s *Session) Active(active bool, now time.Time) {
 		rhythm = s.limits.PingActive
 	}
 	l := &s.life
+	l.active = active
 	if l.rhythm == rhythm {
 		return
 	}
@@ -79,7 +81,7 @@ func (s *Session) Deadline() (at time.Time, ok bool) {
 
 // idles reports whether the client is logged in and neither rings nor is in a call.
 func (s *Session) idles() bool {
-	return s.phase == ready && s.life.rhythm == s.limits.PingIdle
+	return s.phase == ready && !s.life.active
 }
 
 // Expire does what is due by now: asks a silent client, or closes it.

@@ -43,7 +43,7 @@ export interface MediaListener {
 const shaped = ["priority", "maxBitrate", "maxFramerate"] as const;
 /** How long candidates are gathered into one frame. */
 const batchMs = 50;
-/** The most candidates that wait for one generation. */
+/** The most candidates of the other side's that are taken in one generation. */
 const heldMost = 64;
 /** The most candidates in one frame. */
 const batchSize = 32;
@@ -61,6 +61,8 @@ export class Media {
   #released = false;
   #answered = false;
   #held: { generation: number; candidate: CandidateJson }[] = [];
+  /** The other side's candidates that were taken, by generation. */
+  readonly #taken = new Map<number, Set<string>>();
   #gathered: CandidateJson[] = [];
   #unsent: CandidateJson[] = [];
   #batch: ReturnType<typeof setTimeout> | undefined;
@@ -193,19 +195,18 @@ export class Media {
     });
   }
 
-  /** Keeps a candidate until it can be used: each once, and no more than a side may send. */
+  /** Takes a candidate until it can be used: each once, and no more than a side may send. */
   #hold(generation: number, candidate: CandidateJson): void {
     if (this.#generation === 0) {
       // A page that was reloaded knows of no generation yet: the newest is the one to come.
       if (this.#held.some((h) => h.generation > generation)) return;
       this.#held = this.#held.filter((h) => h.generation === generation);
+      for (const g of this.#taken.keys()) if (g !== generation) this.#taken.delete(g);
     } else if (generation > this.#generation + 2) return;
-    const same = this.#held.filter((h) => h.generation === generation);
-    const known = same.some(
-      (h) =>
-        h.candidate.candidate === candidate.candidate && h.candidate.sdpMid === candidate.sdpMid,
-    );
-    if (known || same.length >= heldMost) return;
+    const taken = this.#taken.get(generation) ?? new Set();
+    const key = `${candidate.sdpMid ?? ""} ${candidate.candidate ?? ""}`;
+    if (taken.has(key) || taken.size >= heldMost) return;
+    this.#taken.set(generation, taken.add(key));
     this.#held.push({ generation, candidate });
   }
 
@@ -275,6 +276,7 @@ export class Media {
     this.#gathered = [];
     this.#unsent = [];
     this.#held = this.#held.filter((h) => h.generation >= generation);
+    for (const g of this.#taken.keys()) if (g < generation) this.#taken.delete(g);
     this.#watch.begin(generation > 1, rebuild);
     if (this.#pc && !rebuild) return this.#pc;
     this.#pc?.close();
@@ -314,8 +316,14 @@ export class Media {
   /** Nothing of a microphone or a camera goes into a connection before `release`. */
   async #putTracks(): Promise<void> {
     if (!this.#released) return;
+    const tracks = new Map([
+      ["audio", this.#audio],
+      ["video", this.#video],
+    ]);
     for (const t of this.#pc?.getTransceivers() ?? []) {
-      const track = t.receiver.track.kind === "audio" ? this.#audio : this.#video;
+      const { kind } = t.receiver.track;
+      const track = tracks.get(kind) ?? null;
+      tracks.delete(kind); // One sender of each kind, however many sections there are.
       if (t.sender.track !== track) await t.sender.replaceTrack(track);
     }
   }

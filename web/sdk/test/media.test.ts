@@ -312,6 +312,13 @@ describe("addresses", () => {
     expect(m.held).toBe(64);
     await m.addRemote(9, [{ candidate: "of nothing that is near" }]);
     expect(m.held).toBe(64);
+    // Also once they are used, and what was used is not used again.
+    await m.release();
+    await m.addRemote(
+      1,
+      Array.from({ length: 300 }, (_, i) => ({ candidate: String(i) })),
+    );
+    expect(pc().log.filter((l) => l.startsWith("addIceCandidate")).length).toBe(64);
   });
   it("go with the acceptance, once", async () => {
     const m = media();
