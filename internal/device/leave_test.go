@@ -16,7 +16,7 @@ type bench struct {
 }
 
 func newBench(c Config) *bench {
-	c.ID, c.Random = "d1", func() float64 { return 0 }
+	c.ID = "d1"
 	b := &bench{Device: New(c), now: time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)}
 	b.login()
 	return b

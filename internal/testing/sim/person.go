@@ -92,7 +92,7 @@ func (p *person) start() {
 	p.calls, p.over = make(map[string]device.End), make(map[string]time.Time)
 	p.resumes = p.w.chance(0.5)
 	p.device = device.New(device.Config{
-		ID: p.id, Client: "sim", Resume: p.resumes, Random: p.w.rng.Float64,
+		ID: p.id, Client: "sim", Resume: p.resumes, Seed: p.w.rng.Uint32(),
 	})
 }
 
