@@ -127,6 +127,7 @@ type scripted struct {
 	state    device.State
 	account  string
 	call     *pealv1.Call
+	callText json.RawMessage // Of call, which stays the same for many steps.
 	idle     bool
 }
 
@@ -163,9 +164,9 @@ func (s *scripted) step(now time.Time, in device.Input) ([]device.Effect, error)
 	if s.state, err = stateFromWorker(a.State); err != nil {
 		return nil, err
 	}
-	if s.call = nil; a.Call != nil {
-		s.call = &pealv1.Call{}
-		if err := protojson.Unmarshal(a.Call, s.call); err != nil {
+	if !bytes.Equal(a.Call, s.callText) {
+		s.callText = a.Call
+		if s.call, err = read(a.Call, &pealv1.Call{}); err != nil {
 			return nil, err
 		}
 	}
