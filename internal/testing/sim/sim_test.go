@@ -59,16 +59,18 @@ func bundleWorker(web, out string) error {
 	return nil
 }
 
-// startWorker starts a worker for schedules whose devices are in these languages; it is
-// nil where they need none.
-func startWorker(t testing.TB, languages sim.Languages) *sim.Worker {
+// startWorker starts a worker for schedules whose devices are in these languages, with
+// a bundle other than the usual one if that is not empty. It is nil where they need none.
+func startWorker(t testing.TB, languages sim.Languages, path string) *sim.Worker {
 	t.Helper()
 	if languages == sim.Go {
 		return nil
 	}
-	path, err := bundle()
-	if err != nil {
-		t.Fatal(err)
+	if path == "" {
+		var err error
+		if path, err = bundle(); err != nil {
+			t.Fatal(err)
+		}
 	}
 	w, err := sim.StartWorker(path)
 	if err != nil {
@@ -183,7 +185,7 @@ func (x *total) add(seed uint64, r sim.Result, err error) {
 
 // runAll runs schedules on all processors until they are through, or, where one
 // is enough, until one has failed.
-func runAll(t *testing.T, languages sim.Languages, first uint64, n int, untilOne bool) *total {
+func runAll(t *testing.T, languages sim.Languages, bundle string, first uint64, n int, untilOne bool) *total {
 	t.Helper()
 	// Schedules leave much garbage and keep little: collecting it seldom saves a third.
 	defer debug.SetGCPercent(debug.SetGCPercent(1000))
@@ -192,7 +194,7 @@ func runAll(t *testing.T, languages sim.Languages, first uint64, n int, untilOne
 	var over atomic.Bool
 	var workers sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
-		worker := startWorker(t, languages)
+		worker := startWorker(t, languages, bundle)
 		workers.Go(func() {
 			for !over.Load() {
 				s := next.Add(1) - 1
@@ -219,7 +221,7 @@ func TestSchedules(t *testing.T) {
 	languages := sim.Languages(*devices)
 	if *seed != 0 {
 		cfg := schedule(*seed)
-		cfg.Languages, cfg.Worker = languages, startWorker(t, languages)
+		cfg.Languages, cfg.Worker = languages, startWorker(t, languages, "")
 		cfg.Keep = kept(t)
 		cfg.Trace = func(line string) { fmt.Println(line) }
 		if _, err := sim.Run(cfg); err != nil {
@@ -227,7 +229,7 @@ func TestSchedules(t *testing.T) {
 		}
 		return
 	}
-	x := runAll(t, languages, *first, *schedules, *untilOne)
+	x := runAll(t, languages, "", *first, *schedules, *untilOne)
 	x.report(t, languages)
 	if len(x.back) > 0 {
 		t.Logf("back after the death of a node: %d clients, p50 %s, p99 %s", len(x.back), x.back[len(x.back)/2], x.back[len(x.back)*99/100])
@@ -258,7 +260,7 @@ func TestLockstep(t *testing.T) {
 		return // Of TestSchedules alone.
 	}
 	// Other schedules than those of TestSchedules.
-	runAll(t, sim.Lockstep, 500_001, *locksteps, false).report(t, sim.Lockstep)
+	runAll(t, sim.Lockstep, "", 500_001, *locksteps, false).report(t, sim.Lockstep)
 }
 
 // report prints a line, and each failure with as few faults as it needs.
@@ -266,7 +268,7 @@ func (x *total) report(t *testing.T, languages sim.Languages) {
 	t.Helper()
 	for _, s := range x.failed {
 		cfg := schedule(s)
-		cfg.Languages, cfg.Worker = languages, startWorker(t, languages)
+		cfg.Languages, cfg.Worker = languages, startWorker(t, languages, "")
 		small, failure, err := sim.Shrink(cfg)
 		if err != nil {
 			t.Fatalf("seed %d failed, and then it did not: %v", s, err)
