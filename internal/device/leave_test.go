@@ -82,6 +82,17 @@ func TestCancelThatMeetsAMerge(t *testing.T) {
 	}
 }
 
+// A merge that does not say into which call is an answer like any other.
+func TestMergeWithoutACall(t *testing.T) {
+	b := newBench(Config{})
+	b.step(Invite{Ticket: 1, Invite: &pealv1.Invite{CallId: "own", Callee: "alice"}})
+	invites := b.sent(func(f *pealv1.ClientFrame) bool { return f.GetInvite() != nil })
+	b.tell(&pealv1.ServerFrame{ReplyTo: invites[0], Body: &pealv1.ServerFrame_Call{Call: &pealv1.CallUpdate{MergedInto: "theirs"}}})
+	if id := b.Call().GetCallId(); id != "own" {
+		t.Errorf("the device is in %q", id)
+	}
+}
+
 // A program that was started anew leaves a call that came to be of what it had asked for
 // before, unless its login resumes it.
 func TestCallOfTheProgramBefore(t *testing.T) {

@@ -21,7 +21,7 @@ const root = "../../.."
 
 var (
 	planted = flag.Int("planted", 0, "plant each bug and look for it in so many schedules, from several first seeds; 0 plants none")
-	only    = flag.String("planted-only", "", "plant only bugs whose names contain this")
+	only    = flag.String("planted-only", "", "plant only bugs whose names or files contain this")
 )
 
 // bug is a text of the sources and what is put in its place.
@@ -346,7 +346,7 @@ func TestPlanted(t *testing.T) {
 	}
 	tried, caught := 0, 0
 	try := func(b bug, languages sim.Languages, build func() (binary, worker string)) {
-		if !strings.Contains(b.name, *only) {
+		if !strings.Contains(b.name, *only) && !strings.Contains(b.file, *only) {
 			return
 		}
 		tried++
@@ -370,8 +370,15 @@ func TestPlanted(t *testing.T) {
 func hunt(t *testing.T, b bug, languages sim.Languages, binary, worker string) bool {
 	t.Helper()
 	var counts []int
+	by := languages
 	for _, first := range firsts {
-		if _, n := search(t, binary, first, *planted, languages, worker); n > 0 {
+		_, n := search(t, binary, first, *planted, languages, worker)
+		if n == 0 && languages == sim.TypeScript {
+			// Nobody has suffered from it yet: the twin in Go does something else.
+			by = sim.Lockstep
+			_, n = search(t, binary, first, *planted, by, worker)
+		}
+		if n > 0 {
 			counts = append(counts, n)
 		}
 	}
@@ -380,7 +387,7 @@ func hunt(t *testing.T, b bug, languages sim.Languages, binary, worker string) b
 		t.Errorf("%s: caught from %d of %d seeds within %d schedules", b.name, len(counts), len(firsts), *planted)
 		return false
 	}
-	t.Logf("%5d schedules (median), %5d (most): %s", counts[len(counts)/2], counts[len(counts)-1], b.name)
+	t.Logf("%5d schedules (median), %5d (most), devices=%s: %s", counts[len(counts)/2], counts[len(counts)-1], by, b.name)
 	return true
 }
 

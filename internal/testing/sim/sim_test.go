@@ -29,6 +29,7 @@ var (
 	untilOne  = flag.Bool("until-one", false, "stop at the first schedule that fails")
 	first     = flag.Uint64("first", 1, "the seed of the first schedule")
 	locksteps = flag.Int("locksteps", 300, "how many schedules TestLockstep runs")
+	randoms   = flag.Int("randoms", 100, "how many devices TestLockstepRandom gives random inputs")
 	devices   = flag.String("devices", "mixed", "the languages of the devices: go, ts, mixed, or lockstep, which compares both")
 	bundled   = flag.String("worker", "", "a bundle of the worker; by default one is built")
 )
@@ -261,6 +262,23 @@ func TestLockstep(t *testing.T) {
 	}
 	// Other schedules than those of TestSchedules.
 	runAll(t, sim.Lockstep, "", 500_001, *locksteps, false).report(t, sim.Lockstep)
+}
+
+// The same of random inputs, also of ones that nobody would give.
+func TestLockstepRandom(t *testing.T) {
+	if *untilOne {
+		return // Of TestSchedules alone.
+	}
+	worker := startWorker(t, sim.Lockstep, "")
+	begin, n := *first, *randoms
+	if *seed != 0 {
+		begin, n = *seed, 1
+	}
+	for s := range uint64(n) {
+		if err := sim.RunRandom(begin+s, worker, 300); err != nil {
+			t.Fatalf("%v\nreplay: go test ./internal/testing/sim -run TestLockstepRandom -seed %d", err, begin+s)
+		}
+	}
 }
 
 // report prints a line, and each failure with as few faults as it needs.

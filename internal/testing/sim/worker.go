@@ -74,6 +74,8 @@ type workerConfig struct {
 	Client string `json:"client"`
 	Resume bool   `json:"resume"`
 	Seed   uint32 `json:"seed"`
+	// RecordsSince is in milliseconds.
+	RecordsSince *int64 `json:"recordsSince,omitempty"`
 }
 
 // workerAnswer is what came of a step.
@@ -134,9 +136,12 @@ type scripted struct {
 func newScripted(w *Worker, c device.Config, fail func(error)) *scripted {
 	w.last++
 	s := &scripted{worker: w, number: w.last, fail: fail, idle: true}
-	if err := w.post(workerRequest{Kind: "new", Device: s.number, Config: &workerConfig{
-		ID: c.ID, Client: c.Client, Resume: c.Resume, Seed: c.Seed,
-	}}); err != nil {
+	config := &workerConfig{ID: c.ID, Client: c.Client, Resume: c.Resume, Seed: c.Seed}
+	if !c.RecordsSince.IsZero() {
+		since := c.RecordsSince.UnixMilli()
+		config.RecordsSince = &since
+	}
+	if err := w.post(workerRequest{Kind: "new", Device: s.number, Config: config}); err != nil {
 		fail(err)
 	}
 	return s

@@ -75,7 +75,7 @@ function invited(d: Device, v: View, ticket: Ticket, r: Reply): void {
     }
     d.do({ kind: "answer", ticket, error: r.error });
     unshade(d);
-  } else if (r.update !== undefined && into !== "") {
+  } else if (r.update?.call !== undefined && into !== "") {
     merge(d, v, ticket, r.update);
   } else {
     d.do({ kind: "answer", ticket, update: r.update });

@@ -15,6 +15,14 @@ describe("leaving", () => {
     expect(b.device.call).toBeUndefined();
   });
 
+  it("stays in its own call when a merge does not say into which", () => {
+    const b = new Bench().login();
+    b.step({ kind: "invite", ticket: 1, invite: { callId: "own", callee: "alice" } });
+    const [invite] = b.sent((f) => f.invite !== undefined);
+    b.tell({ replyTo: invite?.id ?? 0, call: { mergedInto: "theirs" } });
+    expect(b.device.call?.callId).toBe("own");
+  });
+
   it.each([
     { name: "nothing is resumed", resume: false, welcome: false, hungUp: 1 },
     { name: "it comes after the welcome", resume: true, welcome: false, hungUp: 1 },
