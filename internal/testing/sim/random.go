@@ -68,7 +68,7 @@ func (r *random) learn(e device.Effect) {
 		r.next = append(r.next, device.GotToken{Token: "t"})
 	case device.Dial:
 		r.socket = e.Socket
-		r.next = append(r.next, device.Opened{Socket: e.Socket})
+		r.next = append(r.next, device.Opened(e))
 	case device.Send:
 		r.sent = append(r.sent, e.Frame.Id)
 		r.sent = r.sent[max(0, len(r.sent)-8):]
@@ -95,12 +95,15 @@ func (r *random) input(d *device.Device) device.Input {
 	if r.chance(0.6) {
 		return device.Received{Socket: r.anySocket(), Frame: r.frame()}
 	}
-	r.ticket++
-	id := r.id()
-	if r.active != "" && r.chance(0.7) {
-		id = r.active
+	if r.chance(0.4) {
+		return r.event()
 	}
-	switch r.rng.IntN(18) {
+	return r.wish()
+}
+
+// event is something of the connection, or of the time.
+func (r *random) event() device.Input {
+	switch r.rng.IntN(6) {
 	case 0:
 		if r.chance(0.5) {
 			return device.GotToken{Err: errors.New("no token")}
@@ -111,35 +114,45 @@ func (r *random) input(d *device.Device) device.Input {
 	case 2:
 		return device.Closed{Socket: r.anySocket()}
 	case 3:
-		return device.Woke{}
-	case 4:
-		return device.Logout{Ticket: r.ticket}
-	case 5:
 		return device.Stop{}
-	case 6, 7, 8:
+	case 4:
+		return device.Probe{}
+	}
+	return device.Woke{}
+}
+
+// wish is something of the application.
+func (r *random) wish() device.Input {
+	r.ticket++
+	id := r.id()
+	if r.active != "" && r.chance(0.7) {
+		id = r.active
+	}
+	switch r.rng.IntN(14) {
+	case 0, 1, 2:
 		return device.Invite{Ticket: r.ticket, Invite: &pealv1.Invite{
 			CallId: r.id(), Callee: "you", Type: pealv1.CallType(r.rng.IntN(4)), Offer: "v=0", Attachment: r.maybe("attached"),
 		}}
-	case 9, 10:
+	case 3, 4:
 		return device.Accept{Ticket: r.ticket, Accept: &pealv1.Accept{CallId: id, Answer: "v=0", Generation: r.small()}}
-	case 11:
+	case 5, 6:
 		return device.Reject{Ticket: r.ticket, Call: id}
-	case 12:
+	case 7, 8:
 		return device.Cancel{Ticket: r.ticket, Call: id}
-	case 13:
+	case 9:
 		return device.Hangup{Ticket: r.ticket, Call: id}
-	case 14:
+	case 10:
 		return device.Ask{Ticket: r.ticket, Command: &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Ringing{
 			Ringing: &pealv1.Ringing{CallId: id, RingTimeoutMs: r.small()},
 		}}}
-	case 15:
+	case 11:
 		return device.Mention{Command: &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Media{
 			Media: &pealv1.MediaReport{CallId: id, Generation: r.small(), Up: r.chance(0.5)},
 		}}}
-	case 16:
+	case 12:
 		return device.Forget{Ticket: device.Ticket(r.rng.IntN(int(r.ticket) + 1))}
 	}
-	return device.Probe{}
+	return device.Logout{Ticket: r.ticket}
 }
 
 func (r *random) anySocket() device.Socket {

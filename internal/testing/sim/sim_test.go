@@ -275,7 +275,7 @@ func TestLockstepRandom(t *testing.T) {
 		begin, n = *seed, 1
 	}
 	for s := range uint64(n) {
-		if err := sim.RunRandom(begin+s, worker, 300); err != nil {
+		if err := sim.RunRandom(begin+s, worker, 600); err != nil {
 			t.Fatalf("%v\nreplay: go test ./internal/testing/sim -run TestLockstepRandom -seed %d", err, begin+s)
 		}
 	}

@@ -34,7 +34,7 @@ type Worker struct {
 func StartWorker(bundle string) (*Worker, error) {
 	node, err := exec.LookPath("node")
 	if err != nil {
-		return nil, errors.New("Node is missing, which runs the devices of the browser component: run make setup")
+		return nil, errors.New("no program is called node, which the devices in TypeScript need: run make setup")
 	}
 	w := &Worker{command: exec.Command(node, bundle)}
 	w.command.Stderr = &w.stderr
