@@ -39,12 +39,25 @@ var bundle = sync.OnceValues(func() (string, error) {
 	if *bundled != "" {
 		return *bundled, nil
 	}
-	folder, err := os.MkdirTemp("", "peal-sim-")
-	if err != nil {
+	var err error
+	if bundleFolder, err = os.MkdirTemp("", "peal-sim-"); err != nil {
 		return "", err
 	}
-	return filepath.Join(folder, "worker.cjs"), bundleWorker(filepath.Join(root, "web"), filepath.Join(folder, "worker.cjs"))
+	path := filepath.Join(bundleFolder, "worker.cjs")
+	return path, bundleWorker(filepath.Join(root, "web"), path)
 })
+
+var bundleFolder string
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if bundleFolder != "" {
+		if err := os.RemoveAll(bundleFolder); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+	}
+	os.Exit(code)
+}
 
 // bundleWorker bundles the worker whose sources are in a folder like web.
 func bundleWorker(web, out string) error {
@@ -185,8 +198,8 @@ func (x *total) add(seed uint64, r sim.Result, err error) {
 }
 
 // runAll runs schedules on all processors until they are through, or, where one
-// is enough, until one has failed.
-func runAll(t *testing.T, languages sim.Languages, bundle string, first uint64, n int, untilOne bool) *total {
+// is enough, until one has failed. The path is that of startWorker.
+func runAll(t *testing.T, languages sim.Languages, workerPath string, first uint64, n int, untilOne bool) *total {
 	t.Helper()
 	// Schedules leave much garbage and keep little: collecting it seldom saves a third.
 	defer debug.SetGCPercent(debug.SetGCPercent(1000))
@@ -195,7 +208,7 @@ func runAll(t *testing.T, languages sim.Languages, bundle string, first uint64, 
 	var over atomic.Bool
 	var workers sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
-		worker := startWorker(t, languages, bundle)
+		worker := startWorker(t, languages, workerPath)
 		workers.Go(func() {
 			for !over.Load() {
 				s := next.Add(1) - 1

@@ -9,9 +9,6 @@ import type {
   ServerFrameJson,
 } from "../../src/gen/peal_pb";
 
-/** A frame that was sent. */
-export type Sent = ClientFrameJson & { id?: number };
-
 /** A device on a bench: the inputs that it is given, and its effects. */
 export class Bench {
   readonly device: Device;
@@ -52,7 +49,7 @@ export class Bench {
   }
 
   /** The frames of all that was sent for which this holds, oldest first. */
-  sent(asks: (frame: ClientFrameJson) => boolean): Sent[] {
+  sent(asks: (frame: ClientFrameJson) => boolean): ClientFrameJson[] {
     return sentBy(this.did).filter(asks);
   }
 
@@ -65,7 +62,7 @@ export class Bench {
   }
 }
 
-export function sentBy(effects: Effect[]): Sent[] {
+export function sentBy(effects: Effect[]): ClientFrameJson[] {
   return effects.flatMap((e) => (e.kind === "send" ? [e.frame] : []));
 }
 

@@ -1,13 +1,13 @@
 import { expect, it } from "vitest";
 import type { Effect } from "../../src/device/io";
-import type { ServerFrameJson } from "../../src/gen/peal_pb";
-import { Bench, type Sent, sentBy, updateOf } from "./bench";
+import type { ClientFrameJson, ServerFrameJson } from "../../src/gen/peal_pb";
+import { Bench, sentBy, updateOf } from "./bench";
 
 // A time-out of this device's own outlasts the connection that it was given by.
 it("sends its own ring time-out again after a reconnect", () => {
   const b = new Bench();
   const rings = updateOf("c1", "CALL_STATE_RINGING", "ROLE_CALLEE", { generation: 0 });
-  const last = (effects: Effect[]): Sent | undefined =>
+  const last = (effects: Effect[]): ClientFrameJson | undefined =>
     sentBy(effects)
       .filter((f) => f.listRecords === undefined)
       .at(-1);
