@@ -86,7 +86,7 @@ func viewOf(m machine, effects []device.Effect) view {
 	return view{effects, at, m.State(), m.Account(), m.Call(), m.Idle()}
 }
 
-// Step gives both the input, and compares what they make of it.
+// Step gives both the input, and compares their effects and their state.
 func (t *twins) Step(now time.Time, in device.Input) []device.Effect {
 	t.steps++
 	effects := t.Device.Step(now, in)

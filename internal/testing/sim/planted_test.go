@@ -284,7 +284,7 @@ var scriptBugs = []bug{
 	},
 	{
 		"what was missed is asked for from the end of a call that the welcome tells of (ts)", "web/sdk/src/device/link.ts",
-		"const missed = d.records.ask(parseTimestamp(w.loginAt)); // Before the welcome tells of calls that ended since.\n  d.greeted(w);",
+		"const missed = d.records.ask(parseTimestamp(w.loginAt)); // Before greeted files newer records.\n  d.greeted(w);",
 		"d.greeted(w);\n  const missed = d.records.ask(parseTimestamp(w.loginAt));",
 	},
 	{

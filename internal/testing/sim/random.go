@@ -13,8 +13,8 @@ import (
 )
 
 // RunRandom gives twins random inputs, also ones that no server and no application
-// would give, and tells the first on which they differ. A world is likely, and
-// reaches long stories; this is unlikely, and reaches odd ones.
+// would give, and fails at the first on which they differ. Run reaches long and likely
+// sequences of inputs; RunRandom reaches unlikely ones.
 func RunRandom(seed uint64, worker *Worker, steps int) error {
 	if err := worker.clear(); err != nil {
 		return err

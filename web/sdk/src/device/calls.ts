@@ -5,10 +5,10 @@ import { type End, type Reason, View } from "./machine";
 import { about, type Reply } from "./request";
 import { generationOf, idOf, revOf, stateOf, typeOf } from "./wire";
 
-/** How many earlier calls are kept in mind, so that late news of them rings nobody. */
+/** How many ended calls a device remembers, so that a late update of one does not ring. */
 const remembered = 64;
 
-/** The latest calls that are over here. */
+/** The latest calls that are over for this device. */
 export class Past {
   readonly #ids: string[] = [];
 
@@ -63,7 +63,7 @@ function invited(d: Device, v: View, ticket: Ticket, r: Reply): void {
     d.do({ kind: "answer", ticket, update: r.update });
     update(d, r.update);
     if (into !== "") {
-      // It became the other side's call, which is not wanted either.
+      // It merged with the other side's call, which the person does not want either.
       dismiss(d, into);
     }
   } else if (r.error !== undefined) {
@@ -151,7 +151,7 @@ export function hangup(d: Device, { ticket, call }: Leave): void {
   }
 }
 
-/** Ends the call here at once, and tells the server for as long as it takes. */
+/** Ends the call here at once, and repeats the command until the server has it. */
 export function leave(
   d: Device,
   v: View,
@@ -213,17 +213,17 @@ function hangupCommand(callId: string): ClientFrameJson {
   return { hangup: { callId } };
 }
 
-// ----------------------------------------------------- what the server tells
+// ----------------------------------------------------- what the server sends
 
 /** Takes the calls of a welcome. */
 export function greeted(d: Device, w: WelcomeJson): void {
   const v = d.active;
   let listed = false;
-  d.shadows.take(); // Whether they still are, the welcome tells.
+  d.shadows.take(); // The welcome lists those that are still live.
   for (const u of w.calls ?? []) {
     const mine = v !== undefined && idOf(u.call) === idOf(v.call);
     listed = listed || mine;
-    // Of what is over without this device having been in it the records tell.
+    // A call that is over, and that this device was not in, comes as a record.
     if (mine || stateOf(u.call) !== "CALL_STATE_ENDED") update(d, u);
   }
   if (v === undefined || d.active !== v || revOf(v.call) === 0) return;
@@ -251,15 +251,15 @@ function lookUp(d: Device, v: View): void {
 }
 
 /**
- * Tells the server that this device rings, so that it can tell the caller. Given again, an
- * earlier time-out keeps its end.
+ * Reports to the server that this device rings, so that the server can notify the caller. A
+ * repeated ring time-out does not start again.
  */
 function ring(d: Device, v: View): void {
   if (!v.ringing("ROLE_CALLEE")) return;
   d.mention({ ringing: { callId: idOf(v.call), ringTimeoutMs: v.ringTimeoutMs } });
 }
 
-/** Takes news of a call, if there are any. */
+/** Takes an update of a call, if there is one. */
 export function update(d: Device, u: CallUpdateJson | undefined): void {
   if (u?.call === undefined || stateOf(u.call) === "CALL_STATE_UNSPECIFIED") return;
   const c = u.call;
@@ -268,7 +268,7 @@ export function update(d: Device, u: CallUpdateJson | undefined): void {
     advance(d, d.active, u, c);
   } else if (stateOf(c) === "CALL_STATE_ENDED") {
     d.shadows.drop(id);
-    d.past.add(id); // Older news of it may come later.
+    d.past.add(id); // An older update of it may come later.
     d.file(u);
   } else if (d.active !== undefined) {
     d.shadows.keep(u);
@@ -294,8 +294,8 @@ export function update(d: Device, u: CallUpdateJson | undefined): void {
 }
 
 /**
- * Takes an answer that nobody waits for, or an event: news, whichever it is. An invitation
- * that was given up may have become another call.
+ * Takes an event, or an answer for which no request waits. An invitation that was given up
+ * may have merged with another call.
  */
 export function passing(d: Device, u: CallUpdateJson | undefined): void {
   const id = u?.mergedInto ?? "";
@@ -332,7 +332,7 @@ function dismiss(d: Device, id: string): void {
 
 function advance(d: Device, v: View, u: CallUpdateJson, c: CallJson): void {
   if (v.ringing("ROLE_CALLEE") && !v.asked && isIn(c) && stateOf(c) !== "CALL_STATE_ENDED") {
-    // By an invitation of its own that was given up, and merged: nobody here has answered.
+    // An invitation of this device was given up, and merged: the person has not answered.
     end(d, v.leave(d.account, "completed", d.now));
     dismiss(d, idOf(c));
     return;
@@ -376,12 +376,12 @@ function abandon(d: Device, v: View): void {
   quicken(d);
 }
 
-/** Takes up what rang beside the call that is over, once that has been told. */
+/** Takes the updates that came beside the call that is over. */
 function unshade(d: Device): void {
   for (const u of d.shadows.take()) update(d, u);
 }
 
-/** Has silence noticed sooner, or later, as there is a call or none. */
+/** Applies the heartbeat of a call, or that of no call. */
 function quicken(d: Device): void {
   if (d.link.phase === "online") d.probe();
 }

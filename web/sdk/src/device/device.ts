@@ -1,6 +1,6 @@
 /**
  * One running client of an account: its login, which lasts over lost connections, the
- * one call that it may be in, and what the application was told.
+ * one call that it may be in, and what the application already knows.
  *
  * A Device is an event loop without a clock and without I/O. The shell calls `step` with
  * one input at a time and carries out the effects in order. It is `internal/device` of the
@@ -46,8 +46,8 @@ export interface Config {
    */
   readonly resume?: boolean;
   /**
-   * Where telling of records begins: with those of calls that ended at that time, in
-   * milliseconds since 1970. Without it, the last seven days.
+   * The first records to report: those of calls that ended at that time, in milliseconds
+   * since 1970. Without it, those of the last seven days.
    */
   readonly recordsSince?: number;
   /** Begins the pseudo-random numbers that spread reconnects: each device needs its own. */

@@ -87,7 +87,7 @@ export interface Leave {
   readonly call: string;
 }
 
-/** What the shell tells a device. */
+/** What the shell gives a device. */
 export type Input = ConnectionInput | ApplicationInput;
 
 /** The effects on the connection. */

@@ -110,7 +110,7 @@ export function login(d: Device): void {
   d.do({ kind: "getToken" });
 }
 
-/** Moves to a phase and tells of it. */
+/** Moves to a phase, and reports a change of the state. */
 function enter(d: Device, p: Phase): void {
   const was = d.link.phase;
   d.link.phase = p;
@@ -164,7 +164,7 @@ export function write(d: Device, f: ClientFrameJson): number {
   return l.lastId;
 }
 
-/** Sends what nobody waits for: only a failure is answered. */
+/** Sends a command without waiting: the server answers only a failure. */
 export function mention(d: Device, f: ClientFrameJson): void {
   if (d.link.phase === "online") write(d, { ...f, quiet: true });
 }
@@ -216,7 +216,7 @@ function welcomed(d: Device, w: WelcomeJson): void {
   for (const r of waiting) {
     if (r.lasting) d.send(r);
   }
-  const missed = d.records.ask(parseTimestamp(w.loginAt)); // Before the welcome tells of calls that ended since.
+  const missed = d.records.ask(parseTimestamp(w.loginAt)); // Before greeted files newer records.
   d.greeted(w);
   d.resumes = false;
   for (const r of waiting) {

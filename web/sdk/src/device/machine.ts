@@ -1,7 +1,7 @@
 import type { CallJson, PartyJson, ReasonJson, RoleJson } from "../gen/peal_pb";
 import { accountOf, generationOf, revOf, stateOf, typeOf } from "./wire";
 
-/** What a snapshot changes for this device, in the order in which it is told. */
+/** What a snapshot changes for this device, in the order of the reports. */
 export type Change =
   | "accepted"
   | "type"
@@ -16,7 +16,7 @@ export type Change =
   | "peerMedia"
   | "remoteTracks"
   | "connected"
-  /** This side connected again: what it told may have been lost. */
+  /** This side connected again: what it sent may have been lost. */
   | "reconnected";
 
 /** Why a call is over for a device: the server's word, or one of the device's own. */
@@ -47,7 +47,7 @@ export interface End {
 }
 
 /**
- * What this device makes of the snapshots of a call:
+ * A call as this device sees it by the snapshots:
  *
  *     ringing ──► connecting ──► connected
  *        │             │             │

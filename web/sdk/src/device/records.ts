@@ -8,24 +8,24 @@ import { formatTimestamp, nanos, parseTimestamp } from "./time";
  */
 const recordOverlap = nanos(60_000);
 /**
- * How many of those that were told are kept in mind, and all of the overlap: an answer to an
- * old question, or a server that was cut off, may tell of one again much later.
+ * How many records a device remembers, and all of the overlap: an answer to an old question,
+ * or a server that was cut off, may repeat one much later.
  */
 const recordsMost = 1_000;
-/** What a device that knows of nothing is told at its login. */
+/** How far back the first login of a device asks that knows no record. */
 const recordsFirst = nanos(7 * 24 * 3_600_000);
 
 /**
- * Which records of the account were told, so that each is told once: live, or after the next
- * login.
+ * The records of the account that the application has, so that it gets each once: live, or
+ * after the next login.
  *
- * After each login it is behind until `caughtUp`: what is told meanwhile is remembered, but
- * does not move the place from which to ask again.
+ * After each login the log is behind until `caughtUp`: a record that comes meanwhile is
+ * remembered, but does not move the place from which to ask again.
  */
 export class RecordLog {
-  /** When the latest call that was told of ended. */
+  /** When the latest call ended whose record was reported. */
   latest: bigint | undefined;
-  /** When each call ended that was told of, in the order of telling. */
+  /** When each call ended whose record was reported, in the order of the reports. */
   readonly told = new Map<string, bigint>();
   behind = true;
 
@@ -33,7 +33,7 @@ export class RecordLog {
     if (sinceMs !== undefined) this.latest = nanos(Math.floor(sinceMs)) + recordOverlap;
   }
 
-  /** Notes a record; false when it was told before. */
+  /** Notes a record; false when it was reported before. */
   take(r: RecordJson): boolean {
     const id = r.callId ?? "";
     if (this.told.has(id)) return false;
@@ -42,7 +42,7 @@ export class RecordLog {
     return true;
   }
 
-  /** Whether the record of a call was told: it is over then, whatever late news says of it. */
+  /** Whether the record of a call was reported: the call is over, whatever a late update says. */
   has(id: string): boolean {
     return this.told.has(id);
   }
@@ -54,7 +54,7 @@ export class RecordLog {
     return { since: formatTimestamp(since) };
   }
 
-  /** Notes that all that was filed up to now has been told. */
+  /** Notes that all records that were filed until now are reported. */
   caughtUp(): void {
     this.behind = false;
     this.advance();
@@ -71,15 +71,15 @@ export class RecordLog {
   }
 }
 
-/** Tells of the record that comes with a snapshot. */
+/** Reports the record that comes with a snapshot. */
 export function file(d: Device, u: CallUpdateJson): void {
   const r = u.call?.record;
   if (r !== undefined && d.records.take(r)) d.do({ kind: "filed", record: r });
 }
 
 /**
- * Tells of the records that were filed while this device was away. It goes on until it is
- * through, or until the next login begins it again.
+ * Reports the records that were filed while this device was away, page by page, until there
+ * are no more, or until the next login begins again.
  */
 export function catchUp(d: Device, page: ListRecordsJson): void {
   d.request({

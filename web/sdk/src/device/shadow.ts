@@ -2,19 +2,19 @@ import type { CallUpdateJson } from "../gen/peal_pb";
 import { generationOf, idOf, revOf } from "./wire";
 
 /**
- * How many calls beside the active one are kept in mind. An account is in one at a time;
- * the others are late news.
+ * How many calls beside the active one a device remembers. An account is in one at a time;
+ * updates of the others are late.
  */
 const shadowsMost = 8;
 
 /**
- * The newest news of other live calls than the active one, in the order in which they came
- * to be known: this device's own invitation may come to nothing, and one of them ring on.
+ * The newest update of each live call beside the active one, oldest call first: this device's
+ * own invitation may fail, while one of them still rings.
  */
 export class Shadows {
   #all: CallUpdateJson[] = [];
 
-  /** Takes the newer news of a call, with the offer that came with others. */
+  /** Keeps the newer update of a call, with the offer of an older one. */
   keep(u: CallUpdateJson): void {
     const i = this.#index(idOf(u.call));
     const was = this.#all[i];
@@ -32,7 +32,7 @@ export class Shadows {
     if (i >= 0) this.#all.splice(i, 1);
   }
 
-  /** Empties it. */
+  /** Gives all updates, and forgets them. */
   take(): CallUpdateJson[] {
     const all = this.#all;
     this.#all = [];
