@@ -24,7 +24,7 @@ import (
 
 var (
 	seed      = flag.Uint64("seed", 0, "run this one schedule and print what happens")
-	schedules = flag.Int("schedules", 150, "how many schedules to run")
+	schedules = flag.Int("schedules", 300, "how many schedules to run")
 	keep      = flag.String("keep", "all", "with -seed: let only these faults happen, by their numbers")
 	untilOne  = flag.Bool("until-one", false, "stop at the first schedule that fails")
 	first     = flag.Uint64("first", 1, "the seed of the first schedule")
@@ -277,6 +277,9 @@ func TestLockstep(t *testing.T) {
 	runAll(t, sim.Lockstep, "", 500_001, *locksteps, false).report(t, sim.Lockstep)
 }
 
+// randomSteps is how many random inputs each of these twins is given.
+const randomSteps = 600
+
 // The same of random inputs, also of ones that nobody would give.
 func TestLockstepRandom(t *testing.T) {
 	if *untilOne {
@@ -288,7 +291,7 @@ func TestLockstepRandom(t *testing.T) {
 		begin, n = *seed, 1
 	}
 	for s := range uint64(n) {
-		if err := sim.RunRandom(begin+s, worker, 600); err != nil {
+		if err := sim.RunRandom(begin+s, worker, randomSteps); err != nil {
 			t.Fatalf("%v\nreplay: go test ./internal/testing/sim -run TestLockstepRandom -seed %d", err, begin+s)
 		}
 	}
@@ -298,6 +301,10 @@ func TestLockstepRandom(t *testing.T) {
 func (x *total) report(t *testing.T, languages sim.Languages) {
 	t.Helper()
 	for _, s := range x.failed {
+		if *untilOne { // It only asks whether one fails.
+			t.Errorf("seed %d fails", s)
+			continue
+		}
 		cfg := schedule(s)
 		cfg.Languages, cfg.Worker = languages, startWorker(t, languages, "")
 		small, failure, err := sim.Shrink(cfg)
