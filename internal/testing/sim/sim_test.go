@@ -77,8 +77,12 @@ func bundleWorker(web, out string) error {
 // a bundle other than the usual one if that is not empty. It is nil where they need none.
 func startWorker(t testing.TB, languages sim.Languages, path string) *sim.Worker {
 	t.Helper()
-	if languages == sim.Go {
+	switch languages {
+	case sim.Go:
 		return nil
+	case sim.TypeScript, sim.Mixed, sim.Lockstep:
+	default:
+		t.Fatalf("-devices=%s: want go, ts, mixed or lockstep", languages)
 	}
 	if path == "" {
 		var err error
