@@ -26,7 +26,7 @@ func RunRandom(seed uint64, worker *Worker, steps int) error {
 			failure = fmt.Errorf("seed %d: %w", seed, err)
 		}
 	}
-	r := &random{rng: rng}
+	r := &random{rng: rng, many: rng.Float64()}
 	c := device.Config{ID: "d1", Client: "random", Resume: rng.IntN(2) == 0, Seed: rng.Uint32()}
 	if r.chance(0.5) {
 		c.RecordsSince = r.moment().AsTime()
@@ -34,7 +34,7 @@ func RunRandom(seed uint64, worker *Worker, steps int) error {
 	t := &twins{Device: device.New(c), twin: newScripted(worker, c, fail), differ: fail}
 	now := time.Date(2030, 1, 1, 0, 0, 0, rng.IntN(1e9), time.UTC)
 	for range steps {
-		r.active = t.Call().GetCallId()
+		r.active = t.Call()
 		in := r.input(t.Device)
 		if at, ok := t.Deadline(); ok && rng.IntN(3) == 0 && at.After(now) {
 			now, in = at, device.Woke{}
@@ -56,8 +56,9 @@ type random struct {
 	rng    *rand.Rand
 	next   []device.Input // What would follow.
 	socket device.Socket
-	sent   []uint32 // The ids of the latest frames.
-	active string   // The call that the device is in.
+	sent   []uint32     // The ids of the latest frames.
+	active *pealv1.Call // The call that the device is in; may be nil.
+	many   float64      // How often a call is one of many.
 	ticket device.Ticket
 }
 
@@ -75,6 +76,8 @@ func (r *random) learn(e device.Effect) {
 		if e.Frame.GetHello() != nil {
 			f := &pealv1.ServerFrame{Body: &pealv1.ServerFrame_Welcome{Welcome: r.welcome()}}
 			r.next = append(r.next, device.Received{Socket: e.Socket, Frame: f})
+		} else if r.chance(0.5) {
+			r.next = append(r.next, device.Received{Socket: e.Socket, Frame: r.reply(e.Frame)})
 		}
 	case device.LoggedOut:
 		r.next = append(r.next, device.Login{})
@@ -125,8 +128,8 @@ func (r *random) event() device.Input {
 func (r *random) wish() device.Input {
 	r.ticket++
 	id := r.id()
-	if r.active != "" && r.chance(0.7) {
-		id = r.active
+	if r.active != nil && r.chance(0.7) {
+		id = r.active.CallId
 	}
 	switch r.rng.IntN(14) {
 	case 0, 1, 2:
@@ -164,13 +167,13 @@ func (r *random) anySocket() device.Socket {
 
 // id is that of the call that the device is in, of one of a few, or of one of many.
 func (r *random) id() string {
-	switch x := r.rng.Float64(); {
-	case x < 0.4 && r.active != "":
-		return r.active
-	case x < 0.8:
-		return fmt.Sprint("call ", r.rng.IntN(12))
+	switch {
+	case r.active != nil && r.chance(0.4):
+		return r.active.CallId
+	case r.chance(r.many):
+		return fmt.Sprint("call ", r.rng.IntN(500))
 	}
-	return fmt.Sprint("call ", r.rng.IntN(500))
+	return fmt.Sprint("call ", r.rng.IntN(12))
 }
 
 func (r *random) small() uint32 { return uint32(r.rng.IntN(5)) }
@@ -193,7 +196,7 @@ func (r *random) moment() *timestamppb.Timestamp {
 			nanos -= nanos % unit
 		}
 	}
-	return &timestamppb.Timestamp{Seconds: 1_893_456_000 + int64(r.rng.IntN(120)), Nanos: int32(nanos)}
+	return &timestamppb.Timestamp{Seconds: 1_893_456_000 + int64(r.rng.IntN(600)), Nanos: int32(nanos)}
 }
 
 func (r *random) frame() *pealv1.ServerFrame {
@@ -222,16 +225,42 @@ func (r *random) frame() *pealv1.ServerFrame {
 	case 4:
 		f.Body = &pealv1.ServerFrame_Done{Done: &pealv1.Done{}}
 	case 5, 6:
-		list := &pealv1.RecordList{More: r.chance(0.3)}
-		for range r.rng.IntN(4) {
-			list.Records = append(list.Records, r.record(r.id()))
-		}
-		f.Body = &pealv1.ServerFrame_Records{Records: list}
+		f.Body = &pealv1.ServerFrame_Records{Records: r.records()}
 	case 7:
 	default:
 		f.Body = &pealv1.ServerFrame_Call{Call: r.update()}
 	}
 	return f
+}
+
+// reply is an answer that a command may well get.
+func (r *random) reply(to *pealv1.ClientFrame) *pealv1.ServerFrame {
+	f := &pealv1.ServerFrame{ReplyTo: to.Id}
+	if r.chance(0.3) {
+		f.Error = r.error()
+	}
+	switch {
+	case to.GetPing() != nil:
+		f.Body = &pealv1.ServerFrame_Pong{Pong: &pealv1.Pong{}}
+	case to.GetListRecords() != nil:
+		f.Body = &pealv1.ServerFrame_Records{Records: r.records()}
+	case r.chance(0.7):
+		f.Body = &pealv1.ServerFrame_Call{Call: r.update()}
+	}
+	return f
+}
+
+func (r *random) records() *pealv1.RecordList {
+	list := &pealv1.RecordList{More: r.chance(0.3)}
+	for range r.rng.IntN(4) {
+		list.Records = append(list.Records, r.record(r.id()))
+	}
+	if r.chance(0.1) {
+		for range 500 {
+			list.Records = append(list.Records, r.record(fmt.Sprint("old ", r.rng.IntN(1e6))))
+		}
+	}
+	return list
 }
 
 func (r *random) error() *pealv1.Error {
@@ -248,6 +277,14 @@ func (r *random) welcome() *pealv1.Welcome {
 	}
 	for range r.rng.IntN(3) {
 		w.Calls = append(w.Calls, r.update())
+	}
+	if r.active != nil && r.chance(0.5) {
+		u := r.update()
+		u.Call = &pealv1.Call{
+			CallId: r.active.CallId, Rev: r.active.Rev + 1, State: pealv1.CallState_CALL_STATE_ENDED, Role: r.active.Role,
+			Record: r.record(r.active.CallId),
+		}
+		w.Calls = append(w.Calls, u)
 	}
 	return w
 }
@@ -296,7 +333,11 @@ func (r *random) call() *pealv1.Call {
 	if r.chance(0.2) {
 		c.VideoAskedBy = []string{"me", "you"}[r.rng.IntN(2)]
 	}
-	if r.chance(0.2) {
+	if c.CallId == r.active.GetCallId() && r.chance(0.8) { // It goes on.
+		c.Role, c.State, c.RingStopped = r.active.Role, max(c.State, r.active.State), false
+		return c
+	}
+	if r.chance(0.4) {
 		c.State, c.Reason, c.EndedAt = pealv1.CallState_CALL_STATE_ENDED, pealv1.Reason(r.rng.IntN(11)), r.moment()
 		c.Actor, c.ActorDevice = []string{"", "me", "you"}[r.rng.IntN(3)], []string{"", "d1", "d2"}[r.rng.IntN(3)]
 		if r.chance(0.8) {
