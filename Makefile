@@ -11,6 +11,8 @@ export PATH := $(CURDIR)/bin/tools:$(CURDIR)/web/node_modules/.bin:$(PATH)
 
 # How many schedules make sim runs; about 40 a second on one processor.
 SCHEDULES ?= 4000
+# The languages of their devices: go, ts, mixed, or lockstep, which compares both.
+DEVICES ?= mixed
 # How often make chaos kills the server, with 20 calls under way each time.
 ROUNDS ?= 120
 # How long make fuzz stays with each target.
@@ -58,7 +60,7 @@ explore: ## Walk every state of a call within the large scopes, then look for pl
 
 .PHONY: sim
 sim: ## Simulate SCHEDULES schedules with faults, then look for planted bugs.
-	@go test ./internal/testing/sim -count=1 -v -timeout=12h -run='^TestSchedules$$' -schedules=$(SCHEDULES)
+	@go test ./internal/testing/sim -count=1 -v -timeout=12h -run='^TestSchedules$$' -schedules=$(SCHEDULES) -devices=$(DEVICES)
 	@go test ./internal/testing/sim -count=1 -v -timeout=12h -run='^TestPlanted$$' -planted=$(SCHEDULES)
 
 .PHONY: chaos

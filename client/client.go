@@ -136,7 +136,7 @@ func New(cfg Config) (*Client, error) {
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	d := device.New(device.Config{
 		ID: cfg.DeviceID, Client: cfg.Program, Resume: cfg.Resume, RecordsSince: cfg.RecordsSince,
-		Random: mathrand.Float64,
+		Seed: mathrand.Uint32(),
 	})
 	c.workers.Go(func() { c.run(d) })
 	return c, nil

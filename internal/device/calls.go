@@ -76,7 +76,7 @@ func (d *Device) invited(v *view, t Ticket, r reply) {
 		}
 		d.do(Answer{Ticket: t, Error: r.err})
 		d.unshade()
-	case r.update.GetMergedInto() != "":
+	case r.update.GetMergedInto() != "" && r.update.Call != nil:
 		d.merge(v, t, r.update)
 	default:
 		d.do(Answer{Ticket: t, Update: r.update})

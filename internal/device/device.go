@@ -7,6 +7,10 @@
 // no lock, reads no clock and does no I/O. The Go SDK (package client) pumps it
 // with a real socket, the simulator with a virtual one.
 //
+// web/sdk/src/device is the same machine in TypeScript, function for function.
+// The simulator compares both: the same inputs must give the same effects. For
+// that, all times here are whole milliseconds, and chance is integer arithmetic.
+//
 //	offline ──Login──► connecting ──welcome──► online
 //	   ▲                 ▲   │                   │
 //	   └── refused ──────┼───┘                   │
@@ -17,11 +21,10 @@ package device
 import (
 	"time"
 
-	"github.com/peal-rtc/peal/internal/protocol"
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
 )
 
-// Config is what a device is made of. ID and Random are required.
+// Config is what a device is made of. ID is required.
 type Config struct {
 	// ID names this device among those of the account.
 	ID string
@@ -31,10 +34,11 @@ type Config struct {
 	// otherwise the login ends that call.
 	Resume bool
 	// RecordsSince is where telling of records begins: with those of calls that
-	// ended at that time. Zero means the last seven days.
+	// ended at that time, in whole milliseconds. Zero means the last seven days.
 	RecordsSince time.Time
-	// Random gives numbers from 0 up to 1.
-	Random func() float64
+	// Seed begins the pseudo-random numbers that spread reconnects. Each device
+	// needs its own.
+	Seed uint32
 }
 
 // Device is one running client. One goroutine, the shell's, owns it.
@@ -51,17 +55,19 @@ type Device struct {
 	resumes  bool // It takes the first welcome of a login, and goes on with what that tells of.
 	past     past
 	records  recordLog
+	random   random
 }
 
 // New makes a device that is offline.
 func New(cfg Config) *Device {
-	return &Device{cfg: cfg, link: link{fresh: true}, records: newRecordLog(cfg.RecordsSince)}
+	return &Device{cfg: cfg, link: link{fresh: true}, records: newRecordLog(cfg.RecordsSince), random: random(cfg.Seed)}
 }
 
 // Step takes one input and returns what the shell is to do, in order. Times
-// only need to grow; they are not the server's.
+// only need to grow; they are not the server's. Less than a millisecond is cut
+// off.
 func (d *Device) Step(now time.Time, in Input) []Effect {
-	d.now, d.effects = now, nil
+	d.now, d.effects = now.Truncate(time.Millisecond), nil
 	switch in := in.(type) {
 	case GotToken:
 		d.gotToken(in)
@@ -80,7 +86,7 @@ func (d *Device) Step(now time.Time, in Input) []Effect {
 	case Logout:
 		d.logout(in.Ticket)
 	case Stop:
-		d.stop(protocol.LoggedOut.Error())
+		d.stop(loggedOut())
 	case Invite:
 		d.invite(in)
 	case Accept:
@@ -103,7 +109,8 @@ func (d *Device) Step(now time.Time, in Input) []Effect {
 	return d.effects
 }
 
-// Deadline is when the device wants a Woke; ok is false when never.
+// Deadline is when the device wants a Woke, in whole milliseconds; ok is false
+// when never.
 func (d *Device) Deadline() (at time.Time, ok bool) {
 	at = d.link.deadline()
 	for _, r := range d.requests {
@@ -149,6 +156,9 @@ func earlier(a, b time.Time) time.Time {
 	}
 	return a
 }
+
+// loggedOut is the error of a login that the person ended.
+func loggedOut() *pealv1.Error { return problem(CodeLoggedOut, "logged out", false) }
 
 // problem is an error that is made here.
 func problem(code, message string, retry bool) *pealv1.Error {

@@ -16,7 +16,7 @@ type bench struct {
 }
 
 func newBench(c Config) *bench {
-	c.ID, c.Random = "d1", func() float64 { return 0 }
+	c.ID = "d1"
 	b := &bench{Device: New(c), now: time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)}
 	b.login()
 	return b
@@ -79,6 +79,17 @@ func TestCancelThatMeetsAMerge(t *testing.T) {
 	b.tell(&pealv1.ServerFrame{ReplyTo: invites[0], Body: &pealv1.ServerFrame_Call{Call: theirs}})
 	if n := b.hangups("theirs"); n != 1 || b.Call() != nil {
 		t.Errorf("the call that it became is hung up %d times, the device is in %v", n, b.Call())
+	}
+}
+
+// A merge that does not say into which call is an answer like any other.
+func TestMergeWithoutACall(t *testing.T) {
+	b := newBench(Config{})
+	b.step(Invite{Ticket: 1, Invite: &pealv1.Invite{CallId: "own", Callee: "alice"}})
+	invites := b.sent(func(f *pealv1.ClientFrame) bool { return f.GetInvite() != nil })
+	b.tell(&pealv1.ServerFrame{ReplyTo: invites[0], Body: &pealv1.ServerFrame_Call{Call: &pealv1.CallUpdate{MergedInto: "theirs"}}})
+	if id := b.Call().GetCallId(); id != "own" {
+		t.Errorf("the device is in %q", id)
 	}
 }
 

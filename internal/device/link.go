@@ -204,7 +204,7 @@ func (d *Device) welcomed(w *pealv1.Welcome) {
 	d.account = w.Account
 	d.enter(online)
 	if life := millis(w.TokenExpiresInMs); life > 0 {
-		l.renewAt = d.now.Add(life * 4 / 5)
+		l.renewAt = d.now.Add((life * 4 / 5).Truncate(time.Millisecond))
 	}
 	d.beat()
 	waiting := append([]*request(nil), d.requests...)
@@ -255,7 +255,7 @@ func (d *Device) lost() {
 		limit *= 2
 	}
 	l.attempt++
-	l.retryAt = d.now.Add(time.Duration(d.cfg.Random() * float64(min(limit, most))))
+	l.retryAt = d.now.Add(d.random.below(min(limit, most)))
 	d.enter(pausing)
 }
 

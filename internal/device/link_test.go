@@ -11,7 +11,7 @@ import (
 // the answer ends the wait.
 func TestSilenceAfterAPing(t *testing.T) {
 	for _, answered := range []bool{true, false} {
-		d := New(Config{ID: "d1", Random: func() float64 { return 0 }})
+		d := New(Config{ID: "d1"})
 		now := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 		step := func(in Input) (ping uint32) {
 			for _, e := range d.Step(now, in) {

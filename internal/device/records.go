@@ -35,7 +35,7 @@ type recordLog struct {
 func newRecordLog(since time.Time) recordLog {
 	l := recordLog{told: make(map[string]time.Time), behind: true}
 	if !since.IsZero() {
-		l.latest = since.Add(recordOverlap)
+		l.latest = since.Truncate(time.Millisecond).Add(recordOverlap)
 	}
 	return l
 }

@@ -66,7 +66,7 @@ func TestRecordsSince(t *testing.T) {
 // What was missed while the device was away is asked for from where it left off,
 // however lately the call ended that the welcome tells of.
 func TestRecordsMissed(t *testing.T) {
-	d := New(Config{ID: "d1", Random: func() float64 { return 0 }})
+	d := New(Config{ID: "d1"})
 	now := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 	left := now
 	var asked *pealv1.ListRecords

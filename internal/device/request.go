@@ -147,7 +147,7 @@ func (d *Device) logout(t Ticket) {
 		ticket:  t,
 		then: func(reply) {
 			d.do(Answer{Ticket: t})
-			d.stop(protocol.LoggedOut.Error())
+			d.stop(loggedOut())
 		},
 	}
 	d.request(r)

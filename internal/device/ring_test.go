@@ -9,7 +9,7 @@ import (
 
 // A time-out of this device's own outlasts the connection that it was given by.
 func TestRingTimeoutOverReconnect(t *testing.T) {
-	d := New(Config{ID: "d1", Random: func() float64 { return 0 }})
+	d := New(Config{ID: "d1"})
 	now := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 	// step gives the frame that was sent last.
 	step := func(in Input) (last *pealv1.ClientFrame) {

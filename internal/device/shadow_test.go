@@ -11,7 +11,7 @@ import (
 // An invitation that rings while another is being made is not forgotten for news
 // of others, nor its offer.
 func TestShadow(t *testing.T) {
-	d := New(Config{ID: "d1", Random: func() float64 { return 0 }})
+	d := New(Config{ID: "d1"})
 	now := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 	step := func(in Input) []Effect {
 		now = now.Add(time.Millisecond)

@@ -29,6 +29,7 @@ type Fleet struct {
 	client       *http.Client
 	ctx          context.Context
 	cancel       context.CancelFunc
+	start        time.Time // For now.
 	work         sync.WaitGroup
 	phones       []*phone
 	online       atomic.Int64
@@ -59,7 +60,7 @@ func New(cfg Config) (*Fleet, error) {
 	f := &Fleet{
 		cfg: cfg, url: strings.TrimSuffix(cfg.Server, "/") + protocol.Path, subprotocols: protocol.Subprotocols(),
 		client: &http.Client{Transport: &http.Transport{DialContext: (&net.Dialer{}).DialContext, ReadBufferSize: 1 << 10, WriteBufferSize: 1 << 10}},
-		calls:  make(map[string]*call), news: make(chan struct{}), tally: newTally(),
+		start:  time.Now(), calls: make(map[string]*call), news: make(chan struct{}), tally: newTally(),
 	}
 	if cfg.JSON {
 		f.subprotocols = []string{protocol.Subprotocol}
@@ -77,7 +78,8 @@ func New(cfg Config) (*Fleet, error) {
 	return f, nil
 }
 
-func (f *Fleet) random() float64 { return mathrand.Float64() }
+// now is a time that only grows, also where the clock is set back.
+func (f *Fleet) now() time.Time { return f.start.Add(time.Since(f.start)) }
 
 func (f *Fleet) count(online bool) {
 	if online {

@@ -3,6 +3,7 @@ package load
 import (
 	"context"
 	"fmt"
+	mathrand "math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -49,7 +50,7 @@ type link struct {
 func newPhone(f *Fleet, account string) *phone {
 	p := &phone{fleet: f, account: account, settled: make(chan struct{})}
 	p.device = device.New(device.Config{
-		ID: account, Client: "peal-bench", RecordsSince: time.Now(), Random: f.random,
+		ID: account, Client: "peal-bench", RecordsSince: time.Now(), Seed: mathrand.Uint32(),
 	})
 	p.timer = time.AfterFunc(time.Hour, func() { p.step(device.Woke{}) })
 	return p
@@ -65,13 +66,13 @@ func (p *phone) step(in device.Input) {
 	p.inbox = append(p.inbox, in)
 	for len(p.inbox) > 0 {
 		in, p.inbox = p.inbox[0], p.inbox[1:]
-		for _, e := range p.device.Step(time.Now(), in) {
+		for _, e := range p.device.Step(p.fleet.now(), in) {
 			p.carryOut(e)
 		}
 	}
 	p.inbox = nil
 	if at, ok := p.device.Deadline(); ok {
-		p.timer.Reset(time.Until(at))
+		p.timer.Reset(at.Sub(p.fleet.now()))
 	} else {
 		p.timer.Stop()
 	}

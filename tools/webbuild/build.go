@@ -111,6 +111,29 @@ func bundle(web, entry, outfile string) api.BuildOptions {
 	}
 }
 
+// instrument bundles a program for Node that only tests run. It stays readable, so
+// that a stack trace in it can be read.
+func instrument(web, entry, out string) error {
+	if out == "" {
+		return errors.New("-bundle: give the file to write with -o")
+	}
+	web, err := filepath.Abs(web)
+	if err != nil {
+		return fmt.Errorf("find web sources: %w", err)
+	}
+	if entry, err = filepath.Abs(entry); err != nil {
+		return fmt.Errorf("find %s: %w", entry, err)
+	}
+	options := bundle(web, entry, "dist/bundle.cjs")
+	options.Format, options.Platform = api.FormatCommonJS, api.PlatformNode
+	options.MinifyWhitespace, options.MinifyIdentifiers, options.MinifySyntax = false, false, false
+	built := files{}
+	if err := esbuild(web, options, built); err != nil {
+		return err
+	}
+	return replace(out, built["bundle.cjs"])
+}
+
 // esbuild runs one build and adds its files. A warning fails it as an error does:
 // nobody reads the warnings of a build that passes.
 func esbuild(web string, options api.BuildOptions, out files) error {

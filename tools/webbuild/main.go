@@ -5,6 +5,8 @@
 // is stale and goes. make generate runs it to write, make check with -check to
 // compare. The same sources give the same bytes on every machine, since every
 // tool behind it is pinned, in tools/go.mod and in web/package-lock.json.
+//
+// With -bundle it bundles one TypeScript file for Node instead, for a test.
 package main
 
 import (
@@ -25,8 +27,16 @@ type files map[string][]byte
 func main() {
 	web := flag.String("web", "web", "the `folder` with the web sources")
 	check := flag.Bool("check", false, "write nothing; list the stale files and fail when there are any")
+	entry := flag.String("bundle", "", "bundle this TypeScript `file` for Node, and nothing else")
+	out := flag.String("o", "", "with -bundle: the `file` to write")
 	flag.Parse()
-	if err := run(*web, *check); err != nil {
+	var err error
+	if *entry != "" {
+		err = instrument(*web, *entry, *out)
+	} else {
+		err = run(*web, *check)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "webbuild:", err)
 		os.Exit(1)
 	}

@@ -29,7 +29,7 @@ type person struct {
 	resumes bool
 	greeted bool // The device takes a welcome.
 
-	device *device.Device
+	device machine
 	life   int           // Which start of the program.
 	ahead  time.Duration // How far the program's clock is ahead.
 	wake   time.Time
@@ -91,8 +91,8 @@ func (p *person) start() {
 	p.made, p.sulks = make(map[device.Ticket]string), time.Time{}
 	p.calls, p.over = make(map[string]device.End), make(map[string]time.Time)
 	p.resumes = p.w.chance(0.5)
-	p.device = device.New(device.Config{
-		ID: p.id, Client: "sim", Resume: p.resumes, Random: p.w.rng.Float64,
+	p.device = p.w.newDevice(p.name(), device.Config{
+		ID: p.id, Client: "sim", Resume: p.resumes, Seed: p.w.rng.Uint32(),
 	})
 }
 

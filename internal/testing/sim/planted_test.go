@@ -3,7 +3,9 @@ package sim_test
 import (
 	"flag"
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -11,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/peal-rtc/peal/internal/testing/plant"
+	"github.com/peal-rtc/peal/internal/testing/sim"
 )
 
 // root is the module's folder.
@@ -18,17 +21,20 @@ const root = "../../.."
 
 var (
 	planted = flag.Int("planted", 0, "plant each bug and look for it in so many schedules, from several first seeds; 0 plants none")
-	only    = flag.String("planted-only", "", "plant only bugs whose names contain this")
+	only    = flag.String("planted-only", "", "plant only bugs whose names or files contain this")
 )
+
+// bug is a text of the sources and what is put in its place.
+type bug struct {
+	name, file string
+	right      string
+	wrong      string
+}
 
 // bugs are mistakes that one could make, or that were made here once, each put
 // in place of the code that is right. Every one breaks a promise; the simulator
 // must notice.
-var bugs = []struct {
-	name, file string
-	right      string
-	wrong      string
-}{
+var bugs = []bug{
 	{
 		"the ring time-out is not cancelled by the acceptance", "internal/call/answer.go",
 		"c.Until = s.now.Add(c.Timing.Connect)", "c.Until = c.CreatedAt.Add(c.Timing.Ring)",
@@ -258,6 +264,59 @@ var bugs = []struct {
 	},
 }
 
+// scriptBugs are those of internal/device in the device in TypeScript.
+var scriptBugs = []bug{
+	{
+		"a hang-up is not repeated after a reconnect (ts)", "web/sdk/src/device/link.ts",
+		"if (r.lasting) d.send(r);", "if (r.lasting && r.ticket !== 0) d.send(r);",
+	},
+	{
+		"a call that was given up here, and goes on at the server, is not left (ts)", "web/sdk/src/device/calls.ts",
+		"isIn(c) && (d.past.has(id) || !d.resumes)", "isIn(c) && !d.past.has(id) && !d.resumes",
+	},
+	{
+		"an old snapshot takes the place of a newer one (ts)", "web/sdk/src/device/machine.ts",
+		"this.over || revOf(next) <= revOf(was)", "this.over || revOf(next) === revOf(was)",
+	},
+	{
+		"an invitation that rings meanwhile is forgotten for news of another (ts)", "web/sdk/src/device/shadow.ts",
+		"this.#all.length === shadowsMost", "this.#all.length === 1",
+	},
+	{
+		"what was missed is asked for from the end of a call that the welcome tells of (ts)", "web/sdk/src/device/link.ts",
+		"const missed = d.records.ask(parseTimestamp(w.loginAt)); // Before greeted files newer records.\n  d.greeted(w);",
+		"d.greeted(w);\n  const missed = d.records.ask(parseTimestamp(w.loginAt));",
+	},
+	{
+		"a call that went on while the program was started again is not shown (ts)", "web/sdk/src/device/calls.ts",
+		"    begin(d, new View(c, d.now));\n    d.do({ kind: \"resumed\", update: u });\n", "",
+	},
+	{
+		"the call that an invitation merged into is not shown (ts)", "web/sdk/src/device/calls.ts",
+		"    merge(d, v, ticket, r.update);", "    abandon(d, v);\n    d.do({ kind: \"answer\", ticket, update: r.update });",
+	},
+	{
+		"an invitation that came to be after its program was started anew goes on (ts)", "web/sdk/src/device/calls.ts",
+		"isIn(c) && (d.past.has(id) || !d.resumes)", "isIn(c) && d.past.has(id)",
+	},
+	{
+		"who has given up an invitation is put into what it merged with (ts)", "web/sdk/src/device/calls.ts",
+		"!v.asked && isIn(c)", "false && isIn(c)",
+	},
+	{
+		"an invitation of which there is no word yet is cancelled, and not given up (ts)", "web/sdk/src/device/calls.ts",
+		"d.link.phase !== \"online\" || revOf(v.call) === 0", "d.link.phase !== \"online\"",
+	},
+	{
+		"what rang when a login ended does not ring for the next one (ts)", "web/sdk/src/device/link.ts",
+		"d.past.drop(idOf(v.call));", "",
+	},
+	{
+		"a record is told as often as it comes (ts)", "web/sdk/src/device/records.ts",
+		"if (this.told.has(id)) return false;", "if (this.told.has(id) && this.behind) return false;",
+	},
+}
+
 // firsts are the seeds that the search for each bug begins at.
 var firsts = []uint64{1, 100_001, 200_001}
 
@@ -265,49 +324,166 @@ var ranSchedules = regexp.MustCompile(`schedules=(\d+) .*violations=(\d+)`)
 
 func TestPlanted(t *testing.T) {
 	// Also without a run of their own the bugs must be ones of today's code.
-	for _, b := range bugs {
+	for _, b := range slices.Concat(bugs, scriptBugs) {
 		plant.Source(t, root, b.file, b.right, b.wrong)
 	}
 	if *planted == 0 {
 		return
 	}
 	// Without a bug nothing is found: each counts for itself.
-	sound := plant.Build(t, root, bugs[0].file, plant.Source(t, root, bugs[0].file, bugs[0].right, bugs[0].right))
+	right := bugs[0].right
+	sound := plant.Build(t, root, bugs[0].file, plant.Source(t, root, bugs[0].file, right, right))
+	worker, err := bundle()
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, first := range firsts {
-		if out, n := search(t, sound, first, min(*planted, 300)); n > 0 {
-			t.Fatalf("from seed %d on there are violations without a bug:\n%s", first, out)
+		for _, languages := range []sim.Languages{sim.Go, sim.TypeScript} {
+			if out, n := search(t, sound, first, min(*planted, 300), languages, worker); n > 0 {
+				t.Fatalf("from seed %d on there are violations without a bug:\n%s", first, out)
+			}
 		}
 	}
 	tried, caught := 0, 0
-	for _, b := range bugs {
-		if !strings.Contains(b.name, *only) {
-			continue
+	try := func(b bug, languages sim.Languages, build func() (binary, worker string)) {
+		if !strings.Contains(b.name, *only) && !strings.Contains(b.file, *only) {
+			return
 		}
 		tried++
-		binary := plant.Build(t, root, b.file, plant.Source(t, root, b.file, b.right, b.wrong))
-		var counts []int
-		for _, first := range firsts {
-			if _, n := search(t, binary, first, *planted); n > 0 {
-				counts = append(counts, n)
-			}
+		binary, worker := build()
+		if hunt(t, b, languages, binary, worker) {
+			caught++
 		}
-		slices.Sort(counts)
-		if len(counts) < len(firsts) {
-			t.Errorf("%s: caught from %d of %d seeds within %d schedules", b.name, len(counts), len(firsts), *planted)
-			continue
-		}
-		caught++
-		t.Logf("%5d schedules (median), %5d (most): %s", counts[len(counts)/2], counts[len(counts)-1], b.name)
+	}
+	for _, b := range bugs {
+		try(b, sim.Go, func() (string, string) {
+			return plant.Build(t, root, b.file, plant.Source(t, root, b.file, b.right, b.wrong)), ""
+		})
+	}
+	for _, b := range scriptBugs {
+		try(b, sim.TypeScript, func() (string, string) { return sound, plantWorker(t, b) })
 	}
 	fmt.Printf("planted=%d caught=%d\n", tried, caught)
 }
 
+// hunt looks for a bug from each of the first seeds on, and says whether all find it.
+func hunt(t *testing.T, b bug, languages sim.Languages, binary, worker string) bool {
+	t.Helper()
+	var counts []int
+	by := languages
+	for _, first := range firsts {
+		_, n := search(t, binary, first, *planted, languages, worker)
+		if n == 0 && languages == sim.TypeScript {
+			// Nobody has suffered from it yet: the twin in Go does something else.
+			by = sim.Lockstep
+			_, n = search(t, binary, first, *planted, by, worker)
+		}
+		if n == 0 && by == sim.Lockstep {
+			by = "random inputs" // They reach what is too unlikely in a world.
+			n = differs(t, worker, first, *planted)
+		}
+		if n > 0 {
+			counts = append(counts, n)
+		}
+	}
+	slices.Sort(counts)
+	if len(counts) < len(firsts) {
+		t.Errorf("%s: caught from %d of %d seeds within %d schedules", b.name, len(counts), len(firsts), *planted)
+		return false
+	}
+	t.Logf("%5d schedules (median), %5d (most), devices=%s: %s", counts[len(counts)/2], counts[len(counts)-1], by, b.name)
+	return true
+}
+
+// The same of the device in TypeScript, in the time that make test has: twins that are
+// given random inputs find some bugs, and schedules one of them.
+func TestPlantedScripts(t *testing.T) {
+	if *seed != 0 || *untilOne {
+		return // Of TestSchedules alone.
+	}
+	for _, b := range scriptBugs {
+		if !slices.Contains(foundSoon, b.name) {
+			continue // Tens of twins, or hundreds: TestPlanted has the time.
+		}
+		path := plantWorker(t, b)
+		if n := differs(t, path, 1, 100); n == 0 {
+			t.Errorf("%s: not noticed by twins", b.name)
+		} else {
+			t.Logf("%5d twins: %s", n, b.name)
+		}
+		if b.name != foundSoon[0] {
+			continue
+		}
+		if x := runAll(t, sim.TypeScript, path, 1, 200, true); len(x.failed) == 0 {
+			t.Errorf("%s: not caught in %d schedules", b.name, x.ran)
+		}
+	}
+}
+
+// differs gives twins random inputs until some differ, and says which they were, counted
+// from the first; zero where none do.
+func differs(t *testing.T, workerPath string, first uint64, most int) (n int) {
+	t.Helper()
+	worker := startWorker(t, sim.Lockstep, workerPath)
+	for n := range most {
+		if sim.RunRandom(first+uint64(n), worker, randomSteps) != nil {
+			return n + 1
+		}
+	}
+	return 0
+}
+
+// foundSoon are bugs that a few twins find, and the first one few schedules.
+var foundSoon = []string{
+	"a hang-up is not repeated after a reconnect (ts)",
+	"an old snapshot takes the place of a newer one (ts)",
+	"a call that went on while the program was started again is not shown (ts)",
+	"the call that an invitation merged into is not shown (ts)",
+	"an invitation of which there is no word yet is cancelled, and not given up (ts)",
+	"a record is told as often as it comes (ts)",
+}
+
+// plantWorker bundles the worker with a bug in the device, and gives its path.
+func plantWorker(t testing.TB, b bug) string {
+	t.Helper()
+	folder := t.TempDir()
+	copied := []string{"web/tsconfig.json", "web/sdk/test/device/worker.ts"}
+	sources, err := filepath.Glob(filepath.Join(root, "web/sdk/src/device/*.ts"))
+	if err != nil || len(sources) == 0 {
+		t.Fatalf("no sources of the device: %v", err)
+	}
+	for _, path := range sources {
+		copied = append(copied, "web/sdk/src/device/"+filepath.Base(path))
+	}
+	for _, file := range copied {
+		source, err := os.ReadFile(filepath.Join(root, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if file == b.file {
+			source = plant.Source(t, root, b.file, b.right, b.wrong)
+		}
+		path := filepath.Join(folder, file)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, source, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out := filepath.Join(folder, "worker.cjs")
+	if err := bundleWorker(filepath.Join(folder, "web"), out); err != nil {
+		t.Fatalf("%s: %v", b.name, err)
+	}
+	return out
+}
+
 // search runs schedules until one fails, and says which it was, counted from the
 // first; zero where none does. A crash is noticed at once.
-func search(t *testing.T, binary string, first uint64, most int) (output []byte, n int) {
+func search(t *testing.T, binary string, first uint64, most int, languages sim.Languages, worker string) (output []byte, n int) {
 	t.Helper()
 	output, err := exec.Command(binary, "-test.run=TestSchedules", "-until-one", "-schedules="+strconv.Itoa(most),
-		"-first="+strconv.FormatUint(first, 10)).CombinedOutput()
+		"-first="+strconv.FormatUint(first, 10), "-devices="+string(languages), "-worker="+worker).CombinedOutput()
 	m := ranSchedules.FindSubmatch(output)
 	switch {
 	case m == nil && err != nil:

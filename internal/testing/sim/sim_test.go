@@ -3,6 +3,9 @@ package sim_test
 import (
 	"flag"
 	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -21,11 +24,83 @@ import (
 
 var (
 	seed      = flag.Uint64("seed", 0, "run this one schedule and print what happens")
-	schedules = flag.Int("schedules", 150, "how many schedules to run")
+	schedules = flag.Int("schedules", 300, "how many schedules to run")
 	keep      = flag.String("keep", "all", "with -seed: let only these faults happen, by their numbers")
 	untilOne  = flag.Bool("until-one", false, "stop at the first schedule that fails")
 	first     = flag.Uint64("first", 1, "the seed of the first schedule")
+	locksteps = flag.Int("locksteps", 300, "how many schedules TestLockstep runs")
+	randoms   = flag.Int("randoms", 100, "how many devices TestLockstepRandom gives random inputs")
+	devices   = flag.String("devices", "mixed", "the languages of the devices: go, ts, mixed, or lockstep, which compares both")
+	bundled   = flag.String("worker", "", "a bundle of the worker; by default one is built")
 )
+
+// bundle is the worker of devices in TypeScript.
+var bundle = sync.OnceValues(func() (string, error) {
+	if *bundled != "" {
+		return *bundled, nil
+	}
+	var err error
+	if bundleFolder, err = os.MkdirTemp("", "peal-sim-"); err != nil {
+		return "", err
+	}
+	path := filepath.Join(bundleFolder, "worker.cjs")
+	return path, bundleWorker(filepath.Join(root, "web"), path)
+})
+
+var bundleFolder string
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if bundleFolder != "" {
+		if err := os.RemoveAll(bundleFolder); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+	}
+	os.Exit(code)
+}
+
+// bundleWorker bundles the worker whose sources are in a folder like web.
+func bundleWorker(web, out string) error {
+	sources, err := filepath.Abs(web)
+	if err != nil {
+		return err
+	}
+	built, err := exec.Command("go", "run", "-C", filepath.Join(root, "tools"), "./webbuild",
+		"-web", sources, "-bundle", filepath.Join(sources, "sdk/test/device/worker.ts"), "-o", out).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("bundle the worker: %w\n%s", err, built)
+	}
+	return nil
+}
+
+// startWorker starts a worker for schedules whose devices are in these languages, with
+// a bundle other than the usual one if that is not empty. It is nil where they need none.
+func startWorker(t testing.TB, languages sim.Languages, path string) *sim.Worker {
+	t.Helper()
+	switch languages {
+	case sim.Go:
+		return nil
+	case sim.TypeScript, sim.Mixed, sim.Lockstep:
+	default:
+		t.Fatalf("-devices=%s: want go, ts, mixed or lockstep", languages)
+	}
+	if path == "" {
+		var err error
+		if path, err = bundle(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w, err := sim.StartWorker(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := w.Close(); err != nil {
+			t.Errorf("the worker ends: %v", err)
+		}
+	})
+	return w
+}
 
 // schedule is the schedule of a seed: calm ones, ones with a kind of faults, and
 // ones with all of them.
@@ -127,8 +202,9 @@ func (x *total) add(seed uint64, r sim.Result, err error) {
 }
 
 // runAll runs schedules on all processors until they are through, or, where one
-// is enough, until one has failed.
-func runAll(first uint64, n int, untilOne bool) *total {
+// is enough, until one has failed. The path is that of startWorker.
+func runAll(t *testing.T, languages sim.Languages, workerPath string, first uint64, n int, untilOne bool) *total {
+	t.Helper()
 	// Schedules leave much garbage and keep little: collecting it seldom saves a third.
 	defer debug.SetGCPercent(debug.SetGCPercent(1000))
 	x := &total{outcomes: make(map[call.Reason]int)}
@@ -136,13 +212,16 @@ func runAll(first uint64, n int, untilOne bool) *total {
 	var over atomic.Bool
 	var workers sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
+		worker := startWorker(t, languages, workerPath)
 		workers.Go(func() {
 			for !over.Load() {
 				s := next.Add(1) - 1
 				if s >= uint64(n) {
 					return
 				}
-				r, err := sim.Run(schedule(first + s))
+				cfg := schedule(first + s)
+				cfg.Languages, cfg.Worker = languages, worker
+				r, err := sim.Run(cfg)
 				x.add(first+s, r, err)
 				if err != nil && (untilOne || s > 20) {
 					over.Store(true)
@@ -157,8 +236,10 @@ func runAll(first uint64, n int, untilOne bool) *total {
 }
 
 func TestSchedules(t *testing.T) {
+	languages := sim.Languages(*devices)
 	if *seed != 0 {
 		cfg := schedule(*seed)
+		cfg.Languages, cfg.Worker = languages, startWorker(t, languages, "")
 		cfg.Keep = kept(t)
 		cfg.Trace = func(line string) { fmt.Println(line) }
 		if _, err := sim.Run(cfg); err != nil {
@@ -166,20 +247,12 @@ func TestSchedules(t *testing.T) {
 		}
 		return
 	}
-	x := runAll(*first, *schedules, *untilOne)
-	for _, s := range x.failed {
-		small, failure, err := sim.Shrink(schedule(s))
-		if err != nil {
-			t.Fatalf("seed %d failed, and then it did not: %v", s, err)
-		}
-		keep := strings.Trim(strings.ReplaceAll(fmt.Sprint(small.Kept()), " ", ","), "[]")
-		t.Errorf("%v, with %d faults\nreplay: go test ./internal/testing/sim -run TestSchedules -seed %d -keep=%s", failure, len(small.Keep), s, keep)
-	}
+	x := runAll(t, languages, "", *first, *schedules, *untilOne)
+	x.report(t, languages)
 	if len(x.back) > 0 {
 		t.Logf("back after the death of a node: %d clients, p50 %s, p99 %s", len(x.back), x.back[len(x.back)/2], x.back[len(x.back)*99/100])
 	}
 	t.Logf("calls=%d events=%d outcomes=%v", x.calls, x.events, x.outcomes)
-	fmt.Printf("schedules=%d faults=%d virtual_hours=%.1f violations=%d\n", x.ran, x.faults, x.virtual.Hours(), len(x.failed))
 	if len(x.failed) > 0 || *untilOne {
 		return
 	}
@@ -197,6 +270,57 @@ func TestSchedules(t *testing.T) {
 			t.Errorf("no call ended with reason %d: the schedules do not reach it", reason)
 		}
 	}
+}
+
+// Both machines make the same of the same inputs.
+func TestLockstep(t *testing.T) {
+	if *seed != 0 || *untilOne {
+		return // Of TestSchedules alone.
+	}
+	// Other schedules than those of TestSchedules.
+	runAll(t, sim.Lockstep, "", 500_001, *locksteps, false).report(t, sim.Lockstep)
+}
+
+// randomSteps is how many random inputs each of these twins is given.
+const randomSteps = 600
+
+// The same of random inputs, also of ones that nobody would give.
+func TestLockstepRandom(t *testing.T) {
+	if *untilOne {
+		return // Of TestSchedules alone.
+	}
+	worker := startWorker(t, sim.Lockstep, "")
+	begin, n := *first, *randoms
+	if *seed != 0 {
+		begin, n = *seed, 1
+	}
+	for s := range uint64(n) {
+		if err := sim.RunRandom(begin+s, worker, randomSteps); err != nil {
+			t.Fatalf("%v\nreplay: go test ./internal/testing/sim -run TestLockstepRandom -seed %d", err, begin+s)
+		}
+	}
+}
+
+// report prints a line, and each failure with as few faults as it needs.
+func (x *total) report(t *testing.T, languages sim.Languages) {
+	t.Helper()
+	for _, s := range x.failed {
+		if *untilOne { // It only asks whether one fails.
+			t.Errorf("seed %d fails", s)
+			continue
+		}
+		cfg := schedule(s)
+		cfg.Languages, cfg.Worker = languages, startWorker(t, languages, "")
+		small, failure, err := sim.Shrink(cfg)
+		if err != nil {
+			t.Fatalf("seed %d failed, and then it did not: %v", s, err)
+		}
+		keep := strings.Trim(strings.ReplaceAll(fmt.Sprint(small.Kept()), " ", ","), "[]")
+		t.Errorf("%v, with %d faults\nreplay: go test ./internal/testing/sim -run TestSchedules -devices=%s -seed %d -keep=%s",
+			failure, len(small.Keep), languages, s, keep)
+	}
+	fmt.Printf("devices=%s schedules=%d faults=%d virtual_hours=%.1f violations=%d\n",
+		languages, x.ran, x.faults, x.virtual.Hours(), len(x.failed))
 }
 
 // kept reads the numbers of the faults to keep; nil keeps all.

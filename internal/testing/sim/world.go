@@ -39,6 +39,9 @@ type Config struct {
 	// everybody holds still, then leaves, and all must come to rest.
 	Active time.Duration
 	Faults Faults
+	// Languages are those of the devices; all but Go need a Worker.
+	Languages Languages
+	Worker    *Worker
 	// Keep, where it is not nil, lets only those faults happen, by their
 	// numbers in the run without it.
 	Keep map[int]bool
@@ -70,6 +73,11 @@ const (
 // Run runs one schedule. The error names the first violation.
 func Run(cfg Config) (Result, error) {
 	w := newWorld(cfg)
+	if cfg.Worker != nil {
+		if err := cfg.Worker.clear(); err != nil {
+			return w.result, err
+		}
+	}
 	w.start()
 	w.runUntil(w.epoch.Add(cfg.Active))
 	w.calm()
@@ -97,10 +105,12 @@ type world struct {
 	rng   *rand.Rand // For what people do and how long things take.
 	chaos *rand.Rand // For faults.
 	drawn int
-	epoch time.Time
-	now   time.Time
-	queue events
-	seq   uint64
+	// languages chooses those of devices.
+	languages *rand.Rand
+	epoch     time.Time
+	now       time.Time
+	queue     events
+	seq       uint64
 
 	store   store.Store
 	audit   *audit
@@ -120,7 +130,8 @@ func newWorld(cfg Config) *world {
 	w := &world{
 		cfg: cfg, epoch: epoch, now: epoch,
 		rng: rand.New(rand.NewPCG(cfg.Seed, 0x9ea1)), chaos: rand.New(rand.NewPCG(cfg.Seed, 0xfa17)),
-		result: Result{Outcomes: make(map[call.Reason]int)},
+		languages: rand.New(rand.NewPCG(cfg.Seed, 0x1a46)),
+		result:    Result{Outcomes: make(map[call.Reason]int)},
 	}
 	w.audit = newAudit(w)
 	w.store = &audited{store.NewMemory(func() time.Time { return w.now }), w.audit}

@@ -1,0 +1,248 @@
+/**
+ * One running client of an account: its login, which lasts over lost connections, the
+ * one call that it may be in, and what the application already knows.
+ *
+ * A Device is an event loop without a clock and without I/O. The shell calls `step` with
+ * one input at a time and carries out the effects in order. It is `internal/device` of the
+ * Go SDK in TypeScript, function for function; the simulator compares both step by step.
+ *
+ *     offline ──login──► connecting ──welcome──► online
+ *        ▲                 ▲   │                   │
+ *        └── refused ──────┼───┘                   │
+ *        ▲                 └──── connection lost ──┤
+ *        └──── logout, replaced, kicked ───────────┘
+ *
+ * All times are whole milliseconds of one clock of the shell, which only grows. Frames are
+ * ProtoJSON, where a field with its default value may be missing.
+ */
+import type {
+  CallJson,
+  CallUpdateJson,
+  ClientFrameJson,
+  ErrorJson,
+  ListRecordsJson,
+  ServerFrameJson,
+  WelcomeJson,
+} from "../gen/peal_pb";
+import * as calls from "./calls";
+import { type Effect, type Input, loggedOut, type State, type Ticket } from "./io";
+import * as link from "./link";
+import type { End, Reason, View } from "./machine";
+import { Random } from "./random";
+import * as records from "./records";
+import * as request from "./request";
+import { Shadows } from "./shadow";
+import { earlier } from "./time";
+
+/** What a device is made of. */
+export interface Config {
+  /** Names this device among those of the account. */
+  readonly id: string;
+  /** Name and version of the program, for the operator's eyes. */
+  readonly client?: string;
+  /**
+   * Goes on with the call that a device of this id was in before; otherwise the login ends
+   * that call.
+   */
+  readonly resume?: boolean;
+  /**
+   * The first records to report: those of calls that ended at that time, in milliseconds
+   * since 1970. Without it, those of the last seven days.
+   */
+  readonly recordsSince?: number;
+  /** Begins the pseudo-random numbers that spread reconnects: each device needs its own. */
+  readonly seed: number;
+}
+
+/** One running client. The shell alone owns it; what follows `idle` is for the files of this folder. */
+export class Device {
+  readonly config: Config;
+  now = 0;
+  account = "";
+  readonly link = new link.Link();
+  requests: request.Request[] = [];
+  active: View | undefined;
+  shadows = new Shadows();
+  /** It logs out: nothing rings any more. */
+  leaving = false;
+  /** It takes the first welcome of a login, and goes on with the calls in that. */
+  resumes = false;
+  readonly past = new calls.Past();
+  readonly records: records.RecordLog;
+  readonly random: Random;
+  #effects: Effect[] = [];
+
+  /** Makes a device that is offline. */
+  constructor(config: Config) {
+    this.config = config;
+    this.records = new records.RecordLog(config.recordsSince);
+    this.random = new Random(config.seed);
+  }
+
+  /**
+   * Takes one input and returns what the shell is to do, in order. Times only need to grow;
+   * they are not the server's. Less than a millisecond is cut off.
+   */
+  step(now: number, input: Input): Effect[] {
+    this.now = Math.floor(now);
+    this.#effects = [];
+    this.#take(input);
+    return this.#effects;
+  }
+
+  /** When the device wants a `woke`, in milliseconds; undefined when never. */
+  deadline(): number | undefined {
+    let at = this.link.deadline();
+    for (const r of this.requests) at = earlier(at, request.deadline(r));
+    return at;
+  }
+
+  /** Whether the server can be reached. */
+  get state(): State {
+    return link.stateOf(this.link.phase);
+  }
+
+  /** The newest snapshot of the call that the device is in; undefined when it is in none. */
+  get call(): CallJson | undefined {
+    return this.active?.call;
+  }
+
+  /** Whether nothing waits for an answer. */
+  get idle(): boolean {
+    return this.requests.length === 0;
+  }
+
+  #take(input: Input): void {
+    switch (input.kind) {
+      case "gotToken":
+        link.gotToken(this, input);
+        break;
+      case "opened":
+        link.opened(this, input.socket);
+        break;
+      case "received":
+        link.received(this, input.socket, input.frame);
+        break;
+      case "closed":
+        if (input.socket === this.link.socket) link.lost(this);
+        break;
+      case "woke":
+        this.#woke();
+        break;
+      case "login":
+        link.login(this);
+        break;
+      case "logout":
+        request.logout(this, input.ticket);
+        break;
+      case "stop":
+        this.stop(loggedOut());
+        break;
+      case "invite":
+        calls.invite(this, input);
+        break;
+      case "accept":
+        calls.accept(this, input);
+        break;
+      case "reject":
+        calls.reject(this, input);
+        break;
+      case "cancel":
+        calls.cancel(this, input);
+        break;
+      case "hangup":
+        calls.hangup(this, input);
+        break;
+      case "ask":
+        this.ask(input);
+        break;
+      case "mention":
+        this.mention(input.command);
+        break;
+      case "forget":
+        request.forgetTicket(this, input.ticket);
+        break;
+      case "probe":
+        this.probe();
+        break;
+    }
+  }
+
+  /** Does what is due. */
+  #woke(): void {
+    link.wokeLink(this);
+    for (const r of [...this.requests]) request.wokeRequest(this, r);
+  }
+
+  /** Adds an effect. */
+  do(effect: Effect): void {
+    this.#effects.push(effect);
+  }
+
+  // What the files of this folder need of each other goes through here: so none of them
+  // imports another one that imports it.
+
+  write(frame: ClientFrameJson): number {
+    return link.write(this, frame);
+  }
+
+  mention(frame: ClientFrameJson): void {
+    link.mention(this, frame);
+  }
+
+  probe(): void {
+    link.probe(this);
+  }
+
+  stop(why: ErrorJson | undefined): void {
+    link.stop(this, why);
+  }
+
+  request(wish: request.Wish): request.Request {
+    return request.request(this, wish);
+  }
+
+  send(r: request.Request): void {
+    request.send(this, r);
+  }
+
+  ask(input: { readonly ticket: Ticket; readonly command: ClientFrameJson }): void {
+    request.ask(this, input);
+  }
+
+  answered(frame: ServerFrameJson): boolean {
+    return request.answered(this, frame);
+  }
+
+  failAll(why: ErrorJson | undefined): void {
+    request.failAll(this, why);
+  }
+
+  greeted(welcome: WelcomeJson): void {
+    calls.greeted(this, welcome);
+  }
+
+  update(update: CallUpdateJson | undefined): void {
+    calls.update(this, update);
+  }
+
+  passing(update: CallUpdateJson | undefined): void {
+    calls.passing(this, update);
+  }
+
+  leave(v: View, command: ClientFrameJson, why: Reason, ticket: Ticket): void {
+    calls.leave(this, v, command, why, ticket);
+  }
+
+  end(end: End): void {
+    calls.end(this, end);
+  }
+
+  file(update: CallUpdateJson): void {
+    records.file(this, update);
+  }
+
+  catchUp(page: ListRecordsJson): void {
+    records.catchUp(this, page);
+  }
+}

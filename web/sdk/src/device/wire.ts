@@ -1,0 +1,36 @@
+/** Fields of messages, with the default values that ProtoJSON leaves out. */
+import type { CallJson, CallStateJson, CallTypeJson, PartyJson } from "../gen/peal_pb";
+
+export function idOf(c: CallJson | undefined): string {
+  return c?.callId ?? "";
+}
+
+export function revOf(c: CallJson): number {
+  return c.rev ?? 0;
+}
+
+const states: Record<CallStateJson, true> = {
+  CALL_STATE_UNSPECIFIED: true,
+  CALL_STATE_RINGING: true,
+  CALL_STATE_CONNECTING: true,
+  CALL_STATE_CONNECTED: true,
+  CALL_STATE_ENDED: true,
+};
+
+/** A state of a newer server, which this version does not know, is unspecified. */
+export function stateOf(c: CallJson | undefined): CallStateJson {
+  const state = c?.state;
+  return state !== undefined && Object.hasOwn(states, state) ? state : "CALL_STATE_UNSPECIFIED";
+}
+
+export function typeOf(c: CallJson): CallTypeJson {
+  return c.type ?? "CALL_TYPE_UNSPECIFIED";
+}
+
+export function generationOf(c: CallJson): number {
+  return c.generation ?? 0;
+}
+
+export function accountOf(p: PartyJson | undefined): string {
+  return p?.account ?? "";
+}
