@@ -74,7 +74,9 @@ func (d *device) ask(command string, body map[string]any) string {
 		var f struct {
 			ReplyTo int
 			Error   *struct{ Code, Message string }
-			Call    struct{ Call struct{ State, Reason string } }
+			Call    struct {
+				Call struct{ State, Reason string }
+			}
 		}
 		check(json.Unmarshal(text, &f))
 		if f.ReplyTo != d.id {
