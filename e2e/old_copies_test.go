@@ -50,10 +50,11 @@ func bothCopies(t *testing.T) (s *server, browser context.Context, today, old *h
 	return s, startBrowser(t), application(t, s), oldApplication(t)
 }
 
-// refusedNothing holds that the server took each command of a page.
+// refusedNothing holds that the server understood each command of a page. A command may
+// cross the end of its call or a new generation of its media, and is then refused rightly.
 func (p *page) refusedNothing() {
 	p.t.Helper()
-	refused, err := evaluate[[]string](p, `wire.filter((e) => !e.sent && (e.frame.error || e.frame.goodbye)).map((e) => JSON.stringify(e.frame))`)
+	refused, err := evaluate[[]string](p, `wire.filter((e) => !e.sent && (e.frame.error ? !["call_ended", "stale_generation"].includes(e.frame.error.code) : e.frame.goodbye)).map((e) => JSON.stringify(e.frame))`)
 	if err != nil || len(refused) > 0 {
 		p.t.Errorf("%s was refused %v, %v", p.account, refused, err)
 	}
