@@ -91,7 +91,9 @@ func TestFaults(t *testing.T) {
 		struck.Wait()
 		for account, p := range people {
 			through[account].slow(0)
-			eventually(t, 45*time.Second, fmt.Sprintf("%d: %s is idle", round, account), func() bool {
+			// The server takes 10 s to miss a silent page, and the grace of a call whose other
+			// side has media is 40 s. A call that rings on for its 60 s is still found out.
+			eventually(t, 55*time.Second, fmt.Sprintf("%d: %s is idle", round, account), func() bool {
 				idle, err := evaluate[bool](p, "rtc.callStatus === 0")
 				return err == nil && idle
 			})
@@ -211,8 +213,8 @@ func (p *page) told() (records []outcome, reasons map[string][]string, err error
 // holds all reasons that they were told to those, and returns them, oldest first.
 func agree(t *testing.T, round int, s *server, witness, alice, bob *page) []outcome {
 	t.Helper()
-	// Who is in no call may take 25 s to find out that a network is dead.
-	for deadline := time.Now().Add(35 * time.Second); ; time.Sleep(200 * time.Millisecond) {
+	// Who is in no call may take 25 s to find out that a network is dead, and some to connect again.
+	for deadline := time.Now().Add(45 * time.Second); ; time.Sleep(200 * time.Millisecond) {
 		records, difference := differ(s, witness, alice, bob)
 		if difference == "" {
 			return records
