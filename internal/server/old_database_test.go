@@ -34,6 +34,7 @@ func oldID(n string) string { return "019a0000-0000-7000-8000-0000000001" + n }
 type old struct {
 	*bench
 	clock atTime
+	age   time.Duration
 }
 
 func startOld(t *testing.T, age time.Duration) *old {
@@ -51,7 +52,7 @@ func startOld(t *testing.T, age time.Duration) *old {
 		t.Fatal(err)
 	}
 	clock := atTime{Store: kept, at: killed.Add(age), opened: time.Now()}
-	return &old{start(t, func(c *Config) { c.Store, c.Settings.Keep = clock, 20*365*24*time.Hour }), clock}
+	return &old{start(t, func(c *Config) { c.Store, c.Settings.Keep = clock, 20*365*24*time.Hour }), clock, age}
 }
 
 // back is a device that was connected to the old server and connects again.
@@ -135,6 +136,10 @@ func goesOn(t *testing.T, o *old) (alice, bob *client) {
 	ended := bob.ask("hangup", map[string]any{"callId": on}).GetCall().GetCall()
 	if ended.GetReason() != pealv1.Reason_REASON_COMPLETED || ended.GetRecord() == nil {
 		t.Errorf("hung up: %v", ended)
+	}
+	// It lasted from the acceptance on, the time without a server included.
+	if d := time.Duration(ended.GetRecord().GetDurationS()) * time.Second; d < o.age || d > o.age+time.Minute {
+		t.Errorf("it lasted %s, and the file is %s old", d, o.age)
 	}
 	if c := alice.until(on, pealv1.CallState_CALL_STATE_ENDED); c.Reason != pealv1.Reason_REASON_COMPLETED {
 		t.Errorf("alice is told of %v", c)
