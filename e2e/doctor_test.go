@@ -48,7 +48,7 @@ func serve(t *testing.T, flags ...string) *server {
 			t.Logf("server log:\n%s", s.log)
 		}
 	})
-	eventually(t, 10*time.Second, "the server is ready", func() bool {
+	eventually(t, toStart, "the server is ready", func() bool {
 		r, err := trusting.Get(s.url() + "/healthz")
 		if err != nil {
 			return false

@@ -95,7 +95,7 @@ func TestEcho(t *testing.T) {
 	alice.start("switchCallType", "2")
 	alice.seesAndHears(30)
 	alice.does("hangup")
-	eventually(t, 10*time.Second, "the second call is over", func() bool { return strings.Count(echo.out.String(), "hung up") == 2 })
+	eventually(t, 20*time.Second, "the second call is over", func() bool { return strings.Count(echo.out.String(), "hung up") == 2 })
 	_ = echo.process.Process.Signal(syscall.SIGINT)
 	echo.exits(0)
 }
@@ -288,7 +288,7 @@ func TestProgramRestarts(t *testing.T) {
 			session := bot.meets(alice, test.page != "", bot.echoes(&count))
 			alice.seesAndHears(30)
 			if test.relay {
-				eventually(t, 10*time.Second, "the path is known", func() bool { return session.Status().Path.Local != "" })
+				eventually(t, 20*time.Second, "the path is known", func() bool { return session.Status().Path.Local != "" })
 				if p, n := session.Status().Path, alice.stats(); p.Local != "relay" || p.Remote != "relay" || n.Local != "relay" || n.Remote != "relay" {
 					t.Errorf("media flows %s, and at the page from %s to %s", p, n.Local, n.Remote)
 				}
@@ -321,7 +321,7 @@ func TestProgramRestarts(t *testing.T) {
 				t.Errorf("the page made %d peer connections, %v, want 2", n, err)
 			}
 			alice.does("hangup")
-			eventually(t, 10*time.Second, "the call is over", func() bool { _, over := session.Call().End(); return over })
+			eventually(t, 20*time.Second, "the call is over", func() bool { _, over := session.Call().End(); return over })
 		})
 	}
 }

@@ -295,7 +295,7 @@ func TestDevices(t *testing.T) {
 	alice.run(`(() => { const t = rtc.getSdkInstance().rtcClient.adapterRef.localStream.mediaStream.getVideoTracks()[0];
 		t.stop(); t.dispatchEvent(new Event("ended")); })()`)
 	alice.expect("onError")
-	eventually(t, 5*time.Second, "the other side hears that there is no camera", func() bool {
+	eventually(t, 20*time.Second, "the other side hears that there is no camera", func() bool {
 		for _, e := range bob.log()[bob.seen:] {
 			if e.Name == "onCameraAvailable" && !arg[struct{ Available bool }](t, e).Available {
 				return true

@@ -94,7 +94,9 @@ type change struct {
 const (
 	sameWay  = 3 * time.Second
 	otherWay = 6 * time.Second
-	awayGap  = 500 * time.Millisecond
+	// Where nothing is to be missed. A busy browser draws nothing for a second at times; media
+	// that did stop with the server would be away for as long as the server, which is 5 s.
+	awayGap = 2 * time.Second
 )
 
 func isDirect(alice, bob path) bool { return alice.Local != "relay" && bob.Local != "relay" }

@@ -291,7 +291,7 @@ func TestNetPaths(t *testing.T) {
 				alice.seesAndHears(10)
 				bob.seesAndHears(10)
 				var from, to path
-				eventually(t, 10*time.Second, "the cheapest path is taken", func() bool {
+				eventually(t, 20*time.Second, "the cheapest path is taken", func() bool {
 					from, to = alice.path(), bob.path()
 					return cheapest(a, b, from, to)
 				})

@@ -108,9 +108,14 @@ func TestNetworkQuality(t *testing.T) {
 					t.Errorf("%s has the grades %+v", who, q)
 				}
 			}
-			if i > 0 && (one.At-list[i-1].At < 1500 || one.At-list[i-1].At > 7000) {
+			if i > 0 && one.At-list[i-1].At > 7000 {
 				t.Errorf("%d ms between two grades", one.At-list[i-1].At)
 			}
+		}
+		// A timer of a busy page runs late and the next one in time, so two grades may come
+		// close together. Over the whole time there is no more than one in 2 s.
+		if gaps, span := int64(len(list)-1), list[len(list)-1].At-list[0].At; gaps > span/2000+1 {
+			t.Errorf("%d grades within %d ms", gaps+1, span)
 		}
 	}
 	hangUp(alice, bob)

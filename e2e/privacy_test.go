@@ -119,7 +119,7 @@ func TestSilenceBeforeTheAcceptance(t *testing.T) {
 			seen++
 		}
 	}
-	eventually(t, 10*time.Second, "checks come to the caller's address", func() bool { return packets.Load() > 0 })
+	eventually(t, 20*time.Second, "checks come to the caller's address", func() bool { return packets.Load() > 0 })
 	if err := call.Hangup(ctx); err != nil {
 		t.Error(err)
 	}

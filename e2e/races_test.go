@@ -8,11 +8,32 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
+// holdInvitation keeps a page's next invitation from the wire until letGo is called.
+const holdInvitation = `(() => {
+	const send = WebSocket.prototype.send;
+	WebSocket.prototype.send = function (text) {
+		if (!JSON.parse(text).invite) return send.call(this, text);
+		WebSocket.prototype.send = send;
+		window.letGo = () => send.call(this, text);
+	};
+})()`
+
 // Both call each other at the same moment: they are connected, in one call.
 func TestBothCall(t *testing.T) {
 	_, alice, bob := pair(t, "")
+	// Each invitation waits in its page until the other one is made: a page that is slow to
+	// make its own would ring before that, and could not call any more.
+	for _, p := range []*page{alice, bob} {
+		p.run(holdInvitation)
+	}
 	alice.run(`void did("call", {userId: "bob", type: 2})`)
 	bob.run(`void did("call", {userId: "alice", type: 2})`)
+	for _, p := range []*page{alice, bob} {
+		p.until("has made its invitation", "window.letGo")
+	}
+	for _, p := range []*page{alice, bob} {
+		p.run("letGo()")
+	}
 	for _, p := range []*page{alice, bob} {
 		p.expect("call()", "onUserAccept", "onJoinChannel", "onUserEnter", "onAudioAvailable", "onCameraAvailable")
 		p.seesAndHears(30)

@@ -126,7 +126,7 @@ func TestTokenSnippets(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = serve.Process.Kill(); _ = serve.Wait() }()
-	eventually(t, 10*time.Second, "the server is ready", func() bool {
+	eventually(t, toStart, "the server is ready", func() bool {
 		r, err := http.Get("http://" + addr + "/healthz")
 		if err != nil {
 			return false

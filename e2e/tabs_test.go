@@ -42,7 +42,7 @@ func (p *page) duplicate() *page {
 	}
 	p.run("void window.open(location.href)")
 	var id target.ID
-	eventually(p.t, 10*time.Second, "the second tab is there", func() bool {
+	eventually(p.t, 20*time.Second, "the second tab is there", func() bool {
 		now, err := chromedp.Targets(p.ctx)
 		if err != nil {
 			p.t.Fatal(err)

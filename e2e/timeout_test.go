@@ -71,8 +71,11 @@ func TestCalleeSetsTheTimeOut(t *testing.T) {
 	phone.expect("onInvited")
 	took(t, "the first device's time-out", began, desk.timedOut("beCallTimeOut"), 1500*time.Millisecond)
 	desk.idle()
-	if n := len(alice.log()); n != alice.seen {
-		t.Errorf("the caller is told of a device that stopped:%s", alice.history())
+	for _, e := range alice.log()[alice.seen:] {
+		// This look may come late on a busy machine. Her own time-out is told 8 s after the ring.
+		if e.At < began.At+7000 {
+			t.Errorf("the caller is told of a device that stopped:%s", alice.history())
+		}
 	}
 	took(t, "the last device's", began, phone.timedOut("beCallTimeOut"), 4*time.Second)
 	phone.idle()

@@ -65,7 +65,10 @@ func Open(ctx context.Context, config Config) (_ *Store, err error) {
 		return nil, err
 	}
 	version, err := s.openSQLite(ctx, path, synchronous)
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrNewer):
+		return nil, errors.Join(fmt.Errorf("%s %w", path, err), s.release())
+	case err != nil:
 		return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), s.release())
 	}
 	if config.Logger != nil {
@@ -138,7 +141,11 @@ func (s *Store) prepareSQLite(ctx context.Context) (version int64, err error) {
 	if err != nil {
 		return 0, fmt.Errorf("find migrations: %w", err)
 	}
-	if version, err = migrate(ctx, s.writer, goose.DialectSQLite3, migrations); err != nil {
+	now, err := s.versionSQLite(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if version, err = migrate(ctx, s.writer, goose.DialectSQLite3, migrations, now); err != nil {
 		return 0, err
 	}
 	if _, err := s.writer.ExecContext(ctx, `DELETE FROM leases`); err != nil {
@@ -149,6 +156,21 @@ func (s *Store) prepareSQLite(ctx context.Context) (version int64, err error) {
 	}
 	s.read, err = prepareReads(ctx, s.reader)
 	return version, err
+}
+
+// versionSQLite is the version of the tables, 0 for none. It asks a connection that
+// cannot write: the first use of the one that writes changes the file to our journal
+// mode, and a newer peal must find its file as it was.
+func (s *Store) versionSQLite(ctx context.Context) (version int64, err error) {
+	var n int
+	row := s.reader.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = $1`, goose.DefaultTablename)
+	if err := row.Scan(&n); err != nil {
+		return 0, fmt.Errorf("look for version of tables: %w", err)
+	}
+	if n == 0 {
+		return 0, nil
+	}
+	return latest(ctx, s.reader, goose.DialectSQLite3)
 }
 
 // openConnections opens a number of connections, which stay open, since each
