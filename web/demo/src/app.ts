@@ -167,20 +167,23 @@ export class App implements Actions {
       this.#fail({ code, message: "" });
       return;
     }
-    const invitation = this.#client.call(peer, { video });
-    // The call is there before the invitation has gone out: it can be given up
-    // while the browser still asks for the camera.
-    const early = this.#client.activeCall;
-    if (early) this.#follow(early);
-    invitation.then(
-      (call) => {
+    let call: CallHandle;
+    try {
+      call = this.#client.call(peer, { video });
+    } catch (e) {
+      this.#fail(e, video ? peer : "");
+      return;
+    }
+    // It can be given up while the browser still asks for the camera.
+    this.#follow(call);
+    call.invited.then(
+      () => {
         if (call.end) return;
-        if (this.#call !== call) this.#follow(call);
         this.#notes.invitedAt = performance.now();
         this.#draw();
       },
       (e: unknown) => {
-        if (this.#call !== early) return; // Given up meanwhile.
+        if (this.#call !== call) return; // Given up meanwhile.
         this.#leave();
         this.#fail(e, video ? peer : "");
       },

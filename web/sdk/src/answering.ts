@@ -1,20 +1,19 @@
 import type { AcceptOptions } from "./api";
 import { microphoneGranted, requireSecureContext } from "./capture";
-import type { Command, Reply } from "./connection";
 import { PealError } from "./errors";
-import type { CallUpdateJson } from "./gen/peal_pb";
+import type { AcceptJson } from "./gen/peal_pb";
 import type { KnownCall } from "./known";
 import type { Negotiation } from "./negotiation";
 import type { OwnDevices } from "./own";
+import type { Reply } from "./shell";
 
 /** What answering a call needs of it. */
 export interface AnsweringHost {
   readonly call: KnownCall;
   readonly own: OwnDevices;
   readonly negotiation: Negotiation;
-  request(command: Command): Promise<Reply>;
-  /** Takes what the server answers. */
-  apply(update: CallUpdateJson): void;
+  /** Sends the acceptance; `take` gets its answer before anything that follows it. */
+  accept<T>(accept: AcceptJson, take: (reply: Reply) => T): Promise<T>;
 }
 
 /**
@@ -30,18 +29,11 @@ export class Answering {
   #opening: Promise<void> | null = null;
   /** Devices of an acceptance that failed are being closed. */
   #closing: Promise<void> = Promise.resolve();
-  /** What the server said to the acceptance, while nobody has been told. */
-  #reply: CallUpdateJson | null = null;
   /** Looked at while it rings: browsers take their time to say. */
   #granted: Promise<boolean> | null = null;
 
   constructor(host: AnsweringHost) {
     this.#host = host;
-  }
-
-  /** Whether the person has asked to answer, whatever became of that. */
-  get asked(): boolean {
-    return this.#camera !== null;
   }
 
   /** What can be known before the person decides. */
@@ -73,29 +65,23 @@ export class Answering {
     try {
       if (await (this.#granted ?? microphoneGranted())) opening = own.open(camera);
       else await own.openForAnswer(camera);
-      // Encoders may start: nothing leaves while candidates are held. What fails
-      // is looked at once the acceptance holds.
+      // What fails is looked at once the acceptance holds.
       opening.then(() => own.send()).catch(() => {});
       this.#opening = opening;
       const { generation, answer } = await negotiation.accepting();
       if (call.end) throw new PealError("call_ended", "the call is over");
-      const reply = await this.#host.request({
-        accept: {
-          callId: call.id,
-          answer,
-          generation,
-          candidates: negotiation.media.takeGathered(),
-          candidatesHeld: negotiation.media.held,
-        },
+      const { media } = negotiation;
+      const accept = {
+        callId: call.id,
+        answer,
+        generation,
+        candidates: media.takeGathered(),
+        candidatesHeld: media.held,
+      };
+      await this.#host.accept(accept, ({ error }) => {
+        if (error) throw error;
+        if (!this.#accepted) this.#holds(opening);
       });
-      if (reply.error) {
-        if (reply.call) this.#host.apply(reply.call);
-        throw reply.error;
-      }
-      if (!this.#accepted) this.#holds(opening);
-      // The promise settles first.
-      this.#reply = reply.call;
-      setTimeout(() => this.tell(), 0);
     } catch (e) {
       if (this.#accepted) return; // It turned out to hold before its answer came.
       // It may ring on, and be accepted after all: the devices close, not more.
@@ -107,13 +93,6 @@ export class Answering {
       this.#closing = opening.then(close, close);
       throw e;
     }
-  }
-
-  /** Tells of the acceptance, before any later news. */
-  tell(): void {
-    const reply = this.#reply;
-    this.#reply = null;
-    if (reply) this.#host.apply(reply);
   }
 
   /** The acceptance held although its answer was lost for too long: the call is on. */

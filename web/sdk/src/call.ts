@@ -3,25 +3,23 @@ import type {
   AcceptOptions,
   CallEnd,
   CallHandle,
-  CallRecord,
   ConnectionState,
   Direction,
   MediaPath,
   MediaProfile,
 } from "./api";
-import type { Command, Reply } from "./connection";
-import { Departure } from "./departure";
+import type { Change, End } from "./device/machine";
 import { PealError } from "./errors";
 import type { CallUpdateJson, CandidatesJson, InviteJson } from "./gen/peal_pb";
 import { Inviting } from "./inviting";
 import { KnownCall } from "./known";
-import { advance, type Change } from "./machine";
 import type { MakePeerConnection, Media } from "./media";
 import { Negotiation } from "./negotiation";
 import { OwnDevices } from "./own";
 import { pathNames } from "./path";
 import { QualityMeter } from "./quality";
-import { readSnapshot, type Snapshot, typeNames } from "./snapshot";
+import type { Command, Reply, Shell, Update } from "./shell";
+import { readRecord, readSnapshot, type Snapshot, typeNames } from "./snapshot";
 import { TypeSwitch } from "./switch";
 import { type RenderMode, Views } from "./views";
 
@@ -32,23 +30,14 @@ export interface CallHost {
   readonly policy: RTCIceTransportPolicy;
   readonly connection: ConnectionState;
   readonly make: MakePeerConnection;
-  request(command: Command, lasting?: boolean): Promise<Reply>;
-  tell(command: Command): void;
-  /** The network may be gone, or another: the connection is tried at once. */
-  suspect(): void;
+  readonly shell: Shell;
   /** The call is over on this device: the client is idle before anyone hears of it. */
   over(call: Call): void;
-  /** Ends a call that this device is in on the server's side alone. */
-  dismiss(callId: string): Promise<void>;
-  /** Takes news of any call of this account. */
-  news(update: CallUpdateJson): void;
-  /** A record of this account was filed. */
-  filed(record: CallRecord): void;
 }
 
 /**
  * One call on this device: the snapshots it was told, the media that follow
- * from them, and what the application may do. Its life is drawn in machine.ts.
+ * from them, and what the application may do. What becomes of it the device decides.
  */
 export class Call extends KnownCall implements CallHandle {
   readonly #host: CallHost;
@@ -61,20 +50,21 @@ export class Call extends KnownCall implements CallHandle {
   readonly #switch: TypeSwitch;
   readonly #inviting: Inviting;
   readonly #answering: Answering;
-  readonly #departure: Departure;
   /** What is asked of the devices and sent of them. */
-  profile: MediaProfile = {};
-  /** This device's own ring time-out; zero while it has none. */
-  #ringTimeoutMs = 0;
+  profile: MediaProfile;
+  #invited: Promise<void> = Promise.resolve();
   /** Media are missed, and what the application was told of that. */
   #lost = { now: false, told: false };
   #path: MediaPath | null = null;
   /** The answer to what this device asked is being taken: its promise tells, no event does. */
   #replying = false;
 
-  constructor(host: CallHost, direction: Direction, first: Snapshot) {
+  constructor(host: CallHost, direction: Direction, first: Snapshot, profile: MediaProfile) {
     super(direction, first);
     this.#host = host;
+    this.profile = profile;
+    const request = (command: Command): Promise<Reply> => host.shell.command(command);
+    const tell = (command: Command): void => host.shell.input({ kind: "mention", command });
     this.#negotiation = new Negotiation({
       make: host.make,
       // Also before the server has told what holds: the caller knows what it asked for.
@@ -83,16 +73,15 @@ export class Call extends KnownCall implements CallHandle {
       snapshot: () => this.snapshot,
       over: () => this.end !== null,
       online: () => host.connection === "online",
-      request: (command) => host.request(command),
-      tell: (command) => host.tell(command),
-      apply: (update) => this.update(update),
+      request,
+      tell,
       remoteStream: (stream) => {
         this.#views.showRemote(stream);
         this.emit("remoteStream", stream);
       },
       flows: (flows) => this.#flows(flows),
       path: (path) => this.#flowsBy(path),
-      suspect: () => host.suspect(),
+      suspect: () => host.shell.input({ kind: "suspect" }),
       failed: (error) => this.emit("error", error),
     });
     this.#own = new OwnDevices({
@@ -100,7 +89,7 @@ export class Call extends KnownCall implements CallHandle {
       profile: () => this.profile,
       send: (audio, video) => this.#media.setTracks(audio, video),
       report: (tracks) => {
-        if (this.#mayReport) host.tell({ tracks: { callId: this.id, tracks } });
+        if (this.#mayReport) tell({ tracks: { callId: this.id, tracks } });
       },
       show: (stream) => {
         this.#views.showLocal(stream);
@@ -120,29 +109,17 @@ export class Call extends KnownCall implements CallHandle {
       call: this,
       own: this.#own,
       negotiation: this.#negotiation,
-      request: (command) => host.request(command),
+      invite: (invite, take) =>
+        host.shell.ask((ticket) => ({ kind: "invite", ticket, invite }), take),
       read: (update) => this.#read(update),
-      apply: (update) => this.update(update),
-      know: (view) => this.know(view),
-      dismiss: (callId) => host.dismiss(callId),
+      adopt: (snapshot) => this.know(snapshot),
     });
     this.#answering = new Answering({
       call: this,
       own: this.#own,
       negotiation: this.#negotiation,
-      request: (command) => host.request(command),
-      apply: (update) => this.update(update),
-    });
-    this.#departure = new Departure(this, {
-      online: () => host.connection === "online",
-      request: (command, lasting) => host.request(command, lasting),
-      // One that was left may be this device's again, merged with one that it made since.
-      apply: (update) => host.news(update),
-      over: (end, told) => {
-        this.know({ snapshot: this.snapshot, end });
-        if (told) this.#over(end);
-        else this.#clear();
-      },
+      accept: (accept, take) =>
+        host.shell.ask((ticket) => ({ kind: "accept", ticket, accept }), take),
     });
     navigator.mediaDevices?.addEventListener?.("devicechange", this.#devicesChanged);
   }
@@ -178,16 +155,42 @@ export class Call extends KnownCall implements CallHandle {
 
   // -------------------------------------------------------------- the caller
 
+  /** Resolves when the server has taken the invitation, and rejects where it has not. */
+  get invited(): Promise<void> {
+    return this.#invited;
+  }
+
   /** The client calls it once. */
-  invite(invite: InviteJson): Promise<void> {
-    return this.#inviting.invite(invite);
+  invite(invite: InviteJson): void {
+    // Given up while the browser asks for a device, which may never be answered: no failure.
+    const over = new Promise<void>((resolve) => this.once("ended", () => resolve()));
+    this.#invited = Promise.race([this.#inviting.invite(invite), over]).catch((e: unknown) => {
+      if (this.end) return;
+      this.#fail();
+      throw PealError.of(e);
+    });
+    this.#invited.catch(() => {}); // Nobody has to wait for it.
+  }
+
+  /** It could not be made: it is over without a word, its promise tells. */
+  #fail(): void {
+    const { shell } = this.#host;
+    const call = this.id;
+    this.#finish({
+      reason: "failed",
+      actor: this.snapshot.local.account,
+      byThisDevice: true,
+      answered: false,
+      durationSeconds: 0,
+      record: null,
+    });
+    shell.input({ kind: "abandon", call });
   }
 
   // -------------------------------------------------------------- the callee
 
   /** Prepares the answer while it rings, and tells the server that it does. */
   ring(update: CallUpdateJson): void {
-    this.#rings();
     this.#negotiation.prepare(update);
     this.#answering.prepare();
   }
@@ -209,19 +212,13 @@ export class Call extends KnownCall implements CallHandle {
   }
 
   reject(): Promise<void> {
-    return this.#departure.reject();
+    return this.#leave("reject");
   }
 
   async setRingTimeout(ms: number): Promise<void> {
-    const reply = await this.#host.request({ ringing: { callId: this.id, ringTimeoutMs: ms } });
-    if (reply.call) this.update(reply.call);
+    const { shell } = this.#host;
+    const reply = await shell.command({ ringing: { callId: this.id, ringTimeoutMs: ms } });
     if (reply.error) throw reply.error;
-    this.#ringTimeoutMs = ms;
-  }
-
-  /** Given again, a time-out of before keeps its end. */
-  #rings(): void {
-    this.#host.tell({ ringing: { callId: this.id, ringTimeoutMs: this.#ringTimeoutMs } });
   }
 
   // ---------------------------------------------------------------- both ends
@@ -232,66 +229,54 @@ export class Call extends KnownCall implements CallHandle {
 
   async #askForType(type: 1 | 2): Promise<void> {
     const command = { switchType: { callId: this.id, type: typeNames[type] } };
-    const reply = await this.#host.request(command);
-    this.#replying = true;
-    if (reply.call) this.update(reply.call);
-    this.#replying = false;
+    const reply = await this.#host.shell.command(command);
     if (reply.error) throw reply.error;
   }
 
   cancel(): Promise<void> {
-    return this.#departure.cancel();
+    return this.#leave("cancel");
   }
 
   hangup(): Promise<void> {
-    return this.#departure.hangup();
+    return this.end ? Promise.resolve() : this.#leave("hangup");
   }
 
-  /** Over without a word of the server's: it ended while nobody listened, or this login did. */
-  forget(reason: "lost" | "kicked" = "lost"): void {
-    this.#departure.forget(reason);
-  }
-
-  /** Over, and how is for the server to say. */
-  lookUp(): Promise<void> {
-    return this.#departure.lookUp();
-  }
-
-  /** The server may have an invitation that failed here, or get it yet: it must not ring. */
-  withdraw(): Promise<void> {
-    return this.#departure.withdraw();
-  }
-
-  /** An invitation that failed: it ends without a word, its promise tells. */
-  abandon(): void {
-    this.#departure.abandon();
+  async #leave(kind: "cancel" | "reject" | "hangup"): Promise<void> {
+    const call = this.id;
+    const { error } = await this.#host.shell.ask((ticket) => ({ kind, ticket, call }));
+    if (error) throw error;
   }
 
   // ------------------------------------------------------------ what is told
 
-  /** Takes what the server tells of this call. */
-  update(update: CallUpdateJson): void {
-    if (this.#inviting.keeps(update)) return;
-    this.#answering.tell();
+  /** Takes what the device tells of this call. */
+  take({ update, changes, reply }: Update): void {
+    if (this.end) return;
     const next = this.#read(update);
     if (!next) return;
-    if (this.#rang && next.role === "callee" && next.state !== "ringing" && !next.end) {
-      void this.#departure.unwanted();
-      return;
-    }
-    const { view, changes } = advance(this.view, next);
-    this.know(view);
+    if (changes.length > 0 || next.rev >= this.snapshot.rev) this.know(next);
+    this.#replying = reply;
     // Before anyone is told, who may take their time.
     this.#negotiation.takeAnswer(update);
     for (const change of changes) this.#changed(change, update);
-    if (next.end?.record) this.#host.filed(next.end.record);
-    if (this.end) return;
-    this.#negotiation.takeOffer(update);
+    this.#replying = false;
+    if (!this.end) this.#negotiation.takeOffer(update);
   }
 
-  /** Whether it rings here, and nobody has asked to answer. */
-  get #rang(): boolean {
-    return this.direction === "incoming" && this.state === "ringing" && !this.#answering.asked;
+  /** It is over on this device. */
+  ended(end: End): void {
+    if (this.end) return;
+    const { reason, actor, byThisDevice, answered, durationMs, record } = end;
+    const told: CallEnd = {
+      reason,
+      actor,
+      byThisDevice,
+      answered,
+      durationSeconds: Math.floor(durationMs / 1_000),
+      record: record ? readRecord(record) : null,
+    };
+    this.#finish(told);
+    this.emit("ended", told);
   }
 
   candidates(c: CandidatesJson): void {
@@ -300,18 +285,16 @@ export class Call extends KnownCall implements CallHandle {
   }
 
   /** After a reconnect: what may have been lost on the way is sent again. */
-  refresh(): void {
-    if (this.end) return;
+  #reconnected(): void {
     this.#media.resend();
     if (this.#mayReport) this.#own.report();
     this.#media.reconnected();
     if (this.state === "ringing") {
-      if (this.direction === "incoming") this.#rings();
       this.#negotiation.renew();
       return;
     }
     const pc = this.#media.connection;
-    this.#host.tell({
+    this.#tell({
       media: {
         callId: this.id,
         generation: this.#media.generation,
@@ -320,12 +303,17 @@ export class Call extends KnownCall implements CallHandle {
     });
   }
 
+  #tell(command: Command): void {
+    this.#host.shell.input({ kind: "mention", command });
+  }
+
   #read(update: CallUpdateJson): Snapshot | null {
     return update.call ? readSnapshot(update.call, this.#host.account, this.#host.deviceId) : null;
   }
 
   #changed(change: Change, update: CallUpdateJson): void {
-    switch (change.kind) {
+    const { peer, videoAsked } = this.snapshot;
+    switch (change) {
       case "accepted":
         // The caller's may have come before the device that answered was there;
         // those of the callee went with the acceptance, unless nobody knows of it.
@@ -347,20 +335,20 @@ export class Call extends KnownCall implements CallHandle {
         this.#media.resend();
         break;
       case "peerPresence":
-        this.emit("peerPresence", change.present);
+        this.emit("peerPresence", peer.present);
         break;
       case "peerMedia":
-        this.emit("peerMedia", change.up);
+        this.emit("peerMedia", peer.mediaUp);
         break;
       case "remoteTracks":
-        this.#views.hasPicture(change.tracks.video && this.video);
-        this.emit("remoteTracks", change.tracks);
+        this.#views.hasPicture(peer.tracks.video && this.video);
+        this.emit("remoteTracks", peer.tracks);
         break;
       case "type":
-        this.#typeChanged(change.type);
+        this.#typeChanged(this.type);
         break;
       case "videoRequest":
-        if (!this.#replying) this.emit("videoRequest", change.asked);
+        if (!this.#replying) this.emit("videoRequest", videoAsked === "peer");
         break;
       case "videoAnswer":
         this.#switch.settle();
@@ -370,8 +358,8 @@ export class Call extends KnownCall implements CallHandle {
         this.emit("connected");
         this.#flows(!this.#lost.now);
         break;
-      case "ended":
-        this.#over(change.end);
+      case "reconnected":
+        this.#reconnected();
         break;
     }
   }
@@ -384,12 +372,8 @@ export class Call extends KnownCall implements CallHandle {
     if (!this.#replying) this.emit("type", type);
   }
 
-  #over(end: CallEnd): void {
-    this.#clear();
-    this.emit("ended", end);
-  }
-
-  #clear(): void {
+  #finish(end: CallEnd): void {
+    this.finish(end);
     navigator.mediaDevices?.removeEventListener?.("devicechange", this.#devicesChanged);
     this.#switch.settle();
     this.#meter.stop();
@@ -409,7 +393,7 @@ export class Call extends KnownCall implements CallHandle {
         if (path && path !== this.#path) {
           this.#flowsBy(path);
           const { generation } = this.#media;
-          this.#host.tell({
+          this.#tell({
             media: { callId: this.id, generation, up: true, path: pathNames[path] },
           });
         }

@@ -211,7 +211,7 @@ export class RTCCalling extends Emitter<ComponentEvents> {
         throw { code: "100", message: "userId is missing" } satisfies ComponentError;
       const ringTimeoutMs = this.#ringTimeout;
       this.#ringTimeout = 0;
-      const calling = client.call(userId, {
+      const call = client.call(userId, {
         type,
         ...(attachment === undefined ? {} : { attachment: JSON.stringify(attachment) }),
         ...(ringTimeoutMs ? { ringTimeoutMs } : {}),
@@ -219,10 +219,9 @@ export class RTCCalling extends Emitter<ComponentEvents> {
         relayOnly: options.relayOnly === true,
         profile: this.#takeProfile(),
       });
-      const call = client.activeCall;
-      if (call) this.#took(client, call);
-      if (call) this.#made.add(call.id);
-      await calling;
+      this.#took(client, call);
+      this.#made.add(call.id);
+      await call.invited;
     });
   }
 

@@ -1,10 +1,9 @@
-import type { Command, Reply } from "./connection";
 import { PealError } from "./errors";
 import type { CallUpdateJson, InviteJson } from "./gen/peal_pb";
 import type { KnownCall } from "./known";
-import { begin, type View } from "./machine";
 import type { Negotiation } from "./negotiation";
 import type { OwnDevices } from "./own";
+import type { Reply } from "./shell";
 import type { Snapshot } from "./snapshot";
 
 /** What inviting someone needs of the call. */
@@ -12,15 +11,12 @@ export interface InvitingHost {
   readonly call: KnownCall;
   readonly own: OwnDevices;
   readonly negotiation: Negotiation;
-  request(command: Command): Promise<Reply>;
+  /** Sends the invitation; `take` gets its answer before anything that follows it. */
+  invite<T>(invite: InviteJson, take: (reply: Reply) => Promise<T>): Promise<T>;
   /** What the server tells, as this device sees it. */
   read(update: CallUpdateJson): Snapshot | null;
-  /** Takes what the server tells, and tells what that changes. */
-  apply(update: CallUpdateJson): void;
   /** Takes another snapshot, and tells nobody. */
-  know(view: View): void;
-  /** Ends a call that this device is in on the server's side alone. */
-  dismiss(callId: string): Promise<void>;
+  adopt(snapshot: Snapshot): void;
 }
 
 /**
@@ -29,30 +25,12 @@ export interface InvitingHost {
  */
 export class Inviting {
   readonly #host: InvitingHost;
-  /** What came while the call was being made: told once `call()` has resolved. */
-  #early: CallUpdateJson[] | null = null;
 
   constructor(host: InvitingHost) {
     this.#host = host;
   }
 
   async invite(invite: InviteJson): Promise<void> {
-    this.#early = [];
-    try {
-      await this.#invite(invite);
-    } finally {
-      // Also of an invitation that is over at once, as with a busy callee.
-      setTimeout(() => this.#catchUp(), 0);
-    }
-  }
-
-  /** Keeps news for later, if it is too early for it. */
-  keeps(update: CallUpdateJson): boolean {
-    this.#early?.push(update);
-    return this.#early !== null;
-  }
-
-  async #invite(invite: InviteJson): Promise<void> {
     const { call, own, negotiation } = this.#host;
     await own.open(call.video);
     if (call.end) return; // Given up meanwhile.
@@ -60,26 +38,13 @@ export class Inviting {
     await own.send();
     const offer = await negotiation.media.offer(1, false);
     const { tracks } = own;
-    const reply = await this.#host.request({
-      invite: { ...invite, callId: call.id, offer, tracks },
-    });
-    const update = reply.call ?? {};
-    if (call.end) {
-      // It became the other side's call meanwhile, which is not wanted either.
-      if (update.mergedInto) await this.#host.dismiss(update.mergedInto);
-      return;
-    }
-    if (reply.error) throw reply.error;
-    this.#early?.unshift(update);
-    try {
-      if (update.mergedInto) await this.#merge(update);
-      else await this.#taken(update);
+    await this.#host.invite({ ...invite, offer, tracks }, async ({ error, call: update }) => {
+      if (call.end) return;
+      if (error) throw error;
+      if (update?.mergedInto) await this.#merge(update);
+      else await this.#taken(update ?? {});
       await negotiation.media.release();
-    } catch (e) {
-      // It must not ring, or be on, for nobody.
-      if (!call.end) void this.#host.dismiss(update.mergedInto ?? call.id);
-      throw e;
-    }
+    });
     // Without a connection nothing was told of what has changed meanwhile.
     if (JSON.stringify(own.tracks) !== JSON.stringify(tracks)) own.report();
   }
@@ -89,7 +54,7 @@ export class Inviting {
     // The rest of the news waits for those who listen; whom to hide does not.
     const { snapshot } = call;
     const { icePolicy } = this.#host.read(update) ?? snapshot;
-    this.#host.know({ snapshot: { ...snapshot, icePolicy }, end: null });
+    this.#host.adopt({ ...snapshot, icePolicy });
     await negotiation.media.commit(update.iceServers ?? []);
   }
 
@@ -98,14 +63,8 @@ export class Inviting {
     const next = this.#host.read(update);
     if (!next) throw new PealError("internal", "the server merged the call into nothing");
     const { type } = this.#host.call;
-    this.#host.know(begin({ ...next, type, state: "ringing", rev: next.rev - 1 }));
+    this.#host.adopt({ ...next, type, state: "ringing", rev: next.rev - 1 });
     this.#host.negotiation.replace();
     await this.#host.own.send();
-  }
-
-  #catchUp(): void {
-    const early = this.#early ?? [];
-    this.#early = null;
-    for (const update of early) this.#host.apply(update);
   }
 }

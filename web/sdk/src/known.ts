@@ -1,12 +1,12 @@
 import type { CallEnd, CallEvents, CallParty, CallState, Direction, RemoteTracks } from "./api";
 import { Emitter } from "./emitter";
-import { begin, type View } from "./machine";
 import type { Snapshot } from "./snapshot";
 
 /** What this device knows of a call: the newest snapshot, in the words of the API. */
 export abstract class KnownCall extends Emitter<CallEvents> {
   readonly direction: Direction;
-  #view: View;
+  #snapshot: Snapshot;
+  #end: CallEnd | null = null;
   #seenAt = Date.now();
   #endedAt: number | null = null;
   #answered = false;
@@ -14,18 +14,19 @@ export abstract class KnownCall extends Emitter<CallEvents> {
   constructor(direction: Direction, first: Snapshot) {
     super();
     this.direction = direction;
-    this.#view = begin(first);
+    this.#snapshot = first;
   }
 
-  protected get view(): View {
-    return this.#view;
+  /** Takes a newer snapshot. What is left of times counts from the newest one. */
+  protected know(snapshot: Snapshot): void {
+    this.#seenAt = Date.now();
+    this.#snapshot = snapshot;
   }
 
-  /** Takes another view. What is left of times counts from the newest snapshot, to the end. */
-  protected know(view: View): void {
-    if (view.snapshot !== this.snapshot) this.#seenAt = Date.now();
-    if (view.end) this.#endedAt ??= Date.now();
-    this.#view = view;
+  /** The call is over on this device: its times stand still. */
+  protected finish(end: CallEnd): void {
+    this.#endedAt = Date.now();
+    this.#end = end;
   }
 
   get #sinceSeen(): number {
@@ -38,11 +39,7 @@ export abstract class KnownCall extends Emitter<CallEvents> {
   }
 
   get snapshot(): Snapshot {
-    return this.#view.snapshot;
-  }
-  /** Whether the server has told of this call. */
-  get known(): boolean {
-    return this.snapshot.rev > 0;
+    return this.#snapshot;
   }
   get id(): string {
     return this.snapshot.id;
@@ -74,7 +71,7 @@ export abstract class KnownCall extends Emitter<CallEvents> {
     return this.#answered && state === "ringing" ? "connecting" : state;
   }
   get end(): CallEnd | null {
-    return this.#view.end;
+    return this.#end;
   }
   get peerMediaUp(): boolean {
     return this.snapshot.peer.mediaUp;

@@ -1,9 +1,9 @@
 import type { MediaPath, MediaProfile } from "./api";
-import type { Command, Reply } from "./connection";
 import { PealError } from "./errors";
 import type { CallUpdateJson } from "./gen/peal_pb";
 import { type MakePeerConnection, Media } from "./media";
 import { pathNames } from "./path";
+import type { Command, Reply } from "./shell";
 import type { Snapshot } from "./snapshot";
 
 /** What the negotiation of a call needs of it. */
@@ -18,8 +18,6 @@ export interface NegotiationHost {
   online(): boolean;
   request(command: Command): Promise<Reply>;
   tell(command: Command): void;
-  /** Takes the snapshot that an answer brought. */
-  apply(update: CallUpdateJson): void;
   remoteStream(stream: MediaStream): void;
   /** What comes from the other side flows, or is missed, by turns. */
   flows(flows: boolean): void;
@@ -158,8 +156,7 @@ export class Negotiation {
   }
 
   async #send(command: Command): Promise<void> {
-    const reply = await this.#host.request(command);
-    if (reply.call) this.#host.apply(reply.call);
+    await this.#host.request(command);
   }
 
   async #restart(fromGeneration: number, rebuild: boolean): Promise<void> {

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import type { CallEnd, CallRecord, ClientOptions } from "../src/api";
+import type { CallEnd, CallOptions, CallRecord, ClientOptions } from "../src/api";
 import type { Call } from "../src/call";
 import { PealClient } from "../src/client";
 import type { PealError } from "../src/errors";
@@ -27,7 +27,14 @@ function make(options: Partial<ClientOptions> = {}): PealClient {
     {
       open: server.open,
       make: browser.make,
-      claim: async () => ({ id: "d-1", attemptAt: Date.now, release: () => {} }),
+      claim: async () => ({
+        id: "d-1",
+        seed: 1,
+        now: Date.now,
+        dials: () => {},
+        release: () => {},
+      }),
+      turn: () => new Promise((resolve) => setTimeout(resolve, 0)),
     },
   );
   made.on("record", (r) => records.push(r));
@@ -90,9 +97,16 @@ function snapshot(more: CallJson): CallJson {
   };
 }
 
+/** Calls, and waits until the server has taken the invitation. */
+async function dial(account: string, options: CallOptions = {}): Promise<Call> {
+  const call = client.call(account, options);
+  await call.invited;
+  return call;
+}
+
 /** An invitation by alice that the server has taken. */
 async function calling(type: 1 | 2 = 2): Promise<Call> {
-  const invited = client.call("bob", { type });
+  const invited = dial("bob", { type });
   await settled();
   const invite = server.socket.sent.find((f) => f.invite)?.invite;
   const callId = invite?.callId ?? "";
@@ -186,7 +200,7 @@ describe("a call", () => {
   });
   it("takes the answer of its generation, also where later news came first", async () => {
     await login();
-    const made = client.call("bob", { video: true });
+    const made = dial("bob", { video: true });
     await settled();
     const callId = client.activeCall?.id ?? "";
     const going = snapshot({ callId, state: "CALL_STATE_CONNECTING" });
@@ -205,14 +219,14 @@ describe("a call", () => {
   });
   it("is one at a time", async () => {
     await login();
-    const first = client.call("bob");
-    await expect(client.call("carol")).rejects.toMatchObject({ code: "wrong_state" });
+    const first = dial("bob");
+    await expect(dial("carol")).rejects.toMatchObject({ code: "wrong_state" });
     first.catch(() => {});
   });
   it("that cannot open its microphone rings nobody", async () => {
     browser.deny = () => new DOMException("no", "NotAllowedError");
     await login();
-    await expect(client.call("bob")).rejects.toMatchObject({ code: "microphone_denied" });
+    await expect(dial("bob")).rejects.toMatchObject({ code: "microphone_denied" });
     expect(server.socket.names()).not.toContain("invite");
     expect(client.activeCall).toBeNull();
   });
@@ -258,7 +272,7 @@ describe("a call", () => {
   });
   it("whose making is in doubt must not ring", async () => {
     await login();
-    const call = client.call("bob");
+    const call = dial("bob");
     await settled();
     server.socket.answer("invite", { error: { code: "unavailable", retry: true } });
     await expect(call).rejects.toMatchObject({ code: "unavailable" });
@@ -267,7 +281,7 @@ describe("a call", () => {
   });
   it("that fails here once the server has taken it must not ring", async () => {
     await login();
-    const made = client.call("bob");
+    const made = dial("bob");
     await settled();
     const callId = client.activeCall?.id ?? "";
     const [pc] = browser.connections;
@@ -286,7 +300,7 @@ describe("a call", () => {
   });
   it("that fails here once it became the other side's is hung up", async () => {
     await login();
-    const made = client.call("bob");
+    const made = dial("bob");
     await settled();
     // In words that this version does not know.
     const strange = snapshot({ callId: "c2", state: "CALL_STATE_UNSPECIFIED" });
@@ -299,7 +313,7 @@ describe("a call", () => {
     "that merged into the other side's after %s() is not wanted either",
     async (giveUp) => {
       await login();
-      const call = client.call("bob");
+      const call = dial("bob");
       await settled();
       void client.activeCall?.[giveUp]();
       server.socket.answer("invite", {
@@ -351,7 +365,7 @@ describe("a call", () => {
     await settled();
     const rejection = client.activeCall?.reject();
     await settled();
-    const call = client.call("bob");
+    const call = dial("bob");
     await settled();
     const merged = {
       callId: "c2",
@@ -381,7 +395,7 @@ describe("a call", () => {
   });
   it("that rings while another is being made rings when that comes to nothing", async () => {
     await login();
-    const call = client.call("carol");
+    const call = dial("carol");
     await settled();
     server.socket.give({
       call: {
@@ -400,7 +414,7 @@ describe("a call", () => {
     await login();
     // One that was declined, of which the server has not heard yet.
     void (await incoming({ callId: "c0" })).hangup();
-    const call = client.call("carol");
+    const call = dial("carol");
     const rejection = expect(call).rejects.toMatchObject({ code: "busy_elsewhere" });
     await settled();
     const rings = { role: "ROLE_CALLEE", caller: side("bob"), callee: side("alice") } as const;
@@ -428,7 +442,7 @@ describe("a call", () => {
     const rings = { role: "ROLE_CALLEE", caller: side("bob"), callee: side("alice") } as const;
     async function over(): Promise<void> {
       await login();
-      const call = client.call("carol");
+      const call = dial("carol");
       const rejection = expect(call).rejects.toMatchObject({ code: "busy_elsewhere" });
       await settled();
       server.socket.give({ call: { call: snapshot(rings), offer: "v=0 offer" } });
@@ -594,7 +608,7 @@ describe("a hang-up", () => {
   it("by cancel() holds while the devices open, and rings nobody", async () => {
     await login();
     const opened = slow();
-    const made = client.call("bob", { video: true });
+    const made = dial("bob", { video: true });
     const call = client.activeCall as Call;
     follow(call);
     await settled();
@@ -612,7 +626,7 @@ describe("a hang-up", () => {
       },
     });
     await cancelled;
-    const next = client.call("carol");
+    const next = dial("carol");
     await settled();
     await opened();
     server.socket.answer("invite", { call: { call: snapshot({ callee: side("carol") }) } });
@@ -625,7 +639,7 @@ describe("a hang-up", () => {
   });
   it("by cancel() holds while the invitation is on its way", async () => {
     await login();
-    const made = client.call("bob", { video: true });
+    const made = dial("bob", { video: true });
     const call = client.activeCall as Call;
     follow(call);
     await settled();
@@ -1035,7 +1049,7 @@ describe("an invitation", () => {
 describe("an invitation that was given up", () => {
   it("and answered at the last moment is hung up", async () => {
     await login();
-    const made = client.call("bob").catch((e: unknown) => e);
+    const made = dial("bob").catch((e: unknown) => e);
     await settled();
     server.socket.answer("invite", { error: { code: "unavailable" } });
     expect(await made).toMatchObject({ code: "unavailable" });
@@ -1047,7 +1061,7 @@ describe("an invitation that was given up", () => {
   });
   it("and has become the other side's call ends that one", async () => {
     await login();
-    const made = client.call("bob").catch((e: unknown) => e);
+    const made = dial("bob").catch((e: unknown) => e);
     for (let i = 0; i < 10; i++) {
       await vi.advanceTimersByTimeAsync(1_000);
       if (server.socket.names().includes("ping")) server.socket.answer("ping", { pong: {} });
@@ -1208,7 +1222,7 @@ describe("devices that are being opened", () => {
   it("are invited with as they are wanted then", async () => {
     await login();
     const opened = slow();
-    const invited = client.call("bob", { video: true });
+    const invited = dial("bob", { video: true });
     invited.catch(() => {});
     await settled();
     await client.activeCall?.setCamera(false);
@@ -1286,7 +1300,7 @@ describe("a device", () => {
   });
   it("is asked for as the profile says, and sent as it says", async () => {
     await login();
-    const invited = client.call("bob", {
+    const invited = dial("bob", {
       video: true,
       profile: {
         video: { width: 320, height: 180, frameRate: 15, maxBitrate: 350_000 },

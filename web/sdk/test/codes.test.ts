@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import ended from "../../../internal/protocol/testdata/server_ended.json";
 import { componentError, refusedBy } from "../src/codes";
-import { uuidv7 } from "../src/device";
+import { uuidv7 } from "../src/identity";
 import { PealError } from "../src/errors";
 import type { ServerFrameJson } from "../src/gen/peal_pb";
 import { recordMessage } from "../src/records";

@@ -1,6 +1,6 @@
 import { vi } from "vitest";
-import type { Command } from "../src/connection";
 import type { ClientFrameJson, ServerFrameJson } from "../src/gen/peal_pb";
+import type { Command } from "../src/shell";
 import type { OpenSocket, SocketListener } from "../src/socket";
 
 /** One socket of a client, seen from the server. */

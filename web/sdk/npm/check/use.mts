@@ -86,13 +86,14 @@ export async function core(): Promise<void> {
   client.on("incoming", (call: CallHandle) => void call.accept({ video: false }));
   client.on("record", (r: CallRecord) => console.log(r.kind, r.endedAt.getTime()));
   await client.connect();
-  const call = await client.call("bob", {
+  const call = client.call("bob", {
     video: true,
     profile: { video: { width: 1280, height: 720 }, audio: "music_standard" },
   });
   call.on("accepted", () => {}).on("ended", (end) => console.log(end.reason, end.byThisDevice));
   call.attachLocal(element);
   call.attachRemote(element);
+  await call.invited;
   await call.switchType(1).catch((e: unknown) => {
     if (e instanceof PealError) console.log(e.code, e.retry);
   });

@@ -2,11 +2,16 @@ const key = "peal.device";
 /** When the last connection of the device was begun. */
 const attemptKey = `${key}.attempt`;
 
-/** The id of this running client, and how to give it up. */
+/** Which running client this is, and its clock. */
 export interface DeviceIdentity {
   readonly id: string;
-  /** The time, in ms: later than whatever it told before, over reloads as well. */
-  attemptAt(): number;
+  /** Begins the device's pseudo-random numbers. */
+  readonly seed: number;
+  /** The time in ms: it only goes on, over reloads as well. */
+  now(): number;
+  /** A connection is begun now: later pages begin theirs after it. */
+  dials(): void;
+  /** Gives the id up. */
   release(): void;
 }
 
@@ -16,28 +21,30 @@ export interface DeviceIdentity {
  * a device of its own. Without locks (plain HTTP) each page load is one.
  */
 export async function claimDevice(): Promise<DeviceIdentity> {
-  if (typeof navigator === "undefined" || !navigator.locks)
-    return { id: randomId(), attemptAt: attempts(0), release: () => {} };
+  if (typeof navigator === "undefined" || !navigator.locks) return identity(randomId(), 0);
   const kept = read(key);
   const id = kept ?? randomId();
   const release = await lock(id);
   if (release === null) {
     const own = randomId();
-    return { id: own, attemptAt: attempts(0), release: (await lock(own)) ?? (() => {}) };
+    return identity(own, 0, (await lock(own)) ?? undefined);
   }
   if (kept === null) write(key, id);
   const last = Number(read(attemptKey)) || 0;
-  return { id, attemptAt: attempts(last, (at) => write(attemptKey, String(at))), release };
+  return identity(id, last, release, (at) => write(attemptKey, String(at)));
 }
 
-/** Clocks are set back at times; attempts only go on. */
-function attempts(last: number, keep: (at: number) => void = () => {}): () => number {
-  let at = last;
-  return () => {
-    at = Math.max(Date.now(), at + 1);
-    keep(at);
-    return at;
-  };
+/** Clocks are set back at times; this one counts on from when the page was loaded. */
+function identity(
+  id: string,
+  last: number,
+  release: () => void = () => {},
+  keep: (at: number) => void = () => {},
+): DeviceIdentity {
+  const base = Math.max(Date.now(), last + 1) - performance.now();
+  const now = (): number => Math.floor(base + performance.now());
+  const [seed = 1] = crypto.getRandomValues(new Uint32Array(1));
+  return { id, seed, now, dials: () => keep(now()), release };
 }
 
 /** Takes the lock of an id; null when another page has it. */

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it, vi } from "vitest";
-import { claimDevice } from "../src/device";
+import { claimDevice } from "../src/identity";
 
 let taken: Set<string>;
 let storage: Map<string, string>;

@@ -1,0 +1,254 @@
+import type { RecordListJson, CallUpdateJson, ClientFrameJson, ServerFrameJson } from "./gen/peal_pb";
+import type { Change } from "./device/machine";
+import { type Config, Device } from "./device/device";
+import type { Answer, Effect, Input, Socket as SocketId, Ticket } from "./device/io";
+import { PealError } from "./errors";
+import type { OpenSocket, Socket } from "./socket";
+
+/** A command without its number, which the device gives it. */
+export type Command = Omit<ClientFrameJson, "id">;
+
+/** The answer to a wish: an error may come beside the call. */
+export interface Reply {
+  readonly error: PealError | null;
+  readonly call: CallUpdateJson | null;
+  readonly records: RecordListJson | null;
+}
+
+/** An update of the call that this device is in. */
+export interface Update {
+  readonly update: CallUpdateJson;
+  readonly changes: readonly Change[];
+  /** It came as the answer to a wish of this device, whose promise has told already. */
+  readonly reply: boolean;
+}
+
+/** An effect for the application. */
+export type Told =
+  | Exclude<Effect, { readonly kind: "answer" | "getToken" | "dial" | "send" | "close" | "updated" }>
+  | ({ readonly kind: "updated" } & Update);
+
+/** What a shell takes from its surroundings. */
+export interface ShellOptions {
+  readonly url: string;
+  readonly device: Config;
+  readonly getToken: () => string | Promise<string>;
+  readonly open: OpenSocket;
+  /** The time in milliseconds; it only goes on. */
+  readonly now: () => number;
+  /** A connection is being begun. */
+  readonly dials: () => void;
+  /** Resolves once everybody who waits for a promise has gone on. */
+  readonly turn: () => Promise<void>;
+}
+
+/** How long getToken may take: the network may be away by which it fetches. */
+const tokenTimeoutMs = 10_000;
+/** The longest time that a timer of the browser takes. */
+const timerMostMs = 2 ** 31 - 1;
+
+/**
+ * The shell around the device: the only place with a socket, a timer and getToken. It gives
+ * the device one input at a time and carries out what that asks for.
+ *
+ * What the application gets leaves by one queue, in the order of the device: a wish's promise
+ * settles, whoever waits for it goes on, and only then come the events that follow.
+ */
+export class Shell {
+  readonly #options: ShellOptions;
+  readonly #tell: (told: Told) => void;
+  readonly #device: Device;
+  readonly #sockets = new Map<SocketId, Socket>();
+  readonly #waiting = new Map<Ticket, (answer: Answer) => void | Promise<void>>();
+  #ticket: Ticket = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  readonly #queue: Effect[] = [];
+  #busy = false;
+  /** The update that the last answer brought. */
+  #answered: CallUpdateJson | undefined;
+
+  constructor(options: ShellOptions, tell: (told: Told) => void) {
+    this.#options = options;
+    this.#tell = tell;
+    this.#device = new Device(options.device);
+  }
+
+  get device(): Device {
+    return this.#device;
+  }
+
+  /** Gives the device an input. */
+  input(input: Input): void {
+    const now = this.#options.now();
+    for (const effect of this.#device.step(now, input)) this.#carryOut(effect);
+    clearTimeout(this.#timer);
+    const at = this.#device.deadline();
+    if (at !== undefined) {
+      const wait = Math.min(Math.max(at - this.#options.now(), 0), timerMostMs);
+      this.#timer = setTimeout(() => this.input({ kind: "woke" }), wait);
+    }
+    this.#deliver();
+  }
+
+  /**
+   * Gives the device a wish, and its answer to `take`. Events that follow the answer wait for
+   * what that returns, and for whoever waits for the promise of this.
+   */
+  ask<T = Reply>(
+    wish: (ticket: Ticket) => Input,
+    take: (reply: Reply) => T | Promise<T> = (reply) => reply as T,
+  ): Promise<T> {
+    const ticket = ++this.#ticket;
+    const asked = new Promise<T>((resolve, reject) => {
+      this.#waiting.set(ticket, async ({ error, update, records }) => {
+        try {
+          const reply = {
+            error: error ? PealError.from(error) : null,
+            call: update ?? null,
+            records: records ?? null,
+          };
+          resolve(await take(reply));
+        } catch (e) {
+          reject(e);
+        }
+      });
+    });
+    this.input(wish(ticket));
+    return asked;
+  }
+
+  /** Asks the server something that the device has no input of its own for. */
+  command(command: Command): Promise<Reply> {
+    return this.ask((ticket) => ({ kind: "ask", ticket, command }));
+  }
+
+  #carryOut(effect: Effect): void {
+    switch (effect.kind) {
+      case "getToken":
+        void this.#getToken();
+        break;
+      case "dial":
+        this.#dial(effect.socket);
+        break;
+      case "send":
+        this.#sockets.get(effect.socket)?.send(JSON.stringify(effect.frame));
+        break;
+      case "close": {
+        const socket = this.#sockets.get(effect.socket);
+        this.#sockets.delete(effect.socket);
+        socket?.close();
+        break;
+      }
+      default:
+        this.#queue.push(effect);
+    }
+  }
+
+  async #getToken(): Promise<void> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<never>((_, reject) => {
+      const error = new Error(`getToken did not resolve within ${tokenTimeoutMs / 1_000} s`);
+      timer = setTimeout(() => reject(error), tokenTimeoutMs);
+    });
+    try {
+      await null; // The device is in a step, and getToken is the application's.
+      const token = await Promise.race([(async () => this.#options.getToken())(), late]);
+      this.input({ kind: "gotToken", token });
+    } catch (e) {
+      this.input({ kind: "gotToken", token: "", error: PealError.of(e).message });
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #dial(id: SocketId): void {
+    this.#options.dials();
+    const heard = (input: Input): void => {
+      if (this.#sockets.has(id)) this.input(input);
+    };
+    const closed = (): void => {
+      if (this.#sockets.delete(id)) this.input({ kind: "closed", socket: id });
+    };
+    try {
+      this.#sockets.set(
+        id,
+        this.#options.open(this.#options.url, {
+          opened: () => heard({ kind: "opened", socket: id }),
+          message: (text) => {
+            const frame = read(text);
+            // A server that cannot be understood will be found silent.
+            if (frame) heard({ kind: "received", socket: id, frame });
+          },
+          closed,
+        }),
+      );
+    } catch {
+      // The device is in a step: it hears of the end after that.
+      queueMicrotask(() => this.input({ kind: "closed", socket: id }));
+    }
+  }
+
+  /** Gives the application what is in the queue, as far as nobody has to go on first. */
+  #deliver(): void {
+    if (this.#busy) return;
+    this.#busy = true;
+    for (let effect = this.#queue.shift(); effect; effect = this.#queue.shift()) {
+      if (effect.kind === "answer") {
+        this.#answered = effect.update;
+        const settled = this.#settle(effect);
+        if (settled) {
+          void settled.then(this.#options.turn).then(() => {
+            this.#busy = false;
+            this.#deliver();
+          });
+          return;
+        }
+        continue;
+      }
+      this.#give(effect);
+    }
+    this.#busy = false;
+  }
+
+  #settle(answer: Answer): Promise<void> | undefined {
+    const take = this.#waiting.get(answer.ticket);
+    this.#waiting.delete(answer.ticket);
+    return take && Promise.resolve(take(answer));
+  }
+
+  #give(effect: Effect): void {
+    switch (effect.kind) {
+      case "updated":
+        this.#tell({ ...effect, reply: effect.update === this.#answered });
+        break;
+      case "answer":
+      case "getToken":
+      case "dial":
+      case "send":
+      case "close":
+        break;
+      default:
+        this.#tell(effect);
+    }
+  }
+}
+
+function read(text: string): ServerFrameJson | null {
+  try {
+    return JSON.parse(text) as ServerFrameJson;
+  } catch {
+    return null;
+  }
+}
+
+/** A turn of the browser's event loop, also in a hidden tab, where timers are slow. */
+export function turn(): Promise<void> {
+  return new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      resolve();
+    };
+    port2.postMessage(null);
+  });
+}
