@@ -96,7 +96,8 @@ $(bench):
 fuzz: ## Fuzz every decoder of our own for FUZZTIME each.
 	go test ./internal/protocol -run='^$$' -fuzz='^FuzzDecode$$' $(FUZZ)
 	go test ./internal/protocol -run='^$$' -fuzz='^FuzzDecodeFrame$$' $(FUZZ)
-	go test ./internal/protocol -run='^$$' -fuzz='^FuzzAddresses$$' $(FUZZ)
+	go test ./internal/protocol -run='^$$' -fuzz='^FuzzDescription$$' $(FUZZ)
+	go test ./internal/protocol -run='^$$' -fuzz='^FuzzCandidates$$' $(FUZZ)
 	go test ./internal/protocol -run='^$$' -fuzz='^FuzzDecodeBinary$$' $(FUZZ)
 	go test ./internal/protocol -run='^$$' -fuzz='^FuzzDecodeBinaryFrame$$' $(FUZZ)
 	go test ./internal/ws -run='^$$' -fuzz='^FuzzFrames$$' $(FUZZ)

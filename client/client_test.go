@@ -129,7 +129,7 @@ func (p *phone) sees(change client.Change) client.Updated {
 
 func (p *phone) call(account string) *client.Call {
 	p.t.Helper()
-	c, err := p.Call(p.ctx, account, client.CallOptions{Type: client.Video, Offer: "v=0 offer", Attachment: "room 7"})
+	c, err := p.Call(p.ctx, account, client.CallOptions{Type: client.Video, Offer: describe("offer"), Attachment: "room 7"})
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -162,11 +162,14 @@ func TestCall(t *testing.T) {
 	}
 	rings := next[client.Incoming](bob)
 	in := rings.Call
-	if s := in.Snapshot(); rings.Offer != "v=0 offer" || s.Attachment != "room 7" || s.Peer.Account != "alice" || s.Type != client.Video {
+	if p := in.Snapshot().Parties; len(p) != 2 || p[0] != in.Snapshot().Peer || p[1].Role != client.Callee || p[1].Account != "bob" {
+		t.Errorf("the parties are %+v", p)
+	}
+	if s := in.Snapshot(); rings.Offer != describe("offer") || s.Attachment != "room 7" || s.Peer.Account != "alice" || s.Type != client.Video {
 		t.Errorf("it rings with %+v, offer %q", s, rings.Offer)
 	}
-	bob.must(in.Accept(bob.ctx, 1, "v=0 answer"))
-	if u := alice.sees(client.Accepted); u.Answer != "v=0 answer" {
+	bob.must(in.Accept(bob.ctx, 1, describe("answer")))
+	if u := alice.sees(client.Accepted); u.Answer != describe("answer") {
 		t.Errorf("the caller got the answer %q", u.Answer)
 	}
 	alice.must(out.SendCandidates(alice.ctx, 1, client.Candidate{Candidate: hostCandidate}))
@@ -181,11 +184,11 @@ func TestCall(t *testing.T) {
 	// A restart: the caller offers, the callee answers.
 	bob.must(in.Restart(bob.ctx, 1, false))
 	g := alice.sees(client.Generation)
-	alice.must(out.Offer(alice.ctx, g.Generation, "v=0 second"))
-	for u := next[client.Updated](bob); u.Offer != "v=0 second"; u = next[client.Updated](bob) {
+	alice.must(out.Offer(alice.ctx, g.Generation, describe("second")))
+	for u := next[client.Updated](bob); u.Offer != describe("second"); u = next[client.Updated](bob) {
 	}
-	bob.must(in.Answer(bob.ctx, g.Generation, "v=0 answer to it"))
-	for u := next[client.Updated](alice); u.Answer != "v=0 answer to it"; u = next[client.Updated](alice) {
+	bob.must(in.Answer(bob.ctx, g.Generation, describe("answer to it")))
+	for u := next[client.Updated](alice); u.Answer != describe("answer to it"); u = next[client.Updated](alice) {
 	}
 	alice.must(out.SetTracks(alice.ctx, client.Tracks{Audio: true}))
 	bob.sees(client.PeerTracks)
@@ -203,7 +206,8 @@ func TestCall(t *testing.T) {
 		}
 	}
 	list, err := alice.Records(alice.ctx, client.RecordPage{})
-	if err != nil || len(list) != 1 || list[0].CallID != out.ID() {
+	both := []client.RecordParty{{Account: "alice", Role: client.Caller}, {Account: "bob", Role: client.Callee}}
+	if err != nil || len(list) != 1 || list[0].CallID != out.ID() || !slices.Equal(list[0].Parties, both) {
 		t.Errorf("records: %v, %v", list, err)
 	}
 	alice.must(alice.Logout(alice.ctx))
@@ -221,7 +225,6 @@ func TestUnanswered(t *testing.T) {
 	}{
 		{"cancelled", func(out, _ *client.Call) error { return out.Cancel(alice.ctx) }},
 		{"rejected", func(_, in *client.Call) error { return in.Reject(bob.ctx) }},
-		{"timeout", func(_, in *client.Call) error { return in.StopRinging(bob.ctx) }},
 	} {
 		out, in := alice.call("bob"), next[client.Incoming](bob).Call
 		if err := test.end(out, in); err != nil {
@@ -233,24 +236,35 @@ func TestUnanswered(t *testing.T) {
 			}
 		}
 	}
+	// A device that stops by its own time-out is done with the call. For the caller it
+	// rings on, as for somebody who is offline.
+	out, in := alice.call("bob"), next[client.Incoming](bob).Call
+	bob.must(in.StopRinging(bob.ctx))
+	if e := next[client.Ended](bob); e.End.Reason != "timeout" {
+		t.Errorf("who stopped ringing hears %+v", e.End)
+	}
+	alice.must(out.Cancel(alice.ctx))
+	if e := next[client.Ended](alice); e.End.Reason != "cancelled" {
+		t.Errorf("the caller hears %+v", e.End)
+	}
 }
 
 func TestRefusals(t *testing.T) {
 	b := start(t)
 	alice := b.phone("alice")
-	_, err := alice.Call(alice.ctx, "bob", client.CallOptions{Offer: "v=0"})
+	_, err := alice.Call(alice.ctx, "bob", client.CallOptions{Offer: describe("nothing")})
 	wantCode(t, err, "not_logged_in")
 	alice.must(alice.Login(alice.ctx))
-	_, err = alice.Call(alice.ctx, "alice", client.CallOptions{Offer: "v=0"})
+	_, err = alice.Call(alice.ctx, "alice", client.CallOptions{Offer: describe("nothing")})
 	wantCode(t, err, "self_call")
 	_, err = alice.Call(alice.ctx, "bob", client.CallOptions{})
 	wantCode(t, err, "bad_request")
 	out := alice.call("nobody")
-	_, err = alice.Call(alice.ctx, "bob", client.CallOptions{Offer: "v=0"})
+	_, err = alice.Call(alice.ctx, "bob", client.CallOptions{Offer: describe("nothing")})
 	wantCode(t, err, "wrong_state")
 	alice.must(out.Hangup(alice.ctx))
 	alice.must(out.Hangup(alice.ctx)) // It is over already.
-	wantCode(t, out.Accept(alice.ctx, 1, "v=0"), "wrong_state")
+	wantCode(t, out.Accept(alice.ctx, 1, describe("nothing")), "wrong_state")
 
 	stranger := b.phone("eve", func(c *client.Config) {
 		c.Token = func(context.Context) (string, error) { return "not a token", nil }
@@ -278,7 +292,7 @@ func TestServerAway(t *testing.T) {
 	b := start(t)
 	alice, bob := b.login("alice"), b.login("bob")
 	out, in := alice.call("bob"), next[client.Incoming](bob).Call
-	bob.must(in.Accept(bob.ctx, 1, "v=0 answer"))
+	bob.must(in.Accept(bob.ctx, 1, describe("answer")))
 	alice.sees(client.Accepted)
 	b.stop()
 	for alice.State() == client.Online || bob.State() == client.Online {
@@ -323,8 +337,8 @@ func TestGlare(t *testing.T) {
 // dialBoth has two call each other, and gives the calls that came to be.
 func dialBoth(alice, bob *phone) (out, in *client.Call) {
 	var both sync.WaitGroup
-	both.Go(func() { out, _ = alice.Call(alice.ctx, "bob", client.CallOptions{Offer: "v=0 offer"}) })
-	both.Go(func() { in, _ = bob.Call(bob.ctx, "alice", client.CallOptions{Offer: "v=0 offer"}) })
+	both.Go(func() { out, _ = alice.Call(alice.ctx, "bob", client.CallOptions{Offer: describe("offer")}) })
+	both.Go(func() { in, _ = bob.Call(bob.ctx, "alice", client.CallOptions{Offer: describe("offer")}) })
 	both.Wait()
 	return out, in
 }
@@ -354,4 +368,9 @@ func TestContext(t *testing.T) {
 	if _, err := alice.Records(alice.ctx, client.RecordPage{}); err != nil {
 		t.Errorf("after that: %v", err)
 	}
+}
+
+// describe is a session description that says this text and describes nothing.
+func describe(text string) string {
+	return "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=mid:" + text + "\r\n"
 }

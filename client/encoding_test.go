@@ -45,8 +45,8 @@ func TestEncodings(t *testing.T) {
 	}
 	out := alice.call("bob")
 	in := next[client.Incoming](bob).Call
-	bob.must(in.Accept(bob.ctx, 1, "v=0 answer"))
-	if u := alice.sees(client.Accepted); u.Answer != "v=0 answer" {
+	bob.must(in.Accept(bob.ctx, 1, describe("answer")))
+	if u := alice.sees(client.Accepted); u.Answer != describe("answer") {
 		t.Errorf("the caller got the answer %q", u.Answer)
 	}
 	bob.must(in.SendCandidates(bob.ctx, 1, client.Candidate{Candidate: hostCandidate}))

@@ -156,7 +156,9 @@ type Snapshot struct {
 	CandidatesHeld uint32
 	// Local is this account's side, Peer the other one's.
 	Local, Peer Party
-	Attachment  string
+	// Parties are all of them, the caller first.
+	Parties    []Party
+	Attachment string
 	// RingRemaining is what was left of the ringing when the snapshot was made.
 	RingRemaining time.Duration
 	// Generation is that of the media. Where Rebuild is above the generation
@@ -168,9 +170,19 @@ type Snapshot struct {
 	VideoAskedBy string
 }
 
+// Role is what a person is to a call.
+type Role uint8
+
+// The roles.
+const (
+	Caller Role = 1
+	Callee Role = 2
+)
+
 // Party is one side of a call.
 type Party struct {
 	Account string
+	Role    Role
 	UID     uint32
 	Present bool // False while its connection to the server is lost.
 	MediaUp bool
@@ -224,15 +236,23 @@ const (
 	RecordBusy      RecordKind = 5
 )
 
+// RecordParty is one person of a record.
+type RecordParty struct {
+	Account string
+	Role    Role
+}
+
 // Record is the one lasting note of a call.
 type Record struct {
 	CallID         string
 	Kind           RecordKind
 	Type           CallType
 	Caller, Callee string
-	Reason         Reason
-	CreatedAt      time.Time
-	EndedAt        time.Time
+	// Parties are all who had a part in it, the caller first.
+	Parties   []RecordParty
+	Reason    Reason
+	CreatedAt time.Time
+	EndedAt   time.Time
 	// Duration is how long both sides had media, in whole seconds.
 	Duration time.Duration
 }
@@ -266,8 +286,13 @@ func readSnapshot(c *pealv1.Call, account string) Snapshot {
 	if peer.GetAccount() == account {
 		local, peer = peer, local
 	}
+	var parties []Party
+	for _, p := range c.GetParties() {
+		parties = append(parties, readParty(p))
+	}
 	return Snapshot{
-		ID: c.GetCallId(), Rev: c.GetRev(), State: CallState(c.GetState()), Type: CallType(c.GetType()),
+		Parties: parties,
+		ID:      c.GetCallId(), Rev: c.GetRev(), State: CallState(c.GetState()), Type: CallType(c.GetType()),
 		ICEPolicy: ICEPolicy(c.GetIcePolicy()), CandidatesHeld: c.GetCandidatesHeld(), Local: readParty(local), Peer: readParty(peer), Attachment: c.GetAttachment(),
 		RingRemaining: time.Duration(c.GetRingRemainingMs()) * time.Millisecond,
 		Generation:    c.GetGeneration(), Rebuild: c.GetRebuildGeneration(),
@@ -279,7 +304,7 @@ func readSnapshot(c *pealv1.Call, account string) Snapshot {
 func readParty(p *pealv1.Party) Party {
 	t := p.GetTracks()
 	return Party{
-		Account: p.GetAccount(), UID: p.GetUid(), Present: p.GetPresent(), MediaUp: p.GetMediaUp(),
+		Account: p.GetAccount(), Role: Role(p.GetRole()), UID: p.GetUid(), Present: p.GetPresent(), MediaUp: p.GetMediaUp(),
 		Tracks: Tracks{t.GetAudio(), t.GetAudioMuted(), t.GetVideo(), t.GetVideoMuted()},
 	}
 }
@@ -293,8 +318,13 @@ func readServers(list []*pealv1.IceServer) []ICEServer {
 }
 
 func readRecord(r *pealv1.Record) Record {
+	var parties []RecordParty
+	for _, p := range r.GetParties() {
+		parties = append(parties, RecordParty{p.GetAccount(), Role(p.GetRole())})
+	}
 	return Record{
-		CallID: r.GetCallId(), Kind: RecordKind(r.GetKind()), Type: CallType(r.GetType()),
+		Parties: parties,
+		CallID:  r.GetCallId(), Kind: RecordKind(r.GetKind()), Type: CallType(r.GetType()),
 		Caller: r.GetCaller(), Callee: r.GetCallee(), Reason: Reason(device.ReasonOf(r.GetReason())),
 		CreatedAt: r.GetCreatedAt().AsTime(), EndedAt: r.GetEndedAt().AsTime(),
 		Duration: time.Duration(r.GetDurationS()) * time.Second,

@@ -5,6 +5,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -20,6 +21,8 @@ type proxy struct {
 	silent chan struct{} // Closed once what comes is swallowed; new on speak.
 	count  int           // Connections that were made.
 	delay  time.Duration // The most that anything takes longer, each way.
+	// Each old text that comes from the server becomes the new one, of the same length.
+	rewrites [][2]string
 	conns  map[net.Conn]struct{}
 }
 
@@ -68,7 +71,7 @@ func (p *proxy) serve(client net.Conn, silent chan struct{}) {
 	}
 	defer server.Close()
 	done := make(chan struct{}, 2)
-	pass := func(to, from net.Conn) {
+	pass := func(to, from net.Conn, rewrite bool) {
 		buffer := make([]byte, 16<<10)
 		for {
 			n, err := from.Read(buffer)
@@ -82,8 +85,13 @@ func (p *proxy) serve(client net.Conn, silent chan struct{}) {
 				break
 			}
 			p.mu.Lock()
-			delay := p.delay
+			delay, rewrites := p.delay, p.rewrites
 			p.mu.Unlock()
+			for _, r := range rewrites {
+				if rewrite {
+					copy(buffer[:n], strings.ReplaceAll(string(buffer[:n]), r[0], r[1]))
+				}
+			}
 			if delay > 0 {
 				time.Sleep(time.Duration(rand.Int64N(int64(delay))))
 			}
@@ -93,8 +101,8 @@ func (p *proxy) serve(client net.Conn, silent chan struct{}) {
 		}
 		done <- struct{}{}
 	}
-	go pass(server, client)
-	go pass(client, server)
+	go pass(server, client, false)
+	go pass(client, server, true)
 	<-done
 }
 
@@ -120,6 +128,14 @@ func (p *proxy) slow(most time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.delay = most
+}
+
+// rewrite has a server that lies: in all that comes from it from now on old is now,
+// which must be as long.
+func (p *proxy) rewrite(old, now string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.rewrites = [][2]string{{old, now}}
 }
 
 func (p *proxy) connections() int {

@@ -54,6 +54,7 @@ func (s *Session) resumed(offer string) {
 
 // released: from here on candidates flow, both ways.
 func (s *Session) released() {
+	s.sends.Store(true)
 	s.peer.release()
 	if s.peer.failed() {
 		s.connectionChanged(webrtc.PeerConnectionStateFailed)

@@ -80,7 +80,7 @@ func (p *peer) answer(generation uint32, rebuild bool, offer string, servers []c
 	if err := p.configure(servers); err != nil {
 		return "", err
 	}
-	if err := p.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: offer}); err != nil {
+	if err := p.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: withoutOrders(offer)}); err != nil {
 		return "", err
 	}
 	answer, err := p.pc.CreateAnswer(nil)
@@ -101,7 +101,7 @@ func (p *peer) take(generation uint32, answer string) error {
 		return nil
 	}
 	p.answered = true
-	if err := p.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: answer}); err != nil {
+	if err := p.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: withoutOrders(answer)}); err != nil {
 		return err
 	}
 	p.useHeld()
@@ -334,6 +334,19 @@ func (r *readers) close() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.closed = true
+}
+
+// withoutOrders is the other side's description without what would have ICE send
+// to an address, or begin by itself. The server lets nothing of that pass; this
+// holds where it does. Neither case nor blanks count: the browser's privacy.ts
+// does the same.
+func withoutOrders(sdp string) string {
+	lines := strings.FieldsFunc(sdp, func(r rune) bool { return r == '\r' || r == '\n' })
+	lines = slices.DeleteFunc(lines, func(line string) bool {
+		name, _, _ := strings.Cut(strings.ToLower(strings.Join(strings.Fields(line), "")), ":")
+		return slices.Contains([]string{"a=candidate", "a=remote-candidates", "a=end-of-candidates", "a=ice-lite", "a=rtcp"}, name)
+	})
+	return strings.Join(lines, "\r\n") + "\r\n"
 }
 
 // withoutCandidates is a description whose candidates travel by themselves,

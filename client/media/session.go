@@ -33,6 +33,7 @@ type Session struct {
 	ctx     context.Context
 	cancel  context.CancelFunc
 	streams atomic.Pointer[Streams]
+	sends   atomic.Bool // The server has confirmed the invitation, or the acceptance.
 	out     map[Kind]*outlet
 	in      map[Kind]*inlet
 	work    *tasks // What run does.
@@ -151,11 +152,15 @@ func (s *Session) SetStreams(streams Streams) {
 	s.post(s.report)
 }
 
-// Send sends a frame. While there is no connection it goes nowhere, and so does
-// a picture in an audio call: its type takes both sides' consent.
+// Send sends a frame. While there is no connection, or the call is not answered, it
+// goes nowhere, and so does a picture in an audio call: its type takes both sides'
+// consent.
 func (s *Session) Send(kind Kind, f Frame) error {
 	if s.ctx.Err() != nil {
 		return errOver
+	}
+	if !s.sends.Load() {
+		return nil
 	}
 	if kind == Video && s.call.Snapshot().Type == client.Audio {
 		return nil

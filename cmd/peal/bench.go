@@ -28,6 +28,7 @@ type benchCommand struct {
 	Prefix   string        `name:"account-prefix" default:"bench-" placeholder:"TEXT" help:"What the names of the accounts begin with (${default}). Those names are called: take one that no person has."`
 	Secret   string        `placeholder:"SECRET" env:"PEAL_SECRET" help:"Secret of the server, as given to peal serve. Unless given, tokens come from /dev/token, as a peal dev has it."`
 	KeyID    string        `name:"key-id" default:"main" placeholder:"ID" env:"PEAL_KEY_ID" help:"Key id of that secret (${default})."`
+	Audience string        `placeholder:"TEXT" env:"PEAL_TOKEN_AUDIENCE" help:"Audience (aud) of the tokens, as given to peal serve by --token-audience."`
 	Text     bool          `name:"speak-json" help:"Speak JSON to the server, as browsers do, in place of the binary encoding of programs."`
 	JSON     bool          `name:"json" help:"Print the result as JSON."`
 	Quiet    bool          `short:"q" help:"Tell no progress."`
@@ -126,6 +127,6 @@ func (c *benchCommand) tokens() (func(context.Context, string) (string, error), 
 		return nil, misuse{err}
 	}
 	return func(_ context.Context, account string) (string, error) {
-		return signer.Sign(account, benchTokenTTL, time.Now())
+		return signer.ForAudience(c.Audience).Sign(account, benchTokenTTL, time.Now())
 	}, nil
 }

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -31,18 +32,22 @@ type devCommand struct {
 	TurnAddr      string       `placeholder:"HOST:PORT" env:"PEAL_TURN_ADDR" help:"Where to listen for STUN and TURN over UDP and TCP; off for none. Unless given: the host of --addr and port 3478, or a free one."`
 	TurnTLSAddr   string       `name:"turn-tls-addr" placeholder:"HOST:PORT" env:"PEAL_TURN_TLS_ADDR" help:"Where to listen for TURN over TLS; needs --tls. None, unless given."`
 	Media         config.Media `embed:"" envprefix:"PEAL_"`
-	TurnAllowPeer []string     `placeholder:"CIDR" env:"PEAL_TURN_ALLOW_PEER" help:"Special addresses to relay to, in place of all that are loopback, private, link-local or of a carrier (100.64.0.0/10). May be repeated."`
+	Origins       []string     `placeholder:"HOST" env:"PEAL_ORIGINS" help:"Further pages that get tokens from /dev/token, by host or by scheme://host; * stands for part of a name. Pages of this server and of localhost get them anyway, others never."`
+	TurnAllowPeer []string     `placeholder:"CIDR" env:"PEAL_TURN_ALLOW_PEER" help:"Special addresses to relay to, in place of all that are private, link-local, of a carrier (100.64.0.0/10) or, where only this machine reaches the server, loopback. May be repeated."`
 	SingleLogin   bool         `env:"PEAL_SINGLE_LOGIN" help:"Let each account be logged in on one device: a newer login ends the older."`
 	LogLevel      string       `default:"warn" enum:"debug,info,warn,error" env:"PEAL_LOG_LEVEL" help:"Least severe that is written: debug, info, warn or error."`
 }
 
 // Help implements kong.HelpProvider.
 func (*devCommand) Help() string {
-	return `Anyone who reaches this server gets a token for any name, so keep it among friends.
+	return `Anyone who reaches this server gets a token for any name, so keep it among friends. Pages in a
+browser get one when they are of this server, of localhost, or named by --origins. Open the server
+by an IP address, as localhost, by the name in --addr, or by one in --origins.
 
 Examples:
   peal dev
-  peal dev --tls --addr 0.0.0.0:8443      join from a phone on the same network
+  peal dev --tls --addr 0.0.0.0:8443               join from a phone on the same network
+  peal dev --origins https://app.test:3000         get tokens from a page that is not on localhost
   curl -d '{"account":"alice"}' http://127.0.0.1:7325/dev/token`
 }
 
@@ -53,6 +58,9 @@ func (c *devCommand) Run(std streams) error {
 		return err
 	}
 	if err := settings.Check(); err != nil {
+		return misuse{err}
+	}
+	if err := settings.CheckDev(); err != nil {
 		return misuse{err}
 	}
 	logger, err := newLogger(std, &settings.Log)
@@ -82,6 +90,7 @@ func (c *devCommand) settings() (*config.Config, error) {
 	}
 	s.Addr, s.Data, s.Log.Level = c.Addr, c.Data, c.LogLevel
 	s.Auth.Secret, s.Auth.KeyID, s.Auth.SingleLogin = string(secret), devKeyID, c.SingleLogin
+	s.Access.Origins = c.Origins
 	s.TURN.Addr, s.TURN.TLSAddr, s.TURN.AllowPeer = c.TurnAddr, c.TurnTLSAddr, c.TurnAllowPeer
 	s.Media = c.Media
 	if s.TURN.Addr == "" {
@@ -92,7 +101,8 @@ func (c *devCommand) settings() (*config.Config, error) {
 	}
 	// Trying things out is quicker than calling people.
 	s.Limits.MessageRate, s.Limits.MessageBurst = 200, 600
-	s.Limits.InvitesPerMin, s.Limits.PairPerMin = 600, 600
+	s.Limits.InvitesPerMin, s.Limits.PairPerMin, s.Limits.RingsPerMin, s.Limits.HellosPerMin = 600, 600, 600, 6000
+	s.Limits.SignalBytes, s.Limits.DeclinedPause = 16<<20, 0
 	s.Limits.Devices, s.Limits.SocketsPerAddr = 50, 1000
 	return &s, nil
 }
@@ -139,9 +149,6 @@ func (c *devCommand) banner(s *server.Server, settings *config.Config) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Peal is ready: %s://%s\n\n", scheme, net.JoinHostPort(shown, port))
 	b.WriteString("Open it in two tabs, go by a different name in each, and call one from the other.\n")
-	if !local(host) {
-		b.WriteString("Anyone who can reach this address gets a token for any name.\n")
-	}
 	if c.TLS {
 		b.WriteString("The certificate is self-made: the browser warns once, go on all the same.\n")
 	} else if !local(host) {
@@ -155,6 +162,46 @@ func (c *devCommand) banner(s *server.Server, settings *config.Config) string {
 		}
 		b.WriteString("\n")
 	}
-	fmt.Fprintf(&b, "  data       %s\n\nCtrl+C stops it.\n", settings.Data)
+	fmt.Fprintf(&b, "  data       %s\n\n%sCtrl+C stops it.\n", settings.Data, exposure(s, settings))
+	return b.String()
+}
+
+// place says where something listens that was given as HOST:PORT.
+func place(address, port string) string {
+	host, _, _ := net.SplitHostPort(address)
+	if anywhere(host) {
+		return "port " + port + " of every address of this machine"
+	}
+	return net.JoinHostPort(host, port)
+}
+
+// exposure says what is open to whom beyond this machine; empty where nothing is.
+func exposure(s *server.Server, settings *config.Config) string {
+	if !settings.Exposed() {
+		return ""
+	}
+	pages := *settings
+	pages.TURN.Addr = "off"
+	var b strings.Builder
+	b.WriteString("Open to other machines:\n")
+	if pages.Exposed() {
+		_, port, _ := net.SplitHostPort(s.Addr().String())
+		fmt.Fprintf(&b, "  address    %s, for everyone who reaches this machine\n", place(settings.Addr, port))
+		b.WriteString("  tokens     for any name: everyone who reaches that address can call, answer and read records as anyone\n")
+	}
+	if turn := s.TURNAddr(); turn.IsValid() {
+		fmt.Fprintf(&b, "  relay      %s", place(settings.TURN.Addr, strconv.Itoa(int(turn.Port()))))
+		if settings.TURN.TLSAddr != "" {
+			_, port, _ := net.SplitHostPort(settings.TURN.TLSAddr)
+			fmt.Fprintf(&b, ", %s", place(settings.TURN.TLSAddr, port))
+		}
+		peers := "private networks"
+		if len(settings.TURN.AllowPeer) > 0 {
+			peers = strings.Join(settings.TURN.AllowPeer, ", ")
+		}
+		fmt.Fprintf(&b, ": whoever has a token sends UDP through this machine to the internet and to %s;\n"+
+			"             not to its loopback (127.0.0.1)\n", peers)
+	}
+	b.WriteString("Use it in a network that you trust. Without --addr and --turn-addr it is open to this machine alone.\n\n")
 	return b.String()
 }

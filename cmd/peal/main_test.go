@@ -123,11 +123,15 @@ func TestRefuses(t *testing.T) {
 		{"bad address", []string{"dev", "--addr", "here"}, exitUsage, "HOST:PORT"},
 		{"no command", []string{"dance", "--loud"}, exitUsage, "unknown command dance"},
 		{"bad peers", []string{"dev", "--data", t.TempDir(), "--turn-allow-peer", "10.0.0.0/40"}, exitUsage, "give a CIDR"},
+		{"loopback for the network", []string{"dev", "--data", t.TempDir(), "--addr", "0.0.0.0:0", "--turn-allow-peer", "127.0.0.0/8"}, exitUsage, "leave loopback out"},
+		{"page of a file", []string{"dev", "--data", t.TempDir(), "--origins", "file://x"}, exitUsage, "http or https"},
 		{"no certificate", []string{"serve", "--secret", secret, "--addr", "127.0.0.1:0", "--data", t.TempDir(), "--turn-addr", "off", "--log-level", "error", "--tls-cert", "no.pem", "--tls-key", "no.pem"}, exitFailed, "no.pem"},
 		{"no file", []string{"serve", "--config", "no.json"}, exitUsage, "no.json"},
 		{"file of nonsense", []string{"serve", "--config", write(t, "addr: x")}, exitUsage, "JSON"},
 		{"misspelt setting", []string{"serve", "--config", write(t, `{"tls": {"certificate": "x"}}`)}, exitUsage, "tls-certificate"},
 		{"setting of another type", []string{"serve", "--config", write(t, `{"limits": {"devices": "many"}}`)}, exitUsage, "limits-devices"},
+		{"bad audience", []string{"serve", "--secret", secret, "--token-audience", "peal "}, exitFailed, "token-audience is"},
+		{"bad hsts", []string{"serve", "--secret", secret, "--hsts", "180 days"}, exitFailed, "hsts is"},
 		{"bad setting", []string{"serve", "--config", write(t, `{"secret": "`+secret+`", "limits": {"devices": -1}}`)}, exitFailed, "above 0"},
 		{"call of nobody", []string{"call", "--server", "http://127.0.0.1:1"}, exitUsage, "<callee>"},
 		{"call by nobody", []string{"call", "bob", "--server", "http://127.0.0.1:1"}, exitUsage, "give --account (peal dev) or --token"},
@@ -194,9 +198,10 @@ type process struct {
 
 // output collects what a process says, and finds the address in it.
 type output struct {
-	mu    sync.Mutex
-	text  bytes.Buffer
-	found chan string
+	mu     sync.Mutex
+	text   bytes.Buffer
+	scheme string // Of a peal serve, which logs its address alone.
+	found  chan string
 }
 
 func (o *output) Write(p []byte) (int, error) {
@@ -205,8 +210,14 @@ func (o *output) Write(p []byte) (int, error) {
 	n, err := o.text.Write(p)
 	if o.found != nil {
 		if _, after, ok := strings.Cut(o.text.String(), "Peal is ready: "); ok {
-			if url, _, whole := strings.Cut(after, "\n"); whole {
+			if url, rest, _ := strings.Cut(after, "\n"); strings.Contains(rest, "Ctrl+C") {
 				o.found <- url
+				o.found = nil
+			}
+		}
+		if _, after, ok := strings.Cut(o.text.String(), `msg="server started" addr=`); ok && o.scheme != "" {
+			if addr, _, whole := strings.Cut(after, " "); whole {
+				o.found <- o.scheme + "://" + addr
 				o.found = nil
 			}
 		}
@@ -220,14 +231,27 @@ func (o *output) String() string {
 	return o.text.String()
 }
 
-// dev runs a peal dev in a process of its own.
-func dev(t *testing.T, data string) *process {
+// dev runs a peal dev in a process of its own. What flags say comes before what it says.
+func dev(t *testing.T, data string, flags ...string) *process {
+	t.Helper()
+	return startProcess(t, "", append([]string{"dev", "--addr", "127.0.0.1:0", "--turn-addr", "127.0.0.1:0", "--data", data}, flags...))
+}
+
+// serving runs a peal serve likewise; scheme is what it serves by.
+func serving(t *testing.T, scheme string, flags ...string) *process {
+	t.Helper()
+	return startProcess(t, scheme, append([]string{
+		"serve", "--addr", "127.0.0.1:0", "--turn-addr", "127.0.0.1:0", "--data", t.TempDir(), "--secret", secret,
+	}, flags...))
+}
+
+func startProcess(t *testing.T, scheme string, args []string) *process {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 4*patience)
 	t.Cleanup(cancel)
 	found := make(chan string, 1)
-	p := &process{t: t, log: &output{found: found}}
-	p.cmd = exec.CommandContext(ctx, os.Args[0], "dev", "--addr", "127.0.0.1:0", "--turn-addr", "127.0.0.1:0", "--data", data)
+	p := &process{t: t, log: &output{scheme: scheme, found: found}}
+	p.cmd = exec.CommandContext(ctx, os.Args[0], args...)
 	p.cmd.Env = append(os.Environ(), asPeal+"=1")
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
 	if err := p.cmd.Start(); err != nil {
@@ -301,7 +325,7 @@ func TestDev(t *testing.T) {
 	data := t.TempDir()
 	first := dev(t, data)
 	alice, _ := first.login("alice")
-	if got := ask(t, alice, `{"id":2,"invite":{"callId":"`+callID+`","callee":"bob","type":"CALL_TYPE_AUDIO","offer":"v=0"}}`); !strings.Contains(got, "CALL_STATE_RINGING") {
+	if got := ask(t, alice, `{"id":2,"invite":{"callId":"`+callID+`","callee":"bob","type":"CALL_TYPE_AUDIO","offer":"v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n"}}`); !strings.Contains(got, "CALL_STATE_RINGING") {
 		t.Fatalf("invited: %s", got)
 	}
 	code, _, complaint := peal("dev", "--addr", "127.0.0.1:0", "--data", data)

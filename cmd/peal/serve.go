@@ -24,17 +24,18 @@ type serveCommand struct {
 // Help implements kong.HelpProvider.
 func (*serveCommand) Help() string {
 	return `A secret is needed: the application's backend signs tokens with it, which name the account of a
-browser. Make one by "openssl rand -base64 32".
+browser. Make one that only you can read:
+  (umask 077; openssl rand -base64 32 > secret)
 
 Browsers give camera and microphone to HTTPS alone (and to localhost), so give a certificate, or
 have a proxy in front that does.
 
 Examples:
-  PEAL_SECRET=... peal serve --addr :443 --tls-cert cert.pem --tls-key key.pem \
+  PEAL_SECRET=$(cat secret) peal serve --addr :443 --tls-cert cert.pem --tls-key key.pem \
     --turn-addr 0.0.0.0:3478 --turn-announce 203.0.113.7
   peal serve --config peal.json
 
-peal.json:
+peal.json, which others must not read either, so write it after "umask 077":
   {"addr": ":443", "secret": "...", "tls": {"cert": "cert.pem", "key": "key.pem"},
    "turn": {"addr": "0.0.0.0:3478", "announce": "203.0.113.7"}}
 

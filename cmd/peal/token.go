@@ -16,6 +16,7 @@ type tokenCommand struct {
 	TTL         time.Duration `name:"ttl" default:"10m" help:"How long it is good for."`
 	Secret      string        `placeholder:"SECRET" env:"PEAL_SECRET" help:"Secret of the server, as given to peal serve."`
 	KeyID       string        `name:"key-id" default:"main" placeholder:"ID" env:"PEAL_KEY_ID" help:"Key id of that secret (${default})."`
+	Audience    string        `placeholder:"TEXT" env:"PEAL_TOKEN_AUDIENCE" help:"Audience (aud) of the token, as given to peal serve by --token-audience."`
 	SingleLogin bool          `help:"Let the account be logged in on one device only."`
 	Data        string        `placeholder:"DIR" help:"Folder of a peal dev, whose secret is used when none is given (${devData})."`
 }
@@ -24,11 +25,13 @@ type tokenCommand struct {
 func (tokenCommand) Help() string {
 	return `The token is printed alone, for use in scripts. In production the application's backend makes
 tokens itself: a JWT signed by HS256 with header kid, and claims sub (the account) and exp;
-single_login, where it is true, ends the account's older logins.
+aud, where the server has a --token-audience; single_login, where it is true, ends the account's
+older logins.
 
 Examples:
   peal token --account alice
-  PEAL_SECRET=... peal token --account alice --ttl 1h`
+  PEAL_SECRET=... peal token --account alice --ttl 1h
+  PEAL_SECRET=... peal token --account alice --audience calls.example.com`
 }
 
 // Run prints the token.
@@ -59,7 +62,7 @@ func (c *tokenCommand) Run(std streams) error {
 		return err
 	}
 	now := time.Now()
-	token, err := signer.SignIdentity(auth.Identity{
+	token, err := signer.ForAudience(c.Audience).SignIdentity(auth.Identity{
 		Account: c.Account, ExpiresAt: now.Add(c.TTL), SingleLogin: c.SingleLogin,
 	}, now)
 	if err != nil {

@@ -1,6 +1,7 @@
 // Package api is what the server answers by plain HTTP: its health, ICE servers
-// for who has a token and, while developing, tokens for any name. internal/server mounts it. Nothing in it
-// changes once made, so requests are served at the same time.
+// for who has a token and, while developing, tokens for any name to pages of the
+// developer. internal/server mounts it. Nothing in it changes once made, so
+// requests are served at the same time.
 package api
 
 import (
@@ -39,10 +40,10 @@ func Health(ready func() bool) http.Handler {
 	})
 }
 
-// DevToken gives anyone a token for any account. It takes the place of an
-// application's backend while developing, and belongs nowhere else.
-func DevToken(signer *auth.Signer, limits protocol.Limits, now func() time.Time) http.Handler {
-	return posted(func(w http.ResponseWriter, r *http.Request) {
+// DevToken gives a token for any account to programs and to the pages of a developer. It
+// takes the place of an application's backend while developing, and belongs nowhere else.
+func DevToken(signer *auth.Signer, limits protocol.Limits, now func() time.Time, pages *Pages) http.Handler {
+	given := posted(func(w http.ResponseWriter, r *http.Request) {
 		account, bad := readAccount(w, r, &limits)
 		if bad != nil {
 			fail(w, http.StatusBadRequest, bad)
@@ -54,6 +55,16 @@ func DevToken(signer *auth.Signer, limits protocol.Limits, now func() time.Time)
 			return
 		}
 		reply(w, map[string]string{"token": token})
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if bad := pages.refusal(r); bad != nil {
+			// The page may read it: its developer has to learn what to do.
+			w.Header().Set("Access-Control-Allow-Origin", "*")
+			w.Header().Set("Cache-Control", "no-store")
+			fail(w, http.StatusForbidden, bad)
+			return
+		}
+		given.ServeHTTP(w, r)
 	})
 }
 

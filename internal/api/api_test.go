@@ -37,7 +37,7 @@ func TestDevToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	now := time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
-	h := DevToken(signer, protocol.DefaultLimits(), func() time.Time { return now })
+	h := DevToken(signer, protocol.DefaultLimits(), func() time.Time { return now }, NewPages("127.0.0.1:7325", nil))
 
 	tests := []struct {
 		name, method, body string
@@ -59,7 +59,7 @@ func TestDevToken(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			w := httptest.NewRecorder()
-			h.ServeHTTP(w, httptest.NewRequest(test.method, "/dev/token", strings.NewReader(test.body)))
+			h.ServeHTTP(w, httptest.NewRequest(test.method, "http://127.0.0.1:7325/dev/token", strings.NewReader(test.body)))
 			if w.Code != test.status || w.Header().Get("Access-Control-Allow-Origin") != "*" {
 				t.Fatalf("got %d %v, want %d", w.Code, w.Header(), test.status)
 			}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -74,6 +75,11 @@ func FuzzClaims(f *testing.F) {
 		fmt.Sprintf(`{"sub":"alice","iat":%d,"exp":%d}`, at-86400, at+60),
 		fmt.Sprintf(`{"sub":"alice","exp":%d,"iat":9223372036854775807}`, at+60),
 		fmt.Sprintf(`{"sub":"alice","exp":%d,"nbf":9223372036854775808}`, at+60),
+		fmt.Sprintf(`{"sub":"alice","exp":%d,"aud":"peal-fuzz-audience"}`, at+60),
+		fmt.Sprintf(`{"sub":"alice","exp":%d,"aud":["x","a"],"AUD":"b"}`, at+60),
+		fmt.Sprintf(`{"sub":"alice","exp":%d,"aud":"a","aud":null}`, at+60),
+		fmt.Sprintf(`{"sub":"alice","exp":%d,"aud":[null,"a"]}`, at+60),
+		fmt.Sprintf(`{"sub":"alice","exp":%d,"aud":[]}`, at+60),
 		`{"sub":"alice","exp":1e300}`, `{"sub":"alice","exp":-1e300}`, `{"sub":"alice","exp":9223372036854775807}`,
 		`{"sub":"alice"}`, `{"sub":["alice"],"exp":"soon"}`, `{"exp":null}`, `null`, `[]`, `7`, ``,
 	} {
@@ -89,6 +95,7 @@ func FuzzClaims(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
+	asking := map[string]*Verifier{"a": v.ForAudience("a"), "peal-fuzz-audience": v.ForAudience("peal-fuzz-audience")}
 	f.Fuzz(func(t *testing.T, header, says string) {
 		token := base64.RawURLEncoding.EncodeToString([]byte(header)) + "." + base64.RawURLEncoding.EncodeToString([]byte(says))
 		mac := hmac.New(sha256.New, []byte(good))
@@ -104,7 +111,43 @@ func FuzzClaims(f *testing.F) {
 		if why := forbidden(who, []byte(header), []byte(says)); why != "" {
 			t.Fatalf("%s %s: taken for %v: %s", header, says, who, why)
 		}
+		// The same token, asked for its audience, names the same account or nobody.
+		for audience, asks := range asking {
+			among, err := asks.Verify(token, now)
+			switch want := names(t, []byte(says), audience); {
+			case want && (err != nil || among != who):
+				t.Fatalf("%s is for %q, and is taken for %v, %v", says, audience, among, err)
+			case !want && (!errors.Is(err, ErrInvalid) || among != (Identity{}) || quotes(err, token)):
+				t.Fatalf("%s is not for %q, and is taken for %v, %v", says, audience, among, err)
+			}
+		}
 	})
+}
+
+// audience is a claim aud of any form. A null leaves what stood before it, as for other claims.
+type audience struct{ value any }
+
+func (a *audience) UnmarshalJSON(text []byte) error {
+	if string(text) == "null" {
+		return nil
+	}
+	return json.Unmarshal(text, &a.value)
+}
+
+// names says whether claims that are well formed name an audience.
+func names(t *testing.T, says []byte, wanted string) bool {
+	t.Helper()
+	var c struct{ Aud audience }
+	if err := json.Unmarshal(says, &c); err != nil {
+		t.Fatalf("%s: %v", says, err)
+	}
+	switch aud := c.Aud.value.(type) {
+	case string:
+		return aud == wanted
+	case []any:
+		return slices.Contains(aud, any(wanted))
+	}
+	return false
 }
 
 // forbidden says which rule a token breaks by which somebody was taken for who.

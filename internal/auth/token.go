@@ -3,6 +3,7 @@ package auth
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -19,8 +20,9 @@ const (
 
 // Verifier judges tokens.
 type Verifier struct {
-	keys   Keys
-	maxTTL time.Duration
+	keys     Keys
+	maxTTL   time.Duration
+	audience string // Empty where none is asked for.
 }
 
 // NewVerifier judges by these keys; tokens that are good for longer than maxTTL
@@ -32,7 +34,13 @@ func NewVerifier(keys Keys, maxTTL time.Duration) (*Verifier, error) {
 	if maxTTL == 0 {
 		maxTTL = MaxTTL
 	}
-	return &Verifier{keys, maxTTL}, nil
+	return &Verifier{keys, maxTTL, ""}, nil
+}
+
+// ForAudience gives a verifier that takes only tokens for an audience: their claim aud is
+// it, or is a list that holds it. An empty one asks for none.
+func (v *Verifier) ForAudience(audience string) *Verifier {
+	return &Verifier{v.keys, v.maxTTL, audience}
 }
 
 // claims are what a token of Peal may say.
@@ -81,6 +89,8 @@ func (v *Verifier) Verify(token string, now time.Time) (Identity, error) {
 	case says.ExpiresAt.Sub(now) > v.maxTTL+Leeway,
 		says.IssuedAt != nil && says.ExpiresAt.Sub(says.IssuedAt.Time) > v.maxTTL:
 		return Identity{}, invalid("it is good for longer than %s", v.maxTTL)
+	case v.audience != "" && !slices.Contains(says.Audience, v.audience):
+		return Identity{}, invalid("its aud does not name this server, which expects %q", v.audience)
 	}
 	return Identity{
 		Account: says.Subject, ExpiresAt: says.ExpiresAt.Time, KeyID: kid, SingleLogin: says.SingleLogin,
@@ -125,8 +135,9 @@ func invalid(format string, args ...any) error {
 
 // Signer makes tokens with one key.
 type Signer struct {
-	keyID  string
-	secret Secret
+	keyID    string
+	secret   Secret
+	audience string // Empty for none.
 }
 
 // NewSigner signs with the key of this id.
@@ -138,7 +149,12 @@ func NewSigner(keys Keys, keyID string) (*Signer, error) {
 	if !known {
 		return nil, fmt.Errorf("no key has the id %q", keyID)
 	}
-	return &Signer{keyID, secret}, nil
+	return &Signer{keyID, secret, ""}, nil
+}
+
+// ForAudience gives a signer whose tokens name an audience; an empty one is none.
+func (s *Signer) ForAudience(audience string) *Signer {
+	return &Signer{s.keyID, s.secret, audience}
 }
 
 // Sign makes a token for an account that is good for ttl from now.
@@ -146,20 +162,24 @@ func (s *Signer) Sign(account string, ttl time.Duration, now time.Time) (string,
 	return s.SignIdentity(Identity{Account: account, ExpiresAt: now.Add(ttl)}, now)
 }
 
-// SignIdentity makes a token that says all that an identity does. Its key is
-// the signer's.
+// SignIdentity makes a token that says all that an identity does. Its key and
+// its audience are the signer's.
 func (s *Signer) SignIdentity(who Identity, now time.Time) (string, error) {
 	if who.Account == "" || !who.ExpiresAt.After(now) {
 		return "", errors.New("a token needs an account and a time to live")
 	}
-	t := jwt.NewWithClaims(jwt.SigningMethodHS256, claims{
+	says := claims{
 		RegisteredClaims: jwt.RegisteredClaims{
 			Subject:   who.Account,
 			IssuedAt:  jwt.NewNumericDate(now),
 			ExpiresAt: jwt.NewNumericDate(who.ExpiresAt),
 		},
 		SingleLogin: who.SingleLogin,
-	})
+	}
+	if s.audience != "" {
+		says.Audience = jwt.ClaimStrings{s.audience}
+	}
+	t := jwt.NewWithClaims(jwt.SigningMethodHS256, says)
 	t.Header["kid"] = s.keyID
 	token, err := t.SignedString([]byte(s.secret))
 	if err != nil {

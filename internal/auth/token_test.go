@@ -160,3 +160,57 @@ func TestVerifyRefuses(t *testing.T) {
 		})
 	}
 }
+
+// Where an audience is asked for, each token has to name it: another service that signs
+// with the same secret gets nobody in.
+func TestAudience(t *testing.T) {
+	v := verifier(t).ForAudience("peal-prod")
+	made := func(aud any) string {
+		return token(t, jwt.SigningMethodHS256, []byte(good), nil, map[string]any{"aud": aud})
+	}
+	for name, aud := range map[string]any{
+		"a string": "peal-prod", "a list": []string{"peal-prod"}, "among others": []string{"shop", "peal-prod"},
+	} {
+		if who, err := v.Verify(made(aud), now); err != nil || who.Account != "alice" {
+			t.Errorf("%s: %v, %v", name, who, err)
+		}
+	}
+	for name, aud := range map[string]any{
+		"none": nil, "empty": "", "an empty list": []string{}, "another": "peal-test", "others": []string{"shop", "peal-test"},
+		"in capitals": "PEAL-PROD", "longer": "peal-prod2", "shorter": "peal", "with a blank": "peal-prod ",
+	} {
+		who, err := v.Verify(made(aud), now)
+		if !errors.Is(err, ErrInvalid) || who != (Identity{}) || !strings.Contains(err.Error(), `"peal-prod"`) || strings.Contains(err.Error(), "shop") {
+			t.Errorf("%s: %v, %v", name, who, err)
+		}
+		if _, err := verifier(t).Verify(made(aud), now); err != nil {
+			t.Errorf("%s, where no audience is asked for: %v", name, err)
+		}
+	}
+	for name, aud := range map[string]any{"a number": 7, "a list of numbers": []int{7}, "an object": map[string]any{"peal-prod": true}} {
+		if who, err := v.Verify(made(aud), now); !errors.Is(err, ErrInvalid) || who != (Identity{}) {
+			t.Errorf("%s: %v, %v", name, who, err)
+		}
+	}
+	if _, err := v.Verify(token(t, jwt.SigningMethodHS256, []byte(other), nil, map[string]any{"aud": "peal-prod"}), now); !errors.Is(err, ErrInvalid) {
+		t.Errorf("of another key: %v", err)
+	}
+	past := token(t, jwt.SigningMethodHS256, []byte(good), nil, map[string]any{"aud": "shop", "exp": now.Add(-time.Hour).Unix()})
+	if _, err := v.Verify(past, now); !errors.Is(err, ErrExpired) {
+		t.Errorf("expired: %v", err)
+	}
+
+	s, err := NewSigner(Keys{"k1": good}, "k1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for audience, fits := range map[string]bool{"peal-prod": true, "peal-test": false, "": false} {
+		text, err := s.ForAudience(audience).Sign("alice", time.Minute, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := v.Verify(text, now); (err == nil) != fits {
+			t.Errorf("signed for %q: %v", audience, err)
+		}
+	}
+}

@@ -1,5 +1,7 @@
 package call
 
+import "slices"
+
 // This file holds the rules of ringing, answering and ending by a person.
 
 func (s *step) cancel(in Cancel) error {
@@ -60,8 +62,9 @@ func (s *step) ring(in Ring) error {
 	r := leg.ringer(in.Device)
 	switch {
 	case r == nil:
-		leg.Ringers = append(leg.Ringers, Ringer{})
-		r = &leg.Ringers[len(leg.Ringers)-1]
+		if r = leg.addRinger(Ringer{}); r == nil {
+			return nil
+		}
 	case r.Stopped, r.Device == in.Device && !r.Gone && r.For == in.For:
 		return nil
 	}
@@ -84,27 +87,23 @@ func (s *step) stopRinging(in StopRinging) error {
 	}
 	r := leg.ringer(in.Device)
 	if r == nil {
-		leg.Ringers = append(leg.Ringers, Ringer{Device: in.Device})
-		r = &leg.Ringers[len(leg.Ringers)-1]
+		r = leg.addRinger(Ringer{Device: in.Device})
 	}
-	s.stop(leg, r)
+	if r != nil {
+		s.stop(r)
+	}
 	return nil
 }
 
-// stop ends one device's ringing, and the call where it was the last to ring.
-func (s *step) stop(leg *Leg, r *Ringer) {
+// stop ends one device's ringing. The call rings on, also where that was the
+// last device: if it ended now, the caller would learn that somebody is there.
+func (s *step) stop(r *Ringer) {
 	if r.Stopped {
 		return
 	}
 	r.Stopped = true
 	s.hide()
-	for _, other := range leg.Ringers {
-		if !other.Stopped && !other.Gone {
-			s.tell(r.Device.Account, r.Device.ID, 0)
-			return
-		}
-	}
-	s.end(Timeout, Device{})
+	s.tell(r.Device.Account, r.Device.ID, 0)
 }
 
 func (s *step) accept(in Accept) error {
@@ -163,6 +162,20 @@ func (s *step) answeredBy(d Device) error {
 		return AnsweredElsewhere
 	}
 	return err
+}
+
+// addRinger makes room for one more ringing device; nil where there is none. A
+// device that is away gives its place.
+func (l *Leg) addRinger(r Ringer) *Ringer {
+	if len(l.Ringers) >= RingersMost {
+		away := slices.IndexFunc(l.Ringers, func(r Ringer) bool { return r.Gone })
+		if away < 0 {
+			return nil
+		}
+		l.Ringers = slices.Delete(l.Ringers, away, away+1)
+	}
+	l.Ringers = append(l.Ringers, r)
+	return &l.Ringers[len(l.Ringers)-1]
 }
 
 func (l *Leg) ringer(d Device) *Ringer {

@@ -145,6 +145,11 @@ type Leg struct {
 	Ringers []Ringer `json:"ringers,omitempty"`
 }
 
+// RingersMost is how many devices of the callee a call keeps in mind: as many as
+// an account may have by default. One more rings as well, without a time-out of
+// its own.
+const RingersMost = 10
+
 // Ringer is one device of the callee while it rings.
 type Ringer struct {
 	Device Device `json:"device"`

@@ -33,26 +33,26 @@
 //
 // What every input does in every state (a test holds this to the table):
 //
-//	input         ringing                                        connecting                             connected                              ended
-//	cancel        ends cancelled                                 refused already_accepted               refused already_accepted               repeat or refused call_ended
-//	offer         sets offer                                     sets offer                             sets offer                             refused call_ended
-//	ring          notes the ringer                               ignored                                ignored                                ignored
-//	stop ringing  stops that device; the last one ends timeout   ignored                                ignored                                ignored
-//	accept        to connecting                                  repeat or refused answered_elsewhere   repeat or refused answered_elsewhere   refused call_ended
-//	merge         to connecting                                  repeat or refused answered_elsewhere   repeat or refused answered_elsewhere   refused call_ended
-//	reject        ends rejected                                  refused already_accepted               refused already_accepted               repeat or refused call_ended
-//	answer        refused not_accepted                           sets answer                            sets answer                            refused call_ended
-//	hangup        ends cancelled or rejected                     ends completed                         ends completed                         ignored
-//	report        refused not_accepted                           notes media; both up: to connected     notes media                            ignored
-//	restart       caller: next generation                        next generation                        next generation                        refused call_ended
-//	tracks        notes tracks                                   notes tracks                           notes tracks                           ignored
-//	switch type   refused not_accepted                           to audio; to video when both ask       to audio; to video when both ask       refused call_ended
-//	gone          begins grace                                   begins grace                           begins grace                           ignored
-//	back          ends grace                                     ends grace                             ends grace                             ignored
-//	leave         shortens grace                                 shortens grace                         shortens grace                         ignored
-//	reload        ends lost, or next generation                  ends lost, or next generation          ends lost, or next generation          ignored
-//	supersede     ends superseded                                ends superseded                        ends superseded                        ignored
-//	kick          ends kicked                                    ends kicked                            ends kicked                            ignored
-//	tick          may end timeout or lost                        may end failed or lost                 may end lost                           ignored
-//	terminate     ends server                                    ends server                            ends server                            ignored
+//	input         ringing                                            connecting                             connected                              ended
+//	cancel        ends cancelled                                     refused already_accepted               refused already_accepted               repeat or refused call_ended
+//	offer         sets offer                                         sets offer                             sets offer                             refused call_ended
+//	ring          notes the ringer                                   ignored                                ignored                                ignored
+//	stop ringing  stops that device                                  ignored                                ignored                                ignored
+//	accept        to connecting                                      repeat or refused answered_elsewhere   repeat or refused answered_elsewhere   refused call_ended
+//	merge         to connecting                                      repeat or refused answered_elsewhere   repeat or refused answered_elsewhere   refused call_ended
+//	reject        ends rejected                                      refused already_accepted               refused already_accepted               repeat or refused call_ended
+//	answer        refused not_accepted                               sets answer                            sets answer                            refused call_ended
+//	hangup        ends cancelled or rejected                         ends completed                         ends completed                         ignored
+//	report        refused not_accepted                               notes media; both up: to connected     notes media                            ignored
+//	restart       caller: next generation                            next generation                        next generation                        refused call_ended
+//	tracks        notes tracks                                       notes tracks                           notes tracks                           ignored
+//	switch type   refused not_accepted                               to audio; to video when both ask       to audio; to video when both ask       refused call_ended
+//	gone          begins grace                                       begins grace                           begins grace                           ignored
+//	back          ends grace                                         ends grace                             ends grace                             ignored
+//	leave         shortens grace                                     shortens grace                         shortens grace                         ignored
+//	reload        ends lost, or next generation                      ends lost, or next generation          ends lost, or next generation          ignored
+//	supersede     caller: ends superseded; callee: ends rejected     ends superseded                        ends superseded                        ignored
+//	kick          ends kicked                                        ends kicked                            ends kicked                            ignored
+//	tick          may end timeout or lost                            may end failed or lost                 may end lost                           ignored
+//	terminate     ends server                                        ends server                            ends server                            ignored
 package call

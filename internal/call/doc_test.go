@@ -16,7 +16,7 @@ var update = flag.Bool("update", false, "rewrite the documentation's table and t
 func TestDocumentation(t *testing.T) {
 	var b strings.Builder
 	row := func(cells ...any) {
-		line := fmt.Sprintf("//\t%-13s %-46s %-38s %-38s %s", cells...)
+		line := fmt.Sprintf("//\t%-13s %-50s %-38s %-38s %s", cells...)
 		b.WriteString(strings.TrimRight(line, " ") + "\n")
 	}
 	row("input", "ringing", "connecting", "connected", "ended")

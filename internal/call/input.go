@@ -29,7 +29,9 @@ type Ring struct {
 	For    time.Duration
 }
 
-// StopRinging is a device of the callee ending its own ringing, and no more.
+// StopRinging is a device of the callee ending its own ringing, and no more: the
+// call rings on until its time is over, also where no other device rings. The
+// caller is not to learn that there was one.
 type StopRinging struct{ Device Device }
 
 // Accept is a device of the callee answering. Its answer counts when it is for
@@ -113,7 +115,8 @@ type Reload struct {
 	Resume bool
 }
 
-// Supersede tells that a device calls someone else.
+// Supersede tells that a device calls someone else. Of the callee, while it
+// rings, that may be any device.
 type Supersede struct{ Device Device }
 
 // Kick tells that a newer login took the place of a device.

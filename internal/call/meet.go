@@ -2,15 +2,16 @@ package call
 
 // Meet is what an invitation asks of the call that its caller has a part in
 // already: nil where that is over, and the caller free; otherwise an input that
-// takes the invitation in, or ends the call in its favour. It is refused where
-// the call goes on by another device of the account.
+// takes the invitation in, or ends the call in its favour. A call that only
+// rings at the account makes way. Meet refuses where another device of the
+// account calls, or has answered.
 func (c *Call) Meet(in Invite) (Input, error) {
 	switch {
 	case !c.Live():
 		return nil, nil
 	case c.crosses(in):
 		return Merge{Device: in.Caller, Type: in.Type, Policy: in.Policy}, nil
-	case c.Has(in.Caller):
+	case c.Has(in.Caller), c.State == Ringing && c.Callee().Account == in.Caller.Account:
 		return Supersede{Device: in.Caller}, nil
 	}
 	return nil, BusyElsewhere

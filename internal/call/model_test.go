@@ -87,12 +87,6 @@ func (m *model) apply(in call.Input, now time.Time) {
 	case call.StopRinging:
 		if rings && in.Device.Account == "bob" {
 			m.rings[in.Device.ID] = false
-			for _, still := range m.rings {
-				if still {
-					return
-				}
-			}
-			m.end(call.Timeout)
 		}
 	case call.Report:
 		if !rings && m.in(in.Device) && in.Generation == m.gen {
@@ -138,8 +132,11 @@ func (m *model) apply(in call.Input, now time.Time) {
 			}
 		}
 	case call.Supersede:
-		if m.in(in.Device) {
+		switch {
+		case m.in(in.Device):
 			m.end(call.Superseded)
+		case rings && in.Device.Account == "bob": // He prefers to talk to somebody else.
+			m.end(call.Rejected)
 		}
 	case call.Kick:
 		if m.in(in.Device) {

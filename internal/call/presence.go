@@ -99,6 +99,17 @@ func (s *step) reload(in Reload) error {
 	return nil
 }
 
+// supersedeRinging ends the call of a caller that calls someone else. A callee
+// that calls someone else declines, by whichever device: being rung by one
+// person keeps nobody from calling another.
+func (s *step) supersedeRinging(in Supersede) error {
+	if in.Device.Account == s.call.Callee().Account {
+		s.end(Rejected, in.Device)
+		return nil
+	}
+	return s.supersede(in)
+}
+
 // supersede ends the call of a device that calls someone else.
 func (s *step) supersede(in Supersede) error {
 	if s.call.Has(in.Device) {
@@ -148,7 +159,7 @@ func (s *step) stopDue(at time.Time) {
 	leg := s.call.Callee()
 	for i := range leg.Ringers {
 		if r := &leg.Ringers[i]; !r.Stopped && !r.Gone && r.Until.Equal(at) {
-			s.stop(leg, r)
+			s.stop(r)
 			return
 		}
 	}

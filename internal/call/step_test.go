@@ -3,6 +3,7 @@ package call_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -32,6 +33,8 @@ func TestReasonsAndRecords(t *testing.T) {
 		{"lost while ringing", ringing(t).do(call.Gone{Device: alice}).wait(10 * time.Second), call.Lost, call.KindCancelled, 0},
 		{"lost in the call", connected(t).do(call.Report{Device: alice, Generation: 1}, call.Gone{Device: bob}).wait(30 * time.Second), call.Lost, call.KindCompleted, 30 * time.Second},
 		{"superseded while ringing", ringing(t).do(call.Supersede{Device: alice}), call.Superseded, call.KindCancelled, 0},
+		{"the callee calls somebody else by a device that rings", ringing(t).do(call.Supersede{Device: bob}), call.Rejected, call.KindRejected, 0},
+		{"the callee calls somebody else by a device that does not", begin(t).do(call.Supersede{Device: phone}), call.Rejected, call.KindRejected, 0},
 		{"superseded in the call", connected(t).do(call.Supersede{Device: bob}), call.Superseded, call.KindCompleted, 0},
 		{"kicked while ringing", ringing(t).do(call.Kick{Device: alice}), call.Kicked, call.KindCancelled, 0},
 		{"kicked in the call", connecting(t).do(call.Kick{Device: bob}), call.Kicked, call.KindCompleted, 0},
@@ -116,11 +119,21 @@ func TestOwnRingTimeouts(t *testing.T) {
 	if !w.call.RingEnd(bob).Stopped {
 		t.Error("a device that stopped rings again")
 	}
-	// The last one to stop ends the call, for both sides.
-	w.do(call.StopRinging{Device: phone}).want(call.Ended, call.Timeout)
-	// A device that is away does not hold it up, nor does its own time-out end it.
-	ringing(t).do(call.Gone{Device: phone}, call.StopRinging{Device: bob}).want(call.Ended, call.Timeout)
+	// Nobody rings any more, and the caller does not learn that somebody did: for it the
+	// call rings as long as for a callee who is offline.
+	revs := w.call.RevFor("alice")
+	w.do(call.StopRinging{Device: phone}).want(call.Ringing, 0)
+	if len(w.effects) != 1 || w.effects[0].Device != "b2" || w.call.RevFor("alice") != revs {
+		t.Errorf("told: %v, rev %d and before %d", w.effects, w.call.RevFor("alice"), revs)
+	}
+	w.wait(55*time.Second).want(call.Ended, call.Timeout)
 	begin(t).do(call.Ring{Device: bob, For: 5 * time.Second}, call.Gone{Device: bob}).wait(30*time.Second).want(call.Ringing, 0)
+	// By a late tick both are over, and the caller's rev tells of the end.
+	w = begin(t).do(call.Ring{Device: bob, For: 5 * time.Second})
+	shown := w.call.RevFor("alice")
+	if w.late(time.Minute).want(call.Ended, call.Timeout); w.call.RevFor("alice") <= shown {
+		t.Errorf("the end has rev %d for the caller, who was shown %d", w.call.RevFor("alice"), shown)
+	}
 	// A device's own time-out cannot outlast the call's.
 	begin(t).do(call.Ring{Device: bob, For: 100 * time.Second}).wait(time.Minute).want(call.Ended, call.Timeout)
 	// The caller's own.
@@ -131,6 +144,28 @@ func TestOwnRingTimeouts(t *testing.T) {
 		t.Fatal(err)
 	}
 	(&world{t: t, call: c, now: epoch}).wait(20*time.Second).want(call.Ended, call.Timeout)
+}
+
+// Who makes up device ids fills no call with them. One that is away makes room.
+func TestRingersAreBounded(t *testing.T) {
+	ring := func(i int) call.Ring {
+		return call.Ring{Device: call.Device{Account: "bob", ID: call.DeviceID(fmt.Sprint("made up ", i))}}
+	}
+	w := begin(t)
+	for i := range 3 * call.RingersMost {
+		w.do(ring(i))
+	}
+	if n := len(w.call.Callee().Ringers); n != call.RingersMost {
+		t.Errorf("%d ringers, at most %d", n, call.RingersMost)
+	}
+	w.do(call.StopRinging{Device: ring(99).Device})
+	if n := len(w.call.Callee().Ringers); n != call.RingersMost {
+		t.Errorf("%d ringers once one more has stopped", n)
+	}
+	w.do(call.Gone{Device: ring(3).Device}, ring(77))
+	if n := len(w.call.Callee().Ringers); n != call.RingersMost || w.call.Callee().Ringers[n-1].Device.ID != "made up 77" {
+		t.Errorf("%d ringers, the last one %v", n, w.call.Callee().Ringers[n-1])
+	}
 }
 
 func TestGraces(t *testing.T) {

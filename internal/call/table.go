@@ -49,7 +49,7 @@ var table = [numKinds]row{
 		on("notes the ringer", (*step).ring),
 		ignored(), ignored(), ignored()),
 	kindStopRinging: rules(
-		on("stops that device; the last one ends timeout", (*step).stopRinging),
+		on("stops that device", (*step).stopRinging),
 		ignored(), ignored(), ignored()),
 	kindAccept: rules(
 		on("to connecting", (*step).accept),
@@ -105,7 +105,8 @@ var table = [numKinds]row{
 		on("ends lost, or next generation", (*step).reload),
 		ignored()),
 	kindSupersede: rules(
-		on("ends superseded", (*step).supersede), on("ends superseded", (*step).supersede), on("ends superseded", (*step).supersede),
+		on("caller: ends superseded; callee: ends rejected", (*step).supersedeRinging),
+		on("ends superseded", (*step).supersede), on("ends superseded", (*step).supersede),
 		ignored()),
 	kindKick: rules(
 		on("ends kicked", (*step).kick), on("ends kicked", (*step).kick), on("ends kicked", (*step).kick),

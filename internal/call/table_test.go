@@ -105,7 +105,7 @@ func TestTable(t *testing.T) {
 		"back":         {"ringing": {"noted", no, "noted", "noted", no}, "connecting": quiet("noted"), "connected": quiet("noted"), "ended": all(no)},
 		"leave":        {"ringing": {"noted", no, no, no, no}, "connecting": quiet("noted"), "connected": quiet("noted"), "ended": all(no)},
 		"reload":       {"ringing": {lost, no, "noted", "noted", no}, "connecting": quiet(lost), "connected": quiet(lost), "ended": all(no)},
-		"supersede":    {"ringing": {superseded, no, no, no, no}, "connecting": quiet(superseded), "connected": quiet(superseded), "ended": all(no)},
+		"supersede":    {"ringing": {superseded, no, rejected, rejected, no}, "connecting": quiet(superseded), "connected": quiet(superseded), "ended": all(no)},
 		"kick":         {"ringing": {kicked, no, "noted", "noted", no}, "connecting": quiet(kicked), "connected": quiet(kicked), "ended": all(no)},
 		"tick":         {"ringing": all(no), "connecting": all(no), "connected": all(no), "ended": all(no)},
 		"terminate":    {"ringing": all(terminated), "connecting": all(terminated), "connected": all(terminated), "ended": all(no)},

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Config is the settings of `peal serve`. The tags are read by kong: the name
@@ -49,12 +51,14 @@ type Auth struct {
 	Keys        map[string]string `placeholder:"ID=SECRET" env:"KEYS" mapsep:";" help:"Further keys whose tokens are good too, for changing the secret without a break."`
 	SingleLogin bool              `name:"single-login" env:"SINGLE_LOGIN" help:"Let each account be logged in on one device: a newer login ends the older. Tokens with the claim single_login ask for it one by one."`
 	MaxTTL      time.Duration     `name:"token-max-ttl" default:"24h" env:"TOKEN_MAX_TTL" help:"Longest time that a token may be good for."`
+	Audience    string            `name:"token-audience" placeholder:"TEXT" env:"TOKEN_AUDIENCE" help:"Audience (claim aud) that every token has to name, so that tokens for another service with the same secret are refused. Not checked, unless given."`
 }
 
 // Access says who may connect from where.
 type Access struct {
 	Origins        []string `placeholder:"HOST" env:"ORIGINS" help:"Pages that may connect, by host or by scheme://host; * stands for part of a name. Any, unless given: tokens are what protects."`
 	TrustedProxies []string `placeholder:"CIDR" env:"TRUSTED_PROXIES" help:"Proxies whose X-Forwarded-For is believed."`
+	HSTS           string   `name:"hsts" default:"4320h" placeholder:"DURATION" env:"HSTS" help:"Time for which browsers that came by HTTPS use HTTPS alone for this name (Strict-Transport-Security; ${default}, which is 180 days). 0s has them forget it; off sends no header."`
 }
 
 // Media says which addresses people may learn of each other. Callers can ask
@@ -99,6 +103,11 @@ type Limits struct {
 	MessageBurst   int           `default:"60" env:"MESSAGE_BURST" help:"How many of them at once."`
 	InvitesPerMin  int           `default:"10" env:"INVITES_PER_MIN" help:"Invitations a minute of one account."`
 	PairPerMin     int           `default:"3" env:"PAIR_PER_MIN" help:"Invitations a minute to one callee."`
+	RingsPerMin    int           `default:"20" env:"RINGS_PER_MIN" help:"Invitations a minute that one callee gets, over all callers."`
+	HellosPerMin   int           `default:"60" env:"HELLOS_PER_MIN" help:"Connections a minute of one account."`
+	SignalBytes    int           `default:"262144" env:"SIGNAL_BYTES" help:"Bytes of descriptions and candidates that one account sends to others at once; a 32nd of them more each second."`
+	DeclinedPause  time.Duration `default:"15s" env:"DECLINED_PAUSE" help:"Pause of a caller after the second rejection in a row by one callee; doubles up to 15 minutes; 0 for none."`
+	TokenGrace     time.Duration `default:"1m" env:"TOKEN_GRACE" help:"How long after its expiry a token is as good as before; then idle connections are closed and nothing new begins."`
 	Devices        int           `default:"10" env:"DEVICES" help:"Devices of one account."`
 	SocketsPerAddr int           `default:"50" env:"SOCKETS_PER_ADDR" help:"Connections without a hello, per IPv4 address or IPv6 /64."`
 	QueueMessages  int           `default:"64" env:"QUEUE_MESSAGES" help:"Messages waiting for one slow reader."`
@@ -190,6 +199,18 @@ func (a *Auth) validate() error {
 	if a.MaxTTL <= 0 {
 		return errors.New("token-max-ttl must be above 0")
 	}
+	return a.checkAudience()
+}
+
+// audienceBytes is the longest audience: those that people use are names or addresses.
+const audienceBytes = 256
+
+func (a *Auth) checkAudience() error {
+	odd := func(c rune) bool { return !unicode.IsPrint(c) || c == utf8.RuneError }
+	if len(a.Audience) > audienceBytes || strings.TrimSpace(a.Audience) != a.Audience || strings.ContainsFunc(a.Audience, odd) {
+		return fmt.Errorf("token-audience is %.300q: give up to %d bytes of printable text without blanks around it, the very text of aud",
+			a.Audience, audienceBytes)
+	}
 	return nil
 }
 
@@ -201,7 +222,25 @@ func (a *Access) validate() error {
 		}
 	}
 	_, err := Prefixes("trusted-proxies", a.TrustedProxies)
-	return errors.Join(append(errs, err)...)
+	errs = append(errs, err)
+	if age, on := a.HSTSMaxAge(); on && (age < 0 || age%time.Second != 0) {
+		errs = append(errs, fmt.Errorf("hsts is %.100q: give whole seconds, such as 4320h for 180 days, 0s to have browsers forget it, "+
+			"or off for no header", a.HSTS))
+	}
+	return errors.Join(errs...)
+}
+
+// HSTSMaxAge is how long browsers use HTTPS alone, and whether they are told so at all. It
+// is negative where the setting cannot be read.
+func (a *Access) HSTSMaxAge() (age time.Duration, on bool) {
+	if a.HSTS == "off" {
+		return 0, false
+	}
+	age, err := time.ParseDuration(a.HSTS)
+	if err != nil {
+		return -1, true
+	}
+	return age, true
 }
 
 func checkOrigin(origin string) error {
@@ -336,9 +375,9 @@ func (t *Timing) validate(ringMax time.Duration) error {
 
 func (l *Limits) validate() error {
 	least := slices.Min([]int{
-		l.MessageBurst, l.InvitesPerMin, l.PairPerMin, l.Devices, l.SocketsPerAddr, l.QueueMessages, l.QueueBytes,
+		l.MessageBurst, l.InvitesPerMin, l.PairPerMin, l.RingsPerMin, l.HellosPerMin, l.SignalBytes, l.Devices, l.SocketsPerAddr, l.QueueMessages, l.QueueBytes,
 	})
-	if least < 1 || l.MessageRate <= 0 || min(l.Hello, l.Write, l.RingMax) <= 0 {
+	if least < 1 || l.MessageRate <= 0 || min(l.Hello, l.Write, l.RingMax) <= 0 || min(l.TokenGrace, l.DeclinedPause) < 0 {
 		return errors.New("every limit must be above 0: give a large number for no limit")
 	}
 	return nil

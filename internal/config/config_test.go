@@ -14,10 +14,11 @@ func valid() Config {
 	return Config{
 		Addr: "127.0.0.1:7326", Data: "data",
 		Auth:   Auth{Secret: strings.Repeat("s", 32), KeyID: "main", MaxTTL: time.Hour},
+		Access: Access{HSTS: "4320h"},
 		TURN:   TURN{Addr: "192.0.2.1:3478", Most: 5000},
 		Timing: Timing{time.Minute, time.Second, time.Second, time.Second, time.Second, time.Second, time.Second},
 		Limits: Limits{
-			MessageRate: 20, MessageBurst: 60, InvitesPerMin: 10, PairPerMin: 3, Devices: 10,
+			MessageRate: 20, MessageBurst: 60, InvitesPerMin: 10, PairPerMin: 3, RingsPerMin: 20, HellosPerMin: 60, SignalBytes: 1 << 18, Devices: 10,
 			SocketsPerAddr: 50, QueueMessages: 64, QueueBytes: 1 << 18,
 			Hello: time.Second, Write: time.Second, RingMax: time.Minute,
 		},
@@ -43,6 +44,11 @@ func TestCheck(t *testing.T) {
 		{"short former key", func(c *Config) { c.Auth.Keys = map[string]string{"old": "x"} }, `"old"`},
 		{"former key", func(c *Config) { c.Auth.Keys = map[string]string{"old": strings.Repeat("o", 32)} }, ""},
 		{"no token lives", func(c *Config) { c.Auth.MaxTTL = 0 }, "token-max-ttl"},
+		{"an audience", func(c *Config) { c.Auth.Audience = "https://通话.example.com/" }, ""},
+		{"audience with blanks", func(c *Config) { c.Auth.Audience = "peal " }, "token-audience is \"peal \""},
+		{"audience of two lines", func(c *Config) { c.Auth.Audience = "peal\nprod" }, "token-audience"},
+		{"audience of broken text", func(c *Config) { c.Auth.Audience = "peal\xff" }, "token-audience"},
+		{"endless audience", func(c *Config) { c.Auth.Audience = strings.Repeat("a", 257) }, "256 bytes"},
 		{"certificate without key", func(c *Config) { c.TLS.Cert = "cert.pem" }, "go together"},
 		{"origins", func(c *Config) {
 			c.Access.Origins = []string{"app.example.com", "https://*.example.com", "localhost:8080"}
@@ -50,6 +56,12 @@ func TestCheck(t *testing.T) {
 		{"origin with a path", func(c *Config) { c.Access.Origins = []string{"https://example.com/app"} }, "origins has"},
 		{"origin of a file", func(c *Config) { c.Access.Origins = []string{"file://x"} }, "http or https"},
 		{"bad proxy", func(c *Config) { c.Access.TrustedProxies = []string{"10.0.0.0/33"} }, "trusted-proxies has"},
+		{"HSTS off", func(c *Config) { c.Access.HSTS = "off" }, ""},
+		{"HSTS to forget", func(c *Config) { c.Access.HSTS = "0s" }, ""},
+		{"no HSTS", func(c *Config) { c.Access.HSTS = "" }, `hsts is ""`},
+		{"HSTS in days", func(c *Config) { c.Access.HSTS = "180d" }, `hsts is "180d": give whole seconds, such as 4320h`},
+		{"HSTS for less than a second", func(c *Config) { c.Access.HSTS = "1500ms" }, "whole seconds"},
+		{"HSTS of before", func(c *Config) { c.Access.HSTS = "-1h" }, "hsts is"},
 		{"no relay", func(c *Config) { c.TURN = TURN{Addr: "off"} }, ""},
 		{"relay only, without one", func(c *Config) { c.Media.RelayOnly, c.TURN = true, TURN{Addr: "off"} }, "relay-only needs the relay, and turn-addr is off: give one of the two up"},
 		{"relay until the acceptance, without one", func(c *Config) { c.Media.RelayUntilAccept, c.TURN = true, TURN{Addr: "off"} }, "relay-until-accept needs the relay, and turn-addr is off: give one of the two up"},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -79,8 +80,9 @@ func (b *bench) boot() {
 				return auth.Identity{}, auth.ErrExpired
 			}
 			account, single := strings.CutSuffix(token, " alone")
-			return auth.Identity{Account: account, ExpiresAt: now.Add(10 * time.Minute), SingleLogin: single}, nil
+			return auth.Identity{Account: account, ExpiresAt: now.Add(24 * time.Hour), SingleLogin: single}, nil
 		},
+		Announced: func(at netip.Addr) bool { return at == netip.MustParseAddr("203.0.113.5") },
 		Servers: func(id call.ID, d call.Device, _ time.Time) []*pealv1.IceServer {
 			if b.relayless {
 				return nil

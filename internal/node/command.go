@@ -11,6 +11,10 @@ import (
 
 // command turns a command into a job of the call that it is about.
 func (n *Node) command(d *device, f *pealv1.ClientFrame) {
+	if bad := n.spends(d, f); bad != nil {
+		d.session.Fail(f.Id, bad)
+		return
+	}
 	who := d.who
 	switch c := f.Command.(type) {
 	case *pealv1.ClientFrame_Invite:
@@ -53,6 +57,33 @@ func (n *Node) command(d *device, f *pealv1.ClientFrame) {
 	}
 }
 
+// spends takes what a command sends to the other side from the account's budget.
+func (n *Node) spends(d *device, f *pealv1.ClientFrame) *pealv1.Error {
+	bytes := 0
+	candidates := func(list []*pealv1.Candidate) {
+		for _, c := range list {
+			bytes += candidateBytes(c)
+		}
+	}
+	switch c := f.Command.(type) {
+	case *pealv1.ClientFrame_Offer:
+		bytes = len(c.Offer.Sdp)
+	case *pealv1.ClientFrame_Answer:
+		bytes = len(c.Answer.Sdp)
+	case *pealv1.ClientFrame_Accept:
+		bytes = len(c.Accept.Answer)
+		candidates(c.Accept.Candidates)
+	case *pealv1.ClientFrame_Candidates:
+		candidates(c.Candidates.Candidates)
+	}
+	if bytes == 0 {
+		return nil
+	}
+	return n.quota.signal(d.who.Account, bytes, n.now)
+}
+
+func candidateBytes(c *pealv1.Candidate) int { return len(c.GetSdpMid()) + 1 + len(c.Candidate) }
+
 // ask has a device's input done and answered.
 func (n *Node) ask(d *device, id uint32, callID string, in call.Input, with call.Attachments) {
 	n.join(d, call.ID(callID))
@@ -77,13 +108,9 @@ func (n *Node) invite(d *device, id uint32, in *pealv1.Invite) {
 // accept has a device answer. Its candidates follow the answer once the call
 // is its own; where it is another's they go nowhere.
 func (n *Node) accept(d *device, id uint32, c *pealv1.Accept) {
-	first := &pealv1.Candidates{CallId: c.CallId, Generation: c.Generation, Candidates: c.Candidates}
-	if bad := n.countCandidates(d, first); bad != nil {
-		d.session.Fail(id, bad)
-		return
-	}
 	n.ask(d, id, c.CallId, call.Accept{Device: d.who, Generation: c.Generation, Answer: call.SDP(c.Answer), Held: c.CandidatesHeld}, 0)
-	if len(first.Candidates) > 0 {
+	if len(c.Candidates) > 0 {
+		first := &pealv1.Candidates{CallId: c.CallId, Generation: c.Generation, Candidates: c.Candidates}
 		n.enqueue(call.ID(c.CallId), &job{signal: first, asker: &asker{device: d}})
 	}
 }
@@ -108,27 +135,12 @@ var pathNames = map[pealv1.MediaPath]string{
 // candidates passes ICE candidates on, and stores nothing: a device that
 // missed some gets them again when it is back.
 func (n *Node) candidates(d *device, id uint32, c *pealv1.Candidates) {
-	if bad := n.countCandidates(d, c); bad != nil {
-		d.session.Fail(id, bad)
-		return
-	}
+	n.join(d, call.ID(c.CallId))
 	n.enqueue(call.ID(c.CallId), &job{signal: c, asker: &asker{device: d, id: id}})
 }
 
-// countCandidates counts those that a device sends. Of a call that it had nothing
-// to do with before nothing stays when there are too many.
-func (n *Node) countCandidates(d *device, c *pealv1.Candidates) *pealv1.Error {
-	id := call.ID(c.CallId)
-	known := d.calls[id] != nil
-	bad := n.join(d, id).count(c, &n.cfg.Limits)
-	if bad != nil && !known {
-		n.part(d, id)
-	}
-	return bad
-}
-
-// count holds a device to the number of different candidates of a generation;
-// sending some again is free.
+// count holds a device to the number of different candidates of the present
+// generation. Those that are sent again count against the account's budget alone.
 func (v *involvement) count(c *pealv1.Candidates, l *protocol.Limits) *pealv1.Error {
 	if v.sent == nil || v.generation != c.Generation {
 		v.generation, v.sent, v.sentBytes = c.Generation, make(map[string]struct{}), 0
@@ -138,11 +150,11 @@ func (v *involvement) count(c *pealv1.Candidates, l *protocol.Limits) *pealv1.Er
 		if _, known := v.sent[key]; known {
 			continue
 		}
-		if len(v.sent) == l.Candidates || v.sentBytes+len(key) > l.CandidateBytes {
+		if len(v.sent) == l.Candidates || v.sentBytes+candidateBytes(x) > l.CandidateBytes {
 			return protocol.LimitExceeded.Because("at most %d candidates and %d bytes of them per generation", l.Candidates, l.CandidateBytes)
 		}
 		v.sent[key] = struct{}{}
-		v.sentBytes += len(key)
+		v.sentBytes += candidateBytes(x)
 	}
 	return nil
 }
@@ -156,6 +168,21 @@ func (n *Node) attemptSignal(t *turn, j *job) {
 	case err != nil:
 		n.finish(t, &t.call, refusal(err))
 		return
+	case j.signal.Generation != t.call.Media.Generation && !j.reloaded:
+		j.reloaded, t.known = true, false
+		return
+	case j.signal.Generation != t.call.Media.Generation:
+		n.finish(t, &t.call, protocol.StaleGeneration.Error())
+		return
+	}
+	v := j.asker.device.calls[t.id]
+	if v == nil { // It is gone, or done with the call.
+		n.finish(t, nil, protocol.NoSuchCall.Error())
+		return
+	}
+	if bad := v.count(j.signal, &n.cfg.Limits); bad != nil {
+		n.finish(t, &t.call, bad)
+		return
 	}
 	t.queue = t.queue[1:]
 	if j.asker.id != 0 {
@@ -164,7 +191,7 @@ func (n *Node) attemptSignal(t *turn, j *job) {
 	}
 	passing := j.signal
 	if t.call.RelayedOnly() {
-		passing = protocol.Relayed(passing)
+		passing = protocol.Relayed(passing, n.cfg.Announced)
 	}
 	if len(passing.Candidates) == 0 {
 		return

@@ -2,6 +2,7 @@ package node
 
 import (
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"github.com/peal-rtc/peal/internal/auth"
@@ -23,6 +24,10 @@ type Config struct {
 	// Policy is the least strict that calls may have. What is above AnyAddress
 	// needs a relay among Servers.
 	Policy call.Policy
+	// Announced says whether an address is one that a relay of the service is
+	// announced by: relayed candidates with another one pass in no call whose
+	// policy keeps addresses back. Nil means none.
+	Announced func(netip.Addr) bool
 	// SingleLogin lets each account be logged in on one device: a newer login
 	// ends the older. Tokens can say so for their account alone.
 	SingleLogin bool

@@ -85,8 +85,8 @@ func Snapshot(c *call.Call, d call.Device, now time.Time) *pealv1.Call {
 		Rev:               c.RevFor(d.Account),
 		State:             pealv1.CallState(c.State),
 		Type:              pealv1.CallType(c.Type),
-		Caller:            party(c.Caller()),
-		Callee:            party(c.Callee()),
+		Caller:            party(c.Caller(), pealv1.Role_ROLE_CALLER),
+		Callee:            party(c.Callee(), pealv1.Role_ROLE_CALLEE),
 		Role:              pealv1.Role(c.Role(d)),
 		Attachment:        c.Attachment,
 		IcePolicy:         pealv1.IcePolicy(c.Policy),
@@ -94,6 +94,7 @@ func Snapshot(c *call.Call, d call.Device, now time.Time) *pealv1.Call {
 		RebuildGeneration: c.Media.Rebuild,
 		CreatedAt:         timestamppb.New(c.CreatedAt),
 	}
+	s.Parties = []*pealv1.Party{s.Caller, s.Callee}
 	if c.Live() && c.Role(d) == call.CallerRole {
 		s.CandidatesHeld = c.Media.Held
 	}
@@ -124,8 +125,9 @@ func Snapshot(c *call.Call, d call.Device, now time.Time) *pealv1.Call {
 	return s
 }
 
-func party(l *call.Leg) *pealv1.Party {
+func party(l *call.Leg, role pealv1.Role) *pealv1.Party {
 	return &pealv1.Party{
+		Role:    role,
 		Account: string(l.Account),
 		Uid:     l.UID,
 		Present: l.Device.ID != "" && l.Gone.IsZero(),

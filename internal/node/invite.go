@@ -28,11 +28,13 @@ func (n *Node) attemptInvite(t *turn, j *job) {
 		}
 		return
 	}
-	if !inv.charged && !n.quota.invite(inv.Caller.Account, inv.Callee, n.now) {
-		n.finish(t, nil, n.quota.refusal())
-		return
+	if !inv.charged {
+		if bad := n.quota.invite(inv.Caller.Account, inv.Callee, n.now); bad != nil {
+			n.finish(t, nil, bad)
+			return
+		}
+		inv.charged = true
 	}
-	inv.charged = true
 	c, effects, err := call.New(inv.Invite, n.now)
 	if err != nil {
 		n.finish(t, nil, refusal(err))

@@ -17,6 +17,10 @@ func (n *Node) hello(d *device, h *pealv1.Hello) {
 		Conn:    call.Connection{Incarnation: n.cfg.Incarnation, Seq: uint64(d.conn)},
 	}
 	login := bus.Login{Device: who, At: n.loginAt(h), Connected: n.now, Attempt: h.GetAttemptAt().AsTime(), Single: n.single(d)}
+	if bad := n.quota.hello(who.Account, n.now); bad != nil {
+		d.session.RefuseWith(bad)
+		return
+	}
 	if len(n.newer(login)) > 0 {
 		d.session.Refuse(protocol.Replaced)
 		return

@@ -14,6 +14,7 @@ package node
 import (
 	"errors"
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"github.com/peal-rtc/peal/internal/call"
@@ -53,6 +54,9 @@ type Node struct {
 func New(cfg Config) (*Node, error) {
 	if cfg.Incarnation == "" || cfg.Verify == nil || cfg.Servers == nil {
 		return nil, errors.New("node: Incarnation, Verify and Servers are required")
+	}
+	if cfg.Announced == nil {
+		cfg.Announced = func(netip.Addr) bool { return false }
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)

@@ -146,6 +146,24 @@ func TestBusy(t *testing.T) {
 	want(t, carol.invite(4, "bob").GetCall(), ringing, 0, caller)
 }
 
+// Whoever rings somebody without pause does not cut that person off: an account
+// that is only rung calls by another device, which declines what rings.
+func TestWhoIsRungMayCall(t *testing.T) {
+	b := newBench(t)
+	mallory, bob, laptop, carol := b.login("mallory", "m"), b.login("bob", "b"), b.login("bob", "b2"), b.login("carol", "c")
+	mallory.invite(1, "bob")
+	bob.events()
+	laptop.events()
+	want(t, laptop.invite(2, "carol").GetCall(), ringing, 0, caller)
+	want(t, mallory.event(), ended, pealv1.Reason_REASON_REJECTED, caller)
+	want(t, bob.event(), ended, pealv1.Reason_REASON_REJECTED, bystander)
+	want(t, carol.event(), ringing, 0, callee)
+	// By the same device as well: a client may have its own view of what rings.
+	laptop.hangup(2)
+	mallory.invite(3, "bob")
+	want(t, laptop.invite(4, "carol").GetCall(), ringing, 0, caller)
+}
+
 // Whether the callee rings, is offline or is nobody at all: the caller sees the same.
 func TestTheCallerCannotTellWhoIsThere(t *testing.T) {
 	seen := func(ring func(b *bench)) string {
@@ -707,7 +725,7 @@ func TestAskingAgainByANewerConnection(t *testing.T) {
 // many with an account.
 func TestWelcomeIsBounded(t *testing.T) {
 	b := newBench(t)
-	b.limits.InvitesPerMin, b.limits.PairPerMin = 1000, 1000
+	b.limits.InvitesPerMin, b.limits.PairPerMin, b.limits.RingsPerMin = 1000, 1000, 1000
 	b.boot()
 	alice := b.login("alice", "a")
 	for n := 1; n <= 40; n++ {

@@ -10,35 +10,111 @@ import (
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
 )
 
-// quota bounds the invitations of each account, and to each callee.
+// quota bounds what one account may make the server and others do. It counts on
+// this node alone, and by account: a new connection or another device begins no
+// count anew.
 type quota struct {
 	limits   *protocol.Limits
-	accounts map[call.Account]*rate.Limiter
-	pairs    map[pair]*rate.Limiter
+	invites  budgets[call.Account] // By the caller.
+	pairs    budgets[pair]
+	rings    budgets[call.Account] // By the callee, whoever calls.
+	hellos   budgets[call.Account]
+	signals  budgets[call.Account] // Bytes.
+	declined map[pair]*declined
 	pruned   time.Time
 }
 
 type pair struct{ caller, callee call.Account }
 
+// declined is a caller whom a callee has declined, and who was not answered since.
+type declined struct {
+	last  time.Time // When the last call ended so,
+	call  call.ID   // and which that was.
+	times int
+}
+
 func newQuota(l *protocol.Limits) quota {
-	return quota{limits: l, accounts: make(map[call.Account]*rate.Limiter), pairs: make(map[pair]*rate.Limiter)}
+	return quota{
+		limits:   l,
+		invites:  perMinute[call.Account](l.InvitesPerMin),
+		pairs:    perMinute[pair](l.PairPerMin),
+		rings:    perMinute[call.Account](l.RingsPerMin),
+		hellos:   perMinute[call.Account](l.HellosPerMin),
+		signals:  newBudgets[call.Account](rate.Limit(l.SignalRate), l.SignalBytes),
+		declined: make(map[pair]*declined),
+	}
 }
 
-// invite takes one from the account's budget and, where a callee is named,
-// from the pair's. It takes from neither when one is used up.
-func (q *quota) invite(caller, callee call.Account, now time.Time) bool {
-	own := limiter(q.accounts, caller, q.limits.InvitesPerMin)
-	if own.TokensAt(now) < 1 {
-		return false
+// invite takes one invitation from the budgets of the caller, of the pair and of
+// the callee; from none of them where it is refused.
+func (q *quota) invite(caller, callee call.Account, now time.Time) *pealv1.Error {
+	p := pair{caller, callee}
+	if rest := q.pause(p, now); rest > 0 {
+		e := protocol.RateLimited.After(rest)
+		e.Message = "the callee has declined several calls in a row; wait before you call again"
+		return e
 	}
-	if callee != "" && !limiter(q.pairs, pair{caller, callee}, q.limits.PairPerMin).AllowN(now, 1) {
-		return false
+	wait := max(q.invites.wait(caller, 1, now), q.pairs.wait(p, 1, now))
+	if wait > 0 {
+		return protocol.RateLimited.After(wait)
 	}
-	return own.AllowN(now, 1)
+	if wait := q.rings.wait(callee, 1, now); wait > 0 {
+		e := protocol.RateLimited.After(wait)
+		e.Message = "too many calls to this account at the moment; try again later"
+		return e
+	}
+	q.invites.take(caller, 1, now)
+	q.pairs.take(p, 1, now)
+	q.rings.take(callee, 1, now)
+	return nil
 }
 
-func (q *quota) refusal() *pealv1.Error {
-	return protocol.RateLimited.After(time.Minute / time.Duration(max(q.limits.PairPerMin, 1)))
+// tombstone takes an invitation that was cancelled before it came.
+func (q *quota) tombstone(caller call.Account, now time.Time) *pealv1.Error {
+	return q.invites.spend(caller, 1, now)
+}
+
+// hello takes one hello of an account.
+func (q *quota) hello(a call.Account, now time.Time) *pealv1.Error {
+	return q.hellos.spend(a, 1, now)
+}
+
+// signal takes bytes that an account sends to another.
+func (q *quota) signal(a call.Account, bytes int, now time.Time) *pealv1.Error {
+	return q.signals.spend(a, min(bytes, q.limits.SignalBytes), now)
+}
+
+// heard learns how a call between two accounts went. It may be the same call
+// again: each ending counts once.
+func (q *quota) heard(c *call.Call) {
+	p := pair{c.Caller().Account, c.Callee().Account}
+	switch {
+	case c.State == call.Connecting || c.State == call.Connected:
+		delete(q.declined, p)
+		delete(q.declined, pair{p.callee, p.caller})
+	case c.Outcome.Reason == call.Rejected:
+		d := q.declined[p]
+		if d == nil {
+			d = &declined{}
+			q.declined[p] = d
+		}
+		if ended := c.Outcome.EndedAt; ended.After(d.last) || ended.Equal(d.last) && d.call != c.ID {
+			d.last, d.call, d.times = ended, c.ID, d.times+1
+		}
+	}
+}
+
+// pause is how much longer a caller has to wait whom the callee declines.
+func (q *quota) pause(p pair, now time.Time) time.Duration {
+	d := q.declined[p]
+	if d == nil || d.times < 2 {
+		return 0
+	}
+	pause := q.limits.DeclinedPause
+	for i := 2; i < d.times && pause < q.limits.DeclinedPauseMost; i++ {
+		pause *= 2
+	}
+	return min(pause, q.limits.DeclinedPauseMost) - now.Sub(d.last)
 }
 
 // prune forgets those whose budget is full again.
@@ -47,23 +123,68 @@ func (q *quota) prune(now time.Time) {
 		return
 	}
 	q.pruned = now
-	full(q.accounts, now)
-	full(q.pairs, now)
-}
-
-func limiter[K comparable](m map[K]*rate.Limiter, k K, perMinute int) *rate.Limiter {
-	l := m[k]
-	if l == nil {
-		l = rate.NewLimiter(rate.Every(time.Minute/time.Duration(max(perMinute, 1))), perMinute)
-		m[k] = l
+	q.invites.prune(now)
+	q.pairs.prune(now)
+	q.rings.prune(now)
+	q.hellos.prune(now)
+	q.signals.prune(now)
+	for p, d := range q.declined {
+		if now.Sub(d.last) > 2*q.limits.DeclinedPauseMost {
+			delete(q.declined, p)
+		}
 	}
-	return l
 }
 
-func full[K comparable](m map[K]*rate.Limiter, now time.Time) {
-	for k, l := range m {
-		if l.TokensAt(now) >= float64(l.Burst()) {
-			delete(m, k)
+// budgets holds a budget for each key that has spent something lately.
+type budgets[K comparable] struct {
+	each  map[K]*rate.Limiter
+	limit rate.Limit
+	burst int
+}
+
+func newBudgets[K comparable](limit rate.Limit, burst int) budgets[K] {
+	return budgets[K]{make(map[K]*rate.Limiter), limit, burst}
+}
+
+func perMinute[K comparable](n int) budgets[K] {
+	return newBudgets[K](rate.Every(time.Minute/time.Duration(max(n, 1))), n)
+}
+
+// wait is how long until a key can spend so much; zero where it can now.
+func (b *budgets[K]) wait(k K, amount int, now time.Time) time.Duration {
+	l := b.each[k]
+	if l == nil {
+		return 0
+	}
+	missing := float64(amount) - l.TokensAt(now)
+	if missing <= 0 {
+		return 0
+	}
+	return max(time.Duration(missing/float64(b.limit)*float64(time.Second)), time.Millisecond)
+}
+
+func (b *budgets[K]) take(k K, amount int, now time.Time) {
+	l := b.each[k]
+	if l == nil {
+		l = rate.NewLimiter(b.limit, b.burst)
+		b.each[k] = l
+	}
+	l.AllowN(now, amount)
+}
+
+// spend takes so much, or refuses.
+func (b *budgets[K]) spend(k K, amount int, now time.Time) *pealv1.Error {
+	if wait := b.wait(k, amount, now); wait > 0 {
+		return protocol.RateLimited.After(wait)
+	}
+	b.take(k, amount, now)
+	return nil
+}
+
+func (b *budgets[K]) prune(now time.Time) {
+	for k, l := range b.each {
+		if l.TokensAt(now) >= float64(b.burst) {
+			delete(b.each, k)
 		}
 	}
 }

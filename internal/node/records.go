@@ -62,5 +62,9 @@ func record(r call.Record) *pealv1.Record {
 		CreatedAt: timestamppb.New(r.CreatedAt),
 		EndedAt:   timestamppb.New(r.EndedAt),
 		DurationS: uint32(r.Duration / time.Second),
+		Parties: []*pealv1.RecordParty{
+			{Account: string(r.Caller), Role: pealv1.Role_ROLE_CALLER},
+			{Account: string(r.Callee), Role: pealv1.Role_ROLE_CALLEE},
+		},
 	}
 }

@@ -146,6 +146,7 @@ func (n *Node) loaded(t *turn, in Loaded) {
 // set takes a newer copy of the call.
 func (n *Node) set(t *turn, c call.Call) {
 	t.call, t.known = c, true
+	n.quota.heard(&c)
 	n.arm(t)
 	n.reconcile(t)
 }
@@ -228,15 +229,16 @@ func (n *Node) attempt(t *turn, j *job) {
 // a tombstone, so that the invitation is dead when it arrives.
 func (n *Node) attemptAbsent(t *turn, j *job) {
 	cancel, ok := j.in.(call.Cancel)
-	switch {
-	case !ok || j.asker == nil:
+	if !ok || j.asker == nil {
 		n.finish(t, nil, protocol.NoSuchCall.Error())
-	case !n.quota.invite(cancel.Device.Account, "", n.now):
-		n.finish(t, nil, n.quota.refusal())
-	default:
-		grave := call.Tombstone(t.id, cancel.Device, n.cfg.Timing, n.now)
-		n.commit(t, store.Change{Call: grave}, nil)
+		return
 	}
+	if bad := n.quota.tombstone(cancel.Device.Account, n.now); bad != nil {
+		n.finish(t, nil, bad)
+		return
+	}
+	grave := call.Tombstone(t.id, cancel.Device, n.cfg.Timing, n.now)
+	n.commit(t, store.Change{Call: grave}, nil)
 }
 
 // commit asks the store; the first job waits.

@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -8,26 +9,31 @@ import (
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
 )
 
-// This file is the gate for the addresses of people. They travel as candidates,
-// which can be counted and kept back, and as nothing else.
+// This file is the gate for ICE candidates: the only messages by which the
+// address of one person reaches another, so that they can be counted and kept
+// back.
 
 // candidate is what an ICE candidate says of itself (RFC 8839, section 5.1).
 type candidate struct {
-	kind   string // host, srflx, prflx or relay.
-	fields []string
+	kind    string     // host, srflx, prflx or relay.
+	address netip.Addr // The zero value stands for a name of multicast DNS.
+	fields  []string
 }
 
 // candidateFields is how many words a candidate has at least, its type the last of them.
 const candidateFields = 8
 
-// parseCandidate reads a candidate; ok is false for what is none.
+// parseCandidate reads a candidate; ok is false for what is none. Its words are
+// printable ASCII, one blank apart. Its address is a literal, or a name of
+// multicast DNS, as browsers make them for people whom no page may locate: any
+// other name would have the browser of the other side ask a DNS server for it.
 func parseCandidate(text string) (c candidate, ok bool) {
 	rest, ok := strings.CutPrefix(text, "candidate:")
-	if !ok {
+	if !ok || strings.IndexFunc(rest, func(r rune) bool { return r < ' ' || r > '~' }) >= 0 {
 		return candidate{}, false
 	}
-	f := strings.Fields(rest)
-	if len(f) < candidateFields || f[6] != "typ" {
+	f := strings.Split(rest, " ")
+	if len(f) < candidateFields || len(f)%2 != 0 || slices.Contains(f, "") || f[6] != "typ" {
 		return candidate{}, false
 	}
 	for _, number := range []struct {
@@ -38,10 +44,31 @@ func parseCandidate(text string) (c candidate, ok bool) {
 			return candidate{}, false
 		}
 	}
-	if !slices.Contains([]string{"host", "srflx", "prflx", "relay"}, f[7]) {
+	c = candidate{kind: f[7], fields: f}
+	if !slices.Contains([]string{"host", "srflx", "prflx", "relay"}, c.kind) {
 		return candidate{}, false
 	}
-	return candidate{kind: f[7], fields: f}, true
+	if c.address, ok = candidateAddress(f[4]); !ok || !c.address.IsValid() && c.kind != "host" {
+		return candidate{}, false
+	}
+	for i := candidateFields; i < len(f); i += 2 {
+		if f[i] == "raddr" {
+			if _, ok := candidateAddress(f[i+1]); !ok {
+				return candidate{}, false
+			}
+		}
+	}
+	return c, true
+}
+
+// candidateAddress reads where a candidate is; the zero value stands for a name
+// of multicast DNS, which holds a UUID.
+func candidateAddress(text string) (netip.Addr, bool) {
+	if at, err := netip.ParseAddr(text); err == nil {
+		return at, at.Zone() == ""
+	}
+	name, ok := strings.CutSuffix(text, ".local")
+	return netip.Addr{}, ok && len(name) == 36 && strings.IndexFunc(name, func(r rune) bool { return !alphanumeric(r) && r != '-' }) < 0
 }
 
 // discreet is a relayed candidate without its related address, which is the one
@@ -59,12 +86,15 @@ func (c candidate) discreet() string {
 	return "candidate:" + strings.Join(f, " ")
 }
 
-// Relayed are those candidates from which nobody learns where a client is.
-func Relayed(c *pealv1.Candidates) *pealv1.Candidates {
+// Relayed are those candidates from which nobody learns where a client is: the
+// relayed ones, at an address of a relay that the server announces. A client
+// could write any address into a candidate of that kind, and the other side's
+// browser would send there.
+func Relayed(c *pealv1.Candidates, announced func(netip.Addr) bool) *pealv1.Candidates {
 	kept := &pealv1.Candidates{CallId: c.CallId, Generation: c.Generation}
 	for _, x := range c.Candidates {
 		parsed, ok := parseCandidate(x.Candidate)
-		if !ok || parsed.kind != "relay" {
+		if !ok || parsed.kind != "relay" || !announced(parsed.address.Unmap()) {
 			continue
 		}
 		kept.Candidates = append(kept.Candidates, &pealv1.Candidate{
@@ -72,58 +102,4 @@ func Relayed(c *pealv1.Candidates) *pealv1.Candidates {
 		})
 	}
 	return kept
-}
-
-// sdp takes a session description that tells no address: no candidates, and the
-// lines that have a place for one (RFC 8866, sections 5.2 and 5.7, and RFC 3605)
-// name nobody.
-func sdp(field, s string, l *Limits) *pealv1.Error {
-	if err := size(field, s, 1, l.SDPBytes); err != nil {
-		return err
-	}
-	if !strings.HasPrefix(s, "v=0") {
-		return BadRequest.Because("%s is not a session description", field)
-	}
-	if i := strings.IndexFunc(s, func(r rune) bool { return r < ' ' && r != '\r' && r != '\n' && r != '\t' }); i >= 0 {
-		return BadRequest.Because("%s holds a control character at %d", field, i)
-	}
-	for line := range strings.FieldsFuncSeq(s, func(r rune) bool { return r == '\r' || r == '\n' }) {
-		if strings.HasPrefix(line, "a=candidate:") {
-			return BadRequest.Because("%s holds candidates: send those by candidates", field)
-		}
-		if strings.HasPrefix(line, "o=") || strings.HasPrefix(line, "c=") || strings.HasPrefix(line, "a=rtcp:") {
-			if !anonymous(line) {
-				return BadRequest.Because("%s holds an address, in its line %.2s: write 0.0.0.0 for it", field, line)
-			}
-		}
-	}
-	return nil
-}
-
-// anonymous says that a line names nobody where it has a place for an address, and
-// has no other place.
-func anonymous(line string) bool {
-	kind, rest, _ := strings.Cut(line, "=")
-	f := strings.Fields(rest)
-	before := 0
-	switch kind {
-	case "o": // A name and two numbers.
-		before = 3
-	case "a": // A port, which may be alone.
-		before = 1
-		_, err := strconv.ParseUint(strings.TrimPrefix(f[0], "rtcp:"), 10, 16)
-		if err != nil || len(f) == before {
-			return err == nil
-		}
-	}
-	if len(f) != before+3 || f[before] != "IN" {
-		return false
-	}
-	switch f[before+1] {
-	case "IP4":
-		return slices.Contains([]string{"0.0.0.0", "127.0.0.1"}, f[before+2])
-	case "IP6":
-		return slices.Contains([]string{"::", "::1"}, f[before+2])
-	}
-	return false
 }

@@ -11,7 +11,8 @@ import (
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
 )
 
-// check holds a command to the shapes and limits of the schema's comments.
+// check holds a command to the shapes and limits of the schema's comments, and
+// rebuilds its session description.
 func check(f *pealv1.ClientFrame, l *Limits) *pealv1.Error {
 	if id, ok := commandCallID(f); ok {
 		if err := uuid("call_id", id); err != nil {
@@ -34,11 +35,11 @@ func check(f *pealv1.ClientFrame, l *Limits) *pealv1.Error {
 		if err := checkCandidates(c.Accept.Candidates, l); err != nil {
 			return err
 		}
-		return sdp("answer", c.Accept.Answer, l)
+		return rebuild("answer", &c.Accept.Answer, l)
 	case *pealv1.ClientFrame_Offer:
-		return sdp("sdp", c.Offer.Sdp, l)
+		return rebuild("sdp", &c.Offer.Sdp, l)
 	case *pealv1.ClientFrame_Answer:
-		return sdp("sdp", c.Answer.Sdp, l)
+		return rebuild("sdp", &c.Answer.Sdp, l)
 	case *pealv1.ClientFrame_Candidates:
 		return checkCandidates(c.Candidates.Candidates, l)
 	case *pealv1.ClientFrame_Media:
@@ -140,7 +141,7 @@ func checkInvite(in *pealv1.Invite, l *Limits) *pealv1.Error {
 	if _, known := pealv1.IcePolicy_name[int32(in.IcePolicy)]; !known {
 		return BadRequest.Because("ice_policy %d is unknown", in.IcePolicy)
 	}
-	return sdp("offer", in.Offer, l)
+	return rebuild("offer", &in.Offer, l)
 }
 
 func checkCandidates(list []*pealv1.Candidate, l *Limits) *pealv1.Error {
@@ -159,8 +160,16 @@ func checkCandidates(list []*pealv1.Candidate, l *Limits) *pealv1.Error {
 		if _, ok := parseCandidate(x.Candidate); !ok && x.Candidate != "" {
 			return BadRequest.Because("candidate %d of the message is no ICE candidate", i+1)
 		}
+		if x.SdpMid != nil && !visible(*x.SdpMid) || x.UsernameFragment != nil && !iceText(*x.UsernameFragment) {
+			return BadRequest.Because("candidate %d of the message has no valid sdp_mid or username_fragment", i+1)
+		}
 	}
 	return nil
+}
+
+// visible takes printable ASCII without blanks, or nothing.
+func visible(s string) bool {
+	return strings.IndexFunc(s, func(r rune) bool { return r <= ' ' || r > '~' }) < 0
 }
 
 // commandCallID finds the call that a command is about.

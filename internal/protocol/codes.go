@@ -78,7 +78,7 @@ var catalogue = map[Code]entry{
 	CallIDTaken:       {"another call has this id; make a new UUIDv7", false},
 	NoRelay:           {"this server has no relay, which the call's ice_policy needs", false},
 	NoSuchCall:        {"there is no such call for this account", false},
-	WrongDevice:       {"another device or side of the call may do this", false},
+	WrongDevice:       {"this device is not allowed to do this in this call", false},
 	AlreadyAccepted:   {"the call was answered already; hang up to end it", false},
 	AnsweredElsewhere: {"another device of this account answered", false},
 	NotAccepted:       {"the call is not answered yet", false},
@@ -123,12 +123,14 @@ const (
 // status to close it by.
 func (c Code) Goodbye() (f *pealv1.ServerFrame, status int) {
 	e := c.Error()
+	// A client that connects again gets a fresh token first.
+	again := e.Retry || c == TokenExpired
 	status = CloseFinal
-	if e.Retry {
+	if again {
 		status = CloseRetry
 	}
 	return &pealv1.ServerFrame{Body: &pealv1.ServerFrame_Goodbye{
-		Goodbye: &pealv1.Goodbye{Error: e, Reconnect: e.Retry},
+		Goodbye: &pealv1.Goodbye{Error: e, Reconnect: again},
 	}}, status
 }
 

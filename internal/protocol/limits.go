@@ -17,6 +17,10 @@ type Limits struct {
 	MessageBurst    int     // and how many at once.
 	InvitesPerMin   int     // Invitations a minute of one account,
 	PairPerMin      int     // and to one callee.
+	RingsPerMin     int     // Invitations a minute that one callee gets, whoever they are from.
+	HellosPerMin    int     // Hellos a minute of one account.
+	SignalBytes     int     // Descriptions and candidates that an account sends to others at once, in bytes,
+	SignalRate      int     // and how many more each second.
 	Devices         int     // Devices of one account.
 	SocketsPerAddr  int     // Sockets without a hello, per address or /64.
 	SDPBytes        int
@@ -28,7 +32,12 @@ type Limits struct {
 	TokenBytes      int
 	RingMin         time.Duration
 	RingMax         time.Duration
-	Recent          time.Duration // How long a hello still lists an ended call.
+	// DeclinedPause follows the second rejection in a row of one caller by one
+	// callee. Each further one doubles it, up to DeclinedPauseMost; an answered
+	// call, or DeclinedPauseMost without another rejection after it, ends it.
+	DeclinedPause, DeclinedPauseMost time.Duration
+	TokenGrace                       time.Duration // How long after its expiry a token is as good as before.
+	Recent                           time.Duration // How long a hello still lists an ended call.
 }
 
 // Pulse is a heartbeat: how often, and how long without an answer is dead.
@@ -52,6 +61,10 @@ func DefaultLimits() Limits {
 		MessageBurst:    60,
 		InvitesPerMin:   10,
 		PairPerMin:      3,
+		RingsPerMin:     20,
+		HellosPerMin:    60,
+		SignalBytes:     256 << 10,
+		SignalRate:      8 << 10,
 		Devices:         10,
 		SocketsPerAddr:  50,
 		SDPBytes:        32 << 10,
@@ -63,6 +76,10 @@ func DefaultLimits() Limits {
 		TokenBytes:      8 << 10,
 		RingMin:         time.Second,
 		RingMax:         120 * time.Second,
+		TokenGrace:      time.Minute,
 		Recent:          5 * time.Minute,
+
+		DeclinedPause:     15 * time.Second,
+		DeclinedPauseMost: 15 * time.Minute,
 	}
 }

@@ -81,8 +81,9 @@ func (b *batch) framed(channel uint16) []byte {
 // reader reads a socket batch by batch. One goroutine uses it.
 type reader struct {
 	*socket
-	batch *batch    // nil before there is one.
-	now   time.Time // When it came.
+	batch *batch           // nil before there is one.
+	clock func() time.Time // By which rates are counted.
+	now   time.Time        // When the batch came.
 }
 
 // refill waits for a batch, in place of the one that is used up.
@@ -92,7 +93,7 @@ func (r *reader) refill() error {
 	}
 	var err error
 	r.batch, err = r.receive()
-	r.now = time.Now()
+	r.now = r.clock()
 	return err
 }
 

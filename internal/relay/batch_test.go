@@ -64,7 +64,7 @@ func TestReceive(t *testing.T) {
 				}
 			}
 		}
-		r := reader{socket: s}
+		r := reader{socket: s, clock: time.Now}
 		for n, w := range want {
 			got, ok := r.batch.next()
 			for ; !ok; got, ok = r.batch.next() {
@@ -164,32 +164,5 @@ func TestUnframed(t *testing.T) {
 		if channel != c.channel || string(data) != c.data || ok != c.ok {
 			t.Errorf("%q: got %#x, %q, %t", c.text, channel, data, ok)
 		}
-	}
-}
-
-// A channel is found by its number and by its peer, in each form of an address,
-// until it ends.
-func TestBound(t *testing.T) {
-	r := newRelayed(nil, nil, 0, "", nil)
-	one, two := netip.MustParseAddrPort("192.0.2.1:1"), netip.MustParseAddrPort("192.0.2.1:2")
-	mapped := netip.AddrPortFrom(netip.AddrFrom16(one.Addr().As16()), one.Port())
-	r.bound(0x4000, mapped)
-	r.bound(0x4001, two)
-	for _, peer := range []netip.AddrPort{one, mapped} {
-		if channel, ok := r.channelOf(peer); !ok || channel != 0x4000 {
-			t.Errorf("%s: got %#x, %t", peer, channel, ok)
-		}
-	}
-	if peer, ok := r.peerOf(0x4000); !ok || peer != one {
-		t.Errorf("got %s, %t", peer, ok)
-	}
-	r.unbound(0x4000, mapped)
-	_, number := r.channelOf(one)
-	_, peer := r.peerOf(0x4000)
-	if number || peer {
-		t.Errorf("after its end: found by its peer %t, by its number %t", number, peer)
-	}
-	if peer, ok := r.peerOf(0x4001); !ok || peer != two {
-		t.Errorf("another: got %s, %t", peer, ok)
 	}
 }

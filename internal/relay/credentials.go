@@ -20,13 +20,12 @@ type Server struct {
 // LogValue keeps credentials out of logs.
 func (s Server) LogValue() slog.Value { return slog.AnyValue(s.URLs) }
 
-// Servers gives the ICE servers for one user: an opaque label, of one device in
-// one call, that counts as one for its number of relayed addresses.
+// Servers gives the ICE servers for one user.
 //
 // The name is EXPIRY:USER with the expiry in seconds since 1970, the password
 // the base64 of its HMAC-SHA1 under the secret: the form that coturn and others
 // take as well.
-func (r *Relay) Servers(user string, now time.Time) []Server {
+func (r *Relay) Servers(user User, now time.Time) []Server {
 	host := r.cfg.PublicHost
 	if host == "" {
 		host = r.addr.Addr().String()
@@ -36,7 +35,7 @@ func (r *Relay) Servers(user string, now time.Time) []Server {
 	if r.tlsPort != 0 {
 		urls = append(urls, "turns:"+net.JoinHostPort(host, strconv.Itoa(int(r.tlsPort)))+"?transport=tcp")
 	}
-	username := strconv.FormatInt(now.Add(r.cfg.CredentialTTL).Unix(), 10) + ":" + user
+	username := strconv.FormatInt(now.Add(r.cfg.CredentialTTL).Unix(), 10) + ":" + user.String()
 	return []Server{
 		{URLs: []string{"stun:" + at}},
 		{URLs: urls, Username: username, Credential: password(r.cfg.Secret, username)},
@@ -50,12 +49,17 @@ func password(secret []byte, username string) string {
 	return base64.StdEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// parseUsername takes apart what Servers put together.
-func parseUsername(username string) (expires time.Time, user string, ok bool) {
-	stamp, user, ok := strings.Cut(username, ":")
-	seconds, err := strconv.ParseInt(stamp, 10, 64)
-	if !ok || err != nil || user == "" {
-		return time.Time{}, "", false
+// parseUsername takes apart what Servers puts together, and nothing else: a user has
+// one name for each expiry.
+func parseUsername(username string) (login, bool) {
+	stamp, text, _ := strings.Cut(username, ":")
+	seconds, err := strconv.ParseUint(stamp, 10, 63)
+	if err != nil || strconv.FormatUint(seconds, 10) != stamp {
+		return login{}, false
 	}
-	return time.Unix(seconds, 0), user, true
+	user, ok := parseUser(text)
+	if !ok {
+		return login{}, false
+	}
+	return login{time.Unix(int64(seconds), 0), user}, true
 }

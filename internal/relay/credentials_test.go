@@ -1,6 +1,7 @@
 package relay_test
 
 import (
+	"cmp"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -8,14 +9,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/pion/stun/v4"
 
 	"github.com/peal-rtc/peal/internal/relay"
 )
 
 func TestServers(t *testing.T) {
-	// The password was computed by another implementation of HMAC-SHA1.
+	// The account and the password were computed by openssl.
 	now := time.Unix(1_800_000_000, 999)
 	r := start(t, func(c *relay.Config) { c.PublicHost = "turn.example.org" })
 	port := netip.AddrPortFrom(netip.IPv4Unspecified(), r.Addr().Port()).String()[len("0.0.0.0"):]
@@ -23,37 +24,39 @@ func TestServers(t *testing.T) {
 		{URLs: []string{"stun:turn.example.org" + port}},
 		{
 			URLs:       []string{"turn:turn.example.org" + port + "?transport=udp", "turn:turn.example.org" + port + "?transport=tcp"},
-			Username:   "1800003600:call.device",
-			Credential: "MWimYrCjA4J2vhcP3Tez70IXUvU=",
+			Username:   "1800003600:call.qQ_dRuFxFrVrFIEd.device",
+			Credential: "nNBYRMXgZxoQm5X4rsT0rEugauM=",
 		},
 	}
-	if diff := cmp.Diff(want, r.Servers("call.device", now)); diff != "" {
+	if diff := gocmp.Diff(want, r.Servers(named(r, "call.device"), now)); diff != "" {
 		t.Error(diff)
 	}
 	bare := start(t, func(c *relay.Config) { c.CredentialTTL = time.Minute })
-	got := bare.Servers("u", now)
-	if want := "turn:" + bare.Addr().String() + "?transport=udp"; got[1].URLs[0] != want || got[1].Username != "1800000060:u" {
+	got := bare.Servers(bare.User("", "alice", "u"), now)
+	if want := "turn:" + bare.Addr().String() + "?transport=udp"; got[1].URLs[0] != want || !strings.HasPrefix(got[1].Username, "1800000060:.") {
 		t.Errorf("got %v and %s, want %s", got[1].URLs, got[1].Username, want)
 	}
 }
 
 func TestRefusedCredentials(t *testing.T) {
 	r := start(t, nil)
-	good := r.Servers("u", time.Now())[1]
-	old := r.Servers("u", time.Now().Add(-2*time.Hour))[1]
-	nobody := r.Servers("", time.Now())[1]
-	elsewhere := start(t, func(c *relay.Config) { c.Secret = []byte("the secret of another") }).Servers("u", time.Now())[1]
+	good := r.Servers(named(r, "u"), time.Now())[1]
+	old := r.Servers(named(r, "u"), time.Now().Add(-2*time.Hour))[1]
+	nobody := r.Servers(relay.User{}, time.Now())[1]
+	other := start(t, func(c *relay.Config) { c.Secret = []byte("the secret of another") })
+	elsewhere := other.Servers(named(other, "u"), time.Now())[1]
+	user := named(r, "u").String()
 	for name, c := range map[string][2]string{
 		"wrong password":   {good.Username, "guess"},
 		"no password":      {good.Username, ""},
 		"another's name":   {good.Username + "2", good.Credential},
-		"a later expiry":   {"9999999999:u", good.Credential},
+		"a later expiry":   {"9999999999:" + user, good.Credential},
 		"another's secret": {elsewhere.Username, elsewhere.Credential},
 		"expired":          {old.Username, old.Credential},
-		"no expiry":        {"u", good.Credential},
+		"no expiry":        {user, good.Credential},
 		"an empty user":    {nobody.Username, nobody.Credential},
-		"a negative time":  {"-1:u", good.Credential},
-		"a vast time":      {"99999999999999999999:u", good.Credential},
+		"a negative time":  {"-1:" + user, good.Credential},
+		"a vast time":      {"99999999999999999999:" + user, good.Credential},
 	} {
 		_, err := connect(t, r, c[0], c[1]).Allocate()
 		refused(t, name, err, stun.CodeUnauthorized)
@@ -68,7 +71,7 @@ func TestExpiryDoesNotCut(t *testing.T) {
 		c.CredentialTTL = time.Minute
 		c.Now = func() time.Time { return began.Add(time.Duration(passed.Load())) }
 	})
-	s := r.Servers("u", began)[1]
+	s := r.Servers(named(r, "u"), began)[1]
 	c := connect(t, r, s.Username, s.Credential)
 	relayed := c.allocate()
 
@@ -92,7 +95,7 @@ func TestExpiryIsExact(t *testing.T) {
 	at := time.Unix(1_800_000_000, 0)
 	for after, want := range map[time.Duration]bool{time.Hour - time.Nanosecond: true, time.Hour: false} {
 		r := start(t, func(c *relay.Config) { c.Now = func() time.Time { return at.Add(after) } })
-		s := r.Servers("u", at)[1]
+		s := r.Servers(named(r, "u"), at)[1]
 		conn, err := connect(t, r, s.Username, s.Credential).Allocate()
 		if (err == nil) != want {
 			t.Errorf("after %s: got %v", after, err)
@@ -103,37 +106,36 @@ func TestExpiryIsExact(t *testing.T) {
 	}
 }
 
-// FuzzUsername: a name that is taken apart is made of what came out of it, and one
-// that the relay makes itself comes apart again.
+// FuzzUsername: a name that is taken apart is the one that its parts make, and one that
+// the relay makes of a call, an account and a device comes apart again.
 func FuzzUsername(f *testing.F) {
+	const account = "AAAAAAAAAAAAAAA_"
 	for _, name := range []string{
-		"1800003600:call.device", "1800003600:", ":u", "u", "", "-1:u", "+1:u", "0x10:u", "1_0:u", " 1:u", "1e9:u", "1::u:",
-		"9223372036854775807:u", "9223372036854775808:u", "1800003600:\x00\xff",
+		"1800003600:call." + account + ".device", "1800003600:." + account + ".ice0", "1800003600:call." + account + ".d.e-v_1", "", ":",
+		"-1:c." + account + ".d", "+1:c." + account + ".d", "01:c." + account + ".d", " 1:c." + account + ".d", "1::c." + account + ".d",
+		"1:c." + account + ".", "1:c." + account, "1:c.short.d", "1:c." + account + ".d:e", "1:c." + account + ".\x00", "1:c_." + account + ".d",
+		"9223372036854775807:c." + account + ".d", "9223372036854775808:c." + account + ".d",
+		"1:c." + account + "." + strings.Repeat("d", 65), "1:" + strings.Repeat("c", 65) + "." + account + ".d",
 	} {
 		f.Add(name)
 	}
 	r := start(f, nil)
 	f.Fuzz(func(t *testing.T, name string) {
-		now := time.Unix(1_800_000_000, 0)
 		expires, user, ok := relay.ParseUsername(name)
-		if !ok {
-			if user != "" || !expires.IsZero() {
-				t.Fatalf("%q is refused, and is %s of %q", name, expires, user)
-			}
-		} else {
-			stamp, isOf := strings.CutSuffix(name, ":"+user)
-			seconds, err := strconv.ParseInt(stamp, 10, 64)
-			if user == "" || !isOf || err != nil || expires.Unix() != seconds {
-				t.Fatalf("%q is %s of %q", name, expires, user)
-			}
-			if expires.After(now) && seconds <= now.Unix() {
-				t.Fatalf("%q runs out as late as %s", name, expires)
-			}
+		switch {
+		case !ok && (user != relay.User{} || !expires.IsZero()):
+			t.Fatalf("%q is refused, and is %s of %v", name, expires, user)
+		case ok && strconv.FormatInt(expires.Unix(), 10)+":"+user.String() != name:
+			t.Fatalf("%q is %s of %v", name, expires, user)
+		case ok && (user.Device == "" || len(user.Account) != len(account)):
+			t.Fatalf("%q is a user without a part: %v", name, user)
 		}
-		made := r.Servers(name, now)[1].Username
-		expires, user, ok = relay.ParseUsername(made)
-		if ok != (name != "") || user != name || ok && !expires.Equal(now.Add(time.Hour)) {
-			t.Fatalf("%q becomes %q, which is %s of %q", name, made, expires, user)
+		now := time.Unix(1_800_000_000, 0)
+		want := r.User(user.Call, name, cmp.Or(user.Device, "device"))
+		made := r.Servers(want, now)[1].Username
+		expires, got, ok := relay.ParseUsername(made)
+		if !ok || got != want || !expires.Equal(now.Add(time.Hour)) {
+			t.Fatalf("%v becomes %q, which is %s of %v", want, made, expires, got)
 		}
 	})
 }

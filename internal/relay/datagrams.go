@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"time"
 )
 
 // receiveBuffer is how many bytes the system keeps for all clients of a socket while
@@ -39,7 +40,7 @@ func newDatagrams(conn net.PacketConn, err error) (*datagrams, error) {
 		return nil, errors.Join(err, conn.Close())
 	}
 	_ = s.SetReadBuffer(receiveBuffer) // It works with any.
-	return &datagrams{reader: reader{socket: s}, clients: make(map[netip.AddrPort]*relayed)}, nil
+	return &datagrams{reader: reader{socket: s, clock: time.Now}, clients: make(map[netip.AddrPort]*relayed)}, nil
 }
 
 // ReadFrom gives the library what is not data on a channel.
@@ -71,11 +72,11 @@ func (d *datagrams) passes(p packet) bool {
 	if from == nil {
 		return false
 	}
-	peer, ok := from.peerOf(channel)
-	if !ok || !from.reaches(peer, d.now) {
+	peer, pass, ok := from.forwards(channel, len(data), d.now)
+	if !ok {
 		return false
 	}
-	if from.out.AllowN(d.now, len(data)) {
+	if pass {
 		d.onward = append(d.onward, onward{from, packet{data, peer}})
 	}
 	return true

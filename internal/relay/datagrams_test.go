@@ -72,7 +72,7 @@ func (c *tapped) expect(t *testing.T, channel uint16, data []byte) {
 // channelled is a client with a relayed address, and the socket of its channels.
 func channelled(t *testing.T, r *relay.Relay, user string) (*client, *tapped, net.PacketConn) {
 	t.Helper()
-	own, s := tap(t, r), r.Servers(user, time.Now())[1]
+	own, s := tap(t, r), r.Servers(named(r, user), time.Now())[1]
 	c := connectWith(t, r, turn.ClientConfig{Username: s.Username, Password: s.Credential, Conn: own})
 	return c, own, c.allocate()
 }

@@ -3,10 +3,13 @@ package relay
 import (
 	"errors"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
+	"time"
 
 	"github.com/pion/turn/v5"
 )
@@ -28,16 +31,18 @@ var (
 type ports struct {
 	host, announced netip.Addr
 	low, high       uint16
-	most            int // Relayed addresses in all.
 	policy          PeerPolicy
 	machine         *host
 	log             *slog.Logger
+	now             func() time.Time
 
-	mu     sync.RWMutex // Guards what follows.
-	open   map[uint16]*relayed
-	users  map[string]int // How many of the open ones each user holds.
-	full   bool           // The last attempt found no free port.
-	closed bool
+	mu       sync.RWMutex // Guards what follows.
+	open     map[uint16]*relayed
+	quota    quota // What users hold of the open ones.
+	refusals Refusals
+	warned   time.Time // When the log last said that the relay is full.
+	noPort   bool      // The last attempt found no free port.
+	closed   bool
 }
 
 func newPorts(cfg *Config, host, announced netip.Addr) *ports {
@@ -48,9 +53,9 @@ func newPorts(cfg *Config, host, announced netip.Addr) *ports {
 		}
 	}
 	return &ports{
-		host: host, announced: announced, low: cfg.MinPort, high: cfg.MaxPort, most: cfg.MaxAllocations, log: cfg.Logger,
+		host: host, announced: announced, low: cfg.MinPort, high: cfg.MaxPort, log: cfg.Logger, now: cfg.Now,
 		policy: PeerPolicy{Allow: cfg.AllowPeers}, machine: newHost(announced, cfg.Logger),
-		open: make(map[uint16]*relayed), users: make(map[string]int),
+		open: make(map[uint16]*relayed), quota: newQuota(cfg.MaxAllocations),
 	}
 }
 
@@ -85,21 +90,25 @@ func (p *ports) allocate(c turn.AllocateListenerConfig, via *datagrams) (net.Pac
 	if p.closed {
 		return nil, nil, net.ErrClosed
 	}
-	if len(p.open) >= p.most {
+	holder, _ := parseUsername(c.UserID) // Authenticated, or nobody: see quota.judge.
+	// Two requests of one user may both have passed the quota handler.
+	if v := p.quota.judge(holder.user); v != admitted {
+		p.refuse(v)
 		return nil, nil, errTooMany
 	}
 	conn, port, err := p.bind(c.RequestedPort)
 	if err != nil {
-		if !p.full { // One line for each time that the range is used up.
+		p.refusals.NoPort++
+		if !p.noPort { // One line for each time that the range is used up.
 			p.log.Warn("relay has no free port", "min_port", p.low, "max_port", p.high, "allocations", len(p.open))
 		}
-		p.full = true
+		p.noPort = true
 		return nil, nil, err
 	}
-	p.full = false
-	r := newRelayed(p, conn, port, c.UserID, via)
+	p.noPort = false
+	r := newRelayed(p, conn, port, holder, via)
 	p.open[port] = r
-	p.users[r.user]++
+	p.quota.add(holder.user)
 	return r, net.UDPAddrFromAddrPort(netip.AddrPortFrom(p.announced, port)), nil
 }
 
@@ -150,11 +159,50 @@ func (p *ports) AllocateConn(turn.AllocateConnConfig) (net.Conn, error) {
 	return nil, errNoTCP
 }
 
-// admits tells whether a user may have one more.
-func (p *ports) admits(user string) bool {
+// admits tells whether a user may have one more, as far as it depends on what that
+// user holds: clients read 486 (allocation quota reached) where not.
+func (p *ports) admits(username string) bool {
+	holder, ok := parseUsername(username)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	v := p.quota.judge(holder.user)
+	if ok && (v == admitted || v == relayFull) {
+		return true // What a full relay says, allocate does.
+	}
+	p.refuse(v)
+	return false
+}
+
+// refuse counts a refusal, and warns of a full relay once a minute. It needs the lock.
+func (p *ports) refuse(v verdict) {
+	switch v {
+	case admitted:
+	case overDevice:
+		p.refusals.Device++
+	case overAccount:
+		p.refusals.Account++
+	case relayFull:
+		p.refusals.Full++
+		if now := p.now(); p.warned.IsZero() || now.Sub(p.warned) >= fullWarnEvery {
+			p.warned = now
+			p.log.Warn("relay is full", "allocations", p.quota.total, "reserve", p.quota.reserve,
+				"accounts", len(p.quota.accounts), "refused", p.refusals.Full)
+		}
+	}
+}
+
+// refused gives the counts of refusals.
+func (p *ports) refused() Refusals {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	return p.users[user] < AllocationsPerUser
+	return p.refusals
+}
+
+// holds tells whether a user has a relayed address.
+func (p *ports) holds(u User) bool {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.quota.devices[u] > 0
 }
 
 // at gives the relayed address with a port, nil where there is none.
@@ -164,17 +212,33 @@ func (p *ports) at(port uint16) *relayed {
 	return p.open[port]
 }
 
+// all gives the relayed addresses that are open.
+func (p *ports) all() []*relayed {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return slices.Collect(maps.Values(p.open))
+}
+
+// calls gives the calls that hold relayed addresses, each once.
+func (p *ports) calls() []string {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	calls := make(map[string]bool)
+	for _, r := range p.open {
+		if call := r.holder.user.Call; call != "" {
+			calls[call] = true
+		}
+	}
+	return slices.Collect(maps.Keys(calls))
+}
+
 // close ends all that is open and lets nothing more be opened.
 func (p *ports) close() error {
 	p.mu.Lock()
 	p.closed = true
-	open := make([]*relayed, 0, len(p.open))
-	for _, r := range p.open {
-		open = append(open, r)
-	}
 	p.mu.Unlock()
 	var errs []error
-	for _, r := range open { // Without the lock, which each takes.
+	for _, r := range p.all() { // Without the lock, which each takes.
 		errs = append(errs, r.Close())
 	}
 	return errors.Join(errs...)
@@ -195,14 +259,47 @@ func (p *ports) mayReach(addr netip.Addr) bool {
 	}
 }
 
-// reaches judges a peer with its port: on the relay's own address there is
-// nobody but what it relays, unless the operator allows that address.
-func (p *ports) reaches(peer netip.AddrPort) bool {
+// reaches judges a peer with its port, for those of a party. Relayed addresses of
+// other parties are not reached, by whichever address of this machine: a permission
+// names an address alone, so it would let all that is relayed here in. Beside them the
+// relay's own address has nobody, unless the operator allows that address.
+func (p *ports) reaches(party string, peer netip.AddrPort) bool {
 	if !p.mayReach(peer.Addr()) {
 		return false
 	}
-	if addr := canonical(peer.Addr()); addr != p.machine.announced || within(addr, p.policy.Allow) {
-		return true
+	if other := p.relayedAt(peer); other != nil {
+		return other.party == party
 	}
-	return p.at(peer.Port()) != nil
+	addr := canonical(peer.Addr())
+	return addr != p.machine.announced || within(addr, p.policy.Allow)
+}
+
+// hears judges who sends, where a permission names the address: all but the relayed
+// addresses of other parties. What else has the relay's own address is heard, so that
+// peal doctor can tell a closed port from a peer that is not reached.
+func (p *ports) hears(party string, from netip.AddrPort) bool {
+	other := p.relayedAt(from)
+	return other == nil || other.party == party
+}
+
+// relayedAt gives the relayed address that an address with its port leads to, if any.
+func (p *ports) relayedAt(peer netip.AddrPort) *relayed {
+	if !p.isOwn(canonical(peer.Addr())) {
+		return nil
+	}
+	return p.at(peer.Port())
+}
+
+// isOwn tells whether relayed addresses are reached at an address: the announced one,
+// and the one that they are bound to or all of this machine. The unspecified one leads
+// to loopback.
+func (p *ports) isOwn(addr netip.Addr) bool {
+	switch {
+	case addr == p.machine.announced, addr == canonical(p.host), addr.IsUnspecified():
+		return true
+	case p.host.IsUnspecified():
+		return addr.IsLoopback() || p.machine.has(addr)
+	default:
+		return false
+	}
 }

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net"
@@ -32,7 +33,9 @@ func occupied(t *testing.T) uint16 {
 
 func loopback(t *testing.T, low, high uint16, log *slog.Logger) *ports {
 	t.Helper()
-	p := newPorts(&Config{MaxAllocations: defaultAllocations, MinPort: low, MaxPort: high, Logger: log}, netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("192.0.2.7"))
+	cfg := Config{MinPort: low, MaxPort: high, Logger: log}
+	cfg.complete()
+	p := newPorts(&cfg, netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("192.0.2.7"))
 	t.Cleanup(func() {
 		if err := p.close(); err != nil {
 			t.Error(err)
@@ -41,8 +44,11 @@ func loopback(t *testing.T, low, high uint16, log *slog.Logger) *ports {
 	return p
 }
 
+// username is that of a user with an account of its own.
+func username(user int) string { return fmt.Sprintf("1800000000:call.account_%08d.device", user) }
+
 func request(user int) turn.AllocateListenerConfig {
-	return turn.AllocateListenerConfig{Network: "udp4", UserID: "u" + strconv.Itoa(user)}
+	return turn.AllocateListenerConfig{Network: "udp4", UserID: username(user)}
 }
 
 // TestEveryPort takes a range until nothing is left, and then checks that
@@ -82,11 +88,13 @@ func TestEveryPort(t *testing.T) {
 		t.Errorf("%d lines in\n%s", got, log.String())
 	}
 	// What is given back is the only one to be had.
+	again := size
 	for port, conn := range taken {
+		again++
 		if err := errors.Join(conn.Close(), conn.Close()); err != nil {
 			t.Fatal(err)
 		}
-		_, announced, err := p.AllocatePacketConn(request(0))
+		_, announced, err := p.AllocatePacketConn(request(again))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -100,7 +108,7 @@ func TestQuota(t *testing.T) {
 	p := loopback(t, 0, 0, slog.New(slog.DiscardHandler))
 	var last net.PacketConn
 	for range AllocationsPerUser {
-		if !p.admits("u1") {
+		if !p.admits(username(1)) {
 			t.Fatal("not admitted")
 		}
 		conn, _, err := p.AllocatePacketConn(request(1))
@@ -109,21 +117,21 @@ func TestQuota(t *testing.T) {
 		}
 		last = conn
 	}
-	if p.admits("u1") || !p.admits("u2") {
+	if p.admits(username(1)) || !p.admits(username(2)) {
 		t.Error("the quota is not that of one user")
 	}
 	// Closed twice, it is given back once.
 	if err := errors.Join(last.Close(), last.Close()); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := p.AllocatePacketConn(request(1)); err != nil || p.admits("u1") {
-		t.Errorf("after one was given back: %v, and another is admitted: %v", err, p.admits("u1"))
+	if _, _, err := p.AllocatePacketConn(request(1)); err != nil || p.admits(username(1)) {
+		t.Errorf("after one was given back: %v, and another is admitted: %v", err, p.admits(username(1)))
 	}
 	if err := p.close(); err != nil {
 		t.Fatal(err)
 	}
-	if len(p.open) != 0 || len(p.users) != 0 {
-		t.Errorf("left: %v, %v", p.open, p.users)
+	if len(p.open) != 0 || len(p.quota.devices)+len(p.quota.accounts)+p.quota.total != 0 {
+		t.Errorf("left: %v, %v", p.open, p.quota)
 	}
 	if _, _, err := p.AllocatePacketConn(request(1)); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("after the end: %v", err)

@@ -12,13 +12,14 @@
 //   - whom it reaches: the public internet, what it relays itself and what the
 //     operator allows, never this machine or the networks behind it (peers.go,
 //     host.go), judged at each packet (relayed.go);
-//   - how much of it: a few relayed addresses for each user, on ports of the
-//     operator's range (ports.go), each with its peers and its rate (relayed.go);
-//   - for how long a connection over TCP may be silent (stream.go);
+//   - how much of it: a few relayed addresses for each device and each account
+//     (quota.go), on ports of the operator's range (ports.go), each with its peers and its rate (relayed.go);
+//   - for how long: no relayed address outlives its call by more than some minutes
+//     (lifetime.go), and no connection over TCP is silent for long (stream.go);
 //   - what is said of it: no names, credentials or addresses (logging.go).
 //
 // A client is told by TURN's own error codes: 401 for credentials that are
-// wrong or have expired, 403 for a peer that may not be reached, 486 for a user
+// wrong, have expired or are of a call that has ended, 403 for a peer that may not be reached, 486 for a user
 // with too many relayed addresses, 508 where no port is free or something was
 // asked for that is not offered (relaying to TCP, a port outside the range, the other
 // address family).
@@ -27,6 +28,7 @@
 package relay
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -41,18 +43,17 @@ import (
 
 	"github.com/pion/stun/v4"
 	"github.com/pion/turn/v5"
-)
 
-// AllocationsPerUser is how many relayed addresses a device may hold at a time
-// in one call. Browsers take one for each network interface and each transport, and
-// hold those of before while ICE is restarted: on a phone with two networks
-// that is 2 × 3 × 2. With fewer a restart finds no relay when it is needed.
-const AllocationsPerUser = 12
+	"github.com/peal-rtc/peal/internal/doorstep"
+)
 
 const (
 	defaultRealm       = "peal"
 	defaultAllocations = 5000
 	defaultSilent      = 30 * time.Second
+	// defaultStreams is as many as internal/ws lets wait for a hello: an office behind
+	// one address, or its network after a power cut.
+	defaultStreams = 50
 	// defaultTTL outlasts ringing and the loss of a network. What needs new
 	// addresses after that, a restart of ICE, asks for fresh credentials.
 	defaultTTL = time.Hour
@@ -83,11 +84,23 @@ type Config struct {
 	// Secret keys the credentials: at least 16 bytes.
 	Secret []byte
 	// CredentialTTL is how long credentials start allocations; 0 means an hour.
-	// What they have started goes on for as long as it is refreshed.
+	// What they have started goes on for as long as it is refreshed and its call is live,
+	// without a call until AfterCall after their expiry.
 	CredentialTTL time.Duration
 	// SilentTime is how long a TCP connection may be there without an allocation; 0
 	// means 30 s.
 	SilentTime time.Duration
+	// Live says which of some calls are live; a call that is left out is not. The relay
+	// asks once a minute about the calls that hold relayed addresses, at most
+	// MaxAllocations, and closes those of a call that is not live for AfterCall. An error
+	// closes nothing. nil means that every call is live.
+	Live func(ctx context.Context, calls []string) (map[string]bool, error)
+	// StreamsPerAddr is how many TCP and TLS connections of an address, or /64, may be
+	// there without an allocation; 0 means 50.
+	StreamsPerAddr int
+	// TrustedProxies pass on the connections of many clients, and are not held to
+	// StreamsPerAddr.
+	TrustedProxies []netip.Prefix
 	// AllowPeers are peers to reach although they are in special-purpose ranges.
 	AllowPeers []netip.Prefix
 	// Logger may be nil for silence, Now for the system's clock.
@@ -121,6 +134,9 @@ func (c *Config) Validate() error {
 	}
 	if c.ListenTLS != "" && c.TLS == nil {
 		return fmt.Errorf("relay over TLS at %s: want a certificate", c.ListenTLS)
+	}
+	if c.StreamsPerAddr < 0 {
+		return fmt.Errorf("relay's connections for each address %d: want a positive number", c.StreamsPerAddr)
 	}
 	if c.SilentTime < 0 {
 		return fmt.Errorf("relay's time for silent connections %s: want a positive one", c.SilentTime)
@@ -166,6 +182,9 @@ func (c *Config) complete() {
 	if c.SilentTime == 0 {
 		c.SilentTime = defaultSilent
 	}
+	if c.StreamsPerAddr == 0 {
+		c.StreamsPerAddr = defaultStreams
+	}
 	if c.MaxAllocations == 0 {
 		c.MaxAllocations = defaultAllocations
 	}
@@ -176,7 +195,7 @@ func (c *Config) complete() {
 		c.Now = time.Now
 	}
 	c.Secret = slices.Clone(c.Secret)
-	c.AllowPeers = slices.Clone(c.AllowPeers)
+	c.AllowPeers, c.TrustedProxies = slices.Clone(c.AllowPeers), slices.Clone(c.TrustedProxies)
 }
 
 // Relay is a running server.
@@ -186,6 +205,11 @@ type Relay struct {
 	tlsPort uint16         // 0 where there is no TLS.
 	ports   *ports
 	server  *turn.Server
+
+	lifetimes *lifetimes
+	running   context.Context // Until Close.
+	stop      context.CancelFunc
+	watching  sync.WaitGroup
 
 	mu sync.Mutex // Guards clients.
 	// clients has the relayed address of each, to count its peers.
@@ -222,9 +246,11 @@ func Start(cfg Config) (_ *Relay, err error) {
 		return nil, fmt.Errorf("listen for the relay: %w", err)
 	}
 	for _, conn := range packets {
+		conn.clock = cfg.Now
 		undo = append(undo, conn)
 	}
-	listeners := []*streams{newStreams(plain, nil, &cfg)}
+	waiting := doorstep.New(cfg.StreamsPerAddr)
+	listeners := []*streams{newStreams(plain, nil, &cfg, waiting)}
 	undo = append(undo, listeners[0])
 	announced := cfg.External.Unmap()
 	if !announced.IsValid() {
@@ -234,20 +260,22 @@ func Start(cfg Config) (_ *Relay, err error) {
 		cfg:     cfg,
 		addr:    netip.AddrPortFrom(announced, portOf(plain.Addr())),
 		ports:   newPorts(&cfg, host, announced),
-		clients: make(map[client]*relayed),
+		clients: make(map[client]*relayed), lifetimes: newLifetimes(),
 	}
 	if cfg.ListenTLS != "" {
 		secure, err := net.Listen(network(host, "tcp"), cfg.ListenTLS)
 		if err != nil {
 			return nil, fmt.Errorf("listen for the relay over TLS: %w", err)
 		}
-		listeners = append(listeners, newStreams(secure, cfg.TLS, &cfg))
+		listeners = append(listeners, newStreams(secure, cfg.TLS, &cfg, waiting))
 		undo = append(undo, listeners[1])
 		r.tlsPort = portOf(secure.Addr())
 	}
 	if r.server, err = turn.NewServer(r.serverConfig(packets, listeners)); err != nil {
 		return nil, fmt.Errorf("start the relay: %w", err)
 	}
+	r.running, r.stop = context.WithCancel(context.Background())
+	r.watching.Go(func() { r.watch(r.running) })
 	return r, nil
 }
 
@@ -292,7 +320,7 @@ func (r *Relay) serverConfig(packets []*datagrams, listeners []*streams) turn.Se
 		Realm:         r.cfg.Realm,
 		LoggerFactory: quiet{r.cfg.Logger},
 		AuthHandler:   r.authenticate,
-		QuotaHandler:  func(user, _ string, _ net.Addr) bool { return r.ports.admits(user) },
+		QuotaHandler:  func(username, _ string, _ net.Addr) bool { return r.ports.admits(username) },
 		// Who names no family gets IPv4, by the RFC; the library's other choice
 		// is that of the client, which an IPv4 relay cannot serve on IPv6.
 		StrictAddressFamily: r.addr.Addr().Is4(),
@@ -333,6 +361,14 @@ func (r *Relay) serverConfig(packets []*datagrams, listeners []*streams) turn.Se
 		OnChannelDeleted: func(_, _ net.Addr, _, _, _ string, relayed, peer net.Addr, channel uint16) {
 			if a := r.ports.at(portOf(relayed)); a != nil {
 				a.unbound(channel, addrPortOf(peer))
+			}
+		},
+		// A permission that expired while the client renewed it was dismissed.
+		OnPermissionCreated: func(from, at net.Addr, _, _, _ string, _ net.Addr, peer net.IP) {
+			if addr, ok := netip.AddrFromSlice(peer); ok {
+				if a := r.allocationOf(clientAt(from, at)); a != nil {
+					a.admits(canonical(addr))
+				}
 			}
 		},
 		OnPermissionDeleted: func(from, at net.Addr, _, _, _ string, _ net.Addr, peer net.IP) {
@@ -377,16 +413,21 @@ func (r *Relay) permit(at net.Addr) turn.PermissionHandler {
 			return false
 		}
 		a := r.allocationOf(clientAt(from, at))
-		return a == nil || a.admits(canonical(addr))
+		return a != nil && a.admits(canonical(addr))
 	}
 }
 
 // Addr is the address that clients are told, with the port that was bound.
 func (r *Relay) Addr() netip.AddrPort { return r.addr }
 
+// Refusals counts the relayed addresses that were not given since the start.
+func (r *Relay) Refusals() Refusals { return r.ports.refused() }
+
 // Close releases the relay's ports and those of all allocations, and closes all
 // connections. Closing again does nothing.
 func (r *Relay) Close() error {
+	r.stop()
+	r.watching.Wait()
 	err := r.server.Close()
 	if errors.Is(err, net.ErrClosed) {
 		return nil
@@ -398,14 +439,22 @@ func (r *Relay) Close() error {
 }
 
 // authenticate gives the key that a request must be signed with. Credentials
-// run out for allocating only, so that a long call is never cut: refreshes and
-// permissions need an allocation that the same user has made.
+// expire for allocating only, so that a long call is never cut: refreshes and
+// permissions need an allocation that was made with the same name (RFC 8656,
+// section 5).
 func (r *Relay) authenticate(a *turn.RequestAttributes) (user string, key []byte, ok bool) {
-	expires, user, ok := parseUsername(a.Username)
-	if !ok || a.Method == stun.MethodAllocate && !r.cfg.Now().Before(expires) {
+	l, ok := parseUsername(a.Username)
+	now := r.cfg.Now()
+	switch {
+	case !ok, r.lifetimes.over(l, now):
+		return "", nil, false
+	case a.Method == stun.MethodAllocate && !now.Before(l.expires):
+		return "", nil, false
+	case a.Method != stun.MethodAllocate && !r.ports.holds(l.user):
+		// The library would not answer, and the client would go on asking.
 		return "", nil, false
 	}
-	return user, turn.GenerateAuthKey(a.Username, r.cfg.Realm, password(r.cfg.Secret, a.Username)), true
+	return a.Username, turn.GenerateAuthKey(a.Username, r.cfg.Realm, password(r.cfg.Secret, a.Username)), true
 }
 
 // network says which family to listen on. The plain one would make an IPv4

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -48,8 +49,23 @@ type client struct {
 	username, password string
 }
 
+// named is a user of tests: CALL.DEVICE, each device with an account of its own, or a
+// device that has a call of that name.
+func named(r *relay.Relay, name string) relay.User {
+	call, device, ok := strings.Cut(name, ".")
+	if !ok {
+		device = call
+	}
+	return r.User(call, "account of "+device, device)
+}
+
 // as makes a client with good credentials for a user.
-func as(t *testing.T, r *relay.Relay, user string) *client {
+func as(t *testing.T, r *relay.Relay, name string) *client {
+	t.Helper()
+	return login(t, r, named(r, name))
+}
+
+func login(t *testing.T, r *relay.Relay, user relay.User) *client {
 	t.Helper()
 	s := r.Servers(user, time.Now())[1]
 	return connect(t, r, s.Username, s.Credential)
@@ -265,7 +281,7 @@ func TestHostilePeers(t *testing.T) {
 		for i, text := range good {
 			// A few at a time: one allocation has few peers.
 			if i%8 == 0 {
-				c = as(t, r, "u"+text)
+				c = as(t, r, "u"+strconv.Itoa(i))
 				c.allocate()
 			}
 			before := tried
@@ -304,7 +320,7 @@ func TestOwnAddresses(t *testing.T) {
 
 func TestNotOffered(t *testing.T) {
 	r := start(t, nil)
-	s := r.Servers("u", time.Now())[1]
+	s := r.Servers(named(r, "u"), time.Now())[1]
 	_, err := as(t, r, "u").AllocateTCP()
 	refused(t, "relaying over TCP", err, stun.CodeInsufficientCapacity)
 
@@ -412,6 +428,8 @@ func (j *journal) String() string {
 	return j.text.String()
 }
 
+func logTo(j *journal) *slog.Logger { return slog.New(slog.NewTextHandler(j, nil)) }
+
 func TestLogTellsNoSecrets(t *testing.T) {
 	var log journal
 	r := start(t, func(c *relay.Config) {
@@ -435,7 +453,7 @@ func TestLogTellsNoSecrets(t *testing.T) {
 	if got := code(t, unknown); got != stun.CodeUnknownAttribute {
 		t.Errorf("an unknown attribute: got %d", got)
 	}
-	slog.New(slog.NewTextHandler(&log, nil)).Info("servers", "turn", r.Servers("call.alice", time.Now())[1])
+	slog.New(slog.NewTextHandler(&log, nil)).Info("servers", "turn", r.Servers(named(r, "call.alice"), time.Now())[1])
 
 	got := log.String()
 	for _, line := range []string{`level=DEBUG msg="relay refused a request"`, `level=DEBUG msg="relay could not serve a request"`} {

@@ -6,18 +6,6 @@ import (
 	"net/netip"
 	"sync"
 	"time"
-
-	"golang.org/x/time/rate"
-)
-
-const (
-	// PeersPerAllocation is how many addresses one relayed address may speak with.
-	PeersPerAllocation = 16
-	// allocationRate is how many bytes a second it carries, each way: 8 Mbit/s.
-	// What is more is lost, as on any line that is too thin.
-	allocationRate = 1_000_000
-	// allocationBurst lets the packets of one picture through.
-	allocationBurst = 256 << 10
 )
 
 var errPeer = errors.New("the peer may not be reached")
@@ -29,88 +17,29 @@ var errPeer = errors.New("the peer may not be reached")
 // at a time; the library gets the rest, and all that is for clients over TCP.
 type relayed struct {
 	reader
-	port    uint16
-	user    string
-	ports   *ports
-	in, out *rate.Limiter
-	once    sync.Once
-	err     error
-	via     *datagrams     // The client's socket, nil over TCP.
-	client  netip.AddrPort // Where via has it. Set before reading begins.
+	port   uint16
+	holder login
+	party  string // Of the holder.
+	ports  *ports
+	once   sync.Once
+	err    error
+	via    *datagrams     // The client's socket, nil over TCP.
+	client netip.AddrPort // Where via has it. Set before reading begins.
 
-	mu    sync.Mutex // Guards what follows.
-	peers map[netip.Addr]bool
-	// channels and numbers are the library's channels, until it ends them.
-	channels map[uint16]netip.AddrPort
-	numbers  map[netip.AddrPort]uint16
-	// good is a peer that was judged lately: it holds until then.
-	good      netip.AddrPort
-	goodUntil time.Time
+	mu      sync.Mutex // Guards what follows.
+	in, out bucket
+	// permitted has the addresses with a permission, each with what the ports there share
+	// that are no flows.
+	permitted map[netip.Addr]*bucket
+	flows     map[netip.AddrPort]*flow
+	channels  map[uint16]netip.AddrPort // The library's channels, until it ends them.
 }
 
-// goodTime is how long a judgement holds.
-const goodTime = time.Second
-
-func newRelayed(p *ports, s *socket, port uint16, user string, via *datagrams) *relayed {
+func newRelayed(p *ports, s *socket, port uint16, holder login, via *datagrams) *relayed {
 	return &relayed{
-		reader: reader{socket: s}, port: port, user: user, ports: p, via: via,
-		in: rate.NewLimiter(allocationRate, allocationBurst), out: rate.NewLimiter(allocationRate, allocationBurst),
-		peers: make(map[netip.Addr]bool), channels: make(map[uint16]netip.AddrPort), numbers: make(map[netip.AddrPort]uint16),
+		reader: reader{socket: s, clock: p.now}, port: port, holder: holder, party: holder.user.party(), ports: p, via: via,
+		permitted: make(map[netip.Addr]*bucket), flows: make(map[netip.AddrPort]*flow), channels: make(map[uint16]netip.AddrPort),
 	}
-}
-
-// admits says whether it may speak with one more address, or with one again.
-func (r *relayed) admits(peer netip.Addr) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if !r.peers[peer] && len(r.peers) >= PeersPerAllocation {
-		return false
-	}
-	r.peers[peer] = true
-	return true
-}
-
-// dismisses forgets an address whose permission is over.
-func (r *relayed) dismisses(peer netip.Addr) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.peers, peer)
-}
-
-// bound notes a channel.
-func (r *relayed) bound(channel uint16, peer netip.AddrPort) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.channels[channel], r.numbers[bare(peer)] = bare(peer), channel
-}
-
-// unbound forgets a channel.
-func (r *relayed) unbound(channel uint16, peer netip.AddrPort) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.channels, channel)
-	delete(r.numbers, bare(peer))
-}
-
-// peerOf is the peer that a channel is bound to.
-func (r *relayed) peerOf(channel uint16) (netip.AddrPort, bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	peer, ok := r.channels[channel]
-	return peer, ok
-}
-
-// channelOf is the channel that is bound to a peer.
-func (r *relayed) channelOf(peer netip.AddrPort) (uint16, bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	channel, ok := r.numbers[bare(peer)]
-	return channel, ok
-}
-
-// bare is the form of a peer's address under which its channel is found.
-func bare(a netip.AddrPort) netip.AddrPort {
-	return netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port())
 }
 
 // ReadFrom gives the library what peers without a channel send, as much of it as
@@ -118,11 +47,11 @@ func bare(a netip.AddrPort) netip.AddrPort {
 func (r *relayed) ReadFrom(p []byte) (int, net.Addr, error) {
 	for {
 		for packet, ok := r.batch.next(); ok; packet, ok = r.batch.next() {
-			if !r.in.AllowN(r.now, len(packet.data)) {
+			channel, pass := r.receives(packet.addr, len(packet.data), r.now)
+			if !pass {
 				continue
 			}
-			channel, bound := r.channelOf(packet.addr)
-			if r.via == nil || !bound {
+			if r.via == nil || channel == 0 {
 				r.flush()
 				return copy(p, packet.data), net.UDPAddrFromAddrPort(packet.addr), nil
 			}
@@ -149,28 +78,19 @@ func (r *relayed) WriteTo(p []byte, to net.Addr) (int, error) {
 	if !ok {
 		return 0, errPeer
 	}
-	peer, now := addr.AddrPort(), time.Now()
-	if !r.reaches(peer, now) {
+	switch reach, pass := r.sendsTo(addr.AddrPort(), len(p), r.clock()); {
+	case !reach:
 		return 0, errPeer
-	}
-	if !r.out.AllowN(now, len(p)) {
+	case !pass:
 		return len(p), nil
 	}
 	return r.socket.WriteTo(p, to)
 }
 
-func (r *relayed) reaches(peer netip.AddrPort, now time.Time) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if peer == r.good && now.Before(r.goodUntil) {
-		return true
-	}
-	if !r.ports.reaches(peer) {
-		return false
-	}
-	r.good, r.goodUntil = peer, now.Add(goodTime)
-	return true
-}
+// end has the library delete the allocation, which closes it: reading fails. Closing
+// alone would free the port while the library still ends what belonged to it, and
+// another allocation may have that port by then.
+func (r *relayed) end() { _ = r.SetReadDeadline(time.Unix(1, 0)) }
 
 // Close releases the port. Only then may it be tried again.
 func (r *relayed) Close() error {
@@ -183,9 +103,7 @@ func (r *relayed) Close() error {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		delete(p.open, r.port)
-		if p.users[r.user]--; p.users[r.user] == 0 {
-			delete(p.users, r.user)
-		}
+		p.quota.remove(r.holder.user)
 	})
 	return r.err
 }

@@ -6,8 +6,11 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/peal-rtc/peal/internal/doorstep"
 )
 
 const (
@@ -22,13 +25,17 @@ const (
 
 // streams is a listener for clients over TCP or TLS. The library gets only those
 // connections that are through their handshake; what has no allocation for a
-// while is closed, and with the relay all of them.
+// while is closed, and with the relay all of them. Each address has few connections
+// without an allocation.
 type streams struct {
 	net.Listener
 	tls *tls.Config // nil for plain TCP.
 	log *slog.Logger
 	// silent is how long a connection may be there without an allocation.
 	silent time.Duration
+	// doorstep counts those without an allocation, of all listeners of the relay.
+	doorstep *doorstep.Doorstep
+	proxies  []netip.Prefix
 
 	ready   chan net.Conn
 	quit    chan struct{}
@@ -39,9 +46,9 @@ type streams struct {
 	closed bool
 }
 
-func newStreams(l net.Listener, secure *tls.Config, cfg *Config) *streams {
+func newStreams(l net.Listener, secure *tls.Config, cfg *Config, d *doorstep.Doorstep) *streams {
 	s := &streams{
-		Listener: l, tls: secure, log: cfg.Logger, silent: cfg.SilentTime,
+		Listener: l, tls: secure, log: cfg.Logger, silent: cfg.SilentTime, doorstep: d, proxies: cfg.TrustedProxies,
 		ready: make(chan net.Conn), quit: make(chan struct{}), open: make(map[string]*stream),
 	}
 	s.workers.Go(s.accept)
@@ -93,7 +100,7 @@ func (s *streams) accept() {
 				return
 			}
 		default:
-			c := &stream{Conn: conn, streams: s}
+			c := &stream{Conn: conn, streams: s, addr: doorstep.Of(addrPortOf(conn.RemoteAddr()).Addr())}
 			if !s.add(c) {
 				_ = conn.Close()
 				continue
@@ -106,11 +113,29 @@ func (s *streams) accept() {
 func (s *streams) add(c *stream) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || len(s.open) >= streamsMost {
+	if s.closed || len(s.open) >= streamsMost || !s.enter(c) {
 		return false
 	}
 	s.open[c.RemoteAddr().String()] = c
 	return true
+}
+
+// enter needs the lock. It gives a connection without an allocation its place, if there
+// is one.
+func (s *streams) enter(c *stream) bool {
+	if c.waits || within(c.addr, s.proxies) {
+		return true
+	}
+	c.waits = s.doorstep.Enter(c.addr)
+	return c.waits
+}
+
+// leave needs the lock. It gives the place up.
+func (s *streams) leave(c *stream) {
+	if c.waits {
+		c.waits = false
+		s.doorstep.Leave(c.addr)
+	}
 }
 
 // admit hands a connection to the library once it may speak.
@@ -139,12 +164,18 @@ func (s *streams) admit(c *stream) {
 }
 
 // allocated notes that the client at an address has a relayed address now, or
-// has none any more.
+// has none any more, and then needs a place as at the beginning.
 func (s *streams) allocated(client net.Addr, has bool) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	c := s.open[client.String()]
-	s.mu.Unlock()
-	if c == nil {
+	switch {
+	case c == nil:
+		return
+	case has:
+		s.leave(c)
+	case !s.enter(c):
+		_ = c.Conn.Close() // The library reads it and closes the stream.
 		return
 	}
 	var until time.Time
@@ -159,6 +190,8 @@ type stream struct {
 	net.Conn
 	secured *tls.Conn // nil for plain TCP.
 	streams *streams
+	addr    netip.Addr // By which it is counted.
+	waits   bool       // It has a place on the doorstep. The lock of streams guards it.
 }
 
 func (c *stream) Read(p []byte) (int, error) {
@@ -191,6 +224,7 @@ func (c *stream) Close() error {
 	if name := c.RemoteAddr().String(); s.open[name] == c {
 		delete(s.open, name)
 	}
+	s.leave(c)
 	s.mu.Unlock()
 	return c.Conn.Close()
 }

@@ -55,7 +55,7 @@ func startSecure(t *testing.T) (r *relay.Relay, trust *tls.Config, tlsAddr strin
 	t.Helper()
 	server, client := secured(t)
 	r = start(t, func(c *relay.Config) { c.ListenTLS, c.TLS = "127.0.0.1:0", server })
-	for _, url := range r.Servers("u", time.Now())[1].URLs {
+	for _, url := range r.Servers(named(r, "u"), time.Now())[1].URLs {
 		if at, ok := strings.CutPrefix(url, "turns:"); ok {
 			tlsAddr = strings.TrimSuffix(at, "?transport=tcp")
 		}
@@ -71,7 +71,7 @@ func over(t *testing.T, r *relay.Relay, user string, dial func() (net.Conn, erro
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	s := r.Servers(user, time.Now())[1]
+	s := r.Servers(named(r, user), time.Now())[1]
 	return connectWith(t, r, turn.ClientConfig{Username: s.Username, Password: s.Credential, Conn: turn.NewSTUNConn(conn)})
 }
 

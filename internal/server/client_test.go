@@ -211,7 +211,7 @@ func (c *client) works() {
 func (c *client) invite(id, callee string) *pealv1.ServerFrame {
 	c.t.Helper()
 	return c.ask("invite", map[string]any{
-		"callId": id, "callee": callee, "type": "CALL_TYPE_VIDEO", "offer": "v=0 offer",
+		"callId": id, "callee": callee, "type": "CALL_TYPE_VIDEO", "offer": describe("offer"),
 	})
 }
 
@@ -269,3 +269,8 @@ func (l *logBuffer) String() string {
 
 // numbered is a call id that ends in n.
 func numbered(n int) string { return fmt.Sprintf("%s%02d", callID[:34], n) }
+
+// describe is a session description that says this text and describes nothing.
+func describe(text string) string {
+	return "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=mid:" + text + "\r\n"
+}

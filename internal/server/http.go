@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
+	"net/url"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/peal-rtc/peal/internal/api"
 	"github.com/peal-rtc/peal/internal/auth"
@@ -31,14 +34,34 @@ func (s *Server) handler(signer *auth.Signer, verifier *auth.Verifier) (http.Han
 	mux.Handle("GET /healthz", api.Health(s.loop.ready.Load))
 	var asked atomic.Uint64
 	mux.Handle("/v1/ice-servers", api.ICEServers(verifier, s.clock.now, func(account string) []*pealv1.IceServer {
-		user := fmt.Sprintf("ice%d.%s", asked.Add(1)%iceUsers, account)
-		return s.serversFor(user, s.clock.now())
+		device := fmt.Sprintf("ice%d", asked.Add(1)%iceUsers)
+		return s.serversFor("", account, device, s.clock.now())
 	}))
 	if s.cfg.Dev {
-		mux.Handle("/dev/token", api.DevToken(signer, s.limits, s.clock.now))
+		pages := api.NewPages(s.cfg.Settings.Addr, s.cfg.Settings.Access.Origins)
+		mux.Handle("/dev/token", api.DevToken(signer, s.limits, s.clock.now, pages))
 	}
 	mux.Handle("/", built)
-	return mux, nil
+	return s.strict(mux), nil
+}
+
+// strict has browsers use nothing but HTTPS for the name by which they came (RFC 6797). Not
+// for an address, where they ignore it, nor for localhost, which other servers of the
+// machine share.
+func (s *Server) strict(h http.Handler) http.Handler {
+	age, on := s.cfg.Settings.Access.HSTSMaxAge()
+	if !on || s.cfg.Dev || s.certificate == nil {
+		return h
+	}
+	value := fmt.Sprintf("max-age=%d", int64(age/time.Second))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		name := strings.ToLower((&url.URL{Host: r.Host}).Hostname())
+		_, err := netip.ParseAddr(name)
+		if err != nil && name != "" && name != "localhost" && !strings.HasSuffix(name, ".localhost") {
+			w.Header().Set("Strict-Transport-Security", value)
+		}
+		h.ServeHTTP(w, r)
+	})
 }
 
 // panicsOnly lets through what http.Server says of a handler that panicked.

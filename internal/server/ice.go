@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"github.com/peal-rtc/peal/internal/config"
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
 	"github.com/peal-rtc/peal/internal/relay"
+	"github.com/peal-rtc/peal/internal/store"
 )
 
 // startRelay starts STUN and TURN; nil where the settings want none.
@@ -27,7 +29,11 @@ func (s *Server) startRelay() (*relay.Relay, error) {
 		return nil, err
 	}
 	if s.cfg.Dev && len(allowed) == 0 {
-		allowed = relay.LocalPrefixes()
+		allowed = devPeers(&s.cfg.Settings)
+	}
+	proxies, err := config.Prefixes("trusted-proxies", s.cfg.Settings.Access.TrustedProxies)
+	if err != nil {
+		return nil, err
 	}
 	var external netip.Addr
 	if settings.Announce != "" {
@@ -55,7 +61,8 @@ func (s *Server) startRelay() (*relay.Relay, error) {
 			Listen: net.JoinHostPort(host, port), ListenTLS: settings.TLSAddr, TLS: secure,
 			External: external, PublicHost: settings.Host, AllowPeers: allowed,
 			MinPort: settings.MinPort, MaxPort: settings.MaxPort, MaxAllocations: settings.Most,
-			Secret: auth.NewSecret(), Logger: s.log, Now: s.clock.now,
+			Secret: auth.NewSecret(), Logger: s.log, Now: s.clock.now, Live: s.liveCalls,
+			StreamsPerAddr: s.limits.SocketsPerAddr, TrustedProxies: proxies,
 		})
 	}
 	r, err := start(port)
@@ -91,18 +98,39 @@ func (s *Server) TURNAddr() netip.AddrPort {
 	return s.relay.Addr()
 }
 
-// iceServers gives a device what it may use for one call.
-func (s *Server) iceServers(id call.ID, d call.Device, now time.Time) []*pealv1.IceServer {
-	return s.serversFor(string(id)+"."+string(d.ID), now)
+// announced says whether an address is that of what the relay relays.
+func (s *Server) announced(at netip.Addr) bool {
+	return s.relay != nil && s.relay.Addr().Addr() == at
 }
 
-// serversFor gives ICE servers to a user of the relay.
-func (s *Server) serversFor(user string, now time.Time) []*pealv1.IceServer {
+// liveCalls says which calls are live. The relay asks from a goroutine of its own once a
+// minute, about the calls that hold relayed addresses: one read by key for each.
+func (s *Server) liveCalls(ctx context.Context, ids []string) (map[string]bool, error) {
+	live := make(map[string]bool, len(ids))
+	for _, id := range ids {
+		switch c, err := s.store.Call(ctx, call.ID(id)); {
+		case errors.Is(err, store.ErrNotFound):
+		case err != nil:
+			return nil, fmt.Errorf("read a call for the relay: %w", err)
+		case c.Live():
+			live[id] = true
+		}
+	}
+	return live, nil
+}
+
+// iceServers gives a device what it may use for one call.
+func (s *Server) iceServers(id call.ID, d call.Device, now time.Time) []*pealv1.IceServer {
+	return s.serversFor(string(id), string(d.Account), string(d.ID), now)
+}
+
+// serversFor gives ICE servers to a device of an account, for a call or for none.
+func (s *Server) serversFor(callID, account, device string, now time.Time) []*pealv1.IceServer {
 	if s.relay == nil {
 		return nil
 	}
 	var servers []*pealv1.IceServer
-	for _, server := range s.relay.Servers(user, now) {
+	for _, server := range s.relay.Servers(s.relay.User(callID, account, device), now) {
 		servers = append(servers, &pealv1.IceServer{
 			Urls: server.URLs, Username: server.Username, Credential: server.Credential,
 		})

@@ -39,7 +39,7 @@ const drainTime = 5 * time.Second
 type Config struct {
 	// Settings must be valid.
 	Settings config.Config
-	// Dev gives out tokens to anyone, relays to peers on this machine and its
+	// Dev gives out tokens to programs and to pages of the developer (api.Pages), relays to peers on this machine and its
 	// networks, and takes another port for the relay where its own is taken.
 	Dev bool
 	// SelfSigned serves HTTPS by a self-made certificate kept in the data folder.
@@ -191,6 +191,8 @@ func (s *Server) startLoop() (*auth.Signer, *auth.Verifier, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("read keys: %w", err)
 	}
+	audience := s.cfg.Settings.Auth.Audience
+	verifier, signer = verifier.ForAudience(audience), signer.ForAudience(audience)
 	trusted, err := config.Prefixes("trusted-proxies", s.cfg.Settings.Access.TrustedProxies)
 	if err != nil {
 		return nil, nil, err
@@ -202,6 +204,7 @@ func (s *Server) startLoop() (*auth.Signer, *auth.Verifier, error) {
 		Timing:      timing(&s.cfg.Settings.Timing),
 		Verify:      verifier.Verify,
 		Servers:     s.iceServers,
+		Announced:   s.announced,
 		Policy:      policy(&s.cfg.Settings.Media),
 		SingleLogin: s.cfg.Settings.Auth.SingleLogin,
 		Alone:       true,
@@ -211,8 +214,12 @@ func (s *Server) startLoop() (*auth.Signer, *auth.Verifier, error) {
 		return nil, nil, fmt.Errorf("make node: %w", err)
 	}
 	s.loop = &loop{node: n, store: s.store, clock: s.clock, log: s.log, incarnation: incarnation}
+	origins := s.cfg.Settings.Access.Origins
+	if s.cfg.Dev {
+		origins = nil // They limit who gets a token. Whoever has one may connect.
+	}
 	s.endpoint = ws.New(ws.Config{
-		Limits: s.limits, Handler: s.loop, Origins: s.cfg.Settings.Access.Origins, TrustedProxies: trusted, Logger: s.log,
+		Limits: s.limits, Handler: s.loop, Origins: origins, TrustedProxies: trusted, Logger: s.log,
 	})
 	if err := s.loop.begin(s.bus); err != nil {
 		return nil, nil, fmt.Errorf("join bus: %w", err)

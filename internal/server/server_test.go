@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -49,11 +50,11 @@ func TestCall(t *testing.T) {
 			if len(u.IceServers) != 2 || u.IceServers[1].Username == "" || !strings.HasPrefix(u.IceServers[1].Urls[0], "turn:127.0.0.1:") {
 				t.Errorf("ICE servers are %v", u.IceServers)
 			}
-			if u := bob.event().GetCall(); u.GetOffer() != "v=0 offer" || u.GetCall().GetRole() != pealv1.Role_ROLE_CALLEE {
+			if u := bob.event().GetCall(); u.GetOffer() != describe("offer") || u.GetCall().GetRole() != pealv1.Role_ROLE_CALLEE {
 				t.Fatalf("rings: %v", u)
 			}
-			bob.ask("accept", map[string]any{"callId": callID, "answer": "v=0 answer", "generation": 1})
-			if u := alice.event().GetCall(); u.GetAnswer() != "v=0 answer" {
+			bob.ask("accept", map[string]any{"callId": callID, "answer": describe("answer"), "generation": 1})
+			if u := alice.event().GetCall(); u.GetAnswer() != describe("answer") {
 				t.Fatalf("accepted: %v", u)
 			}
 			bob.ask("hangup", map[string]any{"callId": callID})
@@ -192,7 +193,7 @@ func TestRestart(t *testing.T) {
 	alice, bob := b.login("alice", "a"), b.login("bob", "b")
 	alice.invite(callID, "bob")
 	bob.event()
-	bob.ask("accept", map[string]any{"callId": callID, "answer": "v=0 answer", "generation": 1})
+	bob.ask("accept", map[string]any{"callId": callID, "answer": describe("answer"), "generation": 1})
 	alice.leave()
 	bob.leave()
 	b.stop()
@@ -201,7 +202,7 @@ func TestRestart(t *testing.T) {
 	again := b.dial()
 	f := again.ask("hello", map[string]any{"token": b.token("alice"), "deviceId": "a"})
 	calls := f.GetWelcome().GetCalls()
-	if len(calls) != 1 || calls[0].GetCall().GetState() != pealv1.CallState_CALL_STATE_CONNECTING || calls[0].Answer != "v=0 answer" {
+	if len(calls) != 1 || calls[0].GetCall().GetState() != pealv1.CallState_CALL_STATE_CONNECTING || calls[0].Answer != describe("answer") {
 		t.Fatalf("after the restart: %v", f)
 	}
 	ended := again.ask("hangup", map[string]any{"callId": callID}).GetCall().GetCall()
@@ -242,7 +243,7 @@ func TestManyCalls(t *testing.T) {
 		callers = append(callers, b.login(fmt.Sprint("caller-", n), "d"))
 	}
 	for n, c := range callers {
-		c.write(fmt.Sprintf(`{"id":7,"invite":{"callId":%q,"callee":"callee-%d","type":"CALL_TYPE_AUDIO","offer":"v=0"}}`, numbered(n), n))
+		c.write(fmt.Sprintf(`{"id":7,"invite":{"callId":%q,"callee":"callee-%d","type":"CALL_TYPE_AUDIO","offer":%q}}`, numbered(n), n, describe("offer")))
 	}
 	for n, c := range callers {
 		f := c.event()
@@ -305,6 +306,28 @@ func (b *bench) get(method, path string, header map[string]string) (*http.Respon
 	return w, string(body)
 }
 
+// post sends a body, in a request that the changes spoil.
+func (b *bench) post(path, body string, changes ...func(*http.Request)) (*http.Response, string) {
+	b.t.Helper()
+	r, err := http.NewRequestWithContext(b.t.Context(), http.MethodPost, b.url(path), strings.NewReader(body))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	for _, change := range changes {
+		change(r)
+	}
+	w, err := b.http.Do(r)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer func() { _ = w.Body.Close() }()
+	text, err := io.ReadAll(w.Body)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return w, string(text)
+}
+
 func TestHTTP(t *testing.T) {
 	b := start(t, inMemory)
 	b.login("alice", "a") // From here on it is ready.
@@ -345,6 +368,70 @@ func TestHTTP(t *testing.T) {
 	}
 }
 
+// What a page of a stranger gets from a peal dev that the developer's browser reaches:
+// nothing that acts for an account. Tokens are refused, and all else needs one.
+func TestDevStrangers(t *testing.T) {
+	b := start(t, inMemory, func(c *Config) { c.Settings.Access.Origins = []string{"https://app.test:3000"} })
+	b.login("alice", "a") // From here on it is ready.
+	ask := func(host, origin, path string) (int, string) {
+		w, body := b.post(path, `{"account":"alice"}`, func(r *http.Request) {
+			r.Header.Set("Origin", origin)
+			if host != "" {
+				r.Host = host
+			}
+		})
+		return w.StatusCode, body
+	}
+	for _, origin := range []string{"http://localhost:8000", b.url(""), "https://app.test:3000"} {
+		if status, body := ask("", origin, "/dev/token"); status != http.StatusOK {
+			t.Errorf("%s: %d %s", origin, status, body)
+		}
+	}
+	for _, stranger := range []struct{ host, origin string }{
+		{"", "https://evil.example"}, {"", "null"}, {"evil.example", "http://evil.example"},
+	} {
+		if status, body := ask(stranger.host, stranger.origin, "/dev/token"); status != http.StatusForbidden || !strings.Contains(body, "--origins") {
+			t.Errorf("%v: %d %s", stranger, status, body)
+		}
+		if status, body := ask(stranger.host, stranger.origin, "/v1/ice-servers"); status != http.StatusUnauthorized {
+			t.Errorf("%v: ICE servers: %d %s", stranger, status, body)
+		}
+		socket, _, err := websocket.Dial(t.Context(), b.url(protocol.Path), &websocket.DialOptions{
+			HTTPClient: b.http, Subprotocols: []string{protocol.Subprotocol},
+			Host: stranger.host, HTTPHeader: http.Header{"Origin": {stranger.origin}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := socket.Write(t.Context(), websocket.MessageText, []byte(`{"id":1,"hello":{"token":"guess","deviceId":"d"}}`)); err != nil {
+			t.Fatal(err)
+		}
+		if _, text, err := socket.Read(t.Context()); err != nil || !strings.Contains(string(text), "bad_token") {
+			t.Errorf("%v: %s, %v", stranger, text, err)
+		}
+		_ = socket.CloseNow()
+	}
+}
+
+// A token for another service that has the same secret gets nobody in, and the error names
+// what the server expects.
+func TestAudience(t *testing.T) {
+	b := start(t, inMemory, func(c *Config) { c.Settings.Auth.Audience = "peal-prod" })
+	c := b.dial()
+	wantError(t, c.ask("hello", map[string]any{"token": b.token("alice"), "deviceId": "d", "fresh": true}).GetError(), protocol.BadToken, `expects "peal-prod"`)
+	c.wantClosed(protocol.CloseFinal, protocol.BadToken)
+	// The server's own tokens are for itself.
+	w, body := b.post("/dev/token", `{"account":"alice"}`)
+	var given struct{ Token string }
+	if err := json.Unmarshal([]byte(body), &given); err != nil || w.StatusCode != http.StatusOK {
+		t.Fatalf("%d %s, %v", w.StatusCode, body, err)
+	}
+	c = b.dial()
+	if f := c.ask("hello", map[string]any{"token": given.Token, "deviceId": "d", "fresh": true}); f.GetWelcome() == nil {
+		t.Errorf("got %v", f)
+	}
+}
+
 func TestNoDevTokensInProduction(t *testing.T) {
 	b := start(t, inMemory, func(c *Config) { c.Dev = false })
 	if w, _ := b.get(http.MethodPost, "/dev/token", nil); w.StatusCode == http.StatusOK || w.StatusCode == http.StatusBadRequest {
@@ -376,4 +463,31 @@ func TestClock(t *testing.T) {
 	if ahead := time.Until(c.now()); ahead < 59*time.Minute || ahead > 61*time.Minute {
 		t.Errorf("is ahead by %s, want an hour", ahead)
 	}
+}
+
+// A connection whose token is over is closed so that its client comes back with a
+// fresh one; with a live call it stays, and begins nothing new.
+func TestExpiredToken(t *testing.T) {
+	b := start(t, func(c *Config) { c.Settings.Limits.TokenGrace = 0 })
+	short := func(account, device string) *client {
+		t.Helper()
+		c := b.dial()
+		f := c.ask("hello", map[string]any{"token": sign(t, secret, "main", account, 2*time.Second, time.Now()), "deviceId": device, "fresh": true})
+		if f.GetWelcome() == nil {
+			t.Fatalf("hello: %v", f)
+		}
+		return c
+	}
+	idle, alice, bob := short("carol", "c"), short("alice", "a"), b.login("bob", "b")
+	alice.invite(callID, "bob")
+	bob.event()
+	bob.ask("accept", map[string]any{"callId": callID, "answer": describe("answer"), "generation": 1})
+	idle.wantClosed(protocol.CloseRetry, protocol.TokenExpired)
+	wantError(t, alice.ask("listRecords", map[string]any{}).GetError(), protocol.TokenExpired, "")
+	wantError(t, alice.invite(numbered(7), "dave").GetError(), protocol.TokenExpired, "")
+	if f := alice.ask("restart", map[string]any{"callId": callID, "fromGeneration": 1}); f.Error != nil {
+		t.Errorf("in a live call a restart is answered %v", f)
+	}
+	bob.ask("hangup", map[string]any{"callId": callID})
+	alice.wantClosed(protocol.CloseRetry, protocol.TokenExpired)
 }

@@ -1,10 +1,14 @@
 package server
 
 import (
+	"net/netip"
+	"slices"
+
 	"github.com/peal-rtc/peal/internal/auth"
 	"github.com/peal-rtc/peal/internal/call"
 	"github.com/peal-rtc/peal/internal/config"
 	"github.com/peal-rtc/peal/internal/protocol"
+	"github.com/peal-rtc/peal/internal/relay"
 )
 
 // limits are the protocol's with what is configured.
@@ -19,6 +23,11 @@ func limits(c *config.Config) protocol.Limits {
 	l.MessageBurst = c.Limits.MessageBurst
 	l.InvitesPerMin = c.Limits.InvitesPerMin
 	l.PairPerMin = c.Limits.PairPerMin
+	l.RingsPerMin = c.Limits.RingsPerMin
+	l.HellosPerMin = c.Limits.HellosPerMin
+	l.SignalBytes, l.SignalRate = c.Limits.SignalBytes, max(c.Limits.SignalBytes/32, 1)
+	l.DeclinedPause = c.Limits.DeclinedPause
+	l.TokenGrace = c.Limits.TokenGrace
 	l.Devices = c.Limits.Devices
 	l.SocketsPerAddr = c.Limits.SocketsPerAddr
 	l.QueueMessages = c.Limits.QueueMessages
@@ -59,4 +68,15 @@ func keysOf(a *config.Auth) auth.Keys {
 		keys[id] = auth.Secret(secret)
 	}
 	return keys
+}
+
+// devPeers are the special addresses that the relay of a peal dev reaches unless told.
+// Where others reach the server, loopback is not among them: what listens there trusts
+// whoever comes.
+func devPeers(c *config.Config) []netip.Prefix {
+	local := relay.LocalPrefixes()
+	if c.Exposed() {
+		local = slices.DeleteFunc(local, config.Loopback)
+	}
+	return local
 }

@@ -25,7 +25,7 @@ import (
 // What is planted in calls and must be in no log.
 const (
 	plantedToken      = "planted.token.of.nobody"
-	plantedSDP        = "v=0 planted description"
+	plantedSDP        = "planted description"
 	plantedAddress    = "203.0.113.77"
 	plantedAttachment = "planted attachment"
 )
@@ -104,21 +104,21 @@ func (s *siege) good(t *testing.T) {
 	defer func() { _, _ = alice.socket.CloseNow(), bob.socket.CloseNow() }()
 	id := numbered(10 + s.calls)
 	u := alice.ask("invite", map[string]any{
-		"callId": id, "callee": other, "type": "CALL_TYPE_VIDEO", "offer": plantedSDP, "attachment": plantedAttachment,
+		"callId": id, "callee": other, "type": "CALL_TYPE_VIDEO", "offer": describe(plantedSDP), "attachment": plantedAttachment,
 	}).GetCall()
 	for _, server := range u.GetIceServers() {
 		if server.Credential != "" {
 			s.secrets = append(s.secrets, server.Credential, server.Username)
 		}
 	}
-	if got := bob.event().GetCall().GetOffer(); got != plantedSDP {
+	if got := bob.event().GetCall().GetOffer(); got != describe(plantedSDP) {
 		t.Fatalf("it does not ring: %q", got)
 	}
 	candidates := map[string]any{"callId": id, "generation": 1, "candidates": []any{
 		map[string]any{"candidate": "candidate:1 1 udp 1 " + plantedAddress + " 9 typ host", "sdpMid": "0"},
 	}}
 	alice.ask("candidates", candidates)
-	bob.ask("accept", map[string]any{"callId": id, "answer": plantedSDP, "generation": 1})
+	bob.ask("accept", map[string]any{"callId": id, "answer": describe(plantedSDP), "generation": 1})
 	for _, c := range []*client{alice, bob} {
 		c.ask("media", map[string]any{"callId": id, "generation": 1, "up": true})
 	}

@@ -70,7 +70,16 @@ func (s *Session) Deadline() (at time.Time, ok bool) {
 	if s.phase == closed {
 		return time.Time{}, false
 	}
-	return s.life.deadline(), true
+	at = s.life.deadline()
+	if expiry := s.expiry(); s.idles() && expiry.Before(at) {
+		at = expiry
+	}
+	return at, true
+}
+
+// idles reports whether the client is logged in and neither rings nor is in a call.
+func (s *Session) idles() bool {
+	return s.phase == ready && s.life.rhythm == s.limits.PingIdle
 }
 
 // Expire does what is due by now: asks a silent client, or closes it.
@@ -82,6 +91,9 @@ func (s *Session) Expire(now time.Time) {
 		if !now.Before(l.hello) {
 			s.Close(protocol.HelloTimeout)
 		}
+	case s.idles() && !now.Before(s.expiry()):
+		// The client comes back with a fresh token, or not at all.
+		s.Close(protocol.TokenExpired)
 	case !now.Before(l.last.Add(l.rhythm.Dead)):
 		// No goodbye: nobody is there to read it.
 		s.close("silent", protocol.CloseSilent)

@@ -131,8 +131,25 @@ func (s *Session) Receive(f *pealv1.ClientFrame, bad *pealv1.Error, now time.Tim
 		s.fail(f.Id, protocol.HelloRequired.Error())
 		return nil
 	}
+	if begins(f) && !now.Before(s.expiry()) {
+		s.fail(f.Id, protocol.TokenExpired.Error())
+		return nil
+	}
 	return f
 }
+
+// begins reports whether a command begins something that takes a valid token. What
+// a live call needs takes none: expiry never cuts a call.
+func begins(f *pealv1.ClientFrame) bool {
+	switch f.Command.(type) {
+	case *pealv1.ClientFrame_Invite, *pealv1.ClientFrame_ListRecords:
+		return true
+	}
+	return false
+}
+
+// expiry is when the client's token is of no use any more.
+func (s *Session) expiry() time.Time { return s.identity.ExpiresAt.Add(s.limits.TokenGrace) }
 
 func (s *Session) receiveHello(f *pealv1.ClientFrame, h *pealv1.Hello, now time.Time) *pealv1.ClientFrame {
 	if s.phase != waiting {
@@ -151,8 +168,7 @@ func (s *Session) receiveHello(f *pealv1.ClientFrame, h *pealv1.Hello, now time.
 	return f
 }
 
-// authenticate takes a fresh token. Expiry never cuts a connection: the old
-// one has done its work, the new one only matters to the next hello's clock.
+// authenticate takes a fresh token.
 func (s *Session) authenticate(id uint32, token string, now time.Time) {
 	who, bad := s.judge(token, now)
 	if bad == nil && who.Account != s.identity.Account {
@@ -258,9 +274,12 @@ func (s *Session) fail(id uint32, e *pealv1.Error) {
 }
 
 // Refuse answers the hello by an error and ends the connection.
-func (s *Session) Refuse(code protocol.Code) {
-	s.fail(s.helloID, code.Error())
-	s.Close(code)
+func (s *Session) Refuse(code protocol.Code) { s.RefuseWith(code.Error()) }
+
+// RefuseWith is Refuse by an error with particulars.
+func (s *Session) RefuseWith(e *pealv1.Error) {
+	s.fail(s.helloID, e)
+	s.Close(protocol.Code(e.Code))
 }
 
 // Close says goodbye.

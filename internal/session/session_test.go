@@ -292,3 +292,59 @@ func TestGoodbye(t *testing.T) {
 		t.Error("a closed session has a deadline")
 	}
 }
+
+// A token is good until its end and a little longer. After that the connection
+// begins nothing new: a call that is live goes on, an idle connection is closed so
+// that the client comes back with a fresh token.
+func TestExpiry(t *testing.T) {
+	invite := func(b *tester) string {
+		b.wire.frames = nil
+		if b.receive(&pealv1.ClientFrame{Command: &pealv1.ClientFrame_Invite{Invite: &pealv1.Invite{}}}) {
+			return "passes"
+		}
+		return b.answer()
+	}
+	const life = time.Hour
+	grace := protocol.DefaultLimits().TokenGrace
+
+	b := ready(t)
+	b.wait(life+grace-time.Second, true)
+	if got := invite(b); got != "passes" {
+		t.Errorf("within the grace an invitation is answered %q", got)
+	}
+	b.wait(2*time.Second, true)
+	bye := b.wire.frames[len(b.wire.frames)-1].GetGoodbye()
+	if !b.s.Closed() || !bye.GetReconnect() || bye.GetError().GetCode() != string(protocol.TokenExpired) ||
+		b.wire.status != protocol.CloseRetry || b.wire.reason != string(protocol.TokenExpired) {
+		t.Errorf("an idle connection is closed as %q %d, with %v", b.wire.reason, b.wire.status, bye)
+	}
+
+	b = ready(t)
+	b.s.Active(true, b.now)
+	b.wait(life+10*time.Minute, true)
+	if b.s.Closed() {
+		t.Fatal("a connection with a live call is closed")
+	}
+	if got := invite(b); got != string(protocol.TokenExpired) {
+		t.Errorf("after the expiry an invitation is answered %q", got)
+	}
+	b.receive(&pealv1.ClientFrame{Command: &pealv1.ClientFrame_ListRecords{ListRecords: &pealv1.ListRecords{}}})
+	if b.answer() != string(protocol.TokenExpired) {
+		t.Errorf("after the expiry records are answered %q", b.answer())
+	}
+	// What a live call needs passes.
+	if !b.hangup() || !b.receive(&pealv1.ClientFrame{Command: &pealv1.ClientFrame_Restart{Restart: &pealv1.Restart{}}}) {
+		t.Error("after the expiry a live call does not go on")
+	}
+	// A fresh token makes all good again.
+	b.receive(&pealv1.ClientFrame{Command: &pealv1.ClientFrame_Authenticate{Authenticate: &pealv1.Authenticate{Token: "alice"}}})
+	if got := invite(b); got != "passes" {
+		t.Errorf("with a fresh token an invitation is answered %q", got)
+	}
+	// The call ends long after the token did.
+	b.wait(life+10*time.Minute, true)
+	b.s.Active(false, b.now)
+	if b.wait(0, true); b.wire.reason != string(protocol.TokenExpired) {
+		t.Errorf("once the call is over the connection is closed as %q", b.wire.reason)
+	}
+}

@@ -150,7 +150,7 @@ func (c *Conn) Cut() {
 // greeted gives up the place on the doorstep.
 func (c *Conn) greeted() {
 	if c.waits.CompareAndSwap(true, false) {
-		c.endpoint.doorstep.leave(c.addr)
+		c.endpoint.doorstep.Leave(c.addr)
 	}
 }
 

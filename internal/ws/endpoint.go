@@ -20,6 +20,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/peal-rtc/peal/internal/doorstep"
 	"github.com/peal-rtc/peal/internal/protocol"
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
 )
@@ -50,7 +51,7 @@ type Config struct {
 // Endpoint serves WebSockets.
 type Endpoint struct {
 	cfg      Config
-	doorstep doorstep
+	doorstep *doorstep.Doorstep
 	last     atomic.Uint64 // The newest connection's id.
 
 	mu     sync.Mutex // Guards what follows.
@@ -66,7 +67,7 @@ func New(cfg Config) *Endpoint {
 	}
 	return &Endpoint{
 		cfg:      cfg,
-		doorstep: doorstep{limit: cfg.Limits.SocketsPerAddr, waiting: make(map[netip.Addr]int)},
+		doorstep: doorstep.New(cfg.Limits.SocketsPerAddr),
 		conns:    make(map[*Conn]struct{}),
 	}
 }
@@ -93,7 +94,7 @@ func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, protocol.BadRequest.Because("no address to answer to"))
 		return
 	}
-	if !e.doorstep.enter(addr) {
+	if !e.doorstep.Enter(addr) {
 		w.Header().Set("Retry-After", "5")
 		refuse(w, http.StatusTooManyRequests, protocol.TooManySockets.Error())
 		return

@@ -154,7 +154,7 @@ func FuzzFrames(f *testing.F) {
 		e := New(Config{Limits: limits, Handler: ears, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 		far := &tape{says: bytes.NewReader(in), most: max(1, int(most))}
 		c := &Conn{id: 1, endpoint: e, stream: far, in: bufio.NewReaderSize(far, readAhead), addr: netip.IPv6Loopback()}
-		e.doorstep.enter(c.addr)
+		e.doorstep.Enter(c.addr)
 		c.waits.Store(true)
 		if welcomed {
 			c.greeted()

@@ -2845,8 +2845,11 @@ type Call struct {
 	// the device that answered had then. Where that is fewer than were sent it sends
 	// them again.
 	CandidatesHeld uint32 `protobuf:"varint,23,opt,name=candidates_held,json=candidatesHeld,proto3" json:"candidates_held,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Everybody who has a part in the call. Today these are caller and callee; a
+	// client that reads them goes on to work when a call has more people.
+	Parties       []*Party `protobuf:"bytes,24,rep,name=parties,proto3" json:"parties,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Call) Reset() {
@@ -3040,6 +3043,13 @@ func (x *Call) GetCandidatesHeld() uint32 {
 	return 0
 }
 
+func (x *Call) GetParties() []*Party {
+	if x != nil {
+		return x.Parties
+	}
+	return nil
+}
+
 // Party is one side of a call.
 type Party struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
@@ -3050,9 +3060,11 @@ type Party struct {
 	Present bool `protobuf:"varint,3,opt,name=present,proto3" json:"present,omitempty"`
 	// Grows when this side's device connects again: its peer then sends the
 	// candidates of the current generation again.
-	Epoch         uint32  `protobuf:"varint,4,opt,name=epoch,proto3" json:"epoch,omitempty"`
-	MediaUp       bool    `protobuf:"varint,5,opt,name=media_up,json=mediaUp,proto3" json:"media_up,omitempty"`
-	Tracks        *Tracks `protobuf:"bytes,6,opt,name=tracks,proto3" json:"tracks,omitempty"`
+	Epoch   uint32  `protobuf:"varint,4,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	MediaUp bool    `protobuf:"varint,5,opt,name=media_up,json=mediaUp,proto3" json:"media_up,omitempty"`
+	Tracks  *Tracks `protobuf:"bytes,6,opt,name=tracks,proto3" json:"tracks,omitempty"`
+	// ROLE_CALLER or ROLE_CALLEE.
+	Role          Role `protobuf:"varint,7,opt,name=role,proto3,enum=peal.v1.Role" json:"role,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3127,6 +3139,13 @@ func (x *Party) GetTracks() *Tracks {
 		return x.Tracks
 	}
 	return nil
+}
+
+func (x *Party) GetRole() Role {
+	if x != nil {
+		return x.Role
+	}
+	return Role_ROLE_UNSPECIFIED
 }
 
 // Tracks tells what a side sends.
@@ -3210,7 +3229,9 @@ type Record struct {
 	CreatedAt *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
 	EndedAt   *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=ended_at,json=endedAt,proto3" json:"ended_at,omitempty"`
 	// How long both sides had media, in whole seconds.
-	DurationS     uint32 `protobuf:"varint,9,opt,name=duration_s,json=durationS,proto3" json:"duration_s,omitempty"`
+	DurationS uint32 `protobuf:"varint,9,opt,name=duration_s,json=durationS,proto3" json:"duration_s,omitempty"`
+	// Everybody who had a part in the call.
+	Parties       []*RecordParty `protobuf:"bytes,10,rep,name=parties,proto3" json:"parties,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3308,6 +3329,67 @@ func (x *Record) GetDurationS() uint32 {
 	return 0
 }
 
+func (x *Record) GetParties() []*RecordParty {
+	if x != nil {
+		return x.Parties
+	}
+	return nil
+}
+
+// RecordParty is one person of a record.
+type RecordParty struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Account string                 `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	// ROLE_CALLER or ROLE_CALLEE.
+	Role          Role `protobuf:"varint,2,opt,name=role,proto3,enum=peal.v1.Role" json:"role,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecordParty) Reset() {
+	*x = RecordParty{}
+	mi := &file_peal_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecordParty) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecordParty) ProtoMessage() {}
+
+func (x *RecordParty) ProtoReflect() protoreflect.Message {
+	mi := &file_peal_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecordParty.ProtoReflect.Descriptor instead.
+func (*RecordParty) Descriptor() ([]byte, []int) {
+	return file_peal_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *RecordParty) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+func (x *RecordParty) GetRole() Role {
+	if x != nil {
+		return x.Role
+	}
+	return Role_ROLE_UNSPECIFIED
+}
+
 // RecordList answers ListRecords.
 type RecordList struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
@@ -3320,7 +3402,7 @@ type RecordList struct {
 
 func (x *RecordList) Reset() {
 	*x = RecordList{}
-	mi := &file_peal_proto_msgTypes[34]
+	mi := &file_peal_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3332,7 +3414,7 @@ func (x *RecordList) String() string {
 func (*RecordList) ProtoMessage() {}
 
 func (x *RecordList) ProtoReflect() protoreflect.Message {
-	mi := &file_peal_proto_msgTypes[34]
+	mi := &file_peal_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3345,7 +3427,7 @@ func (x *RecordList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordList.ProtoReflect.Descriptor instead.
 func (*RecordList) Descriptor() ([]byte, []int) {
-	return file_peal_proto_rawDescGZIP(), []int{34}
+	return file_peal_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *RecordList) GetRecords() []*Record {
@@ -3375,7 +3457,7 @@ type Goodbye struct {
 
 func (x *Goodbye) Reset() {
 	*x = Goodbye{}
-	mi := &file_peal_proto_msgTypes[35]
+	mi := &file_peal_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3387,7 +3469,7 @@ func (x *Goodbye) String() string {
 func (*Goodbye) ProtoMessage() {}
 
 func (x *Goodbye) ProtoReflect() protoreflect.Message {
-	mi := &file_peal_proto_msgTypes[35]
+	mi := &file_peal_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3400,7 +3482,7 @@ func (x *Goodbye) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Goodbye.ProtoReflect.Descriptor instead.
 func (*Goodbye) Descriptor() ([]byte, []int) {
-	return file_peal_proto_rawDescGZIP(), []int{35}
+	return file_peal_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Goodbye) GetError() *Error {
@@ -3602,7 +3684,7 @@ const file_peal_proto_rawDesc = "" +
 	"\busername\x18\x02 \x01(\tR\busername\x12\x1e\n" +
 	"\n" +
 	"credential\x18\x03 \x01(\tR\n" +
-	"credential\"\x91\a\n" +
+	"credential\"\xbb\a\n" +
 	"\x04Call\x12\x17\n" +
 	"\acall_id\x18\x01 \x01(\tR\x06callId\x12\x10\n" +
 	"\x03rev\x18\x02 \x01(\rR\x03rev\x12(\n" +
@@ -3633,21 +3715,23 @@ const file_peal_proto_rawDesc = "" +
 	"\x16video_ask_remaining_ms\x18\x15 \x01(\rR\x13videoAskRemainingMs\x121\n" +
 	"\n" +
 	"ice_policy\x18\x16 \x01(\x0e2\x12.peal.v1.IcePolicyR\ticePolicy\x12'\n" +
-	"\x0fcandidates_held\x18\x17 \x01(\rR\x0ecandidatesHeld\"\xa7\x01\n" +
+	"\x0fcandidates_held\x18\x17 \x01(\rR\x0ecandidatesHeld\x12(\n" +
+	"\aparties\x18\x18 \x03(\v2\x0e.peal.v1.PartyR\aparties\"\xca\x01\n" +
 	"\x05Party\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x10\n" +
 	"\x03uid\x18\x02 \x01(\rR\x03uid\x12\x18\n" +
 	"\apresent\x18\x03 \x01(\bR\apresent\x12\x14\n" +
 	"\x05epoch\x18\x04 \x01(\rR\x05epoch\x12\x19\n" +
 	"\bmedia_up\x18\x05 \x01(\bR\amediaUp\x12'\n" +
-	"\x06tracks\x18\x06 \x01(\v2\x0f.peal.v1.TracksR\x06tracks\"v\n" +
+	"\x06tracks\x18\x06 \x01(\v2\x0f.peal.v1.TracksR\x06tracks\x12!\n" +
+	"\x04role\x18\a \x01(\x0e2\r.peal.v1.RoleR\x04role\"v\n" +
 	"\x06Tracks\x12\x14\n" +
 	"\x05audio\x18\x01 \x01(\bR\x05audio\x12\x1f\n" +
 	"\vaudio_muted\x18\x02 \x01(\bR\n" +
 	"audioMuted\x12\x14\n" +
 	"\x05video\x18\x03 \x01(\bR\x05video\x12\x1f\n" +
 	"\vvideo_muted\x18\x04 \x01(\bR\n" +
-	"videoMuted\"\xdb\x02\n" +
+	"videoMuted\"\x8b\x03\n" +
 	"\x06Record\x12\x17\n" +
 	"\acall_id\x18\x01 \x01(\tR\x06callId\x12'\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x13.peal.v1.RecordKindR\x04kind\x12%\n" +
@@ -3659,7 +3743,12 @@ const file_peal_proto_rawDesc = "" +
 	"created_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x125\n" +
 	"\bended_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\aendedAt\x12\x1d\n" +
 	"\n" +
-	"duration_s\x18\t \x01(\rR\tdurationS\"K\n" +
+	"duration_s\x18\t \x01(\rR\tdurationS\x12.\n" +
+	"\aparties\x18\n" +
+	" \x03(\v2\x14.peal.v1.RecordPartyR\aparties\"J\n" +
+	"\vRecordParty\x12\x18\n" +
+	"\aaccount\x18\x01 \x01(\tR\aaccount\x12!\n" +
+	"\x04role\x18\x02 \x01(\x0e2\r.peal.v1.RoleR\x04role\"K\n" +
 	"\n" +
 	"RecordList\x12)\n" +
 	"\arecords\x18\x01 \x03(\v2\x0f.peal.v1.RecordR\arecords\x12\x12\n" +
@@ -3730,7 +3819,7 @@ func file_peal_proto_rawDescGZIP() []byte {
 }
 
 var file_peal_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
-var file_peal_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
+var file_peal_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
 var file_peal_proto_goTypes = []any{
 	(CallType)(0),                 // 0: peal.v1.CallType
 	(IcePolicy)(0),                // 1: peal.v1.IcePolicy
@@ -3773,9 +3862,10 @@ var file_peal_proto_goTypes = []any{
 	(*Party)(nil),                 // 38: peal.v1.Party
 	(*Tracks)(nil),                // 39: peal.v1.Tracks
 	(*Record)(nil),                // 40: peal.v1.Record
-	(*RecordList)(nil),            // 41: peal.v1.RecordList
-	(*Goodbye)(nil),               // 42: peal.v1.Goodbye
-	(*timestamppb.Timestamp)(nil), // 43: google.protobuf.Timestamp
+	(*RecordParty)(nil),           // 41: peal.v1.RecordParty
+	(*RecordList)(nil),            // 42: peal.v1.RecordList
+	(*Goodbye)(nil),               // 43: peal.v1.Goodbye
+	(*timestamppb.Timestamp)(nil), // 44: google.protobuf.Timestamp
 }
 var file_peal_proto_depIdxs = []int32{
 	8,  // 0: peal.v1.ClientFrame.hello:type_name -> peal.v1.Hello
@@ -3798,8 +3888,8 @@ var file_peal_proto_depIdxs = []int32{
 	28, // 17: peal.v1.ClientFrame.logout:type_name -> peal.v1.Logout
 	24, // 18: peal.v1.ClientFrame.switch_type:type_name -> peal.v1.SwitchType
 	25, // 19: peal.v1.ClientFrame.list_records:type_name -> peal.v1.ListRecords
-	43, // 20: peal.v1.Hello.login_at:type_name -> google.protobuf.Timestamp
-	43, // 21: peal.v1.Hello.attempt_at:type_name -> google.protobuf.Timestamp
+	44, // 20: peal.v1.Hello.login_at:type_name -> google.protobuf.Timestamp
+	44, // 21: peal.v1.Hello.attempt_at:type_name -> google.protobuf.Timestamp
 	0,  // 22: peal.v1.Invite.type:type_name -> peal.v1.CallType
 	1,  // 23: peal.v1.Invite.ice_policy:type_name -> peal.v1.IcePolicy
 	39, // 24: peal.v1.Invite.tracks:type_name -> peal.v1.Tracks
@@ -3808,20 +3898,20 @@ var file_peal_proto_depIdxs = []int32{
 	2,  // 27: peal.v1.MediaReport.path:type_name -> peal.v1.MediaPath
 	39, // 28: peal.v1.TrackReport.tracks:type_name -> peal.v1.Tracks
 	0,  // 29: peal.v1.SwitchType.type:type_name -> peal.v1.CallType
-	43, // 30: peal.v1.ListRecords.before:type_name -> google.protobuf.Timestamp
-	43, // 31: peal.v1.ListRecords.since:type_name -> google.protobuf.Timestamp
+	44, // 30: peal.v1.ListRecords.before:type_name -> google.protobuf.Timestamp
+	44, // 31: peal.v1.ListRecords.since:type_name -> google.protobuf.Timestamp
 	30, // 32: peal.v1.ServerFrame.error:type_name -> peal.v1.Error
 	32, // 33: peal.v1.ServerFrame.welcome:type_name -> peal.v1.Welcome
 	34, // 34: peal.v1.ServerFrame.pong:type_name -> peal.v1.Pong
 	35, // 35: peal.v1.ServerFrame.call:type_name -> peal.v1.CallUpdate
 	19, // 36: peal.v1.ServerFrame.candidates:type_name -> peal.v1.Candidates
-	42, // 37: peal.v1.ServerFrame.goodbye:type_name -> peal.v1.Goodbye
+	43, // 37: peal.v1.ServerFrame.goodbye:type_name -> peal.v1.Goodbye
 	31, // 38: peal.v1.ServerFrame.done:type_name -> peal.v1.Done
-	41, // 39: peal.v1.ServerFrame.records:type_name -> peal.v1.RecordList
+	42, // 39: peal.v1.ServerFrame.records:type_name -> peal.v1.RecordList
 	35, // 40: peal.v1.Welcome.calls:type_name -> peal.v1.CallUpdate
 	33, // 41: peal.v1.Welcome.idle:type_name -> peal.v1.Heartbeat
 	33, // 42: peal.v1.Welcome.active:type_name -> peal.v1.Heartbeat
-	43, // 43: peal.v1.Welcome.login_at:type_name -> google.protobuf.Timestamp
+	44, // 43: peal.v1.Welcome.login_at:type_name -> google.protobuf.Timestamp
 	37, // 44: peal.v1.CallUpdate.call:type_name -> peal.v1.Call
 	36, // 45: peal.v1.CallUpdate.ice_servers:type_name -> peal.v1.IceServer
 	3,  // 46: peal.v1.Call.state:type_name -> peal.v1.CallState
@@ -3829,24 +3919,28 @@ var file_peal_proto_depIdxs = []int32{
 	38, // 48: peal.v1.Call.caller:type_name -> peal.v1.Party
 	38, // 49: peal.v1.Call.callee:type_name -> peal.v1.Party
 	4,  // 50: peal.v1.Call.role:type_name -> peal.v1.Role
-	43, // 51: peal.v1.Call.created_at:type_name -> google.protobuf.Timestamp
+	44, // 51: peal.v1.Call.created_at:type_name -> google.protobuf.Timestamp
 	5,  // 52: peal.v1.Call.reason:type_name -> peal.v1.Reason
-	43, // 53: peal.v1.Call.ended_at:type_name -> google.protobuf.Timestamp
+	44, // 53: peal.v1.Call.ended_at:type_name -> google.protobuf.Timestamp
 	40, // 54: peal.v1.Call.record:type_name -> peal.v1.Record
 	1,  // 55: peal.v1.Call.ice_policy:type_name -> peal.v1.IcePolicy
-	39, // 56: peal.v1.Party.tracks:type_name -> peal.v1.Tracks
-	6,  // 57: peal.v1.Record.kind:type_name -> peal.v1.RecordKind
-	0,  // 58: peal.v1.Record.type:type_name -> peal.v1.CallType
-	5,  // 59: peal.v1.Record.reason:type_name -> peal.v1.Reason
-	43, // 60: peal.v1.Record.created_at:type_name -> google.protobuf.Timestamp
-	43, // 61: peal.v1.Record.ended_at:type_name -> google.protobuf.Timestamp
-	40, // 62: peal.v1.RecordList.records:type_name -> peal.v1.Record
-	30, // 63: peal.v1.Goodbye.error:type_name -> peal.v1.Error
-	64, // [64:64] is the sub-list for method output_type
-	64, // [64:64] is the sub-list for method input_type
-	64, // [64:64] is the sub-list for extension type_name
-	64, // [64:64] is the sub-list for extension extendee
-	0,  // [0:64] is the sub-list for field type_name
+	38, // 56: peal.v1.Call.parties:type_name -> peal.v1.Party
+	39, // 57: peal.v1.Party.tracks:type_name -> peal.v1.Tracks
+	4,  // 58: peal.v1.Party.role:type_name -> peal.v1.Role
+	6,  // 59: peal.v1.Record.kind:type_name -> peal.v1.RecordKind
+	0,  // 60: peal.v1.Record.type:type_name -> peal.v1.CallType
+	5,  // 61: peal.v1.Record.reason:type_name -> peal.v1.Reason
+	44, // 62: peal.v1.Record.created_at:type_name -> google.protobuf.Timestamp
+	44, // 63: peal.v1.Record.ended_at:type_name -> google.protobuf.Timestamp
+	41, // 64: peal.v1.Record.parties:type_name -> peal.v1.RecordParty
+	4,  // 65: peal.v1.RecordParty.role:type_name -> peal.v1.Role
+	40, // 66: peal.v1.RecordList.records:type_name -> peal.v1.Record
+	30, // 67: peal.v1.Goodbye.error:type_name -> peal.v1.Error
+	68, // [68:68] is the sub-list for method output_type
+	68, // [68:68] is the sub-list for method input_type
+	68, // [68:68] is the sub-list for extension type_name
+	68, // [68:68] is the sub-list for extension extendee
+	0,  // [0:68] is the sub-list for field type_name
 }
 
 func init() { file_peal_proto_init() }
@@ -3898,7 +3992,7 @@ func file_peal_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_peal_proto_rawDesc), len(file_peal_proto_rawDesc)),
 			NumEnums:      7,
-			NumMessages:   36,
+			NumMessages:   37,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -114,7 +114,7 @@ func (p *phone) note(ctx context.Context, event client.Event) {
 	switch e := event.(type) {
 	case client.Incoming:
 		p.live[e.Call.ID()] = true
-		if by := e.Call.Snapshot().Peer.Account; !strings.HasPrefix(e.Offer, offerOf(by)) {
+		if by := e.Call.Snapshot().Peer.Account; !strings.HasPrefix(e.Offer, strings.TrimSuffix(offerOf(by), "\r\n")) {
 			p.complaints = append(p.complaints, fmt.Sprintf("%s rings for %s with the offer %q", p.name, by, e.Offer))
 		}
 		go p.answer(ctx, e.Call, p.what, p.pause)
@@ -164,12 +164,16 @@ func (p *phone) made(id string) {
 	}
 }
 
-// offerOf is how the offers of an account begin, and answer those of a phone.
-func offerOf(account string) string { return "v=0 " + plantedText + " offer of " + account }
+func offerOf(account string) string { return describe("offer of " + account) }
 
 func (p *phone) offer() string { return offerOf(p.name) }
 
-func (p *phone) answerText() string { return "v=0 " + plantedText + " answer of " + p.name }
+func (p *phone) answerText() string { return describe("answer of " + p.name) }
+
+// describe makes a session description that says this and describes nothing.
+func describe(text string) string {
+	return "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=mid:" + plantedText + " " + text + "\r\n"
+}
 
 func candidate() client.Candidate {
 	return client.Candidate{Candidate: "candidate:1 1 udp 1 " + plantedAddress + " 9 typ host"}

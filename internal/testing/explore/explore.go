@@ -217,6 +217,7 @@ func (w *walk) act(s *world, i int) {
 		}
 		n := s.next(d.device.ID, act, "is sent")
 		n.devices[i].done |= 1 << k
+		n.devices[i].dialled = d.dialled || act == Merge
 		n.flight = append(n.flight, message{i, act, input, k, d.device.Conn.Seq, about(input)})
 		w.add(n)
 	}
@@ -324,7 +325,7 @@ func (w *walk) apply(n *world, in call.Input, asker int) error {
 		if d := n.devices[asker].device; d != actor(in) {
 			with = next.Needs(d)
 		}
-		if err := n.show(asker, with, in); err != nil {
+		if err := n.show(asker, with); err != nil {
 			return n.fail(err)
 		}
 	}
@@ -334,7 +335,7 @@ func (w *walk) apply(n *world, in call.Input, asker int) error {
 		_, reload := in.(call.Reload)
 		if (back || reload) && d == actor(in) { // The welcome.
 			heard[i] = true
-			if err := n.show(i, next.Needs(d), in); err != nil {
+			if err := n.show(i, next.Needs(d)); err != nil {
 				return n.fail(err)
 			}
 		}

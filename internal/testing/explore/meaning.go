@@ -110,7 +110,7 @@ func ending(was, next *call.Call, in call.Input, now time.Time) error {
 		return fmt.Errorf("%T of %s ends a call that is %s with reason %d by %s", in, by.ID, stateName(was.State), o.Reason, o.Device)
 	case want != 0:
 		return nil
-	case o.Reason == call.Timeout && rang && silent(was, in, now):
+	case o.Reason == call.Timeout && rang && !was.Until.After(now):
 		return nil
 	case o.Reason == call.Failed && was.State == call.Connecting && !was.Until.After(now):
 		return nil
@@ -148,8 +148,11 @@ func wanted(was *call.Call, in call.Input) call.Reason {
 			return call.Lost
 		}
 	case call.Supersede:
-		if was.Has(by) {
+		switch {
+		case was.Has(by):
 			return call.Superseded
+		case rings && callee:
+			return call.Rejected
 		}
 	case call.Kick:
 		if was.Has(by) {
@@ -159,24 +162,6 @@ func wanted(was *call.Call, in call.Input) call.Reason {
 		return call.Terminated
 	}
 	return 0
-}
-
-// silent says that nobody rings any more: its time is over, or that of each
-// device that rang and is there.
-func silent(was *call.Call, in call.Input, now time.Time) bool {
-	if !was.Until.After(now) {
-		return true
-	}
-	stop, stops := in.(call.StopRinging)
-	if _, tick := in.(call.Tick); !tick && !stops {
-		return false
-	}
-	for _, r := range was.Callee().Ringers {
-		if !r.Stopped && !r.Gone && !rung(r, now) && !(stops && r.Device.Is(stop.Device)) {
-			return false
-		}
-	}
-	return true
 }
 
 // rung says that a device's own time-out, if it has one, is over.

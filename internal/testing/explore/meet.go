@@ -50,8 +50,11 @@ func (w *duels) settle(n *duel, at int, invite *call.Invite) error {
 	in, err := n.calls[h].Meet(*invite)
 	switch {
 	case err != nil:
-		if n.calls[h].Has(invite.Caller) {
+		switch c := &n.calls[h]; {
+		case c.Has(invite.Caller):
 			return errors.New("a device is refused for the sake of its own call")
+		case c.State == call.Ringing && c.Callee().Account == invite.Caller.Account:
+			return errors.New("somebody who is only rung cannot call")
 		}
 		w.answer(n, at, elsewhere, 0)
 		return nil

@@ -119,10 +119,6 @@ var bugs = []struct {
 		"r.Device, r.Gone = in.Device, false\n\ts.hide()", "r.Device, r.Gone = in.Device, false\n\ts.changed = true",
 	},
 	{
-		"the end by the last own time-out is hidden from the caller", "internal/call/step.go",
-		"\ts.hidden = false\n", "",
-	},
-	{
 		"a late rejection ends a call that is connected", "internal/call/table.go",
 		"on(\"ends rejected\", (*step).reject),\n\t\trefused(AlreadyAccepted), refused(AlreadyAccepted),",
 		"on(\"ends rejected\", (*step).reject),\n\t\trefused(AlreadyAccepted), on(\"ends rejected\", (*step).reject),",
@@ -186,8 +182,12 @@ var bugs = []struct {
 		"earliest(r.Until)", "_ = r.Until",
 	},
 	{
-		"the first own time-out ends the call for all", "internal/call/answer.go",
-		"if !other.Stopped && !other.Gone {", "if !other.Stopped && other.Gone {",
+		"a device's own time-out ends the call, which tells that somebody is there", "internal/call/answer.go",
+		"s.tell(r.Device.Account, r.Device.ID, 0)", "s.end(Timeout, Device{})",
+	},
+	{
+		"a callee cannot call somebody else while it rings", "internal/call/presence.go",
+		"if in.Device.Account == s.call.Callee().Account {", "if in.Device.Account == s.call.Callee().Account && false {",
 	},
 	{
 		"a late tick ends by what was due last", "internal/call/presence.go",

@@ -43,7 +43,9 @@ type device struct {
 	device call.Device
 	here   bool
 	done   uint32
-	shown  shown
+	// dialled: it has called the caller back.
+	dialled bool
+	shown   shown
 }
 
 // shown is as much of what it was told as decides what a device does next.
@@ -87,7 +89,7 @@ func begin(s Scope) (*world, error) {
 		return nil, err
 	}
 	w.call = c
-	if err := w.show(0, 0, nil); err != nil {
+	if err := w.show(0, 0); err != nil {
 		return nil, err
 	}
 	for _, e := range effects {
@@ -125,7 +127,7 @@ func (w *world) tell(e call.Effect, heard []bool) error {
 		}
 		if d.here {
 			heard[i] = true
-			if err := w.show(i, e.With, nil); err != nil {
+			if err := w.show(i, e.With); err != nil {
 				return err
 			}
 		}
@@ -137,7 +139,7 @@ func (w *world) tell(e call.Effect, heard []bool) error {
 // For a device it may be over before it is for all: where another one answered,
 // and where its own time-out stopped it. It is told no other end after that; only
 // who dials the caller after its time-out is in the call all the same.
-func (w *world) show(i int, with call.Attachments, in call.Input) error {
+func (w *world) show(i int, with call.Attachments) error {
 	c, d := &w.call, &w.devices[i]
 	m, role := &c.Media, c.Role(d.device)
 	if role == call.Outsider {
@@ -150,7 +152,6 @@ func (w *world) show(i int, with call.Attachments, in call.Input) error {
 		offer:   m.Offer != "" && (with&call.WithOffer != 0 || same && was.offer),
 		answer:  m.Answer != "" && (with&call.WithAnswer != 0 || same && was.answer),
 	}
-	_, merges := in.(call.Merge)
 	elsewhere := was.role == call.Observer && d.device.Account == "bob" && was.state != call.Ended
 	switch {
 	case was.reason != 0 && was.reason != c.Outcome.Reason:
@@ -159,7 +160,7 @@ func (w *world) show(i int, with call.Attachments, in call.Input) error {
 		return fmt.Errorf("S2: %s is told that it is in the call, after another had answered", d.device.ID)
 	case was.stopped && c.State == call.Ringing && !d.shown.stopped:
 		return fmt.Errorf("S2: %s is told that it rings, after its own time-out", d.device.ID)
-	case was.stopped && c.State != call.Ringing && role == call.CalleeRole && !merges:
+	case was.stopped && c.State != call.Ringing && role == call.CalleeRole && !d.dialled:
 		return fmt.Errorf("S2: %s is told that it is in the call, after its own time-out", d.device.ID)
 	}
 	return nil
@@ -217,7 +218,7 @@ func (w *world) input(act Act, d device) (in call.Input, ok bool) {
 	case Tracks:
 		return call.SetTracks{Device: who, Tracks: call.Tracks{Audio: true}}, talks || early
 	case Supersede:
-		return call.Supersede{Device: who}, talks || caller
+		return call.Supersede{Device: who}, talks || caller || callee && rings
 	case Kick:
 		return call.Kick{Device: who}, caller || v.role != call.Outsider && v.state != 0
 	case LeavePage:

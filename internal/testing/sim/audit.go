@@ -182,19 +182,24 @@ func (w *world) sees(account, name string, u *pealv1.CallUpdate) {
 
 // offer and answer show whose they are, as candidates do.
 func offer(generation uint32, name string) string {
-	return fmt.Sprintf("v=0 offer %d of %s", generation, name)
+	return describe("offer", generation, name)
 }
 
 func answer(generation uint32, name string) string {
-	return fmt.Sprintf("v=0 answer %d of %s", generation, name)
+	return describe("answer", generation, name)
+}
+
+// describe makes a session description that says this and describes nothing.
+func describe(what string, generation uint32, name string) string {
+	return fmt.Sprintf("v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=mid:%s %d of %s\r\n", what, generation, name)
 }
 
 // candidates are those of a client, which show whose they are: one of an address
 // of its own, and one of the relay.
 func candidates(name string) []*pealv1.Candidate {
 	return []*pealv1.Candidate{
-		{Candidate: "candidate:1 1 udp 2 " + name + " 9 typ host"},
-		{Candidate: "candidate:2 1 udp 1 " + name + " 9 typ relay raddr " + name + " rport 9"},
+		{Candidate: "candidate:1 1 udp 2 192.0.2.1 9 typ host of " + name},
+		{Candidate: "candidate:2 1 udp 1 203.0.113.1 9 typ relay raddr 192.0.2.1 rport 9 of " + name},
 	}
 }
 
@@ -209,7 +214,7 @@ func (w *world) hearsCandidates(account, name string, f *pealv1.Candidates) {
 	settled := answered && w.now.Sub(at.at) > w.watch.news()+w.cfg.Faults.BusDelay+w.cfg.Faults.LinkDelay
 	for _, x := range f.Candidates {
 		words := strings.Fields(x.Candidate)
-		from, own := words[4], words[7] != "relay" || words[9] != "0.0.0.0"
+		from, own := words[len(words)-1], words[7] != "relay" || words[9] != "0.0.0.0"
 		policy := w.audit.policy[c.ID]
 		switch {
 		case own && (policy == call.RelayOnly || policy == call.RelayUntilAccept && c.State == call.Ringing):

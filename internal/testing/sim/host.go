@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -81,6 +82,7 @@ func (h *host) boot() {
 		Timing:      call.DefaultTiming(),
 		Verify:      verify,
 		Logger:      slog.New(slog.NewTextHandler(h, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Announced:   func(netip.Addr) bool { return true },
 		Servers: func(call.ID, call.Device, time.Time) []*pealv1.IceServer {
 			return []*pealv1.IceServer{{Urls: []string{"stun:sim"}}}
 		},

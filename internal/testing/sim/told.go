@@ -111,6 +111,7 @@ func shown(c *pealv1.Call, account string) *pealv1.Call {
 		// Of use to nobody yet; and the callee hears of a generation with its offer.
 		c.Caller.Present, c.Caller.Epoch, c.Generation, c.RebuildGeneration = false, 0, 0, 0
 	}
+	c.Parties = nil // They are caller and callee once more.
 	if c.Caller.Account == account {
 		c.Caller = nil
 	} else {

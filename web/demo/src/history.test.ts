@@ -9,6 +9,7 @@ function record(callId: string, more: Partial<CallRecord> = {}): CallRecord {
     type: 1,
     caller: "bob",
     callee: "alice",
+    parties: [],
     reason: "cancelled",
     createdAt: new Date(0),
     endedAt: new Date(1_000),

@@ -135,6 +135,13 @@ interface CallEnd {
     /** What was filed; null when this device ended it and the server has not answered yet. */
     readonly record: CallRecord | null;
 }
+/** One person who has a part in a call. */
+interface CallParty {
+    /** The person's account. */
+    readonly account: string;
+    /** Whether this person called or was called. */
+    readonly role: "caller" | "callee";
+}
 /** The one lasting note of a call. */
 interface CallRecord {
     /** The call's id. */
@@ -147,6 +154,8 @@ interface CallRecord {
     readonly caller: string;
     /** The account that was called. */
     readonly callee: string;
+    /** Everybody who had a part in the call, the caller first. */
+    readonly parties: readonly CallParty[];
     /** Why it ended. */
     readonly reason: EndReason;
     /** When it began to ring, by the server's clock. */
@@ -232,6 +241,8 @@ interface CallHandle extends Listenable<CallEvents> {
     readonly direction: Direction;
     /** The other person's account. */
     readonly peer: string;
+    /** Everybody who has a part in the call, the caller first. */
+    readonly parties: readonly CallParty[];
     /** The other person's numeric id. */
     readonly peerUid: number;
     /** One's own numeric id. */
@@ -859,4 +870,4 @@ declare const PealClient: new (options: ClientOptions) => Client;
 type PealClient = Client;
 
 export { PealClient, PealError, RTCCalling, RTCCalling as default, version };
-export type { AcceptOptions, AudioQuality, AvailableEvent, CallEnd, CallEvents, CallHandle, CallOptions, CallProfile, CallRecord, CallState, Callbacks, Client, ClientEvents, ClientOptions, ComponentError, ComponentEvents, ConnectionState, DeviceEntry, DeviceInfo, DeviceLists, Direction, EndReason, EventMap, GroupCallOptions, GroupInviteOptions, InviteOptions, InvitedEvent, JoinEvent, Listenable, LocalErrorCode, LocalStreamHandle, LoginOptions, LostDevice, MediaPath, MediaProfile, MutedEvent, NetworkQuality, PealErrorCode, PealErrorLike, QualityEvent, RecordMessage, RecordsOptions, RemoteStreamHandle, RemoteTracks, RenderMode, RoomInfo, RoomMember, SdkInstance, SetupOptions, StateNumber, TimeOutSide, TypeRequestEvent };
+export type { AcceptOptions, AudioQuality, AvailableEvent, CallEnd, CallEvents, CallHandle, CallOptions, CallParty, CallProfile, CallRecord, CallState, Callbacks, Client, ClientEvents, ClientOptions, ComponentError, ComponentEvents, ConnectionState, DeviceEntry, DeviceInfo, DeviceLists, Direction, EndReason, EventMap, GroupCallOptions, GroupInviteOptions, InviteOptions, InvitedEvent, JoinEvent, Listenable, LocalErrorCode, LocalStreamHandle, LoginOptions, LostDevice, MediaPath, MediaProfile, MutedEvent, NetworkQuality, PealErrorCode, PealErrorLike, QualityEvent, RecordMessage, RecordsOptions, RemoteStreamHandle, RemoteTracks, RenderMode, RoomInfo, RoomMember, SdkInstance, SetupOptions, StateNumber, TimeOutSide, TypeRequestEvent };

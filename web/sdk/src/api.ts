@@ -181,6 +181,14 @@ export interface CallEnd {
   readonly record: CallRecord | null;
 }
 
+/** One person who has a part in a call. */
+export interface CallParty {
+  /** The person's account. */
+  readonly account: string;
+  /** Whether this person called or was called. */
+  readonly role: "caller" | "callee";
+}
+
 /** The one lasting note of a call. */
 export interface CallRecord {
   /** The call's id. */
@@ -193,6 +201,8 @@ export interface CallRecord {
   readonly caller: string;
   /** The account that was called. */
   readonly callee: string;
+  /** Everybody who had a part in the call, the caller first. */
+  readonly parties: readonly CallParty[];
   /** Why it ended. */
   readonly reason: EndReason;
   /** When it began to ring, by the server's clock. */
@@ -290,6 +300,8 @@ export interface CallHandle extends Listenable<CallEvents> {
   readonly direction: Direction;
   /** The other person's account. */
   readonly peer: string;
+  /** Everybody who has a part in the call, the caller first. */
+  readonly parties: readonly CallParty[];
   /** The other person's numeric id. */
   readonly peerUid: number;
   /** One's own numeric id. */

@@ -204,6 +204,10 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
       role: "caller",
       local: side(this.#account),
       peer: side(account),
+      parties: [
+        { account: this.#account, role: "caller" },
+        { account, role: "callee" },
+      ],
       attachment: "",
       icePolicy,
       candidatesHeld: 0,

@@ -1,4 +1,4 @@
-import type { CallEnd, CallEvents, CallState, Direction, RemoteTracks } from "./api";
+import type { CallEnd, CallEvents, CallParty, CallState, Direction, RemoteTracks } from "./api";
 import { Emitter } from "./emitter";
 import { begin, type View } from "./machine";
 import type { Snapshot } from "./snapshot";
@@ -49,6 +49,9 @@ export abstract class KnownCall extends Emitter<CallEvents> {
   }
   get peer(): string {
     return this.snapshot.peer.account;
+  }
+  get parties(): readonly CallParty[] {
+    return this.snapshot.parties;
   }
   get peerUid(): number {
     return this.snapshot.peer.uid;

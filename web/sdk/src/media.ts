@@ -2,7 +2,7 @@ import { Adaptation } from "./adaptation";
 import type { MediaPath, MediaProfile, NetworkQuality } from "./api";
 import type { CandidateJson, IceServerJson } from "./gen/peal_pb";
 import { readPath } from "./path";
-import { relayed, withoutAddresses } from "./privacy";
+import { relayed, withoutAddresses, withoutOrders } from "./privacy";
 import { encoding, withStereo } from "./profile";
 import { flowOf, Watch } from "./watch";
 
@@ -50,8 +50,9 @@ const batchSize = 32;
 
 /**
  * The peer connection of one call, over its media generations. Only the
- * caller offers. Nothing of this side's candidates leaves, and nothing of the
- * other side's is used, before `release`: the callee releases by accepting.
+ * caller offers. Nothing of this side's candidates leaves, nothing of the
+ * other side's is used, and no track goes into the connection, before
+ * `release`: the callee releases once the server has confirmed its acceptance.
  */
 export class Media {
   readonly remote = new MediaStream();
@@ -158,7 +159,7 @@ export class Media {
     return this.#queue(async () => {
       const pc = this.#begin(generation, rebuild);
       this.#configure(servers);
-      await pc.setRemoteDescription({ type: "offer", sdp: offer });
+      await pc.setRemoteDescription({ type: "offer", sdp: withoutOrders(offer) });
       for (const t of pc.getTransceivers()) t.direction = "sendrecv";
       await this.#putTracks();
       const made = await pc.createAnswer();
@@ -178,7 +179,7 @@ export class Media {
       this.#answered = true;
       // The browser does one after the other, without a way back here in between.
       await Promise.all([
-        this.#pc.setRemoteDescription({ type: "answer", sdp: answer }),
+        this.#pc.setRemoteDescription({ type: "answer", sdp: withoutOrders(answer) }),
         this.#useHeld(),
       ]);
     });
@@ -208,12 +209,15 @@ export class Media {
     this.#held.push({ generation, candidate });
   }
 
-  /** From here on candidates flow, both ways. */
+  /** From here on candidates flow, both ways, and tracks are in the connection. */
   release(): Promise<void> {
     this.#released = true;
     if (this.failed) this.#watch.changed("failed");
     this.#flush();
-    return this.#queue(() => this.#useHeld());
+    return this.#queue(async () => {
+      await this.#useHeld();
+      await this.#putTracks();
+    });
   }
 
   /** The candidates so far, to be sent with the acceptance. */
@@ -307,7 +311,9 @@ export class Media {
     });
   }
 
+  /** Nothing of a microphone or a camera goes into a connection before `release`. */
   async #putTracks(): Promise<void> {
+    if (!this.#released) return;
     for (const t of this.#pc?.getTransceivers() ?? []) {
       const track = t.receiver.track.kind === "audio" ? this.#audio : this.#video;
       if (t.sender.track !== track) await t.sender.replaceTrack(track);

@@ -37,6 +37,21 @@ export function withoutAddresses(sdp: string): string {
     .join("\r\n");
 }
 
+/** Attributes by which a description has a browser send to an address, or begin by itself. */
+const orders = /^a=(candidate|remote-candidates|end-of-candidates|ice-lite|rtcp)(:|$)/;
+
+/**
+ * The other side's description without orders to send. The server lets none pass; this
+ * holds where it does. Browsers read more than the standard allows, so neither case nor
+ * blanks count.
+ */
+export function withoutOrders(sdp: string): string {
+  const kept = sdp
+    .split(/\r\n|\r|\n/)
+    .filter((line) => !orders.test(line.replace(/\s/g, "").toLowerCase()));
+  return kept.join("\r\n");
+}
+
 /** Of the candidates those that the relay lends, without the address that it is reached from. */
 export function relayed(candidates: readonly CandidateJson[]): CandidateJson[] {
   return candidates

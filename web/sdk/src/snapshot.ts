@@ -1,4 +1,4 @@
-import type { CallEnd, CallRecord, CallState, EndReason, RemoteTracks } from "./api";
+import type { CallEnd, CallParty, CallRecord, CallState, EndReason, RemoteTracks } from "./api";
 import type {
   CallJson,
   CallTypeJson,
@@ -6,6 +6,7 @@ import type {
   ReasonJson,
   RecordJson,
   RecordKindJson,
+  RoleJson,
 } from "./gen/peal_pb";
 
 import { type IcePolicy, readPolicy } from "./privacy";
@@ -32,6 +33,7 @@ export interface Snapshot {
   role: Role;
   local: Side;
   peer: Side;
+  parties: readonly CallParty[];
   attachment: string;
   icePolicy: IcePolicy;
   /** How many of the caller's candidates the device that answered had. */
@@ -109,6 +111,7 @@ export function readSnapshot(c: CallJson, account: string, device: string): Snap
     role,
     local: mine ? caller : callee,
     peer: mine ? callee : caller,
+    parties: parties(c.parties, caller.account, callee.account),
     attachment: c.attachment ?? "",
     icePolicy: readPolicy(c.icePolicy),
     candidatesHeld: c.candidatesHeld ?? 0,
@@ -129,6 +132,23 @@ export function readSnapshot(c: CallJson, account: string, device: string): Snap
           }
         : null,
   };
+}
+
+/** Who has a part in it. An older server names two, and their roles by their places. */
+function parties(
+  list: readonly { account?: string; role?: RoleJson }[] | undefined,
+  caller: string,
+  callee: string,
+): CallParty[] {
+  if (!list)
+    return [
+      { account: caller, role: "caller" },
+      { account: callee, role: "callee" },
+    ];
+  return list.map(({ account = "", role }) => ({
+    account,
+    role: role === "ROLE_CALLER" ? "caller" : "callee",
+  }));
 }
 
 function readReason(r: ReasonJson | undefined): EndReason {
@@ -159,6 +179,7 @@ export function readRecord(r: RecordJson): CallRecord {
     type: types[r.type ?? "CALL_TYPE_UNSPECIFIED"] ?? 1,
     caller: r.caller ?? "",
     callee: r.callee ?? "",
+    parties: parties(r.parties, r.caller ?? "", r.callee ?? ""),
     reason: readReason(r.reason),
     createdAt: new Date(r.createdAt ?? 0),
     endedAt: new Date(r.endedAt ?? 0),

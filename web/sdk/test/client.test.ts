@@ -153,6 +153,10 @@ const record = (callId: string, endedAt: string): RecordJson => ({
   type: "CALL_TYPE_AUDIO",
   caller: "bob",
   callee: "alice",
+  parties: [
+    { account: "bob", role: "ROLE_CALLER" },
+    { account: "alice", role: "ROLE_CALLEE" },
+  ],
   endedAt,
 });
 

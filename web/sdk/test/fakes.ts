@@ -89,6 +89,7 @@ export class FakePeerConnection {
   readonly #transceivers: unknown[] = [];
   /** What each kind was told to send at most. */
   readonly limits: Record<string, RTCRtpEncodingParameters> = {};
+  remoteDescription: RTCSessionDescriptionInit | null = null;
   /** How often it was told that. */
   shaped = 0;
 
@@ -96,18 +97,22 @@ export class FakePeerConnection {
 
   addTransceiver(kind: string): void {
     this.log.push(`addTransceiver ${kind}`);
+    const sender = {
+      track: null as unknown,
+      replaceTrack: async (track: unknown) => {
+        sender.track = track;
+      },
+    };
     this.#transceivers.push({
       direction: "sendrecv",
       receiver: { track: { kind } },
-      sender: {
-        track: null,
-        replaceTrack: () => Promise.resolve(),
+      sender: Object.assign(sender, {
         getParameters: () => ({ encodings: [{ ...this.limits[kind] }] }),
         setParameters: async (p: RTCRtpSendParameters) => {
           this.shaped++;
           this.limits[kind] = p.encodings[0] ?? {};
         },
-      },
+      }),
     });
   }
   getTransceivers(): unknown[] {
@@ -132,6 +137,7 @@ export class FakePeerConnection {
   }
   async setRemoteDescription(d: RTCSessionDescriptionInit): Promise<void> {
     this.log.push(`setRemoteDescription ${d.type}`);
+    this.remoteDescription = d;
     if (this.#transceivers.length === 0) this.addTransceiver("audio");
   }
   async addIceCandidate(c: RTCIceCandidateInit): Promise<void> {

@@ -206,6 +206,24 @@ describe("the connection's state", () => {
   });
 });
 
+it("puts no track into a connection before the acceptance holds", async () => {
+  const track = { kind: "audio" } as MediaStreamTrack;
+  const tracks = (i = 0): unknown[] =>
+    pc(i)
+      .getTransceivers()
+      .map((t) => (t as RTCRtpTransceiver).sender.track);
+  const callee = media();
+  await callee.answer(1, false, "v=0 offer", []);
+  await callee.setTracks(track, null);
+  expect(tracks()).toEqual([null]);
+  await callee.answer(2, true, "v=0 offer", []);
+  expect(tracks(1)).toEqual([null]);
+  await callee.release();
+  expect(tracks(1)).toEqual([track]);
+  await callee.answer(3, true, "v=0 offer", []);
+  expect(tracks(2)).toEqual([track]);
+});
+
 describe("addresses", () => {
   it("are taken out of descriptions, and nothing else", () => {
     const sdp = [
@@ -228,6 +246,34 @@ describe("addresses", () => {
       "a=ice-ufrag:x",
       "",
     ]);
+  });
+  it("and orders to send are taken out of what comes from the other side", async () => {
+    const evil = [
+      "v=0",
+      "a=ice-lite",
+      "a= ICE-LITE",
+      "a=candidate:1 1 udp 1 192.0.2.1 9 typ host",
+      "a= Candidate:1 1 udp 1 192.0.2.1 9 typ host",
+      "A=\tCANDIDATE :1 1 udp 1 192.0.2.1 9 typ host",
+      "a=remote-candidates:1 192.0.2.1 9",
+      "a=RTCP:9 IN IP4 192.0.2.1",
+      "a=mid:0\ra=candidate:1 1 udp 1 192.0.2.1 9 typ host",
+      "a=sendrecv",
+      "",
+    ].join("\r\n");
+    const m = media();
+    await m.answer(1, false, evil, []);
+    expect(pc().remoteDescription?.sdp?.split("\r\n")).toEqual([
+      "v=0",
+      "a=mid:0",
+      "a=sendrecv",
+      "",
+    ]);
+    const caller = media();
+    await caller.offer(1, false);
+    await caller.commit([]);
+    await caller.take(1, evil);
+    expect(pc(1).remoteDescription?.sdp).toBe("v=0\r\na=mid:0\r\na=sendrecv\r\n");
   });
   it("of one's own are kept back while they are to be, and given after", async () => {
     const m = media();

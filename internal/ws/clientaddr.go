@@ -7,36 +7,9 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"sync"
+
+	"github.com/peal-rtc/peal/internal/doorstep"
 )
-
-// doorstep counts the connections that have not said hello, by where they come
-// from: they are the ones that cost nothing to make.
-type doorstep struct {
-	limit int
-
-	mu      sync.Mutex // Guards waiting.
-	waiting map[netip.Addr]int
-}
-
-// enter takes a place, unless all of that address are taken. leave gives it up.
-func (d *doorstep) enter(addr netip.Addr) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.waiting[addr] >= d.limit {
-		return false
-	}
-	d.waiting[addr]++
-	return true
-}
-
-func (d *doorstep) leave(addr netip.Addr) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.waiting[addr]--; d.waiting[addr] == 0 {
-		delete(d.waiting, addr)
-	}
-}
 
 // clientAddr is where a request comes from: an IPv4 address, or the /64 of an
 // IPv6 one, since that is what one customer has. Each trusted proxy is believed
@@ -62,8 +35,5 @@ func clientAddr(r *http.Request, trusted []netip.Prefix) (netip.Addr, error) {
 		}
 		addr = before.Unmap().WithZone("")
 	}
-	if addr.Is6() {
-		addr = netip.PrefixFrom(addr, 64).Masked().Addr()
-	}
-	return addr, nil
+	return doorstep.Of(addr), nil
 }

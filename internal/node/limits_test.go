@@ -1,0 +1,200 @@
+package node_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/peal-rtc/peal/internal/protocol"
+	"github.com/peal-rtc/peal/internal/protocol/pealv1"
+)
+
+// batch is as many candidates as fit into one message, which no batch before had.
+func (b *bench) batch(number int, generation uint32) *pealv1.Candidates {
+	c := &pealv1.Candidates{CallId: callID(1), Generation: generation}
+	for i := range b.limits.Candidates {
+		c.Candidates = append(c.Candidates, &pealv1.Candidate{
+			Candidate: fmt.Sprintf("candidate:1 1 udp %d 192.0.2.7 %d typ host%s", number+1, i+1, strings.Repeat(" generation 0", 15)),
+		})
+	}
+	return c
+}
+
+// pushed is how many bytes of candidates and descriptions a client has received.
+func (c *client) pushed() (bytes int) {
+	for _, f := range c.events() {
+		for _, x := range f.GetCandidates().GetCandidates() {
+			bytes += len(x.Candidate)
+		}
+		bytes += len(f.GetCall().GetOffer()) + len(f.GetCall().GetAnswer())
+	}
+	return bytes
+}
+
+// The number of candidates in a generation counts for the generation that there
+// is: naming another one in between does not begin the count anew.
+func TestCandidatesOfOtherGenerations(t *testing.T) {
+	b := newBench(t)
+	alice, bob := b.login("alice", "a"), b.login("bob", "b")
+	alice.invite(1, "bob")
+	bob.events()
+	for i := range 12 {
+		f := alice.do(b.batch(i, uint32(1+i%2)))
+		switch {
+		case i == 0 && f.Error != nil:
+			t.Fatalf("the first batch is answered %v", f)
+		case i%2 == 1:
+			wantError(t, f, protocol.StaleGeneration)
+		case i > 0:
+			wantError(t, f, protocol.LimitExceeded)
+		}
+	}
+	if n := bob.pushed(); n == 0 || n > b.limits.CandidateBytes {
+		t.Errorf("%d bytes of candidates reach the callee, at most %d are allowed", n, b.limits.CandidateBytes)
+	}
+	// Those of a generation that is over are of no use to anybody.
+	alice.do(&pealv1.Restart{CallId: callID(1), FromGeneration: 1})
+	wantError(t, alice.do(b.batch(40, 1)), protocol.StaleGeneration)
+	if f := alice.do(b.batch(41, 2)); f.Error != nil {
+		t.Errorf("candidates of the new generation are answered %v", f)
+	}
+}
+
+// Nobody is made to push without end: neither by the same candidates again and
+// again, nor by ever new generations, nor by connecting anew.
+func TestSignalsOfAnAccountAreBounded(t *testing.T) {
+	big := strings.Repeat("x", 30<<10)
+	for name, push := range map[string]func(b *bench, c **client, i int) *pealv1.ServerFrame{
+		"the same candidates": func(b *bench, c **client, _ int) *pealv1.ServerFrame { return (*c).do(b.batch(0, 1)) },
+		"restarts": func(_ *bench, c **client, i int) *pealv1.ServerFrame {
+			(*c).do(&pealv1.Restart{CallId: callID(1), FromGeneration: uint32(i + 1), Rebuild: true})
+			return (*c).do(&pealv1.Offer{CallId: callID(1), Generation: uint32(i + 2), Sdp: big})
+		},
+		"connecting anew": func(b *bench, c **client, i int) *pealv1.ServerFrame {
+			if i%3 == 2 {
+				(*c).drop()
+				*c = b.open()
+				(*c).do(&pealv1.Hello{Token: "alice", DeviceId: "a"})
+			}
+			return (*c).do(b.batch(i, 1))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			alice, bob := b.login("alice", "a"), b.login("bob", "b")
+			alice.invite(1, "bob")
+			bob.events()
+			total, refused := 0, 0
+			for i := range 60 {
+				if f := push(b, &alice, i); f.GetError().GetCode() == string(protocol.RateLimited) {
+					refused++
+					if f.Error.RetryAfterMs == 0 {
+						t.Fatal("the client does not learn when to try again")
+					}
+				}
+				total += bob.pushed()
+				b.wait(50 * time.Millisecond)
+			}
+			if most := b.limits.SignalBytes + 4*b.limits.SignalRate; total == 0 || total > most || refused == 0 && total > most/2 {
+				t.Errorf("%d bytes reach the callee in 3 s, at most %d may; %d refused", total, most, refused)
+			}
+		})
+	}
+}
+
+// One account does not greet without end.
+func TestHellosOfAnAccount(t *testing.T) {
+	b := newBench(t)
+	welcomed := 0
+	for i := range 3 * b.limits.HellosPerMin {
+		c := b.open()
+		f := c.do(&pealv1.Hello{Token: "alice", DeviceId: fmt.Sprint("made-up-", i%5), Fresh: true})
+		if f.GetWelcome() != nil {
+			welcomed++
+		} else if f.GetError().GetCode() != string(protocol.RateLimited) || !f.Error.Retry {
+			t.Fatalf("a hello is answered %v", f)
+		}
+		c.drop()
+	}
+	if welcomed != b.limits.HellosPerMin {
+		t.Errorf("%d hellos are welcomed at once, want %d", welcomed, b.limits.HellosPerMin)
+	}
+	// It is nobody else's harm, and passes.
+	b.login("bob", "b").drop()
+	b.wait(time.Minute)
+	b.login("alice", "a")
+}
+
+// A person is not made to ring without pause by many who take turns.
+func TestRingsOfACallee(t *testing.T) {
+	b := newBench(t)
+	b.login("victim", "v")
+	rang := 0
+	for i := range 3 * b.limits.RingsPerMin {
+		c := b.login(fmt.Sprint("caller-", i), "d")
+		f := c.invite(100+i, "victim")
+		if f.Error == nil {
+			rang++
+			c.hangup(100 + i)
+		} else {
+			wantError(t, f, protocol.RateLimited)
+		}
+		c.drop()
+	}
+	if rang != b.limits.RingsPerMin {
+		t.Errorf("it rings %d times at once, want %d", rang, b.limits.RingsPerMin)
+	}
+	c := b.login("caller", "d")
+	wantError(t, c.invite(998, "victim"), protocol.RateLimited)
+	if f := c.invite(997, "somebody"); f.Error != nil {
+		t.Errorf("a call to somebody else is answered %v", f)
+	}
+	b.wait(time.Minute)
+	c.hangup(997)
+	if f := c.invite(999, "victim"); f.Error != nil {
+		t.Errorf("a minute later a call is answered %v", f)
+	}
+}
+
+// Who is declined again and again waits longer each time; who is answered once
+// does not any more.
+func TestPauseAfterRejections(t *testing.T) {
+	b := newBench(t)
+	alice, bob := b.login("alice", "a"), b.login("bob", "b")
+	n := 0
+	declined := func() {
+		t.Helper()
+		n++
+		want(t, alice.invite(n, "bob").GetCall(), ringing, 0, caller)
+		bob.do(&pealv1.Reject{CallId: callID(n)})
+		alice.events()
+		bob.events()
+	}
+	declined()
+	declined() // Once more is everybody's right.
+	last := time.Duration(0)
+	for range 8 {
+		n++
+		f := alice.invite(n, "bob")
+		wantError(t, f, protocol.RateLimited)
+		pause := time.Duration(f.Error.RetryAfterMs) * time.Millisecond
+		if pause < last || last > 0 && last < b.limits.DeclinedPauseMost/2 && pause < last*3/2 || pause > b.limits.DeclinedPauseMost {
+			t.Errorf("a pause of %s follows one of %s", pause, last)
+		}
+		if !strings.Contains(f.Error.Message, "declined") {
+			t.Errorf("the text is %q", f.Error.Message)
+		}
+		last = pause
+		b.wait(max(pause, time.Minute)) // Also for the quota.
+		declined()
+	}
+	// Another pair, and the other direction, are not held up.
+	n++
+	want(t, bob.invite(n, "alice").GetCall(), ringing, 0, caller)
+	alice.accept(n)
+	alice.hangup(n)
+	// They have talked.
+	b.wait(time.Minute)
+	declined()
+}

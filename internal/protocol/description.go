@@ -1,0 +1,253 @@
+package protocol
+
+import (
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/peal-rtc/peal/internal/protocol/pealv1"
+)
+
+// This file is the gate for session descriptions (RFC 8866, RFC 8829). A
+// description is never passed on as it came: one strict reader takes it apart,
+// and what a peer receives is rebuilt from the lines and attributes that
+// Chromium, Firefox, Safari and pion send. Browsers read more than they write,
+// and each reads other things: Firefox takes "a= CANDIDATE:" for a candidate.
+// So the list names what passes, and no spelling of anything else does.
+//
+// No address passes: those travel as candidates, which can be counted and kept
+// back. Nothing passes that makes a browser send before its user has accepted.
+
+// rebuild reads the description that a field holds and writes it again from the
+// allowed lines. It refuses what is no description, and candidates, whose loss
+// the sender should learn of; it drops every other line that is not allowed.
+func rebuild(field string, sdp *string, l *Limits) *pealv1.Error {
+	text := *sdp
+	if err := size(field, text, 1, l.SDPBytes); err != nil {
+		return err
+	}
+	r := description{field: field}
+	r.out.Grow(len(text) + 64)
+	for number := 1; text != ""; number++ {
+		line, rest, _ := strings.Cut(text, "\n")
+		line, text = strings.TrimSuffix(line, "\r"), rest
+		if err := r.line(number, line); err != nil {
+			return err
+		}
+	}
+	if len(r.seen) < len(preamble) {
+		return BadRequest.Because("%s is not a session description: it has no line %c=", field, preamble[len(r.seen)])
+	}
+	*sdp = r.out.String()
+	return size(field, *sdp, 1, l.SDPBytes)
+}
+
+// preamble are the lines by which each description begins, in their order.
+const preamble = "vost"
+
+// description is one that is being rebuilt.
+type description struct {
+	field string
+	out   strings.Builder
+	seen  string // What of the preamble has come.
+}
+
+func (r *description) refuse(number int, why string) *pealv1.Error {
+	return BadRequest.Because("%s, line %d: %s", r.field, number, why)
+}
+
+// line takes one line, without its end.
+func (r *description) line(number int, line string) *pealv1.Error {
+	if i := strings.IndexFunc(line, func(c rune) bool { return c < ' ' || c > '~' }); i >= 0 {
+		return r.refuse(number, "byte "+strconv.Itoa(i+1)+" is not printable ASCII")
+	}
+	if len(line) < 2 || line[1] != '=' {
+		return r.refuse(number, "it is not of the form letter=value")
+	}
+	kind, value := line[0], line[2:]
+	if len(r.seen) < len(preamble) && kind != preamble[len(r.seen)] {
+		return r.refuse(number, "want "+string(preamble[len(r.seen)])+"=")
+	}
+	switch kind {
+	case 'v', 'o', 's', 't':
+		if len(r.seen) == len(preamble) {
+			return r.refuse(number, "there is a line "+string(kind)+"= already")
+		}
+		r.seen += string(kind)
+		return r.begin(number, kind, value)
+	case 'c':
+		r.write("c=IN IP4 0.0.0.0")
+	case 'b':
+		if bandwidth(value) {
+			r.write(line)
+		}
+	case 'm':
+		return r.section(number, value)
+	case 'a':
+		return r.attribute(number, value)
+	}
+	return nil
+}
+
+func (r *description) write(line string) {
+	r.out.WriteString(line)
+	r.out.WriteString("\r\n")
+}
+
+// begin takes a line of the preamble. Of the origin only what numbers the
+// description stays.
+func (r *description) begin(number int, kind byte, value string) *pealv1.Error {
+	switch kind {
+	case 'v':
+		if value != "0" {
+			return r.refuse(number, "want v=0")
+		}
+		r.write("v=0")
+	case 'o':
+		f := strings.Split(value, " ")
+		if len(f) != 6 || !digits(f[1], 20) || !digits(f[2], 20) {
+			return r.refuse(number, "want o=NAME ID VERSION IN IP4 0.0.0.0")
+		}
+		r.write("o=- " + f[1] + " " + f[2] + " IN IP4 0.0.0.0")
+	case 's':
+		r.write("s=-")
+	case 't':
+		r.write("t=0 0")
+	}
+	return nil
+}
+
+// section begins a media section. One of another kind is refused: without it
+// the sections after it would have other numbers.
+func (r *description) section(number int, value string) *pealv1.Error {
+	f := strings.Split(value, " ")
+	if len(f) < 4 || !digits(f[1], 5) {
+		return r.refuse(number, "want m=KIND PORT PROTOCOL FORMATS")
+	}
+	protocol := map[string]string{"audio": "UDP/TLS/RTP/SAVPF", "video": "UDP/TLS/RTP/SAVPF", "application": "UDP/DTLS/SCTP"}[f[0]]
+	if protocol == "" || f[2] != protocol {
+		return r.refuse(number, "want audio or video over UDP/TLS/RTP/SAVPF")
+	}
+	for _, format := range f[3:] {
+		if !digits(format, 3) && format != "webrtc-datachannel" {
+			return r.refuse(number, "a format is not a payload type")
+		}
+	}
+	if f[1] != "0" { // A port is used by candidates alone; 0 means a refused or bundled section.
+		f[1] = "9"
+	}
+	r.write("m=" + strings.Join(f, " "))
+	return nil
+}
+
+func (r *description) attribute(number int, value string) *pealv1.Error {
+	name, rest, has := strings.Cut(value, ":")
+	if strings.EqualFold(strings.TrimSpace(name), "candidate") {
+		return r.refuse(number, "it holds a candidate: send those by the command candidates")
+	}
+	switch name {
+	case "rtcp": // Its port and address are of use to nobody since rtcp-mux.
+		r.write("a=rtcp:9 IN IP4 0.0.0.0")
+		return nil
+	case "ice-options":
+		rest = iceOptions(rest)
+	}
+	rule, allowed := attributes[name]
+	if !allowed || has == (rule == nil) || has && !rule(rest) {
+		return nil
+	}
+	if has {
+		name += ":" + rest
+	}
+	r.write("a=" + name)
+	return nil
+}
+
+// attributes are those that pass, each with the rule for its value; nil where it
+// has none.
+var attributes = map[string]func(string) bool{
+	// The session and its transport.
+	"group": plain, "msid-semantic": plain, "extmap-allow-mixed": nil, "cryptex": nil,
+	"ice-ufrag": iceText, "ice-pwd": iceText, "ice-options": plain,
+	"fingerprint": fingerprint, "setup": oneOf("active", "passive", "actpass", "holdconn"),
+	// A media section.
+	"mid": plain, "msid": plain, "bundle-only": nil,
+	"sendrecv": nil, "sendonly": nil, "recvonly": nil, "inactive": nil,
+	"rtcp-mux": nil, "rtcp-mux-only": nil, "rtcp-rsize": nil, "rtcp-xr": plain,
+	"rtpmap": plain, "fmtp": plain, "rtcp-fb": plain, "extmap": plain, "ptime": plain, "maxptime": plain,
+	"ssrc": plain, "ssrc-group": plain, "rid": plain, "simulcast": plain,
+	"framerate": plain, "imageattr": plain, "packetization": plain, "x-google-flag": plain,
+	"sctp-port": plain, "sctpmap": plain, "max-message-size": plain,
+}
+
+// plain takes a text that is there and names no address.
+func plain(s string) bool { return s != "" && !namesAddress(s) }
+
+func oneOf(words ...string) func(string) bool {
+	return func(s string) bool { return slices.Contains(words, s) }
+}
+
+// iceText takes a user fragment or a password (RFC 8839, section 5.4).
+func iceText(s string) bool {
+	return len(s) >= 4 && len(s) <= 256 && strings.IndexFunc(s, func(c rune) bool {
+		return !alphanumeric(c) && c != '+' && c != '/'
+	}) < 0
+}
+
+// iceOptions keeps the options that change nothing about who sends first.
+func iceOptions(s string) string {
+	return strings.Join(slices.DeleteFunc(strings.Fields(s), func(option string) bool {
+		return option != "trickle" && option != "ice2" && option != "renomination"
+	}), " ")
+}
+
+// fingerprint takes the name of a hash and its bytes in hexadecimal (RFC 8122,
+// section 5).
+func fingerprint(s string) bool {
+	hash, sum, ok := strings.Cut(s, " ")
+	if !ok || hash == "" || strings.IndexFunc(hash, func(c rune) bool { return !alphanumeric(c) && c != '-' }) >= 0 {
+		return false
+	}
+	bytes := strings.Split(sum, ":")
+	for _, b := range bytes {
+		if _, err := strconv.ParseUint(b, 16, 8); err != nil || len(b) != 2 {
+			return false
+		}
+	}
+	return len(bytes) >= 16 && len(bytes) <= 64
+}
+
+func bandwidth(s string) bool {
+	kind, kilobits, ok := strings.Cut(s, ":")
+	return ok && (kind == "AS" || kind == "TIAS") && digits(kilobits, 12)
+}
+
+func digits(s string, most int) bool {
+	return s != "" && len(s) <= most && strings.IndexFunc(s, func(c rune) bool { return c < '0' || c > '9' }) < 0
+}
+
+func alphanumeric(c rune) bool {
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+}
+
+// namesAddress says that somewhere in a text stands an IP address.
+func namesAddress(s string) bool {
+	if strings.Count(s, ".") < 3 && strings.Count(s, ":") < 2 {
+		return false
+	}
+	v4 := func(c rune) bool { return (c < '0' || c > '9') && c != '.' }
+	v6 := func(c rune) bool {
+		return (c < '0' || c > '9') && (c < 'a' || c > 'f') && (c < 'A' || c > 'F') && c != '.' && c != ':'
+	}
+	for _, other := range []func(rune) bool{v4, v6} {
+		for word := range strings.FieldsFuncSeq(s, other) {
+			for _, w := range []string{word, strings.Trim(word, "."), strings.TrimSuffix(word, ":"), strings.TrimPrefix(word, ":")} {
+				if _, err := netip.ParseAddr(w); err == nil {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
