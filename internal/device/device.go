@@ -36,6 +36,9 @@ type Config struct {
 	// RecordsSince is where telling of records begins: with those of calls that
 	// ended at that time, in whole milliseconds. Zero means the last seven days.
 	RecordsSince time.Time
+	// AttemptAt is when a device of this ID began a connection last, before this
+	// program was started: hello.attemptAt goes on from there. Zero means never.
+	AttemptAt time.Time
 	// Seed begins the pseudo-random numbers that spread reconnects. Each device
 	// needs its own.
 	Seed uint32
@@ -60,7 +63,8 @@ type Device struct {
 
 // New makes a device that is offline.
 func New(cfg Config) *Device {
-	return &Device{cfg: cfg, link: link{fresh: true}, records: newRecordLog(cfg.RecordsSince), random: random(cfg.Seed)}
+	begun := cfg.AttemptAt.Truncate(time.Millisecond)
+	return &Device{cfg: cfg, link: link{fresh: true, attemptAt: begun}, records: newRecordLog(cfg.RecordsSince), random: random(cfg.Seed)}
 }
 
 // Step takes one input and returns what the shell is to do, in order. Times
@@ -76,9 +80,7 @@ func (d *Device) Step(now time.Time, in Input) []Effect {
 	case Received:
 		d.received(in.Socket, in.Frame)
 	case Closed:
-		if in.Socket == d.link.socket {
-			d.lost()
-		}
+		d.closed(in.Socket)
 	case Woke:
 		d.woke()
 	case Login:
@@ -105,6 +107,10 @@ func (d *Device) Step(now time.Time, in Input) []Effect {
 		d.forgetTicket(in.Ticket)
 	case Probe:
 		d.probe()
+	case Suspect:
+		d.suspect()
+	case NetworkChanged:
+		d.networkChanged()
 	}
 	return d.effects
 }

@@ -18,7 +18,8 @@ type Input interface{ input() }
 // The inputs of the connection. What comes from a socket that is no longer the
 // device's is passed over.
 type (
-	// GotToken answers GetToken.
+	// GotToken answers GetToken, after 15 s at most: a token that does not come is
+	// one that cannot be had.
 	GotToken struct {
 		Token string
 		Err   error
@@ -84,34 +85,42 @@ type (
 	Forget struct{ Ticket Ticket }
 	// Probe finds out at once whether the connection is alive.
 	Probe struct{}
+	// Suspect tells that media does not come any more: the device finds out soon
+	// whether the connection is alive, and dials a second one meanwhile.
+	Suspect struct{}
+	// NetworkChanged tells that there may be another network, or none. A Probe
+	// finds out what that means for the connection.
+	NetworkChanged struct{}
 )
 
-func (GotToken) input() {}
-func (Opened) input()   {}
-func (Received) input() {}
-func (Closed) input()   {}
-func (Woke) input()     {}
-func (Login) input()    {}
-func (Logout) input()   {}
-func (Stop) input()     {}
-func (Invite) input()   {}
-func (Accept) input()   {}
-func (Reject) input()   {}
-func (Cancel) input()   {}
-func (Hangup) input()   {}
-func (Ask) input()      {}
-func (Mention) input()  {}
-func (Forget) input()   {}
-func (Probe) input()    {}
+func (GotToken) input()       {}
+func (Opened) input()         {}
+func (Received) input()       {}
+func (Closed) input()         {}
+func (Woke) input()           {}
+func (Login) input()          {}
+func (Logout) input()         {}
+func (Stop) input()           {}
+func (Invite) input()         {}
+func (Accept) input()         {}
+func (Reject) input()         {}
+func (Cancel) input()         {}
+func (Hangup) input()         {}
+func (Ask) input()            {}
+func (Mention) input()        {}
+func (Forget) input()         {}
+func (Probe) input()          {}
+func (Suspect) input()        {}
+func (NetworkChanged) input() {}
 
 // Effect is something that a device asks of the shell, to be done in order.
 type Effect interface{ effect() }
 
 // The effects on the connection.
 type (
-	// GetToken asks for a bearer token.
+	// GetToken asks for a bearer token. There is one such question at a time.
 	GetToken struct{}
-	// Dial opens a socket.
+	// Dial opens a socket. It may be the second one, beside that which is in use.
 	Dial struct{ Socket Socket }
 	// Send writes a frame.
 	Send struct {
@@ -212,6 +221,9 @@ const (
 	pauseFirst = 250 * time.Millisecond
 	pauseIdle  = 30 * time.Second
 	pauseBusy  = 5 * time.Second
+	// renewRetry is when to ask again for a token that could not be had, while the
+	// connection lasts.
+	renewRetry = 30 * time.Second
 	// logoutPatience is how long a logout waits for the server.
 	logoutPatience = 2 * time.Second
 )

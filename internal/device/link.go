@@ -43,18 +43,21 @@ type link struct {
 	phase  phase
 	socket Socket // Zero when there is none.
 	last   Socket
-	token  string
+	// attempt is that of the socket, until its welcome.
+	attempt attempt
+	second  second
+	tokens  tokens
 	// fresh: no call of before is in memory, until the first welcome.
 	fresh bool
-	// attempt counts the failures since the last welcome.
-	attempt int
+	// failures counts the attempts since the last welcome that came to nothing.
+	failures int
 	// renewed: a second token was fetched because the first had expired.
 	renewed bool
 	// loginAt, idle and active are the server's, of the last welcome.
 	loginAt      *timestamppb.Timestamp
 	idle, active heartbeat
 	lastID       uint32
-	// attemptAt is when the socket was begun.
+	// attemptAt is when the latest socket was begun.
 	attemptAt time.Time
 
 	retryAt  time.Time // Of the next attempt.
@@ -62,21 +65,24 @@ type link struct {
 	beatAt   time.Time // Of the next question for a sign of life.
 	renewAt  time.Time // Of the next token.
 
-	pinged uint32        // The last ping,
-	grants time.Duration // and how long it may go without an answer.
+	pinged   uint32        // The last ping,
+	pingedAt time.Time     // when it was sent,
+	grants   time.Duration // and how long it may go without an answer.
+	// roundTrip is how long the last answer to a ping took.
+	roundTrip time.Duration
 }
 
 // heartbeat is how often to ask, and how long without an answer means death.
 type heartbeat struct{ every, dead time.Duration }
 
 func (l *link) deadline() time.Time {
-	return earlier(earlier(l.retryAt, l.silentAt), earlier(l.beatAt, l.renewAt))
+	return earlier(earlier(earlier(l.retryAt, l.silentAt), earlier(l.beatAt, l.renewAt)), l.second.tryAt)
 }
 
 func (d *Device) login() {
-	if d.link.phase == offline {
-		d.enter(fetching)
-		d.do(GetToken{})
+	if l := &d.link; l.phase == offline {
+		l.tokens.late = l.tokens.awaited
+		d.connect()
 	}
 }
 
@@ -89,34 +95,27 @@ func (d *Device) enter(p phase) {
 	}
 }
 
-func (d *Device) gotToken(in GotToken) {
-	l := &d.link
-	switch {
-	case l.phase == online && in.Err == nil:
-		d.write(&pealv1.ClientFrame{Command: &pealv1.ClientFrame_Authenticate{Authenticate: &pealv1.Authenticate{Token: in.Token}}})
-	case l.phase != fetching:
-		// The next hello asks again, and then a failure matters.
-	case in.Err == nil:
-		l.last++
-		l.socket, l.token = l.last, in.Token
-		// Clocks are set back at times; attempts only go on.
-		if l.attemptAt = l.attemptAt.Add(time.Millisecond); d.now.After(l.attemptAt) {
-			l.attemptAt = d.now
-		}
-		d.enter(dialing)
-		l.silentAt = d.now.Add(l.patience())
-		d.do(Dial{l.socket})
-	case l.loginAt != nil:
-		// A backend that is away for a moment must not end a login that has been good.
-		d.lost()
-	default:
-		d.stop(problem(CodeToken, "cannot get a token: "+in.Err.Error(), false))
+// connect begins an attempt, or asks for the token that it needs.
+func (d *Device) connect() {
+	if token, kept, ok := d.link.tokens.serving(d.now); ok {
+		d.dial(token, kept)
+		return
 	}
+	d.enter(fetching)
+	d.getToken()
+}
+
+func (d *Device) dial(token string, kept bool) {
+	l := &d.link
+	l.socket, l.attempt = d.nextSocket(), d.attempt(token, kept)
+	d.enter(dialing)
+	l.silentAt = d.now.Add(l.patience())
+	d.do(Dial{l.socket})
 }
 
 func (l *link) patience() time.Duration {
 	p := patienceFirst
-	for range l.attempt {
+	for range l.failures {
 		if p = p * 3 / 2; p >= patienceMost {
 			return patienceMost
 		}
@@ -126,15 +125,17 @@ func (l *link) patience() time.Duration {
 
 func (d *Device) opened(s Socket) {
 	l := &d.link
+	if s != 0 && s == l.second.socket {
+		d.takeOver()
+	}
 	if s != l.socket || l.phase != dialing {
 		return
 	}
 	h := &pealv1.Hello{
-		Token: l.token, DeviceId: d.cfg.ID, Client: d.cfg.Client,
+		Token: l.attempt.token, DeviceId: d.cfg.ID, Client: d.cfg.Client,
 		Fresh: l.fresh, Resume: l.fresh && d.cfg.Resume, LoginAt: l.loginAt,
-		AttemptAt: timestamppb.New(l.attemptAt),
+		AttemptAt: timestamppb.New(l.attempt.at),
 	}
-	l.token = ""
 	d.write(&pealv1.ClientFrame{Command: &pealv1.ClientFrame_Hello{Hello: h}})
 }
 
@@ -158,9 +159,15 @@ func (d *Device) received(s Socket, f *pealv1.ServerFrame) {
 	if s != l.socket {
 		return
 	}
-	if l.silentAt.IsZero() || l.phase == dialing || f.ReplyTo == l.pinged {
+	d.closeSecond()
+	switch {
+	case l.silentAt.IsZero():
+	case l.phase == dialing:
 		l.silentAt = time.Time{}
-	} else { // It may have been on its way before the ping, whose answer is to come.
+	case f.ReplyTo == l.pinged:
+		l.silentAt, l.roundTrip = time.Time{}, d.now.Sub(l.pingedAt)
+		l.second.answered()
+	default: // It may have been on its way before the ping, whose answer is to come.
 		l.silentAt = d.now.Add(l.grants)
 	}
 	if l.phase == dialing {
@@ -169,8 +176,11 @@ func (d *Device) received(s Socket, f *pealv1.ServerFrame) {
 	}
 	switch b := f.Body.(type) {
 	case *pealv1.ServerFrame_Goodbye:
-		if !b.Goodbye.Reconnect {
+		switch {
+		case !b.Goodbye.Reconnect:
 			d.stop(b.Goodbye.GetError())
+		case b.Goodbye.GetError().GetCode() == string(protocol.TokenExpired):
+			l.tokens.drop()
 		}
 		return
 	case *pealv1.ServerFrame_Candidates:
@@ -199,12 +209,17 @@ func (d *Device) receivedFirst(f *pealv1.ServerFrame) {
 func (d *Device) welcomed(w *pealv1.Welcome) {
 	l := &d.link
 	d.resumes = l.fresh && d.cfg.Resume
-	l.fresh, l.attempt, l.renewed = false, 0, false
+	l.fresh, l.failures, l.renewed = false, 0, false
 	l.loginAt, l.idle, l.active = w.LoginAt, rhythm(w.Idle), rhythm(w.Active)
 	d.account = w.Account
 	d.enter(online)
-	if life := millis(w.TokenExpiresInMs); life > 0 {
-		l.renewAt = d.now.Add((life * 4 / 5).Truncate(time.Millisecond))
+	left := millis(w.TokenExpiresInMs)
+	l.tokens.welcomed(l.attempt, left, d.now)
+	l.attempt = attempt{}
+	d.planRenewal(left)
+	if token := l.tokens.spare; token != "" { // It is newer.
+		l.tokens.spare = ""
+		d.authenticate(token)
 	}
 	d.beat()
 	waiting := append([]*request(nil), d.requests...)
@@ -224,48 +239,76 @@ func (d *Device) welcomed(w *pealv1.Welcome) {
 	d.catchUp(missed)
 }
 
-// refused takes a refused hello. A token may have expired on its way: one more
-// is fetched.
+// refused takes a refused hello. A token may have expired on its way, or not be
+// good any more since the server took it: one more is fetched.
 func (d *Device) refused(e *pealv1.Error) {
-	expired := e.GetCode() == string(protocol.TokenExpired) && !d.link.renewed
+	l := &d.link
+	code := protocol.Code(e.GetCode())
+	expired := code == protocol.TokenExpired || code == protocol.BadToken && l.attempt.kept
+	if expired {
+		l.tokens.drop()
+	}
+	expired = expired && !l.renewed
 	if e.GetRetry() || expired {
-		d.link.renewed = d.link.renewed || expired
+		l.renewed = l.renewed || expired
 		d.lost()
 		return
 	}
 	d.stop(e)
 }
 
-// lost gives the connection up and plans the next.
+// closed takes the end of a socket.
+func (d *Device) closed(s Socket) {
+	switch l := &d.link; s {
+	case 0:
+	case l.socket:
+		d.lost()
+	case l.second.socket:
+		l.second.socket, l.second.attempt = 0, attempt{}
+	}
+}
+
+// lost gives the connection up. A second one that is being made takes its place;
+// otherwise the next one is planned.
 func (d *Device) lost() {
 	l := &d.link
+	if l.second.socket != 0 {
+		d.takeOver()
+		return
+	}
 	d.drop()
 	if l.phase == offline {
 		return
 	}
-	d.requests = slices.DeleteFunc(d.requests, func(r *request) bool { return r.chore })
-	for _, r := range d.requests {
-		r.id = 0
-	}
+	d.unanswered()
 	limit, most := pauseFirst, pauseIdle
 	if d.active != nil || len(d.requests) > 0 {
 		most = pauseBusy
 	}
-	for i := 0; i < l.attempt && limit < most; i++ {
+	for i := 0; i < l.failures && limit < most; i++ {
 		limit *= 2
 	}
-	l.attempt++
+	l.failures++
 	l.retryAt = d.now.Add(d.random.below(min(limit, most)))
 	d.enter(pausing)
 }
 
-// drop closes the socket, if there is one.
+// unanswered has what was not answered sent again by the next connection.
+func (d *Device) unanswered() {
+	d.requests = slices.DeleteFunc(d.requests, func(r *request) bool { return r.chore })
+	for _, r := range d.requests {
+		r.id = 0
+	}
+}
+
+// drop closes the sockets, if there are any.
 func (d *Device) drop() {
 	l := &d.link
+	d.closeSecond()
 	if l.socket != 0 {
 		d.do(Close{l.socket})
 	}
-	l.socket = 0
+	l.socket, l.attempt, l.second = 0, attempt{}, second{}
 	l.retryAt, l.silentAt, l.beatAt, l.renewAt = time.Time{}, time.Time{}, time.Time{}, time.Time{}
 }
 
@@ -276,7 +319,9 @@ func (d *Device) stop(why *pealv1.Error) {
 	}
 	d.drop()
 	l := &d.link
-	l.phase, l.fresh, l.loginAt, l.attempt = offline, true, nil, 0
+	l.phase, l.fresh, l.loginAt, l.failures = offline, true, nil, 0
+	l.renewed, l.tokens.spare = false, ""
+	l.tokens.drop()
 	d.shadows, d.leaving = nil, false
 	d.failAll(why)
 	if v := d.active; v != nil {
@@ -298,8 +343,7 @@ func (d *Device) wokeLink() {
 	switch {
 	case due(l.retryAt, d.now):
 		l.retryAt = time.Time{}
-		d.enter(fetching)
-		d.do(GetToken{})
+		d.connect()
 		return
 	case due(l.silentAt, d.now):
 		d.lost()
@@ -307,7 +351,11 @@ func (d *Device) wokeLink() {
 	}
 	if due(l.renewAt, d.now) {
 		l.renewAt = time.Time{}
-		d.do(GetToken{})
+		d.getToken()
+	}
+	if due(l.second.tryAt, d.now) {
+		l.second.tryAt = time.Time{}
+		d.tryAnother()
 	}
 	if due(l.beatAt, d.now) {
 		h := l.rhythm(d.active != nil)
@@ -320,15 +368,17 @@ func (d *Device) beat() {
 	d.link.beatAt = d.now.Add(d.link.rhythm(d.active != nil).every)
 }
 
-// ping asks for a sign of life, one at a time.
+// ping asks for a sign of life, one at a time. Whoever is less patient shortens the wait.
 func (d *Device) ping(patience time.Duration) {
 	d.beat()
 	l := &d.link
-	if l.silentAt.IsZero() {
-		l.silentAt, l.grants = d.now.Add(patience), patience
-		if l.phase == online {
-			l.pinged = d.write(&pealv1.ClientFrame{Command: &pealv1.ClientFrame_Ping{Ping: &pealv1.Ping{}}})
-		}
+	waits, until := !l.silentAt.IsZero(), d.now.Add(patience)
+	if waits && !until.Before(l.silentAt) {
+		return
+	}
+	l.silentAt, l.grants = until, patience
+	if !waits {
+		l.pinged, l.pingedAt = d.write(&pealv1.ClientFrame{Command: &pealv1.ClientFrame_Ping{Ping: &pealv1.Ping{}}}), d.now
 	}
 }
 
@@ -339,7 +389,7 @@ func (d *Device) probe() {
 	case online:
 		d.ping(l.active.dead)
 	case pausing:
-		l.attempt, l.retryAt = 0, d.now
+		l.failures, l.retryAt = 0, d.now
 	case offline, fetching, dialing:
 	}
 }

@@ -15,7 +15,7 @@ type Faults struct {
 	Refused    float64 // A connection does not come to be,
 	Late       float64 // or is cut, and what was said by it comes seconds later.
 	Freeze     float64 // A client does nothing for a while, as a computer that sleeps, at each of its turns.
-	TokenFail  float64 // A token cannot be had.
+	TokenFail  float64 // A token cannot be had, nor another one for a while.
 
 	Crash     float64 // A node is killed, each second; another start follows,
 	Stop      float64 // or it is told to stop, and ends soon,

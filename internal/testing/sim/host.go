@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"strconv"
 	"strings"
 	"time"
 
@@ -160,20 +161,30 @@ const (
 // healthy says whether the host can do its work.
 func (h *host) healthy() bool { return h.alive && h.node.Ready() && !h.w.now.Before(h.cutOff) }
 
-// tokenOf is what an account has for a token, and nobody else.
-func tokenOf(account string) string { return "token of " + account }
+// tokenPrefix begins all tokens, and nothing else.
+const tokenPrefix = "token of "
+
+// tokenOf is a token of an account, which nobody else has, good until then.
+func tokenOf(account string, until time.Time) string {
+	return fmt.Sprintf("%s%s until %d", tokenPrefix, account, until.UnixMilli())
+}
 
 func verify(token string, now time.Time) (auth.Identity, error) {
-	account, ok := strings.CutPrefix(token, tokenOf(""))
-	if !ok {
+	account, end, ok := strings.Cut(strings.TrimPrefix(token, tokenPrefix), " until ")
+	ms, err := strconv.ParseInt(end, 10, 64)
+	switch until := time.UnixMilli(ms); {
+	case !ok || err != nil:
 		return auth.Identity{}, auth.ErrInvalid
+	case !now.Before(until):
+		return auth.Identity{}, auth.ErrExpired
+	default:
+		return auth.Identity{Account: account, ExpiresAt: until}, nil
 	}
-	return auth.Identity{Account: account, ExpiresAt: now.Add(time.Hour)}, nil
 }
 
 // Write holds what a node logs, at all levels, to S10.
 func (h *host) Write(line []byte) (int, error) {
-	for _, secret := range []string{tokenOf(""), "v=0", " typ "} {
+	for _, secret := range []string{tokenPrefix, "v=0", " typ "} {
 		if bytes.Contains(line, []byte(secret)) {
 			h.w.violate("S10: %s logs %q", h.label(), line)
 		}

@@ -30,13 +30,19 @@ type person struct {
 	greeted bool // The device takes a welcome.
 
 	device machine
-	life   int           // Which start of the program.
+	starts int           // How often the program was started.
 	ahead  time.Duration // How far the program's clock is ahead.
 	wake   time.Time
-	link   *link
-	socket device.Socket
-	// listens is the one that the device listens to, whatever has become of it meanwhile.
-	listens device.Socket
+	// sockets are those that the device has not given up, oldest first: one, or two
+	// while it tries another. links are those that have come to be.
+	sockets []device.Socket
+	links   map[device.Socket]*link
+	dialed  map[device.Socket]time.Time
+	hello   string               // The token of the latest hello.
+	ends    map[string]time.Time // When tokens end, of which the server said so.
+	life    time.Duration        // Of its tokens.
+	fetches bool                 // It waits for a token.
+	noToken time.Time            // Until when there are none.
 
 	ticket device.Ticket
 	asked  map[device.Ticket]wish   // What is not answered yet.
@@ -77,6 +83,10 @@ func newPerson(w *world, account, id string) *person {
 	p := &person{
 		w: w, account: account, id: id, ahead: w.between(-time.Hour, time.Hour), since: w.now,
 		slow: w.chance(0.3) || w.cfg.Patient, steady: w.chance(0.3), media: make(map[string]uint32),
+		life: time.Hour,
+	}
+	if w.cfg.ShortTokens {
+		p.life = w.between(time.Minute, 3*time.Minute).Truncate(time.Millisecond)
 	}
 	p.start()
 	return p
@@ -84,8 +94,10 @@ func newPerson(w *world, account, id string) *person {
 
 // start begins the program with an empty memory.
 func (p *person) start() {
-	p.life++
+	p.starts++
 	p.wake = time.Time{}
+	p.sockets, p.links, p.dialed = nil, make(map[device.Socket]*link), make(map[device.Socket]time.Time)
+	p.fetches, p.ends = false, make(map[string]time.Time)
 	p.asked, p.filed, p.heard = make(map[device.Ticket]wish), make(map[string]bool), nil
 	p.revs, p.agreed = make(map[string]uint32), make(map[string]bool)
 	p.made, p.sulks = make(map[device.Ticket]string), time.Time{}
@@ -100,8 +112,8 @@ func (p *person) name() string { return p.account + "/" + p.id }
 
 func (p *person) seen() sight {
 	var blind time.Time
-	if p.link != nil {
-		blind = p.link.host.blind()
+	if l := p.link(); l != nil {
+		blind = l.host.blind()
 	}
 	return sight{
 		blind: blind, kicked: p.kicked, steady: p.steady, leaves: p.leaves && p.logsOut,
@@ -124,7 +136,8 @@ func (p *person) asks() (what string, at time.Time) {
 // online says whether the server can be reached, and not only by what it takes
 // for a connection.
 func (p *person) online() bool {
-	return p.device.State() == device.Online && p.link != nil && !p.link.deadUp && !p.link.deadDown && !p.frozen()
+	l := p.link()
+	return p.device.State() == device.Online && l != nil && !l.deadUp && !l.deadDown && !p.frozen()
 }
 
 // frozen says that it does nothing, and that all that comes waits.
@@ -145,9 +158,16 @@ func (p *person) step(in device.Input) {
 		return
 	}
 	p.greeted = false
-	if r, ok := in.(device.Received); ok && r.Socket == p.listens {
-		p.hears(r.Frame)
-		p.greeted = r.Frame.GetWelcome() != nil
+	switch in := in.(type) {
+	case device.Received:
+		if in.Socket == p.listens() {
+			p.hears(in.Frame)
+			p.greeted = in.Frame.GetWelcome() != nil
+		}
+	case device.Closed:
+		p.forget(in.Socket)
+	case device.GotToken:
+		p.fetches = false
 	}
 	for _, e := range p.device.Step(p.w.now.Add(p.ahead), in) {
 		p.carryOut(e)
@@ -160,9 +180,9 @@ func (p *person) step(in device.Input) {
 }
 
 func (p *person) later(d time.Duration, in device.Input) {
-	life := p.life
+	start := p.starts
 	p.w.after(d, func() {
-		if p.life == life {
+		if p.starts == start {
 			p.step(in)
 		}
 	})
@@ -178,9 +198,9 @@ func (p *person) rewake() {
 		at = p.w.now
 	}
 	p.wake = at
-	life := p.life
+	start := p.starts
 	p.w.after(at.Sub(p.w.now), func() {
-		if p.life == life && p.wake.Equal(at) {
+		if p.starts == start && p.wake.Equal(at) {
 			p.wake = time.Time{}
 			p.step(device.Woke{})
 		}
@@ -191,27 +211,19 @@ func (p *person) carryOut(e device.Effect) {
 	w := p.w
 	switch e := e.(type) {
 	case device.GetToken:
-		got := device.GotToken{Token: tokenOf(p.account)}
-		// Who has never been welcome would be told, and be offline.
-		if p.heard != nil && w.fault(w.cfg.Faults.TokenFail, p.name()+" gets no token") {
-			got = device.GotToken{Err: errInjected}
-		}
-		p.later(w.upTo(w.cfg.Faults.LinkDelay), got)
+		p.fetch()
 	case device.Dial:
-		p.listens = e.Socket
+		if p.sockets = append(p.sockets, e.Socket); len(p.sockets) > 2 {
+			w.violate("%s has the sockets %v", p.name(), p.sockets)
+		}
 		p.dial(e.Socket)
 	case device.Send:
-		if id := leaves(e.Frame); id != "" {
-			p.over[id] = w.now
-		}
-		if p.link != nil && p.socket == e.Socket {
-			p.link.toServer(e.Frame)
-		}
+		p.sends(e)
 	case device.Close:
-		p.listens = 0
-		if p.link != nil && p.socket == e.Socket {
-			p.link.hangUp()
-			p.link = nil
+		p.forget(e.Socket)
+		if l := p.links[e.Socket]; l != nil {
+			delete(p.links, e.Socket)
+			l.hangUp()
 		}
 	case device.Answer:
 		p.answered(e)
@@ -250,15 +262,62 @@ func (p *person) carryOut(e device.Effect) {
 	}
 }
 
+// fetch asks the backend for a token.
+func (p *person) fetch() {
+	w := p.w
+	if p.fetches {
+		w.violate("%s asks for a token, and waits for one", p.name())
+	}
+	p.fetches = true
+	if !w.calmed && w.fault(w.cfg.Faults.TokenFail, p.name()+" gets no token") {
+		p.noToken = w.now.Add(w.upTo(40 * time.Second))
+	}
+	p.getsToken()
+}
+
+// getsToken is the backend's answer, as it is when the program takes it.
+func (p *person) getsToken() {
+	w, start := p.w, p.starts
+	w.after(w.upTo(w.cfg.Faults.LinkDelay), func() {
+		switch {
+		case p.starts != start:
+		case p.frozen():
+			p.getsToken()
+		// Who has never been welcome would be told, and be offline.
+		case p.heard != nil && w.now.Before(p.noToken) && !w.calmed:
+			p.step(device.GotToken{Err: errInjected})
+		default:
+			p.step(device.GotToken{Token: tokenOf(p.account, w.now.Add(p.life))})
+		}
+	})
+}
+
+// sends passes a frame on, and holds a token that was used before to its end.
+func (p *person) sends(e device.Send) {
+	if id := leaves(e.Frame); id != "" {
+		p.over[id] = p.w.now
+	}
+	if h := e.Frame.GetHello(); h != nil {
+		p.hello = h.Token
+		if end, known := p.ends[h.Token]; known && !p.dialed[e.Socket].Before(end) {
+			p.w.violate("%s connects by a token that ended %s before", p.name(), p.w.now.Sub(end))
+		}
+	}
+	if l := p.links[e.Socket]; l != nil {
+		l.toServer(e.Frame)
+	}
+}
+
 // leaves is the call that a command is to leave, if any.
 func leaves(f *pealv1.ClientFrame) string {
 	return cmp.Or(f.GetHangup().GetCallId(), f.GetCancel().GetCallId(), f.GetReject().GetCallId())
 }
 
 func (p *person) dial(s device.Socket) {
-	life := p.life
+	start := p.starts
+	p.dialed[s] = p.w.now
 	p.w.after(p.w.upTo(p.w.cfg.Faults.LinkDelay), func() {
-		if p.life != life {
+		if p.starts != start || !slices.Contains(p.sockets, s) {
 			return
 		}
 		h := p.w.anyHost()
@@ -266,18 +325,44 @@ func (p *person) dial(s device.Socket) {
 			p.step(device.Closed{Socket: s})
 			return
 		}
-		p.socket, p.link = s, dial(p, p.w, h)
+		p.links[s] = dial(p, p.w, h)
 		p.step(device.Opened{Socket: s})
 	})
 }
 
 func (p *person) receive(l *link, f *pealv1.ServerFrame) {
-	if p.link == l {
+	if s := p.socketOf(l); s != 0 {
 		if c := f.GetCandidates(); c != nil {
 			p.w.hearsCandidates(p.account, p.name(), c)
 		}
-		p.step(device.Received{Socket: p.socket, Frame: f})
+		p.step(device.Received{Socket: s, Frame: f})
 	}
+}
+
+// link is the connection that the device uses; nil when there is none.
+func (p *person) link() *link { return p.links[p.listens()] }
+
+// listens is the socket that the device listens to, whatever has become of it meanwhile.
+func (p *person) listens() device.Socket {
+	if len(p.sockets) == 0 {
+		return 0
+	}
+	return p.sockets[0]
+}
+
+// socketOf is the socket of a connection that is not over; zero otherwise.
+func (p *person) socketOf(l *link) device.Socket {
+	for _, s := range p.sockets {
+		if p.links[s] == l {
+			return s
+		}
+	}
+	return 0
+}
+
+// forget notes that a socket is over for the device.
+func (p *person) forget(s device.Socket) {
+	p.sockets = slices.DeleteFunc(p.sockets, func(o device.Socket) bool { return o == s })
 }
 
 // hears keeps what the server says of calls in mind, whatever the device makes of it.
@@ -285,6 +370,7 @@ func (p *person) hears(f *pealv1.ServerFrame) {
 	news := []*pealv1.CallUpdate{f.GetCall()}
 	if w := f.GetWelcome(); w != nil {
 		p.heard, news = make(map[string]*pealv1.Call), w.Calls
+		p.ends[p.hello] = p.w.now.Add(time.Duration(w.TokenExpiresInMs) * time.Millisecond)
 	}
 	for _, u := range news {
 		if c := u.GetCall(); c != nil && p.heard != nil && c.Rev > p.heard[c.CallId].GetRev() {
@@ -313,21 +399,24 @@ func (p *person) heeds() {
 }
 
 func (p *person) disconnected(l *link, _ bool, reason string) {
-	if p.link == l {
+	if s := p.socketOf(l); s != 0 {
 		p.w.trace("%s disconnected: %s", p.name(), reason)
-		p.link = nil
-		p.step(device.Closed{Socket: p.socket})
+		delete(p.links, s)
+		p.step(device.Closed{Socket: s})
 	}
 }
 
 // reload starts the program again, without a word to anyone.
 func (p *person) reload() {
-	if p.link != nil {
+	if p.link() != nil {
 		if p.w.chance(0.5) {
 			p.step(device.Mention{Command: &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Leaving{Leaving: &pealv1.Leaving{}}}})
 		}
-		p.link.hangUp()
-		p.link = nil
+	}
+	for _, s := range p.sockets {
+		if l := p.links[s]; l != nil {
+			l.hangUp()
+		}
 	}
 	p.start()
 	p.since = p.w.now
@@ -356,6 +445,8 @@ func (p *person) loggedOut(why protocol.Code) {
 		}
 		p.kicked, p.away = true, p.w.now.Add(p.w.upTo(most))
 	case why == protocol.LoggedOut && p.leaves:
+	case why == protocol.TokenExpired && p.w.now.Sub(p.sleeps) < 2*p.life:
+		// It slept while it connected, time and again.
 	default:
 		p.w.violate("%s was logged out: %s", p.name(), why)
 	}

@@ -23,20 +23,38 @@ func (p *person) act() {
 			p.kicked = false
 			p.step(device.Login{})
 		}
-	case p.link != nil && w.fault(f.Disconnect, p.name()+" is cut"):
-		p.link.cut(w.chance(f.HalfOpen))
-	case p.link != nil && w.fault(f.Tunnel, p.name()+" is without a network for long"):
+	case p.link() != nil && w.fault(f.Disconnect, p.name()+" is cut"):
+		p.link().cut(w.chance(f.HalfOpen))
+	case p.link() != nil && w.fault(f.Tunnel, p.name()+" is without a network for long"):
 		p.enterTunnel()
-		p.link.cut(w.chance(f.HalfOpen))
+		for _, s := range p.sockets {
+			if l := p.links[s]; l != nil {
+				l.cut(w.chance(f.HalfOpen))
+			}
+		}
 	case w.fault(f.Freeze, p.name()+" sleeps"):
 		p.sleeps = w.now.Add(w.upTo(time.Minute))
 	case !p.leaves && w.fault(f.Disconnect*f.Reload, p.name()+" starts its program again"):
 		p.reload()
 	case !p.leaves && len(p.asked) > 0 && w.fault(f.Anew, p.name()+" starts its program again, and waits for an answer"):
 		p.reload()
-	case !w.still:
+	case w.still:
+	case w.chance(0.01):
+		p.step(device.NetworkChanged{})
+		p.step(device.Probe{})
+	case p.device.Call() != nil && w.chance(p.doubts()):
+		p.step(device.Suspect{})
+	default:
 		p.play()
 	}
+}
+
+// doubts is the chance that media seem not to come: mostly where nothing comes.
+func (p *person) doubts() float64 {
+	if l := p.link(); l != nil && (l.deadUp || l.deadDown) {
+		return 0.3
+	}
+	return 0.02
 }
 
 // enterTunnel is the beginning of a time without a network, longer than a grace.
@@ -175,9 +193,9 @@ func (p *person) steadily() {
 		return
 	}
 	p.said = r
-	life := p.life
+	start := p.starts
 	p.w.after(p.w.upTo(500*time.Millisecond), func() {
-		if now := p.device.Call(); p.life == life && p.said == r && now.GetCallId() == r.call && now.Generation == r.generation {
+		if now := p.device.Call(); p.starts == start && p.said == r && now.GetCallId() == r.call && now.Generation == r.generation {
 			p.report(now, true)
 		}
 	})

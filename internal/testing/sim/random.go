@@ -31,6 +31,9 @@ func RunRandom(seed uint64, worker *Worker, steps int) error {
 	if r.chance(0.5) {
 		c.RecordsSince = r.moment().AsTime()
 	}
+	if r.chance(0.3) {
+		c.AttemptAt = r.moment().AsTime()
+	}
 	t := &twins{Device: device.New(c), twin: newScripted(worker, c, fail), differ: fail}
 	now := time.Date(2030, 1, 1, 0, 0, 0, rng.IntN(1e9), time.UTC)
 	for range steps {
@@ -69,7 +72,11 @@ func (r *random) learn(e device.Effect) {
 		r.next = append(r.next, device.GotToken{Token: "t"})
 	case device.Dial:
 		r.socket = e.Socket
-		r.next = append(r.next, device.Opened(e))
+		if r.chance(0.1) {
+			r.next = append(r.next, device.Closed(e))
+		} else {
+			r.next = append(r.next, device.Opened(e))
+		}
 	case device.Send:
 		r.sent = append(r.sent, e.Frame.Id)
 		r.sent = r.sent[max(0, len(r.sent)-8):]
@@ -106,7 +113,7 @@ func (r *random) input(d *device.Device) device.Input {
 
 // event is something of the connection, or of the time.
 func (r *random) event() device.Input {
-	switch r.rng.IntN(6) {
+	switch r.rng.IntN(10) {
 	case 0:
 		if r.chance(0.5) {
 			return device.GotToken{Err: errors.New("no token")}
@@ -120,6 +127,10 @@ func (r *random) event() device.Input {
 		return device.Stop{}
 	case 4:
 		return device.Probe{}
+	case 5, 6, 7:
+		return device.Suspect{}
+	case 8:
+		return device.NetworkChanged{}
 	}
 	return device.Woke{}
 }
@@ -265,7 +276,7 @@ func (r *random) records() *pealv1.RecordList {
 
 func (r *random) error() *pealv1.Error {
 	codes := []string{
-		"already_accepted", "already_accepted", "call_ended", "kicked", "token_expired", "unavailable", "request_timeout", "busy_elsewhere", "logged_out",
+		"already_accepted", "already_accepted", "call_ended", "kicked", "token_expired", "bad_token", "unavailable", "request_timeout", "busy_elsewhere", "logged_out",
 	}
 	return &pealv1.Error{Code: codes[r.rng.IntN(len(codes))], Message: "it failed", Retry: r.chance(0.3)}
 }

@@ -85,7 +85,7 @@ func (g *rude) connect() {
 	if g.fresh {
 		g.view, g.rung = make(map[string]*pealv1.Call), make(map[string]bool)
 	}
-	token := tokenOf(g.account)
+	token := tokenOf(g.account, g.w.now.Add(time.Hour))
 	if g.refused = g.w.chance(0.02); g.refused {
 		token = "of nobody"
 	}

@@ -107,7 +107,7 @@ func startWorker(t testing.TB, languages sim.Languages, path string) *sim.Worker
 func schedule(seed uint64) sim.Config {
 	cfg := sim.Config{
 		Seed: seed, Nodes: 3, Accounts: 2 + int(seed%5), Devices: 1 + int(seed/5%3),
-		Active: 75 * time.Second, SingleLogin: seed%3 == 0,
+		Active: 75 * time.Second, SingleLogin: seed%3 == 0, ShortTokens: seed/8%2 == 1,
 		Faults: sim.Faults{
 			LinkDelay: 50 * time.Millisecond, StoreDelay: 20 * time.Millisecond, BusDelay: 50 * time.Millisecond,
 			Skew: 100 * time.Millisecond,

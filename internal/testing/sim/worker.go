@@ -76,6 +76,8 @@ type workerConfig struct {
 	Seed   uint32 `json:"seed"`
 	// RecordsSince is in milliseconds.
 	RecordsSince *int64 `json:"recordsSince,omitempty"`
+	// AttemptAt is in milliseconds.
+	AttemptAt *int64 `json:"attemptAt,omitempty"`
 }
 
 // workerAnswer is what came of a step.
@@ -140,6 +142,10 @@ func newScripted(w *Worker, c device.Config, fail func(error)) *scripted {
 	if !c.RecordsSince.IsZero() {
 		since := c.RecordsSince.UnixMilli()
 		config.RecordsSince = &since
+	}
+	if !c.AttemptAt.IsZero() {
+		at := c.AttemptAt.UnixMilli()
+		config.AttemptAt = &at
 	}
 	if err := w.post(workerRequest{Kind: "new", Device: s.number, Config: config}); err != nil {
 		fail(err)
@@ -239,7 +245,7 @@ func toWorker(in device.Input) (*workerInput, error) {
 		out.Frame, err = protojson.Marshal(in.Frame)
 	case device.Closed:
 		out.Socket = in.Socket
-	case device.Woke, device.Login, device.Stop, device.Probe:
+	case device.Woke, device.Login, device.Stop, device.Probe, device.Suspect, device.NetworkChanged:
 	case device.Logout:
 		out.Ticket = in.Ticket
 	case device.Invite:

@@ -35,6 +35,8 @@ type Config struct {
 	Patient bool
 	// Hasty has those who were logged out by another login log in again within seconds.
 	Hasty bool
+	// ShortTokens has tokens last for one to three minutes, and not for an hour.
+	ShortTokens bool
 	// Active is how long people call each other; after that faults cease,
 	// everybody holds still, then leaves, and all must come to rest.
 	Active time.Duration

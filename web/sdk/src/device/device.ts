@@ -31,8 +31,10 @@ import type { End, Reason, View } from "./machine";
 import { Random } from "./random";
 import * as records from "./records";
 import * as request from "./request";
+import * as second from "./second";
 import { Shadows } from "./shadow";
 import { earlier } from "./time";
+import * as token from "./token";
 
 /** What a device is made of. */
 export interface Config {
@@ -50,6 +52,11 @@ export interface Config {
    * since 1970. Without it, those of the last seven days.
    */
   readonly recordsSince?: number;
+  /**
+   * When a device of this id began a connection last, before this program was started, in
+   * milliseconds: `hello.attemptAt` goes on from there. Without it, never.
+   */
+  readonly attemptAt?: number;
   /** Begins the pseudo-random numbers that spread reconnects: each device needs its own. */
   readonly seed: number;
 }
@@ -59,7 +66,7 @@ export class Device {
   readonly config: Config;
   now = 0;
   account = "";
-  readonly link = new link.Link();
+  readonly link: link.Link;
   requests: request.Request[] = [];
   active: View | undefined;
   shadows = new Shadows();
@@ -75,6 +82,7 @@ export class Device {
   /** Makes a device that is offline. */
   constructor(config: Config) {
     this.config = config;
+    this.link = new link.Link(Math.floor(config.attemptAt ?? 0));
     this.records = new records.RecordLog(config.recordsSince);
     this.random = new Random(config.seed);
   }
@@ -115,7 +123,7 @@ export class Device {
   #take(input: Input): void {
     switch (input.kind) {
       case "gotToken":
-        link.gotToken(this, input);
+        token.gotToken(this, input);
         break;
       case "opened":
         link.opened(this, input.socket);
@@ -124,7 +132,7 @@ export class Device {
         link.received(this, input.socket, input.frame);
         break;
       case "closed":
-        if (input.socket === this.link.socket) link.lost(this);
+        link.closed(this, input.socket);
         break;
       case "woke":
         this.#woke();
@@ -165,6 +173,12 @@ export class Device {
       case "probe":
         this.probe();
         break;
+      case "suspect":
+        second.suspect(this);
+        break;
+      case "networkChanged":
+        second.networkChanged(this);
+        break;
     }
   }
 
@@ -192,6 +206,22 @@ export class Device {
 
   probe(): void {
     link.probe(this);
+  }
+
+  ping(patience: number): void {
+    link.ping(this, patience);
+  }
+
+  dial(token: string, kept: boolean): void {
+    link.dial(this, token, kept);
+  }
+
+  dialSecond(token: string, kept: boolean): void {
+    second.dialSecond(this, token, kept);
+  }
+
+  lost(): void {
+    link.lost(this);
   }
 
   stop(why: ErrorJson | undefined): void {

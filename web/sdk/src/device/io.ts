@@ -22,7 +22,10 @@ export type Ticket = number;
  * no effect.
  */
 type ConnectionInput =
-  /** Answers `getToken`; with an error there is no token. */
+  /**
+   * Answers `getToken`, after 15 s at most: a token that does not come is one that cannot be
+   * had. With an error there is no token.
+   */
   | GotToken
   /** The socket can be used. */
   | { readonly kind: "opened"; readonly socket: Socket }
@@ -66,8 +69,18 @@ type ApplicationInput =
   | { readonly kind: "mention"; readonly command: ClientFrameJson }
   /** Gives up waiting for an answer. */
   | { readonly kind: "forget"; readonly ticket: Ticket }
-  /** Finds out at once whether the connection is alive. */
-  | { readonly kind: "probe" };
+  /** Finds out at once whether the connection is alive, or makes one. */
+  | { readonly kind: "probe" }
+  /**
+   * Media does not come any more: the device finds out soon whether the connection is alive,
+   * and dials a second one meanwhile.
+   */
+  | { readonly kind: "suspect" }
+  /**
+   * There may be another network, or none. A `probe` finds out what that means for the
+   * connection.
+   */
+  | { readonly kind: "networkChanged" };
 
 export interface Invite {
   readonly kind: "invite";
@@ -92,9 +105,9 @@ export type Input = ConnectionInput | ApplicationInput;
 
 /** The effects on the connection. */
 type ConnectionEffect =
-  /** Asks for a bearer token. */
+  /** Asks for a bearer token. There is one such question at a time. */
   | { readonly kind: "getToken" }
-  /** Opens a socket. */
+  /** Opens a socket. It may be the second one, beside that which is in use. */
   | { readonly kind: "dial"; readonly socket: Socket }
   /** Writes a frame. */
   | { readonly kind: "send"; readonly socket: Socket; readonly frame: ClientFrameJson }
@@ -161,6 +174,7 @@ export const codes = {
   loggedOut: "logged_out",
 
   alreadyAccepted: "already_accepted",
+  badToken: "bad_token",
   callEnded: "call_ended",
   kicked: "kicked",
   tokenExpired: "token_expired",
@@ -184,6 +198,8 @@ export const patienceMostMs = 15_000;
 export const pauseFirstMs = 250;
 export const pauseIdleMs = 30_000;
 export const pauseBusyMs = 5_000;
+/** When to ask again for a token that could not be had, while the connection lasts. */
+export const renewRetryMs = 30_000;
 /** How long a logout waits for the server. */
 export const logoutPatienceMs = 2_000;
 

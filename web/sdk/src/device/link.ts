@@ -9,17 +9,17 @@ import type {
 import type { Device } from "./device";
 import {
   codes,
-  type GotToken,
   patienceFirstMs,
   patienceMostMs,
   pauseBusyMs,
   pauseFirstMs,
   pauseIdleMs,
-  problem,
   type Socket,
   type State,
 } from "./io";
+import { closeSecond, Second, tryAnother } from "./second";
 import { due, earlier, formatTimestamp, nanos, parseTimestamp } from "./time";
+import { type Attempt, authenticate, getToken, planRenewal, Tokens } from "./token";
 import { idOf } from "./wire";
 
 /**
@@ -58,11 +58,14 @@ export class Link {
   /** Zero when there is none. */
   socket: Socket = 0;
   last: Socket = 0;
-  token = "";
+  /** That of the socket, until its welcome. */
+  attempt: Attempt | undefined;
+  second = new Second();
+  readonly tokens = new Tokens();
   /** No earlier call is in memory, until the first welcome. */
   fresh = true;
-  /** Counts the failures since the last welcome. */
-  attempt = 0;
+  /** Counts the attempts since the last welcome that failed. */
+  failures = 0;
   /** A second token was fetched because the first had expired. */
   renewed = false;
   /** The server's, of the last welcome, as are the heartbeats. */
@@ -70,8 +73,8 @@ export class Link {
   idle: Heartbeat = { every: 0, dead: 0 };
   active: Heartbeat = { every: 0, dead: 0 };
   lastId = 0;
-  /** When the socket was begun. */
-  attemptAt = 0;
+  /** When the latest socket was begun. */
+  attemptAt: number;
 
   /** Of the next attempt. */
   retryAt: number | undefined;
@@ -82,17 +85,37 @@ export class Link {
   /** Of the next token. */
   renewAt: number | undefined;
 
-  /** The last ping, and how long it may go without an answer. */
+  /** The last ping, when it was sent, and how long it may go without an answer. */
   pinged = 0;
+  pingedAt = 0;
   grants = 0;
+  /** How long the last answer to a ping took. */
+  roundTrip = 0;
+
+  constructor(attemptAt: number) {
+    this.attemptAt = attemptAt;
+  }
 
   deadline(): number | undefined {
-    return earlier(earlier(this.retryAt, this.silentAt), earlier(this.beatAt, this.renewAt));
+    const at = earlier(earlier(this.retryAt, this.silentAt), earlier(this.beatAt, this.renewAt));
+    return earlier(at, this.second.tryAt);
+  }
+
+  /** Numbers a connection. */
+  nextSocket(): Socket {
+    this.last++;
+    return this.last;
+  }
+
+  /** Begins a connection, later than all before: clocks are set back at times. */
+  begin(token: string, kept: boolean, now: number): Attempt {
+    this.attemptAt = Math.max(this.attemptAt + 1, now);
+    return { token, kept, at: this.attemptAt };
   }
 
   patience(): number {
     let p = patienceFirstMs;
-    for (let i = 0; i < this.attempt; i++) {
+    for (let i = 0; i < this.failures; i++) {
       p = (p * 3) / 2;
       if (p >= patienceMostMs) return patienceMostMs;
     }
@@ -105,9 +128,10 @@ export class Link {
 }
 
 export function login(d: Device): void {
-  if (d.link.phase !== "offline") return;
-  enter(d, "fetching");
-  d.do({ kind: "getToken" });
+  const l = d.link;
+  if (l.phase !== "offline") return;
+  l.tokens.late = l.tokens.awaited;
+  connect(d);
 }
 
 /** Moves to a phase, and reports a change of the state. */
@@ -117,42 +141,39 @@ function enter(d: Device, p: Phase): void {
   if (stateOf(was) !== stateOf(p)) d.do({ kind: "stateChanged", state: stateOf(p) });
 }
 
-export function gotToken(d: Device, input: GotToken): void {
-  const l = d.link;
-  if (l.phase === "online" && input.error === undefined) {
-    write(d, { authenticate: { token: input.token } });
-  } else if (l.phase !== "fetching") {
-    // The next hello asks again, and then a failure matters.
-  } else if (input.error === undefined) {
-    l.last++;
-    l.socket = l.last;
-    l.token = input.token;
-    // Clocks are set back at times; attempts only go on.
-    l.attemptAt = Math.max(l.attemptAt + 1, d.now);
-    enter(d, "dialing");
-    l.silentAt = d.now + l.patience();
-    d.do({ kind: "dial", socket: l.socket });
-  } else if (l.loginAt !== undefined) {
-    // A backend that is away for a moment must not end a login that has been good.
-    lost(d);
-  } else {
-    stop(d, problem(codes.token, `cannot get a token: ${input.error}`, false));
+/** Begins an attempt, or asks for the token that it needs. */
+function connect(d: Device): void {
+  const serving = d.link.tokens.serving(d.now);
+  if (serving !== undefined) {
+    dial(d, serving.token, serving.kept);
+    return;
   }
+  enter(d, "fetching");
+  getToken(d);
+}
+
+export function dial(d: Device, token: string, kept: boolean): void {
+  const l = d.link;
+  l.socket = l.nextSocket();
+  l.attempt = l.begin(token, kept, d.now);
+  enter(d, "dialing");
+  l.silentAt = d.now + l.patience();
+  d.do({ kind: "dial", socket: l.socket });
 }
 
 export function opened(d: Device, socket: Socket): void {
   const l = d.link;
+  if (socket !== 0 && socket === l.second.socket) takeOver(d);
   if (socket !== l.socket || l.phase !== "dialing") return;
   const hello: HelloJson = {
-    token: l.token,
+    token: l.attempt?.token ?? "",
     deviceId: d.config.id,
     client: d.config.client ?? "",
     fresh: l.fresh,
     resume: l.fresh && (d.config.resume ?? false),
-    attemptAt: formatTimestamp(nanos(l.attemptAt)),
+    attemptAt: formatTimestamp(nanos(l.attempt?.at ?? 0)),
   };
   if (l.loginAt !== undefined) hello.loginAt = l.loginAt;
-  l.token = "";
   write(d, { hello });
 }
 
@@ -173,8 +194,13 @@ export function received(d: Device, socket: Socket, f: ServerFrameJson): void {
   const l = d.link;
   if (socket !== l.socket) return;
   const replyTo = f.replyTo ?? 0;
-  if (l.silentAt === undefined || l.phase === "dialing" || replyTo === l.pinged) {
+  closeSecond(d);
+  if (l.silentAt === undefined || l.phase === "dialing") {
     l.silentAt = undefined;
+  } else if (replyTo === l.pinged) {
+    l.silentAt = undefined;
+    l.roundTrip = d.now - l.pingedAt;
+    l.second.answered();
   } else {
     // It may have been on its way before the ping, whose answer is to come.
     l.silentAt = d.now + l.grants;
@@ -183,6 +209,7 @@ export function received(d: Device, socket: Socket, f: ServerFrameJson): void {
     receivedFirst(d, f);
   } else if (f.goodbye !== undefined) {
     if (!f.goodbye.reconnect) stop(d, f.goodbye.error);
+    else if (f.goodbye.error?.code === codes.tokenExpired) l.tokens.drop();
   } else if (f.candidates !== undefined) {
     if (d.active !== undefined && idOf(d.active.call) === (f.candidates.callId ?? ""))
       d.do({ kind: "candidates", candidates: f.candidates });
@@ -202,15 +229,22 @@ function welcomed(d: Device, w: WelcomeJson): void {
   const l = d.link;
   d.resumes = l.fresh && (d.config.resume ?? false);
   l.fresh = false;
-  l.attempt = 0;
+  l.failures = 0;
   l.renewed = false;
   l.loginAt = w.loginAt;
   l.idle = rhythm(w.idle);
   l.active = rhythm(w.active);
   d.account = w.account ?? "";
   enter(d, "online");
-  const life = w.tokenExpiresInMs ?? 0;
-  if (life > 0) l.renewAt = d.now + Math.floor((life * 4) / 5);
+  const left = w.tokenExpiresInMs ?? 0;
+  if (l.attempt !== undefined) l.tokens.welcomed(l.attempt, left, d.now);
+  l.attempt = undefined;
+  planRenewal(d, left);
+  const token = l.tokens.spare;
+  if (token !== "") {
+    l.tokens.spare = ""; // It is newer.
+    authenticate(d, token);
+  }
   beat(d);
   const waiting = [...d.requests];
   for (const r of waiting) {
@@ -225,37 +259,84 @@ function welcomed(d: Device, w: WelcomeJson): void {
   d.catchUp(missed);
 }
 
-/** Takes a refused hello. A token may have expired on its way: one more is fetched. */
+/**
+ * Takes a refused hello. A token may have expired on its way, or not be good any more since
+ * the server took it: one more is fetched.
+ */
 function refused(d: Device, e: ErrorJson | undefined): void {
-  const expired = e?.code === codes.tokenExpired && !d.link.renewed;
+  const l = d.link;
+  const bad = e?.code === codes.badToken && l.attempt?.kept === true;
+  const dead = e?.code === codes.tokenExpired || bad;
+  if (dead) l.tokens.drop();
+  const expired = dead && !l.renewed;
   if (e?.retry || expired) {
-    d.link.renewed = d.link.renewed || expired;
+    l.renewed = l.renewed || expired;
     lost(d);
     return;
   }
   stop(d, e);
 }
 
-/** Gives the connection up and plans the next. */
+/** Takes the end of a socket. */
+export function closed(d: Device, socket: Socket): void {
+  const l = d.link;
+  if (socket === 0) return;
+  if (socket === l.socket) {
+    lost(d);
+  } else if (socket === l.second.socket) {
+    l.second.socket = 0;
+    l.second.attempt = undefined;
+  }
+}
+
+/**
+ * Gives the connection up. A second one that is being made takes its place; otherwise the
+ * next one is planned.
+ */
 export function lost(d: Device): void {
   const l = d.link;
+  if (l.second.socket !== 0) {
+    takeOver(d);
+    return;
+  }
   drop(d);
   if (l.phase === "offline") return;
-  d.requests = d.requests.filter((r) => !r.chore);
-  for (const r of d.requests) r.id = 0;
+  unanswered(d);
   let limit = pauseFirstMs;
   const most = d.active !== undefined || d.requests.length > 0 ? pauseBusyMs : pauseIdleMs;
-  for (let i = 0; i < l.attempt && limit < most; i++) limit *= 2;
-  l.attempt++;
+  for (let i = 0; i < l.failures && limit < most; i++) limit *= 2;
+  l.failures++;
   l.retryAt = d.now + d.random.below(Math.min(limit, most));
   enter(d, "pausing");
 }
 
-/** Closes the socket, if there is one. */
+/** Makes the second connection the connection. */
+function takeOver(d: Device): void {
+  const l = d.link;
+  const { socket, attempt } = l.second;
+  l.second.socket = 0;
+  drop(d);
+  unanswered(d);
+  l.socket = socket;
+  l.attempt = attempt;
+  enter(d, "dialing");
+  l.silentAt = d.now + l.patience();
+}
+
+/** Has the next connection send again what was not answered. */
+function unanswered(d: Device): void {
+  d.requests = d.requests.filter((r) => !r.chore);
+  for (const r of d.requests) r.id = 0;
+}
+
+/** Closes the sockets, if there are any. */
 function drop(d: Device): void {
   const l = d.link;
+  closeSecond(d);
   if (l.socket !== 0) d.do({ kind: "close", socket: l.socket });
   l.socket = 0;
+  l.attempt = undefined;
+  l.second = new Second();
   l.retryAt = l.silentAt = l.beatAt = l.renewAt = undefined;
 }
 
@@ -267,7 +348,10 @@ export function stop(d: Device, why: ErrorJson | undefined): void {
   l.phase = "offline";
   l.fresh = true;
   l.loginAt = undefined;
-  l.attempt = 0;
+  l.failures = 0;
+  l.renewed = false;
+  l.tokens.spare = "";
+  l.tokens.drop();
   d.shadows.take();
   d.leaving = false;
   d.failAll(why);
@@ -287,8 +371,7 @@ export function wokeLink(d: Device): void {
   const l = d.link;
   if (due(l.retryAt, d.now)) {
     l.retryAt = undefined;
-    enter(d, "fetching");
-    d.do({ kind: "getToken" });
+    connect(d);
     return;
   }
   if (due(l.silentAt, d.now)) {
@@ -297,7 +380,11 @@ export function wokeLink(d: Device): void {
   }
   if (due(l.renewAt, d.now)) {
     l.renewAt = undefined;
-    d.do({ kind: "getToken" });
+    getToken(d);
+  }
+  if (due(l.second.tryAt, d.now)) {
+    l.second.tryAt = undefined;
+    tryAnother(d);
   }
   if (due(l.beatAt, d.now)) {
     const h = l.rhythm(d.active !== undefined);
@@ -310,14 +397,18 @@ function beat(d: Device): void {
   d.link.beatAt = d.now + d.link.rhythm(d.active !== undefined).every;
 }
 
-/** Asks for a sign of life, one at a time. */
-function ping(d: Device, patience: number): void {
+/** Asks for a sign of life, one at a time. A shorter patience shortens the wait. */
+export function ping(d: Device, patience: number): void {
   beat(d);
   const l = d.link;
-  if (l.silentAt !== undefined) return;
-  l.silentAt = d.now + patience;
+  const waits = l.silentAt !== undefined;
+  const until = d.now + patience;
+  if (l.silentAt !== undefined && until >= l.silentAt) return;
+  l.silentAt = until;
   l.grants = patience;
-  if (l.phase === "online") l.pinged = write(d, { ping: {} });
+  if (waits) return;
+  l.pinged = write(d, { ping: {} });
+  l.pingedAt = d.now;
 }
 
 /** Finds out at once whether the connection is alive, or makes one. */
@@ -328,7 +419,7 @@ export function probe(d: Device): void {
       ping(d, l.active.dead);
       break;
     case "pausing":
-      l.attempt = 0;
+      l.failures = 0;
       l.retryAt = d.now;
       break;
     case "offline":
