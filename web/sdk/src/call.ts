@@ -63,7 +63,7 @@ export class Call extends KnownCall implements CallHandle {
     super(direction, first);
     this.#host = host;
     this.profile = profile;
-    const request = (command: Command): Promise<Reply> => host.shell.command(command);
+    const request = (command: Command): Promise<Reply> => this.#command(command);
     const tell = (command: Command): void => host.shell.input({ kind: "mention", command });
     this.#negotiation = new Negotiation({
       make: host.make,
@@ -175,7 +175,7 @@ export class Call extends KnownCall implements CallHandle {
   /** It could not be made: it is over without a word, its promise tells. */
   #fail(): void {
     const { shell } = this.#host;
-    const call = this.id;
+    const { taken: call } = this.#inviting;
     this.#finish({
       reason: "failed",
       actor: this.snapshot.local.account,
@@ -184,7 +184,9 @@ export class Call extends KnownCall implements CallHandle {
       durationSeconds: 0,
       record: null,
     });
-    shell.input({ kind: "abandon", call });
+    shell.input({ kind: "abandon", call: this.id });
+    // Where the server has taken it, it must not ring, or be on, for nobody.
+    if (call !== null) void shell.leave((ticket) => ({ kind: "hangup", ticket, call }));
   }
 
   // -------------------------------------------------------------- the callee
@@ -216,8 +218,7 @@ export class Call extends KnownCall implements CallHandle {
   }
 
   async setRingTimeout(ms: number): Promise<void> {
-    const { shell } = this.#host;
-    const reply = await shell.command({ ringing: { callId: this.id, ringTimeoutMs: ms } });
+    const reply = await this.#command({ ringing: { callId: this.id, ringTimeoutMs: ms } });
     if (reply.error) throw reply.error;
   }
 
@@ -229,7 +230,7 @@ export class Call extends KnownCall implements CallHandle {
 
   async #askForType(type: 1 | 2): Promise<void> {
     const command = { switchType: { callId: this.id, type: typeNames[type] } };
-    const reply = await this.#host.shell.command(command);
+    const reply = await this.#command(command, true);
     if (reply.error) throw reply.error;
   }
 
@@ -243,7 +244,7 @@ export class Call extends KnownCall implements CallHandle {
 
   async #leave(kind: "cancel" | "reject" | "hangup"): Promise<void> {
     const call = this.id;
-    const { error } = await this.#host.shell.ask((ticket) => ({ kind, ticket, call }));
+    const { error } = await this.#host.shell.leave((ticket) => ({ kind, ticket, call }));
     if (error) throw error;
   }
 
@@ -261,6 +262,19 @@ export class Call extends KnownCall implements CallHandle {
     for (const change of changes) this.#changed(change, update);
     this.#replying = false;
     if (!this.end) this.#negotiation.takeOffer(update);
+  }
+
+  /** Asks the server, and takes the snapshot that it answers. Events come after that. */
+  #command(command: Command, updateFirst = false): Promise<Reply> {
+    return this.#host.shell.command(command, {
+      updateFirst,
+      take: (reply) => {
+        const next = reply.call && this.#read(reply.call);
+        if (next && !next.end && next.id === this.id && next.rev > this.snapshot.rev)
+          this.know(next);
+        return reply;
+      },
+    });
   }
 
   /** It is over on this device. */

@@ -17,7 +17,6 @@ import type { MakePeerConnection } from "./media";
 import { socketUrl } from "./origin";
 import { Page } from "./page";
 import { policyOf } from "./privacy";
-import { RecordMemory } from "./record-memory";
 import { Shell, type Told, turn } from "./shell";
 import { readRecord, readSnapshot, typeNames } from "./snapshot";
 import { type OpenSocket, openWebSocket } from "./socket";
@@ -49,6 +48,9 @@ interface Login {
   readonly identity: DeviceIdentity;
   /** Told once: the login is there, or it is over. */
   settle: ((error: PealError | null) => void) | null;
+  /** Resolves when it is over. */
+  readonly over: Promise<void>;
+  readonly end: () => void;
   /** Why the login ends, where this client ends it for a reason of its own. */
   why: PealError | null;
 }
@@ -141,8 +143,14 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
       },
       (told) => this.#told(told),
     );
+    let end = (): void => {};
+    const over = new Promise<void>((resolve) => {
+      end = resolve;
+    });
     const login: Login = {
       shell,
+      over,
+      end,
       page: new Page((input) => shell.input(input)),
       identity,
       settle: null,
@@ -180,7 +188,8 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
     const login = this.#login;
     if (!login) return;
     login.why = new PealError("logged_out", "logged out");
-    await login.shell.ask((ticket) => ({ kind: "logout", ticket }));
+    void login.shell.leave((ticket) => ({ kind: "logout", ticket }));
+    await login.over;
   }
 
   async records(options: RecordsOptions = {}): Promise<CallRecord[]> {
@@ -203,6 +212,7 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
   // ----------------------------------------------------- what the device tells
 
   #told(told: Told): void {
+    const active = this.#active;
     switch (told.kind) {
       case "stateChanged":
         this.#stateChanged(told.state);
@@ -215,13 +225,13 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
         this.#began(told);
         break;
       case "updated":
-        this.#active?.take(told);
+        active?.take(told);
         break;
       case "ended":
-        if (this.#active?.id === told.call) this.#active.ended(told.end);
+        if (active?.id === told.call) active.ended(told.end);
         break;
       case "candidates":
-        if (this.#active?.id === told.candidates.callId) this.#active.candidates(told.candidates);
+        if (active && active.id === told.candidates.callId) active.candidates(told.candidates);
         break;
       case "filed":
         this.emit("record", readRecord(told.record));
@@ -250,6 +260,7 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
     this.#debug(`closed: ${why.code}`);
     login.settle?.(why);
     this.emit("closed", why);
+    login.end();
   }
 
   #settle(error: PealError | null): void {

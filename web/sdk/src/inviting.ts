@@ -25,6 +25,8 @@ export interface InvitingHost {
  */
 export class Inviting {
   readonly #host: InvitingHost;
+  /** The id of the call that the server has taken the invitation for; null before that. */
+  taken: string | null = null;
 
   constructor(host: InvitingHost) {
     this.#host = host;
@@ -41,6 +43,7 @@ export class Inviting {
     await this.#host.invite({ ...invite, offer, tracks }, async ({ error, call: update }) => {
       if (call.end) return;
       if (error) throw error;
+      this.taken = update?.mergedInto ?? call.id;
       if (update?.mergedInto) await this.#merge(update);
       else await this.#taken(update ?? {});
       await negotiation.media.release();
@@ -51,10 +54,9 @@ export class Inviting {
 
   async #taken(update: CallUpdateJson): Promise<void> {
     const { call, negotiation } = this.#host;
-    // The rest of the news waits for those who listen; whom to hide does not.
-    const { snapshot } = call;
-    const { icePolicy } = this.#host.read(update) ?? snapshot;
-    this.#host.adopt({ ...snapshot, icePolicy });
+    // What it has come to meanwhile waits for those who listen; whom to hide does not.
+    const next = this.#host.read(update) ?? call.snapshot;
+    this.#host.adopt({ ...next, state: "ringing", end: null });
     await negotiation.media.commit(update.iceServers ?? []);
   }
 

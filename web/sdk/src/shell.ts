@@ -1,8 +1,13 @@
-import type { RecordListJson, CallUpdateJson, ClientFrameJson, ServerFrameJson } from "./gen/peal_pb";
-import type { Change } from "./device/machine";
 import { type Config, Device } from "./device/device";
 import type { Answer, Effect, Input, Socket as SocketId, Ticket } from "./device/io";
+import type { Change } from "./device/machine";
 import { PealError } from "./errors";
+import type {
+  CallUpdateJson,
+  ClientFrameJson,
+  RecordListJson,
+  ServerFrameJson,
+} from "./gen/peal_pb";
 import type { OpenSocket, Socket } from "./socket";
 
 /** A command without its number, which the device gives it. */
@@ -25,7 +30,10 @@ export interface Update {
 
 /** An effect for the application. */
 export type Told =
-  | Exclude<Effect, { readonly kind: "answer" | "getToken" | "dial" | "send" | "close" | "updated" }>
+  | Exclude<
+      Effect,
+      { readonly kind: "answer" | "getToken" | "dial" | "send" | "close" | "updated" }
+    >
   | ({ readonly kind: "updated" } & Update);
 
 /** What a shell takes from its surroundings. */
@@ -63,7 +71,11 @@ export class Shell {
   #ticket: Ticket = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   readonly #queue: Effect[] = [];
-  #busy = false;
+  #delivering = false;
+  /** Somebody has to go on first; null where nobody has. */
+  #paused: object | null = null;
+  /** Tickets of wishes whose update comes before their promise settles. */
+  readonly #updateFirst = new Set<Ticket>();
   /** The update that the last answer brought. */
   #answered: CallUpdateJson | undefined;
 
@@ -117,9 +129,28 @@ export class Shell {
     return asked;
   }
 
-  /** Asks the server something that the device has no input of its own for. */
-  command(command: Command): Promise<Reply> {
-    return this.ask((ticket) => ({ kind: "ask", ticket, command }));
+  /**
+   * Asks the server something that the device has no input of its own for. With `updateFirst`
+   * the update that the answer brings comes before the promise settles: what was asked for
+   * holds by then.
+   */
+  command(
+    command: Command,
+    { updateFirst = false, take = (reply: Reply) => reply } = {},
+  ): Promise<Reply> {
+    if (updateFirst) this.#updateFirst.add(this.#ticket + 1);
+    return this.ask((ticket) => ({ kind: "ask", ticket, command }), take);
+  }
+
+  /**
+   * Leaves a call, or the login. That holds at once: whoever asks for it has gone on, so
+   * nothing waits any more.
+   */
+  leave(wish: (ticket: Ticket) => Input): Promise<Reply> {
+    const asked = this.ask(wish);
+    this.#paused = null;
+    this.#deliver();
+    return asked;
   }
 
   #carryOut(effect: Effect): void {
@@ -151,7 +182,7 @@ export class Shell {
       timer = setTimeout(() => reject(error), tokenTimeoutMs);
     });
     try {
-      await null; // The device is in a step, and getToken is the application's.
+      await Promise.resolve(); // The device is in a step, and getToken is the application's.
       const token = await Promise.race([(async () => this.#options.getToken())(), late]);
       this.input({ kind: "gotToken", token });
     } catch (e) {
@@ -190,24 +221,33 @@ export class Shell {
 
   /** Gives the application what is in the queue, as far as nobody has to go on first. */
   #deliver(): void {
-    if (this.#busy) return;
-    this.#busy = true;
-    for (let effect = this.#queue.shift(); effect; effect = this.#queue.shift()) {
-      if (effect.kind === "answer") {
-        this.#answered = effect.update;
-        const settled = this.#settle(effect);
-        if (settled) {
-          void settled.then(this.#options.turn).then(() => {
-            this.#busy = false;
-            this.#deliver();
-          });
-          return;
-        }
-        continue;
-      }
-      this.#give(effect);
+    if (this.#delivering) return;
+    this.#delivering = true;
+    while (!this.#paused) {
+      const effect = this.#queue.shift();
+      if (!effect) break;
+      if (effect.kind === "answer") this.#answer(effect);
+      else this.#give(effect);
     }
-    this.#busy = false;
+    this.#delivering = false;
+  }
+
+  #answer(answer: Answer): void {
+    this.#answered = answer.update;
+    const [next] = this.#queue;
+    if (this.#updateFirst.delete(answer.ticket) && next?.kind === "updated") {
+      this.#queue.shift();
+      this.#give(next);
+    }
+    const settled = this.#settle(answer);
+    if (!settled) return;
+    const pause = {};
+    this.#paused = pause;
+    void settled.then(this.#options.turn).then(() => {
+      if (this.#paused !== pause) return;
+      this.#paused = null;
+      this.#deliver();
+    });
   }
 
   #settle(answer: Answer): Promise<void> | undefined {

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 import ended from "../../../internal/protocol/testdata/server_ended.json";
 import { componentError, refusedBy } from "../src/codes";
-import { uuidv7 } from "../src/identity";
 import { PealError } from "../src/errors";
 import type { ServerFrameJson } from "../src/gen/peal_pb";
+import { uuidv7 } from "../src/identity";
 import { recordMessage } from "../src/records";
 import { readSnapshot } from "../src/snapshot";
 

@@ -1,8 +1,8 @@
 /// <reference types="vite/client" />
 
 import { describe, expect, it } from "vitest";
-import { Connection } from "../src/connection";
 import type { ClientFrameJson, ServerFrameJson } from "../src/gen/peal_pb";
+import { Shell } from "../src/shell";
 import { readSnapshot } from "../src/snapshot";
 import { FakeServer, settle } from "./fakes";
 
@@ -43,19 +43,19 @@ describe("golden messages", () => {
 
   it("of the client are what it sends", async () => {
     const server = new FakeServer();
-    const connection = new Connection(
+    const shell = new Shell(
       {
         url: "ws://server/ws",
-        device: "d-1",
-        client: "peal-js/0.1.0",
-        resume: true,
-        attemptAt: () => Date.parse("2026-01-02T03:04:05.678Z"),
+        device: { id: "d-1", client: "peal-js/0.1.0", resume: true, seed: 1 },
         getToken: () => "header.claims.signature",
         open: server.open,
+        now: () => Date.parse("2026-01-02T03:04:05.678Z"),
+        dials: () => {},
+        turn: () => Promise.resolve(),
       },
-      { state() {}, welcome() {}, update() {}, candidates() {}, closed() {} },
+      () => {},
     );
-    connection.start();
+    shell.input({ kind: "login" });
     await settle();
     server.socket.open();
     expect(server.socket.sent[0]).toEqual(named(clientMessages, "hello"));
@@ -63,11 +63,11 @@ describe("golden messages", () => {
     for (const message of Object.values(clientMessages)) {
       if (message.hello) continue;
       const { id: _, ...command } = message;
-      connection.tell(command);
+      void shell.command(command);
       const { id, ...sent } = server.socket.sent.at(-1) ?? {};
       expect(sent).toEqual(command);
       expect(id).toBeGreaterThan(1);
     }
-    connection.stop({ name: "PealError", code: "logged_out", message: "", retry: false });
+    shell.input({ kind: "stop" });
   });
 });
