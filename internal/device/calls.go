@@ -38,24 +38,61 @@ func (p past) has(id string) bool {
 
 // ------------------------------------------------------- what the person does
 
-func (d *Device) invite(in Invite) {
+// free says whether a call can begin here, and answers where it cannot.
+func (d *Device) free(t Ticket) bool {
 	switch {
-	case d.link.phase == offline:
-		d.do(Answer{Ticket: in.Ticket, Error: problem(CodeOffline, "log in first", false)})
-		return
+	case d.link.phase == offline || d.logsOut:
+		d.do(Answer{Ticket: t, Error: problem(CodeOffline, "log in first", false)})
 	case d.active != nil:
-		d.do(Answer{Ticket: in.Ticket, Error: problem(CodeWrongState, "there is a call already: one at a time", false)})
-		return
+		d.do(Answer{Ticket: t, Error: problem(CodeWrongState, "there is a call already: one at a time", false)})
+	default:
+		return true
 	}
-	v := &view{seen: d.now, call: &pealv1.Call{
-		CallId: in.Invite.CallId, State: pealv1.CallState_CALL_STATE_RINGING, Type: in.Invite.Type,
-		Role: pealv1.Role_ROLE_CALLER, Generation: 1, RebuildGeneration: 1, Attachment: in.Invite.Attachment,
-		Caller: &pealv1.Party{Account: d.account, Present: true},
-		Callee: &pealv1.Party{Account: in.Invite.Callee, Present: true},
-	}}
-	d.begin(v)
+	return false
+}
+
+// draft begins a call, and sends nothing.
+func (d *Device) draft(in Draft) {
+	if d.free(in.Ticket) {
+		d.begin(&view{seen: d.now, draft: true, call: d.invitation(in.Invite)})
+		d.do(Answer{Ticket: in.Ticket})
+	}
+}
+
+func (d *Device) abandonDraft(id string) {
+	if v := d.active; v != nil && v.draft && v.call.CallId == id {
+		d.abandon(v)
+		d.unshade()
+	}
+}
+
+func (d *Device) invite(in Invite) {
+	v := d.active
+	switch {
+	case d.past.has(in.Invite.CallId):
+		d.do(Answer{Ticket: in.Ticket}) // It was given up while it was a draft.
+		return
+	case v != nil && v.draft && v.call.CallId == in.Invite.CallId:
+		v.draft, v.call = false, d.invitation(in.Invite)
+	case !d.free(in.Ticket):
+		return
+	default:
+		v = &view{seen: d.now, call: d.invitation(in.Invite)}
+		d.begin(v)
+	}
 	command := &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Invite{Invite: in.Invite}}
 	d.request(&request{command: command, ticket: in.Ticket, then: func(r reply) { d.invited(v, in.Ticket, r) }})
+}
+
+// invitation is the snapshot of a call that the server does not know.
+func (d *Device) invitation(in *pealv1.Invite) *pealv1.Call {
+	caller := &pealv1.Party{Account: d.account, Present: true, Role: pealv1.Role_ROLE_CALLER}
+	callee := &pealv1.Party{Account: in.Callee, Present: true, Role: pealv1.Role_ROLE_CALLEE}
+	return &pealv1.Call{
+		CallId: in.CallId, State: pealv1.CallState_CALL_STATE_RINGING, Type: in.Type,
+		Role: pealv1.Role_ROLE_CALLER, Generation: 1, RebuildGeneration: 1, Attachment: in.Attachment,
+		IcePolicy: in.IcePolicy, Caller: caller, Callee: callee, Parties: []*pealv1.Party{caller, callee},
+	}
 }
 
 func (d *Device) invited(v *view, t Ticket, r reply) {
@@ -119,6 +156,8 @@ func (d *Device) cancel(in Cancel) {
 	switch {
 	case v == nil || v.call.CallId != in.Call || !v.ringing(pealv1.Role_ROLE_CALLER):
 		d.do(Answer{Ticket: in.Ticket, Error: problem(CodeWrongState, "there is no invitation to cancel", false)})
+	case v.draft:
+		d.giveUpDraft(v, in.Ticket)
 	case d.link.phase != online || v.call.Rev == 0:
 		// Nobody waits for a server that is away, or knows nothing yet, to stop one's own ringing.
 		d.giveUp(v, in.Ticket)
@@ -138,6 +177,8 @@ func (d *Device) hangup(in Hangup) {
 	switch {
 	case v == nil || v.call.CallId != in.Call:
 		d.do(Answer{Ticket: in.Ticket}) // It is over already.
+	case v.draft:
+		d.giveUpDraft(v, in.Ticket)
 	case v.ringing(pealv1.Role_ROLE_CALLER):
 		d.giveUp(v, in.Ticket)
 	case v.ringing(pealv1.Role_ROLE_CALLEE):
@@ -165,6 +206,12 @@ func (d *Device) leave(v *view, command *pealv1.ClientFrame, why Reason, t Ticke
 func (d *Device) giveUp(v *view, t Ticket) {
 	d.withdraw(v.call.CallId, func(r reply) { d.left(t, r) })
 	d.end(v.leave(d.account, ReasonCancelled, d.now))
+}
+
+// giveUpDraft is giveUp for a call of which the server has never heard, and does not hear.
+func (d *Device) giveUpDraft(v *view, t Ticket) {
+	d.end(v.leave(d.account, ReasonCancelled, d.now))
+	d.left(t, reply{})
 }
 
 func (d *Device) left(t Ticket, r reply) {
@@ -260,7 +307,7 @@ func (d *Device) update(u *pealv1.CallUpdate) {
 	case in(c) && (d.past.has(c.CallId) || !d.resumes):
 		d.dismiss(c.CallId)
 	case d.past.has(c.CallId) || c.Role != pealv1.Role_ROLE_CALLER && c.Role != pealv1.Role_ROLE_CALLEE:
-	case d.leaving:
+	case d.logsOut:
 	case c.Role == pealv1.Role_ROLE_CALLEE && c.State == pealv1.CallState_CALL_STATE_RINGING:
 		if !c.RingStopped {
 			v := &view{call: c, seen: d.now}

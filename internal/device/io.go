@@ -46,7 +46,17 @@ type (
 	Logout struct{ Ticket Ticket }
 	// Stop goes offline without a word, as a program that is killed does.
 	Stop struct{}
-	// Invite makes a call.
+	// Draft begins a call that is not sent yet: whoever makes it opens a microphone
+	// first, which takes a person's time, and no other call rings meanwhile. Its
+	// Invite needs no offer.
+	Draft struct {
+		Ticket Ticket
+		Invite *pealv1.Invite
+	}
+	// Abandon ends a draft without a word: the call could not be made.
+	Abandon struct{ Call string }
+	// Invite makes a call, or sends the draft of that id. The server is not told of
+	// one that was given up while it was a draft.
 	Invite struct {
 		Ticket Ticket
 		Invite *pealv1.Invite
@@ -88,30 +98,40 @@ type (
 	// Suspect tells that media does not come any more: the device finds out soon
 	// whether the connection is alive, and dials a second one meanwhile.
 	Suspect struct{}
+	// Leaving tells that the program may be about to end, or to sleep: the server
+	// grants a shorter time to come back. A Probe is due if it goes on.
+	Leaving struct{}
+	// RecordsRemembered are records that another program of the same memory told
+	// of: they are not told again.
+	RecordsRemembered struct{ RecordMemory }
 	// NetworkChanged tells that there may be another network, or none. A Probe
 	// finds out what that means for the connection.
 	NetworkChanged struct{}
 )
 
-func (GotToken) input()       {}
-func (Opened) input()         {}
-func (Received) input()       {}
-func (Closed) input()         {}
-func (Woke) input()           {}
-func (Login) input()          {}
-func (Logout) input()         {}
-func (Stop) input()           {}
-func (Invite) input()         {}
-func (Accept) input()         {}
-func (Reject) input()         {}
-func (Cancel) input()         {}
-func (Hangup) input()         {}
-func (Ask) input()            {}
-func (Mention) input()        {}
-func (Forget) input()         {}
-func (Probe) input()          {}
-func (Suspect) input()        {}
-func (NetworkChanged) input() {}
+func (GotToken) input()          {}
+func (Opened) input()            {}
+func (Received) input()          {}
+func (Closed) input()            {}
+func (Woke) input()              {}
+func (Login) input()             {}
+func (Logout) input()            {}
+func (Stop) input()              {}
+func (Invite) input()            {}
+func (Accept) input()            {}
+func (Reject) input()            {}
+func (Cancel) input()            {}
+func (Hangup) input()            {}
+func (Ask) input()               {}
+func (Mention) input()           {}
+func (Forget) input()            {}
+func (Probe) input()             {}
+func (Draft) input()             {}
+func (Abandon) input()           {}
+func (Leaving) input()           {}
+func (RecordsRemembered) input() {}
+func (Suspect) input()           {}
+func (NetworkChanged) input()    {}
 
 // Effect is something that a device asks of the shell, to be done in order.
 type Effect interface{ effect() }
@@ -165,24 +185,28 @@ type (
 	Candidates struct{ Candidates *pealv1.Candidates }
 	// Filed is a record of the account, each once.
 	Filed struct{ Record *pealv1.Record }
+	// RememberRecords gives what the next program is to have for Config.Records, in
+	// place of what was given before.
+	RememberRecords struct{ RecordMemory }
 	// Failed is what nothing else tells of.
 	Failed struct{ Error *pealv1.Error }
 )
 
-func (GetToken) effect()     {}
-func (Dial) effect()         {}
-func (Send) effect()         {}
-func (Close) effect()        {}
-func (Answer) effect()       {}
-func (StateChanged) effect() {}
-func (LoggedOut) effect()    {}
-func (Incoming) effect()     {}
-func (Resumed) effect()      {}
-func (Updated) effect()      {}
-func (Ended) effect()        {}
-func (Candidates) effect()   {}
-func (Filed) effect()        {}
-func (Failed) effect()       {}
+func (GetToken) effect()        {}
+func (Dial) effect()            {}
+func (Send) effect()            {}
+func (Close) effect()           {}
+func (Answer) effect()          {}
+func (StateChanged) effect()    {}
+func (LoggedOut) effect()       {}
+func (Incoming) effect()        {}
+func (Resumed) effect()         {}
+func (Updated) effect()         {}
+func (Ended) effect()           {}
+func (Candidates) effect()      {}
+func (Filed) effect()           {}
+func (RememberRecords) effect() {}
+func (Failed) effect()          {}
 
 // State says whether the server can be reached.
 type State uint8

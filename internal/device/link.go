@@ -322,7 +322,7 @@ func (d *Device) stop(why *pealv1.Error) {
 	l.phase, l.fresh, l.loginAt, l.failures = offline, true, nil, 0
 	l.renewed, l.tokens.spare = false, ""
 	l.tokens.drop()
-	d.shadows, d.leaving = nil, false
+	d.shadows, d.logsOut = nil, false
 	d.failAll(why)
 	if v := d.active; v != nil {
 		reason := ReasonLost

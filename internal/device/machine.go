@@ -22,6 +22,8 @@ type view struct {
 	call *pealv1.Call // The newest snapshot; rev 0 before the server knows the call.
 	over bool
 	seen time.Time // When the snapshot came.
+	// draft: nothing of it was sent.
+	draft bool
 	// asked: the person has answered it, whatever became of that.
 	asked bool
 	// ringTimeoutMs is this device's own ring time-out; zero while it has none.
@@ -73,6 +75,8 @@ type End struct {
 	// Final says that the server said so. Otherwise this device left, and its
 	// record tells what became of the call.
 	Final bool
+	// Record is the call's, where the server filed one with that ending.
+	Record *pealv1.Record
 }
 
 // advance takes a snapshot: what it changes, or how the call is over. One that
@@ -116,7 +120,7 @@ func ending(was, next *pealv1.Call, account, device string, answered bool) *End 
 			Reason: ReasonOf(next.Reason), Actor: next.Actor,
 			ByThisDevice: next.Actor == account && next.ActorDevice == device,
 			Answered:     answered, Duration: time.Duration(next.GetRecord().GetDurationS()) * time.Second,
-			Final: true,
+			Final: true, Record: next.Record,
 		}
 	case was.Role == pealv1.Role_ROLE_CALLEE && next.Role == pealv1.Role_ROLE_OBSERVER:
 		return &End{Reason: ReasonAnsweredElsewhere, Actor: account, Final: true}

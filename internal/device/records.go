@@ -1,6 +1,9 @@
 package device
 
 import (
+	"cmp"
+	"maps"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -30,14 +33,74 @@ type recordLog struct {
 	told   map[string]time.Time
 	order  []string // Of told.
 	behind bool
+	// changed: what is to be remembered is not what it was.
+	changed bool
 }
 
-func newRecordLog(since time.Time) recordLog {
+// RecordMemory is what of the records that were told outlives the program. Times
+// are milliseconds since 1970.
+type RecordMemory struct {
+	// Latest is when the latest call ended that was told of; zero means none was.
+	Latest int64
+	// Told are the calls that ended shortly before that, or later, and when.
+	Told map[string]int64
+}
+
+func newRecordLog(since time.Time, memory RecordMemory) recordLog {
 	l := recordLog{told: make(map[string]time.Time), behind: true}
 	if !since.IsZero() {
 		l.latest = since.Truncate(time.Millisecond).Add(recordOverlap)
 	}
+	l.merge(memory)
+	l.changed = false
 	return l
+}
+
+// merge takes what another program remembers. Where that lacks something, it is
+// given again what this one does.
+func (l *recordLog) merge(m RecordMemory) {
+	if at := time.UnixMilli(m.Latest); m.Latest > 0 && at.After(l.latest) {
+		l.latest = at.UTC()
+	}
+	for _, id := range slices.SortedFunc(maps.Keys(m.Told), func(a, b string) int {
+		return cmp.Or(cmp.Compare(m.Told[a], m.Told[b]), cmp.Compare(a, b))
+	}) {
+		if !l.has(id) {
+			l.note(id, time.UnixMilli(m.Told[id]).UTC())
+		}
+	}
+	own := l.memory()
+	lacks := func(id string) bool { _, told := m.Told[id]; return !told }
+	if own.Latest != m.Latest || slices.ContainsFunc(slices.Collect(maps.Keys(own.Told)), lacks) {
+		l.changed = true
+	}
+}
+
+// memory is what is to be remembered: the overlap, from which the next login asks.
+func (l *recordLog) memory() RecordMemory {
+	m := RecordMemory{Told: make(map[string]int64)}
+	if !l.latest.IsZero() {
+		m.Latest = l.latest.UnixMilli()
+	}
+	for _, id := range slices.Backward(l.order) {
+		if at := l.told[id]; l.overlaps(at) {
+			m.Told[id] = at.UnixMilli()
+		}
+		if len(m.Told) == recordsMost {
+			break
+		}
+	}
+	return m
+}
+
+// overlaps says that the next login may ask for a call that ended then.
+func (l *recordLog) overlaps(at time.Time) bool {
+	return l.latest.IsZero() || at.UnixMilli() >= l.latest.UnixMilli()-recordOverlap.Milliseconds()
+}
+
+func (l *recordLog) note(id string, at time.Time) {
+	l.told[id] = at
+	l.order = append(l.order, id)
 }
 
 // take notes a record; false when it was told before.
@@ -45,11 +108,11 @@ func (l *recordLog) take(r *pealv1.Record) bool {
 	if _, known := l.told[r.CallId]; known {
 		return false
 	}
-	l.told[r.CallId] = r.EndedAt.AsTime()
-	l.order = append(l.order, r.CallId)
+	l.note(r.CallId, r.EndedAt.AsTime())
 	if !l.behind {
 		l.advance()
 	}
+	l.changed = l.changed || l.overlaps(r.EndedAt.AsTime())
 	return true
 }
 
@@ -72,8 +135,10 @@ func (l *recordLog) ask(loginAt time.Time) *pealv1.ListRecords {
 
 // caughtUp notes that all that was filed up to now has been told.
 func (l *recordLog) caughtUp() {
+	was := l.latest
 	l.behind = false
 	l.advance()
+	l.changed = l.changed || !l.latest.Equal(was)
 }
 
 func (l *recordLog) advance() {
@@ -85,6 +150,14 @@ func (l *recordLog) advance() {
 	for len(l.order) > recordsMost && l.told[l.order[0]].Before(l.latest.Add(-recordOverlap)) {
 		delete(l.told, l.order[0])
 		l.order = l.order[1:]
+	}
+}
+
+// remember gives what is to be remembered, where that changed.
+func (d *Device) remember() {
+	if d.records.changed {
+		d.records.changed = false
+		d.do(RememberRecords{d.records.memory()})
 	}
 }
 

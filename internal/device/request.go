@@ -138,9 +138,9 @@ func (d *Device) logout(t Ticket) {
 		d.do(Answer{Ticket: t})
 		return
 	}
-	d.leaving = true
+	d.logsOut = true
 	if v := d.active; v != nil {
-		d.leave(v, &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Hangup{Hangup: &pealv1.Hangup{CallId: v.call.CallId}}}, ReasonCompleted, 0)
+		d.hangup(Hangup{Call: v.call.CallId})
 	}
 	r := &request{
 		command: &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Logout{Logout: &pealv1.Logout{}}},

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"time"
@@ -122,6 +123,16 @@ func sameEffect(a, b device.Effect) bool {
 		switch f, g := x.Field(i).Interface(), y.Field(i).Interface(); f := f.(type) {
 		case proto.Message:
 			if !proto.Equal(f, g.(proto.Message)) {
+				return false
+			}
+		case device.End:
+			other := g.(device.End)
+			records := proto.Equal(f.Record, other.Record)
+			if f.Record, other.Record = nil, nil; f != other || !records {
+				return false
+			}
+		case device.RecordMemory:
+			if other := g.(device.RecordMemory); f.Latest != other.Latest || !maps.Equal(f.Told, other.Told) {
 				return false
 			}
 		case []device.Change:

@@ -54,7 +54,10 @@ type person struct {
 	revs   map[string]uint32        // What was shown of them last.
 	media  map[string]uint32        // The generations that any start of the program was shown.
 	filed  map[string]bool          // Records that it was told of.
-	heard  map[string]*pealv1.Call  // The newest that came of each call since the welcome.
+	unsent map[string]bool          // Drafts, until it has sent them.
+	// browser has the memory of its records.
+	browser *browser
+	heard   map[string]*pealv1.Call // The newest that came of each call since the welcome.
 
 	since   time.Time // Since when it is online, or not.
 	leaves  bool
@@ -88,23 +91,26 @@ func newPerson(w *world, account, id string) *person {
 	if w.cfg.ShortTokens {
 		p.life = w.between(time.Minute, 3*time.Minute).Truncate(time.Millisecond)
 	}
+	p.browser, p.filed = w.browserOf(account), make(map[string]bool)
+	p.browser.persons = append(p.browser.persons, p)
 	p.start()
 	return p
 }
 
-// start begins the program with an empty memory.
+// start begins the program with an empty memory, but for that of records.
 func (p *person) start() {
 	p.starts++
 	p.wake = time.Time{}
 	p.sockets, p.links, p.dialed = nil, make(map[device.Socket]*link), make(map[device.Socket]time.Time)
 	p.fetches, p.ends = false, make(map[string]time.Time)
-	p.asked, p.filed, p.heard = make(map[device.Ticket]wish), make(map[string]bool), nil
+	p.asked, p.heard = make(map[device.Ticket]wish), nil
+	p.unsent = make(map[string]bool)
 	p.revs, p.agreed = make(map[string]uint32), make(map[string]bool)
 	p.made, p.sulks = make(map[device.Ticket]string), time.Time{}
 	p.calls, p.over = make(map[string]device.End), make(map[string]time.Time)
 	p.resumes = p.w.chance(0.5)
 	p.device = p.w.newDevice(p.name(), device.Config{
-		ID: p.id, Client: "sim", Resume: p.resumes, Seed: p.w.rng.Uint32(),
+		ID: p.id, Client: "sim", Resume: p.resumes, Seed: p.w.rng.Uint32(), Records: p.browser.memory,
 	})
 }
 
@@ -256,7 +262,9 @@ func (p *person) carryOut(e device.Effect) {
 			w.violate("S3: %s is told twice of the record of %s", p.name(), e.Record.CallId)
 		}
 		w.reads(p.name(), e.Record)
-		p.filed[e.Record.CallId] = true
+		p.filed[e.Record.CallId], p.browser.filed[e.Record.CallId] = true, true
+	case device.RememberRecords:
+		p.browser.remember(p, e.RecordMemory)
 	case device.Failed:
 		w.trace("%s: %s", p.name(), e.Error.GetCode())
 	}
@@ -296,6 +304,11 @@ func (p *person) getsToken() {
 func (p *person) sends(e device.Send) {
 	if id := leaves(e.Frame); id != "" {
 		p.over[id] = p.w.now
+	}
+	for _, id := range []string{leaves(e.Frame), e.Frame.GetInvite().GetCallId()} {
+		if p.unsent[id] {
+			p.w.violate("S11: %s tells the server of %s, which is a draft", p.name(), id)
+		}
 	}
 	if h := e.Frame.GetHello(); h != nil {
 		p.hello = h.Token
@@ -389,7 +402,7 @@ func (p *person) heeds() {
 		c := p.heard[id]
 		_, over := p.over[id]
 		switch {
-		case over || p.filed[id] || c.State == pealv1.CallState_CALL_STATE_ENDED:
+		case over || p.browser.filed[id] || c.State == pealv1.CallState_CALL_STATE_ENDED:
 		case c.Role == pealv1.Role_ROLE_CALLEE && c.State == pealv1.CallState_CALL_STATE_RINGING && !c.RingStopped:
 			p.w.violate("L2: %s was told that %s rings, is in no call, and does not ring", p.name(), id)
 		case c.Role == pealv1.Role_ROLE_CALLER, c.Role == pealv1.Role_ROLE_CALLEE && c.State != pealv1.CallState_CALL_STATE_RINGING:
@@ -410,7 +423,7 @@ func (p *person) disconnected(l *link, _ bool, reason string) {
 func (p *person) reload() {
 	if p.link() != nil {
 		if p.w.chance(0.5) {
-			p.step(device.Mention{Command: &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Leaving{Leaving: &pealv1.Leaving{}}}})
+			p.step(device.Leaving{})
 		}
 	}
 	for _, s := range p.sockets {
@@ -492,6 +505,9 @@ func (p *person) ended(e device.Ended) {
 	if was, twice := p.calls[e.Call]; twice {
 		p.w.violate("S2: %s is told twice that %s is over: %v, then %v", p.name(), e.Call, was, e.End)
 	}
+	if e.End.Record != nil {
+		p.w.reads(p.name(), e.End.Record)
+	}
 	p.calls[e.Call], p.over[e.Call] = e.End, p.w.now
 	p.holds(e.Call, e.End)
 }
@@ -527,7 +543,7 @@ func (p *person) agrees() {
 		return
 	}
 	for id, c := range w.audit.calls {
-		if _, filed := c.Record(); filed && c.Leg(call.Account(p.account)) != nil && !p.filed[string(id)] {
+		if _, filed := c.Record(); filed && c.Leg(call.Account(p.account)) != nil && !p.browser.filed[string(id)] {
 			w.violate("S3: %s never got the record of %s", p.name(), id)
 		}
 	}

@@ -3,6 +3,8 @@ package sim
 import (
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/peal-rtc/peal/internal/device"
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
 )
@@ -91,7 +93,7 @@ func (p *person) play() {
 	case c.State != pealv1.CallState_CALL_STATE_RINGING:
 		p.talk(c)
 	case c.Role == pealv1.Role_ROLE_CALLER:
-		if p.decides(0.05) {
+		if p.decides(0.05) || p.unsent[c.CallId] && p.w.chance(0.2) {
 			p.step(device.Cancel{Ticket: p.ask("cancels"), Call: c.CallId})
 		}
 	case p.decides(1):
@@ -116,12 +118,51 @@ func (p *person) invite() {
 	if p.w.chance(0.3) {
 		timeout = 1000 + uint32(p.w.rng.IntN(119_000))
 	}
-	ticket, id := p.ask("invites"), p.w.uuid()
-	p.made[ticket] = id
-	p.step(device.Invite{Ticket: ticket, Invite: &pealv1.Invite{
-		CallId: id, Callee: callee, Type: pealv1.CallType(1 + p.w.rng.IntN(3)),
-		Offer: offer(1, p.name()), RingTimeoutMs: timeout, IcePolicy: p.w.policy(),
-	}})
+	invite := &pealv1.Invite{
+		CallId: p.w.uuid(), Callee: callee, Type: pealv1.CallType(1 + p.w.rng.IntN(3)),
+		RingTimeoutMs: timeout, IcePolicy: p.w.policy(),
+	}
+	if p.w.chance(0.4) {
+		p.draft(invite)
+	} else {
+		p.send(invite)
+	}
+}
+
+func (p *person) send(invite *pealv1.Invite) {
+	invite = proto.CloneOf(invite)
+	invite.Offer = offer(1, p.name())
+	ticket := p.ask("invites")
+	p.made[ticket] = invite.CallId
+	p.step(device.Invite{Ticket: ticket, Invite: invite})
+}
+
+// draft has a person open a microphone before the invitation is sent. Some cannot, and
+// some give up meanwhile: their page may send it all the same, and their device does not.
+func (p *person) draft(invite *pealv1.Invite) {
+	id, start := invite.CallId, p.starts
+	p.unsent[id] = true
+	p.step(device.Draft{Ticket: p.ask("drafts"), Invite: invite})
+	p.w.after(p.w.upTo(5*time.Second), func() {
+		own := p.device.Call().GetCallId() == id
+		switch {
+		case p.starts != start || p.frozen():
+		case own && p.w.chance(0.3):
+			p.over[id] = p.w.now
+			p.step(device.Abandon{Call: id})
+		case own:
+			delete(p.unsent, id)
+			p.send(invite)
+		case p.given(id):
+			p.send(invite)
+		}
+	})
+}
+
+// given says that a draft was given up.
+func (p *person) given(id string) bool {
+	_, over := p.calls[id]
+	return over
 }
 
 func (p *person) ring(c *pealv1.Call) {

@@ -34,6 +34,9 @@ func RunRandom(seed uint64, worker *Worker, steps int) error {
 	if r.chance(0.3) {
 		c.AttemptAt = r.moment().AsTime()
 	}
+	if r.chance(0.5) {
+		c.Records = r.memory()
+	}
 	t := &twins{Device: device.New(c), twin: newScripted(worker, c, fail), differ: fail}
 	now := time.Date(2030, 1, 1, 0, 0, 0, rng.IntN(1e9), time.UTC)
 	for range steps {
@@ -113,7 +116,7 @@ func (r *random) input(d *device.Device) device.Input {
 
 // event is something of the connection, or of the time.
 func (r *random) event() device.Input {
-	switch r.rng.IntN(10) {
+	switch r.rng.IntN(12) {
 	case 0:
 		if r.chance(0.5) {
 			return device.GotToken{Err: errors.New("no token")}
@@ -131,6 +134,10 @@ func (r *random) event() device.Input {
 		return device.Suspect{}
 	case 8:
 		return device.NetworkChanged{}
+	case 9:
+		return device.Leaving{}
+	case 10:
+		return device.RecordsRemembered{RecordMemory: r.memory()}
 	}
 	return device.Woke{}
 }
@@ -142,11 +149,15 @@ func (r *random) wish() device.Input {
 	if r.active != nil && r.chance(0.7) {
 		id = r.active.CallId
 	}
-	switch r.rng.IntN(14) {
-	case 0, 1, 2:
-		return device.Invite{Ticket: r.ticket, Invite: &pealv1.Invite{
-			CallId: r.id(), Callee: "you", Type: pealv1.CallType(r.rng.IntN(4)), Offer: "v=0", Attachment: r.maybe("attached"),
-		}}
+	switch r.rng.IntN(18) {
+	case 0, 1:
+		return device.Invite{Ticket: r.ticket, Invite: r.invite(r.id())}
+	case 2, 14:
+		return device.Invite{Ticket: r.ticket, Invite: r.invite(id)}
+	case 15, 16:
+		return device.Draft{Ticket: r.ticket, Invite: r.invite(r.id())}
+	case 17:
+		return device.Abandon{Call: id}
 	case 3, 4:
 		return device.Accept{Ticket: r.ticket, Accept: &pealv1.Accept{CallId: id, Answer: "v=0", Generation: r.small()}}
 	case 5, 6:
@@ -167,6 +178,25 @@ func (r *random) wish() device.Input {
 		return device.Forget{Ticket: device.Ticket(r.rng.IntN(int(r.ticket) + 1))}
 	}
 	return device.Logout{Ticket: r.ticket}
+}
+
+func (r *random) invite(id string) *pealv1.Invite {
+	return &pealv1.Invite{
+		CallId: id, Callee: "you", Type: pealv1.CallType(r.rng.IntN(4)), Offer: r.maybe("v=0"), Attachment: r.maybe("attached"),
+		IcePolicy: pealv1.IcePolicy(r.rng.IntN(3)),
+	}
+}
+
+// memory is of records that may have been told, at times of the server's.
+func (r *random) memory() device.RecordMemory {
+	m := device.RecordMemory{Told: make(map[string]int64)}
+	if r.chance(0.8) {
+		m.Latest = r.moment().AsTime().UnixMilli()
+	}
+	for range r.rng.IntN(4) {
+		m.Told[r.id()] = r.moment().AsTime().UnixMilli()
+	}
+	return m
 }
 
 func (r *random) anySocket() device.Socket {

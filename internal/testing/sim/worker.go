@@ -77,7 +77,14 @@ type workerConfig struct {
 	// RecordsSince is in milliseconds.
 	RecordsSince *int64 `json:"recordsSince,omitempty"`
 	// AttemptAt is in milliseconds.
-	AttemptAt *int64 `json:"attemptAt,omitempty"`
+	AttemptAt *int64        `json:"attemptAt,omitempty"`
+	Records   *workerMemory `json:"records,omitempty"`
+}
+
+// workerMemory is a RecordMemory.
+type workerMemory struct {
+	Latest int64            `json:"latest"`
+	Told   map[string]int64 `json:"told"`
 }
 
 // workerAnswer is what came of a step.
@@ -147,10 +154,20 @@ func newScripted(w *Worker, c device.Config, fail func(error)) *scripted {
 		at := c.AttemptAt.UnixMilli()
 		config.AttemptAt = &at
 	}
+	if m := c.Records; m.Latest != 0 || len(m.Told) > 0 {
+		config.Records = memoryOf(m)
+	}
 	if err := w.post(workerRequest{Kind: "new", Device: s.number, Config: config}); err != nil {
 		fail(err)
 	}
 	return s
+}
+
+func memoryOf(m device.RecordMemory) *workerMemory {
+	if m.Told == nil {
+		m.Told = map[string]int64{}
+	}
+	return &workerMemory{m.Latest, m.Told}
 }
 
 // Step is as that of a device.Device. Where the worker fails it has no effects.
@@ -224,6 +241,7 @@ type workerInput struct {
 	Invite  json.RawMessage `json:"invite,omitempty"`
 	Accept  json.RawMessage `json:"accept,omitempty"`
 	Command json.RawMessage `json:"command,omitempty"`
+	*workerMemory
 }
 
 func toWorker(in device.Input) (*workerInput, error) {
@@ -245,9 +263,16 @@ func toWorker(in device.Input) (*workerInput, error) {
 		out.Frame, err = protojson.Marshal(in.Frame)
 	case device.Closed:
 		out.Socket = in.Socket
-	case device.Woke, device.Login, device.Stop, device.Probe, device.Suspect, device.NetworkChanged:
+	case device.Woke, device.Login, device.Stop, device.Probe, device.Suspect, device.NetworkChanged, device.Leaving:
 	case device.Logout:
 		out.Ticket = in.Ticket
+	case device.RecordsRemembered:
+		out.workerMemory = memoryOf(in.RecordMemory)
+	case device.Abandon:
+		out.Call = in.Call
+	case device.Draft:
+		out.Ticket = in.Ticket
+		out.Invite, err = protojson.Marshal(in.Invite)
 	case device.Invite:
 		out.Ticket = in.Ticket
 		out.Invite, err = protojson.Marshal(in.Invite)
@@ -288,6 +313,7 @@ type workerEffect struct {
 	Error      json.RawMessage
 	Candidates json.RawMessage
 	Record     json.RawMessage
+	workerMemory
 }
 
 type workerEnd struct {
@@ -297,6 +323,7 @@ type workerEnd struct {
 	Answered     bool
 	DurationMs   int64
 	Final        bool
+	Record       json.RawMessage
 }
 
 func (e *workerEffect) effect() (device.Effect, error) {
@@ -315,13 +342,17 @@ func (e *workerEffect) effect() (device.Effect, error) {
 		return device.StateChanged{State: state}, err
 	case "ended":
 		x := e.End
+		record, err := read(x.Record, &pealv1.Record{})
 		return device.Ended{Call: e.Call, End: device.End{
 			Reason: x.Reason, Actor: x.Actor, ByThisDevice: x.ByThisDevice, Answered: x.Answered,
 			Duration: time.Duration(x.DurationMs) * time.Millisecond, Final: x.Final,
-		}}, nil
+			Record: record,
+		}}, err
 	case "candidates":
 		candidates, err := read(e.Candidates, &pealv1.Candidates{})
 		return device.Candidates{Candidates: candidates}, err
+	case "rememberRecords":
+		return device.RememberRecords{RecordMemory: device.RecordMemory(e.workerMemory)}, nil
 	case "filed":
 		record, err := read(e.Record, &pealv1.Record{})
 		return device.Filed{Record: record}, err

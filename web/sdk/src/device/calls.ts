@@ -1,6 +1,21 @@
-import type { CallJson, CallUpdateJson, ClientFrameJson, WelcomeJson } from "../gen/peal_pb";
+import type {
+  CallJson,
+  CallUpdateJson,
+  ClientFrameJson,
+  InviteJson,
+  PartyJson,
+  WelcomeJson,
+} from "../gen/peal_pb";
 import type { Device } from "./device";
-import { type Accept, codes, type Invite, type Leave, problem, type Ticket } from "./io";
+import {
+  type Accept,
+  codes,
+  type Draft,
+  type Invite,
+  type Leave,
+  problem,
+  type Ticket,
+} from "./io";
 import { type End, type Reason, View } from "./machine";
 import { about, type Reply } from "./request";
 import { generationOf, idOf, revOf, stateOf, typeOf } from "./wire";
@@ -30,17 +45,60 @@ export class Past {
 
 // ------------------------------------------------------- what the person does
 
-export function invite(d: Device, { ticket, invite }: Invite): void {
-  if (d.link.phase === "offline") {
+/** Whether a call can begin here; answers where it cannot. */
+function free(d: Device, ticket: Ticket): boolean {
+  if (d.link.phase === "offline" || d.logsOut) {
     d.do({ kind: "answer", ticket, error: problem(codes.offline, "log in first", false) });
-    return;
+    return false;
   }
   if (d.active !== undefined) {
     const message = "there is a call already: one at a time";
     d.do({ kind: "answer", ticket, error: problem(codes.wrongState, message, false) });
+    return false;
+  }
+  return true;
+}
+
+/** Begins a call, and sends nothing. */
+export function draft(d: Device, { ticket, invite }: Draft): void {
+  if (!free(d, ticket)) return;
+  const v = new View(invitation(d, invite), d.now);
+  v.draft = true;
+  begin(d, v);
+  d.do({ kind: "answer", ticket });
+}
+
+export function abandonDraft(d: Device, id: string): void {
+  const v = d.active;
+  if (v === undefined || !v.draft || idOf(v.call) !== id) return;
+  abandon(d, v);
+  unshade(d);
+}
+
+export function invite(d: Device, { ticket, invite }: Invite): void {
+  const id = invite.callId ?? "";
+  if (d.past.has(id)) {
+    d.do({ kind: "answer", ticket }); // It was given up while it was a draft.
     return;
   }
-  const call: CallJson = {
+  let v = d.active;
+  if (v?.draft && idOf(v.call) === id) {
+    v.draft = false;
+    v.call = invitation(d, invite);
+  } else {
+    if (!free(d, ticket)) return;
+    v = new View(invitation(d, invite), d.now);
+    begin(d, v);
+  }
+  const own = v;
+  d.request({ command: { invite }, ticket, settled: (r) => invited(d, own, ticket, r) });
+}
+
+/** The snapshot of a call that the server does not know. */
+function invitation(d: Device, invite: InviteJson): CallJson {
+  const caller: PartyJson = { account: d.account, present: true, role: "ROLE_CALLER" };
+  const callee: PartyJson = { account: invite.callee ?? "", present: true, role: "ROLE_CALLEE" };
+  return {
     callId: invite.callId ?? "",
     state: "CALL_STATE_RINGING",
     type: invite.type ?? "CALL_TYPE_UNSPECIFIED",
@@ -48,12 +106,11 @@ export function invite(d: Device, { ticket, invite }: Invite): void {
     generation: 1,
     rebuildGeneration: 1,
     attachment: invite.attachment ?? "",
-    caller: { account: d.account, present: true },
-    callee: { account: invite.callee ?? "", present: true },
+    icePolicy: invite.icePolicy ?? "ICE_POLICY_UNSPECIFIED",
+    caller,
+    callee,
+    parties: [caller, callee],
   };
-  const v = new View(call, d.now);
-  begin(d, v);
-  d.request({ command: { invite }, ticket, settled: (r) => invited(d, v, ticket, r) });
 }
 
 function invited(d: Device, v: View, ticket: Ticket, r: Reply): void {
@@ -122,6 +179,10 @@ export function cancel(d: Device, { ticket, call }: Leave): void {
     d.do({ kind: "answer", ticket, error: problem(codes.wrongState, message, false) });
     return;
   }
+  if (v.draft) {
+    giveUpDraft(d, v, ticket);
+    return;
+  }
   if (d.link.phase !== "online" || revOf(v.call) === 0) {
     // Nobody waits for a server that is away, or knows nothing yet, to stop one's own ringing.
     giveUp(d, v, ticket);
@@ -142,6 +203,8 @@ export function hangup(d: Device, { ticket, call }: Leave): void {
   const v = d.active;
   if (v === undefined || idOf(v.call) !== call) {
     d.do({ kind: "answer", ticket }); // It is over already.
+  } else if (v.draft) {
+    giveUpDraft(d, v, ticket);
   } else if (v.ringing("ROLE_CALLER")) {
     giveUp(d, v, ticket);
   } else if (v.ringing("ROLE_CALLEE")) {
@@ -152,13 +215,7 @@ export function hangup(d: Device, { ticket, call }: Leave): void {
 }
 
 /** Ends the call here at once, and repeats the command until the server has it. */
-export function leave(
-  d: Device,
-  v: View,
-  command: ClientFrameJson,
-  why: Reason,
-  ticket: Ticket,
-): void {
+function leave(d: Device, v: View, command: ClientFrameJson, why: Reason, ticket: Ticket): void {
   const id = idOf(v.call);
   d.request({
     command,
@@ -180,6 +237,12 @@ export function leave(
 function giveUp(d: Device, v: View, ticket: Ticket): void {
   withdraw(d, idOf(v.call), (r) => left(d, ticket, r));
   end(d, v.leave(d.account, "cancelled", d.now));
+}
+
+/** Leaves a draft: the server has never heard of it, and does not. */
+function giveUpDraft(d: Device, v: View, ticket: Ticket): void {
+  end(d, v.leave(d.account, "cancelled", d.now));
+  left(d, ticket, {});
 }
 
 function left(d: Device, ticket: Ticket, r: Reply): void {
@@ -278,7 +341,7 @@ export function update(d: Device, u: CallUpdateJson | undefined): void {
     dismiss(d, id);
   } else if (d.past.has(id) || (c.role !== "ROLE_CALLER" && c.role !== "ROLE_CALLEE")) {
     // It is over here, or none of this device's.
-  } else if (d.leaving) {
+  } else if (d.logsOut) {
     // Nothing rings any more.
   } else if (c.role === "ROLE_CALLEE" && stateOf(c) === "CALL_STATE_RINGING") {
     if (!c.ringStopped) {

@@ -25,9 +25,9 @@ import type {
   WelcomeJson,
 } from "../gen/peal_pb";
 import * as calls from "./calls";
-import { type Effect, type Input, loggedOut, type State, type Ticket } from "./io";
+import { type Effect, type Input, type Leave, loggedOut, type State, type Ticket } from "./io";
 import * as link from "./link";
-import type { End, Reason, View } from "./machine";
+import type { End, View } from "./machine";
 import { Random } from "./random";
 import * as records from "./records";
 import * as request from "./request";
@@ -52,6 +52,8 @@ export interface Config {
    * since 1970. Without it, those of the last seven days.
    */
   readonly recordsSince?: number;
+  /** What the page before remembered of records. */
+  readonly records?: records.RecordMemory;
   /**
    * When a device of this id began a connection last, before this program was started, in
    * milliseconds: `hello.attemptAt` goes on from there. Without it, never.
@@ -70,8 +72,8 @@ export class Device {
   requests: request.Request[] = [];
   active: View | undefined;
   shadows = new Shadows();
-  /** It logs out: nothing rings any more. */
-  leaving = false;
+  /** Nothing rings any more, and no call begins. */
+  logsOut = false;
   /** It takes the first welcome of a login, and goes on with the calls in that. */
   resumes = false;
   readonly past = new calls.Past();
@@ -83,7 +85,7 @@ export class Device {
   constructor(config: Config) {
     this.config = config;
     this.link = new link.Link(Math.floor(config.attemptAt ?? 0));
-    this.records = new records.RecordLog(config.recordsSince);
+    this.records = new records.RecordLog(config.recordsSince, config.records);
     this.random = new Random(config.seed);
   }
 
@@ -95,6 +97,7 @@ export class Device {
     this.now = Math.floor(now);
     this.#effects = [];
     this.#take(input);
+    records.remember(this);
     return this.#effects;
   }
 
@@ -146,6 +149,12 @@ export class Device {
       case "stop":
         this.stop(loggedOut());
         break;
+      case "draft":
+        calls.draft(this, input);
+        break;
+      case "abandon":
+        calls.abandonDraft(this, input.call);
+        break;
       case "invite":
         calls.invite(this, input);
         break;
@@ -178,6 +187,12 @@ export class Device {
         break;
       case "networkChanged":
         second.networkChanged(this);
+        break;
+      case "leaving":
+        this.mention({ leaving: {} });
+        break;
+      case "recordsRemembered":
+        this.records.merge(input);
         break;
     }
   }
@@ -260,8 +275,8 @@ export class Device {
     calls.passing(this, update);
   }
 
-  leave(v: View, command: ClientFrameJson, why: Reason, ticket: Ticket): void {
-    calls.leave(this, v, command, why, ticket);
+  hangup(input: Leave): void {
+    calls.hangup(this, input);
   }
 
   end(end: End): void {

@@ -10,6 +10,7 @@ import type {
   ServerFrameJson,
 } from "../gen/peal_pb";
 import type { Change, End } from "./machine";
+import type { RecordMemory } from "./records";
 
 /** Names one connection of a device. They are counted up from 1. */
 export type Socket = number;
@@ -50,7 +51,17 @@ type ApplicationInput =
   | { readonly kind: "logout"; readonly ticket: Ticket }
   /** Goes offline without a word, as a program that is killed does. */
   | { readonly kind: "stop" }
-  /** Makes a call. */
+  /**
+   * Begins a call that is not sent yet: the page opens a microphone first, which takes a
+   * person's time, and no other call rings meanwhile. Its `invite` needs no offer.
+   */
+  | Draft
+  /** Ends a draft without a word: the call could not be made. */
+  | { readonly kind: "abandon"; readonly call: string }
+  /**
+   * Makes a call, or sends the draft of that id. The server does not hear of one that was
+   * given up while it was a draft.
+   */
   | Invite
   /** Answers the call that rings. */
   | Accept
@@ -77,10 +88,23 @@ type ApplicationInput =
    */
   | { readonly kind: "suspect" }
   /**
+   * The page goes away: the server grants a shorter time to come back. A `probe` is due when
+   * the page goes on.
+   */
+  | { readonly kind: "leaving" }
+  /** Records that another page of the same memory reported: they are not reported again. */
+  | ({ readonly kind: "recordsRemembered" } & RecordMemory)
+  /**
    * There may be another network, or none. A `probe` finds out what that means for the
    * connection.
    */
   | { readonly kind: "networkChanged" };
+
+export interface Draft {
+  readonly kind: "draft";
+  readonly ticket: Ticket;
+  readonly invite: InviteJson;
+}
 
 export interface Invite {
   readonly kind: "invite";
@@ -141,6 +165,10 @@ type ApplicationEffect =
   | { readonly kind: "candidates"; readonly candidates: CandidatesJson }
   /** A record of the account, each once. */
   | { readonly kind: "filed"; readonly record: RecordJson }
+  /**
+   * What the next page is to have for `Config.records`, in place of an earlier one.
+   */
+  | ({ readonly kind: "rememberRecords" } & RecordMemory)
   /** A failure that nothing else tells. */
   | { readonly kind: "failed"; readonly error: ErrorJson };
 

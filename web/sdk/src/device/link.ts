@@ -353,7 +353,7 @@ export function stop(d: Device, why: ErrorJson | undefined): void {
   l.tokens.spare = "";
   l.tokens.drop();
   d.shadows.take();
-  d.leaving = false;
+  d.logsOut = false;
   d.failAll(why);
   const v = d.active;
   if (v !== undefined) {

@@ -1,4 +1,4 @@
-import type { CallJson, PartyJson, ReasonJson, RoleJson } from "../gen/peal_pb";
+import type { CallJson, PartyJson, ReasonJson, RecordJson, RoleJson } from "../gen/peal_pb";
 import { accountOf, generationOf, revOf, stateOf, typeOf } from "./wire";
 
 /** What a snapshot changes for this device, in the order of the reports. */
@@ -44,6 +44,8 @@ export interface End {
   readonly durationMs: number;
   /** The server said so. Otherwise this device left, and the record says how the call ended. */
   readonly final: boolean;
+  /** The record of the call, where the server filed one with that ending. */
+  readonly record?: RecordJson | undefined;
 }
 
 /**
@@ -60,6 +62,8 @@ export class View {
   /** The newest snapshot; rev 0 before the server knows the call. */
   call: CallJson;
   over = false;
+  /** Nothing of it was sent. */
+  draft = false;
   /** When the snapshot came. */
   seen: number;
   /** The person has answered it, whatever came of that. */
@@ -150,6 +154,7 @@ function ending(
       answered,
       durationMs: (next.record?.durationS ?? 0) * 1000,
       final: true,
+      record: next.record,
     };
   }
   if (was.role === "ROLE_CALLEE" && next.role === "ROLE_OBSERVER") {

@@ -1,12 +1,13 @@
 import type { CallUpdateJson, ListRecordsJson, RecordJson } from "../gen/peal_pb";
 import type { Device } from "./device";
-import { formatTimestamp, nanos, parseTimestamp } from "./time";
+import { formatTimestamp, millis, nanos, parseTimestamp } from "./time";
 
 /**
  * How far back to ask again: records are filed in another order than their calls ended
  * where a server was slow.
  */
-const recordOverlap = nanos(60_000);
+const recordOverlapMs = 60_000;
+const recordOverlap = nanos(recordOverlapMs);
 /**
  * How many records a device remembers, and all of the overlap: an answer to an old question,
  * or a server that was cut off, may repeat one much later.
@@ -14,6 +15,17 @@ const recordOverlap = nanos(60_000);
 const recordsMost = 1_000;
 /** How far back the first login of a device asks that knows no record. */
 const recordsFirst = nanos(7 * 24 * 3_600_000);
+
+/**
+ * What a device remembers of records after its page is gone. Times are milliseconds since
+ * 1970.
+ */
+export interface RecordMemory {
+  /** When the latest call ended whose record was reported; zero when none was. */
+  readonly latest: number;
+  /** The calls that ended shortly before that, or later, and when. */
+  readonly told: Readonly<Record<string, number>>;
+}
 
 /**
  * The records of the account that the application has, so that it gets each once: live, or
@@ -28,17 +40,56 @@ export class RecordLog {
   /** When each call ended whose record was reported, in the order of the reports. */
   readonly told = new Map<string, bigint>();
   behind = true;
+  /** What is to be remembered is not what it was. */
+  changed = false;
 
-  constructor(sinceMs: number | undefined) {
+  constructor(sinceMs?: number, memory?: RecordMemory) {
     if (sinceMs !== undefined) this.latest = nanos(Math.floor(sinceMs)) + recordOverlap;
+    if (memory !== undefined) this.merge(memory);
+    this.changed = false;
+  }
+
+  /**
+   * Takes what another page remembers. Where that lacks something, the device gives again
+   * what it remembers itself.
+   */
+  merge(m: RecordMemory): void {
+    const at = nanos(Math.floor(m.latest));
+    if (m.latest > 0 && (this.latest === undefined || at > this.latest)) this.latest = at;
+    const byTime = ([a, at]: [string, number], [b, bt]: [string, number]): number =>
+      at - bt || (a < b ? -1 : 1);
+    for (const [id, at] of Object.entries(m.told).sort(byTime)) {
+      if (!this.told.has(id)) this.told.set(id, nanos(Math.floor(at)));
+    }
+    const own = this.memory();
+    const lacks = (id: string): boolean => !Object.hasOwn(m.told, id);
+    if (own.latest !== m.latest || Object.keys(own.told).some(lacks)) this.changed = true;
+  }
+
+  /** What is to be remembered: the overlap, from which the next login asks. */
+  memory(): RecordMemory {
+    const latest = this.latest === undefined ? 0 : millis(this.latest);
+    const told: [string, number][] = [];
+    for (const [id, at] of [...this.told].reverse()) {
+      if (this.#overlaps(at)) told.push([id, millis(at)]);
+      if (told.length === recordsMost) break;
+    }
+    return { latest, told: Object.fromEntries(told) };
+  }
+
+  /** Whether the next login may ask for a call that ended then. */
+  #overlaps(at: bigint): boolean {
+    return this.latest === undefined || millis(at) >= millis(this.latest) - recordOverlapMs;
   }
 
   /** Notes a record; false when it was reported before. */
   take(r: RecordJson): boolean {
     const id = r.callId ?? "";
     if (this.told.has(id)) return false;
-    this.told.set(id, parseTimestamp(r.endedAt));
+    const at = parseTimestamp(r.endedAt);
+    this.told.set(id, at);
     if (!this.behind) this.advance();
+    this.changed = this.changed || this.#overlaps(at);
     return true;
   }
 
@@ -56,8 +107,10 @@ export class RecordLog {
 
   /** Notes that all records that were filed until now are reported. */
   caughtUp(): void {
+    const was = this.latest;
     this.behind = false;
     this.advance();
+    this.changed = this.changed || this.latest !== was;
   }
 
   advance(): void {
@@ -69,6 +122,13 @@ export class RecordLog {
       this.told.delete(id);
     }
   }
+}
+
+/** Gives what is to be remembered, where that changed. */
+export function remember(d: Device): void {
+  if (!d.records.changed) return;
+  d.records.changed = false;
+  d.do({ kind: "rememberRecords", ...d.records.memory() });
 }
 
 /** Reports the record that comes with a snapshot. */

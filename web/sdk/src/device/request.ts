@@ -156,9 +156,9 @@ export function logout(d: Device, ticket: Ticket): void {
     d.do({ kind: "answer", ticket });
     return;
   }
-  d.leaving = true;
+  d.logsOut = true;
   const v = d.active;
-  if (v !== undefined) d.leave(v, { hangup: { callId: idOf(v.call) } }, "completed", 0);
+  if (v !== undefined) d.hangup({ ticket: 0, call: idOf(v.call) });
   const r = d.request({
     command: { logout: {} },
     ticket,

@@ -22,6 +22,11 @@ export function nanos(ms: number): bigint {
   return BigInt(ms) * perMs;
 }
 
+/** Whole milliseconds of nanoseconds. */
+export function millis(ns: bigint): number {
+  return Number(floorDiv(ns, perMs));
+}
+
 const form = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?Z$/;
 
 /** Reads a timestamp. One that is missing, or cannot be read, is the beginning of 1970. */
