@@ -105,8 +105,8 @@ interface Client extends Listenable<ClientEvents> {
     readonly activeCall: CallHandle | null;
     /** Resolves when logged in; fails for a bad token, and stays failing until called again. */
     connect(): Promise<void>;
-    /** Resolves when the server has taken the invitation, not when it is answered; also when it was given up before that, with a call that has ended. */
-    call(account: string, options?: CallOptions): Promise<CallHandle>;
+    /** Calls someone. The call is there at once: show one's own picture, mute, cancel. Its `invited` tells whether the server has taken the invitation. Throws where there can be no call: not logged in, in a call already, no HTTPS. */
+    call(account: string, options?: CallOptions): CallHandle;
     /** The records of this account's calls, newest first. */
     records(options?: RecordsOptions): Promise<CallRecord[]>;
     /** Ends a call, logs out and closes for good. */
@@ -239,6 +239,8 @@ interface CallHandle extends Listenable<CallEvents> {
     readonly id: string;
     /** Whether this account called. */
     readonly direction: Direction;
+    /** Resolves when the server has taken the invitation, not when it is answered, or when it was given up before; rejects when it could not be made: no microphone, no server, in a call on another device. A call that came in has resolved. */
+    readonly invited: Promise<void>;
     /** The other person's account. */
     readonly peer: string;
     /** Everybody who has a part in the call, the caller first. */

@@ -147,6 +147,7 @@ export class Shell {
    * nothing waits any more.
    */
   leave(wish: (ticket: Ticket) => Input): Promise<Reply> {
+    this.#updateFirst.add(this.#ticket + 1);
     const asked = this.ask(wish);
     this.#paused = null;
     this.#deliver();
@@ -234,11 +235,7 @@ export class Shell {
 
   #answer(answer: Answer): void {
     this.#answered = answer.update;
-    const [next] = this.#queue;
-    if (this.#updateFirst.delete(answer.ticket) && next?.kind === "updated") {
-      this.#queue.shift();
-      this.#give(next);
-    }
+    if (this.#updateFirst.delete(answer.ticket)) this.#giveWhatItBrought();
     const settled = this.#settle(answer);
     if (!settled) return;
     const pause = {};
@@ -248,6 +245,14 @@ export class Shell {
       this.#paused = null;
       this.#deliver();
     });
+  }
+
+  /** What an answer brought comes before its promise settles. */
+  #giveWhatItBrought(): void {
+    for (let [next] = this.#queue; next && brought.has(next.kind); [next] = this.#queue) {
+      this.#queue.shift();
+      this.#give(next);
+    }
   }
 
   #settle(answer: Answer): Promise<void> | undefined {
@@ -272,6 +277,9 @@ export class Shell {
     }
   }
 }
+
+/** Kinds of effects that an answer may bring with it. */
+const brought: ReadonlySet<Effect["kind"]> = new Set(["updated", "ended", "filed"]);
 
 function read(text: string): ServerFrameJson | null {
   try {
