@@ -1,13 +1,7 @@
-import type { CallEnd, CallParty, CallRecord, CallState, EndReason, RemoteTracks } from "./api";
-import type {
-  CallJson,
-  CallTypeJson,
-  PartyJson,
-  ReasonJson,
-  RecordJson,
-  RecordKindJson,
-  RoleJson,
-} from "./gen/peal_pb";
+import type { CallEnd, CallParty, CallRecord, CallState, RemoteTracks } from "./api";
+import { reasonOf } from "./device/machine";
+import { stateOf } from "./device/wire";
+import type { CallJson, CallTypeJson, PartyJson, RecordJson, RoleJson } from "./gen/peal_pb";
 
 import { type IcePolicy, readPolicy } from "./privacy";
 
@@ -49,28 +43,6 @@ export interface Snapshot {
   end: Omit<CallEnd, "answered"> | null;
 }
 
-const states: Record<string, CallState> = {
-  CALL_STATE_RINGING: "ringing",
-  CALL_STATE_CONNECTING: "connecting",
-  CALL_STATE_CONNECTED: "connected",
-  CALL_STATE_ENDED: "ended",
-};
-
-const reasons: Record<ReasonJson, EndReason> = {
-  // What a newer server calls an ending is an ending all the same.
-  REASON_UNSPECIFIED: "server",
-  REASON_COMPLETED: "completed",
-  REASON_CANCELLED: "cancelled",
-  REASON_REJECTED: "rejected",
-  REASON_TIMEOUT: "timeout",
-  REASON_BUSY: "busy",
-  REASON_FAILED: "failed",
-  REASON_LOST: "lost",
-  REASON_SUPERSEDED: "superseded",
-  REASON_KICKED: "kicked",
-  REASON_SERVER: "server",
-};
-
 const types: Record<CallTypeJson, 1 | 2 | 3> = {
   CALL_TYPE_UNSPECIFIED: 1,
   CALL_TYPE_AUDIO: 1,
@@ -84,19 +56,14 @@ export const typeNames: Record<1 | 2 | 3, CallTypeJson> = {
   3: "CALL_TYPE_OTHER",
 };
 
-const kinds: Record<RecordKindJson, 1 | 2 | 3 | 4 | 5> = {
-  RECORD_KIND_UNSPECIFIED: 1,
-  RECORD_KIND_COMPLETED: 1,
-  RECORD_KIND_CANCELLED: 2,
-  RECORD_KIND_REJECTED: 3,
-  RECORD_KIND_TIMEOUT: 4,
-  RECORD_KIND_BUSY: 5,
-};
+/** The kinds of records, by their numbers. */
+const kinds = ["UNSPECIFIED", "COMPLETED", "CANCELLED", "REJECTED", "TIMEOUT", "BUSY"];
 
 /** Reads a snapshot for one device; null when it makes no sense to this version. */
 export function readSnapshot(c: CallJson, account: string, device: string): Snapshot | null {
-  const state = states[c.state ?? ""];
-  if (!c.callId || !state) return null;
+  const known = stateOf(c);
+  if (!c.callId || known === "CALL_STATE_UNSPECIFIED") return null;
+  const state = known.slice("CALL_STATE_".length).toLowerCase() as CallState;
   const caller = side(c.caller);
   const callee = side(c.callee);
   const mine = caller.account === account;
@@ -124,7 +91,7 @@ export function readSnapshot(c: CallJson, account: string, device: string): Snap
     end:
       state === "ended"
         ? {
-            reason: readReason(c.reason),
+            reason: reasonOf(c.reason),
             actor: c.actor ?? "",
             byThisDevice: c.actor === account && c.actorDevice === device,
             durationSeconds: record?.durationSeconds ?? 0,
@@ -151,10 +118,6 @@ function parties(
   }));
 }
 
-function readReason(r: ReasonJson | undefined): EndReason {
-  return reasons[r ?? "REASON_UNSPECIFIED"] ?? "server";
-}
-
 function side(p: PartyJson | undefined): Side {
   const t = p?.tracks;
   return {
@@ -175,12 +138,15 @@ function side(p: PartyJson | undefined): Side {
 export function readRecord(r: RecordJson): CallRecord {
   return {
     callId: r.callId ?? "",
-    kind: kinds[r.kind ?? "RECORD_KIND_UNSPECIFIED"] ?? 1,
+    kind: Math.max(
+      kinds.indexOf((r.kind ?? "").slice("RECORD_KIND_".length)),
+      1,
+    ) as CallRecord["kind"],
     type: types[r.type ?? "CALL_TYPE_UNSPECIFIED"] ?? 1,
     caller: r.caller ?? "",
     callee: r.callee ?? "",
     parties: parties(r.parties, r.caller ?? "", r.callee ?? ""),
-    reason: readReason(r.reason),
+    reason: reasonOf(r.reason),
     createdAt: new Date(r.createdAt ?? 0),
     endedAt: new Date(r.endedAt ?? 0),
     durationSeconds: r.durationS ?? 0,

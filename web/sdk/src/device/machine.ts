@@ -166,23 +166,22 @@ function ending(
   return undefined;
 }
 
-const reasons: Record<ReasonJson, Reason> = {
-  REASON_UNSPECIFIED: "server",
-  REASON_COMPLETED: "completed",
-  REASON_CANCELLED: "cancelled",
-  REASON_REJECTED: "rejected",
-  REASON_TIMEOUT: "timeout",
-  REASON_BUSY: "busy",
-  REASON_FAILED: "failed",
-  REASON_LOST: "lost",
-  REASON_SUPERSEDED: "superseded",
-  REASON_KICKED: "kicked",
-  REASON_SERVER: "server",
-};
+const reasons: readonly string[] = [
+  "completed",
+  "cancelled",
+  "rejected",
+  "timeout",
+  "busy",
+  "failed",
+  "lost",
+  "superseded",
+  "kicked",
+] satisfies readonly Reason[];
 
 /** Reads the server's word. What a newer server calls an ending is an ending all the same. */
 export function reasonOf(r: ReasonJson | undefined): Reason {
-  return r !== undefined && Object.hasOwn(reasons, r) ? reasons[r] : "server";
+  const word = (r ?? "").slice("REASON_".length).toLowerCase();
+  return reasons.includes(word) ? (word as Reason) : "server";
 }
 
 /** The other side's part. */
