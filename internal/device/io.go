@@ -18,8 +18,8 @@ type Input interface{ input() }
 // The inputs of the connection. What comes from a socket that is no longer the
 // device's is passed over.
 type (
-	// GotToken answers GetToken, after 15 s at most: a token that does not come is
-	// one that cannot be had.
+	// GotToken answers GetToken. The shell bounds the wait: a token that does not
+	// come is an error.
 	GotToken struct {
 		Token string
 		Err   error

@@ -24,8 +24,8 @@ export type Ticket = number;
  */
 type ConnectionInput =
   /**
-   * Answers `getToken`, after 15 s at most: a token that does not come is one that cannot be
-   * had. With an error there is no token.
+   * Answers `getToken`; with an error there is no token. The shell bounds the wait: a token
+   * that does not come is an error.
    */
   | GotToken
   /** The socket can be used. */
