@@ -40,6 +40,7 @@ type recordLog struct {
 // RecordMemory is what of the records that were told outlives the program. Times
 // are milliseconds since 1970.
 type RecordMemory struct {
+	Account string
 	// Latest is when the latest call ended that was told of; zero means none was.
 	Latest int64
 	// Told are the calls that ended shortly before that, or later, and when.
@@ -153,11 +154,62 @@ func (l *recordLog) advance() {
 	}
 }
 
+// memoriesMost is how many accounts a device has memories of.
+const memoriesMost = 16
+
+// memories are those of other accounts, or of one before its welcome, oldest first.
+type memories []RecordMemory
+
+func (m *memories) keep(one RecordMemory) {
+	*m = slices.DeleteFunc(*m, func(o RecordMemory) bool { return o.Account == one.Account })
+	if *m = append(*m, one); len(*m) > memoriesMost {
+		*m = (*m)[1:]
+	}
+}
+
+// of is the memory of an account; empty where there is none.
+func (m memories) of(account string) RecordMemory {
+	for _, one := range m {
+		if one.Account == account {
+			return one
+		}
+	}
+	return RecordMemory{}
+}
+
+func (d *Device) recordsRemembered(m RecordMemory) {
+	if m.Account == d.account && d.account != "" {
+		d.records.merge(m)
+	} else {
+		d.memories.keep(m)
+	}
+}
+
+// nameAccount begins with what is remembered of an account, where it is another one
+// than before.
+func (d *Device) nameAccount(account string) {
+	if account == d.account {
+		return
+	}
+	if d.account != "" {
+		d.memories.keep(d.memory())
+	}
+	d.account = account
+	d.records = newRecordLog(d.cfg.RecordsSince, d.memories.of(account))
+}
+
+// memory is what is to be remembered of the records of this account.
+func (d *Device) memory() RecordMemory {
+	m := d.records.memory()
+	m.Account = d.account
+	return m
+}
+
 // remember gives what is to be remembered, where that changed.
 func (d *Device) remember() {
 	if d.records.changed {
 		d.records.changed = false
-		d.do(RememberRecords{d.records.memory()})
+		d.do(RememberRecords{d.memory()})
 	}
 }
 

@@ -110,8 +110,11 @@ func (p *person) start() {
 	p.calls, p.over = make(map[string]device.End), make(map[string]time.Time)
 	p.resumes = p.w.chance(0.5)
 	p.device = p.w.newDevice(p.name(), device.Config{
-		ID: p.id, Client: "sim", Resume: p.resumes, Seed: p.w.rng.Uint32(), Records: p.browser.memory,
+		ID: p.id, Client: "sim", Resume: p.resumes, Seed: p.w.rng.Uint32(),
 	})
+	if p.browser.memory.Latest != 0 || len(p.browser.memory.Told) > 0 {
+		p.step(device.RecordsRemembered{RecordMemory: p.browser.memory})
+	}
 }
 
 func (p *person) name() string { return p.account + "/" + p.id }

@@ -21,6 +21,7 @@ const recordsFirst = nanos(7 * 24 * 3_600_000);
  * 1970.
  */
 export interface RecordMemory {
+  readonly account: string;
   /** When the latest call ended whose record was reported; zero when none was. */
   readonly latest: number;
   /** The calls that ended shortly before that, or later, and when. */
@@ -53,7 +54,7 @@ export class RecordLog {
    * Takes what another page remembers. Where that lacks something, the device gives again
    * what it remembers itself.
    */
-  merge(m: RecordMemory): void {
+  merge(m: Omit<RecordMemory, "account">): void {
     const at = nanos(Math.floor(m.latest));
     if (m.latest > 0 && (this.latest === undefined || at > this.latest)) this.latest = at;
     const byTime = ([a, at]: [string, number], [b, bt]: [string, number]): number =>
@@ -67,7 +68,7 @@ export class RecordLog {
   }
 
   /** What is to be remembered: the overlap, from which the next login asks. */
-  memory(): RecordMemory {
+  memory(): Omit<RecordMemory, "account"> {
     const latest = this.latest === undefined ? 0 : millis(this.latest);
     const told: [string, number][] = [];
     for (const [id, at] of [...this.told].reverse()) {
@@ -124,11 +125,44 @@ export class RecordLog {
   }
 }
 
+/** How many accounts a device has memories of. */
+const memoriesMost = 16;
+
+/** The memories of other accounts, or of one before its welcome, oldest first. */
+export class Memories {
+  readonly #all = new Map<string, RecordMemory>();
+
+  keep(m: RecordMemory): void {
+    this.#all.delete(m.account);
+    this.#all.set(m.account, m);
+    if (this.#all.size <= memoriesMost) return;
+    const [oldest] = this.#all.keys();
+    if (oldest !== undefined) this.#all.delete(oldest);
+  }
+
+  of(account: string): RecordMemory | undefined {
+    return this.#all.get(account);
+  }
+}
+
+export function recordsRemembered(d: Device, m: RecordMemory): void {
+  if (m.account === d.account && d.account !== "") d.records.merge(m);
+  else d.memories.keep(m);
+}
+
+/** Begins with what is remembered of an account, where it is another one than before. */
+export function nameAccount(d: Device, account: string): void {
+  if (account === d.account) return;
+  if (d.account !== "") d.memories.keep({ account: d.account, ...d.records.memory() });
+  d.account = account;
+  d.records = new RecordLog(d.config.recordsSince, d.memories.of(account));
+}
+
 /** Gives what is to be remembered, where that changed. */
 export function remember(d: Device): void {
   if (!d.records.changed) return;
   d.records.changed = false;
-  d.do({ kind: "rememberRecords", ...d.records.memory() });
+  d.do({ kind: "rememberRecords", account: d.account, ...d.records.memory() });
 }
 
 /** Reports the record that comes with a snapshot. */
