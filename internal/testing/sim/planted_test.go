@@ -106,19 +106,22 @@ func hunt(t *testing.T, b bug, languages sim.Languages, binary, worker string) b
 }
 
 // The same of the device in TypeScript, in the time that make test has: twins that are
-// given random inputs find each bug, and schedules those that people suffer from soon.
+// given random inputs find some bugs, and schedules one of them.
 func TestPlantedScripts(t *testing.T) {
 	if *seed != 0 || *untilOne {
 		return // Of TestSchedules alone.
 	}
 	for _, b := range scriptBugs {
+		if !slices.Contains(foundSoon, b.name) {
+			continue // Tens of twins, or hundreds: TestPlanted has the time.
+		}
 		path := plantWorker(t, b)
-		if n := differs(t, path, 1, 1000); n == 0 {
+		if n := differs(t, path, 1, 100); n == 0 {
 			t.Errorf("%s: not noticed by twins", b.name)
 		} else {
 			t.Logf("%5d twins: %s", n, b.name)
 		}
-		if !slices.Contains(foundSoon, b.name) {
+		if b.name != foundSoon[0] {
 			continue
 		}
 		if x := runAll(t, sim.TypeScript, path, 1, 200, true); len(x.failed) == 0 {
@@ -140,9 +143,14 @@ func differs(t *testing.T, workerPath string, first uint64, most int) (n int) {
 	return 0
 }
 
-// foundSoon are bugs that few schedules find.
+// foundSoon are bugs that a few twins find, and the first one few schedules.
 var foundSoon = []string{
 	"a hang-up is not repeated after a reconnect (ts)",
+	"an old snapshot takes the place of a newer one (ts)",
+	"a call that went on while the program was started again is not shown (ts)",
+	"the call that an invitation merged into is not shown (ts)",
+	"an invitation of which there is no word yet is cancelled, and not given up (ts)",
+	"a record is told as often as it comes (ts)",
 }
 
 // plantWorker bundles the worker with a bug in the device, and gives its path.
