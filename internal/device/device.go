@@ -58,14 +58,14 @@ type Device struct {
 	resumes  bool // It takes the first welcome of a login, and goes on with what that tells of.
 	past     past
 	records  recordLog
-	memories memories
+	others   []accountLog
 	random   random
 }
 
 // New makes a device that is offline.
 func New(cfg Config) *Device {
 	begun := cfg.AttemptAt.Truncate(time.Millisecond)
-	return &Device{cfg: cfg, link: link{fresh: true, attemptAt: begun}, records: newRecordLog(cfg.RecordsSince, RecordMemory{}), random: random(cfg.Seed)}
+	return &Device{cfg: cfg, link: link{fresh: true, attemptAt: begun}, records: newRecordLog(cfg.RecordsSince), random: random(cfg.Seed)}
 }
 
 // Step takes one input and returns what the shell is to do, in order. Times

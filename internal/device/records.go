@@ -47,13 +47,11 @@ type RecordMemory struct {
 	Told map[string]int64
 }
 
-func newRecordLog(since time.Time, memory RecordMemory) recordLog {
+func newRecordLog(since time.Time) recordLog {
 	l := recordLog{told: make(map[string]time.Time), behind: true}
 	if !since.IsZero() {
 		l.latest = since.Truncate(time.Millisecond).Add(recordOverlap)
 	}
-	l.merge(memory)
-	l.changed = false
 	return l
 }
 
@@ -70,6 +68,7 @@ func (l *recordLog) merge(m RecordMemory) {
 			l.note(id, time.UnixMilli(m.Told[id]).UTC())
 		}
 	}
+	l.trim()
 	own := l.memory()
 	lacks := func(id string) bool { _, told := m.Told[id]; return !told }
 	if own.Latest != m.Latest || slices.ContainsFunc(slices.Collect(maps.Keys(own.Told)), lacks) {
@@ -148,41 +147,34 @@ func (l *recordLog) advance() {
 			l.latest = at
 		}
 	}
+	l.trim()
+}
+
+// trim forgets what is older than the overlap, of more than recordsMost.
+func (l *recordLog) trim() {
 	for len(l.order) > recordsMost && l.told[l.order[0]].Before(l.latest.Add(-recordOverlap)) {
 		delete(l.told, l.order[0])
 		l.order = l.order[1:]
 	}
 }
 
-// memoriesMost is how many accounts a device has memories of.
-const memoriesMost = 16
+// accountsMost is how many accounts a device remembers records of.
+const accountsMost = 16
 
-// memories are those of other accounts, or of one before its welcome, oldest first.
-type memories []RecordMemory
-
-func (m *memories) keep(one RecordMemory) {
-	*m = slices.DeleteFunc(*m, func(o RecordMemory) bool { return o.Account == one.Account })
-	if *m = append(*m, one); len(*m) > memoriesMost {
-		*m = (*m)[1:]
-	}
-}
-
-// of is the memory of an account; empty where there is none.
-func (m memories) of(account string) RecordMemory {
-	for _, one := range m {
-		if one.Account == account {
-			return one
-		}
-	}
-	return RecordMemory{}
+// accountLog is the log of another account, or of one before its welcome.
+type accountLog struct {
+	account string
+	log     recordLog
 }
 
 func (d *Device) recordsRemembered(m RecordMemory) {
 	if m.Account == d.account && d.account != "" {
 		d.records.merge(m)
-	} else {
-		d.memories.keep(m)
+		return
 	}
+	l := d.takeLog(m.Account)
+	l.merge(m)
+	d.putLog(m.Account, l)
 }
 
 // nameAccount begins with what is remembered of an account, where it is another one
@@ -192,10 +184,27 @@ func (d *Device) nameAccount(account string) {
 		return
 	}
 	if d.account != "" {
-		d.memories.keep(d.memory())
+		d.putLog(d.account, d.records)
 	}
-	d.account = account
-	d.records = newRecordLog(d.cfg.RecordsSince, d.memories.of(account))
+	d.account, d.records = account, d.takeLog(account)
+}
+
+// takeLog is the log of another account, which is taken out, or a new one.
+func (d *Device) takeLog(account string) recordLog {
+	i := slices.IndexFunc(d.others, func(o accountLog) bool { return o.account == account })
+	if i < 0 {
+		return newRecordLog(d.cfg.RecordsSince)
+	}
+	l := d.others[i].log
+	d.others = slices.Delete(d.others, i, i+1)
+	return l
+}
+
+func (d *Device) putLog(account string, l recordLog) {
+	if len(d.others) == accountsMost {
+		d.others = d.others[1:] // The one that was put longest ago.
+	}
+	d.others = append(d.others, accountLog{account, l})
 }
 
 // memory is what is to be remembered of the records of this account.

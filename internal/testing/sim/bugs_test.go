@@ -252,7 +252,7 @@ var bugs = []bug{
 	},
 	{
 		"a record is told again after a reload", "internal/device/records.go",
-		"l.merge(memory)", "l.merge(RecordMemory{Latest: memory.Latest})",
+		"		if !l.has(id) {", "		if !l.has(id) && !l.behind {",
 	},
 	{
 		"a draft that was given up is sent", "internal/device/calls.go",
@@ -334,7 +334,7 @@ var scriptBugs = []bug{
 	},
 	{
 		"a record is told again after a reload (ts)", "web/sdk/src/device/records.ts",
-		"this.merge(memory);", "this.merge({ latest: memory.latest, told: {} });",
+		"if (!this.told.has(id)) this.told.set(id", "if (!this.told.has(id) && !this.behind) this.told.set(id",
 	},
 	{
 		"a draft that was given up is sent (ts)", "web/sdk/src/device/calls.ts",

@@ -151,6 +151,10 @@ var foundSoon = []string{
 	"the call that an invitation merged into is not shown (ts)",
 	"an invitation of which there is no word yet is cancelled, and not given up (ts)",
 	"a record is told as often as it comes (ts)",
+	"the hello of the second socket does not count as newer (ts)",
+	"a kept token is used after its end (ts)",
+	"a record is told again after a reload (ts)",
+	"a draft that was given up is sent (ts)",
 }
 
 // plantWorker bundles the worker with a bug in the device, and gives its path.

@@ -76,7 +76,8 @@ export class Device {
   resumes = false;
   readonly past = new calls.Past();
   records: records.RecordLog;
-  readonly memories = new records.Memories();
+  /** The logs of other accounts, or of one before its welcome. */
+  readonly others = new Map<string, records.RecordLog>();
   readonly random: Random;
   #effects: Effect[] = [];
 

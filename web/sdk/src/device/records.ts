@@ -44,10 +44,8 @@ export class RecordLog {
   /** What is to be remembered is not what it was. */
   changed = false;
 
-  constructor(sinceMs?: number, memory?: RecordMemory) {
+  constructor(sinceMs: number | undefined) {
     if (sinceMs !== undefined) this.latest = nanos(Math.floor(sinceMs)) + recordOverlap;
-    if (memory !== undefined) this.merge(memory);
-    this.changed = false;
   }
 
   /**
@@ -62,6 +60,7 @@ export class RecordLog {
     for (const [id, at] of Object.entries(m.told).sort(byTime)) {
       if (!this.told.has(id)) this.told.set(id, nanos(Math.floor(at)));
     }
+    this.#trim();
     const own = this.memory();
     const lacks = (id: string): boolean => !Object.hasOwn(m.told, id);
     if (own.latest !== m.latest || Object.keys(own.told).some(lacks)) this.changed = true;
@@ -118,6 +117,11 @@ export class RecordLog {
     for (const at of this.told.values()) {
       if (this.latest === undefined || at > this.latest) this.latest = at;
     }
+    this.#trim();
+  }
+
+  /** Forgets what is older than the overlap, of more than `recordsMost`. */
+  #trim(): void {
     for (const [id, at] of this.told) {
       if (this.told.size <= recordsMost || at >= (this.latest ?? 0n) - recordOverlap) return;
       this.told.delete(id);
@@ -125,37 +129,38 @@ export class RecordLog {
   }
 }
 
-/** How many accounts a device has memories of. */
-const memoriesMost = 16;
-
-/** The memories of other accounts, or of one before its welcome, oldest first. */
-export class Memories {
-  readonly #all = new Map<string, RecordMemory>();
-
-  keep(m: RecordMemory): void {
-    this.#all.delete(m.account);
-    this.#all.set(m.account, m);
-    if (this.#all.size <= memoriesMost) return;
-    const [oldest] = this.#all.keys();
-    if (oldest !== undefined) this.#all.delete(oldest);
-  }
-
-  of(account: string): RecordMemory | undefined {
-    return this.#all.get(account);
-  }
-}
+/** How many accounts a device remembers records of. */
+const accountsMost = 16;
 
 export function recordsRemembered(d: Device, m: RecordMemory): void {
-  if (m.account === d.account && d.account !== "") d.records.merge(m);
-  else d.memories.keep(m);
+  if (m.account === d.account && d.account !== "") {
+    d.records.merge(m);
+    return;
+  }
+  const log = takeLog(d, m.account);
+  log.merge(m);
+  putLog(d, m.account, log);
 }
 
 /** Begins with what is remembered of an account, where it is another one than before. */
 export function nameAccount(d: Device, account: string): void {
   if (account === d.account) return;
-  if (d.account !== "") d.memories.keep({ account: d.account, ...d.records.memory() });
+  if (d.account !== "") putLog(d, d.account, d.records);
   d.account = account;
-  d.records = new RecordLog(d.config.recordsSince, d.memories.of(account));
+  d.records = takeLog(d, account);
+}
+
+/** The log of another account, which is taken out, or a new one. */
+function takeLog(d: Device, account: string): RecordLog {
+  const log = d.others.get(account) ?? new RecordLog(d.config.recordsSince);
+  d.others.delete(account);
+  return log;
+}
+
+function putLog(d: Device, account: string, log: RecordLog): void {
+  const [oldest] = d.others.keys();
+  if (d.others.size === accountsMost && oldest !== undefined) d.others.delete(oldest);
+  d.others.set(account, log);
 }
 
 /** Gives what is to be remembered, where that changed. */
