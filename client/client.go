@@ -45,8 +45,9 @@ import (
 type Config struct {
 	// Server is where the server is: "https://calls.example.org".
 	Server string
-	// Token gives a bearer token whenever one is needed: at login, at each
-	// reconnect and before the one in use expires. It has 15 s.
+	// Token gives a bearer token whenever one is needed: at login, when a fifth of
+	// the life of the one in use is left, and at a reconnect for which that does not
+	// serve any more. It has 15 s.
 	Token func(context.Context) (string, error)
 	// DeviceID names this program among the devices of its account: 1 to 64 of
 	// A-Z a-z 0-9 . _ -. Two that run at the same time must not share one. Empty

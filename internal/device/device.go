@@ -36,9 +36,6 @@ type Config struct {
 	// RecordsSince is where telling of records begins: with those of calls that
 	// ended at that time, in whole milliseconds. Zero means the last seven days.
 	RecordsSince time.Time
-	// Records is what was remembered of records by the program before; empty where
-	// nothing was.
-	Records RecordMemory
 	// AttemptAt is when a device of this ID began a connection last, before this
 	// program was started: hello.attemptAt goes on from there. Zero means never.
 	AttemptAt time.Time
@@ -61,13 +58,14 @@ type Device struct {
 	resumes  bool // It takes the first welcome of a login, and goes on with what that tells of.
 	past     past
 	records  recordLog
+	others   []accountLog
 	random   random
 }
 
 // New makes a device that is offline.
 func New(cfg Config) *Device {
 	begun := cfg.AttemptAt.Truncate(time.Millisecond)
-	return &Device{cfg: cfg, link: link{fresh: true, attemptAt: begun}, records: newRecordLog(cfg.RecordsSince, cfg.Records), random: random(cfg.Seed)}
+	return &Device{cfg: cfg, link: link{fresh: true, attemptAt: begun}, records: newRecordLog(cfg.RecordsSince), random: random(cfg.Seed)}
 }
 
 // Step takes one input and returns what the shell is to do, in order. Times
@@ -121,7 +119,7 @@ func (d *Device) Step(now time.Time, in Input) []Effect {
 	case Leaving:
 		d.mention(&pealv1.ClientFrame{Command: &pealv1.ClientFrame_Leaving{Leaving: &pealv1.Leaving{}}})
 	case RecordsRemembered:
-		d.records.merge(in.RecordMemory)
+		d.recordsRemembered(in.RecordMemory)
 	}
 	d.remember()
 	return d.effects

@@ -18,8 +18,8 @@ type Input interface{ input() }
 // The inputs of the connection. What comes from a socket that is no longer the
 // device's is passed over.
 type (
-	// GotToken answers GetToken, after 15 s at most: a token that does not come is
-	// one that cannot be had.
+	// GotToken answers GetToken. The shell bounds the wait: a token that does not
+	// come is an error.
 	GotToken struct {
 		Token string
 		Err   error
@@ -101,8 +101,9 @@ type (
 	// Leaving tells that the program may be about to end, or to sleep: the server
 	// grants a shorter time to come back. A Probe is due if it goes on.
 	Leaving struct{}
-	// RecordsRemembered are records that another program of the same memory told
-	// of: they are not told again.
+	// RecordsRemembered is what another program remembers, or remembered before this
+	// one was started: those records are not told again. The account is known by a
+	// welcome only, so before the login there is one of these for each account.
 	RecordsRemembered struct{ RecordMemory }
 	// NetworkChanged tells that there may be another network, or none. A Probe
 	// finds out what that means for the connection.
@@ -185,8 +186,8 @@ type (
 	Candidates struct{ Candidates *pealv1.Candidates }
 	// Filed is a record of the account, each once.
 	Filed struct{ Record *pealv1.Record }
-	// RememberRecords gives what the next program is to have for Config.Records, in
-	// place of what was given before.
+	// RememberRecords gives what is to be stored for the next program, in place of
+	// what was given of that account before.
 	RememberRecords struct{ RecordMemory }
 	// Failed is what nothing else tells of.
 	Failed struct{ Error *pealv1.Error }

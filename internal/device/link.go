@@ -211,7 +211,7 @@ func (d *Device) welcomed(w *pealv1.Welcome) {
 	d.resumes = l.fresh && d.cfg.Resume
 	l.fresh, l.failures, l.renewed = false, 0, false
 	l.loginAt, l.idle, l.active = w.LoginAt, rhythm(w.Idle), rhythm(w.Active)
-	d.account = w.Account
+	d.nameAccount(w.Account)
 	d.enter(online)
 	left := millis(w.TokenExpiresInMs)
 	l.tokens.welcomed(l.attempt, left, d.now)

@@ -40,19 +40,18 @@ type recordLog struct {
 // RecordMemory is what of the records that were told outlives the program. Times
 // are milliseconds since 1970.
 type RecordMemory struct {
+	Account string
 	// Latest is when the latest call ended that was told of; zero means none was.
 	Latest int64
 	// Told are the calls that ended shortly before that, or later, and when.
 	Told map[string]int64
 }
 
-func newRecordLog(since time.Time, memory RecordMemory) recordLog {
+func newRecordLog(since time.Time) recordLog {
 	l := recordLog{told: make(map[string]time.Time), behind: true}
 	if !since.IsZero() {
 		l.latest = since.Truncate(time.Millisecond).Add(recordOverlap)
 	}
-	l.merge(memory)
-	l.changed = false
 	return l
 }
 
@@ -69,6 +68,7 @@ func (l *recordLog) merge(m RecordMemory) {
 			l.note(id, time.UnixMilli(m.Told[id]).UTC())
 		}
 	}
+	l.trim()
 	own := l.memory()
 	lacks := func(id string) bool { _, told := m.Told[id]; return !told }
 	if own.Latest != m.Latest || slices.ContainsFunc(slices.Collect(maps.Keys(own.Told)), lacks) {
@@ -147,17 +147,78 @@ func (l *recordLog) advance() {
 			l.latest = at
 		}
 	}
+	l.trim()
+}
+
+// trim forgets what is older than the overlap, of more than recordsMost.
+func (l *recordLog) trim() {
 	for len(l.order) > recordsMost && l.told[l.order[0]].Before(l.latest.Add(-recordOverlap)) {
 		delete(l.told, l.order[0])
 		l.order = l.order[1:]
 	}
 }
 
+// accountsMost is how many accounts a device remembers records of.
+const accountsMost = 16
+
+// accountLog is the log of another account, or of one before its welcome.
+type accountLog struct {
+	account string
+	log     recordLog
+}
+
+func (d *Device) recordsRemembered(m RecordMemory) {
+	if m.Account == d.account && d.account != "" {
+		d.records.merge(m)
+		return
+	}
+	l := d.takeLog(m.Account)
+	l.merge(m)
+	d.putLog(m.Account, l)
+}
+
+// nameAccount begins with what is remembered of an account, where it is another one
+// than before.
+func (d *Device) nameAccount(account string) {
+	if account == d.account {
+		return
+	}
+	if d.account != "" {
+		d.putLog(d.account, d.records)
+	}
+	d.account, d.records = account, d.takeLog(account)
+}
+
+// takeLog is the log of another account, which is taken out, or a new one.
+func (d *Device) takeLog(account string) recordLog {
+	i := slices.IndexFunc(d.others, func(o accountLog) bool { return o.account == account })
+	if i < 0 {
+		return newRecordLog(d.cfg.RecordsSince)
+	}
+	l := d.others[i].log
+	d.others = slices.Delete(d.others, i, i+1)
+	return l
+}
+
+func (d *Device) putLog(account string, l recordLog) {
+	if len(d.others) == accountsMost {
+		d.others = d.others[1:] // The one that was put longest ago.
+	}
+	d.others = append(d.others, accountLog{account, l})
+}
+
+// memory is what is to be remembered of the records of this account.
+func (d *Device) memory() RecordMemory {
+	m := d.records.memory()
+	m.Account = d.account
+	return m
+}
+
 // remember gives what is to be remembered, where that changed.
 func (d *Device) remember() {
 	if d.records.changed {
 		d.records.changed = false
-		d.do(RememberRecords{d.records.memory()})
+		d.do(RememberRecords{d.memory()})
 	}
 }
 

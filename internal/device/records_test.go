@@ -16,7 +16,7 @@ func TestRecordsAreToldOnce(t *testing.T) {
 	record := func(id string, after time.Duration) *pealv1.Record {
 		return &pealv1.Record{CallId: id, EndedAt: timestamppb.New(epoch.Add(after))}
 	}
-	l := newRecordLog(time.Time{}, RecordMemory{})
+	l := newRecordLog(time.Time{})
 	l.ask(epoch)
 	for i, tt := range []struct {
 		id    string
@@ -44,7 +44,7 @@ func TestRecordsAreToldOnce(t *testing.T) {
 // What is kept in mind is bounded.
 func TestRecordsInMind(t *testing.T) {
 	epoch := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
-	l := newRecordLog(time.Time{}, RecordMemory{})
+	l := newRecordLog(time.Time{})
 	l.caughtUp()
 	for i := range 3 * recordsMost {
 		l.take(&pealv1.Record{CallId: fmt.Sprint(i), EndedAt: timestamppb.New(epoch.Add(time.Duration(i) * time.Minute))})
@@ -57,7 +57,7 @@ func TestRecordsInMind(t *testing.T) {
 // A program that says from where on it knows nothing asks for nothing older.
 func TestRecordsSince(t *testing.T) {
 	epoch := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
-	l := newRecordLog(epoch, RecordMemory{})
+	l := newRecordLog(epoch)
 	if since := l.ask(epoch.Add(time.Hour)).GetSince().AsTime(); !since.Equal(epoch) {
 		t.Errorf("asks from %s on", since)
 	}

@@ -119,12 +119,13 @@ func (d *Device) tokenFailed(err error) {
 	}
 }
 
-// authenticate renews the token of the connection.
+// authenticate renews the token of the connection. The next renewal is not due at
+// once, however short the life of a token is.
 func (d *Device) authenticate(token string) {
 	l := &d.link
 	d.write(&pealv1.ClientFrame{Command: &pealv1.ClientFrame_Authenticate{Authenticate: &pealv1.Authenticate{Token: token}}})
 	l.tokens.renewed(token, d.now)
-	d.planRenewal(l.tokens.life)
+	d.planRenewal(max(l.tokens.life, renewRetry+l.tokens.part(renewPart)))
 }
 
 // planRenewal plans the next token, where so much is left of the life of this one.

@@ -1,6 +1,7 @@
 package device
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -73,8 +74,6 @@ func newScript(config []string) *script {
 		switch key {
 		case "attempt":
 			c.AttemptAt = scriptEpoch.Add(millisOf(value))
-		case "records":
-			c.Records = memoryOf(value)
 		}
 	}
 	return &script{device: New(c), now: scriptEpoch, ids: make(map[string]uint32)}
@@ -89,10 +88,10 @@ func millisOf(word string) time.Duration {
 }
 
 // memoryOf reads "1000,a:1000,b:900": the latest, and the records, in milliseconds.
-func memoryOf(word string) RecordMemory {
+func memoryOf(account, word string) RecordMemory {
 	at := func(s string) int64 { return scriptEpoch.Add(millisOf(s)).UnixMilli() }
 	latest, rest, _ := strings.Cut(word, ",")
-	m := RecordMemory{Latest: at(latest), Told: make(map[string]int64)}
+	m := RecordMemory{Account: account, Latest: at(latest), Told: make(map[string]int64)}
 	for _, one := range strings.FieldsFunc(rest, func(r rune) bool { return r == ',' }) {
 		id, end, _ := strings.Cut(one, ":")
 		m.Told[id] = at(end)
@@ -140,7 +139,7 @@ func (s *script) input(kind string, args []string) Input {
 	case "leaving":
 		return Leaving{}
 	case "remembered":
-		return RecordsRemembered{memoryOf(args[0])}
+		return RecordsRemembered{memoryOf(args[0], args[1])}
 	case "draft":
 		return Draft{Ticket: 1, Invite: invite}
 	case "invite":
@@ -178,8 +177,8 @@ func (s *script) frame(kind string, args []string) *pealv1.ServerFrame {
 	}
 	switch kind {
 	case "welcome":
-		w := &pealv1.Welcome{Account: "alice", LoginAt: timestamppb.New(s.now)}
-		if args[0] != "" {
+		w := &pealv1.Welcome{Account: cmp.Or(args[1], "alice"), LoginAt: timestamppb.New(s.now)}
+		if args[0] != "" && args[0] != "-" {
 			w.TokenExpiresInMs = uint32(millisOf(args[0]).Milliseconds())
 		}
 		return &pealv1.ServerFrame{Body: &pealv1.ServerFrame_Welcome{Welcome: w}}
@@ -246,9 +245,9 @@ func (s *script) effect(e Effect) string {
 	case Filed:
 		return "filed " + e.Record.CallId
 	case RememberRecords:
-		line := "remember none"
+		line := "remember " + e.Account + " none"
 		if e.Latest != 0 {
-			line = fmt.Sprint("remember ", e.Latest-scriptEpoch.UnixMilli())
+			line = fmt.Sprintf("remember %s %d", e.Account, e.Latest-scriptEpoch.UnixMilli())
 		}
 		for _, id := range slices.Sorted(maps.Keys(e.Told)) {
 			line += fmt.Sprintf(" %s:%d", id, e.Told[id]-scriptEpoch.UnixMilli())

@@ -27,7 +27,7 @@ func (w *world) browserOf(account string) *browser {
 
 // remember stores what one of the programs gives, and shows it to the others.
 func (b *browser) remember(by *person, m device.RecordMemory) {
-	b.memory = device.RecordMemory{Latest: m.Latest, Told: maps.Clone(m.Told)}
+	b.memory = device.RecordMemory{Account: m.Account, Latest: m.Latest, Told: maps.Clone(m.Told)}
 	for _, p := range b.persons {
 		if p != by {
 			p.later(0, device.RecordsRemembered{RecordMemory: m})

@@ -132,7 +132,7 @@ func sameEffect(a, b device.Effect) bool {
 				return false
 			}
 		case device.RecordMemory:
-			if other := g.(device.RecordMemory); f.Latest != other.Latest || !maps.Equal(f.Told, other.Told) {
+			if other := g.(device.RecordMemory); f.Account != other.Account || f.Latest != other.Latest || !maps.Equal(f.Told, other.Told) {
 				return false
 			}
 		case []device.Change:

@@ -34,9 +34,6 @@ func RunRandom(seed uint64, worker *Worker, steps int) error {
 	if r.chance(0.3) {
 		c.AttemptAt = r.moment().AsTime()
 	}
-	if r.chance(0.5) {
-		c.Records = r.memory()
-	}
 	t := &twins{Device: device.New(c), twin: newScripted(worker, c, fail), differ: fail}
 	now := time.Date(2030, 1, 1, 0, 0, 0, rng.IntN(1e9), time.UTC)
 	for range steps {
@@ -187,9 +184,17 @@ func (r *random) invite(id string) *pealv1.Invite {
 	}
 }
 
+// account is the one that logs in, mostly.
+func (r *random) account() string {
+	if r.chance(0.02) {
+		return fmt.Sprint("me", r.rng.IntN(20))
+	}
+	return "me"
+}
+
 // memory is of records that may have been told, at times of the server's.
 func (r *random) memory() device.RecordMemory {
-	m := device.RecordMemory{Told: make(map[string]int64)}
+	m := device.RecordMemory{Account: r.account(), Told: make(map[string]int64)}
 	if r.chance(0.8) {
 		m.Latest = r.moment().AsTime().UnixMilli()
 	}
@@ -312,7 +317,7 @@ func (r *random) error() *pealv1.Error {
 }
 
 func (r *random) welcome() *pealv1.Welcome {
-	w := &pealv1.Welcome{Account: "me", LoginAt: r.moment(), Idle: r.heartbeat(), Active: r.heartbeat()}
+	w := &pealv1.Welcome{Account: r.account(), LoginAt: r.moment(), Idle: r.heartbeat(), Active: r.heartbeat()}
 	if r.chance(0.5) {
 		w.TokenExpiresInMs = uint32(r.rng.IntN(100_000))
 	}

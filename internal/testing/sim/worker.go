@@ -77,14 +77,14 @@ type workerConfig struct {
 	// RecordsSince is in milliseconds.
 	RecordsSince *int64 `json:"recordsSince,omitempty"`
 	// AttemptAt is in milliseconds.
-	AttemptAt *int64        `json:"attemptAt,omitempty"`
-	Records   *workerMemory `json:"records,omitempty"`
+	AttemptAt *int64 `json:"attemptAt,omitempty"`
 }
 
 // workerMemory is a RecordMemory.
 type workerMemory struct {
-	Latest int64            `json:"latest"`
-	Told   map[string]int64 `json:"told"`
+	Account string           `json:"account"`
+	Latest  int64            `json:"latest"`
+	Told    map[string]int64 `json:"told"`
 }
 
 // workerAnswer is what came of a step.
@@ -154,9 +154,6 @@ func newScripted(w *Worker, c device.Config, fail func(error)) *scripted {
 		at := c.AttemptAt.UnixMilli()
 		config.AttemptAt = &at
 	}
-	if m := c.Records; m.Latest != 0 || len(m.Told) > 0 {
-		config.Records = memoryOf(m)
-	}
 	if err := w.post(workerRequest{Kind: "new", Device: s.number, Config: config}); err != nil {
 		fail(err)
 	}
@@ -167,7 +164,7 @@ func memoryOf(m device.RecordMemory) *workerMemory {
 	if m.Told == nil {
 		m.Told = map[string]int64{}
 	}
-	return &workerMemory{m.Latest, m.Told}
+	return &workerMemory{m.Account, m.Latest, m.Told}
 }
 
 // Step is as that of a device.Device. Where the worker fails it has no effects.

@@ -52,8 +52,6 @@ export interface Config {
    * since 1970. Without it, those of the last seven days.
    */
   readonly recordsSince?: number;
-  /** What the page before remembered of records. */
-  readonly records?: records.RecordMemory;
   /**
    * When a device of this id began a connection last, before this program was started, in
    * milliseconds: `hello.attemptAt` goes on from there. Without it, never.
@@ -77,7 +75,9 @@ export class Device {
   /** It takes the first welcome of a login, and goes on with the calls in that. */
   resumes = false;
   readonly past = new calls.Past();
-  readonly records: records.RecordLog;
+  records: records.RecordLog;
+  /** The logs of other accounts, or of one before its welcome. */
+  readonly others = new Map<string, records.RecordLog>();
   readonly random: Random;
   #effects: Effect[] = [];
 
@@ -85,7 +85,7 @@ export class Device {
   constructor(config: Config) {
     this.config = config;
     this.link = new link.Link(Math.floor(config.attemptAt ?? 0));
-    this.records = new records.RecordLog(config.recordsSince, config.records);
+    this.records = new records.RecordLog(config.recordsSince);
     this.random = new Random(config.seed);
   }
 
@@ -192,7 +192,7 @@ export class Device {
         this.mention({ leaving: {} });
         break;
       case "recordsRemembered":
-        this.records.merge(input);
+        records.recordsRemembered(this, input);
         break;
     }
   }

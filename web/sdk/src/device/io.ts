@@ -24,8 +24,8 @@ export type Ticket = number;
  */
 type ConnectionInput =
   /**
-   * Answers `getToken`, after 15 s at most: a token that does not come is one that cannot be
-   * had. With an error there is no token.
+   * Answers `getToken`; with an error there is no token. The shell bounds the wait: a token
+   * that does not come is an error.
    */
   | GotToken
   /** The socket can be used. */
@@ -92,7 +92,11 @@ type ApplicationInput =
    * the page goes on.
    */
   | { readonly kind: "leaving" }
-  /** Records that another page of the same memory reported: they are not reported again. */
+  /**
+   * What another page remembers, or remembered before this one was loaded: those records are
+   * not reported again. The account is known by a welcome only, so before the login there is
+   * one of these for each account.
+   */
   | ({ readonly kind: "recordsRemembered" } & RecordMemory)
   /**
    * There may be another network, or none. A `probe` finds out what that means for the
@@ -165,9 +169,7 @@ type ApplicationEffect =
   | { readonly kind: "candidates"; readonly candidates: CandidatesJson }
   /** A record of the account, each once. */
   | { readonly kind: "filed"; readonly record: RecordJson }
-  /**
-   * What the next page is to have for `Config.records`, in place of an earlier one.
-   */
+  /** What is to be stored for the next page, in place of an earlier one of that account. */
   | ({ readonly kind: "rememberRecords" } & RecordMemory)
   /** A failure that nothing else tells. */
   | { readonly kind: "failed"; readonly error: ErrorJson };

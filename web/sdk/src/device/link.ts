@@ -17,6 +17,7 @@ import {
   type Socket,
   type State,
 } from "./io";
+import { nameAccount } from "./records";
 import { closeSecond, Second, tryAnother } from "./second";
 import { due, earlier, formatTimestamp, nanos, parseTimestamp } from "./time";
 import { type Attempt, authenticate, getToken, planRenewal, Tokens } from "./token";
@@ -234,7 +235,7 @@ function welcomed(d: Device, w: WelcomeJson): void {
   l.loginAt = w.loginAt;
   l.idle = rhythm(w.idle);
   l.active = rhythm(w.active);
-  d.account = w.account ?? "";
+  nameAccount(d, w.account ?? "");
   enter(d, "online");
   const left = w.tokenExpiresInMs ?? 0;
   if (l.attempt !== undefined) l.tokens.welcomed(l.attempt, left, d.now);

@@ -21,6 +21,7 @@ const recordsFirst = nanos(7 * 24 * 3_600_000);
  * 1970.
  */
 export interface RecordMemory {
+  readonly account: string;
   /** When the latest call ended whose record was reported; zero when none was. */
   readonly latest: number;
   /** The calls that ended shortly before that, or later, and when. */
@@ -43,17 +44,15 @@ export class RecordLog {
   /** What is to be remembered is not what it was. */
   changed = false;
 
-  constructor(sinceMs?: number, memory?: RecordMemory) {
+  constructor(sinceMs: number | undefined) {
     if (sinceMs !== undefined) this.latest = nanos(Math.floor(sinceMs)) + recordOverlap;
-    if (memory !== undefined) this.merge(memory);
-    this.changed = false;
   }
 
   /**
    * Takes what another page remembers. Where that lacks something, the device gives again
    * what it remembers itself.
    */
-  merge(m: RecordMemory): void {
+  merge(m: Omit<RecordMemory, "account">): void {
     const at = nanos(Math.floor(m.latest));
     if (m.latest > 0 && (this.latest === undefined || at > this.latest)) this.latest = at;
     const byTime = ([a, at]: [string, number], [b, bt]: [string, number]): number =>
@@ -61,13 +60,14 @@ export class RecordLog {
     for (const [id, at] of Object.entries(m.told).sort(byTime)) {
       if (!this.told.has(id)) this.told.set(id, nanos(Math.floor(at)));
     }
+    this.#trim();
     const own = this.memory();
     const lacks = (id: string): boolean => !Object.hasOwn(m.told, id);
     if (own.latest !== m.latest || Object.keys(own.told).some(lacks)) this.changed = true;
   }
 
   /** What is to be remembered: the overlap, from which the next login asks. */
-  memory(): RecordMemory {
+  memory(): Omit<RecordMemory, "account"> {
     const latest = this.latest === undefined ? 0 : millis(this.latest);
     const told: [string, number][] = [];
     for (const [id, at] of [...this.told].reverse()) {
@@ -117,6 +117,11 @@ export class RecordLog {
     for (const at of this.told.values()) {
       if (this.latest === undefined || at > this.latest) this.latest = at;
     }
+    this.#trim();
+  }
+
+  /** Forgets what is older than the overlap, of more than `recordsMost`. */
+  #trim(): void {
     for (const [id, at] of this.told) {
       if (this.told.size <= recordsMost || at >= (this.latest ?? 0n) - recordOverlap) return;
       this.told.delete(id);
@@ -124,11 +129,45 @@ export class RecordLog {
   }
 }
 
+/** How many accounts a device remembers records of. */
+const accountsMost = 16;
+
+export function recordsRemembered(d: Device, m: RecordMemory): void {
+  if (m.account === d.account && d.account !== "") {
+    d.records.merge(m);
+    return;
+  }
+  const log = takeLog(d, m.account);
+  log.merge(m);
+  putLog(d, m.account, log);
+}
+
+/** Begins with what is remembered of an account, where it is another one than before. */
+export function nameAccount(d: Device, account: string): void {
+  if (account === d.account) return;
+  if (d.account !== "") putLog(d, d.account, d.records);
+  d.account = account;
+  d.records = takeLog(d, account);
+}
+
+/** The log of another account, which is taken out, or a new one. */
+function takeLog(d: Device, account: string): RecordLog {
+  const log = d.others.get(account) ?? new RecordLog(d.config.recordsSince);
+  d.others.delete(account);
+  return log;
+}
+
+function putLog(d: Device, account: string, log: RecordLog): void {
+  const [oldest] = d.others.keys();
+  if (d.others.size === accountsMost && oldest !== undefined) d.others.delete(oldest);
+  d.others.set(account, log);
+}
+
 /** Gives what is to be remembered, where that changed. */
 export function remember(d: Device): void {
   if (!d.records.changed) return;
   d.records.changed = false;
-  d.do({ kind: "rememberRecords", ...d.records.memory() });
+  d.do({ kind: "rememberRecords", account: d.account, ...d.records.memory() });
 }
 
 /** Reports the record that comes with a snapshot. */

@@ -138,12 +138,15 @@ function tokenFailed(d: Device, error: string): void {
   }
 }
 
-/** Renews the token of the connection. */
+/**
+ * Renews the token of the connection. The next renewal is not due at once, however short the
+ * life of a token is.
+ */
 export function authenticate(d: Device, token: string): void {
   const l = d.link;
   d.write({ authenticate: { token } });
   l.tokens.renewed(token, d.now);
-  planRenewal(d, l.tokens.life);
+  planRenewal(d, Math.max(l.tokens.life, renewRetryMs + l.tokens.renewal));
 }
 
 /** Plans the next token, where so much is left of the life of this one. */

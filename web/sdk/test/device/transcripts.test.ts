@@ -20,13 +20,13 @@ const timestamp = (ms: number): string => formatTimestamp(nanos(ms));
 const sinceEpoch = (text: string | undefined): number => millis(parseTimestamp(text)) - epoch;
 
 /** Reads "1000,a:1000,b:900": the latest, and the records, in milliseconds. */
-function memoryOf(word: string): RecordMemory {
+function memoryOf(account: string, word: string): RecordMemory {
   const [latest, ...rest] = word.split(",");
   const told = rest.map((one): [string, number] => {
     const [id = "", at] = one.split(":");
     return [id, epoch + Number(at)];
   });
-  return { latest: epoch + Number(latest), told: Object.fromEntries(told) };
+  return { account, latest: epoch + Number(latest), told: Object.fromEntries(told) };
 }
 
 /** Plays the lines of a transcript. */
@@ -40,7 +40,6 @@ class Script {
     const c: { -readonly [K in keyof Config]: Config[K] } = { id: "d1", seed: 0 };
     for (const [key, value = ""] of config.map((word) => word.split("="))) {
       if (key === "attempt") c.attemptAt = epoch + Number(value);
-      if (key === "records") c.records = memoryOf(value);
     }
     this.#device = new Device(c);
   }
@@ -73,7 +72,7 @@ class Script {
       case "closed":
         return { kind, socket };
       case "remembered":
-        return { kind: "recordsRemembered", ...memoryOf(id) };
+        return { kind: "recordsRemembered", ...memoryOf(id, args[1] ?? "") };
       case "draft":
         return { kind, ticket: 1, invite };
       case "invite":
@@ -97,8 +96,8 @@ class Script {
     const replyTo = (to: string): number => this.#ids.get(to) ?? 0;
     switch (kind) {
       case "welcome": {
-        const life = first === "" ? {} : { tokenExpiresInMs: Number(first) };
-        return { welcome: { account: "alice", loginAt: timestamp(this.#now), ...life } };
+        const life = first === "" || first === "-" ? {} : { tokenExpiresInMs: Number(first) };
+        return { welcome: { account: second ?? "alice", loginAt: timestamp(this.#now), ...life } };
       }
       case "pong":
         return { replyTo: replyTo("ping"), pong: {} };
@@ -147,7 +146,10 @@ class Script {
       case "rememberRecords": {
         const told = Object.entries(e.told).sort(([a], [b]) => (a < b ? -1 : 1));
         const latest = e.latest === 0 ? "none" : e.latest - epoch;
-        return [`remember ${latest}`, ...told.map(([id, at]) => `${id}:${at - epoch}`)].join(" ");
+        return [
+          `remember ${e.account} ${latest}`,
+          ...told.map(([id, at]) => `${id}:${at - epoch}`),
+        ].join(" ");
       }
       default:
         return e.kind;
