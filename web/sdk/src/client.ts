@@ -9,7 +9,6 @@ import type {
 } from "./api";
 import { Call, type CallHost } from "./call";
 import { requireSecureContext } from "./capture";
-import type { RecordMemory } from "./device/records";
 import { Emitter } from "./emitter";
 import { PealError } from "./errors";
 import type { InviteJson, ListRecordsJson } from "./gen/peal_pb";
@@ -18,7 +17,7 @@ import type { MakePeerConnection } from "./media";
 import { socketUrl } from "./origin";
 import { Page } from "./page";
 import { policyOf } from "./privacy";
-import { accountOf, RecordStore } from "./record-memory";
+import { RecordStore } from "./record-memory";
 import { Shell, type Told, turn } from "./shell";
 import { readRecord, readSnapshot, typeNames } from "./snapshot";
 import { type OpenSocket, openWebSocket } from "./socket";
@@ -49,7 +48,7 @@ interface Login {
   readonly page: Page;
   readonly identity: DeviceIdentity;
   /** What this browser remembers of the account's records. */
-  records: RecordStore | null;
+  readonly records: RecordStore;
   /** Told once: the login is there, or it is over. */
   settle: ((error: PealError | null) => void) | null;
   /** Resolves when it is over. */
@@ -139,11 +138,7 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
           resume: this.#options.resume ?? true,
           seed: identity.seed,
         },
-        getToken: async () => {
-          const token = await this.#options.getToken();
-          this.#remember(login, url, accountOf(token));
-          return token;
-        },
+        getToken: this.#options.getToken,
         open: this.#surroundings.open,
         now: identity.now,
         dials: identity.dials,
@@ -161,22 +156,14 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
       end,
       page: new Page((input) => shell.input(input)),
       identity,
-      records: null,
+      records: new RecordStore(url, (memory) =>
+        shell.input({ kind: "recordsRemembered", ...memory }),
+      ),
       settle: null,
       why: null,
     };
     this.#login = login;
     return login;
-  }
-
-  /** Before the server tells which account it is, and of its records. */
-  #remember(login: Login, url: string, account: string): void {
-    if (login.records || account === "") return;
-    const heard = (memory: RecordMemory): void =>
-      login.shell.input({ kind: "recordsRemembered", ...memory });
-    login.records = new RecordStore(url, account, heard);
-    const memory = login.records.read();
-    if (memory) heard(memory);
   }
 
   call(account: string, options: CallOptions = {}): Call {
@@ -256,7 +243,7 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
         this.emit("record", readRecord(told.record));
         break;
       case "rememberRecords":
-        this.#login?.records?.write(told);
+        this.#login?.records.write(told);
         break;
       case "failed":
         this.emit("error", PealError.from(told.error));
@@ -278,7 +265,7 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
     const why = login.why ?? error ?? new PealError("logged_out", "logged out");
     this.#login = null;
     login.page.close();
-    login.records?.close();
+    login.records.close();
     login.identity.release();
     this.#debug(`closed: ${why.code}`);
     login.settle?.(why);

@@ -1,30 +1,29 @@
 import type { Input } from "./device/io";
 
+const events = ["offline", "online", "pageshow", "pagehide"];
+
 /** What of the page the device hears: that it sleeps, wakes, goes away, and which network it has. */
-export class Page {
+export class Page implements EventListenerObject {
   readonly #input: (input: Input) => void;
 
   constructor(input: (input: Input) => void) {
     this.#input = input;
-    this.#listen("addEventListener");
+    for (const type of events) window.addEventListener(type, this);
+    document.addEventListener("visibilitychange", this);
   }
 
   close(): void {
-    this.#listen("removeEventListener");
+    for (const type of events) window.removeEventListener(type, this);
+    document.removeEventListener("visibilitychange", this);
   }
 
-  readonly #wake = (): void => {
-    if (document.visibilityState === "visible") this.#input({ kind: "probe" });
-  };
-  readonly #network = (): void => this.#input({ kind: "networkChanged" });
-  readonly #leave = (): void => this.#input({ kind: "leaving" });
-
-  #listen(change: "addEventListener" | "removeEventListener"): void {
-    window[change]("offline", this.#network);
-    window[change]("online", this.#network);
-    window[change]("online", this.#wake);
-    window[change]("pageshow", this.#wake);
-    window[change]("pagehide", this.#leave);
-    document[change]("visibilitychange", this.#wake);
+  handleEvent({ type }: Event): void {
+    if (type === "pagehide") {
+      this.#input({ kind: "leaving" });
+      return;
+    }
+    if (type.endsWith("line")) this.#input({ kind: "networkChanged" });
+    if (type !== "offline" && document.visibilityState === "visible")
+      this.#input({ kind: "probe" });
   }
 }

@@ -28,12 +28,12 @@ export interface Update {
   readonly reply: boolean;
 }
 
-/** An effect for the application. */
+/** What is for the application, which gets it in its order. */
+type Ordered = Exclude<Effect, { readonly kind: "getToken" | "dial" | "send" | "close" }>;
+
+/** What the application hears, beside the answers to its wishes. */
 export type Told =
-  | Exclude<
-      Effect,
-      { readonly kind: "answer" | "getToken" | "dial" | "send" | "close" | "updated" }
-    >
+  | Exclude<Ordered, { readonly kind: "answer" | "updated" }>
   | ({ readonly kind: "updated" } & Update);
 
 /** What a shell takes from its surroundings. */
@@ -70,7 +70,7 @@ export class Shell {
   readonly #waiting = new Map<Ticket, (answer: Answer) => void | Promise<void>>();
   #ticket: Ticket = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  readonly #queue: Effect[] = [];
+  readonly #queue: Ordered[] = [];
   #delivering = false;
   /** Somebody has to go on first; null where nobody has. */
   #paused: object | null = null;
@@ -251,7 +251,7 @@ export class Shell {
   #giveWhatItBrought(): void {
     for (let [next] = this.#queue; next && brought.has(next.kind); [next] = this.#queue) {
       this.#queue.shift();
-      this.#give(next);
+      if (next.kind !== "answer") this.#give(next);
     }
   }
 
@@ -261,25 +261,15 @@ export class Shell {
     return take && Promise.resolve(take(answer));
   }
 
-  #give(effect: Effect): void {
-    switch (effect.kind) {
-      case "updated":
-        this.#tell({ ...effect, reply: effect.update === this.#answered });
-        break;
-      case "answer":
-      case "getToken":
-      case "dial":
-      case "send":
-      case "close":
-        break;
-      default:
-        this.#tell(effect);
-    }
+  #give(effect: Exclude<Ordered, Answer>): void {
+    if (effect.kind === "updated")
+      this.#tell({ ...effect, reply: effect.update === this.#answered });
+    else this.#tell(effect);
   }
 }
 
 /** Kinds of effects that an answer may bring with it. */
-const brought: ReadonlySet<Effect["kind"]> = new Set(["updated", "ended", "filed"]);
+const brought: ReadonlySet<Ordered["kind"]> = new Set(["updated", "ended", "filed"]);
 
 function read(text: string): ServerFrameJson | null {
   try {

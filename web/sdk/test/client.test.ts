@@ -10,9 +10,6 @@ import { type FakeBrowser, FakeServer, FakeTrack, fakeBrowser, settle, welcome }
 /** The real one: what waits for a turn of the event loop waits for no timer. */
 const later = (globalThis as unknown as { setImmediate: (f: () => void) => void }).setImmediate;
 
-/** It names alice; nobody here looks at its signature. */
-const token = `header.${btoa(JSON.stringify({ sub: "alice" }))}.signature`;
-
 let browser: FakeBrowser;
 let server: FakeServer;
 let client: PealClient;
@@ -30,7 +27,7 @@ async function settled(): Promise<void> {
 
 function make(options: Partial<ClientOptions> = {}): PealClient {
   const made = new PealClient(
-    { server: "https://calls.test", getToken: () => token, ...options },
+    { server: "https://calls.test", getToken: () => "t", ...options },
     {
       open: server.open,
       make: browser.make,

@@ -253,10 +253,14 @@ export function fakeBrowser(): FakeBrowser {
     mediaDevices,
     permissions: { query: async () => ({ state: "granted" }) },
   });
-  vi.stubGlobal("localStorage", {
-    getItem: (key: string) => storage.get(key) ?? null,
-    setItem: (key: string, value: string) => storage.set(key, value),
+  // As the browser's, it has what is stored for its own properties.
+  const local: Record<string, unknown> = Object.create({
+    setItem: (key: string, value: string) => {
+      local[key] = value;
+      storage.set(key, value);
+    },
   });
+  vi.stubGlobal("localStorage", local);
   return browser;
 }
 
