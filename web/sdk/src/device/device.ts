@@ -61,6 +61,17 @@ export interface Config {
   readonly seed: number;
 }
 
+/** The inputs of the connection, and of what it is made of. */
+type ConnectionKind =
+  | "gotToken"
+  | "opened"
+  | "received"
+  | "closed"
+  | "woke"
+  | "probe"
+  | "suspect"
+  | "networkChanged";
+
 /** One running client. The shell alone owns it; what follows `idle` is for the files of this folder. */
 export class Device {
   readonly config: Config;
@@ -123,6 +134,7 @@ export class Device {
     return this.requests.length === 0;
   }
 
+  /** Takes what is of the connection. */
   #take(input: Input): void {
     switch (input.kind) {
       case "gotToken":
@@ -140,6 +152,23 @@ export class Device {
       case "woke":
         this.#woke();
         break;
+      case "probe":
+        this.probe();
+        break;
+      case "suspect":
+        second.suspect(this);
+        break;
+      case "networkChanged":
+        second.networkChanged(this);
+        break;
+      default:
+        this.#obey(input);
+    }
+  }
+
+  /** Takes what the application asks for. */
+  #obey(input: Exclude<Input, { kind: ConnectionKind }>): void {
+    switch (input.kind) {
       case "login":
         link.login(this);
         break;
@@ -178,15 +207,6 @@ export class Device {
         break;
       case "forget":
         request.forgetTicket(this, input.ticket);
-        break;
-      case "probe":
-        this.probe();
-        break;
-      case "suspect":
-        second.suspect(this);
-        break;
-      case "networkChanged":
-        second.networkChanged(this);
         break;
       case "leaving":
         this.mention({ leaving: {} });
