@@ -41,6 +41,8 @@ export interface CallHost {
  */
 export class Call extends KnownCall implements CallHandle {
   readonly #host: CallHost;
+  /** The shell of the login that the call belongs to. */
+  readonly #shell: Shell;
   readonly #own: OwnDevices;
   readonly #views = new Views((blocked) => {
     if (!this.end) this.emit("autoplayBlocked", blocked);
@@ -62,9 +64,11 @@ export class Call extends KnownCall implements CallHandle {
   constructor(host: CallHost, direction: Direction, first: Snapshot, profile: MediaProfile) {
     super(direction, first);
     this.#host = host;
+    const { shell } = host;
+    this.#shell = shell;
     this.profile = profile;
     const request = (command: Command): Promise<Reply> => this.#command(command);
-    const tell = (command: Command): void => host.shell.input({ kind: "mention", command });
+    const tell = (command: Command): void => shell.input({ kind: "mention", command });
     this.#negotiation = new Negotiation({
       make: host.make,
       // Also before the server has told what holds: the caller knows what it asked for.
@@ -81,7 +85,7 @@ export class Call extends KnownCall implements CallHandle {
       },
       flows: (flows) => this.#flows(flows),
       path: (path) => this.#flowsBy(path),
-      suspect: () => host.shell.input({ kind: "suspect" }),
+      suspect: () => shell.input({ kind: "suspect" }),
       failed: (error) => this.emit("error", error),
     });
     this.#own = new OwnDevices({
@@ -109,8 +113,7 @@ export class Call extends KnownCall implements CallHandle {
       call: this,
       own: this.#own,
       negotiation: this.#negotiation,
-      invite: (invite, take) =>
-        host.shell.ask((ticket) => ({ kind: "invite", ticket, invite }), take),
+      invite: (invite, take) => shell.ask((ticket) => ({ kind: "invite", ticket, invite }), take),
       read: (update) => this.#read(update),
       adopt: (snapshot) => this.know(snapshot),
     });
@@ -118,8 +121,7 @@ export class Call extends KnownCall implements CallHandle {
       call: this,
       own: this.#own,
       negotiation: this.#negotiation,
-      accept: (accept, take) =>
-        host.shell.ask((ticket) => ({ kind: "accept", ticket, accept }), take),
+      accept: (accept, take) => shell.ask((ticket) => ({ kind: "accept", ticket, accept }), take),
     });
     navigator.mediaDevices?.addEventListener?.("devicechange", this.#devicesChanged);
   }
@@ -174,7 +176,7 @@ export class Call extends KnownCall implements CallHandle {
 
   /** It could not be made: it is over without a word, its promise tells. */
   #fail(): void {
-    const { shell } = this.#host;
+    const shell = this.#shell;
     const { taken: call } = this.#inviting;
     this.#finish({
       reason: "failed",
@@ -244,7 +246,7 @@ export class Call extends KnownCall implements CallHandle {
 
   async #leave(kind: "cancel" | "reject" | "hangup"): Promise<void> {
     const call = this.id;
-    const { error } = await this.#host.shell.leave((ticket) => ({ kind, ticket, call }));
+    const { error } = await this.#shell.leave((ticket) => ({ kind, ticket, call }));
     if (error) throw error;
   }
 
@@ -266,7 +268,7 @@ export class Call extends KnownCall implements CallHandle {
 
   /** Asks the server, and takes the snapshot that it answers. Events come after that. */
   #command(command: Command, updateFirst = false): Promise<Reply> {
-    return this.#host.shell.command(command, {
+    return this.#shell.command(command, {
       updateFirst,
       take: (reply) => {
         const next = reply.call && this.#read(reply.call);
@@ -318,7 +320,7 @@ export class Call extends KnownCall implements CallHandle {
   }
 
   #tell(command: Command): void {
-    this.#host.shell.input({ kind: "mention", command });
+    this.#shell.input({ kind: "mention", command });
   }
 
   #read(update: CallUpdateJson): Snapshot | null {
