@@ -116,7 +116,7 @@ func TestPlantedScripts(t *testing.T) {
 			continue // Tens of twins, or hundreds: TestPlanted has the time.
 		}
 		path := plantWorker(t, b)
-		if n := differs(t, path, 1, 100); n == 0 {
+		if n := differs(t, path, 1, 200); n == 0 {
 			t.Errorf("%s: not noticed by twins", b.name)
 		} else {
 			t.Logf("%5d twins: %s", n, b.name)
