@@ -108,8 +108,8 @@ var allowed = map[string]imports{
 
 	// For tests alone.
 	"internal/call/transcript": {ours: []string{"internal/call"}},
-	"internal/testing/explore":    {ours: []string{"internal/call", "internal/testing/plant"}},
-	"internal/testing/plant":           {},
+	"internal/testing/explore": {ours: []string{"internal/call", "internal/testing/plant"}},
+	"internal/testing/plant":   {},
 	"internal/store/storetest": {
 		ours:   []string{"internal/call", "internal/store"},
 		theirs: []string{"github.com/google/go-cmp"},

@@ -23,7 +23,7 @@ type proxy struct {
 	delay  time.Duration // The most that anything takes longer, each way.
 	// Each old text that comes from the server becomes the new one, of the same length.
 	rewrites [][2]string
-	conns  map[net.Conn]struct{}
+	conns    map[net.Conn]struct{}
 }
 
 // startProxy runs a proxy for the length of a test.

@@ -114,8 +114,9 @@ func untaken(c *call.Call) bool {
 	switch c.Outcome.Reason {
 	case call.Rejected:
 		return true
-	case call.Timeout, call.Cancelled, call.Lost, call.Superseded, call.Kicked:
-		return c.ConnectedAt.IsZero() && c.Callee().Device.ID == "" && c.Outcome.EndedAt.Sub(c.CreatedAt) >= longRinging
+	case call.Timeout, call.Cancelled, call.Lost, call.Superseded, call.Kicked, call.Terminated:
+		return c.Callee().Device.ID == "" && c.Outcome.EndedAt.Sub(c.CreatedAt) >= longRinging
+	case call.Busy, call.Completed, call.Failed:
 	}
 	return false
 }

@@ -20,10 +20,10 @@ import (
 // the component it replaces look for, and under its own.
 const (
 	umdHead = `(function(root,factory){` +
-		`var own={};factory(own);` +
-		`if(typeof module==="object"&&module&&module.exports)module.exports=own;` +
-		`else root.Peal=root.NERTCCalling=root.NRTCCalling=own` +
-		`})(typeof self!=="undefined"?self:globalThis,function(exported){`
+		`var own={exports:{}};factory(own,own.exports);` +
+		`if(typeof module==="object"&&module&&module.exports)module.exports=own.exports;` +
+		`else root.Peal=root.NERTCCalling=root.NRTCCalling=own.exports` +
+		`})(typeof self!=="undefined"?self:globalThis,function(module,exports){`
 	umdFoot = `});`
 )
 
@@ -35,7 +35,7 @@ const target = api.ES2022
 // CommonJS, sdk/src/index.ts as an ES module.
 func component(web string, out files) error {
 	script := bundle(web, "sdk/src/umd.ts", "dist/sdk/peal.umd.js")
-	script.Format = api.FormatIIFE
+	script.Format = api.FormatCommonJS
 	script.Banner = map[string]string{"js": umdHead}
 	script.Footer = map[string]string{"js": umdFoot}
 
