@@ -127,6 +127,10 @@ func (r *run) devToken(ctx context.Context) (string, *Result) {
 		result := bad(Failed, "no token for %q: %s", r.cfg.Account, given.Error.Message).
 			mend("Give another account.", "--account (of peal doctor)")
 		return "", &result
+	case answer.StatusCode == http.StatusForbidden && json.Unmarshal(text, &given) == nil:
+		result := bad(Failed, "no token: %s", given.Error.Message).
+			mend("Give the address that peal dev prints.", "--server (of peal doctor)")
+		return "", &result
 	}
 	result := notChecked("no token is given, and this server gives none to just anybody").
 		mend(`Give one: --token "$(PEAL_SECRET=… peal token --account doctor)".`, "--token (of peal doctor)")

@@ -322,7 +322,7 @@ func (r *run) whyNoLease(ctx context.Context, p *place, err error) Result {
 			mend("It is the relay of another process, or of one before a restart: have --turn-announce or --turn-host lead to the relay "+
 				"of the very server that gave them.", "--turn-announce", "--turn-host")
 	case code == stun.CodeAllocQuotaReached:
-		return bad(Failed, "the relay at %s gives this account no more addresses: it holds %d", at, relay.AllocationsPerUser).
+		return bad(Failed, "the relay at %s gives this account no more addresses: it holds %d for this test, or %d in all, or the relay is full", at, relay.AllocationsPerUser, relay.AllocationsPerAccount).
 			mend("Wait until other tests of this account are over, or take another account.", "--account (of peal doctor)")
 	case code == stun.CodeInsufficientCapacity:
 		return bad(Failed, "the relay at %s has no port left", at).

@@ -53,8 +53,18 @@ async function fetchToken(account: string): Promise<string> {
     throw new TokenFailure("server_unreachable", `/dev/token answered ${response.status}`);
   }
   if (!response.ok) {
-    throw new TokenFailure("name_refused", (await response.text()).trim().slice(0, 200));
+    throw new TokenFailure("name_refused", messageOf(await response.text()).slice(0, 300));
   }
   const { token } = (await response.json()) as { token: string };
   return token;
+}
+
+/** The server's error says what to do; what stands before it may answer with any text. */
+function messageOf(text: string): string {
+  try {
+    const { error } = JSON.parse(text) as { error?: { message?: string } };
+    return error?.message ?? text;
+  } catch {
+    return text.trim();
+  }
 }
