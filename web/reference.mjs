@@ -5,7 +5,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import ts from "@typescript/typescript6";
 
 const types = new URL("dist/sdk/peal.d.ts", import.meta.url);
-const codes = new URL("sdk/src/codes.ts", import.meta.url);
+const codes = new URL("sdk/src/component/codes.ts", import.meta.url);
 const page = new URL("../docs/reference.md", import.meta.url);
 
 /** The page: what stands in which part, in this order. */

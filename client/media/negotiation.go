@@ -11,7 +11,7 @@ import (
 
 // This file brings the media of a call in step with its snapshots: which
 // description this side owes, of which generation, on which peer connection.
-// All of it runs in the session's goroutine. The browser's negotiation.ts does
+// All of it runs in the session's goroutine. The browser's media/negotiation.ts does
 // the same.
 
 const (

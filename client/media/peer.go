@@ -27,7 +27,7 @@ const (
 // peer is the peer connection of one call, over its media generations. Only
 // the caller offers. Nothing of this side's candidates leaves, and nothing of
 // the other side's is used, before release: the callee releases by accepting.
-// It belongs to the session's goroutine. The browser's media.ts does the same.
+// It belongs to the session's goroutine. The browser's media/peer.ts does the same.
 type peer struct {
 	session    *Session
 	pc         *webrtc.PeerConnection
@@ -361,7 +361,7 @@ func (r *readers) close() {
 
 // withoutOrders is the other side's description without what would have ICE send
 // to an address, or begin by itself. The server lets nothing of that pass; this
-// holds where it does. Neither case nor blanks count: the browser's privacy.ts
+// holds where it does. Neither case nor blanks count: the browser's media/privacy.ts
 // does the same.
 func withoutOrders(sdp string) string {
 	lines := strings.FieldsFunc(sdp, func(r rune) bool { return r == '\r' || r == '\n' })

@@ -328,42 +328,6 @@ interface Listenable<E extends EventMap<E>> {
     off<K extends keyof E>(event: K, listener: E[K]): this;
 }
 
-/** The component's states, with its numbers. */
-declare const State: {
-    readonly idle: 0;
-    readonly calling: 1;
-    readonly called: 2;
-    readonly inCall: 3;
-};
-/** The component's state: 0 idle, 1 calling, 2 called, 3 in a call. */
-type StateNumber = (typeof State)[keyof typeof State];
-/** An error as pages of the component know it. */
-interface ComponentError {
-    /** One of the codes below. */
-    code: string;
-    /** What failed, and what to do, for developers. */
-    message: string;
-}
-
-/** One device. */
-interface DeviceEntry {
-    /** Its name, empty before the browser has allowed devices of its kind. */
-    label: string;
-    /** Its id, for `switchDevice`. */
-    deviceId: string;
-    /** True when it is in use. */
-    active?: boolean;
-}
-/** The devices of this machine. */
-interface DeviceLists {
-    /** Microphones. */
-    audioIn: DeviceEntry[];
-    /** Speakers. */
-    audioOut: DeviceEntry[];
-    /** Cameras. */
-    video: DeviceEntry[];
-}
-
 /**
  * Error is one entry of the catalogue in docs/protocol.md.
  *
@@ -410,6 +374,68 @@ declare class PealError extends Error implements PealErrorLike {
     static from(e: ErrorJson): PealError;
     /** What was thrown, as a PealError. */
     static of(e: unknown): PealError;
+}
+
+/** One device. */
+interface DeviceEntry {
+    /** Its name, empty before the browser has allowed devices of its kind. */
+    label: string;
+    /** Its id, for `switchDevice`. */
+    deviceId: string;
+    /** True when it is in use. */
+    active?: boolean;
+}
+/** The devices of this machine. */
+interface DeviceLists {
+    /** Microphones. */
+    audioIn: DeviceEntry[];
+    /** Speakers. */
+    audioOut: DeviceEntry[];
+    /** Cameras. */
+    video: DeviceEntry[];
+}
+
+/** The component's states, with its numbers. */
+declare const State: {
+    readonly idle: 0;
+    readonly calling: 1;
+    readonly called: 2;
+    readonly inCall: 3;
+};
+/** The component's state: 0 idle, 1 calling, 2 called, 3 in a call. */
+type StateNumber = (typeof State)[keyof typeof State];
+/** An error as pages of the component know it. */
+interface ComponentError {
+    /** One of the codes below. */
+    code: string;
+    /** What failed, and what to do, for developers. */
+    message: string;
+}
+
+/**
+ * Events with types. A listener that throws does not keep the others from
+ * being called: its error is reported as an uncaught one.
+ */
+declare class Emitter<E extends EventMap<E>> implements Listenable<E> {
+    #private;
+    on<K extends keyof E>(event: K, listener: E[K]): this;
+    once<K extends keyof E>(event: K, listener: E[K]): this;
+    off<K extends keyof E>(event: K, listener: E[K]): this;
+    /** Drops the listeners of one event, or of all. */
+    protected drop(event?: keyof E): void;
+    protected emit<K extends keyof E>(event: K, ...args: Parameters<E[K]>): void;
+}
+
+/** What a page sets by `setCallProfile`. */
+interface CallProfile {
+    /** 2: 320 × 180, 4: 640 × 480, 8: 1280 × 720, 16: 1920 × 1080. */
+    resolution?: 2 | 4 | 8 | 16;
+    /** 1: 5, 2: 10, 3: 15, 4: 20, 5: 25 frames a second. */
+    frameRate?: 1 | 2 | 3 | 4 | 5 | 6;
+    /** speech_low_quality 20 kbit/s, speech_standard 32, music_standard 64, standard_stereo 80, high_quality 96, high_quality_stereo 128. */
+    quality?: AudioQuality;
+    /** Taken and passed over: nothing is recorded, media goes from person to person. */
+    recordConfig?: unknown;
 }
 
 /** What onInvited gives. */
@@ -527,122 +553,6 @@ interface ComponentEvents {
     onJoinChannel: (event: JoinEvent) => void;
     /** Something failed that no promise tells of. The message says what, and what to do. */
     onError: (error: ComponentError, ...rest: unknown[]) => void;
-}
-
-/**
- * Events with types. A listener that throws does not keep the others from
- * being called: its error is reported as an uncaught one.
- */
-declare class Emitter<E extends EventMap<E>> implements Listenable<E> {
-    #private;
-    on<K extends keyof E>(event: K, listener: E[K]): this;
-    once<K extends keyof E>(event: K, listener: E[K]): this;
-    off<K extends keyof E>(event: K, listener: E[K]): this;
-    /** Drops the listeners of one event, or of all. */
-    protected drop(event?: keyof E): void;
-    protected emit<K extends keyof E>(event: K, ...args: Parameters<E[K]>): void;
-}
-
-/** The size of a picture in pixels, and whether it is cut to fill that. */
-interface RenderMode {
-    /** In pixels; default: as wide as its place. */
-    width?: number;
-    /** In pixels; default: as high as its place. */
-    height?: number;
-    /** True (default) cuts it to fill that, false shows it whole. */
-    cut?: boolean;
-}
-
-/**
- * What pages reach for behind the component: the streams of the media library
- * that the original was built on, by their names there. Each does its work on
- * the call that is going on.
- */
-interface LocalStreamHandle {
-    /** The browser's stream; null while nothing is captured. */
-    readonly mediaStream: MediaStream | null;
-    /** Sends silence. */
-    muteAudio(): Promise<void>;
-    /** Sends sound again. */
-    unmuteAudio(): Promise<void>;
-    /** Sends black. */
-    muteVideo(): Promise<void>;
-    /** Sends the picture again. */
-    unmuteVideo(): Promise<void>;
-    /** How loud one's own sound is sent, 0 to 100. */
-    setCaptureVolume(volume: number): void;
-    /** The size of one's own picture. */
-    setLocalRenderMode(mode: RenderMode): void;
-}
-/** The other person's stream. Nothing of it is told to that person. */
-interface RemoteStreamHandle {
-    /** The browser's stream; null before there is any. */
-    readonly mediaStream: MediaStream | null;
-    /** Stops the sound here. */
-    muteAudio(): Promise<void>;
-    /** Lets the sound be heard again. */
-    unmuteAudio(): Promise<void>;
-    /** Hides the picture here. */
-    muteVideo(): Promise<void>;
-    /** Shows the picture again. */
-    unmuteVideo(): Promise<void>;
-    /** How loud it is played here, 0 to 100. */
-    setAudioVolume(volume: number): void;
-    /** The size of the other person's picture. */
-    setRemoteRenderMode(mode: RenderMode): void;
-}
-/** One device. */
-interface DeviceInfo {
-    /** Its id, for `switchDevice`. */
-    deviceId: string;
-    /** Its name. */
-    label: string;
-}
-/** What `getSdkInstance` gives. */
-interface SdkInstance {
-    /** What there is of signalling: the account and the device that are logged in. */
-    readonly signal: {
-        /** The account. */
-        readonly account: string;
-        /** This device among the account's. */
-        readonly deviceId: string;
-    };
-    readonly rtcClient: {
-        readonly adapterRef: {
-            /** One's own stream; null without a call. */
-            readonly localStream: LocalStreamHandle | null;
-            /** By numeric id. */
-            readonly remoteStreamMap: Readonly<Record<number, RemoteStreamHandle>>;
-        };
-        /** The browser's own connection; null without a call. */
-        readonly peerConnection: RTCPeerConnection | null;
-    };
-    readonly WebRTC2: {
-        /** All devices. */
-        getDevices(): Promise<{
-            audioIn: DeviceInfo[];
-            audioOut: DeviceInfo[];
-            video: DeviceInfo[];
-        }>;
-        /** Cameras. */
-        getCameras(): Promise<DeviceInfo[]>;
-        /** Microphones. */
-        getMicrophones(): Promise<DeviceInfo[]>;
-        /** Speakers. */
-        getSpeakers(): Promise<DeviceInfo[]>;
-    };
-}
-
-/** What a page sets by `setCallProfile`. */
-interface CallProfile {
-    /** 2: 320 × 180, 4: 640 × 480, 8: 1280 × 720, 16: 1920 × 1080. */
-    resolution?: 2 | 4 | 8 | 16;
-    /** 1: 5, 2: 10, 3: 15, 4: 20, 5: 25 frames a second. */
-    frameRate?: 1 | 2 | 3 | 4 | 5 | 6;
-    /** speech_low_quality 20 kbit/s, speech_standard 32, music_standard 64, standard_stereo 80, high_quality 96, high_quality_stereo 128. */
-    quality?: AudioQuality;
-    /** Taken and passed over: nothing is recorded, media goes from person to person. */
-    recordConfig?: unknown;
 }
 
 /** A record as pages of the component know it: a message of type g2. */
@@ -769,6 +679,96 @@ interface RoomInfo {
     uid: number;
     /** Oneself first, then the other person. */
     members: RoomMember[];
+}
+
+/** The size of a picture in pixels, and whether it is cut to fill that. */
+interface RenderMode {
+    /** In pixels; default: as wide as its place. */
+    width?: number;
+    /** In pixels; default: as high as its place. */
+    height?: number;
+    /** True (default) cuts it to fill that, false shows it whole. */
+    cut?: boolean;
+}
+
+/**
+ * What pages reach for behind the component: the streams of the media library
+ * that the original was built on, by their names there. Each does its work on
+ * the call that is going on.
+ */
+interface LocalStreamHandle {
+    /** The browser's stream; null while nothing is captured. */
+    readonly mediaStream: MediaStream | null;
+    /** Sends silence. */
+    muteAudio(): Promise<void>;
+    /** Sends sound again. */
+    unmuteAudio(): Promise<void>;
+    /** Sends black. */
+    muteVideo(): Promise<void>;
+    /** Sends the picture again. */
+    unmuteVideo(): Promise<void>;
+    /** How loud one's own sound is sent, 0 to 100. */
+    setCaptureVolume(volume: number): void;
+    /** The size of one's own picture. */
+    setLocalRenderMode(mode: RenderMode): void;
+}
+/** The other person's stream. Nothing of it is told to that person. */
+interface RemoteStreamHandle {
+    /** The browser's stream; null before there is any. */
+    readonly mediaStream: MediaStream | null;
+    /** Stops the sound here. */
+    muteAudio(): Promise<void>;
+    /** Lets the sound be heard again. */
+    unmuteAudio(): Promise<void>;
+    /** Hides the picture here. */
+    muteVideo(): Promise<void>;
+    /** Shows the picture again. */
+    unmuteVideo(): Promise<void>;
+    /** How loud it is played here, 0 to 100. */
+    setAudioVolume(volume: number): void;
+    /** The size of the other person's picture. */
+    setRemoteRenderMode(mode: RenderMode): void;
+}
+/** One device. */
+interface DeviceInfo {
+    /** Its id, for `switchDevice`. */
+    deviceId: string;
+    /** Its name. */
+    label: string;
+}
+/** What `getSdkInstance` gives. */
+interface SdkInstance {
+    /** What there is of signalling: the account and the device that are logged in. */
+    readonly signal: {
+        /** The account. */
+        readonly account: string;
+        /** This device among the account's. */
+        readonly deviceId: string;
+    };
+    readonly rtcClient: {
+        readonly adapterRef: {
+            /** One's own stream; null without a call. */
+            readonly localStream: LocalStreamHandle | null;
+            /** By numeric id. */
+            readonly remoteStreamMap: Readonly<Record<number, RemoteStreamHandle>>;
+        };
+        /** The browser's own connection; null without a call. */
+        readonly peerConnection: RTCPeerConnection | null;
+    };
+    readonly WebRTC2: {
+        /** All devices. */
+        getDevices(): Promise<{
+            audioIn: DeviceInfo[];
+            audioOut: DeviceInfo[];
+            video: DeviceInfo[];
+        }>;
+        /** Cameras. */
+        getCameras(): Promise<DeviceInfo[]>;
+        /** Microphones. */
+        getMicrophones(): Promise<DeviceInfo[]>;
+        /** Speakers. */
+        getSpeakers(): Promise<DeviceInfo[]>;
+    };
 }
 
 /**

@@ -1,10 +1,10 @@
-import type { AcceptOptions } from "./api";
-import { microphoneGranted, requireSecureContext } from "./capture";
-import { PealError } from "./errors";
+import { PealError } from "./api/errors";
+import type { AcceptOptions } from "./api/types";
+import type { KnownCall } from "./call-state";
+import type { OwnDevices } from "./capture/local-media";
+import { microphoneGranted, requireSecureContext } from "./capture/open";
 import type { AcceptJson } from "./gen/peal_pb";
-import type { KnownCall } from "./known";
-import type { Negotiation } from "./negotiation";
-import type { OwnDevices } from "./own";
+import type { Negotiation } from "./media/negotiation";
 import type { Reply } from "./shell";
 
 /** What answering a call needs of it. */

@@ -1,4 +1,5 @@
 import { Answering } from "./answering";
+import { PealError } from "./api/errors";
 import type {
   AcceptOptions,
   CallEnd,
@@ -7,21 +8,20 @@ import type {
   Direction,
   MediaPath,
   MediaProfile,
-} from "./api";
+} from "./api/types";
+import { KnownCall } from "./call-state";
+import { OwnDevices } from "./capture/local-media";
 import type { Change, End } from "./device/machine";
-import { PealError } from "./errors";
 import type { CallUpdateJson, CandidatesJson, InviteJson } from "./gen/peal_pb";
 import { Inviting } from "./inviting";
-import { KnownCall } from "./known";
-import type { MakePeerConnection, Media } from "./media";
-import { Negotiation } from "./negotiation";
-import { OwnDevices } from "./own";
-import { pathNames } from "./path";
-import { QualityMeter } from "./quality";
+import { Negotiation } from "./media/negotiation";
+import { pathNames } from "./media/path";
+import type { MakePeerConnection, Media } from "./media/peer";
+import { QualityMeter } from "./media/quality";
 import type { Command, Reply, Shell, Update } from "./shell";
 import { readRecord, readSnapshot, type Snapshot, typeNames } from "./snapshot";
-import { TypeSwitch } from "./switch";
-import { type RenderMode, Views } from "./views";
+import { TypeSwitch } from "./type-switch";
+import { type RenderMode, Views } from "./view/views";
 
 /** What a call needs of its client. */
 export interface CallHost {

@@ -1,3 +1,5 @@
+import { Emitter } from "./api/emitter";
+import { PealError } from "./api/errors";
 import type {
   CallOptions,
   CallRecord,
@@ -6,17 +8,15 @@ import type {
   ClientOptions,
   ConnectionState,
   RecordsOptions,
-} from "./api";
+} from "./api/types";
 import { Call, type CallHost } from "./call";
-import { requireSecureContext } from "./capture";
-import { Emitter } from "./emitter";
-import { PealError } from "./errors";
+import { requireSecureContext } from "./capture/open";
 import type { InviteJson, ListRecordsJson } from "./gen/peal_pb";
 import { claimDevice, type DeviceIdentity, uuidv7 } from "./identity";
-import type { MakePeerConnection } from "./media";
+import type { MakePeerConnection } from "./media/peer";
+import { policyOf } from "./media/privacy";
 import { socketUrl } from "./origin";
 import { Page } from "./page";
-import { policyOf } from "./privacy";
 import { RecordStore } from "./record-memory";
 import { Shell, type Told, turn } from "./shell";
 import { readRecord, readSnapshot, typeNames } from "./snapshot";

@@ -1,18 +1,23 @@
-import type { Client, ClientOptions } from "./api";
+import type { Client, ClientOptions } from "./api/types";
 import { PealClient as Implementation } from "./client";
 
-export type * from "./api";
-export type { ComponentError, StateNumber } from "./codes";
-export type { DeviceEntry, DeviceLists } from "./devices";
-export { PealError } from "./errors";
-export type * from "./events";
-export { RTCCalling, RTCCalling as default } from "./facade";
-export type { DeviceInfo, LocalStreamHandle, RemoteStreamHandle, SdkInstance } from "./handles";
-export type * from "./options";
-export type { CallProfile } from "./profile";
-export type { RecordMessage } from "./records";
+export { PealError } from "./api/errors";
+export type * from "./api/types";
+export type { DeviceEntry, DeviceLists } from "./capture/list";
+export type { ComponentError, StateNumber } from "./component/codes";
+export { RTCCalling, RTCCalling as default } from "./component/component";
+export type * from "./component/events";
+export type * from "./component/options";
+export type { RecordMessage } from "./component/record-message";
+export type {
+  DeviceInfo,
+  LocalStreamHandle,
+  RemoteStreamHandle,
+  SdkInstance,
+} from "./component/sdk-instance";
+export type { CallProfile } from "./media/profile";
 export { version } from "./version";
-export type { RenderMode } from "./views";
+export type { RenderMode } from "./view/views";
 
 /** A client of the typed core. What it may be asked is all in `Client`. */
 export const PealClient: new (options: ClientOptions) => Client = Implementation;

@@ -1,8 +1,8 @@
-import { PealError } from "./errors";
+import { PealError } from "./api/errors";
+import type { KnownCall } from "./call-state";
+import type { OwnDevices } from "./capture/local-media";
 import type { CallUpdateJson, InviteJson } from "./gen/peal_pb";
-import type { KnownCall } from "./known";
-import type { Negotiation } from "./negotiation";
-import type { OwnDevices } from "./own";
+import type { Negotiation } from "./media/negotiation";
 import type { Reply } from "./shell";
 import type { Snapshot } from "./snapshot";
 

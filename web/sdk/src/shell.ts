@@ -1,7 +1,7 @@
+import { PealError } from "./api/errors";
 import { type Config, Device } from "./device/device";
 import type { Answer, Effect, Input, Socket as SocketId, Ticket } from "./device/io";
 import type { Change } from "./device/machine";
-import { PealError } from "./errors";
 import type {
   CallUpdateJson,
   ClientFrameJson,

@@ -1,9 +1,9 @@
-import type { CallEnd, CallParty, CallRecord, CallState, RemoteTracks } from "./api";
+import type { CallEnd, CallParty, CallRecord, CallState, RemoteTracks } from "./api/types";
 import { reasonOf } from "./device/machine";
 import { stateOf } from "./device/wire";
 import type { CallJson, CallTypeJson, PartyJson, RecordJson, RoleJson } from "./gen/peal_pb";
 
-import { type IcePolicy, readPolicy } from "./privacy";
+import { type IcePolicy, readPolicy } from "./media/privacy";
 
 /** What this device is to a call. */
 export type Role = "caller" | "callee" | "observer";

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import type { CallEnd, CallOptions, CallRecord, ClientOptions } from "../src/api";
+import type { PealError } from "../src/api/errors";
+import type { CallEnd, CallOptions, CallRecord, ClientOptions } from "../src/api/types";
 import type { Call } from "../src/call";
 import { PealClient } from "../src/client";
-import type { PealError } from "../src/errors";
-import { Follower } from "../src/follower";
+import { Follower } from "../src/component/call-events";
 import type { CallJson, PartyJson, RecordJson, ServerFrameJson } from "../src/gen/peal_pb";
 import { type FakeBrowser, FakeServer, FakeTrack, fakeBrowser, settle, welcome } from "./fakes";
 

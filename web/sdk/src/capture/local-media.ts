@@ -1,0 +1,155 @@
+import { PealError } from "../api/errors";
+import type { LostDevice, MediaProfile } from "../api/types";
+import type { TracksJson } from "../gen/peal_pb";
+import { LocalTracks } from "./tracks";
+
+/** What one's own devices in a call need of it. */
+export interface OwnHost {
+  /** Whether the call is a video call now. */
+  video(): boolean;
+  profile(): MediaProfile;
+  /** Puts the tracks in the place of those that are sent. */
+  send(audio: MediaStreamTrack | null, video: MediaStreamTrack | null): Promise<void>;
+  /** Tells the other side what is sent. */
+  report(tracks: TracksJson): void;
+  /** Shows one's own picture. */
+  show(stream: MediaStream | null): void;
+  lost(device: LostDevice): void;
+  failed(error: PealError): void;
+}
+
+/**
+ * One's own devices in a call. Whatever changes about them is sent, shown and
+ * told to the other side.
+ */
+export class OwnDevices {
+  readonly #host: OwnHost;
+  readonly #tracks: LocalTracks;
+
+  constructor(host: OwnHost) {
+    this.#host = host;
+    this.#tracks = new LocalTracks({
+      profile: () => host.profile(),
+      lost: (device) => {
+        this.changed();
+        host.lost(device);
+      },
+    });
+  }
+
+  /** What is captured; null while nothing is. */
+  get stream(): MediaStream | null {
+    return this.#tracks.stream.getTracks().length > 0 ? this.#tracks.stream : null;
+  }
+
+  get microphoneOn(): boolean {
+    return this.#tracks.audio !== null && !this.#tracks.audioMuted;
+  }
+
+  get cameraOn(): boolean {
+    return this.#tracks.video !== null && !this.#tracks.videoMuted;
+  }
+
+  /** Opens the devices, and does no more than that. */
+  open(video: boolean): Promise<void> {
+    return this.#tracks.open(true, video);
+  }
+
+  /** One question for both devices; who has no camera answers by sound. */
+  async openForAnswer(video: boolean): Promise<void> {
+    try {
+      await this.open(video);
+    } catch (e) {
+      if (!PealError.of(e).code.startsWith("camera")) throw e;
+      this.#host.failed(PealError.of(e));
+      await this.#tracks.openSound();
+    }
+    this.show();
+  }
+
+  /** Sends what an opening of devices gives, or what it gives without the camera. */
+  join(opening: Promise<void>): void {
+    const changed = (): void => this.changed();
+    opening.then(changed, (e: unknown) => {
+      this.#host.failed(PealError.of(e));
+      this.#tracks.openSound().then(changed, changed);
+    });
+  }
+
+  /** Puts the tracks into the peer connection. */
+  send(): Promise<void> {
+    return this.#host.send(this.#tracks.sentAudio, this.#tracks.video);
+  }
+
+  show(): void {
+    this.#host.show(this.stream);
+  }
+
+  /** What is sent now. */
+  get tracks(): TracksJson {
+    return {
+      audio: this.#tracks.audio !== null,
+      audioMuted: this.#tracks.audioMuted,
+      video: this.#tracks.video !== null,
+      videoMuted: this.#tracks.videoMuted,
+    };
+  }
+
+  report(): void {
+    this.#host.report(this.tracks);
+  }
+
+  /** Shows, sends and tells what is there now. */
+  changed(): void {
+    this.show();
+    this.send().catch((e: unknown) => this.#host.failed(PealError.of(e)));
+    this.report();
+  }
+
+  async setMicrophone(on: boolean): Promise<void> {
+    this.#tracks.audioMuted = !on;
+    if (on) await this.#tracks.open(true, false);
+    this.#tracks.apply();
+    this.changed();
+  }
+
+  async openMicrophone(open: boolean): Promise<void> {
+    if (open) await this.#tracks.open(true, false);
+    else this.#tracks.shut("audio");
+    this.changed();
+  }
+
+  async setCamera(on: boolean): Promise<void> {
+    if (on && !this.#host.video()) throw new PealError("wrong_state", "this is an audio call");
+    if (on) await this.#tracks.open(false, true);
+    else this.#tracks.shut("video");
+    this.changed();
+  }
+
+  async muteCamera(muted: boolean): Promise<void> {
+    this.#tracks.videoMuted = muted;
+    this.#tracks.apply();
+    this.changed();
+  }
+
+  /** Puts another device's track in the place of the one in use. */
+  replace(track: MediaStreamTrack): void {
+    this.#tracks.put(track);
+    this.changed();
+  }
+
+  /** How loud one's own sound is sent: 1 as it is. */
+  setVolume(volume: number): void {
+    this.#tracks.setVolume(volume);
+    this.changed();
+  }
+
+  /** Closes the devices; they can be opened again. */
+  release(): void {
+    this.#tracks.release();
+  }
+
+  close(): void {
+    this.#tracks.close();
+  }
+}

@@ -1,0 +1,77 @@
+import { PealError } from "../api/errors";
+
+/** Fails where browsers give no camera or microphone: on plain HTTP. */
+export function requireSecureContext(): void {
+  if (typeof RTCPeerConnection === "undefined") {
+    throw new PealError("unsupported_browser", "this browser has no WebRTC");
+  }
+  if (!globalThis.isSecureContext || !navigator.mediaDevices) {
+    throw new PealError(
+      "insecure_context",
+      "browsers give no camera or microphone to a page on plain HTTP: use HTTPS, or localhost",
+    );
+  }
+}
+
+/** Opens the devices that are asked for, or fails with the one that cannot be had. */
+export async function capture(
+  audio: boolean | MediaTrackConstraints,
+  video: boolean | MediaTrackConstraints,
+): Promise<MediaStream> {
+  try {
+    return await navigator.mediaDevices.getUserMedia({ audio, video });
+  } catch (e) {
+    throw await explain(e, audio !== false, video !== false);
+  }
+}
+
+/** Whether the microphone may be opened without asking anybody, and is there. */
+export async function microphoneGranted(): Promise<boolean> {
+  try {
+    const permission = await navigator.permissions.query({ name: "microphone" });
+    if (permission.state !== "granted") return false;
+    const devices = await navigator.mediaDevices.enumerateDevices();
+    return devices.some((d) => d.kind === "audioinput");
+  } catch {
+    return false; // A browser that cannot tell is one that may ask.
+  }
+}
+
+async function explain(e: unknown, audio: boolean, video: boolean): Promise<PealError> {
+  const name = e instanceof DOMException ? e.name : "";
+  const device = await culprit(audio, video);
+  switch (name) {
+    case "NotAllowedError":
+    case "SecurityError":
+      return new PealError(
+        `${device}_denied`,
+        `the ${device} is not allowed: change that in the browser's site settings`,
+      );
+    case "NotFoundError":
+    case "OverconstrainedError":
+      return new PealError(`${device}_missing`, `no ${device} was found: connect one`);
+    case "NotReadableError":
+    case "AbortError":
+      return new PealError(
+        `${device}_in_use`,
+        `the ${device} cannot be opened: another program may be using it`,
+      );
+    default:
+      return PealError.of(e);
+  }
+}
+
+/** Which of two devices is at fault: browsers do not say. */
+async function culprit(audio: boolean, video: boolean): Promise<"microphone" | "camera"> {
+  if (!video) return "microphone";
+  if (!audio) return "camera";
+  try {
+    const devices = await navigator.mediaDevices.enumerateDevices();
+    if (!devices.some((d) => d.kind === "audioinput")) return "microphone";
+    if (!devices.some((d) => d.kind === "videoinput")) return "camera";
+    const permission = await navigator.permissions.query({ name: "microphone" });
+    return permission.state === "granted" ? "camera" : "microphone";
+  } catch {
+    return "microphone";
+  }
+}
