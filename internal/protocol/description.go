@@ -187,8 +187,9 @@ var attributes = map[string]func(string) bool{
 	"framerate": plain, "imageattr": plain, "packetization": plain, "x-google-flag": plain,
 }
 
-// plain takes a text that is there and names no address.
-func plain(s string) bool { return s != "" && !namesAddress(s) }
+// plain takes a text that is there and names no address, also not together with the
+// colon before it.
+func plain(s string) bool { return s != "" && !namesAddress(":"+s) }
 
 func oneOf(words ...string) func(string) bool {
 	return func(s string) bool { return slices.Contains(words, s) }
