@@ -38,6 +38,7 @@ func startPealAt(ctx context.Context, binary, data, addr string, more ...string)
 		binary, "serve", "--addr", addr, "--data", data, "--secret", secret, "--turn-addr", "off", "--log-level", "error",
 		"--limits-invites-per-min", "1000000", "--limits-pair-per-min", "1000000", "--limits-sockets-per-addr", "100000",
 		"--limits-message-rate", "10000", "--limits-message-burst", "10000",
+		"--limits-rings-per-min", "1000000", "--limits-hellos-per-min", "100000", "--limits-signal-bytes", "1000000000", "--limits-declined-pause", "0s",
 	}, more...)
 	p, err := start(ctx, "peal", command...)
 	if err != nil {

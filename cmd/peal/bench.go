@@ -40,10 +40,10 @@ func (benchCommand) Help() string {
 size that browsers have. Times count from when something was due, not from when this program came
 to it, so a server that stalls is seen to.
 
-A server takes 10 invitations a minute from an account, and 3 to the same callee, unless told
-otherwise; a peal dev takes more. When the load would meet such a limit this command says so first.
-On a server of your own loosen it: --limits-invites-per-min, --limits-pair-per-min,
---limits-sockets-per-addr.
+A server takes 10 invitations a minute from an account, 3 of them to the same callee, and rings a
+callee 20 times a minute, unless told otherwise; a peal dev takes more. When the load would meet
+such a limit this command says so first. On a server of your own loosen it: --limits-invites-per-min,
+--limits-pair-per-min, --limits-rings-per-min, --limits-signal-bytes, --limits-sockets-per-addr.
 
 Each device takes a file descriptor, here and on the server: see "ulimit -n".
 

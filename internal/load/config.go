@@ -127,6 +127,11 @@ func (c *Config) Advice(limited bool) string {
 			"each account invites %.0f times a minute, and a server takes %d unless told otherwise: give --devices %d, or start it with --limits-invites-per-min %.0f",
 			perMinute, limits.InvitesPerMin, need, perMinute+1))
 	}
+	if perMinute := 60 * c.Rate / callers; limited && perMinute > float64(limits.RingsPerMin)/2 {
+		advice = append(advice, fmt.Sprintf(
+			"each account is rung %.0f times a minute on average, and a server takes %d unless told otherwise: give more --devices, or start it with --limits-rings-per-min %.0f --limits-signal-bytes %.0f",
+			perMinute, limits.RingsPerMin, 4*perMinute+10, (perMinute+10)*float64(limits.SignalBytes)))
+	}
 	if perPair := 60 * c.Rate / (callers * callers); limited && perPair > float64(limits.PairPerMin)/2 {
 		advice = append(advice, fmt.Sprintf(
 			"two accounts meet %.1f times a minute on average, and a server takes %d unless told otherwise: give more --devices, or start it with --limits-pair-per-min %.0f",

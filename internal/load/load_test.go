@@ -196,7 +196,7 @@ func TestAdvice(t *testing.T) {
 		t.Errorf("says %q", advice)
 	}
 	loud := Config{Devices: 20, Connects: 100, Rate: 20, Talk: time.Second}
-	for _, says := range []string{"--devices 241", "limits-invites-per-min", "limits-pair-per-min", "limits-sockets-per-addr", "live at a time"} {
+	for _, says := range []string{"--devices 241", "limits-invites-per-min", "limits-pair-per-min", "limits-rings-per-min", "limits-sockets-per-addr", "live at a time"} {
 		if !strings.Contains(loud.Advice(true), says) {
 			t.Errorf("does not say %s:\n%s", says, loud.Advice(true))
 		}

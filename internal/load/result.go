@@ -129,7 +129,7 @@ func (r *Result) Write(w io.Writer) error {
 var hints = map[string]string{
 	codeNoDevice:       ": all devices were in a call: give more --devices",
 	codeTimeout:        ": the call did not go through",
-	"rate_limited":     ": loosen limits-invites-per-min and limits-pair-per-min of the server, or give more --devices",
+	"rate_limited":     ": loosen limits-invites-per-min, limits-pair-per-min and limits-rings-per-min of the server, or give more --devices",
 	"request_timeout":  ": the server did not answer in time",
 	"ended busy":       ": the callee was in a call of before",
 	"too_many_devices": ": loosen limits-devices of the server",

@@ -164,10 +164,14 @@ func (r *description) attribute(number int, value string) *pealv1.Error {
 	if !allowed || has == (rule == nil) || has && !rule(rest) {
 		return nil
 	}
+	line := name
 	if has {
-		name += ":" + rest
+		line += ":" + rest
 	}
-	r.write("a=" + name)
+	if name != "fingerprint" && namesAddress(line) { // The name may be the first part of it.
+		return nil
+	}
+	r.write("a=" + line)
 	return nil
 }
 
@@ -187,9 +191,9 @@ var attributes = map[string]func(string) bool{
 	"framerate": plain, "imageattr": plain, "packetization": plain, "x-google-flag": plain,
 }
 
-// plain takes a text that is there and names no address, also not together with the
-// colon before it.
-func plain(s string) bool { return s != "" && !namesAddress(":"+s) }
+// plain takes a text that is there. It may not name an address; that is looked for
+// in the whole line.
+func plain(s string) bool { return s != "" }
 
 func oneOf(words ...string) func(string) bool {
 	return func(s string) bool { return slices.Contains(words, s) }

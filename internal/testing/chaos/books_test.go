@@ -91,6 +91,7 @@ func filed(ctx context.Context, t *testing.T, db *sql.DB) map[string]client.Reco
 		r.Reason = client.Reason(strings.ToLower(strings.TrimPrefix(pealv1.Reason_name[reason], "REASON_")))
 		r.CreatedAt, r.EndedAt = time.Unix(0, created).UTC(), time.Unix(0, ended).UTC()
 		r.Duration = time.Duration(seconds) * time.Second
+		r.Parties = []client.RecordParty{{Account: r.Caller, Role: client.Caller}, {Account: r.Callee, Role: client.Callee}}
 		all[r.CallID] = r
 	}
 	if err := rows.Err(); err != nil {

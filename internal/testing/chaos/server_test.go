@@ -33,6 +33,7 @@ var settings = []string{
 	"--timing-grace=" + grace.String(), "--timing-grace-hold=" + grace.String(), "--timing-connect=" + connect.String(),
 	"--limits-invites-per-min=100000", "--limits-pair-per-min=100000", "--limits-sockets-per-addr=10000",
 	"--limits-message-rate=100000", "--limits-message-burst=100000",
+	"--limits-rings-per-min=100000", "--limits-hellos-per-min=100000", "--limits-declined-pause=0s",
 }
 
 // server is the victim in a process of its own.
