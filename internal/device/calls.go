@@ -2,6 +2,7 @@ package device
 
 import (
 	"slices"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -301,7 +302,7 @@ func (d *Device) update(u *pealv1.CallUpdate) {
 		d.shadows.drop(c.CallId)
 		d.past.add(c.CallId) // Older news of it may come later.
 		d.file(u)
-	case d.active != nil:
+	case d.active != nil, !d.unshadeAt.IsZero() && d.shadows.index(c.CallId) >= 0:
 		d.shadows.keep(u)
 	case d.records.has(c.CallId):
 	case in(c) && (d.past.has(c.CallId) || !d.resumes):
@@ -401,8 +402,23 @@ func (d *Device) abandon(v *view) {
 	d.quicken()
 }
 
-// unshade takes up what rang beside the call that is over, once that has been told.
+// unshade has what rang beside the call that is over taken up, but not in the same
+// step: whoever hears of the end may call at once.
 func (d *Device) unshade() {
+	if len(d.shadows) > 0 {
+		d.unshadeAt = d.now
+	}
+}
+
+// wokeShadows takes up what still rings, unless there is another call by now.
+func (d *Device) wokeShadows() {
+	if !due(d.unshadeAt, d.now) {
+		return
+	}
+	d.unshadeAt = time.Time{}
+	if d.active != nil {
+		return
+	}
 	for _, u := range d.shadows.take() {
 		d.update(u)
 	}

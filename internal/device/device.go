@@ -54,12 +54,14 @@ type Device struct {
 	requests []*request
 	active   *view
 	shadows  shadows
-	logsOut  bool // Nothing rings any more, and no call begins.
-	resumes  bool // It takes the first welcome of a login, and goes on with what that tells of.
-	past     past
-	records  recordLog
-	others   []accountLog
-	random   random
+	// unshadeAt is when they are taken up, after a call has ended.
+	unshadeAt time.Time
+	logsOut   bool // Nothing rings any more, and no call begins.
+	resumes   bool // It takes the first welcome of a login, and goes on with what that tells of.
+	past      past
+	records   recordLog
+	others    []accountLog
+	random    random
 }
 
 // New makes a device that is offline.
@@ -128,7 +130,7 @@ func (d *Device) Step(now time.Time, in Input) []Effect {
 // Deadline is when the device wants a Woke, in whole milliseconds; ok is false
 // when never.
 func (d *Device) Deadline() (at time.Time, ok bool) {
-	at = d.link.deadline()
+	at = earlier(d.link.deadline(), d.unshadeAt)
 	for _, r := range d.requests {
 		at = earlier(at, r.deadline())
 	}
@@ -158,6 +160,7 @@ func (d *Device) do(e Effect) { d.effects = append(d.effects, e) }
 // woke does what is due.
 func (d *Device) woke() {
 	d.wokeLink()
+	d.wokeShadows()
 	for _, r := range append([]*request(nil), d.requests...) {
 		d.wokeRequest(r)
 	}

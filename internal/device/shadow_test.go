@@ -46,7 +46,9 @@ func TestShadow(t *testing.T) {
 	}
 	tell(of("declined", 3, ended, ""))
 	tell(of("rings", 2, ringing, ""))
-	for _, e := range tell(&pealv1.ServerFrame{ReplyTo: invite, Error: &pealv1.Error{Code: "busy_elsewhere"}}) {
+	tell(&pealv1.ServerFrame{ReplyTo: invite, Error: &pealv1.Error{Code: "busy_elsewhere"}})
+	tell(of("rings", 1, ringing, "")) // Late.
+	for _, e := range step(Woke{}) {
 		if in, ok := e.(Incoming); ok && in.Update.Call.CallId == "rings" && in.Update.Call.Rev == 2 && in.Update.Offer == "v=0 offer" {
 			return
 		}

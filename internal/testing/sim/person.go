@@ -298,6 +298,9 @@ func (p *person) heeds() {
 	if p.device.State() != device.Online || p.device.Call() != nil || p.leaves && p.logsOut {
 		return
 	}
+	if at, ok := p.device.Deadline(); ok && !at.After(p.w.now.Add(p.ahead)) {
+		return // It has still to take up what rings.
+	}
 	for _, id := range slices.Sorted(maps.Keys(p.heard)) {
 		c := p.heard[id]
 		_, over := p.over[id]

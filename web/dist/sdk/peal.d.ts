@@ -12,7 +12,7 @@ interface PealErrorLike {
     readonly retry: boolean;
 }
 /** Codes made by the browser side; the server's own codes are in docs/protocol.md and pass through. */
-type LocalErrorCode = "insecure_context" | "not_connected" | "not_logged_in" | "wrong_state" | "request_timeout" | "microphone_denied" | "microphone_missing" | "microphone_in_use" | "camera_denied" | "camera_missing" | "camera_in_use" | "autoplay_blocked" | "media_failed" | "declined" | "unsupported_browser" | "internal";
+type LocalErrorCode = "insecure_context" | "not_connected" | "not_logged_in" | "wrong_state" | "token_failed" | "request_timeout" | "microphone_denied" | "microphone_missing" | "microphone_in_use" | "camera_denied" | "camera_missing" | "camera_in_use" | "autoplay_blocked" | "media_failed" | "declined" | "unsupported_browser" | "internal";
 /** A code of the browser side, or one of the server's. */
 type PealErrorCode = LocalErrorCode | (string & {});
 /** What a client is made with. */
@@ -103,7 +103,11 @@ interface Client extends Listenable<ClientEvents> {
     readonly deviceId: string;
     /** The call that is going on or ringing here; null when idle. */
     readonly activeCall: CallHandle | null;
-    /** Resolves when logged in; fails for a bad token, and stays failing until called again. */
+    /**
+     * Resolves when logged in; fails for a bad token, and stays failing until called again. Fails
+     * also where the server does not answer for 15 s; a login that was there already goes on
+     * trying then, and its call goes on.
+     */
     connect(): Promise<void>;
     /** Calls someone. The call is there at once: show one's own picture, mute, cancel. Its `invited` tells whether the server has taken the invitation. Throws where there can be no call: not logged in, in a call already, no HTTPS. */
     call(account: string, options?: CallOptions): CallHandle;

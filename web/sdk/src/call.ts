@@ -55,6 +55,8 @@ export class Call extends KnownCall implements CallHandle {
   /** What is asked of the devices and sent of them. */
   profile: MediaProfile;
   #invited: Promise<void> = Promise.resolve();
+  /** What came before `invited` has settled, and is told after that; null from then on. */
+  #early: Update[] | null = null;
   /** Media are missed, and what the application was told of that. */
   #lost = { now: false, told: false };
   #path: MediaPath | null = null;
@@ -166,12 +168,23 @@ export class Call extends KnownCall implements CallHandle {
   invite(invite: InviteJson): void {
     // Given up while the browser asks for a device, which may never be answered: no failure.
     const over = new Promise<void>((resolve) => this.once("ended", () => resolve()));
+    const shell = this.#shell;
     this.#invited = Promise.race([this.#inviting.invite(invite), over]).catch((e: unknown) => {
       if (this.end) return;
       this.#fail();
       throw PealError.of(e);
     });
-    this.#invited.catch(() => {}); // Nobody has to wait for it.
+    this.#early = [];
+    void this.#invited
+      .then(() => shell.turn())
+      .then(
+        () => {
+          const early = this.#early ?? [];
+          this.#early = null;
+          for (const update of early) this.take(update);
+        },
+        () => {}, // Nobody has to wait for it.
+      );
   }
 
   /** It could not be made: it is over without a word, its promise tells. */
@@ -245,16 +258,20 @@ export class Call extends KnownCall implements CallHandle {
   }
 
   async #leave(kind: "cancel" | "reject" | "hangup"): Promise<void> {
-    const call = this.id;
-    const { error } = await this.#shell.leave((ticket) => ({ kind, ticket, call }));
+    const { error } = await this.#shell.leave((ticket) => ({ kind, ticket, call: this.id }));
     if (error) throw error;
   }
 
   // ------------------------------------------------------------ what is told
 
   /** Takes what the device tells of this call. */
-  take({ update, changes, reply }: Update): void {
+  take(told: Update): void {
     if (this.end) return;
+    if (this.#early) {
+      this.#early.push(told);
+      return;
+    }
+    const { update, changes, reply } = told;
     const next = this.#read(update);
     if (!next) return;
     if (changes.length > 0 || next.rev >= this.snapshot.rev) this.know(next);

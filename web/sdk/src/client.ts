@@ -11,6 +11,7 @@ import type {
 } from "./api/types";
 import { Call, type CallHost } from "./call";
 import { requireSecureContext } from "./capture/open";
+import { Past } from "./device/calls";
 import type { InviteJson, ListRecordsJson } from "./gen/peal_pb";
 import { claimDevice, type DeviceIdentity, uuidv7 } from "./identity";
 import type { MakePeerConnection } from "./media/peer";
@@ -67,6 +68,8 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
   #deviceId = "";
   #connection: ConnectionState = "offline";
   #active: Call | null = null;
+  /** Calls that are over, which no later login takes up again. */
+  readonly #past = new Past();
   #connecting: Promise<void> | null = null;
 
   constructor(options: ClientOptions, surroundings: Surroundings = browser) {
@@ -106,14 +109,22 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
   }
 
   async #connect(): Promise<void> {
+    // A login that is over is not the one to go on with, though that is still to be told.
+    while (this.#login?.shell.device.state === "offline") await this.#login.over;
     if (this.connection === "online") return;
-    const login = this.#login ?? (await this.#begin());
     const url = socketUrl(this.#options.server);
+    const begun = this.#login;
+    const login = begun ?? (await this.#begin(url));
     const done = new Promise<void>((resolve, reject) => {
       login.settle = (error) => (error ? reject(error) : resolve());
     });
     const timer = setTimeout(() => {
-      login.why = new PealError("request_timeout", `the server at ${url} does not answer`, true);
+      const why = new PealError("request_timeout", `the server at ${url} does not answer`, true);
+      if (begun) {
+        this.#settle(why); // It goes on trying, and its call too.
+        return;
+      }
+      login.why = why;
       login.shell.input({ kind: "stop" });
     }, connectTimeoutMs);
     // A login that is there already connects again by itself.
@@ -125,10 +136,9 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
     }
   }
 
-  async #begin(): Promise<Login> {
+  async #begin(url: string): Promise<Login> {
     const identity = await this.#surroundings.claim();
     this.#deviceId = identity.id;
-    const url = socketUrl(this.#options.server);
     const shell: Shell = new Shell(
       {
         url,
@@ -137,6 +147,7 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
           client: `peal-js/${version}`,
           resume: this.#options.resume ?? true,
           seed: identity.seed,
+          past: this.#past,
         },
         getToken: this.#options.getToken,
         open: this.#surroundings.open,
@@ -144,7 +155,9 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
         dials: identity.dials,
         turn: this.#surroundings.turn,
       },
-      (told) => this.#told(told),
+      (told) => {
+        if (this.#login?.shell === shell) this.#told(told);
+      },
     );
     let end = (): void => {};
     const over = new Promise<void>((resolve) => {
@@ -168,7 +181,9 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
 
   call(account: string, options: CallOptions = {}): Call {
     requireSecureContext();
-    if (this.connection === "offline") throw new PealError("not_logged_in", "connect() first");
+    const { shell } = this;
+    if (this.connection === "offline" || shell.device.state === "offline")
+      throw new PealError("not_logged_in", "connect() first");
     if (this.#active) throw new PealError("wrong_state", "there is a call already: one at a time");
     const type = options.type ?? (options.video ? 2 : 1);
     const icePolicy = policyOf(options);
@@ -180,9 +195,13 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
       ...(options.ringTimeoutMs ? { ringTimeoutMs: options.ringTimeoutMs } : {}),
       ...(icePolicy === "ICE_POLICY_UNSPECIFIED" ? {} : { icePolicy }),
     };
-    const { shell } = this;
     shell.input({ kind: "draft", ticket: 0, invite });
-    const first = readSnapshot(shell.device.call ?? {}, this.#account, this.#deviceId);
+    const drafted = shell.device.call;
+    if (!drafted) throw new PealError("not_logged_in", "it is being logged out: connect() again");
+    // What the device is in already is still to be told: it rings.
+    if (drafted.callId !== invite.callId)
+      throw new PealError("wrong_state", "another call comes in: one at a time");
+    const first = readSnapshot(drafted, this.#account, this.#deviceId);
     if (!first) throw new PealError("internal", "the call did not begin");
     const call = new Call(this, "outgoing", first, options.profile ?? {});
     this.#active = call;

@@ -52,6 +52,8 @@ export interface ShellOptions {
 
 /** How long getToken may take: the network may be away by which it fetches. */
 const tokenTimeoutMs = 10_000;
+/** How long what is made of an answer may keep back what follows: a browser may hang. */
+const takeTimeoutMs = 2_000;
 /** The longest time that a timer of the browser takes. */
 const timerMostMs = 2 ** 31 - 1;
 
@@ -147,11 +149,16 @@ export class Shell {
    * nothing waits any more.
    */
   leave(wish: (ticket: Ticket) => Input): Promise<Reply> {
+    this.#flush(); // What the application is to hear before may say which call it is.
     this.#updateFirst.add(this.#ticket + 1);
     const asked = this.ask(wish);
-    this.#paused = null;
-    this.#deliver();
+    this.#flush();
     return asked;
+  }
+
+  /** A turn of the event loop. */
+  turn(): Promise<void> {
+    return this.#options.turn();
   }
 
   #carryOut(effect: Effect): void {
@@ -224,27 +231,47 @@ export class Shell {
   #deliver(): void {
     if (this.#delivering) return;
     this.#delivering = true;
-    while (!this.#paused) {
-      const effect = this.#queue.shift();
-      if (!effect) break;
-      if (effect.kind === "answer") this.#answer(effect);
-      else this.#give(effect);
+    try {
+      while (!this.#paused) {
+        const effect = this.#queue.shift();
+        if (!effect) break;
+        if (effect.kind === "answer") this.#answer(effect);
+        else this.#give(effect);
+      }
+    } finally {
+      this.#delivering = false;
     }
-    this.#delivering = false;
+  }
+
+  /** Gives the application all that is in the queue, also from within a listener. */
+  #flush(): void {
+    const delivering = this.#delivering;
+    do {
+      this.#paused = null;
+      this.#delivering = false;
+      this.#deliver();
+    } while (this.#queue.length > 0);
+    this.#paused = null;
+    this.#delivering = delivering;
   }
 
   #answer(answer: Answer): void {
-    this.#answered = answer.update;
-    if (this.#updateFirst.delete(answer.ticket)) this.#giveWhatItBrought();
+    if (this.#updateFirst.delete(answer.ticket)) {
+      this.#answered = answer.update;
+      this.#giveWhatItBrought();
+    }
     const settled = this.#settle(answer);
     if (!settled) return;
     const pause = {};
     this.#paused = pause;
-    void settled.then(this.#options.turn).then(() => {
+    const goOn = (): void => {
+      clearTimeout(timer);
       if (this.#paused !== pause) return;
       this.#paused = null;
       this.#deliver();
-    });
+    };
+    const timer = setTimeout(goOn, takeTimeoutMs);
+    void settled.then(this.#options.turn).then(goOn);
   }
 
   /** What an answer brought comes before its promise settles. */

@@ -472,14 +472,14 @@ describe("a call", () => {
         },
       });
       await settled();
-      expect(told).toEqual(["incoming bob", "ended answered_elsewhere"]);
+      expect(told).toEqual([]);
       expect(client.activeCall).toBeNull();
     });
     it("does not ring for who is logged out", async () => {
       await over();
       server.socket.give({ goodbye: { error: { code: "kicked", message: "" }, reconnect: false } });
       await settled();
-      expect(told).toEqual(["incoming bob", "ended kicked", "closed kicked"]);
+      expect(told).toEqual(["closed kicked"]);
       expect(client.activeCall).toBeNull();
     });
   });
@@ -1436,5 +1436,151 @@ describe("a login", () => {
     window.dispatchEvent(new Event("offline"));
     client.shell.input({ kind: "suspect" });
     expect(pings()).toBe(2);
+  });
+});
+
+describe("a client", () => {
+  const rings = { callId: "cX", role: "ROLE_CALLEE", caller: side("carol") } as const;
+  const ringsUpdate = { call: snapshot({ ...rings, callee: side("alice") }), offer: "v=0 offer" };
+  const kicked = { goodbye: { reconnect: false, error: { code: "kicked" } } } as const;
+
+  it("may call in the moment in which a call is over, whoever rings beside it", async () => {
+    await login();
+    const call = await calling(1);
+    server.socket.give({ call: ringsUpdate });
+    await settled();
+    let made: Call | undefined;
+    call.on("ended", () => {
+      made = client.call("dave");
+      made.invited.catch((e: PealError) => told.push(`failed ${e.code}`));
+    });
+    const over = { callId: call.id, rev: 3, state: "CALL_STATE_ENDED" } as const;
+    server.socket.give({ call: { call: snapshot({ ...over, reason: "REASON_REJECTED" }) } });
+    await settled();
+    expect(made?.peer).toBe("dave");
+    server.socket.answer("invite", { error: { code: "busy_elsewhere" } });
+    await settled();
+    expect(told).toEqual(["ended rejected", "failed busy_elsewhere", "incoming carol"]);
+  });
+  it("calls nobody while another call is to be told of, or while it logs out", async () => {
+    await login();
+    let thrown: unknown;
+    const listed = client.records().then(() => {
+      server.socket.give({ call: ringsUpdate }); // Its event waits for this.
+      try {
+        client.call("dave");
+      } catch (e) {
+        thrown = e;
+      }
+    });
+    server.socket.answer("listRecords", { records: {} });
+    await listed;
+    expect(thrown).toMatchObject({ code: "wrong_state" });
+    await settled();
+    expect(client.activeCall?.peer).toBe("carol");
+    void client.close();
+    expect(() => client.call("dave")).toThrow(expect.objectContaining({ code: "not_logged_in" }));
+  });
+  it("takes up no call in a later login that was over before", async () => {
+    await login();
+    const call = await talking(1);
+    server.socket.cut();
+    void call.hangup();
+    const closing = client.close();
+    await vi.advanceTimersByTimeAsync(3_000);
+    await closing;
+    client.on("resumed", () => told.push("resumed"));
+    told.length = 0;
+    const on = snapshot({ callId: call.id, rev: 5, state: "CALL_STATE_CONNECTED" });
+    await login({ welcome: { ...welcome.welcome, calls: [{ call: on }] } });
+    expect(told).toEqual([]);
+  });
+  it("that connects again by itself keeps login and call, however long a connect waits", async () => {
+    await login();
+    await talking(1);
+    server.socket.cut();
+    await settled();
+    const connecting = expect(client.connect()).rejects.toMatchObject({ code: "request_timeout" });
+    await vi.advanceTimersByTimeAsync(16_000);
+    await connecting;
+    expect(told).toEqual([]);
+    expect(client.activeCall).not.toBeNull();
+    server.socket.open();
+    server.socket.give(welcome);
+    await settled();
+    expect(client.connection).toBe("online");
+  });
+  it("begins a login anew where the last one is over and that is still to be told", async () => {
+    await login();
+    const again = client.records().catch(() => client.connect());
+    server.socket.give(kicked);
+    await settled();
+    expect(told).toEqual(["closed kicked"]);
+    expect(server.sockets).toHaveLength(2);
+    server.socket.open();
+    server.socket.give(welcome);
+    await again;
+    expect(client.connection).toBe("online");
+  });
+  it("tells of another type where two called each other", async () => {
+    await login();
+    const made = dial("bob", { type: 2 });
+    await settled();
+    follow(client.activeCall as Call);
+    const parties = { caller: side("bob"), callee: side("alice"), role: "ROLE_CALLEE" } as const;
+    const merged = { callId: "c2", rev: 3, state: "CALL_STATE_CONNECTING" } as const;
+    const call = snapshot({ ...merged, ...parties, type: "CALL_TYPE_AUDIO" });
+    server.socket.answer("invite", { call: { mergedInto: "c2", call, offer: "v=0 offer" } });
+    await made;
+    await settled();
+    expect(told).toContain("type 1");
+  });
+  it("is idle where a listener hangs up", async () => {
+    await login();
+    const call = await talking(1);
+    let idle = false;
+    call.on("peerMedia", () => {
+      void call.hangup();
+      idle = client.activeCall === null && call.end !== null;
+    });
+    const on = { callId: call.id, rev: 4, state: "CALL_STATE_CONNECTED" } as const;
+    server.socket.give({
+      call: { call: snapshot({ ...on, callee: side("bob", { mediaUp: true }) }) },
+    });
+    await settled();
+    expect(idle).toBe(true);
+  });
+  it("hears and leaves also where the browser's connection hangs", async () => {
+    await login();
+    const made = dial("bob", { type: 1 });
+    made.catch(() => {});
+    await settled();
+    const [pc] = browser.connections;
+    if (pc) pc.setLocalDescription = () => new Promise(() => {});
+    const callId = client.activeCall?.id ?? "";
+    server.socket.answer("invite", { call: { call: snapshot({ callId }) } });
+    await settled();
+    server.socket.give(kicked);
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(told).toEqual(["closed kicked"]);
+    expect(client.activeCall).toBeNull();
+  });
+  it("hangs up what two calls have become, though that is still to be told", async () => {
+    await login();
+    const made = dial("bob", { type: 1 });
+    await settled();
+    const call = client.activeCall as Call;
+    void client.records().then(() => void call.hangup());
+    server.socket.answer("listRecords", { records: {} });
+    const parties = { caller: side("bob"), callee: side("alice"), role: "ROLE_CALLEE" } as const;
+    const on = { callId: "c2", rev: 3, state: "CALL_STATE_CONNECTING" } as const;
+    const merged = snapshot({ ...on, ...parties, type: "CALL_TYPE_AUDIO" });
+    server.socket.answer("invite", {
+      call: { mergedInto: "c2", call: merged, offer: "v=0 offer" },
+    });
+    await made;
+    await settled();
+    expect(client.activeCall).toBeNull();
+    expect(server.socket.sent.flatMap((f) => f.hangup?.callId ?? [])).toEqual(["c2"]);
   });
 });

@@ -19,6 +19,7 @@ export type LocalErrorCode =
   | "not_connected"
   | "not_logged_in"
   | "wrong_state"
+  | "token_failed" // getToken gave none
   | "request_timeout"
   | "microphone_denied"
   | "microphone_missing"
@@ -136,7 +137,11 @@ export interface Client extends Listenable<ClientEvents> {
   readonly deviceId: string;
   /** The call that is going on or ringing here; null when idle. */
   readonly activeCall: CallHandle | null;
-  /** Resolves when logged in; fails for a bad token, and stays failing until called again. */
+  /**
+   * Resolves when logged in; fails for a bad token, and stays failing until called again. Fails
+   * also where the server does not answer for 15 s; a login that was there already goes on
+   * trying then, and its call goes on.
+   */
   connect(): Promise<void>;
   /** Calls someone. The call is there at once: show one's own picture, mute, cancel. Its `invited` tells whether the server has taken the invitation. Throws where there can be no call: not logged in, in a call already, no HTTPS. */
   call(account: string, options?: CallOptions): CallHandle;

@@ -18,6 +18,7 @@ import {
 } from "./io";
 import { type End, type Reason, View } from "./machine";
 import { about, type Reply } from "./request";
+import { due } from "./time";
 import { generationOf, idOf, revOf, stateOf, typeOf } from "./wire";
 
 /** How many ended calls a device remembers, so that a late update of one does not ring. */
@@ -333,7 +334,7 @@ export function update(d: Device, u: CallUpdateJson | undefined): void {
     d.shadows.drop(id);
     d.past.add(id); // An older update of it may come later.
     d.file(u);
-  } else if (d.active !== undefined) {
+  } else if (d.active !== undefined || (d.unshadeAt !== undefined && d.shadows.has(id))) {
     d.shadows.keep(u);
   } else if (d.records.has(id)) {
     // It is over.
@@ -439,9 +440,19 @@ function abandon(d: Device, v: View): void {
   quicken(d);
 }
 
-/** Takes the updates that came beside the call that is over. */
+/**
+ * What rang beside the call that is over is taken up, but not in the same step: whoever hears
+ * of the end may call at once.
+ */
 function unshade(d: Device): void {
-  for (const u of d.shadows.take()) update(d, u);
+  if (!d.shadows.empty) d.unshadeAt = d.now;
+}
+
+/** Takes up what still rings, unless there is another call by now. */
+export function wokeShadows(d: Device): void {
+  if (!due(d.unshadeAt, d.now)) return;
+  d.unshadeAt = undefined;
+  if (d.active === undefined) for (const u of d.shadows.take()) update(d, u);
 }
 
 /** Applies the heartbeat of a call, or that of no call. */

@@ -59,6 +59,8 @@ export interface Config {
   readonly attemptAt?: number;
   /** Begins the pseudo-random numbers that spread reconnects: each device needs its own. */
   readonly seed: number;
+  /** Calls that are over, known from logins before; without it none. */
+  readonly past?: calls.Past;
 }
 
 /** The inputs of the connection, and of what it is made of. */
@@ -81,11 +83,13 @@ export class Device {
   requests: request.Request[] = [];
   active: View | undefined;
   shadows = new Shadows();
+  /** When they are taken up, after a call has ended. */
+  unshadeAt: number | undefined;
   /** Nothing rings any more, and no call begins. */
   logsOut = false;
   /** It takes the first welcome of a login, and goes on with the calls in that. */
   resumes = false;
-  readonly past = new calls.Past();
+  readonly past: calls.Past;
   records: records.RecordLog;
   /** The logs of other accounts, or of one before its welcome. */
   readonly others = new Map<string, records.RecordLog>();
@@ -95,6 +99,7 @@ export class Device {
   /** Makes a device that is offline. */
   constructor(config: Config) {
     this.config = config;
+    this.past = config.past ?? new calls.Past();
     this.link = new link.Link(Math.floor(config.attemptAt ?? 0));
     this.records = new records.RecordLog(config.recordsSince);
     this.random = new Random(config.seed);
@@ -114,7 +119,7 @@ export class Device {
 
   /** When the device wants a `woke`, in milliseconds; undefined when never. */
   deadline(): number | undefined {
-    let at = this.link.deadline();
+    let at = earlier(this.link.deadline(), this.unshadeAt);
     for (const r of this.requests) at = earlier(at, request.deadline(r));
     return at;
   }
@@ -220,6 +225,7 @@ export class Device {
   /** Does what is due. */
   #woke(): void {
     link.wokeLink(this);
+    calls.wokeShadows(this);
     for (const r of [...this.requests]) request.wokeRequest(this, r);
   }
 

@@ -39,6 +39,14 @@ export class Shadows {
     return all;
   }
 
+  get empty(): boolean {
+    return this.#all.length === 0;
+  }
+
+  has(id: string): boolean {
+    return this.#index(id) >= 0;
+  }
+
   #index(id: string): number {
     return this.#all.findIndex((u) => idOf(u.call) === id);
   }

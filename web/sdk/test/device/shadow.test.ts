@@ -28,7 +28,9 @@ it("rings for the call that rang beside its own invitation", () => {
   }
   b.tell({ call: of("declined", 3, "CALL_STATE_ENDED", "") });
   b.tell({ call: of("rings", 2, "CALL_STATE_RINGING", "") });
-  const effects = b.tell({ replyTo: invite?.id ?? 0, error: { code: "busy_elsewhere" } });
+  b.tell({ replyTo: invite?.id ?? 0, error: { code: "busy_elsewhere" } });
+  b.tell({ call: of("rings", 1, "CALL_STATE_RINGING", "") }); // Late.
+  const effects = b.step({ kind: "woke" });
   const [ringing] = effects.flatMap((e) => (e.kind === "incoming" ? [e.update] : []));
   expect(ringing).toMatchObject({ call: { callId: "rings", rev: 2 }, offer: "v=0 offer" });
 });
