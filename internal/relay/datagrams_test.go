@@ -263,12 +263,21 @@ func TestCloseWhileSending(t *testing.T) {
 				}
 			}
 		}
+		var begin []func() // Nobody floods while others still ask for their channels.
+		var peers []net.PacketConn
 		for i := range 3 {
 			c, own, relayed := channelled(t, r, fmt.Sprint("u", i))
 			direct := listen(t)
 			c.bind(0x4000, direct.LocalAddr())
-			work.Go(func() { flood(own.PacketConn, own.relay, framed(0x4000, make([]byte, 1000))) })
-			work.Go(func() { flood(direct, relayed.LocalAddr(), make([]byte, 1000)) })
+			peers = append(peers, direct)
+			begin = append(begin,
+				func() { flood(own.PacketConn, own.relay, framed(0x4000, make([]byte, 1000))) },
+				func() { flood(direct, relayed.LocalAddr(), make([]byte, 1000)) })
+		}
+		for _, f := range begin {
+			work.Go(f)
+		}
+		for _, direct := range peers {
 			if err := direct.SetReadDeadline(time.Now().Add(patience)); err != nil {
 				t.Fatal(err)
 			}
