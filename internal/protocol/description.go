@@ -264,6 +264,9 @@ func namesAddress(s string) bool {
 // holdsAddress says that a word is an address, or holds one between colons: what
 // stands before or after it may look like a part of it.
 func holdsAddress(word string) bool {
+	if fourNumbers(word) {
+		return true
+	}
 	for rest := word; rest != ""; {
 		groups := min(len(rest), maxAddress)
 		for end := groups; end >= 2; end-- {
@@ -284,6 +287,21 @@ func holdsAddress(word string) bool {
 			}
 		}
 		rest = after
+	}
+	return false
+}
+
+// fourNumbers says that four numbers with dots stand in a word: some readers take
+// them for an address though they have leading zeros.
+func fourNumbers(word string) bool {
+	run := 0
+	for part := range strings.SplitSeq(word, ".") {
+		if run++; !digits(part, len(part)) {
+			run = 0
+		}
+		if run == 4 {
+			return true
+		}
 	}
 	return false
 }
