@@ -1,7 +1,7 @@
 package protocol
 
 import (
-	"net/netip"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -242,69 +242,17 @@ func alphanumeric(c rune) bool {
 	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
 }
 
-// namesAddress says that somewhere in a text stands an IP address.
+// The forms of an IP address: four numbers, leading zeros included, which some
+// readers accept; and eight groups of hexadecimal digits. An IPv6 address in any other
+// form has "::" or ends in four numbers.
+var (
+	fourNumbers = regexp.MustCompile(`[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+`)
+	eightGroups = regexp.MustCompile(`(?:[0-9A-Fa-f]{1,4}:){7}[0-9A-Fa-f]{1,4}`)
+)
+
+// namesAddress reports whether a text contains an IP address.
 func namesAddress(s string) bool {
-	if strings.Count(s, ".") < 3 && strings.Count(s, ":") < 2 {
-		return false
-	}
-	v4 := func(c rune) bool { return (c < '0' || c > '9') && c != '.' }
-	v6 := func(c rune) bool {
-		return (c < '0' || c > '9') && (c < 'a' || c > 'f') && (c < 'A' || c > 'F') && c != '.' && c != ':'
-	}
-	for _, other := range []func(rune) bool{v4, v6} {
-		for word := range strings.FieldsFuncSeq(s, other) {
-			if holdsAddress(strings.Trim(word, ".")) {
-				return true
-			}
-		}
-	}
-	return false
+	return strings.Contains(s, "::") ||
+		strings.Count(s, ".") >= 3 && fourNumbers.MatchString(s) ||
+		strings.Count(s, ":") >= 7 && eightGroups.MatchString(s)
 }
-
-// holdsAddress says that a word is an address, or holds one between colons: what
-// stands before or after it may look like a part of it.
-func holdsAddress(word string) bool {
-	if fourNumbers(word) {
-		return true
-	}
-	for rest := word; rest != ""; {
-		groups := min(len(rest), maxAddress)
-		for end := groups; end >= 2; end-- {
-			if end < len(rest) && rest[end] != ':' && rest[end-1] != ':' {
-				continue
-			}
-			if _, err := netip.ParseAddr(rest[:end]); err == nil {
-				return true
-			}
-		}
-		_, after, found := strings.Cut(rest, ":")
-		if !found {
-			return false
-		}
-		if strings.HasPrefix(after, ":") {
-			if _, err := netip.ParseAddr(strings.TrimRight(":"+after[:min(len(after), maxAddress)], ".")); err == nil {
-				return true
-			}
-		}
-		rest = after
-	}
-	return false
-}
-
-// fourNumbers says that four numbers with dots stand in a word: some readers take
-// them for an address though they have leading zeros.
-func fourNumbers(word string) bool {
-	run := 0
-	for part := range strings.SplitSeq(word, ".") {
-		if run++; !digits(part, len(part)) {
-			run = 0
-		}
-		if run == 4 {
-			return true
-		}
-	}
-	return false
-}
-
-// maxAddress is the longest text of an address.
-const maxAddress = 45
