@@ -199,8 +199,8 @@ func exposure(s *server.Server, settings *config.Config) string {
 		if len(settings.TURN.AllowPeer) > 0 {
 			peers = strings.Join(settings.TURN.AllowPeer, ", ")
 		}
-		fmt.Fprintf(&b, ": whoever has a token sends UDP through this machine to the internet and to %s;\n"+
-			"             not to its loopback (127.0.0.1)\n", peers)
+		fmt.Fprintf(&b, ": anyone with a token can send UDP through this machine to the internet and to %s,\n"+
+			"             but not to its loopback (127.0.0.1)\n", peers)
 	}
 	b.WriteString("Use it in a network that you trust. Without --addr and --turn-addr it is open to this machine alone.\n\n")
 	return b.String()

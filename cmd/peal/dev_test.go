@@ -90,12 +90,12 @@ func TestDevExposed(t *testing.T) {
 		{nil, nil, []string{"Open to other machines"}, "ok           relay-direct"},
 		{
 			[]string{"--addr", "0.0.0.0:0"},
-			[]string{"Open to other machines:\n  address    port ", "of every address of this machine", "tokens     for any name: everyone", "  relay      127.0.0.1:", "private networks;", "not to its loopback"},
+			[]string{"Open to other machines:\n  address    port ", "of every address of this machine", "tokens     for any name: everyone", "  relay      127.0.0.1:", "private networks,", "but not to its loopback"},
 			nil, "warning      relay-direct",
 		},
 		{
 			[]string{"--turn-addr", "0.0.0.0:0"},
-			[]string{"Open to other machines:\n  relay      port ", "not to its loopback"},
+			[]string{"Open to other machines:\n  relay      port ", "but not to its loopback"},
 			[]string{"tokens     "},
 			"",
 		},

@@ -402,8 +402,8 @@ func (d *Device) abandon(v *view) {
 	d.quicken()
 }
 
-// unshade has what rang beside the call that is over taken up, but not in the same
-// step: whoever hears of the end may call at once.
+// unshade schedules the calls that rang beside the call that has ended. They ring in a
+// later step, so that the application can call at once when it gets the end.
 func (d *Device) unshade() {
 	if len(d.shadows) > 0 {
 		d.unshadeAt = d.now

@@ -17,7 +17,7 @@ type quota struct {
 	limits   *protocol.Limits
 	invites  budgets[call.Account] // By the caller.
 	pairs    budgets[pair]
-	rings    budgets[call.Account] // By the callee, whoever calls.
+	rings    budgets[call.Account] // By callee, over all callers.
 	hellos   budgets[call.Account]
 	signals  budgets[call.Account] // Bytes.
 	declined map[pair]*declined
@@ -86,7 +86,7 @@ func (q *quota) signal(a call.Account, bytes int, now time.Time) *pealv1.Error {
 }
 
 // longRinging is from when on a call that nobody took counts as one that was
-// declined: whoever rings keeps the callee busy for everybody else.
+// declined, because a ringing callee is busy to all other callers.
 const longRinging = 10 * time.Second
 
 // heard learns how a call between two accounts went. It may be the same call

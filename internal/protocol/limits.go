@@ -17,7 +17,7 @@ type Limits struct {
 	MessageBurst    int     // and how many at once.
 	InvitesPerMin   int     // Invitations a minute of one account,
 	PairPerMin      int     // and to one callee.
-	RingsPerMin     int     // Invitations a minute that one callee gets, whoever they are from.
+	RingsPerMin     int     // Invitations a minute that one callee gets, over all callers.
 	HellosPerMin    int     // Hellos a minute of one account.
 	SignalBytes     int     // Descriptions and candidates that an account sends to others at once, in bytes,
 	SignalRate      int     // and how many more each second.

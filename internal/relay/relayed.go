@@ -11,7 +11,7 @@ import (
 var errPeer = errors.New("the peer may not be reached")
 
 // relayed is the socket behind one relayed address. What reads it closes it,
-// and so may whoever closes the relay: once counts.
+// and so may the one that closes the relay: once counts.
 //
 // What comes from a peer with a channel goes to the client from here, many datagrams
 // at a time; the library gets the rest, and all that is for clients over TCP.

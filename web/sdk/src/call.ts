@@ -55,7 +55,7 @@ export class Call extends KnownCall implements CallHandle {
   /** What is asked of the devices and sent of them. */
   profile: MediaProfile;
   #invited: Promise<void> = Promise.resolve();
-  /** What came before `invited` has settled, and is told after that; null from then on. */
+  /** Updates that came before `invited` settled; they are delivered after it. Then null. */
   #early: Update[] | null = null;
   /** Media are missed, and what the application was told of that. */
   #lost = { now: false, told: false };

@@ -68,7 +68,7 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
   #deviceId = "";
   #connection: ConnectionState = "offline";
   #active: Call | null = null;
-  /** Calls that are over, which no later login takes up again. */
+  /** Ended calls: no later login resumes or rings them. */
   readonly #past = new Past();
   #connecting: Promise<void> | null = null;
 
@@ -109,7 +109,7 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
   }
 
   async #connect(): Promise<void> {
-    // A login that is over is not the one to go on with, though that is still to be told.
+    // The login has ended, and its `closed` event is still in the queue: wait for that.
     while (this.#login?.shell.device.state === "offline") await this.#login.over;
     if (this.connection === "online") return;
     const url = socketUrl(this.#options.server);
@@ -198,7 +198,7 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
     shell.input({ kind: "draft", ticket: 0, invite });
     const drafted = shell.device.call;
     if (!drafted) throw new PealError("not_logged_in", "it is being logged out: connect() again");
-    // What the device is in already is still to be told: it rings.
+    // The device is in another call already, whose `incoming` event is still in the queue.
     if (drafted.callId !== invite.callId)
       throw new PealError("wrong_state", "another call comes in: one at a time");
     const first = readSnapshot(drafted, this.#account, this.#deviceId);

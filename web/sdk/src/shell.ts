@@ -61,8 +61,8 @@ const timerMostMs = 2 ** 31 - 1;
  * The shell around the device: the only place with a socket, a timer and getToken. It gives
  * the device one input at a time and carries out what that asks for.
  *
- * What the application gets leaves by one queue, in the order of the device: a wish's promise
- * settles, whoever waits for it goes on, and only then come the events that follow.
+ * One queue delivers everything to the application, in the device's order: a request's promise
+ * settles, the code that awaits it runs, and only then the events that follow are emitted.
  */
 export class Shell {
   readonly #options: ShellOptions;
@@ -106,7 +106,7 @@ export class Shell {
 
   /**
    * Gives the device a wish, and its answer to `take`. Events that follow the answer wait for
-   * what that returns, and for whoever waits for the promise of this.
+   * what `take` returns, and for the code that awaits the promise.
    */
   ask<T = Reply>(
     wish: (ticket: Ticket) => Input,
@@ -145,8 +145,8 @@ export class Shell {
   }
 
   /**
-   * Leaves a call, or the login. That holds at once: whoever asks for it has gone on, so
-   * nothing waits any more.
+   * Leaves a call, or the login. It takes effect at once: everything in the queue is delivered
+   * first, without waiting for anyone.
    */
   leave(wish: (ticket: Ticket) => Input): Promise<Reply> {
     this.#flush(); // What the application is to hear before may say which call it is.

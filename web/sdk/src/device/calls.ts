@@ -441,8 +441,8 @@ function abandon(d: Device, v: View): void {
 }
 
 /**
- * What rang beside the call that is over is taken up, but not in the same step: whoever hears
- * of the end may call at once.
+ * Schedules the calls that rang beside the call that has ended. They ring in a later step, so
+ * that the application can call at once when it gets the end.
  */
 function unshade(d: Device): void {
   if (!d.shadows.empty) d.unshadeAt = d.now;
