@@ -30,6 +30,8 @@ type said struct {
 	Call struct {
 		Call  struct{ CallID, State, Reason string } `json:"call"`
 		Offer string                                 `json:"offer"`
+		// ICEServers are those of the call.
+		ICEServers []turnServer `json:"iceServers"`
 	} `json:"call"`
 	Candidates struct {
 		Candidates []json.RawMessage `json:"candidates"`
@@ -91,21 +93,23 @@ func (r *raw) invite(n int, callee string) said {
 	})
 }
 
+func token(t *testing.T, account string, ttl time.Duration, more ...string) string {
+	t.Helper()
+	code, out, complaint := peal(append([]string{"token", "--account", account, "--ttl", ttl.String()}, more...)...)
+	if code != 0 {
+		t.Fatal(complaint)
+	}
+	return strings.TrimSpace(out)
+}
+
 // What one person may do to others holds in the program that is shipped, with its
 // defaults.
 func TestServeHoldsItsLimits(t *testing.T) {
 	t.Setenv("PEAL_SECRET", secret)
 	p := serving(t, "http", "--limits-token-grace", "1s")
-	token := func(account string, ttl time.Duration) string {
-		code, out, complaint := peal("token", "--account", account, "--ttl", ttl.String())
-		if code != 0 {
-			t.Fatal(complaint)
-		}
-		return strings.TrimSpace(out)
-	}
 	login := func(account, device string, ttl time.Duration) (*raw, said) {
 		r := connect(t, p.url)
-		return r, r.ask("hello", map[string]any{"token": token(account, ttl), "deviceId": device, "fresh": true})
+		return r, r.ask("hello", map[string]any{"token": token(t, account, ttl), "deviceId": device, "fresh": true})
 	}
 	must := func(r *raw, s said) *raw {
 		t.Helper()
