@@ -62,3 +62,34 @@ func TestFirefoxAndChromium(t *testing.T) {
 	chromium.seesAndHears(30)
 	firefox.seesAndHears(30)
 }
+
+// Two Firefoxes call each other, directly and where the relay alone carries media, and
+// make new connections.
+func TestTwoFirefoxes(t *testing.T) {
+	s := startServer(t, "--turn-addr", freeAddr(t))
+	app, firefox := application(t, s), startFirefox(t)
+	for name, query := range map[string]string{"direct": "", "relay": "?relay&by=udp"} {
+		t.Run(name, func(t *testing.T) {
+			alice := inFirefox(t, firefox, app, s, "alice-"+name, query)
+			bob := inFirefox(t, firefox, app, s, "bob-"+name, query)
+			talk(t, alice, bob, 2)
+			alice.seesAndHears(30)
+			bob.seesAndHears(30)
+			if err := bob.firefox.reload(); err != nil {
+				t.Fatal(err)
+			}
+			bob.seen = 0
+			bob.run(fmt.Sprintf("login(%q, %q, %q, {resume: true})", s.url(), bob.account, s.token(bob.account)))
+			bob.expect("onJoinChannel", "onUserEnter", "onAudioAvailable", "onCameraAvailable")
+			alice.seesAndHears(30)
+			bob.seesAndHears(30)
+			alice.skip()
+			hangUp(alice, bob)
+
+			talk(t, bob, alice, 1)
+			alice.hears()
+			bob.hears()
+			hangUp(bob, alice)
+		})
+	}
+}

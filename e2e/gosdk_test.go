@@ -269,23 +269,34 @@ func (p *program) echoes(count *sync.Map) func(*media.Session) media.Streams {
 	}
 }
 
-// With a page on either side ICE restarts, at whoever's wish, and media by the
-// relay alone: the page's own counters go on.
+// Between a program and a page of either browser ICE restarts, as either wishes, also
+// where the relay alone carries media: the page's own counters go on.
 func TestProgramRestarts(t *testing.T) {
 	s := startServer(t, "--turn-addr", freeAddr(t))
-	browser, app := startBrowser(t), application(t, s)
+	browser, firefox, app := startBrowser(t), startFirefox(t), application(t, s)
 	for _, test := range []struct {
-		name   string
-		page   string // Who calls.
-		relay  bool
-		option string
-	}{{"page calls", "page", false, ""}, {"program calls", "", false, ""}, {"relay", "page", true, "?relay"}} {
+		name      string
+		firefox   bool
+		pageCalls bool
+		relay     bool
+		option    string
+	}{
+		{name: "page calls", pageCalls: true}, {name: "program calls"},
+		{name: "relay", pageCalls: true, relay: true, option: "?relay"},
+		{name: "Firefox calls", firefox: true, pageCalls: true}, {name: "program calls Firefox", firefox: true},
+		{name: "relay with Firefox", firefox: true, pageCalls: true, relay: true, option: "?relay"},
+	} {
 		t.Run(test.name, func(t *testing.T) {
 			name := strings.ReplaceAll(test.name, " ", "-")
-			alice := device(t, browser, app, s, "alice-"+name, test.option)
+			var alice *page
+			if test.firefox {
+				alice = inFirefox(t, firefox, app, s, "alice-"+name, test.option)
+			} else {
+				alice = device(t, browser, app, s, "alice-"+name, test.option)
+			}
 			bot := s.program("bot-"+name, media.Options{RelayOnly: test.relay})
 			var count sync.Map
-			session := bot.meets(alice, test.page != "", bot.echoes(&count))
+			session := bot.meets(alice, test.pageCalls, bot.echoes(&count))
 			alice.seesAndHears(30)
 			if test.relay {
 				eventually(t, 20*time.Second, "the path is known", func() bool { return session.Status().Path.Local != "" })
