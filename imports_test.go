@@ -37,13 +37,17 @@ var allowed = map[string]imports{
 	"client": {
 		// The server is for its tests alone.
 		ours: []string{
-			"internal/auth", "internal/config", "internal/device", "internal/protocol", "internal/server",
+			"internal/auth", "internal/config", "internal/device", "internal/protocol", "internal/server", "internal/socket",
 		},
-		theirs: []string{"github.com/alecthomas/kong", "github.com/coder/websocket", "go.uber.org/goleak", "google.golang.org/protobuf"},
+		theirs: []string{"github.com/alecthomas/kong", "go.uber.org/goleak", "google.golang.org/protobuf"},
 	},
 	"internal/load": {
-		ours:   []string{"internal/device", "internal/protocol"},
-		theirs: []string{"github.com/coder/websocket", "google.golang.org/protobuf"},
+		ours:   []string{"internal/device", "internal/protocol", "internal/socket"},
+		theirs: []string{"google.golang.org/protobuf"},
+	},
+	"internal/socket": {
+		ours:   []string{"internal/protocol"},
+		theirs: []string{"github.com/coder/websocket"},
 	},
 	"client/media": {
 		ours: []string{"client"},

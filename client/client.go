@@ -39,6 +39,7 @@ import (
 	"github.com/peal-rtc/peal/internal/device"
 	"github.com/peal-rtc/peal/internal/protocol"
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
+	"github.com/peal-rtc/peal/internal/socket"
 )
 
 // Config is what a client is made of. Server and Token are required.
@@ -82,14 +83,14 @@ var deviceIDs = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
 // Client is one device of an account. Make it by New.
 type Client struct {
-	cfg   Config
-	url   string
-	inbox chan device.Input
+	cfg    Config
+	dialer socket.Dialer
+	inbox  chan device.Input
 	// ctx ends with Close.
-	ctx     context.Context
-	cancel  context.CancelFunc
-	workers sync.WaitGroup
-	sockets map[device.Socket]*socket // Belongs to run.
+	ctx         context.Context
+	cancel      context.CancelFunc
+	workers     sync.WaitGroup
+	connections map[device.Socket]*connection // Belongs to run.
 
 	mu      sync.Mutex // Guards what follows.
 	ticket  device.Ticket
@@ -129,8 +130,9 @@ func New(cfg Config) (*Client, error) {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	c := &Client{
-		cfg: cfg, url: u.String(),
-		inbox: make(chan device.Input, 64), sockets: make(map[device.Socket]*socket),
+		cfg:    cfg,
+		dialer: socket.Dialer{URL: u.String(), Client: cfg.HTTPClient, Subprotocols: protocol.Subprotocols()},
+		inbox:  make(chan device.Input, 64), connections: make(map[device.Socket]*connection),
 		waiting: make(map[device.Ticket]chan device.Answer), calls: make(map[string]*Call),
 		more: make(chan struct{}), changed: make(chan struct{}),
 	}

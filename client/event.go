@@ -63,33 +63,33 @@ func (RecordFiled) event()    {}
 func (Failed) event()         {}
 
 // State says whether the server can be reached.
-type State uint8
+type State = device.State
 
 const (
 	// Offline: not logged in.
-	Offline State = State(device.Offline)
+	Offline = device.Offline
 	// Connecting: also while connecting again.
-	Connecting State = State(device.Connecting)
+	Connecting = device.Connecting
 	// Online: welcomed by the server.
-	Online State = State(device.Online)
+	Online = device.Online
 )
 
 // Change is what an update changes.
-type Change string
+type Change = device.Change
 
 // The changes.
 const (
-	Accepted     = Change(device.Accepted)
-	TypeChanged  = Change(device.TypeChanged)
-	VideoRequest = Change(device.VideoRequest) // The other side asks for video, or does so no more.
-	VideoAnswer  = Change(device.VideoAnswer)  // What this side asked for is answered.
-	Generation   = Change(device.Generation)   // A new media generation: the caller is to offer.
-	PeerEpoch    = Change(device.PeerEpoch)    // The other side connected again: it needs the candidates again.
-	PeerPresence = Change(device.PeerPresence)
-	PeerMedia    = Change(device.PeerMedia)
-	PeerTracks   = Change(device.PeerTracks)
-	Connected    = Change(device.Connected)
-	Reconnected  = Change(device.Reconnected) // This side did: what it told last may have been lost.
+	Accepted     = device.Accepted
+	TypeChanged  = device.TypeChanged
+	VideoRequest = device.VideoRequest // The other side asks for video, or does so no more.
+	VideoAnswer  = device.VideoAnswer  // What this side asked for is answered.
+	Generation   = device.Generation   // A new media generation: the caller is to offer.
+	PeerEpoch    = device.PeerEpoch    // The other side connected again: it needs the candidates again.
+	PeerPresence = device.PeerPresence
+	PeerMedia    = device.PeerMedia
+	PeerTracks   = device.PeerTracks
+	Connected    = device.Connected
+	Reconnected  = device.Reconnected // This side connected again: what it told last may have been lost.
 )
 
 // CallType is what the caller asked for.
@@ -209,7 +209,7 @@ type ICEServer struct {
 // Reason is why a call is over: completed, cancelled, rejected, timeout, busy,
 // failed, lost, superseded, kicked, server, or, for one device,
 // answered_elsewhere.
-type Reason string
+type Reason = device.Reason
 
 // End is how a call is over for this device.
 type End struct {
@@ -325,7 +325,7 @@ func readRecord(r *pealv1.Record) Record {
 	return Record{
 		Parties: parties,
 		CallID:  r.GetCallId(), Kind: RecordKind(r.GetKind()), Type: CallType(r.GetType()),
-		Caller: r.GetCaller(), Callee: r.GetCallee(), Reason: Reason(device.ReasonOf(r.GetReason())),
+		Caller: r.GetCaller(), Callee: r.GetCallee(), Reason: device.ReasonOf(r.GetReason()),
 		CreatedAt: r.GetCreatedAt().AsTime(), EndedAt: r.GetEndedAt().AsTime(),
 		Duration: time.Duration(r.GetDurationS()) * time.Second,
 	}

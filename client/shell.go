@@ -5,11 +5,9 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/coder/websocket"
-
 	"github.com/peal-rtc/peal/internal/device"
-	"github.com/peal-rtc/peal/internal/protocol"
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
+	"github.com/peal-rtc/peal/internal/socket"
 )
 
 // This file is the shell around the device: it owns the event loop and the
@@ -85,7 +83,7 @@ func (c *Client) run(d *device.Device) {
 		case <-timer.C:
 			step(device.Woke{})
 		case <-c.ctx.Done():
-			for _, s := range c.sockets {
+			for _, s := range c.connections {
 				s.cancel()
 			}
 			c.mu.Lock()
@@ -103,13 +101,13 @@ func (c *Client) carryOut(d *device.Device, effect device.Effect) {
 	case device.Dial:
 		c.dial(e.Socket)
 	case device.Send:
-		if s := c.sockets[e.Socket]; s != nil {
+		if s := c.connections[e.Socket]; s != nil {
 			s.send(e.Frame)
 		}
 	case device.Close:
-		if s := c.sockets[e.Socket]; s != nil {
+		if s := c.connections[e.Socket]; s != nil {
 			close(s.out)
-			delete(c.sockets, e.Socket)
+			delete(c.connections, e.Socket)
 		}
 	case device.Answer:
 		c.answer(e)
@@ -173,7 +171,7 @@ func (c *Client) tell(d *device.Device, effect device.Effect) {
 func (c *Client) event(effect device.Effect) Event {
 	switch e := effect.(type) {
 	case device.StateChanged:
-		c.state = State(e.State)
+		c.state = e.State
 		c.cfg.Logger.Info("connection changed", "account", c.account, "state", c.state)
 		c.stateChanged()
 		return StateChanged{c.state}
@@ -192,11 +190,7 @@ func (c *Client) event(effect device.Effect) Event {
 			return nil
 		}
 		call.take(e.Update, c.account)
-		u := Updated{Call: call, Generation: e.Update.Call.Generation, Offer: e.Update.Offer, Answer: e.Update.Answer}
-		for _, change := range e.Changes {
-			u.Changes = append(u.Changes, Change(change))
-		}
-		return u
+		return Updated{call, e.Changes, e.Update.Call.Generation, e.Update.Offer, e.Update.Answer}
 	case device.Ended:
 		call := c.calls[e.Call]
 		if call == nil {
@@ -204,7 +198,7 @@ func (c *Client) event(effect device.Effect) Event {
 		}
 		delete(c.calls, e.Call)
 		end := End{
-			Reason: Reason(e.End.Reason), Actor: e.End.Actor, ByThisDevice: e.End.ByThisDevice,
+			Reason: e.End.Reason, Actor: e.End.Actor, ByThisDevice: e.End.ByThisDevice,
 			Answered: e.End.Answered, Duration: e.End.Duration, Final: e.End.Final,
 		}
 		call.over(end)
@@ -235,100 +229,76 @@ func (c *Client) begin(u *pealv1.CallUpdate, incoming bool) *Call {
 }
 
 const (
-	// outMost is how many frames wait for a socket before it is given up.
+	// outMost is how many frames wait for a connection before it is given up.
 	outMost = 256
-	// writeTimeout bounds one write, and saying goodbye.
+	// writeTimeout bounds one write, and the closing handshake.
 	writeTimeout = 5 * time.Second
-	// readMost is how large a frame of the server may be: a welcome holds the
-	// calls of five minutes.
-	readMost = 4 << 20
 )
 
-// socket is one connection: a goroutine reads, another one writes.
-type socket struct {
+// connection is one socket with what waits to be written: a goroutine reads, another one
+// writes.
+type connection struct {
 	out    chan []byte
 	cancel context.CancelFunc
-	// encoding is known, and kept, from device.Opened on.
-	encoding protocol.Encoding
+	// socket is set, and kept, from device.Opened on.
+	socket *socket.Socket
 }
 
-func (s *socket) send(f *pealv1.ClientFrame) {
-	message, err := s.encoding.EncodeCommand(f)
+func (c *connection) send(f *pealv1.ClientFrame) {
+	message, err := c.socket.Encode(f)
 	if err != nil {
-		s.cancel() // Text that is no UTF-8; the application's request fails by its time-out.
+		c.cancel() // Text that is no UTF-8; the application's request fails by its time-out.
 		return
 	}
 	select {
-	case s.out <- message:
+	case c.out <- message:
 	default:
-		s.cancel()
+		c.cancel()
 	}
 }
 
 func (c *Client) dial(id device.Socket) {
 	ctx, cancel := context.WithCancel(c.ctx)
-	s := &socket{out: make(chan []byte, outMost), cancel: cancel}
-	c.sockets[id] = s
+	conn := &connection{out: make(chan []byte, outMost), cancel: cancel}
+	c.connections[id] = conn
 	c.workers.Go(func() {
 		defer cancel()
-		c.serve(ctx, id, s)
+		c.serve(ctx, id, conn)
 		_ = c.post(c.ctx, device.Closed{Socket: id}) // Closed: nobody asks any more.
 	})
 }
 
-func (c *Client) serve(ctx context.Context, id device.Socket, s *socket) {
-	conn, _, err := websocket.Dial(ctx, c.url, &websocket.DialOptions{
-		HTTPClient: c.cfg.HTTPClient, Subprotocols: protocol.Subprotocols(),
-	})
+func (c *Client) serve(ctx context.Context, id device.Socket, conn *connection) {
+	s, err := c.dialer.Dial(ctx)
 	if err != nil {
-		c.cfg.Logger.Info("cannot connect", "url", c.url, "error", err)
+		c.cfg.Logger.Info("cannot connect", "url", c.dialer.URL, "error", err)
 		return
 	}
-	defer func() { _ = conn.CloseNow() }()
-	conn.SetReadLimit(readMost)
-	encoding, ok := protocol.EncodingOf(conn.Subprotocol())
-	if !ok {
-		c.cfg.Logger.Info("there is no server of Peal", "url", c.url)
-		return
-	}
-	s.encoding = encoding
+	defer s.CloseNow()
+	conn.socket = s
 	if c.post(ctx, device.Opened{Socket: id}) != nil {
 		return
 	}
-	c.workers.Go(func() { write(ctx, conn, s) })
-	for {
-		_, message, err := conn.Read(ctx)
-		if err != nil {
-			return
-		}
-		f, err := encoding.DecodeFrame(message)
-		if err != nil {
-			continue // A server that cannot be understood will be found silent.
-		}
-		if c.post(ctx, device.Received{Socket: id, Frame: f}) != nil {
-			return
-		}
-	}
+	c.workers.Go(func() { conn.write(ctx) })
+	_ = s.Serve(ctx, func(f *pealv1.ServerFrame, _ int) error { // However it ends, it is over.
+		return c.post(ctx, device.Received{Socket: id, Frame: f})
+	})
 }
 
-// write writes until the socket is closed or breaks.
-func write(ctx context.Context, conn *websocket.Conn, s *socket) {
-	defer s.cancel()
-	kind := websocket.MessageText
-	if s.encoding == protocol.Binary {
-		kind = websocket.MessageBinary
-	}
+// write writes until the device closes the connection, or it breaks.
+func (c *connection) write(ctx context.Context) {
+	defer c.cancel()
 	for {
 		select {
-		case message, open := <-s.out:
+		case message, open := <-c.out:
 			if !open {
-				timer := time.AfterFunc(writeTimeout, s.cancel)
-				_ = conn.Close(websocket.StatusNormalClosure, "") // It is over either way.
+				timer := time.AfterFunc(writeTimeout, c.cancel)
+				c.socket.Close()
 				timer.Stop()
 				return
 			}
 			timed, cancel := context.WithTimeout(ctx, writeTimeout)
-			err := conn.Write(timed, kind, message)
+			err := c.socket.Write(timed, message)
 			cancel()
 			if err != nil {
 				return

@@ -281,9 +281,11 @@ func TestProgramRestarts(t *testing.T) {
 		relay     bool
 		option    string
 	}{
-		{name: "page calls", pageCalls: true}, {name: "program calls"},
+		{name: "page calls", pageCalls: true},
+		{name: "program calls"},
 		{name: "relay", pageCalls: true, relay: true, option: "?relay"},
-		{name: "Firefox calls", firefox: true, pageCalls: true}, {name: "program calls Firefox", firefox: true},
+		{name: "Firefox calls", firefox: true, pageCalls: true},
+		{name: "program calls Firefox", firefox: true},
 		{name: "relay with Firefox", firefox: true, pageCalls: true, relay: true, option: "?relay"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/peal-rtc/peal/internal/protocol"
+	"github.com/peal-rtc/peal/internal/socket"
 )
 
 // callPatience is how long a call may take beside ringing and talking.
@@ -23,16 +24,14 @@ const callPatience = 20 * time.Second
 
 // Fleet is many devices. Make it by New, then Connect, then Run.
 type Fleet struct {
-	cfg          Config
-	url          string
-	subprotocols []string
-	client       *http.Client
-	ctx          context.Context
-	cancel       context.CancelFunc
-	start        time.Time // For now.
-	work         sync.WaitGroup
-	phones       []*phone
-	online       atomic.Int64
+	cfg    Config
+	dialer socket.Dialer
+	ctx    context.Context
+	cancel context.CancelFunc
+	start  time.Time // For now.
+	work   sync.WaitGroup
+	phones []*phone
+	online atomic.Int64
 
 	mu    sync.Mutex // Guards what follows.
 	calls map[string]*call
@@ -58,12 +57,16 @@ func New(cfg Config) (*Fleet, error) {
 		return nil, err
 	}
 	f := &Fleet{
-		cfg: cfg, url: strings.TrimSuffix(cfg.Server, "/") + protocol.Path, subprotocols: protocol.Subprotocols(),
-		client: &http.Client{Transport: &http.Transport{DialContext: (&net.Dialer{}).DialContext, ReadBufferSize: 1 << 10, WriteBufferSize: 1 << 10}},
-		start:  time.Now(), calls: make(map[string]*call), news: make(chan struct{}), tally: newTally(),
+		cfg: cfg,
+		dialer: socket.Dialer{
+			URL:          strings.TrimSuffix(cfg.Server, "/") + protocol.Path,
+			Client:       &http.Client{Transport: &http.Transport{DialContext: (&net.Dialer{}).DialContext, ReadBufferSize: 1 << 10, WriteBufferSize: 1 << 10}},
+			Subprotocols: protocol.Subprotocols(),
+		},
+		start: time.Now(), calls: make(map[string]*call), news: make(chan struct{}), tally: newTally(),
 	}
 	if cfg.JSON {
-		f.subprotocols = []string{protocol.Subprotocol}
+		f.dialer.Subprotocols = []string{protocol.Subprotocol}
 	}
 	f.ctx, f.cancel = context.WithCancel(context.Background())
 	for i := range cfg.Devices {
@@ -309,7 +312,7 @@ func (f *Fleet) Close() {
 		p.mu.Unlock()
 	}
 	f.work.Wait()
-	f.client.CloseIdleConnections()
+	f.dialer.Client.CloseIdleConnections()
 }
 
 var errNotInTime = errors.New("it took too long")

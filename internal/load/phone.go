@@ -8,16 +8,12 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/coder/websocket"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/peal-rtc/peal/internal/device"
-	"github.com/peal-rtc/peal/internal/protocol"
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
+	"github.com/peal-rtc/peal/internal/socket"
 )
-
-// readMost is how large a frame of the server may be.
-const readMost = 4 << 20
 
 // phone is one device. Its part in a call is in part.go.
 type phone struct {
@@ -41,10 +37,9 @@ type phone struct {
 
 // link is one connection.
 type link struct {
-	socket   device.Socket
-	conn     *websocket.Conn
-	encoding protocol.Encoding
-	cancel   context.CancelFunc
+	id     device.Socket
+	socket *socket.Socket
+	cancel context.CancelFunc
 }
 
 func newPhone(f *Fleet, account string) *phone {
@@ -97,10 +92,10 @@ func (p *phone) carryOut(effect device.Effect) {
 		p.send(e)
 	case device.Close:
 		p.closed = e.Socket
-		if l := p.link; l != nil && l.socket == e.Socket {
+		if l := p.link; l != nil && l.id == e.Socket {
 			p.link = nil
 			p.fleet.work.Go(func() {
-				_ = l.conn.Close(websocket.StatusNormalClosure, "") // It is over either way.
+				l.socket.Close()
 				l.cancel()
 			})
 		}
@@ -131,64 +126,49 @@ func (p *phone) settle(err *pealv1.Error) {
 // send writes at once: a server that does not read holds up this phone alone.
 func (p *phone) send(e device.Send) {
 	l := p.link
-	if l == nil || l.socket != e.Socket {
+	if l == nil || l.id != e.Socket {
 		return
 	}
-	message, err := l.encoding.EncodeCommand(e.Frame)
+	message, err := l.socket.Encode(e.Frame)
 	if err != nil {
 		l.cancel() // Seen as a connection that is lost.
 		return
 	}
-	kind := websocket.MessageText
-	if l.encoding == protocol.Binary {
-		kind = websocket.MessageBinary
-	}
 	if watch := p.fleet.cfg.Watch; watch != nil {
 		watch(Frame{Account: p.account, Sent: true, Kind: kindOf(e.Frame.ProtoReflect(), "command"), Bytes: len(message)})
 	}
-	if l.conn.Write(p.fleet.ctx, kind, message) != nil {
+	if l.socket.Write(p.fleet.ctx, message) != nil {
 		l.cancel()
 	}
 }
 
 // serve lives through one connection.
-func (p *phone) serve(s device.Socket) {
+func (p *phone) serve(id device.Socket) {
 	ctx, cancel := context.WithCancel(p.fleet.ctx)
 	defer cancel()
-	conn, _, err := websocket.Dial(ctx, p.fleet.url, &websocket.DialOptions{
-		HTTPClient: p.fleet.client, Subprotocols: p.fleet.subprotocols,
-	})
+	s, err := p.fleet.dialer.Dial(ctx)
 	if err != nil {
 		p.fleet.cannotConnect(err)
 		return
 	}
-	defer func() { _ = conn.CloseNow() }()
-	conn.SetReadLimit(readMost)
-	encoding, _ := protocol.EncodingOf(conn.Subprotocol())
+	defer s.CloseNow()
 	p.mu.Lock()
-	late := s <= p.closed || p.link != nil && p.link.socket > s
+	late := id <= p.closed || p.link != nil && p.link.id > id
 	if !late {
-		p.link = &link{s, conn, encoding, cancel}
+		p.link = &link{id, s, cancel}
 	}
 	p.mu.Unlock()
 	if late {
 		return
 	}
-	p.step(device.Opened{Socket: s})
-	for {
-		_, message, err := conn.Read(ctx)
-		if err != nil {
-			return
-		}
-		f, err := encoding.DecodeFrame(message)
-		if err != nil {
-			continue // A server that cannot be understood will be found silent.
-		}
+	p.step(device.Opened{Socket: id})
+	_ = s.Serve(ctx, func(f *pealv1.ServerFrame, bytes int) error { // However it ends, it is over.
 		if watch := p.fleet.cfg.Watch; watch != nil {
-			watch(Frame{Account: p.account, Kind: kindOf(f.ProtoReflect(), "body"), Answer: f.ReplyTo != 0, Bytes: len(message)})
+			watch(Frame{Account: p.account, Kind: kindOf(f.ProtoReflect(), "body"), Answer: f.ReplyTo != 0, Bytes: bytes})
 		}
-		p.step(device.Received{Socket: s, Frame: f})
-	}
+		p.step(device.Received{Socket: id, Frame: f})
+		return nil
+	})
 }
 
 // kindOf is the name of what a frame holds.
@@ -211,12 +191,12 @@ func (p *phone) login(ctx context.Context) error {
 		if reason == nil {
 			reason = errNotInTime
 		}
-		return fmt.Errorf("log in %s at %s: %w", p.account, p.fleet.url, reason)
+		return fmt.Errorf("log in %s at %s: %w", p.account, p.fleet.dialer.URL, reason)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.err != nil {
-		return fmt.Errorf("log in %s at %s: %s: %s", p.account, p.fleet.url, p.err.Code, p.err.Message)
+		return fmt.Errorf("log in %s at %s: %s: %s", p.account, p.fleet.dialer.URL, p.err.Code, p.err.Message)
 	}
 	return nil
 }
