@@ -80,7 +80,9 @@ export class Answering {
       };
       await this.#host.accept(accept, ({ error }) => {
         if (error) throw error;
-        if (!this.#accepted) this.#holds(opening);
+        if (this.#accepted) return;
+        negotiation.accepted();
+        this.#holds(opening);
       });
     } catch (e) {
       if (this.#accepted) return; // It turned out to hold before its answer came.
@@ -96,19 +98,17 @@ export class Answering {
   }
 
   /** The acceptance held although its answer was lost for too long: the call is on. */
-  adopt(): boolean {
+  adopt(): void {
     const { call, own } = this.#host;
-    if (call.direction !== "incoming" || this.#accepted) return false;
+    if (call.direction !== "incoming" || this.#accepted) return;
     // It may be an audio call by then.
     const reopen = () => own.open(this.#camera !== false && call.video);
     this.#holds(this.#opening ?? this.#closing.then(reopen));
-    return true;
   }
 
   #holds(opening: Promise<void>): void {
     this.#accepted = true;
     this.#host.call.answered();
-    void this.#host.negotiation.media.release().catch(() => {});
     this.#host.own.join(opening);
   }
 }

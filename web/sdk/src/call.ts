@@ -81,6 +81,7 @@ export class Call extends KnownCall implements CallHandle {
       online: () => host.connection === "online",
       request,
       tell,
+      tracks: () => this.#own.report(),
       remoteStream: (stream) => {
         this.#views.showRemote(stream);
         this.emit("remoteStream", stream);
@@ -208,7 +209,7 @@ export class Call extends KnownCall implements CallHandle {
 
   /** Prepares the answer while it rings, and tells the server that it does. */
   ring(update: CallUpdateJson): void {
-    this.#negotiation.prepare(update);
+    this.#negotiation.begins("rings", update);
     this.#answering.prepare();
   }
 
@@ -218,9 +219,7 @@ export class Call extends KnownCall implements CallHandle {
     this.#lost = { now: lost, told: lost };
     if (lost) this.#measure();
     this.#own.join(this.#own.open(this.video));
-    void this.#media.release().catch(() => {});
-    this.#negotiation.generationChanged(update);
-    this.#negotiation.takeOffer(update);
+    this.#negotiation.begins("resumed", update);
   }
 
   async accept(options: AcceptOptions = {}): Promise<void> {
@@ -276,11 +275,11 @@ export class Call extends KnownCall implements CallHandle {
     if (!next) return;
     if (changes.length > 0 || next.rev >= this.snapshot.rev) this.know(next);
     this.#replying = reply;
+    if (changes.includes("accepted") && next.role === "callee") this.#answering.adopt();
     // Before anyone is told, who may take their time.
-    this.#negotiation.takeAnswer(update);
-    for (const change of changes) this.#changed(change, update);
+    this.#negotiation.updated(update, changes);
+    for (const change of changes) this.#changed(change);
     this.#replying = false;
-    if (!this.end) this.#negotiation.takeOffer(update);
   }
 
   /** Asks the server, and takes the snapshot that it answers. Events come after that. */
@@ -317,25 +316,6 @@ export class Call extends KnownCall implements CallHandle {
     this.#media.addRemote(c.generation ?? 1, c.candidates ?? []).catch(() => {});
   }
 
-  /** After a reconnect: what may have been lost on the way is sent again. */
-  #reconnected(): void {
-    this.#media.resend();
-    if (this.#mayReport) this.#own.report();
-    this.#media.reconnected();
-    if (this.state === "ringing") {
-      this.#negotiation.renew();
-      return;
-    }
-    const pc = this.#media.connection;
-    this.#tell({
-      media: {
-        callId: this.id,
-        generation: this.#media.generation,
-        up: pc?.connectionState === "connected",
-      },
-    });
-  }
-
   #tell(command: Command): void {
     this.#shell.input({ kind: "mention", command });
   }
@@ -344,29 +324,16 @@ export class Call extends KnownCall implements CallHandle {
     return update.call ? readSnapshot(update.call, this.#host.account, this.#host.deviceId) : null;
   }
 
-  #changed(change: Change, update: CallUpdateJson): void {
+  #changed(change: Change): void {
     const { peer, videoAsked } = this.snapshot;
     switch (change) {
       case "accepted":
-        // The caller's may have come before the device that answered was there;
-        // those of the callee went with the acceptance, unless nobody knows of it.
-        if (this.snapshot.role === "caller") {
-          const { icePolicy, candidatesHeld } = this.snapshot;
-          // What was kept back until now goes now.
-          this.#media.resendBeyond(icePolicy === "relayUntilAccept" ? -1 : candidatesHeld);
-        } else {
-          if (this.direction === "outgoing" || this.#answering.adopt()) this.#media.resend();
-          this.#negotiation.accepted();
-          this.#own.report();
-        }
         this.emit("accepted");
         break;
       case "generation":
-        this.#negotiation.generationChanged(update);
-        break;
       case "peerEpoch":
-        this.#media.resend();
-        break;
+      case "reconnected":
+        break; // For the media alone.
       case "peerPresence":
         this.emit("peerPresence", peer.present);
         break;
@@ -390,9 +357,6 @@ export class Call extends KnownCall implements CallHandle {
         this.#measure();
         this.emit("connected");
         this.#flows(!this.#lost.now);
-        break;
-      case "reconnected":
-        this.#reconnected();
         break;
     }
   }

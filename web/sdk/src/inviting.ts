@@ -38,7 +38,7 @@ export class Inviting {
     if (call.end) return; // Given up meanwhile.
     own.show();
     await own.send();
-    const offer = await negotiation.media.offer(1, false);
+    const offer = await negotiation.offer();
     const { tracks } = own;
     await this.#host.invite({ ...invite, offer, tracks }, async ({ error, call: update }) => {
       if (call.end) return;
@@ -46,7 +46,6 @@ export class Inviting {
       this.taken = update?.mergedInto ?? call.id;
       if (update?.mergedInto) await this.#merge(update);
       else await this.#taken(update ?? {});
-      await negotiation.media.release();
     });
     // Without a connection nothing was told of what has changed meanwhile.
     if (JSON.stringify(own.tracks) !== JSON.stringify(tracks)) own.report();
@@ -57,7 +56,7 @@ export class Inviting {
     // What it has come to meanwhile waits for those who listen; whom to hide does not.
     const next = this.#host.read(update) ?? call.snapshot;
     this.#host.adopt({ ...next, state: "ringing", end: null });
-    await negotiation.media.commit(update.iceServers ?? []);
+    await negotiation.invited(update, false);
   }
 
   /** Glare: the other one's invitation is the call now, and this device answers it. */
@@ -66,7 +65,7 @@ export class Inviting {
     if (!next) throw new PealError("internal", "the server merged the call into nothing");
     const { type } = this.#host.call;
     this.#host.adopt({ ...next, type, state: "ringing", rev: next.rev - 1 });
-    this.#host.negotiation.replace();
-    await this.#host.own.send();
+    // The tracks go into the connection that takes the place of the one for the invitation.
+    await Promise.all([this.#host.negotiation.invited(update, true), this.#host.own.send()]);
   }
 }

@@ -1,10 +1,12 @@
 import { PealError } from "../api/errors";
 import type { MediaPath, MediaProfile } from "../api/types";
-import type { CallUpdateJson } from "../gen/peal_pb";
+import type { Change } from "../device/machine";
+import type { CallUpdateJson, IceServerJson } from "../gen/peal_pb";
 import type { Command, Reply } from "../shell";
 import type { Snapshot } from "../snapshot";
 import { pathNames } from "./path";
 import { type MakePeerConnection, Media } from "./peer";
+import { type CallFacts, type Input, type Order, Plan } from "./plan";
 
 /** What the negotiation of a call needs of it. */
 export interface NegotiationHost {
@@ -18,6 +20,8 @@ export interface NegotiationHost {
   online(): boolean;
   request(command: Command): Promise<Reply>;
   tell(command: Command): void;
+  /** Tells the other side what this one sends. */
+  tracks(): void;
   remoteStream(stream: MediaStream): void;
   /** What comes from the other side flows, or is missed, by turns. */
   flows(flows: boolean): void;
@@ -28,23 +32,31 @@ export interface NegotiationHost {
   failed(error: PealError): void;
 }
 
-/**
- * Brings the media of a call in step with its snapshots: which description this
- * side owes, of which generation, on which peer connection.
- */
+/** What a plan goes by, of a snapshot. */
+function factsOf(s: Snapshot): CallFacts {
+  return {
+    role: s.role === "caller" ? "caller" : "callee",
+    ringing: s.state === "ringing",
+    generation: s.generation,
+    rebuild: s.rebuild,
+    keptBack: s.icePolicy === "relayUntilAccept",
+    held: s.candidatesHeld,
+  };
+}
+
+/** Carries out the plan of a call's media: on the peer connection, and at the server. */
 export class Negotiation {
   readonly #host: NegotiationHost;
+  readonly #plan: Plan;
   #media: Media;
+  /** The answer that is made, or being made. */
   #answer: Promise<string> | null = null;
-  /** The generation whose offer is answered, or being answered. */
-  #answering = 0;
-  /** The newest offer while it rings. */
-  #rung: CallUpdateJson = {};
-  /** The generation whose answer goes with the acceptance. */
-  #accepting = 0;
+  /** The newest ICE servers. */
+  #servers: readonly IceServerJson[] = [];
 
   constructor(host: NegotiationHost) {
     this.#host = host;
+    this.#plan = new Plan(factsOf(host.snapshot()));
     this.#media = this.#make();
   }
 
@@ -57,115 +69,142 @@ export class Negotiation {
     return this.#answer !== null;
   }
 
+  /** The offer that goes with an invitation. */
+  offer(): Promise<string> {
+    this.#step({ kind: "calls" });
+    return this.#offer;
+  }
+  #offer: Promise<string> = Promise.resolve("");
+
+  /** The server has taken the invitation, or merged it with the other side's: glare. */
+  async invited(update: CallUpdateJson, merged: boolean): Promise<void> {
+    this.#serversOf(update);
+    await Promise.all(this.#step({ kind: merged ? "merged" : "invited" }));
+  }
+
+  /** It rings here, or the call went on while the page was loaded again. */
+  begins(kind: "rings" | "resumed", update: CallUpdateJson): void {
+    this.#serversOf(update);
+    const call = factsOf(this.#host.snapshot());
+    this.#begin({ kind, call, offer: update.offer ?? "" });
+  }
+
+  /** The call has changed. */
+  updated(update: CallUpdateJson, changes: readonly Change[]): void {
+    this.#serversOf(update);
+    this.#begin({
+      kind: "updated",
+      call: factsOf(this.#host.snapshot()),
+      changes,
+      generation: update.call?.generation ?? 1,
+      offer: update.offer ?? "",
+      answer: update.answer ?? "",
+    });
+  }
+
   /** The answer that goes with the acceptance: it stays as it is from here on. */
   async accepting(): Promise<{ generation: number; answer: string }> {
-    if (this.#media.failed) this.#prepare();
+    this.#begin({ kind: "accepts", failed: this.#media.failed });
     for (;;) {
       const made = this.#answer;
       const answer = (await made) ?? "";
-      if (made !== this.#answer) continue; // It was made anew meanwhile.
-      this.#accepting = this.#answering;
-      return { generation: this.#accepting, answer };
+      if (made !== this.#answer) continue; // Another was made meanwhile.
+      this.#begin({ kind: "accepting" });
+      return { generation: this.#plan.answering, answer };
     }
   }
 
-  /** Begins anew, as the other side of another call: glare. */
-  replace(): void {
-    this.#media.close();
-    this.#media = this.#make();
-  }
-
-  /** The caller gets the callee's answer. */
-  takeAnswer(update: CallUpdateJson): void {
-    const s = this.#host.snapshot();
-    if (this.#host.over() || !update.answer || !this.#timely(update)) return;
-    this.#media.take(s.generation, update.answer).catch((e: unknown) => this.#failed(e));
-  }
-
-  /** Whether a description is of the present generation. Later news may have come first. */
-  #timely(update: CallUpdateJson): boolean {
-    return (update.call?.generation ?? 1) === this.#host.snapshot().generation;
-  }
-
-  /** While it rings: everything but the acceptance itself. */
-  prepare(update: CallUpdateJson): void {
-    const { generation } = this.#host.snapshot();
-    if (!update.offer || this.#answering >= generation) return;
-    this.#answering = generation;
-    this.#rung = update;
-    this.#prepare();
-  }
-
-  /** Each answer that is prepared has a connection of its own. */
-  #prepare(): void {
-    const { offer = "", iceServers = [] } = this.#rung;
-    this.#answer = this.#media.answer(this.#answering, true, offer, iceServers);
-    this.#answer.catch((e: unknown) => this.#failed(e));
-  }
-
-  /**
-   * While it rings: what was prepared is of no use any more, as on another network. The
-   * caller offers anew; the callee's answer is prepared anew, unless it is on its way.
-   */
-  renew(): void {
-    const { role, state } = this.#host.snapshot();
-    if (state !== "ringing" || this.#host.over()) return;
-    if (role === "caller") void this.#restart(this.#media.generation, true);
-    else if (this.#answer && this.#accepting < this.#answering) this.#prepare();
-  }
-
-  /** An offer to answer at once: of a new generation, or after glare or a reload. */
-  takeOffer(update: CallUpdateJson): void {
-    const s = this.#host.snapshot();
-    if (s.role !== "callee" || !update.offer || this.#answering >= s.generation) return;
-    if (!this.#timely(update)) return;
-    if (s.state === "ringing") {
-      this.prepare(update);
-      return;
-    }
-    this.#answering = s.generation;
-    const rebuild = this.#media.generation > 0 && s.rebuild > this.#media.generation;
-    const { offer, iceServers = [] } = update;
-    this.#give(s, this.#media.answer(s.generation, rebuild, offer, iceServers));
-  }
-
-  /** The acceptance holds. The caller may have offered anew while it was on its way. */
+  /** The server has confirmed the acceptance. */
   accepted(): void {
-    const s = this.#host.snapshot();
-    if (!this.#answer || s.generation !== this.#answering) return;
-    if (this.#accepting < this.#answering) this.#give(s, this.#answer);
+    this.#begin({ kind: "accepted" });
   }
 
-  #give({ id: callId, generation }: Snapshot, answer: Promise<string>): void {
+  /** Carries out a step; what fails of it is told to the application, if it must be told. */
+  #begin(input: Input): void {
+    for (const done of this.#step(input)) done.catch(() => {}); // The call is over.
+  }
+
+  #step(input: Input): Promise<void>[] {
+    return this.#plan.step(input).map((order) => Promise.resolve(this.#carryOut(order)));
+  }
+
+  #carryOut(order: Order): void | Promise<void> {
+    const { id: callId } = this.#host.snapshot();
+    switch (order.kind) {
+      case "offer":
+        this.#offer = this.#media.offer(order.generation, order.rebuild);
+        if (order.send) this.#sendOffer(this.#offer, callId, order.generation);
+        break;
+      case "commit":
+        return this.#media.commit(this.#servers);
+      case "answer":
+        this.#answer = this.#media.answer(
+          order.generation,
+          order.rebuild,
+          order.offer,
+          this.#servers,
+        );
+        if (order.give) this.#give(this.#answer, callId, order.generation);
+        else this.#answer.catch((e: unknown) => this.#failed(e));
+        break;
+      case "give":
+        if (this.#answer) this.#give(this.#answer, callId, order.generation);
+        break;
+      case "apply":
+        this.#media.take(order.generation, order.answer).catch((e: unknown) => this.#failed(e));
+        break;
+      case "release":
+        return this.#media.release();
+      case "replace":
+        this.#media.close();
+        this.#media = this.#make();
+        break;
+      case "resend":
+        this.#media.resend(order.beyond);
+        break;
+      case "tracks":
+        this.#host.tracks();
+        break;
+      case "look":
+        this.#media.reconnected();
+        break;
+      case "report": {
+        const { generation, connection } = this.#media;
+        const up = connection?.connectionState === "connected";
+        this.#host.tell({ media: { callId, generation, up } });
+        break;
+      }
+      case "restart":
+        // Without a connection to the server it waits: whether it is needed then will be seen.
+        if (!this.#host.over() && this.#host.online()) {
+          const { fromGeneration, rebuild } = order;
+          void this.#send({ restart: { callId, fromGeneration, rebuild } });
+        }
+        break;
+    }
+  }
+
+  #serversOf({ iceServers = [] }: CallUpdateJson): void {
+    if (iceServers.length > 0) this.#servers = iceServers;
+  }
+
+  #sendOffer(offer: Promise<string>, callId: string, generation: number): void {
+    offer
+      .then(async (sdp) => {
+        await this.#media.commit(this.#servers);
+        await this.#send({ offer: { callId, generation, sdp } });
+      })
+      .catch((e: unknown) => this.#failed(e));
+  }
+
+  #give(answer: Promise<string>, callId: string, generation: number): void {
     answer
       .then((sdp) => this.#send({ answer: { callId, generation, sdp } }))
       .catch((e: unknown) => this.#failed(e));
   }
 
-  /** The caller offers each new generation; the callee waits for the offer. */
-  generationChanged(update: CallUpdateJson): void {
-    const s = this.#host.snapshot();
-    if (s.role !== "caller" || this.#media.generation >= s.generation) return;
-    this.#media
-      .offer(s.generation, s.rebuild > this.#media.generation)
-      .then(async (sdp) => {
-        await this.#media.commit(update.iceServers ?? []);
-        await this.#send({ offer: { callId: s.id, generation: s.generation, sdp } });
-      })
-      .catch((e: unknown) => this.#failed(e));
-  }
-
   async #send(command: Command): Promise<void> {
     await this.#host.request(command);
-  }
-
-  async #restart(fromGeneration: number, rebuild: boolean): Promise<void> {
-    const s = this.#host.snapshot();
-    // Where connections anew are needed, a restart in between was not enough.
-    const last = rebuild ? s.rebuild : s.generation;
-    // Nothing waits for a connection: whether it is needed then will be seen.
-    if (this.#host.over() || !this.#host.online() || last > fromGeneration) return;
-    await this.#send({ restart: { callId: s.id, fromGeneration: s.generation, rebuild } });
   }
 
   /** Tells the server, and by the way what media flows by. */
@@ -209,8 +248,8 @@ export class Negotiation {
         },
         rings: () => this.#host.snapshot().state === "ringing",
         suspect: () => this.#host.suspect(),
-        stuck: (generation, rebuild) => void this.#restart(generation, rebuild),
-        lapsed: () => this.renew(),
+        stuck: (rebuild) => this.#begin({ kind: "lost", rebuild }),
+        lapsed: () => this.#begin({ kind: "lapsed" }),
       },
     );
   }

@@ -34,7 +34,7 @@ export interface MediaListener {
   /** Nothing comes any more: the network may be another one. */
   suspect(): void;
   /** ICE lost its way: another generation is needed, or connections anew. */
-  stuck(generation: number, rebuild: boolean): void;
+  stuck(rebuild: boolean): void;
   /** The connection came to nothing before the acceptance: Firefox gives one 5 s. */
   lapsed(): void;
 }
@@ -86,7 +86,7 @@ export class Media {
       up: (up) => listener.up(this.#generation, up),
       flows: (flows) => listener.flows(flows),
       suspect: () => listener.suspect(),
-      stuck: (rebuild) => listener.stuck(this.#generation, rebuild),
+      stuck: (rebuild) => listener.stuck(rebuild),
     });
   }
 
@@ -237,13 +237,12 @@ export class Media {
     return this.#held.filter((h) => h.generation === this.#generation).length;
   }
 
-  /** Sends all candidates of this generation again, unless the other side has as many. */
-  resendBeyond(held: number): void {
-    if (this.#gathered.length - this.#unsent.length > held) this.resend();
-  }
-
-  /** Sends all candidates of this generation again: the other side may have missed them. */
-  resend(): void {
+  /**
+   * Sends all candidates of this generation again, where more than `beyond` were sent: the
+   * other side may have missed them.
+   */
+  resend(beyond = -1): void {
+    if (this.#gathered.length - this.#unsent.length <= beyond) return;
     this.#unsent = [...this.#gathered];
     this.#flush();
   }
