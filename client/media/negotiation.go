@@ -2,17 +2,20 @@ package media
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/pion/webrtc/v4"
 
 	"github.com/peal-rtc/peal/client"
+	"github.com/peal-rtc/peal/client/media/internal/plan"
 )
 
-// This file brings the media of a call in step with its snapshots: which
-// description this side owes, of which generation, on which peer connection.
-// All of it runs in the session's goroutine. The browser's media/negotiation.ts does
-// the same.
+// This file carries out the plan of a call's media: on the peer connection, and at the
+// server. All of it runs in the session's goroutine. The browser's media/negotiation.ts
+// does the same.
 
 const (
 	// disconnectedMost is how long a disconnection may last before ICE is
@@ -26,30 +29,115 @@ const (
 	restartAgain = 5 * time.Second
 )
 
-// invited is the caller whose invitation the server has taken.
+// invites makes the offer that goes with an invitation.
+func (s *Session) invites() (offer string, err error) {
+	s.plan = plan.New(plan.Call{Caller: true, Ringing: true, Generation: 1, Rebuild: 1})
+	for _, o := range s.plan.Step(plan.Calls{}) {
+		err = errors.Join(err, s.carryOut(o))
+	}
+	return s.offer, err
+}
+
+// invited is the caller whose invitation the server has taken, or merged with the other
+// side's: glare. Its offer comes with that news.
 func (s *Session) invited() {
 	if s.call.Incoming() {
-		// Glare: the other side's invitation is the call now. This device has
-		// accepted it, and its offer comes with that news.
-		s.peer.close()
-		s.peer = newPeer(s)
+		s.step(plan.Merged{})
 	} else {
-		s.failed("start ICE", s.peer.commit(s.call.ICEServers()))
+		s.step(plan.Invited{})
 	}
-	s.released()
 }
 
 // rings is a call that came in: the answer is prepared, and nothing leaves.
 func (s *Session) rings(offer string) {
-	s.takeOffer(s.call.Snapshot().Generation, offer)
+	s.plan = plan.New(s.facts())
+	s.step(plan.Rings{Call: s.facts(), Offer: offer})
 }
 
 // resumed is a call that went on while the program was started again.
 func (s *Session) resumed(offer string) {
-	s.released()
-	s.generationChanged()
-	s.takeOffer(s.call.Snapshot().Generation, offer)
+	s.plan = plan.New(s.facts())
+	s.step(plan.Resumed{Call: s.facts(), Offer: offer})
 	s.report()
+}
+
+// facts are what the plan goes by.
+func (s *Session) facts() plan.Call {
+	now := s.call.Snapshot()
+	return plan.Call{
+		Caller: !s.call.Incoming(), Ringing: now.State == client.Ringing, Generation: now.Generation, Rebuild: now.Rebuild,
+		KeptBack: now.ICEPolicy == client.RelayUntilAccept, Held: int(now.CandidatesHeld),
+	}
+}
+
+// step gives the plan an input, and does what it orders.
+func (s *Session) step(in plan.Input) {
+	for _, o := range s.plan.Step(in) {
+		s.failed(fmt.Sprintf("carry out %T", o), s.carryOut(o))
+	}
+}
+
+func (s *Session) carryOut(o plan.Order) error {
+	switch o := o.(type) {
+	case plan.Offer:
+		return s.makeOffer(o)
+	case plan.Commit:
+		return s.peer.commit(s.call.ICEServers())
+	case plan.Answer:
+		var err error
+		if s.answer, err = s.peer.answer(o.Generation, o.Rebuild, o.Offer, s.call.ICEServers()); err != nil {
+			return err
+		}
+		if o.Give {
+			s.giveAnswer(o.Generation)
+		}
+	case plan.Give:
+		s.giveAnswer(o.Generation)
+	case plan.Apply:
+		return s.peer.take(o.Generation, o.Answer)
+	case plan.Release:
+		s.released()
+	case plan.Replace:
+		s.peer.close()
+		s.peer = newPeer(s)
+	case plan.Resend:
+		if len(s.peer.gathered)-len(s.peer.unsent) > o.Beyond {
+			s.peer.resend()
+		}
+	case plan.Tracks:
+		s.report()
+	case plan.Report:
+		s.reportUp(s.peer.connected())
+	case plan.Look:
+		if s.peer.open && s.peer.generation == 1 && !s.peer.connected() {
+			s.stuck()
+		}
+	case plan.Restart:
+		s.tell("restart", func(ctx context.Context) error { return s.call.Restart(ctx, o.FromGeneration, o.Rebuild) })
+	}
+	return nil
+}
+
+func (s *Session) makeOffer(o plan.Offer) error {
+	var servers []client.ICEServer
+	if o.Send { // Those of an invitation come with the server's answer to it.
+		servers = s.call.ICEServers()
+	}
+	offer, err := s.peer.offer(o.Generation, o.Rebuild, servers)
+	if err != nil || !o.Send {
+		s.offer = offer
+		return err
+	}
+	if err := s.peer.commit(servers); err != nil {
+		return err
+	}
+	s.tell("offer", func(ctx context.Context) error { return s.call.Offer(ctx, o.Generation, offer) })
+	return nil
+}
+
+func (s *Session) giveAnswer(generation uint32) {
+	answer := s.answer
+	s.tell("answer", func(ctx context.Context) error { return s.call.Answer(ctx, generation, answer) })
 }
 
 // released: from here on candidates flow, both ways.
@@ -67,116 +155,18 @@ func (s *Session) take(e client.Event) {
 	case client.PeerCandidates:
 		s.peer.addRemote(e.Generation, e.Candidates)
 	case client.Updated:
-		for _, change := range e.Changes {
-			s.changed(change)
+		if s.accepts && slices.Contains(e.Changes, client.Accepted) {
+			s.step(plan.Accepted{}) // The same word as what Accept waits for.
 		}
-		if e.Answer != "" {
-			s.failed("take the answer", s.peer.take(e.Generation, e.Answer))
-		}
-		s.takeOffer(e.Generation, e.Offer)
-	}
-}
-
-func (s *Session) changed(change client.Change) {
-	switch change {
-	case client.Accepted:
-		// Also where the acceptance held although its answer was lost: what went
-		// with it went then, and what did not goes now.
-		s.released()
-		now := s.call.Snapshot()
-		kept := now.ICEPolicy == client.RelayUntilAccept // What the server kept back passes now.
-		if !s.call.Incoming() && (kept || len(s.peer.gathered)-len(s.peer.unsent) > int(now.CandidatesHeld)) {
-			s.peer.resend()
-		}
-		if s.call.Incoming() {
-			// The caller may have offered anew while the acceptance was on its way.
-			if s.answer != "" && s.answering > s.accepting && s.answering == now.Generation {
-				s.giveAnswer()
-			}
+		s.step(plan.Updated{Call: s.facts(), Changes: e.Changes, Generation: e.Generation, Offer: e.Offer, Answer: e.Answer})
+		if slices.Contains(e.Changes, client.TypeChanged) {
 			s.report()
 		}
-	case client.Generation:
-		s.generationChanged()
-	case client.PeerEpoch:
-		s.peer.resend()
-	case client.Reconnected:
-		s.peer.resend()
-		if s.mayReport() {
-			s.report()
-		}
-		s.foundAgain()
-	case client.TypeChanged:
-		s.report()
-	case client.VideoRequest, client.VideoAnswer, client.PeerPresence, client.PeerMedia,
-		client.PeerTracks, client.Connected:
-	}
-}
-
-// takeOffer answers an offer: while it rings for Accept, otherwise at once.
-func (s *Session) takeOffer(generation uint32, offer string) {
-	now := s.call.Snapshot()
-	if !s.call.Incoming() || offer == "" || s.answering >= generation || generation < now.Generation {
-		return
-	}
-	s.answering, s.offer = generation, offer
-	rebuild := s.peer.generation > 0 && (now.Rebuild > s.peer.generation || now.State == client.Ringing)
-	if s.makeAnswer(rebuild) && now.State != client.Ringing {
-		s.giveAnswer()
-	}
-}
-
-func (s *Session) makeAnswer(rebuild bool) bool {
-	answer, err := s.peer.answer(s.answering, rebuild, s.offer, s.call.ICEServers())
-	s.answer = answer
-	return !s.failed("answer the offer", err)
-}
-
-func (s *Session) giveAnswer() {
-	generation, answer := s.answering, s.answer
-	s.tell("answer", func(ctx context.Context) error { return s.call.Answer(ctx, generation, answer) })
-}
-
-// renew: what was prepared while it rings is of no use any more. The caller
-// offers anew; the callee's answer is made anew, unless it is on its way.
-func (s *Session) renew() {
-	switch {
-	case !s.call.Incoming():
-		generation := s.peer.generation
-		s.tell("restart", func(ctx context.Context) error { return s.call.Restart(ctx, generation, true) })
-	case s.answer != "" && s.accepting < s.answering:
-		s.makeAnswer(true)
-	}
-}
-
-// foundAgain is the server, perhaps from another network.
-func (s *Session) foundAgain() {
-	if s.unanswered() {
-		s.renew()
-		return
-	}
-	s.reportUp(s.peer.connected())
-	if s.peer.open && s.peer.generation == 1 && !s.peer.connected() {
-		s.stuck()
 	}
 }
 
 func (s *Session) unanswered() bool {
 	return s.call == nil || s.call.Snapshot().State == client.Ringing
-}
-
-// generationChanged: the caller offers each new generation, the callee waits
-// for the offer.
-func (s *Session) generationChanged() {
-	now := s.call.Snapshot()
-	if s.call.Incoming() || s.peer.generation >= now.Generation {
-		return
-	}
-	servers := s.call.ICEServers()
-	offer, err := s.peer.offer(now.Generation, now.Rebuild > s.peer.generation, servers)
-	if s.failed("offer again", err) || s.failed("restart ICE", s.peer.commit(servers)) {
-		return
-	}
-	s.tell("offer", func(ctx context.Context) error { return s.call.Offer(ctx, now.Generation, offer) })
 }
 
 // connectionChanged is news of the peer connection.
@@ -185,7 +175,7 @@ func (s *Session) connectionChanged(state webrtc.PeerConnectionState) {
 	if !s.peer.released {
 		// ICE gives up where it hears of no candidate of the other side for long.
 		if state == webrtc.PeerConnectionStateFailed {
-			s.renew()
+			s.step(plan.Lapsed{})
 		}
 		return
 	}
@@ -211,11 +201,7 @@ func (s *Session) stuck() {
 		return
 	}
 	s.watch.Reset(restartAgain)
-	generation := s.peer.generation
-	if generation != s.call.Snapshot().Generation {
-		return
-	}
-	s.tell("restart", func(ctx context.Context) error { return s.call.Restart(ctx, generation, false) })
+	s.step(plan.Lost{})
 }
 
 func (s *Session) isUp(up bool) {

@@ -94,7 +94,7 @@ func (p *Phone) Call(ctx context.Context, account string, o client.CallOptions, 
 		o.Tracks = streams.Tracks
 		o.Tracks.Video = o.Tracks.Video && o.Type == client.Video
 	}
-	if o.Offer, err = s.peer.offer(1, false, nil); err != nil {
+	if o.Offer, err = s.invites(); err != nil {
 		s.close()
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/peal-rtc/peal/client"
+	"github.com/peal-rtc/peal/client/media/internal/plan"
 )
 
 // Streams says what a side of a call sends and what it does with what it
@@ -43,15 +44,15 @@ type Session struct {
 	up      chan struct{} // Is closed when media is up for the first time.
 
 	// These belong to the goroutine that makes the session, and then to run.
-	policy    client.ICEPolicy // What the caller asks for.
-	peer      *peer
-	answering uint32 // The generation whose offer is answered.
-	offer     string
-	answer    string
-	accepting uint32 // The generation whose answer went with the acceptance.
-	watch     *time.Timer
-	batch     *time.Timer
-	meter     meter
+	policy  client.ICEPolicy // What the caller asks for.
+	plan    *plan.Plan
+	peer    *peer
+	offer   string // The one that goes with the invitation.
+	answer  string // The newest.
+	accepts bool   // Accept waits for the server's word.
+	watch   *time.Timer
+	batch   *time.Timer
+	meter   meter
 
 	mu     sync.Mutex // Guards what follows.
 	status Status
@@ -107,11 +108,10 @@ func (s *Session) Accept(ctx context.Context, streams Streams) error {
 	}
 	ready := make(chan prepared, 1)
 	s.post(func() {
-		if s.peer.failed() {
-			s.makeAnswer(true)
-		}
-		s.accepting = s.answering
-		ready <- prepared{s.answering, s.answer, s.peer.takeGathered()}
+		s.step(plan.Accepts{Failed: s.peer.failed()})
+		s.step(plan.Accepting{})
+		s.accepts = true
+		ready <- prepared{s.plan.Answering(), s.answer, s.peer.takeGathered()}
 	})
 	select {
 	case p := <-ready:
@@ -119,10 +119,13 @@ func (s *Session) Accept(ctx context.Context, streams Streams) error {
 			return errNoOffer
 		}
 		if err := s.call.Accept(ctx, p.generation, p.answer, p.candidates...); err != nil {
-			s.post(s.peer.keep) // They may not have gone.
+			s.post(func() {
+				s.accepts = false
+				s.peer.keep() // They may not have gone.
+			})
 			return err
 		}
-		s.post(s.released)
+		s.post(func() { s.step(plan.Accepted{}) })
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()

@@ -4,7 +4,6 @@ import type {
   AcceptOptions,
   CallEnd,
   CallHandle,
-  ConnectionState,
   Direction,
   MediaPath,
   MediaProfile,
@@ -14,7 +13,7 @@ import { OwnDevices } from "./capture/local-media";
 import type { Change, End } from "./device/machine";
 import type { CallUpdateJson, CandidatesJson, InviteJson } from "./gen/peal_pb";
 import { Inviting } from "./inviting";
-import { Negotiation } from "./media/negotiation";
+import { type CallMediaNews, Negotiation } from "./media/negotiation";
 import { pathNames } from "./media/path";
 import type { MakePeerConnection, Media } from "./media/peer";
 import { QualityMeter } from "./media/quality";
@@ -28,7 +27,6 @@ export interface CallHost {
   readonly account: string;
   readonly deviceId: string;
   readonly policy: RTCIceTransportPolicy;
-  readonly connection: ConnectionState;
   readonly make: MakePeerConnection;
   readonly shell: Shell;
   /** The call is over on this device: the client is idle before anyone hears of it. */
@@ -69,34 +67,19 @@ export class Call extends KnownCall implements CallHandle {
     const { shell } = host;
     this.#shell = shell;
     this.profile = profile;
-    const request = (command: Command): Promise<Reply> => this.#command(command);
-    const tell = (command: Command): void => shell.input({ kind: "mention", command });
-    this.#negotiation = new Negotiation({
-      make: host.make,
-      // Also before the server has told what holds: the caller knows what it asked for.
-      policy: () => (this.snapshot.icePolicy === "relayOnly" ? "relay" : host.policy),
-      profile: () => this.profile,
-      snapshot: () => this.snapshot,
-      over: () => this.end !== null,
-      online: () => host.connection === "online",
-      request,
-      tell,
-      tracks: () => this.#own.report(),
-      remoteStream: (stream) => {
-        this.#views.showRemote(stream);
-        this.emit("remoteStream", stream);
-      },
-      flows: (flows) => this.#flows(flows),
-      path: (path) => this.#flowsBy(path),
-      suspect: () => shell.input({ kind: "suspect" }),
-      failed: (error) => this.emit("error", error),
-    });
+    this.#negotiation = new Negotiation(
+      this,
+      shell,
+      host.make,
+      () => ({ policy: host.policy, profile: this.profile }),
+      (news) => this.#heard(news),
+    );
     this.#own = new OwnDevices({
       video: () => this.video,
       profile: () => this.profile,
       send: (audio, video) => this.#media.setTracks(audio, video),
       report: (tracks) => {
-        if (this.#mayReport) tell({ tracks: { callId: this.id, tracks } });
+        if (this.#mayReport) this.#tell({ tracks: { callId: this.id, tracks } });
       },
       show: (stream) => {
         this.#views.showLocal(stream);
@@ -381,6 +364,27 @@ export class Call extends KnownCall implements CallHandle {
   }
 
   // -------------------------------------------------------------------- media
+
+  #heard(news: CallMediaNews): void {
+    switch (news.kind) {
+      case "remoteStream":
+        this.#views.showRemote(news.stream);
+        this.emit("remoteStream", news.stream);
+        break;
+      case "flows":
+        this.#flows(news.flows);
+        break;
+      case "path":
+        this.#flowsBy(news.path);
+        break;
+      case "tracks":
+        this.#own.report();
+        break;
+      case "failed":
+        this.emit("error", news.error);
+        break;
+    }
+  }
 
   #measure(): void {
     this.#meter.start(

@@ -155,9 +155,6 @@ func New(c Call) *Plan { return &Plan{call: c} }
 // Answering is the generation whose answer is made; 0 where there is none.
 func (p *Plan) Answering() uint32 { return p.answering }
 
-// Generation is that of the connection; 0 before the first.
-func (p *Plan) Generation() uint32 { return p.generation }
-
 // Step takes an input, and gives what is to be done, in order.
 func (p *Plan) Step(in Input) []Order {
 	p.orders = nil
@@ -188,7 +185,9 @@ func (p *Plan) Step(in Input) []Order {
 	case Accepting:
 		p.accepting = p.answering
 	case Accepted:
-		p.release()
+		if !p.released {
+			p.release()
+		}
 	case Lapsed:
 		p.renew()
 	case Lost:

@@ -9,23 +9,25 @@ export interface Flow {
   readonly held: boolean;
 }
 
-/** What a watch asks, and whom it tells. */
-export interface WatchHost {
-  flow(): Promise<Flow>;
-  /** Whether the other side says that it sends. */
-  expected(): boolean;
+/** What a watch goes by, at the time it looks. */
+export interface WatchFacts {
+  /** The other side says that it sends. */
+  readonly expected: boolean;
   /** Nobody has accepted yet. */
-  rings(): boolean;
-  connected(): boolean;
-  /** Media came up, or went down, as the browser has it. */
-  up(up: boolean): void;
-  /** Media flow, or are missed, by turns: for people to see. */
-  flows(flows: boolean): void;
-  /** Nothing comes: whether the server can be reached still is to be found out now. */
-  suspect(): void;
-  /** ICE lost its way: another generation is needed, on new connections or on those there are. */
-  stuck(rebuild: boolean): void;
+  readonly ringing: boolean;
+  readonly connected: boolean;
 }
+
+/** What a watch finds out. */
+export type Found =
+  /** Media came up, or went down, as the browser has it. */
+  | { readonly kind: "up"; readonly up: boolean }
+  /** Media flow, or are missed, by turns: for people to see. */
+  | { readonly kind: "flows"; readonly flows: boolean }
+  /** Nothing comes: whether the server can be reached still is to be found out now. */
+  | { readonly kind: "suspect" }
+  /** ICE lost its way: another generation is needed, on new connections or on those there are. */
+  | { readonly kind: "stuck"; readonly rebuild: boolean };
 
 /** How often to look whether something came, and whether a restart has come to something. */
 const lookMs = 200;
@@ -59,7 +61,9 @@ const againMs = 5_000;
  *        └────────────── something came ─────────┘  └ 10 s, failed, held ┘
  */
 export class Watch {
-  readonly #host: WatchHost;
+  readonly #facts: () => WatchFacts;
+  readonly #flow: () => Promise<Flow>;
+  readonly #found: (found: Found) => void;
   #phase: "flowing" | "asking" | "restarting" = "flowing";
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** The next look; looking there is between `begin` and `stop`. */
@@ -84,8 +88,10 @@ export class Watch {
   /** When the path in use was not one that is held on to. */
   #held = 0;
 
-  constructor(host: WatchHost) {
-    this.#host = host;
+  constructor(facts: () => WatchFacts, flow: () => Promise<Flow>, found: (found: Found) => void) {
+    this.#facts = facts;
+    this.#flow = flow;
+    this.#found = found;
   }
 
   /** A generation begins: the first, or a restart, which may be on new connections. */
@@ -98,7 +104,7 @@ export class Watch {
     this.#held = Date.now();
     this.#suspected = false;
     // While it rings nothing can come.
-    this.#open = restart && !this.#host.rings();
+    this.#open = restart && !this.#facts().ringing;
     this.#phase = this.#open ? "restarting" : "flowing";
     if (this.#open) this.#timer = setTimeout(() => this.#expired(), connectMs);
     if (this.#looking === undefined) this.#lookSoon();
@@ -108,7 +114,7 @@ export class Watch {
   open(): void {
     if (this.#open) return;
     this.#open = true;
-    if (this.#phase !== "flowing" || this.#host.connected()) return;
+    if (this.#phase !== "flowing" || this.#facts().connected) return;
     // A restart does no harm where it only takes longer.
     this.#timer = setTimeout(() => this.#ask(false), firstMs);
   }
@@ -124,16 +130,16 @@ export class Watch {
     switch (state) {
       case "connected":
         this.#flows();
-        this.#host.up(true);
+        this.#found({ kind: "up", up: true });
         break;
       case "disconnected":
         // Nothing came for seconds, not even answers to checks: enough waited.
         this.#tell(false);
-        this.#host.up(false);
+        this.#found({ kind: "up", up: false });
         if (this.#phase === "flowing") this.#ask(false);
         break;
       case "failed":
-        this.#host.up(false);
+        this.#found({ kind: "up", up: false });
         this.#ask(this.#phase === "restarting");
         break;
       case "new":
@@ -148,8 +154,8 @@ export class Watch {
    * of this side is another, and the browser would hold on to paths of the one before.
    */
   reconnected(): void {
-    const missed = this.#suspected && this.#host.expected();
-    const never = this.#phase === "flowing" && !this.#host.connected();
+    const missed = this.#suspected && this.#facts().expected;
+    const never = this.#phase === "flowing" && !this.#facts().connected;
     if (this.#looking === undefined || (!missed && !never && this.#phase !== "asking")) return;
     // Unless they come again: it was the same network, away for a moment.
     this.#doubted = true;
@@ -166,7 +172,7 @@ export class Watch {
   async #look(): Promise<void> {
     const [begun, looking] = [this.#begun, this.#looking];
     if (!this.#due) return this.#lookSoon();
-    const flow = await this.#host.flow().catch(() => null); // A connection that was closed meanwhile.
+    const flow = await this.#flow().catch(() => null); // A connection that was closed meanwhile.
     if (this.#looking !== looking) return; // Over, or another look has been set.
     // What was so before a restart is no news of it.
     if (flow && begun === this.#begun) this.#saw(flow);
@@ -175,7 +181,7 @@ export class Watch {
 
   /** Until the first connection is up nothing can come, and looking slows its making. A doubt is looked at all the same. */
   get #due(): boolean {
-    const first = this.#phase === "flowing" && !this.#came && !this.#host.connected();
+    const first = this.#phase === "flowing" && !this.#came && !this.#facts().connected;
     return this.#open && (!first || this.#doubted);
   }
 
@@ -183,20 +189,20 @@ export class Watch {
     const now = Date.now();
     const doubted = this.#doubted && flow.packets === this.#count;
     this.#doubted = false;
-    if (doubted && (this.#host.expected() || !this.#host.connected())) {
+    if (doubted && (this.#facts().expected || !this.#facts().connected)) {
       this.#ask(this.#came);
     } else if (flow.packets > this.#count) {
       this.#run++;
       this.#last = now;
       this.#suspected = false;
-      const flows = this.#host.connected() || this.#run >= stream; // The browser may not say so yet.
+      const flows = this.#facts().connected || this.#run >= stream; // The browser may not say so yet.
       this.#came ||= flows;
       if (this.#phase !== "flowing" && flows) this.#cameBack();
     } else if (flow.packets < this.#count) {
       this.#run = 0; // Another connection.
     } else if (this.#phase === "restarting") {
       // A path that works is taken at once, or not for long.
-      if (flow.held && this.#host.expected() && now - this.#held >= heldMs) this.#ask(true);
+      if (flow.held && this.#facts().expected && now - this.#held >= heldMs) this.#ask(true);
     } else {
       this.#missed(now - this.#last);
     }
@@ -206,10 +212,10 @@ export class Watch {
 
   /** Nothing came since the last look, and for so long. */
   #missed(silence: number): void {
-    if (this.#run < stream || !this.#host.expected()) return;
+    if (this.#run < stream || !this.#facts().expected) return;
     if (silence >= suspectMs && !this.#suspected) {
       this.#suspected = true;
-      this.#host.suspect();
+      this.#found({ kind: "suspect" });
     }
     if (silence < silentMs) return;
     this.#run = 0;
@@ -220,7 +226,7 @@ export class Watch {
   #cameBack(): void {
     const restarted = this.#phase === "restarting";
     this.#flows();
-    if (restarted) this.#host.up(true);
+    if (restarted) this.#found({ kind: "up", up: true });
   }
 
   #flows(): void {
@@ -234,11 +240,11 @@ export class Watch {
   #tell(flows: boolean): void {
     if (flows === this.#told) return;
     this.#told = flows;
-    this.#host.flows(flows);
+    this.#found({ kind: "flows", flows });
   }
 
   #expired(): void {
-    if (!this.#host.connected()) this.#ask(true);
+    if (!this.#facts().connected) this.#ask(true);
     else this.#cameBack();
   }
 
@@ -252,7 +258,7 @@ export class Watch {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#ask(true), againMs);
     this.#tell(false);
-    this.#host.stuck(this.#anew);
+    this.#found({ kind: "stuck", rebuild: this.#anew });
   }
 }
 

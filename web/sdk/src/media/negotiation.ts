@@ -1,36 +1,24 @@
 import { PealError } from "../api/errors";
-import type { MediaPath, MediaProfile } from "../api/types";
+import type { MediaPath } from "../api/types";
+import type { KnownCall } from "../call-state";
 import type { Change } from "../device/machine";
 import type { CallUpdateJson, IceServerJson } from "../gen/peal_pb";
-import type { Command, Reply } from "../shell";
+import type { Command, Shell } from "../shell";
 import type { Snapshot } from "../snapshot";
 import { pathNames } from "./path";
-import { type MakePeerConnection, Media } from "./peer";
+import { type MakePeerConnection, Media, type MediaFacts, type MediaNews } from "./peer";
 import { type CallFacts, type Input, type Order, Plan } from "./plan";
 
-/** What the negotiation of a call needs of it. */
-export interface NegotiationHost {
-  readonly make: MakePeerConnection;
-  policy(): RTCIceTransportPolicy;
-  profile(): MediaProfile;
-  /** The newest snapshot. */
-  snapshot(): Snapshot;
-  over(): boolean;
-  /** Whether the server can be reached now. */
-  online(): boolean;
-  request(command: Command): Promise<Reply>;
-  tell(command: Command): void;
-  /** Tells the other side what this one sends. */
-  tracks(): void;
-  remoteStream(stream: MediaStream): void;
+/** What the call hears of its media. */
+export type CallMediaNews =
+  | { readonly kind: "remoteStream"; readonly stream: MediaStream }
   /** What comes from the other side flows, or is missed, by turns. */
-  flows(flows: boolean): void;
-  /** What media flows by. */
-  path(path: MediaPath): void;
-  /** Nothing comes from the other side: is the server there? */
-  suspect(): void;
-  failed(error: PealError): void;
-}
+  | { readonly kind: "flows"; readonly flows: boolean }
+  /** What media flow by. */
+  | { readonly kind: "path"; readonly path: MediaPath }
+  /** The other side is to be told what this one sends. */
+  | { readonly kind: "tracks" }
+  | { readonly kind: "failed"; readonly error: PealError };
 
 /** What a plan goes by, of a snapshot. */
 function factsOf(s: Snapshot): CallFacts {
@@ -46,17 +34,48 @@ function factsOf(s: Snapshot): CallFacts {
 
 /** Carries out the plan of a call's media: on the peer connection, and at the server. */
 export class Negotiation {
-  readonly #host: NegotiationHost;
+  readonly #call: KnownCall;
+  readonly #shell: Shell;
+  readonly #make: () => Media;
+  readonly #tell: (news: CallMediaNews) => void;
   readonly #plan: Plan;
   #media: Media;
-  /** The answer that is made, or being made. */
+  /** The offer that is made, or being made; and the answer. */
+  #offer: Promise<string> = Promise.resolve("");
   #answer: Promise<string> | null = null;
   /** The newest ICE servers. */
   #servers: readonly IceServerJson[] = [];
 
-  constructor(host: NegotiationHost) {
-    this.#host = host;
-    this.#plan = new Plan(factsOf(host.snapshot()));
+  constructor(
+    call: KnownCall,
+    shell: Shell,
+    make: MakePeerConnection,
+    facts: () => Pick<MediaFacts, "policy" | "profile">,
+    tell: (news: CallMediaNews) => void,
+  ) {
+    this.#call = call;
+    this.#shell = shell;
+    this.#tell = tell;
+    this.#plan = new Plan(factsOf(call.snapshot));
+    this.#make = () =>
+      new Media(
+        make,
+        () => {
+          const { icePolicy, role, state, peer } = call.snapshot;
+          const ringing = state === "ringing";
+          const { policy, profile } = facts();
+          return {
+            // Also before the server has told what holds: the caller knows what it asked for.
+            policy: icePolicy === "relayOnly" ? "relay" : policy,
+            profile,
+            ringing,
+            // The caller is: of the callee nothing leaves before its acceptance holds.
+            discreet: icePolicy === "relayUntilAccept" && role === "caller" && ringing,
+            expected: peer.tracks.audio || peer.tracks.video,
+          };
+        },
+        (news) => this.#heard(news),
+      );
     this.#media = this.#make();
   }
 
@@ -71,10 +90,9 @@ export class Negotiation {
 
   /** The offer that goes with an invitation. */
   offer(): Promise<string> {
-    this.#step({ kind: "calls" });
+    this.#begin({ kind: "calls" });
     return this.#offer;
   }
-  #offer: Promise<string> = Promise.resolve("");
 
   /** The server has taken the invitation, or merged it with the other side's: glare. */
   async invited(update: CallUpdateJson, merged: boolean): Promise<void> {
@@ -85,7 +103,7 @@ export class Negotiation {
   /** It rings here, or the call went on while the page was loaded again. */
   begins(kind: "rings" | "resumed", update: CallUpdateJson): void {
     this.#serversOf(update);
-    const call = factsOf(this.#host.snapshot());
+    const call = factsOf(this.#call.snapshot);
     this.#begin({ kind, call, offer: update.offer ?? "" });
   }
 
@@ -94,7 +112,7 @@ export class Negotiation {
     this.#serversOf(update);
     this.#begin({
       kind: "updated",
-      call: factsOf(this.#host.snapshot()),
+      call: factsOf(this.#call.snapshot),
       changes,
       generation: update.call?.generation ?? 1,
       offer: update.offer ?? "",
@@ -129,7 +147,7 @@ export class Negotiation {
   }
 
   #carryOut(order: Order): void | Promise<void> {
-    const { id: callId } = this.#host.snapshot();
+    const { id: callId } = this.#call;
     switch (order.kind) {
       case "offer":
         this.#offer = this.#media.offer(order.generation, order.rebuild);
@@ -148,7 +166,7 @@ export class Negotiation {
         else this.#answer.catch((e: unknown) => this.#failed(e));
         break;
       case "give":
-        if (this.#answer) this.#give(this.#answer, callId, order.generation);
+        if (this.#answer !== null) this.#give(this.#answer, callId, order.generation);
         break;
       case "apply":
         this.#media.take(order.generation, order.answer).catch((e: unknown) => this.#failed(e));
@@ -163,7 +181,7 @@ export class Negotiation {
         this.#media.resend(order.beyond);
         break;
       case "tracks":
-        this.#host.tracks();
+        this.#tell({ kind: "tracks" });
         break;
       case "look":
         this.#media.reconnected();
@@ -171,12 +189,12 @@ export class Negotiation {
       case "report": {
         const { generation, connection } = this.#media;
         const up = connection?.connectionState === "connected";
-        this.#host.tell({ media: { callId, generation, up } });
+        this.#mention({ media: { callId, generation, up } });
         break;
       }
       case "restart":
         // Without a connection to the server it waits: whether it is needed then will be seen.
-        if (!this.#host.over() && this.#host.online()) {
+        if (!this.#call.end && this.#shell.device.state === "online") {
           const { fromGeneration, rebuild } = order;
           void this.#send({ restart: { callId, fromGeneration, rebuild } });
         }
@@ -203,59 +221,57 @@ export class Negotiation {
       .catch((e: unknown) => this.#failed(e));
   }
 
-  async #send(command: Command): Promise<void> {
-    await this.#host.request(command);
+  #send(command: Command): Promise<unknown> {
+    return this.#shell.command(command, { updateFirst: true });
+  }
+
+  #mention(command: Command): void {
+    this.#shell.input({ kind: "mention", command });
+  }
+
+  #heard(news: MediaNews): void {
+    const { end, id: callId } = this.#call;
+    switch (news.kind) {
+      case "candidates": {
+        const { generation, candidates } = news;
+        this.#mention({ candidates: { callId, generation, candidates } });
+        break;
+      }
+      case "up":
+        if (!end) void this.#report(news.up);
+        break;
+      case "flows":
+        if (!end) this.#tell(news);
+        break;
+      case "remoteStream":
+        this.#tell(news);
+        break;
+      case "suspect":
+        this.#shell.input({ kind: "suspect" });
+        break;
+      case "stuck":
+        this.#begin({ kind: "lost", rebuild: news.rebuild });
+        break;
+      case "lapsed":
+        this.#begin({ kind: "lapsed" });
+        break;
+    }
   }
 
   /** Tells the server, and by the way what media flows by. */
-  async #report(generation: number, up: boolean): Promise<void> {
+  async #report(up: boolean): Promise<void> {
+    const { generation } = this.#media;
     const path = up ? await this.#media.path().catch(() => null) : null;
     const now = this.#media.connection?.connectionState === "connected";
-    if (this.#host.over() || this.#media.generation !== generation || now !== up) return;
-    const { id } = this.#host.snapshot();
-    const report = { callId: id, generation, up };
-    this.#host.tell({ media: path ? { ...report, path: pathNames[path] } : report });
-    if (path) this.#host.path(path);
-  }
-
-  #make(): Media {
-    return new Media(
-      {
-        make: this.#host.make,
-        policy: () => this.#host.policy(),
-        // The caller is: of the callee nothing leaves before its acceptance holds.
-        discreet: () => {
-          const { icePolicy, role, state } = this.#host.snapshot();
-          return icePolicy === "relayUntilAccept" && role === "caller" && state === "ringing";
-        },
-        profile: () => this.#host.profile(),
-      },
-      {
-        candidates: (generation, candidates) =>
-          this.#host.tell({
-            candidates: { callId: this.#host.snapshot().id, generation, candidates },
-          }),
-        up: (generation, up) => {
-          if (!this.#host.over()) void this.#report(generation, up);
-        },
-        flows: (flows) => {
-          if (!this.#host.over()) this.#host.flows(flows);
-        },
-        remoteStream: (stream) => this.#host.remoteStream(stream),
-        expected: () => {
-          const { audio, video } = this.#host.snapshot().peer.tracks;
-          return audio || video;
-        },
-        rings: () => this.#host.snapshot().state === "ringing",
-        suspect: () => this.#host.suspect(),
-        stuck: (rebuild) => this.#begin({ kind: "lost", rebuild }),
-        lapsed: () => this.#begin({ kind: "lapsed" }),
-      },
-    );
+    if (this.#call.end || this.#media.generation !== generation || now !== up) return;
+    const report = { callId: this.#call.id, generation, up };
+    this.#mention({ media: path ? { ...report, path: pathNames[path] } : report });
+    if (path) this.#tell({ kind: "path", path });
   }
 
   #failed(e: unknown): void {
-    if (!this.#host.over())
-      this.#host.failed(new PealError("media_failed", PealError.of(e).message));
+    if (this.#call.end) return;
+    const error = new PealError("media_failed", PealError.of(e).message);
+    this.#tell({ kind: "failed", error });
   }
 }

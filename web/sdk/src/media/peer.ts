@@ -1,7 +1,7 @@
 import type { MediaPath, MediaProfile, NetworkQuality } from "../api/types";
 import type { CandidateJson, IceServerJson } from "../gen/peal_pb";
 import { Adaptation } from "./adaptation";
-import { flowOf, Watch } from "./loss";
+import { type Found, flowOf, Watch, type WatchFacts } from "./loss";
 import { readPath } from "./path";
 import { relayed, withoutAddresses, withoutOrders } from "./privacy";
 import { encoding, withStereo } from "./profile";
@@ -9,35 +9,28 @@ import { encoding, withStereo } from "./profile";
 /** Makes peer connections: the browser's, or fakes in tests. */
 export type MakePeerConnection = (configuration: RTCConfiguration) => RTCPeerConnection;
 
-export interface MediaOptions {
-  make: MakePeerConnection;
-  /** By which paths media may flow, at the time it is asked. */
-  policy: () => RTCIceTransportPolicy;
-  /** Whether candidates of one's own addresses are kept back for now: `resend` gives them. */
-  discreet: () => boolean;
-  /** What is to be sent, at the time it is asked. */
-  profile: () => MediaProfile;
+/** What a peer connection goes by, at the time it is asked. */
+export interface MediaFacts extends Omit<WatchFacts, "connected"> {
+  /** By which paths media may flow. */
+  readonly policy: RTCIceTransportPolicy;
+  /** Candidates of one's own addresses are kept back for now: `resend` gives them. */
+  readonly discreet: boolean;
+  /** What is to be sent. */
+  readonly profile: MediaProfile;
 }
 
-export interface MediaListener {
+/** What becomes of a peer connection. */
+export type MediaNews =
+  | Found
   /** Candidates to send, of the present generation. */
-  candidates(generation: number, list: CandidateJson[]): void;
-  /** Whether media is up: DTLS connected and ICE consent fresh. */
-  up(generation: number, up: boolean): void;
-  /** Media flow, or are missed, by turns. */
-  flows(flows: boolean): void;
-  remoteStream(stream: MediaStream): void;
-  /** Whether the other side says that it sends. */
-  expected(): boolean;
-  /** Nobody has accepted yet. */
-  rings(): boolean;
-  /** Nothing comes any more: the network may be another one. */
-  suspect(): void;
-  /** ICE lost its way: another generation is needed, or connections anew. */
-  stuck(rebuild: boolean): void;
+  | {
+      readonly kind: "candidates";
+      readonly generation: number;
+      readonly candidates: CandidateJson[];
+    }
+  | { readonly kind: "remoteStream"; readonly stream: MediaStream }
   /** The connection came to nothing before the acceptance: Firefox gives one 5 s. */
-  lapsed(): void;
-}
+  | { readonly kind: "lapsed" };
 
 /** What of an encoding `encoding` decides. */
 const shaped = ["priority", "maxBitrate", "maxFramerate"] as const;
@@ -72,22 +65,20 @@ export class Media {
   #video: MediaStreamTrack | null = null;
   #closed = false;
   readonly #adaptation = new Adaptation();
-  readonly #options: MediaOptions;
-  readonly #listener: MediaListener;
+  readonly #make: MakePeerConnection;
+  readonly #facts: () => MediaFacts;
+  readonly #tell: (news: MediaNews) => void;
 
-  constructor(options: MediaOptions, listener: MediaListener) {
-    this.#options = options;
-    this.#listener = listener;
-    this.#watch = new Watch({
-      flow: () => flowOf(this.#pc),
-      expected: () => listener.expected(),
-      rings: () => listener.rings(),
-      connected: () => this.#pc?.connectionState === "connected",
-      up: (up) => listener.up(this.#generation, up),
-      flows: (flows) => listener.flows(flows),
-      suspect: () => listener.suspect(),
-      stuck: (rebuild) => listener.stuck(rebuild),
-    });
+  constructor(make: MakePeerConnection, facts: () => MediaFacts, tell: (news: MediaNews) => void) {
+    this.#make = make;
+    this.#facts = facts;
+    this.#tell = tell;
+    const connected = (): boolean => this.#pc?.connectionState === "connected";
+    this.#watch = new Watch(
+      () => ({ ...facts(), connected: connected() }),
+      () => flowOf(this.#pc),
+      tell,
+    );
   }
 
   get connection(): RTCPeerConnection | null {
@@ -134,7 +125,7 @@ export class Media {
       }
       await this.#putTracks();
       const made = await pc.createOffer(generation > 1 ? { iceRestart: true } : {});
-      const sdp = withStereo(made.sdp ?? "", this.#options.profile());
+      const sdp = withStereo(made.sdp ?? "", this.#facts().profile);
       this.#offer = { type: "offer", sdp };
       return withoutAddresses(sdp);
     });
@@ -165,7 +156,7 @@ export class Media {
       for (const t of pc.getTransceivers()) t.direction = "sendrecv";
       await this.#putTracks();
       const made = await pc.createAnswer();
-      const sdp = withStereo(made.sdp ?? "", this.#options.profile());
+      const sdp = withStereo(made.sdp ?? "", this.#facts().profile);
       await pc.setLocalDescription({ type: "answer", sdp });
       await this.#shape();
       this.#answered = true;
@@ -280,8 +271,8 @@ export class Media {
     if (this.#pc && !rebuild) return this.#pc;
     this.#pc?.close();
     for (const t of this.remote.getTracks()) this.remote.removeTrack(t);
-    const pc = this.#options.make({
-      iceTransportPolicy: this.#options.policy(),
+    const pc = this.#make({
+      iceTransportPolicy: this.#facts().policy,
       bundlePolicy: "max-bundle",
     });
     pc.onicecandidate = (e) => {
@@ -290,12 +281,12 @@ export class Media {
     pc.onconnectionstatechange = () => {
       if (pc !== this.#pc) return;
       if (this.#released) this.#watch.changed(pc.connectionState);
-      else if (this.failed) this.#listener.lapsed();
+      else if (this.failed) this.#tell({ kind: "lapsed" });
     };
     pc.ontrack = (e) => {
       if (pc !== this.#pc) return;
       this.remote.addTrack(e.track);
-      this.#listener.remoteStream(this.remote);
+      this.#tell({ kind: "remoteStream", stream: this.remote });
     };
     this.#pc = pc;
     return pc;
@@ -303,7 +294,7 @@ export class Media {
 
   #configure(servers: readonly IceServerJson[]): void {
     this.#pc?.setConfiguration({
-      iceTransportPolicy: this.#options.policy(),
+      iceTransportPolicy: this.#facts().policy,
       bundlePolicy: "max-bundle",
       iceServers: servers.map((s) => ({
         urls: s.urls ?? [],
@@ -335,7 +326,7 @@ export class Media {
   /** Keeps what is sent to the profile and the network: the browser goes below that by itself. */
   async #shape(): Promise<void> {
     for (const t of this.#pc?.getTransceivers() ?? []) {
-      const how = encoding(this.#options.profile(), t.receiver.track.kind, this.#adaptation.share);
+      const how = encoding(this.#facts().profile, t.receiver.track.kind, this.#adaptation.share);
       const parameters = t.sender.getParameters();
       if (parameters.encodings.every((e) => shaped.every((key) => e[key] === how[key]))) continue;
       for (const e of parameters.encodings) {
@@ -363,9 +354,10 @@ export class Media {
     clearTimeout(this.#batch);
     this.#batch = undefined;
     if (!this.#released) return;
-    if (this.#options.discreet()) this.#unsent = relayed(this.#unsent);
+    if (this.#facts().discreet) this.#unsent = relayed(this.#unsent);
     while (this.#unsent.length > 0) {
-      this.#listener.candidates(this.#generation, this.#unsent.splice(0, batchSize));
+      const candidates = this.#unsent.splice(0, batchSize);
+      this.#tell({ kind: "candidates", generation: this.#generation, candidates });
     }
   }
 

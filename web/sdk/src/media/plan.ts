@@ -110,10 +110,6 @@ export class Plan {
     this.#call = call;
   }
 
-  get generation(): number {
-    return this.#generation;
-  }
-
   /** The generation whose answer is made, or being made; 0 where there is none. */
   get answering(): number {
     return this.#answering;
@@ -154,7 +150,7 @@ export class Plan {
         this.#accepting = this.#answering;
         break;
       case "accepted":
-        this.#release();
+        if (!this.#released) this.#release();
         break;
       case "lapsed":
         this.#renew();

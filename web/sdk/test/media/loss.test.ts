@@ -27,16 +27,25 @@ beforeEach(() => {
   connected = true;
   rings = false;
   held = false;
-  watch = new Watch({
-    flow: async () => ({ packets: count, held }),
-    expected: () => expected,
-    rings: () => rings,
-    connected: () => connected,
-    up: (up) => told.push(`up ${up}`),
-    flows: (flows) => shown.push(flows),
-    suspect: () => told.push("suspect"),
-    stuck: (rebuild) => told.push(rebuild ? "rebuild" : "stuck"),
-  });
+  watch = new Watch(
+    () => ({ expected, ringing: rings, connected }),
+    async () => ({ packets: count, held }),
+    (found) => {
+      switch (found.kind) {
+        case "up":
+          told.push(`up ${found.up}`);
+          break;
+        case "flows":
+          shown.push(found.flows);
+          break;
+        case "suspect":
+          told.push("suspect");
+          break;
+        case "stuck":
+          told.push(found.rebuild ? "rebuild" : "stuck");
+      }
+    },
+  );
   watch.begin(false, false);
   watch.open();
 });
@@ -105,20 +114,15 @@ describe("a connection to the server that was lost and made again", () => {
     let looks = 0;
     let slow = false;
     watch.stop();
-    watch = new Watch({
-      flow: async () => {
+    watch = new Watch(
+      () => ({ expected: true, ringing: false, connected: true }),
+      async () => {
         looks++;
         if (slow) await new Promise<void>((resolve) => setTimeout(resolve, 50));
         return { packets: count, held };
       },
-      expected: () => true,
-      rings: () => false,
-      connected: () => true,
-      up: () => {},
-      flows: () => {},
-      suspect: () => {},
-      stuck: () => {},
-    });
+      () => {},
+    );
     watch.begin(false, false);
     await pass(3_000, 3);
     await pass(900, 0);
@@ -299,16 +303,13 @@ describe("a restart", () => {
   });
   it("is not judged by what was asked before it", async () => {
     let answer: ((flow: Flow) => void) | undefined;
-    const slow = new Watch({
-      flow: () => new Promise((resolve) => (answer = resolve)),
-      expected: () => true,
-      rings: () => false,
-      connected: () => true,
-      up: () => {},
-      flows: () => {},
-      suspect: () => {},
-      stuck: (rebuild) => told.push(rebuild ? "rebuild" : "stuck"),
-    });
+    const slow = new Watch(
+      () => ({ expected: true, ringing: false, connected: true }),
+      () => new Promise((resolve) => (answer = resolve)),
+      (found) => {
+        if (found.kind === "stuck") told.push(found.rebuild ? "rebuild" : "stuck");
+      },
+    );
     slow.begin(true, false);
     await pass(150, 0);
     answer?.({ packets: 9, held: false });

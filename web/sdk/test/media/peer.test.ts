@@ -12,18 +12,27 @@ let discreet: boolean;
 
 function media(): Media {
   return new Media(
-    { make: browser.make, policy: () => "all", discreet: () => discreet, profile: () => profile },
-    {
-      candidates: (generation, list) =>
-        sent.push(...list.map((c) => `${generation} ${c.candidate}`)),
-      up: (generation, up) => sent.push(`up ${generation} ${up}`),
-      flows: () => {},
-      remoteStream: () => {},
-      expected: () => true,
-      rings: () => false,
-      suspect: () => sent.push("suspect"),
-      stuck: (rebuild) => sent.push(`stuck ${rebuild}`),
-      lapsed: () => sent.push("lapsed"),
+    browser.make,
+    () => ({ policy: "all", discreet, profile, expected: true, ringing: false }),
+    (news) => {
+      switch (news.kind) {
+        case "candidates":
+          sent.push(...news.candidates.map((c) => `${news.generation} ${c.candidate}`));
+          break;
+        case "up":
+          sent.push(`up ${news.up}`);
+          break;
+        case "stuck":
+          sent.push(`stuck ${news.rebuild}`);
+          break;
+        case "suspect":
+        case "lapsed":
+          sent.push(news.kind);
+          break;
+        case "flows":
+        case "remoteStream":
+          break; // No test asks for these.
+      }
     },
   );
 }
@@ -178,7 +187,7 @@ describe("the connection's state", () => {
     await m.release();
     pc().become("connected");
     pc().become("disconnected");
-    expect(sent).toEqual(["up 1 true", "up 1 false", "stuck false"]);
+    expect(sent).toEqual(["up true", "up false", "stuck false"]);
   });
   it("is no loss before the acceptance, and asks for another connection", async () => {
     const m = media();
@@ -193,7 +202,7 @@ describe("the connection's state", () => {
     await m.answer(1, false, "v=0", []);
     pc().become("failed");
     await m.release();
-    expect(sent).toEqual(["lapsed", "up 1 false", "stuck false"]);
+    expect(sent).toEqual(["lapsed", "up false", "stuck false"]);
   });
   it("says nothing once closed", async () => {
     const m = media();
