@@ -151,6 +151,7 @@ check-go: tools
 check-web: $(node_modules)
 	cd web && tsc --noEmit
 	cd web && biome check --error-on-warnings .
+	node scripts/hosts.mjs
 
 .PHONY: check-generated
 check-generated: tools $(node_modules)

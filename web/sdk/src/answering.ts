@@ -3,25 +3,19 @@ import type { AcceptOptions } from "./api/types";
 import type { KnownCall } from "./call-state";
 import type { OwnDevices } from "./capture/local-media";
 import { microphoneGranted, requireSecureContext } from "./capture/open";
-import type { AcceptJson } from "./gen/peal_pb";
+import type { Input } from "./device/io";
 import type { Negotiation } from "./media/negotiation";
-import type { Reply } from "./shell";
-
-/** What answering a call needs of it. */
-export interface AnsweringHost {
-  readonly call: KnownCall;
-  readonly own: OwnDevices;
-  readonly negotiation: Negotiation;
-  /** Sends the acceptance; `take` gets its answer before anything that follows it. */
-  accept<T>(accept: AcceptJson, take: (reply: Reply) => T): Promise<T>;
-}
+import type { Shell } from "./shell";
 
 /**
  * How this device answers. The answer was prepared while it rang; what is left is
  * to open the devices, and only a question to the person is worth waiting for.
  */
 export class Answering {
-  readonly #host: AnsweringHost;
+  readonly #call: KnownCall;
+  readonly #own: OwnDevices;
+  readonly #negotiation: Negotiation;
+  readonly #shell: Shell;
   #busy = false;
   #accepted = false;
   /** What the person chose, and what is being opened for it. */
@@ -32,8 +26,11 @@ export class Answering {
   /** Looked at while it rings: browsers take their time to say. */
   #granted: Promise<boolean> | null = null;
 
-  constructor(host: AnsweringHost) {
-    this.#host = host;
+  constructor(call: KnownCall, own: OwnDevices, negotiation: Negotiation, shell: Shell) {
+    this.#call = call;
+    this.#own = own;
+    this.#negotiation = negotiation;
+    this.#shell = shell;
   }
 
   /** What can be known before the person decides. */
@@ -42,7 +39,8 @@ export class Answering {
   }
 
   async accept(options: AcceptOptions): Promise<void> {
-    const { call, negotiation } = this.#host;
+    const call = this.#call;
+    const negotiation = this.#negotiation;
     const rings = call.direction === "incoming" && call.state === "ringing";
     if (!rings || this.#busy || !negotiation.prepared)
       throw new PealError("wrong_state", "there is no invitation to answer");
@@ -58,7 +56,9 @@ export class Answering {
   }
 
   async #accept(camera: boolean): Promise<void> {
-    const { call, own, negotiation } = this.#host;
+    const call = this.#call;
+    const own = this.#own;
+    const negotiation = this.#negotiation;
     this.#camera = camera;
     let opening: Promise<void> = Promise.resolve();
     await this.#closing;
@@ -78,7 +78,8 @@ export class Answering {
         candidates: media.takeGathered(),
         candidatesHeld: media.held,
       };
-      await this.#host.accept(accept, ({ error }) => {
+      const wish = (ticket: number): Input => ({ kind: "accept", ticket, accept });
+      await this.#shell.ask(wish, ({ error }) => {
         if (error) throw error;
         if (this.#accepted) return;
         negotiation.accepted();
@@ -99,7 +100,8 @@ export class Answering {
 
   /** The acceptance held although its answer was lost for too long: the call is on. */
   adopt(): void {
-    const { call, own } = this.#host;
+    const call = this.#call;
+    const own = this.#own;
     if (call.direction !== "incoming" || this.#accepted) return;
     // It may be an audio call by then.
     const reopen = () => own.open(this.#camera !== false && call.video);
@@ -108,7 +110,7 @@ export class Answering {
 
   #holds(opening: Promise<void>): void {
     this.#accepted = true;
-    this.#host.call.answered();
-    this.#host.own.join(opening);
+    this.#call.answered();
+    this.#own.join(opening);
   }
 }

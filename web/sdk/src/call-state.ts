@@ -25,7 +25,7 @@ export abstract class KnownCall extends Emitter<CallEvents> {
   }
 
   /** Takes a newer snapshot. What is left of times counts from the newest one. */
-  protected know(snapshot: Snapshot): void {
+  know(snapshot: Snapshot): void {
     this.#seenAt = Date.now();
     this.#snapshot = snapshot;
   }

@@ -9,7 +9,7 @@ import type {
   MediaProfile,
 } from "./api/types";
 import { KnownCall } from "./call-state";
-import { OwnDevices } from "./capture/local-media";
+import { type DeviceNews, OwnDevices } from "./capture/local-media";
 import type { Change, End } from "./device/machine";
 import type { CallUpdateJson, CandidatesJson, InviteJson } from "./gen/peal_pb";
 import { Inviting } from "./inviting";
@@ -18,27 +18,15 @@ import { pathNames } from "./media/path";
 import type { MakePeerConnection, Media } from "./media/peer";
 import { QualityMeter } from "./media/quality";
 import type { Command, Reply, Shell, Update } from "./shell";
-import { readRecord, readSnapshot, type Snapshot, typeNames } from "./snapshot";
+import { readRecord, type Snapshot, typeNames } from "./snapshot";
 import { TypeSwitch } from "./type-switch";
 import { type RenderMode, Views } from "./view/views";
-
-/** What a call needs of its client. */
-export interface CallHost {
-  readonly account: string;
-  readonly deviceId: string;
-  readonly policy: RTCIceTransportPolicy;
-  readonly make: MakePeerConnection;
-  readonly shell: Shell;
-  /** The call is over on this device: the client is idle before anyone hears of it. */
-  over(call: Call): void;
-}
 
 /**
  * One call on this device: the snapshots it was told, the media that follow
  * from them, and what the application may do. What becomes of it the device decides.
  */
 export class Call extends KnownCall implements CallHandle {
-  readonly #host: CallHost;
   /** The shell of the login that the call belongs to. */
   readonly #shell: Shell;
   readonly #own: OwnDevices;
@@ -61,54 +49,29 @@ export class Call extends KnownCall implements CallHandle {
   /** The answer to what this device asked is being taken: its promise tells, no event does. */
   #replying = false;
 
-  constructor(host: CallHost, direction: Direction, first: Snapshot, profile: MediaProfile) {
+  constructor(
+    shell: Shell,
+    make: MakePeerConnection,
+    policy: RTCIceTransportPolicy,
+    direction: Direction,
+    first: Snapshot,
+    profile: MediaProfile,
+  ) {
     super(direction, first);
-    this.#host = host;
-    const { shell } = host;
     this.#shell = shell;
     this.profile = profile;
     this.#negotiation = new Negotiation(
       this,
       shell,
-      host.make,
-      () => ({ policy: host.policy, profile: this.profile }),
+      make,
+      () => ({ policy, profile: this.profile }),
       (news) => this.#heard(news),
     );
-    this.#own = new OwnDevices({
-      video: () => this.video,
-      profile: () => this.profile,
-      send: (audio, video) => this.#media.setTracks(audio, video),
-      report: (tracks) => {
-        if (this.#mayReport) this.#tell({ tracks: { callId: this.id, tracks } });
-      },
-      show: (stream) => {
-        this.#views.showLocal(stream);
-        this.emit("localStream", stream);
-      },
-      lost: (device) => this.emit("deviceLost", device),
-      // What was under way when the call ended has nobody to fail for.
-      failed: (error) => {
-        if (!this.end) this.emit("error", error);
-      },
-    });
-    this.#switch = new TypeSwitch({
-      call: this,
-      ask: (type) => this.#askForType(type),
-    });
-    this.#inviting = new Inviting({
-      call: this,
-      own: this.#own,
-      negotiation: this.#negotiation,
-      invite: (invite, take) => shell.ask((ticket) => ({ kind: "invite", ticket, invite }), take),
-      read: (update) => this.#read(update),
-      adopt: (snapshot) => this.know(snapshot),
-    });
-    this.#answering = new Answering({
-      call: this,
-      own: this.#own,
-      negotiation: this.#negotiation,
-      accept: (accept, take) => shell.ask((ticket) => ({ kind: "accept", ticket, accept }), take),
-    });
+    const profileNow = (): MediaProfile => this.profile;
+    this.#own = new OwnDevices(this, this.#negotiation, profileNow, (news) => this.#devices(news));
+    this.#switch = new TypeSwitch(this, (type) => this.#askForType(type));
+    this.#inviting = new Inviting(this, this.#own, this.#negotiation, shell);
+    this.#answering = new Answering(this, this.#own, this.#negotiation, shell);
     navigator.mediaDevices?.addEventListener?.("devicechange", this.#devicesChanged);
   }
 
@@ -254,7 +217,7 @@ export class Call extends KnownCall implements CallHandle {
       return;
     }
     const { update, changes, reply } = told;
-    const next = this.#read(update);
+    const next = this.#shell.snapshotOf(update);
     if (!next) return;
     if (changes.length > 0 || next.rev >= this.snapshot.rev) this.know(next);
     this.#replying = reply;
@@ -270,7 +233,7 @@ export class Call extends KnownCall implements CallHandle {
     return this.#shell.command(command, {
       updateFirst,
       take: (reply) => {
-        const next = reply.call && this.#read(reply.call);
+        const next = reply.call && this.#shell.snapshotOf(reply.call);
         if (next && !next.end && next.id === this.id && next.rev > this.snapshot.rev)
           this.know(next);
         return reply;
@@ -301,10 +264,6 @@ export class Call extends KnownCall implements CallHandle {
 
   #tell(command: Command): void {
     this.#shell.input({ kind: "mention", command });
-  }
-
-  #read(update: CallUpdateJson): Snapshot | null {
-    return update.call ? readSnapshot(update.call, this.#host.account, this.#host.deviceId) : null;
   }
 
   #changed(change: Change): void {
@@ -360,7 +319,6 @@ export class Call extends KnownCall implements CallHandle {
     this.#media.close();
     this.#own.close();
     this.#views.close();
-    this.#host.over(this);
   }
 
   // -------------------------------------------------------------------- media
@@ -419,6 +377,25 @@ export class Call extends KnownCall implements CallHandle {
   }
 
   // ------------------------------------------------------------ local devices
+
+  #devices(news: DeviceNews): void {
+    switch (news.kind) {
+      case "tracks":
+        if (this.#mayReport) this.#tell({ tracks: { callId: this.id, tracks: news.tracks } });
+        break;
+      case "stream":
+        this.#views.showLocal(news.stream);
+        this.emit("localStream", news.stream);
+        break;
+      case "lost":
+        this.emit("deviceLost", news.device);
+        break;
+      case "failed":
+        // What was under way when the call ended has nobody to fail for.
+        if (!this.end) this.emit("error", news.error);
+        break;
+    }
+  }
 
   setMicrophone(on: boolean): Promise<void> {
     return this.#own.setMicrophone(on);

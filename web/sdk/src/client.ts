@@ -7,9 +7,11 @@ import type {
   ClientEvents,
   ClientOptions,
   ConnectionState,
+  Direction,
+  MediaProfile,
   RecordsOptions,
 } from "./api/types";
-import { Call, type CallHost } from "./call";
+import { Call } from "./call";
 import { requireSecureContext } from "./capture/open";
 import { Past } from "./device/calls";
 import type { InviteJson, ListRecordsJson } from "./gen/peal_pb";
@@ -20,7 +22,7 @@ import { socketUrl } from "./origin";
 import { Page } from "./page";
 import { RecordStore } from "./record-memory";
 import { Shell, type Told, turn } from "./shell";
-import { readRecord, readSnapshot, typeNames } from "./snapshot";
+import { readRecord, type Snapshot, typeNames } from "./snapshot";
 import { type OpenSocket, openWebSocket } from "./socket";
 import { version } from "./version";
 
@@ -60,7 +62,7 @@ interface Login {
 }
 
 /** One device of an account: logs in, rings, calls. At most one call at a time. */
-export class PealClient extends Emitter<ClientEvents> implements Client, CallHost {
+export class PealClient extends Emitter<ClientEvents> implements Client {
   readonly #options: ClientOptions;
   readonly #surroundings: Surroundings;
   #login: Login | null = null;
@@ -88,13 +90,7 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
     return this.#deviceId;
   }
   get activeCall(): Call | null {
-    return this.#active;
-  }
-  get policy(): RTCIceTransportPolicy {
-    return this.#options.iceTransportPolicy ?? "all";
-  }
-  get make(): MakePeerConnection {
-    return this.#surroundings.make;
+    return this.#active?.end ? null : this.#active;
   }
   get shell(): Shell {
     if (!this.#login) throw new PealError("not_logged_in", "connect() first");
@@ -181,10 +177,11 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
 
   call(account: string, options: CallOptions = {}): Call {
     requireSecureContext();
-    const { shell } = this;
+    const shell = this.shell;
     if (this.connection === "offline" || shell.device.state === "offline")
       throw new PealError("not_logged_in", "connect() first");
-    if (this.#active) throw new PealError("wrong_state", "there is a call already: one at a time");
+    if (this.activeCall)
+      throw new PealError("wrong_state", "there is a call already: one at a time");
     const type = options.type ?? (options.video ? 2 : 1);
     const icePolicy = policyOf(options);
     const invite: InviteJson = {
@@ -201,9 +198,9 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
     // The device is in another call already, whose `incoming` event is still in the queue.
     if (drafted.callId !== invite.callId)
       throw new PealError("wrong_state", "another call comes in: one at a time");
-    const first = readSnapshot(drafted, this.#account, this.#deviceId);
+    const first = shell.snapshotOf({ call: drafted });
     if (!first) throw new PealError("internal", "the call did not begin");
-    const call = new Call(this, "outgoing", first, options.profile ?? {});
+    const call = this.#call(shell, "outgoing", first, options.profile);
     this.#active = call;
     call.invite(invite);
     return call;
@@ -229,15 +226,15 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
     return (reply.records?.records ?? []).map(readRecord);
   }
 
-  over(call: Call): void {
-    this.#debug(`call ${call.id} over: ${call.end?.reason ?? ""}`);
-    if (this.#active === call) this.#active = null;
+  #call(shell: Shell, direction: Direction, first: Snapshot, profile: MediaProfile = {}): Call {
+    const policy = this.#options.iceTransportPolicy ?? "all";
+    return new Call(shell, this.#surroundings.make, policy, direction, first, profile);
   }
 
   // ----------------------------------------------------- what the device tells
 
   #told(told: Told): void {
-    const active = this.#active;
+    const active = this.activeCall;
     switch (told.kind) {
       case "stateChanged":
         this.#stateChanged(told.state);
@@ -253,7 +250,10 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
         active?.take(told);
         break;
       case "ended":
-        if (active?.id === told.call) active.ended(told.end);
+        if (active?.id === told.call) {
+          this.#debug(`call ${told.call} over: ${told.end.reason}`);
+          active.ended(told.end);
+        }
         break;
       case "candidates":
         if (active && active.id === told.candidates.callId) active.candidates(told.candidates);
@@ -300,10 +300,11 @@ export class PealClient extends Emitter<ClientEvents> implements Client, CallHos
 
   #began(told: Extract<Told, { kind: "incoming" | "resumed" }>): void {
     const { update, kind } = told;
-    const snapshot = readSnapshot(update.call ?? {}, this.#account, this.#deviceId);
+    const shell = this.shell;
+    const snapshot = shell.snapshotOf(update);
     if (!snapshot) return;
     const direction = snapshot.role === "caller" ? "outgoing" : "incoming";
-    const call = new Call(this, direction, snapshot, {});
+    const call = this.#call(shell, direction, snapshot);
     this.#active = call;
     this.#debug(`call ${call.id} with ${call.peer}: ${kind}`);
     if (kind === "incoming") call.ring(update);

@@ -1,46 +1,46 @@
 import { PealError } from "./api/errors";
 import type { KnownCall } from "./call-state";
 import type { OwnDevices } from "./capture/local-media";
+import type { Input } from "./device/io";
 import type { CallUpdateJson, InviteJson } from "./gen/peal_pb";
 import type { Negotiation } from "./media/negotiation";
-import type { Reply } from "./shell";
-import type { Snapshot } from "./snapshot";
-
-/** What inviting someone needs of the call. */
-export interface InvitingHost {
-  readonly call: KnownCall;
-  readonly own: OwnDevices;
-  readonly negotiation: Negotiation;
-  /** Sends the invitation; `take` gets its answer before anything that follows it. */
-  invite<T>(invite: InviteJson, take: (reply: Reply) => Promise<T>): Promise<T>;
-  /** What the server tells, as this device sees it. */
-  read(update: CallUpdateJson): Snapshot | null;
-  /** Takes another snapshot, and tells nobody. */
-  adopt(snapshot: Snapshot): void;
-}
+import type { Shell } from "./shell";
 
 /**
  * How this device invites: it opens the devices, sends the invitation and starts
  * ICE. Those who called get to listen before they hear of anything.
  */
 export class Inviting {
-  readonly #host: InvitingHost;
+  readonly #call: KnownCall;
+  readonly #own: OwnDevices;
+  readonly #negotiation: Negotiation;
+  readonly #shell: Shell;
   /** The id of the call that the server has taken the invitation for; null before that. */
   taken: string | null = null;
 
-  constructor(host: InvitingHost) {
-    this.#host = host;
+  constructor(call: KnownCall, own: OwnDevices, negotiation: Negotiation, shell: Shell) {
+    this.#call = call;
+    this.#own = own;
+    this.#negotiation = negotiation;
+    this.#shell = shell;
   }
 
   async invite(invite: InviteJson): Promise<void> {
-    const { call, own, negotiation } = this.#host;
+    const call = this.#call;
+    const own = this.#own;
+    const negotiation = this.#negotiation;
     await own.open(call.video);
     if (call.end) return; // Given up meanwhile.
     own.show();
     await own.send();
     const offer = await negotiation.offer();
     const { tracks } = own;
-    await this.#host.invite({ ...invite, offer, tracks }, async ({ error, call: update }) => {
+    const wish = (ticket: number): Input => ({
+      kind: "invite",
+      ticket,
+      invite: { ...invite, offer, tracks },
+    });
+    await this.#shell.ask(wish, async ({ error, call: update }) => {
       if (call.end) return;
       if (error) throw error;
       this.taken = update?.mergedInto ?? call.id;
@@ -52,20 +52,21 @@ export class Inviting {
   }
 
   async #taken(update: CallUpdateJson): Promise<void> {
-    const { call, negotiation } = this.#host;
+    const call = this.#call;
+    const negotiation = this.#negotiation;
     // What it has come to meanwhile waits for those who listen; whom to hide does not.
-    const next = this.#host.read(update) ?? call.snapshot;
-    this.#host.adopt({ ...next, state: "ringing", end: null });
+    const next = this.#shell.snapshotOf(update) ?? call.snapshot;
+    this.#call.know({ ...next, state: "ringing", end: null });
     await negotiation.invited(update, false);
   }
 
   /** Glare: the other one's invitation is the call now, and this device answers it. */
   async #merge(update: CallUpdateJson): Promise<void> {
-    const next = this.#host.read(update);
+    const next = this.#shell.snapshotOf(update);
     if (!next) throw new PealError("internal", "the server merged the call into nothing");
-    const { type } = this.#host.call;
-    this.#host.adopt({ ...next, type, state: "ringing", rev: next.rev - 1 });
+    const { type } = this.#call;
+    this.#call.know({ ...next, type, state: "ringing", rev: next.rev - 1 });
     // The tracks go into the connection that takes the place of the one for the invitation.
-    await Promise.all([this.#host.negotiation.invited(update, true), this.#host.own.send()]);
+    await Promise.all([this.#negotiation.invited(update, true), this.#own.send()]);
   }
 }

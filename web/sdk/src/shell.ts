@@ -3,11 +3,13 @@ import { type Config, Device } from "./device/device";
 import type { Answer, Effect, Input, Socket as SocketId, Ticket } from "./device/io";
 import type { Change } from "./device/machine";
 import type {
+  CallJson,
   CallUpdateJson,
   ClientFrameJson,
   RecordListJson,
   ServerFrameJson,
 } from "./gen/peal_pb";
+import { readSnapshot, type Snapshot } from "./snapshot";
 import type { OpenSocket, Socket } from "./socket";
 
 /** A command without its number, which the device gives it. */
@@ -78,6 +80,8 @@ export class Shell {
   #paused: object | null = null;
   /** Tickets of wishes whose update comes before their promise settles. */
   readonly #updateFirst = new Set<Ticket>();
+  /** Each snapshot is read once, however many hear of it. */
+  readonly #read = new WeakMap<CallJson, Snapshot | null>();
   /** The update that the last answer brought. */
   #answered: CallUpdateJson | undefined;
 
@@ -154,6 +158,17 @@ export class Shell {
     const asked = this.ask(wish);
     this.#flush();
     return asked;
+  }
+
+  /** What an update says of a call, for this device; null when it makes no sense to this version. */
+  snapshotOf({ call }: CallUpdateJson): Snapshot | null {
+    if (!call) return null;
+    let read = this.#read.get(call);
+    if (read === undefined) {
+      read = readSnapshot(call, this.#device.account, this.#options.device.id);
+      this.#read.set(call, read);
+    }
+    return read;
   }
 
   /** A turn of the event loop. */

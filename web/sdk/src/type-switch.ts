@@ -1,34 +1,30 @@
 import { PealError } from "./api/errors";
 import type { KnownCall } from "./call-state";
 
-/** What the type of a call needs of it. */
-export interface SwitchHost {
-  readonly call: KnownCall;
-  /** Tells the server what this side wants, and takes its answer. */
-  ask(type: 1 | 2): Promise<void>;
-}
-
 /**
  * Changes a call from audio to video, which takes both sides, and from video to
  * audio, which takes one.
  */
 export class TypeSwitch {
-  readonly #host: SwitchHost;
+  readonly #call: KnownCall;
+  readonly #ask: (type: 1 | 2) => Promise<void>;
   #waiting: { resolve: () => void; reject: (e: PealError) => void } | null = null;
   #asked: Promise<void> | null = null;
 
-  constructor(host: SwitchHost) {
-    this.#host = host;
+  /** `ask` tells the server what this side wants, and takes its answer. */
+  constructor(call: KnownCall, ask: (type: 1 | 2) => Promise<void>) {
+    this.#call = call;
+    this.#ask = ask;
   }
 
   to(type: 1 | 2): Promise<void> {
-    const { state } = this.#host.call;
+    const { state } = this.#call;
     if (state === "ringing" || state === "ended") {
       return Promise.reject(
         new PealError("wrong_state", "the type can change once the call is answered"),
       );
     }
-    if (type === 1) return this.#host.ask(1).then(() => this.settle());
+    if (type === 1) return this.#ask(1).then(() => this.settle());
     this.#asked ??= this.#askForVideo().finally(() => {
       this.#asked = null;
     });
@@ -36,7 +32,7 @@ export class TypeSwitch {
   }
 
   async #askForVideo(): Promise<void> {
-    await this.#host.ask(2);
+    await this.#ask(2);
     const answered = new Promise<void>((resolve, reject) => {
       this.#waiting = { resolve, reject };
     });
@@ -46,7 +42,7 @@ export class TypeSwitch {
 
   /** Looks at where the call stands: whoever waits for an answer may have it. */
   settle(): void {
-    const { end, type, snapshot } = this.#host.call;
+    const { end, type, snapshot } = this.#call;
     if (!this.#waiting || (snapshot.videoAsked === "local" && !end)) return;
     const { resolve, reject } = this.#waiting;
     this.#waiting = null;

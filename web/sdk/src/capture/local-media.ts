@@ -1,39 +1,41 @@
 import { PealError } from "../api/errors";
 import type { LostDevice, MediaProfile } from "../api/types";
+import type { KnownCall } from "../call-state";
 import type { TracksJson } from "../gen/peal_pb";
+import type { Negotiation } from "../media/negotiation";
 import { LocalTracks } from "./tracks";
 
-/** What one's own devices in a call need of it. */
-export interface OwnHost {
-  /** Whether the call is a video call now. */
-  video(): boolean;
-  profile(): MediaProfile;
-  /** Puts the tracks in the place of those that are sent. */
-  send(audio: MediaStreamTrack | null, video: MediaStreamTrack | null): Promise<void>;
-  /** Tells the other side what is sent. */
-  report(tracks: TracksJson): void;
-  /** Shows one's own picture. */
-  show(stream: MediaStream | null): void;
-  lost(device: LostDevice): void;
-  failed(error: PealError): void;
-}
+/** What the call hears of this person's devices. */
+export type DeviceNews =
+  /** What the other side is to be told of what is sent. */
+  | { readonly kind: "tracks"; readonly tracks: TracksJson }
+  /** One's own picture. */
+  | { readonly kind: "stream"; readonly stream: MediaStream | null }
+  | { readonly kind: "lost"; readonly device: LostDevice }
+  | { readonly kind: "failed"; readonly error: PealError };
 
 /**
  * One's own devices in a call. Whatever changes about them is sent, shown and
  * told to the other side.
  */
 export class OwnDevices {
-  readonly #host: OwnHost;
+  readonly #call: KnownCall;
+  readonly #negotiation: Negotiation;
+  readonly #tell: (news: DeviceNews) => void;
   readonly #tracks: LocalTracks;
 
-  constructor(host: OwnHost) {
-    this.#host = host;
-    this.#tracks = new LocalTracks({
-      profile: () => host.profile(),
-      lost: (device) => {
-        this.changed();
-        host.lost(device);
-      },
+  constructor(
+    call: KnownCall,
+    negotiation: Negotiation,
+    profile: () => MediaProfile,
+    tell: (news: DeviceNews) => void,
+  ) {
+    this.#call = call;
+    this.#negotiation = negotiation;
+    this.#tell = tell;
+    this.#tracks = new LocalTracks(profile, (device) => {
+      this.changed();
+      tell({ kind: "lost", device });
     });
   }
 
@@ -61,7 +63,7 @@ export class OwnDevices {
       await this.open(video);
     } catch (e) {
       if (!PealError.of(e).code.startsWith("camera")) throw e;
-      this.#host.failed(PealError.of(e));
+      this.#failed(e);
       await this.#tracks.openSound();
     }
     this.show();
@@ -71,18 +73,18 @@ export class OwnDevices {
   join(opening: Promise<void>): void {
     const changed = (): void => this.changed();
     opening.then(changed, (e: unknown) => {
-      this.#host.failed(PealError.of(e));
+      this.#failed(e);
       this.#tracks.openSound().then(changed, changed);
     });
   }
 
   /** Puts the tracks into the peer connection. */
   send(): Promise<void> {
-    return this.#host.send(this.#tracks.sentAudio, this.#tracks.video);
+    return this.#negotiation.media.setTracks(this.#tracks.sentAudio, this.#tracks.video);
   }
 
   show(): void {
-    this.#host.show(this.stream);
+    this.#tell({ kind: "stream", stream: this.stream });
   }
 
   /** What is sent now. */
@@ -96,14 +98,18 @@ export class OwnDevices {
   }
 
   report(): void {
-    this.#host.report(this.tracks);
+    this.#tell({ kind: "tracks", tracks: this.tracks });
   }
 
   /** Shows, sends and tells what is there now. */
   changed(): void {
     this.show();
-    this.send().catch((e: unknown) => this.#host.failed(PealError.of(e)));
+    this.send().catch((e: unknown) => this.#failed(e));
     this.report();
+  }
+
+  #failed(e: unknown): void {
+    this.#tell({ kind: "failed", error: PealError.of(e) });
   }
 
   async setMicrophone(on: boolean): Promise<void> {
@@ -120,7 +126,7 @@ export class OwnDevices {
   }
 
   async setCamera(on: boolean): Promise<void> {
-    if (on && !this.#host.video()) throw new PealError("wrong_state", "this is an audio call");
+    if (on && !this.#call.video) throw new PealError("wrong_state", "this is an audio call");
     if (on) await this.#tracks.open(false, true);
     else this.#tracks.shut("video");
     this.changed();

@@ -3,13 +3,6 @@ import { audioConstraints, videoConstraints } from "../media/profile";
 import { Gain } from "./gain";
 import { capture } from "./open";
 
-/** What one's own tracks need to know, and whom they tell. */
-export interface LocalHost {
-  profile(): MediaProfile;
-  /** A device was unplugged; what took its place is in the stream. */
-  lost(device: LostDevice): void;
-}
-
 type Kind = "audio" | "video";
 
 /** One's own microphone and camera in a call, and what of them is sent. */
@@ -17,14 +10,17 @@ export class LocalTracks {
   readonly stream = new MediaStream();
   audioMuted = false;
   videoMuted = false;
-  readonly #host: LocalHost;
+  readonly #profile: () => MediaProfile;
+  readonly #lost: (device: LostDevice) => void;
   readonly #gain = new Gain();
   /** What was asked for last: a device that takes its time to open may not be wanted any more. */
   readonly #wanted = { audio: false, video: false };
   #closed = false;
 
-  constructor(host: LocalHost) {
-    this.#host = host;
+  /** `lost` hears of a device that was unplugged; what took its place is in the stream. */
+  constructor(profile: () => MediaProfile, lost: (device: LostDevice) => void) {
+    this.#profile = profile;
+    this.#lost = lost;
   }
 
   get audio(): MediaStreamTrack | null {
@@ -53,7 +49,7 @@ export class LocalTracks {
     const wantAudio = audio && !this.audio;
     const wantVideo = video && !this.video;
     if (!wantAudio && !wantVideo) return;
-    const profile = this.#host.profile();
+    const profile = this.#profile();
     const stream = await capture(
       wantAudio && audioConstraints(profile),
       wantVideo && videoConstraints(profile),
@@ -93,7 +89,7 @@ export class LocalTracks {
       // There is no other, or it cannot be had: that is told as well.
     }
     if (!this.#closed)
-      this.#host.lost({ kind: audio ? "microphone" : "camera", label: track.label, replacement });
+      this.#lost({ kind: audio ? "microphone" : "camera", label: track.label, replacement });
   }
 
   /** Closes a device, also one that is being opened. */
