@@ -137,6 +137,9 @@ func (s *Session) makeOffer(o plan.Offer) error {
 
 func (s *Session) giveAnswer(generation uint32) {
 	answer := s.answer
+	if answer == "" {
+		return // It could not be made, which was told.
+	}
 	s.tell("answer", func(ctx context.Context) error { return s.call.Answer(ctx, generation, answer) })
 }
 
@@ -158,7 +161,9 @@ func (s *Session) take(e client.Event) {
 		if s.accepts && slices.Contains(e.Changes, client.Accepted) {
 			s.step(plan.Accepted{}) // The same word as what Accept waits for.
 		}
-		s.step(plan.Updated{Call: s.facts(), Changes: e.Changes, Generation: e.Generation, Offer: e.Offer, Answer: e.Answer})
+		s.step(plan.Updated{
+			Call: s.facts(), Begun: s.peer.generation, Changes: e.Changes, Generation: e.Generation, Offer: e.Offer, Answer: e.Answer,
+		})
 		if slices.Contains(e.Changes, client.TypeChanged) {
 			s.report()
 		}
@@ -175,7 +180,7 @@ func (s *Session) connectionChanged(state webrtc.PeerConnectionState) {
 	if !s.peer.released {
 		// ICE gives up where it hears of no candidate of the other side for long.
 		if state == webrtc.PeerConnectionStateFailed {
-			s.step(plan.Lapsed{})
+			s.step(plan.Lapsed{Begun: s.peer.generation})
 		}
 		return
 	}
@@ -201,7 +206,7 @@ func (s *Session) stuck() {
 		return
 	}
 	s.watch.Reset(restartAgain)
-	s.step(plan.Lost{})
+	s.step(plan.Lost{Begun: s.peer.generation})
 }
 
 func (s *Session) isUp(up bool) {

@@ -23,7 +23,7 @@ type Call struct {
 }
 
 // Input is what a plan hears: the facts of the call, what the person does, and how media
-// fare.
+// fare. Begun is the generation that the connection has begun, which comes after its order.
 type Input interface{ input() }
 
 // The inputs.
@@ -48,6 +48,7 @@ type (
 	// Updated: the call has changed. Descriptions are of Generation.
 	Updated struct {
 		Call          Call
+		Begun         uint32
 		Changes       []device.Change
 		Generation    uint32
 		Offer, Answer string
@@ -60,9 +61,12 @@ type (
 	// Accepted: the server has confirmed the acceptance.
 	Accepted struct{}
 	// Lapsed: what was prepared while it rings is of no use any more.
-	Lapsed struct{}
+	Lapsed struct{ Begun uint32 }
 	// Lost: media are lost. A restart of ICE, or with Rebuild connections anew, would help.
-	Lost struct{ Rebuild bool }
+	Lost struct {
+		Begun   uint32
+		Rebuild bool
+	}
 )
 
 func (Calls) input()     {}
@@ -141,7 +145,7 @@ const all = -1
 // Plan is that of one side for one other side.
 type Plan struct {
 	call       Call
-	generation uint32 // That the connection is for; 0 before the first.
+	generation uint32 // Of the newest description that was ordered; 0 before the first.
 	answering  uint32 // Whose offer is answered, or being answered.
 	offer      string // That of answering.
 	accepting  uint32 // Whose answer goes with the acceptance.
@@ -189,9 +193,9 @@ func (p *Plan) Step(in Input) []Order {
 			p.release()
 		}
 	case Lapsed:
-		p.renew()
+		p.renew(in.Begun)
 	case Lost:
-		p.restart(in.Rebuild)
+		p.restart(in.Begun, in.Rebuild)
 	}
 	return p.orders
 }
@@ -205,7 +209,7 @@ func (p *Plan) release() {
 
 func (p *Plan) updated(u Updated) {
 	p.call = u.Call
-	if u.Answer != "" && u.Generation == u.Call.Generation {
+	if u.Answer != "" && u.Generation == p.generation {
 		p.do(Apply{u.Generation, u.Answer})
 	}
 	for _, change := range u.Changes {
@@ -217,7 +221,7 @@ func (p *Plan) updated(u Updated) {
 		case device.PeerEpoch:
 			p.do(Resend{all})
 		case device.Reconnected:
-			p.reconnected()
+			p.reconnected(u.Begun)
 		case device.TypeChanged, device.VideoRequest, device.VideoAnswer, device.PeerPresence,
 			device.PeerMedia, device.PeerTracks, device.Connected:
 		}
@@ -251,14 +255,14 @@ func (p *Plan) answered() {
 
 // reconnected: this side has a connection to the server again, and what it sent may have
 // been lost.
-func (p *Plan) reconnected() {
+func (p *Plan) reconnected(begun uint32) {
 	p.do(Resend{all})
 	if !p.call.Ringing || p.call.Caller {
 		p.do(Tracks{})
 	}
 	p.do(Look{})
 	if p.call.Ringing {
-		p.renew()
+		p.renew(begun)
 	} else {
 		p.do(Report{})
 	}
@@ -289,11 +293,11 @@ func (p *Plan) takeOffer(of uint32, offer string) {
 
 // renew: the caller offers again; the callee's answer is made again, unless it is on its
 // way.
-func (p *Plan) renew() {
+func (p *Plan) renew(begun uint32) {
 	switch {
 	case !p.call.Ringing:
 	case p.call.Caller:
-		p.restart(true)
+		p.restart(begun, true)
 	case p.accepting < p.answering:
 		p.answerAgain()
 	}
@@ -306,12 +310,12 @@ func (p *Plan) answerAgain() {
 }
 
 // restart: where connections anew are needed, a restart in between was not enough.
-func (p *Plan) restart(rebuild bool) {
+func (p *Plan) restart(begun uint32, rebuild bool) {
 	last := p.call.Generation
 	if rebuild {
 		last = p.call.Rebuild
 	}
-	if last <= p.generation {
+	if last <= begun {
 		p.do(Restart{p.call.Generation, rebuild})
 	}
 }

@@ -113,7 +113,7 @@ func (w words) input(t *testing.T) Input {
 	case "resumed":
 		return Resumed{w.call(), w.values["offer"]}
 	case "updated":
-		u := Updated{Call: w.call(), Generation: w.number("of"), Offer: w.values["offer"], Answer: w.values["answer"]}
+		u := Updated{Call: w.call(), Begun: w.number("begun"), Generation: w.number("of"), Offer: w.values["offer"], Answer: w.values["answer"]}
 		for change := range strings.SplitSeq(w.values["changes"], ",") {
 			if change != "" {
 				u.Changes = append(u.Changes, device.Change(change))
@@ -127,9 +127,9 @@ func (w words) input(t *testing.T) Input {
 	case "accepted":
 		return Accepted{}
 	case "lapsed":
-		return Lapsed{}
+		return Lapsed{w.number("begun")}
 	case "lost":
-		return Lost{w.has("rebuild")}
+		return Lost{w.number("begun"), w.has("rebuild")}
 	}
 	t.Fatalf("no input is %q", w.kind)
 	return nil

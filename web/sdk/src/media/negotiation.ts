@@ -113,6 +113,7 @@ export class Negotiation {
     this.#begin({
       kind: "updated",
       call: factsOf(this.#call.snapshot),
+      begun: this.#media.generation,
       changes,
       generation: update.call?.generation ?? 1,
       offer: update.offer ?? "",
@@ -222,7 +223,7 @@ export class Negotiation {
   }
 
   #send(command: Command): Promise<unknown> {
-    return this.#shell.command(command, { updateFirst: true });
+    return this.#shell.command(command);
   }
 
   #mention(command: Command): void {
@@ -250,10 +251,10 @@ export class Negotiation {
         this.#shell.input({ kind: "suspect" });
         break;
       case "stuck":
-        this.#begin({ kind: "lost", rebuild: news.rebuild });
+        this.#begin({ kind: "lost", begun: this.#media.generation, rebuild: news.rebuild });
         break;
       case "lapsed":
-        this.#begin({ kind: "lapsed" });
+        this.#begin({ kind: "lapsed", begun: this.#media.generation });
         break;
     }
   }

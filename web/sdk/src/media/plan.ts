@@ -13,7 +13,10 @@ export interface CallFacts {
   readonly held: number;
 }
 
-/** What a plan hears: the facts of the call, what the person does, and how media fare. */
+/**
+ * What a plan hears: the facts of the call, what the person does, and how media fare. `begun` is
+ * the generation that the connection has begun, which comes after its order.
+ */
 export type Input =
   /** This device calls. */
   | { readonly kind: "calls" }
@@ -29,6 +32,7 @@ export type Input =
   | {
       readonly kind: "updated";
       readonly call: CallFacts;
+      readonly begun: number;
       readonly changes: readonly Change[];
       readonly generation: number;
       readonly offer: string;
@@ -41,9 +45,9 @@ export type Input =
   /** The server has confirmed the acceptance. */
   | { readonly kind: "accepted" }
   /** What was prepared while it rings is of no use any more: another network, or a failure. */
-  | { readonly kind: "lapsed" }
+  | { readonly kind: "lapsed"; readonly begun: number }
   /** Media are lost: a restart of ICE, or connections anew, would help. */
-  | { readonly kind: "lost"; readonly rebuild: boolean };
+  | { readonly kind: "lost"; readonly begun: number; readonly rebuild: boolean };
 
 /** What is to be done about the peer connection and the server, in order. */
 export type Order =
@@ -96,7 +100,7 @@ const all = -1;
  */
 export class Plan {
   #call: CallFacts;
-  /** The generation that the connection is for; 0 before the first. */
+  /** The generation of the newest description that was ordered; 0 before the first. */
   #generation = 0;
   /** The generation whose offer is answered, or being answered, and that offer. */
   #answering = 0;
@@ -153,10 +157,10 @@ export class Plan {
         if (!this.#released) this.#release();
         break;
       case "lapsed":
-        this.#renew();
+        this.#renew(input.begun);
         break;
       case "lost":
-        this.#restart(input.rebuild);
+        this.#restart(input.begun, input.rebuild);
         break;
     }
     return this.#orders;
@@ -171,15 +175,15 @@ export class Plan {
     this.#do({ kind: "release" });
   }
 
-  #updated({ call, changes, generation, offer, answer }: Input & { kind: "updated" }): void {
+  #updated({ call, begun, changes, generation, offer, answer }: Input & { kind: "updated" }): void {
     this.#call = call;
-    if (answer !== "" && generation === call.generation)
+    if (answer !== "" && generation === this.#generation)
       this.#do({ kind: "apply", generation, answer });
     for (const change of changes) {
       if (change === "accepted") this.#answered();
       else if (change === "generation") this.#offerAgain();
       else if (change === "peerEpoch") this.#do({ kind: "resend", beyond: all });
-      else if (change === "reconnected") this.#reconnected();
+      else if (change === "reconnected") this.#reconnected(begun);
     }
     this.#takeOffer(generation, offer);
   }
@@ -201,12 +205,12 @@ export class Plan {
   }
 
   /** This side has a connection to the server again: what it sent may have been lost. */
-  #reconnected(): void {
+  #reconnected(begun: number): void {
     const { role, ringing } = this.#call;
     this.#do({ kind: "resend", beyond: all });
     if (!ringing || role === "caller") this.#do({ kind: "tracks" });
     this.#do({ kind: "look" });
-    if (ringing) this.#renew();
+    if (ringing) this.#renew(begun);
     else this.#do({ kind: "report" });
   }
 
@@ -235,9 +239,9 @@ export class Plan {
   }
 
   /** The caller offers again; the callee's answer is made again, unless it is on its way. */
-  #renew(): void {
+  #renew(begun: number): void {
     if (!this.#call.ringing) return;
-    if (this.#call.role === "caller") this.#restart(true);
+    if (this.#call.role === "caller") this.#restart(begun, true);
     else if (this.#accepting < this.#answering) this.#answerAgain();
   }
 
@@ -248,9 +252,9 @@ export class Plan {
   }
 
   /** Where connections anew are needed, a restart in between was not enough. */
-  #restart(rebuild: boolean): void {
+  #restart(begun: number, rebuild: boolean): void {
     const { generation, rebuild: rebuilt } = this.#call;
-    if ((rebuild ? rebuilt : generation) > this.#generation) return;
+    if ((rebuild ? rebuilt : generation) > begun) return;
     this.#do({ kind: "restart", fromGeneration: generation, rebuild });
   }
 }

@@ -23,14 +23,16 @@ function callOf(values: Map<string, string>): CallFacts {
 
 function inputOf(kind: string, values: Map<string, string>): Input {
   const offer = values.get("offer") ?? "";
+  const begun = Number(values.get("begun") ?? 0);
   switch (kind) {
     case "calls":
     case "invited":
     case "merged":
     case "accepting":
     case "accepted":
-    case "lapsed":
       return { kind };
+    case "lapsed":
+      return { kind, begun };
     case "rings":
     case "resumed":
       return { kind, call: callOf(values), offer };
@@ -39,6 +41,7 @@ function inputOf(kind: string, values: Map<string, string>): Input {
       return {
         kind,
         call: callOf(values),
+        begun,
         changes: changes as Change[],
         generation: Number(values.get("of") ?? 0),
         offer,
@@ -48,7 +51,7 @@ function inputOf(kind: string, values: Map<string, string>): Input {
     case "accepts":
       return { kind, failed: values.has("failed") };
     case "lost":
-      return { kind, rebuild: values.has("rebuild") };
+      return { kind, begun, rebuild: values.has("rebuild") };
   }
   throw new Error(`no input is "${kind}"`);
 }
