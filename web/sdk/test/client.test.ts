@@ -549,6 +549,22 @@ describe("media that are lost", () => {
     pc?.become("connected");
     expect(told).toEqual(["reconnecting", "connected"]);
   });
+  it("ask for a restart, whose answer may be the first to tell what the other side asked for", async () => {
+    await login();
+    const call = await talking(1);
+    const pc = browser.connections[0];
+    pc?.become("connected");
+    pc?.become("failed");
+    await settled();
+    const next = { rev: 3, generation: 2, type: "CALL_TYPE_AUDIO", videoAskedBy: "bob" } as const;
+    const state = "CALL_STATE_CONNECTED";
+    server.socket.answer("restart", {
+      call: { call: snapshot({ callId: call.id, state, ...next }) },
+    });
+    await settled();
+    expect(told).toContain("videoRequest true");
+    expect(server.socket.names()).toContain("offer");
+  });
   it("before the call is connected are told after that", async () => {
     await login();
     const call = await calling();
