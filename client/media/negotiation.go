@@ -246,10 +246,8 @@ func (s *Session) report() {
 
 // failed logs what cannot be told to anybody; the other side's restart, or the
 // server's time-out, follows.
-func (s *Session) failed(what string, err error) bool {
-	if err == nil {
-		return false
+func (s *Session) failed(what string, err error) {
+	if err != nil {
+		s.phone.options.Logger.Error("media failed", "call", s.call.ID(), "to", what, "error", err)
 	}
-	s.phone.options.Logger.Error("media failed", "call", s.call.ID(), "to", what, "error", err)
-	return true
 }

@@ -62,7 +62,7 @@ type (
 	Accepted struct{}
 	// Lapsed: what was prepared while it rings is of no use any more.
 	Lapsed struct{ Begun uint32 }
-	// Lost: media are lost. A restart of ICE, or with Rebuild connections anew, would help.
+	// Lost: no media arrives. A restart of ICE would help, or with Rebuild new connections.
 	Lost struct {
 		Begun   uint32
 		Rebuild bool
@@ -286,9 +286,9 @@ func (p *Plan) takeOffer(of uint32, offer string) {
 	if c.Caller || offer == "" || of != c.Generation || p.answering >= c.Generation {
 		return
 	}
-	anew := p.generation > 0 && (c.Ringing || c.Rebuild > p.generation)
+	fresh := p.generation > 0 && (c.Ringing || c.Rebuild > p.generation)
 	p.generation, p.answering, p.offer = c.Generation, c.Generation, offer
-	p.do(Answer{c.Generation, anew, !c.Ringing, offer})
+	p.do(Answer{c.Generation, fresh, !c.Ringing, offer})
 }
 
 // renew: the caller offers again; the callee's answer is made again, unless it is on its
@@ -309,7 +309,8 @@ func (p *Plan) answerAgain() {
 	}
 }
 
-// restart: where connections anew are needed, a restart in between was not enough.
+// restart asks for another generation, unless there is one that has not begun. If new
+// connections are needed, a restart of ICE in between does not count.
 func (p *Plan) restart(begun uint32, rebuild bool) {
 	last := p.call.Generation
 	if rebuild {

@@ -138,9 +138,9 @@ export class Negotiation {
     this.#begin({ kind: "accepted" });
   }
 
-  /** Carries out a step; what fails of it is told to the application, if it must be told. */
+  /** Carries out a step. Descriptions report their own failures; a release fails after the end. */
   #begin(input: Input): void {
-    for (const done of this.#step(input)) done.catch(() => {}); // The call is over.
+    for (const done of this.#step(input)) done.catch(() => {});
   }
 
   #step(input: Input): Promise<void>[] {

@@ -46,7 +46,7 @@ export type Input =
   | { readonly kind: "accepted" }
   /** What was prepared while it rings is of no use any more: another network, or a failure. */
   | { readonly kind: "lapsed"; readonly begun: number }
-  /** Media are lost: a restart of ICE, or connections anew, would help. */
+  /** No media arrive: a restart of ICE would help, or with `rebuild` new connections. */
   | { readonly kind: "lost"; readonly begun: number; readonly rebuild: boolean };
 
 /** What is to be done about the peer connection and the server, in order. */
@@ -231,11 +231,11 @@ export class Plan {
     const { role, generation, rebuild, ringing } = this.#call;
     if (role !== "callee" || offer === "" || of !== generation || this.#answering >= generation)
       return;
-    const anew = this.#generation > 0 && (ringing || rebuild > this.#generation);
+    const fresh = this.#generation > 0 && (ringing || rebuild > this.#generation);
     this.#generation = generation;
     this.#answering = generation;
     this.#offer = offer;
-    this.#do({ kind: "answer", generation, rebuild: anew, offer, give: !ringing });
+    this.#do({ kind: "answer", generation, rebuild: fresh, offer, give: !ringing });
   }
 
   /** The caller offers again; the callee's answer is made again, unless it is on its way. */
@@ -251,7 +251,10 @@ export class Plan {
     this.#do({ kind: "answer", generation, rebuild: true, offer: this.#offer, give: false });
   }
 
-  /** Where connections anew are needed, a restart in between was not enough. */
+  /**
+   * Asks for another generation, unless there is one that has not begun. If new connections are
+   * needed, a restart of ICE in between does not count.
+   */
   #restart(begun: number, rebuild: boolean): void {
     const { generation, rebuild: rebuilt } = this.#call;
     if ((rebuild ? rebuilt : generation) > begun) return;
