@@ -20,6 +20,9 @@ FUZZTIME ?= 1m
 # New inputs are made smaller for a second at most: by default a minute goes into each.
 FUZZ = -fuzztime=$(FUZZTIME) -fuzzminimizetime=1s
 
+# The modules that users of the Go SDK get; ADR 17.
+modules := client internal/device internal/protocol internal/socket
+
 # Written last by npm, so it is older than the lock file when a package is.
 node_modules := web/node_modules/.package-lock.json
 
@@ -38,6 +41,7 @@ build: ## Build the static binary bin/peal.
 .PHONY: test
 test: setup check ## Run all checks and tests, browsers included; installs what is missing.
 	go test -race -shuffle=on $$(go list ./... | grep -v '/e2e$$')
+	for m in $(modules); do go -C $$m test -race -shuffle=on ./... || exit; done
 	cd web && vitest run
 	$(MAKE) e2e
 
@@ -94,16 +98,16 @@ $(bench):
 
 .PHONY: fuzz
 fuzz: ## Fuzz every decoder of our own for FUZZTIME each.
-	go test ./internal/protocol -run='^$$' -fuzz='^FuzzDecode$$' $(FUZZ)
-	go test ./internal/protocol -run='^$$' -fuzz='^FuzzDecodeFrame$$' $(FUZZ)
-	go test ./internal/protocol -run='^$$' -fuzz='^FuzzDescription$$' $(FUZZ)
-	go test ./internal/protocol -run='^$$' -fuzz='^FuzzCandidates$$' $(FUZZ)
-	go test ./internal/protocol -run='^$$' -fuzz='^FuzzDecodeBinary$$' $(FUZZ)
-	go test ./internal/protocol -run='^$$' -fuzz='^FuzzDecodeBinaryFrame$$' $(FUZZ)
+	go -C internal/protocol test -run='^$$' -fuzz='^FuzzDecode$$' $(FUZZ)
+	go -C internal/protocol test -run='^$$' -fuzz='^FuzzDecodeFrame$$' $(FUZZ)
+	go -C internal/protocol test -run='^$$' -fuzz='^FuzzDescription$$' $(FUZZ)
+	go -C internal/protocol test -run='^$$' -fuzz='^FuzzCandidates$$' $(FUZZ)
+	go -C internal/protocol test -run='^$$' -fuzz='^FuzzDecodeBinary$$' $(FUZZ)
+	go -C internal/protocol test -run='^$$' -fuzz='^FuzzDecodeBinaryFrame$$' $(FUZZ)
 	go test ./internal/ws -run='^$$' -fuzz='^FuzzFrames$$' $(FUZZ)
 	go test ./internal/auth -run='^$$' -fuzz='^FuzzVerify$$' $(FUZZ)
 	go test ./internal/auth -run='^$$' -fuzz='^FuzzClaims$$' $(FUZZ)
-	go test ./client/media -run='^$$' -fuzz='^FuzzClip$$' $(FUZZ)
+	go -C client/media test -run='^$$' -fuzz='^FuzzClip$$' $(FUZZ)
 	go test ./internal/relay -run='^$$' -fuzz='^FuzzAllows$$' $(FUZZ)
 	go test ./internal/relay -run='^$$' -fuzz='^FuzzUsername$$' $(FUZZ)
 	go test ./internal/testing/nets -run='^$$' -fuzz='^FuzzNAT$$' $(FUZZ)
@@ -128,7 +132,7 @@ package: $(node_modules) ## Pack the component for npm: bin/peal-rtc-VERSION.tgz
 
 .PHONY: vuln
 vuln: tools ## Look for known vulnerabilities; asks vuln.go.dev.
-	govulncheck ./...
+	for m in . $(modules); do govulncheck -C $$m ./... || exit; done
 
 .PHONY: setup
 setup: ## Install what is missing: a C compiler, Chromium, Firefox, Node, npm packages, Go tools.
@@ -138,13 +142,14 @@ setup: ## Install what is missing: a C compiler, Chromium, Firefox, Node, npm pa
 .PHONY: check-go
 check-go: tools
 	@unformatted=$$(gofumpt -l .); [ -z "$$unformatted" ] || { echo "run make format for:" $$unformatted; exit 1; }
-	go mod tidy -diff
-	go vet ./...
 	go -C tools vet ./...
-	go fix -diff ./...
-	staticcheck -checks=inherit,ST1000 ./...
-	errcheck -ignoretests -exclude=tools/errcheck.txt ./...
-	exhaustive -typeignore='^reflect\.Kind$$' ./...
+	@set -e; for m in . $(modules); do (set -ex; cd $$m; \
+	  go mod tidy -diff; \
+	  go vet ./...; \
+	  go fix -diff ./...; \
+	  staticcheck -checks=inherit,ST1000 ./...; \
+	  errcheck -ignoretests -exclude=$(CURDIR)/tools/errcheck.txt ./...; \
+	  exhaustive -typeignore='^reflect\.Kind$$' ./...); done
 	go test -count=1 .
 
 .PHONY: check-web

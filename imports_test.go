@@ -8,6 +8,7 @@ import (
 	"go/token"
 	"io/fs"
 	"maps"
+	"os/exec"
 	"path"
 	"path/filepath"
 	"slices"
@@ -35,12 +36,12 @@ var allowed = map[string]imports{
 		theirs: []string{"github.com/alecthomas/kong"},
 	},
 	"client": {
-		// The server is for its tests alone.
-		ours: []string{
-			"internal/auth", "internal/config", "internal/device", "internal/protocol", "internal/server", "internal/socket",
-		},
-		theirs: []string{"github.com/alecthomas/kong", "go.uber.org/goleak", "google.golang.org/protobuf"},
+		ours:   []string{"client/internal/program", "internal/device", "internal/protocol", "internal/socket"},
+		theirs: []string{"google.golang.org/protobuf"},
 	},
+	// It runs the server of the tests, which it must not import: users of the SDK
+	// get no module of the server.
+	"client/internal/program": {theirs: []string{"go.uber.org/goleak"}},
 	"internal/load": {
 		ours:   []string{"internal/device", "internal/protocol", "internal/socket"},
 		theirs: []string{"google.golang.org/protobuf"},
@@ -54,7 +55,7 @@ var allowed = map[string]imports{
 		theirs: []string{"github.com/google/go-cmp"},
 	},
 	"client/media": {
-		ours: []string{"client", "client/media/internal/plan"},
+		ours: []string{"client", "client/internal/program", "client/media/internal/plan"},
 		theirs: []string{
 			"github.com/pion/interceptor", "github.com/pion/rtcp", "github.com/pion/rtp", "github.com/pion/webrtc",
 		},
@@ -191,6 +192,43 @@ func TestImports(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestModuleGraph: who uses the SDK gets no module of the server, neither built
+// nor as a requirement that chooses versions.
+func TestModuleGraph(t *testing.T) {
+	sdk, server := modules(t, "client"), modules(t, ".")
+	for _, one := range []string{"github.com/alecthomas/kong", "github.com/chromedp/chromedp", "modernc.org/sqlite"} {
+		if !slices.Contains(server, one) {
+			t.Errorf("the server does not require %s: choose another for this test", one)
+		}
+	}
+	for _, one := range sdk {
+		if slices.Contains(server, one) && !slices.Contains(sdkModules, one) && !strings.HasPrefix(one, module+"/") {
+			t.Errorf("the module graph of client holds %s, which the server requires", one)
+		}
+	}
+}
+
+// sdkModules are what both the SDK and the server require.
+var sdkModules = []string{
+	"github.com/coder/websocket", "github.com/google/go-cmp", "github.com/pion/logging", "github.com/pion/stun/v4",
+	"github.com/pion/turn/v5", "go.uber.org/goleak", "golang.org/x/sys", "golang.org/x/time", "google.golang.org/protobuf",
+}
+
+// modules lists the module graph of a folder's module; that of the server
+// without what only its requirements require.
+func modules(t *testing.T, folder string) []string {
+	t.Helper()
+	format := "{{.Path}}"
+	if folder == "." {
+		format = "{{if not .Indirect}}{{.Path}}{{end}}"
+	}
+	out, err := exec.Command("go", "-C", folder, "list", "-m", "-f", format, "all").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Fields(string(out))
 }
 
 // TestPurePackages holds the rule that lets these packages be replayed: the same

@@ -3,63 +3,27 @@ package client_test
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/alecthomas/kong"
-	"go.uber.org/goleak"
-
 	"github.com/peal-rtc/peal/client"
-	"github.com/peal-rtc/peal/internal/auth"
-	"github.com/peal-rtc/peal/internal/config"
-	"github.com/peal-rtc/peal/internal/server"
+	"github.com/peal-rtc/peal/client/internal/program"
 )
 
-const (
-	secret   = "0123456789abcdef0123456789abcdef"
-	patience = 10 * time.Second
-)
+const patience = 10 * time.Second
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { program.Main(m) }
 
 // bench is a running server.
 type bench struct {
-	*server.Server
-	t   *testing.T
-	cfg server.Config
+	*program.Server
+	t *testing.T
 }
 
-func start(t *testing.T) *bench {
-	t.Helper()
-	var c config.Config
-	if err := kong.ApplyDefaults(&c); err != nil {
-		t.Fatal(err)
-	}
-	c.Addr, c.TURN.Addr, c.Data, c.Auth.Secret = "127.0.0.1:0", "127.0.0.1:0", t.TempDir(), secret
-	b := &bench{t: t, cfg: server.Config{Settings: c, Dev: true, Logger: slog.New(slog.DiscardHandler)}}
-	b.run()
-	t.Cleanup(b.stop)
-	return b
-}
-
-func (b *bench) run() {
-	b.t.Helper()
-	s, err := server.Start(context.Background(), b.cfg)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	b.Server, b.cfg.Settings.Addr = s, s.Addr().String()
-}
-
-func (b *bench) stop() {
-	if err := b.Shutdown(); err != nil {
-		b.t.Errorf("stop: %v", err)
-	}
-}
+func start(t *testing.T) *bench { return &bench{program.Start(t), t} }
 
 // phone is a client with a test's words.
 type phone struct {
@@ -72,16 +36,7 @@ func (b *bench) phone(account string, changes ...func(*client.Config)) *phone {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	b.t.Cleanup(cancel)
-	cfg := client.Config{
-		Server: "http://" + b.cfg.Settings.Addr,
-		Token: func(context.Context) (string, error) {
-			s, err := auth.NewSigner(auth.Keys{"main": auth.Secret(secret)}, "main")
-			if err != nil {
-				return "", err
-			}
-			return s.Sign(account, time.Minute, time.Now())
-		},
-	}
+	cfg := client.Config{Server: b.URL(), Token: b.Token(account)}
 	for _, change := range changes {
 		change(&cfg)
 	}
@@ -294,7 +249,7 @@ func TestServerAway(t *testing.T) {
 	out, in := alice.call("bob"), next[client.Incoming](bob).Call
 	bob.must(in.Accept(bob.ctx, 1, describe("answer")))
 	alice.sees(client.Accepted)
-	b.stop()
+	b.Stop()
 	for alice.State() == client.Online || bob.State() == client.Online {
 		next[client.StateChanged](alice)
 		next[client.StateChanged](bob)
@@ -304,7 +259,7 @@ func TestServerAway(t *testing.T) {
 	if e := next[client.Ended](alice); e.End.Reason != "completed" || e.End.Final {
 		t.Errorf("a hang-up without a server is %+v", e.End)
 	}
-	b.run()
+	b.Run()
 	alice.must(<-hungUp)
 	if e := next[client.Ended](bob); e.End.Reason != "completed" || e.End.Actor != "alice" {
 		t.Errorf("the other side hears %+v", e.End)

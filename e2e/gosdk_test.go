@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -380,8 +381,15 @@ func TestGoGuide(t *testing.T) {
 	if err := os.WriteFile(source, []byte(fence.FindAllStringSubmatch(string(text), -1)[i][3]), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := exec.Command("go", "build", "-o", bot, source).CombinedOutput(); err != nil {
-		t.Fatalf("it does not build: %v\n%s", err, out)
+	setUp := strings.Join(regexp.MustCompile(`(?m)^    (go (?:mod|work) init .*)$`).FindAllString(string(text), -1), "\n")
+	clone, err := filepath.Abs("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	build := exec.Command("bash", "-euc", setUp+"\ngo build -o bot .")
+	build.Dir, build.Env = dir, append(os.Environ(), "PEAL_CLONE="+clone)
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("it does not build: %v\n%s\n%s", err, setUp, out)
 	}
 	s := startServer(t)
 	p := &terminal{t: t, process: exec.Command(bot), out: &buffer{}}

@@ -3,51 +3,20 @@ package media_test
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/alecthomas/kong"
-	"go.uber.org/goleak"
-
 	"github.com/peal-rtc/peal/client"
+	"github.com/peal-rtc/peal/client/internal/program"
 	"github.com/peal-rtc/peal/client/media"
-	"github.com/peal-rtc/peal/internal/auth"
-	"github.com/peal-rtc/peal/internal/config"
-	"github.com/peal-rtc/peal/internal/server"
 )
 
-const (
-	secret   = "0123456789abcdef0123456789abcdef"
-	patience = 40 * time.Second
-)
+const patience = 40 * time.Second
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// start runs a server, and gives its address.
-func start(t *testing.T) string {
-	t.Helper()
-	var c config.Config
-	if err := kong.ApplyDefaults(&c); err != nil {
-		t.Fatal(err)
-	}
-	c.Addr, c.TURN.Addr, c.Data, c.Auth.Secret = "127.0.0.1:0", "127.0.0.1:0", t.TempDir(), secret
-	// The tests of one machine are peers of each other, which is nobody's business outside.
-	c.TURN.AllowPeer = []string{"127.0.0.0/8"}
-	s, err := server.Start(context.Background(), server.Config{Settings: c, Dev: true, Logger: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Shutdown(); err != nil {
-			t.Errorf("stop: %v", err)
-		}
-	})
-	return "http://" + s.Addr().String()
-}
+func TestMain(m *testing.M) { program.Main(m) }
 
 // person is a client with a phone; its events are read and kept.
 type person struct {
@@ -58,16 +27,10 @@ type person struct {
 	events chan client.Event
 }
 
-func login(t *testing.T, server, account string, o media.Options, changes ...func(*client.Config)) *person {
+func login(t *testing.T, server *program.Server, account string, o media.Options, changes ...func(*client.Config)) *person {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	cfg := client.Config{Server: server, Token: func(context.Context) (string, error) {
-		s, err := auth.NewSigner(auth.Keys{"main": auth.Secret(secret)}, "main")
-		if err != nil {
-			return "", err
-		}
-		return s.Sign(account, time.Minute, time.Now())
-	}}
+	cfg := client.Config{Server: server.URL(), Token: server.Token(account)}
 	for _, change := range changes {
 		change(&cfg)
 	}
@@ -224,7 +187,7 @@ type talk struct {
 	atA, atB   heard
 }
 
-func newTalk(t *testing.T, server string, a, b media.Options) *talk {
+func newTalk(t *testing.T, server *program.Server, a, b media.Options) *talk {
 	t.Helper()
 	k := &talk{alice: login(t, server, "alice", a), bob: login(t, server, "bob", b)}
 	k.call(client.AnyAddress)
@@ -251,7 +214,7 @@ func (k *talk) hear(more int) {
 }
 
 func TestCall(t *testing.T) {
-	k := newTalk(t, start(t), media.Options{}, media.Options{})
+	k := newTalk(t, program.Start(t), media.Options{}, media.Options{})
 	k.hear(20)
 	if p := k.out.Call().Snapshot().Peer; !p.MediaUp || !p.Tracks.Video || !p.Tracks.Audio {
 		t.Errorf("the other side is told to be %+v", p)
@@ -290,7 +253,7 @@ func TestCall(t *testing.T) {
 
 // Either side asks for new paths, and media flows on.
 func TestRestart(t *testing.T) {
-	k := newTalk(t, start(t), media.Options{}, media.Options{})
+	k := newTalk(t, program.Start(t), media.Options{}, media.Options{})
 	k.hear(5)
 	for generation, by := range []*media.Session{k.out, k.in} {
 		k.alice.must(by.Restart(k.alice.ctx))
@@ -315,7 +278,7 @@ func TestRestart(t *testing.T) {
 
 // Nothing but the relay is used, where one side wants that.
 func TestRelayOnly(t *testing.T) {
-	k := newTalk(t, start(t), media.Options{RelayOnly: true}, media.Options{})
+	k := newTalk(t, program.Start(t), media.Options{RelayOnly: true}, media.Options{})
 	k.hear(20)
 	eventually(t, "the path is known", func() bool { return k.out.Status().Path.Local != "" })
 	if p := k.out.Status().Path; p.Local != "relay" {
@@ -325,7 +288,7 @@ func TestRelayOnly(t *testing.T) {
 
 // A caller can ask for that, and then both sides go by the relay.
 func TestRelayOnlyByCall(t *testing.T) {
-	server := start(t)
+	server := program.Start(t)
 	k := &talk{alice: login(t, server, "alice", media.Options{}), bob: login(t, server, "bob", media.Options{})}
 	k.call(client.RelayOnly)
 	k.hear(20)
@@ -339,7 +302,7 @@ func TestRelayOnlyByCall(t *testing.T) {
 
 // Both call each other: one call, with media on both ends.
 func TestGlare(t *testing.T) {
-	server := start(t)
+	server := program.Start(t)
 	alice, bob := login(t, server, "alice", media.Options{}), login(t, server, "bob", media.Options{})
 	var first, second *media.Session
 	var atA, atB heard
@@ -368,7 +331,7 @@ func TestGlare(t *testing.T) {
 
 // What cannot be called or answered leaves nothing behind.
 func TestNoCall(t *testing.T) {
-	server := start(t)
+	server := program.Start(t)
 	alice, bob := login(t, server, "alice", media.Options{}), login(t, server, "bob", media.Options{})
 	if _, err := alice.Call(alice.ctx, "alice", client.CallOptions{}, media.Streams{}); err == nil {
 		t.Error("one can call oneself")
@@ -395,7 +358,7 @@ func TestNoCall(t *testing.T) {
 
 // The program that was started again goes on with its call.
 func TestResume(t *testing.T) {
-	server := start(t)
+	server := program.Start(t)
 	for _, returns := range []string{"caller", "callee"} {
 		t.Run(returns, func(t *testing.T) {
 			keep := func(c *client.Config) { c.DeviceID, c.Resume = returns, true }

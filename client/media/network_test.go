@@ -12,6 +12,7 @@ import (
 	"github.com/pion/webrtc/v4"
 
 	"github.com/peal-rtc/peal/client"
+	"github.com/peal-rtc/peal/client/internal/program"
 	"github.com/peal-rtc/peal/client/media"
 )
 
@@ -66,7 +67,7 @@ func (w *wire) ReadFrom(p []byte) (int, net.Addr, error) {
 
 // A path that is lost is found again without anybody asking.
 func TestLostPath(t *testing.T) {
-	server := start(t)
+	server := program.Start(t)
 	k := &talk{alice: login(t, server, "alice", media.Options{}), bob: login(t, server, "bob", media.Options{})}
 	standard, err := stdnet.NewNet()
 	if err != nil {
@@ -90,7 +91,7 @@ func TestLostPath(t *testing.T) {
 // Before a call is accepted nothing of the callee's reaches the caller, by the
 // server or by the network, although the caller's candidates are there already.
 func TestNothingBeforeAcceptance(t *testing.T) {
-	server := start(t)
+	server := program.Start(t)
 	bob := login(t, server, "bob", media.Options{})
 	alice := login(t, server, "alice", media.Options{}) // Its phone is not used: the test is the caller's media.
 	pc, err := webrtc.NewPeerConnection(webrtc.Configuration{})
@@ -175,7 +176,7 @@ func address(t *testing.T) string {
 // A call that rang until ICE gave up, which takes it half a minute, has media once
 // it is accepted, and no restart.
 func TestLongRing(t *testing.T) {
-	server := start(t)
+	server := program.Start(t)
 	k := &talk{alice: login(t, server, "alice", media.Options{}), bob: login(t, server, "bob", media.Options{})}
 	const patience = 4 * time.Second // Enough for a busy machine, once it is accepted.
 	k.bob.must(k.bob.Hurry(patience))
