@@ -760,6 +760,23 @@ describe("an invitation", () => {
     const after = server.socket.sent.flatMap((f) => f.candidates?.candidates ?? []);
     expect(after.map((c) => c.candidate)).toEqual([found]);
   });
+  it("reports a track that cannot be sent", async () => {
+    await login();
+    const call = await incoming();
+    const failures: string[] = [];
+    call.on("error", (e) => void failures.push(e.message));
+    const accepted = call.accept();
+    await settled();
+    const pc = browser.connections.at(-1);
+    if (!pc) throw new Error("no connection");
+    pc.refuses = true;
+    server.socket.answer("accept", { call: { call: answered } });
+    await accepted;
+    await settled();
+    expect(failures).toEqual(["this track cannot be sent"]);
+    expect(call.state).toBe("connecting");
+  });
+
   it("is answered for this device as soon as accept() resolves", async () => {
     await login();
     const call = await incoming();

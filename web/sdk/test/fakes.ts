@@ -90,6 +90,8 @@ export class FakePeerConnection {
   /** What each kind was told to send at most. */
   readonly limits: Record<string, RTCRtpEncodingParameters> = {};
   remoteDescription: RTCSessionDescriptionInit | null = null;
+  /** Whether it refuses every track. */
+  refuses = false;
   /** How often it was told that. */
   shaped = 0;
 
@@ -100,6 +102,7 @@ export class FakePeerConnection {
     const sender = {
       track: null as unknown,
       replaceTrack: async (track: unknown) => {
+        if (this.refuses) throw new Error("this track cannot be sent");
         sender.track = track;
       },
     };

@@ -138,7 +138,7 @@ export class Negotiation {
     this.#begin({ kind: "accepted" });
   }
 
-  /** Carries out a step. Descriptions report their own failures; a release fails after the end. */
+  /** Carries out a step. Descriptions report their own failures, and what opens the tracks theirs. */
   #begin(input: Input): void {
     for (const done of this.#step(input)) done.catch(() => {});
   }
