@@ -14,6 +14,7 @@ export abstract class KnownCall extends Emitter<CallEvents> {
   readonly direction: Direction;
   #snapshot: Snapshot;
   #end: CallEnd | null = null;
+  readonly #seenFirst = new Date();
   #seenAt = Date.now();
   #endedAt: number | null = null;
   #answered = false;
@@ -50,6 +51,9 @@ export abstract class KnownCall extends Emitter<CallEvents> {
   }
   get id(): string {
     return this.snapshot.id;
+  }
+  get createdAt(): Date {
+    return this.snapshot.createdAt ?? this.#seenFirst;
   }
   get peer(): string {
     return this.snapshot.peer.account;

@@ -43,6 +43,8 @@ export class Call extends KnownCall implements CallHandle {
   #invited: Promise<void> = Promise.resolve();
   /** Updates that came before `invited` settled; they are delivered after it. Then null. */
   #early: Update[] | null = null;
+  /** The application has ended it. */
+  #givenUp = false;
   /** Media are missed, and what the application was told of that. */
   #lost = { now: false, told: false };
   #path: MediaPath | null = null;
@@ -99,6 +101,10 @@ export class Call extends KnownCall implements CallHandle {
   get path(): MediaPath | null {
     return this.#path;
   }
+  /** How loud each side was when the network was last judged: 0 to 1. */
+  get audioLevels(): { readonly local: number; readonly remote: number } {
+    return this.#meter.levels;
+  }
   /** The browser's connection, for those who know what they do. */
   get peerConnection(): RTCPeerConnection | null {
     return this.#media.connection;
@@ -113,12 +119,18 @@ export class Call extends KnownCall implements CallHandle {
 
   /** The client calls it once. */
   invite(invite: InviteJson): void {
-    // Given up while the browser asks for a device, which may never be answered: no failure.
-    const over = new Promise<void>((resolve) => this.once("ended", () => resolve()));
+    // The browser may ask for a device, and its prompt may never be answered.
+    const over = new Promise<void>((resolve, reject) => {
+      this.once("ended", ({ reason }) => {
+        if (this.#givenUp) resolve(); // It was what the application wanted.
+        const text = `the call ended before the server took the invitation: ${reason}`;
+        reject(new PealError("call_ended", text));
+      });
+    });
+    over.catch(() => {}); // Also where the call ends long after that.
     const shell = this.#shell;
     this.#invited = Promise.race([this.#inviting.invite(invite), over]).catch((e: unknown) => {
-      if (this.end) return;
-      this.#fail();
+      if (!this.end) this.#fail();
       throw PealError.of(e);
     });
     this.#early = [];
@@ -203,6 +215,7 @@ export class Call extends KnownCall implements CallHandle {
   }
 
   async #leave(kind: "cancel" | "reject" | "hangup"): Promise<void> {
+    this.#givenUp = true;
     const { error } = await this.#shell.leave((ticket) => ({ kind, ticket, call: this.id }));
     if (error) throw error;
   }

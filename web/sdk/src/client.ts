@@ -42,6 +42,9 @@ const browser: Surroundings = {
   turn,
 };
 
+/** The longest texts that a server takes, in bytes. */
+const longest = { account: 128, attachment: 4 << 10 };
+
 /** How long `connect` waits for a server that does not answer. */
 const connectTimeoutMs = 15_000;
 
@@ -147,6 +150,13 @@ export class PealClient extends Emitter<ClientEvents> implements Client {
         },
         getToken: this.#options.getToken,
         open: this.#surroundings.open,
+        refused: (e) => {
+          login.why = new PealError(
+            "bad_server",
+            `the browser refuses ${url}: ${PealError.of(e).message}`,
+          );
+          shell.input({ kind: "stop" });
+        },
         now: identity.now,
         dials: identity.dials,
         turn: this.#surroundings.turn,
@@ -177,6 +187,8 @@ export class PealClient extends Emitter<ClientEvents> implements Client {
 
   call(account: string, options: CallOptions = {}): Call {
     requireSecureContext();
+    checkLength("the account", account, longest.account);
+    checkLength("the attachment", options.attachment ?? "", longest.attachment);
     const shell = this.shell;
     if (this.connection === "offline" || shell.device.state === "offline")
       throw new PealError("not_logged_in", "connect() first");
@@ -315,4 +327,11 @@ export class PealClient extends Emitter<ClientEvents> implements Client {
   #debug(what: string): void {
     if (this.#options.debug) console.debug("[peal]", this.#account, what);
   }
+}
+
+/** Longer texts cost the connection, and the login with it. */
+function checkLength(what: string, text: string, most: number): void {
+  const bytes = new TextEncoder().encode(text).length;
+  if (bytes > most)
+    throw new PealError("limit_exceeded", `${what} has ${bytes} bytes, at most ${most}`);
 }

@@ -13,7 +13,11 @@ export type {
   DeviceInfo,
   LocalStreamHandle,
   RemoteStreamHandle,
+  RtcClient,
+  RtcEvents,
   SdkInstance,
+  StreamEvent,
+  StreamHandle,
 } from "./component/sdk-instance";
 export type { CallProfile } from "./media/profile";
 export { version } from "./version";

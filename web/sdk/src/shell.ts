@@ -44,6 +44,8 @@ export interface ShellOptions {
   readonly device: Config;
   readonly getToken: () => string | Promise<string>;
   readonly open: OpenSocket;
+  /** The browser has refused the address: it will refuse it again. */
+  readonly refused: (e: unknown) => void;
   /** The time in milliseconds; it only goes on. */
   readonly now: () => number;
   /** A connection is being begun. */
@@ -54,6 +56,8 @@ export interface ShellOptions {
 
 /** How long getToken may take: the network may be away by which it fetches. */
 const tokenTimeoutMs = 10_000;
+/** The longest token that a server takes. */
+const tokenMostBytes = 8 << 10;
 /** How long what is made of an answer may keep back what follows: a browser may hang. */
 const takeTimeoutMs = 2_000;
 /** The longest time that a timer of the browser takes. */
@@ -207,6 +211,8 @@ export class Shell {
     try {
       await Promise.resolve(); // The device is in a step, and getToken is the application's.
       const token = await Promise.race([(async () => this.#options.getToken())(), late]);
+      if (token.length > tokenMostBytes)
+        throw new Error(`the token has more than ${tokenMostBytes} bytes`);
       this.input({ kind: "gotToken", token });
     } catch (e) {
       this.input({ kind: "gotToken", token: "", error: PealError.of(e).message });
@@ -236,9 +242,9 @@ export class Shell {
           closed,
         }),
       );
-    } catch {
+    } catch (e) {
       // The device is in a step: it hears of the end after that.
-      queueMicrotask(() => this.input({ kind: "closed", socket: id }));
+      queueMicrotask(() => this.#options.refused(e));
     }
   }
 

@@ -39,6 +39,8 @@ export interface Snapshot {
   connectedForMs: number;
   /** Who asks for a video call and waits for an answer. */
   videoAsked: "local" | "peer" | null;
+  /** When the call began, by the server's clock; null before the server has it. */
+  createdAt: Date | null;
   /** Set when ended. */
   end: Omit<CallEnd, "answered"> | null;
 }
@@ -73,6 +75,7 @@ export function readSnapshot(c: CallJson, account: string, device: string): Snap
   return {
     id: c.callId,
     rev: c.rev ?? 0,
+    createdAt: c.createdAt ? new Date(c.createdAt) : null,
     state,
     type: types[c.type ?? "CALL_TYPE_UNSPECIFIED"] ?? 1,
     role,

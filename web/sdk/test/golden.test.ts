@@ -51,6 +51,7 @@ describe("golden messages", () => {
         open: server.open,
         now: () => Date.parse("2026-01-02T03:04:05.678Z"),
         dials: () => {},
+        refused: () => {},
         turn: () => Promise.resolve(),
       },
       () => {},

@@ -31,6 +31,7 @@ export type LocalErrorCode =
   | "media_failed"
   | "declined"
   | "unsupported_browser"
+  | "bad_server" // not an address that the browser connects to
   | "internal";
 /** A code of the browser side, or one of the server's. */
 export type PealErrorCode = LocalErrorCode | (string & {});
@@ -303,8 +304,10 @@ export interface CallHandle extends Listenable<CallEvents> {
   readonly id: string;
   /** Whether this account called. */
   readonly direction: Direction;
-  /** Resolves when the server has taken the invitation, not when it is answered, or when it was given up before; rejects when it could not be made: no microphone, no server, in a call on another device. A call that came in has resolved. */
+  /** Resolves when the server has taken the invitation, not when it is answered. Rejects when it has not: no microphone, no server, in a call on another device, a text that is too long, or the login was over before. Where the application gave the call up before, it resolves; a call that came in has resolved. */
   readonly invited: Promise<void>;
+  /** When it began, by the server's clock; until the server has it, by this device's. */
+  readonly createdAt: Date;
   /** The other person's account. */
   readonly peer: string;
   /** Everybody who has a part in the call, the caller first. */

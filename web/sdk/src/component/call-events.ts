@@ -1,12 +1,15 @@
-import type { CallEnd } from "../api/types";
+import type { CallEnd, NetworkQuality } from "../api/types";
 import type { Call } from "../call";
 import { componentError } from "./codes";
 import { endingEvents } from "./endings";
 import type { ComponentEvents } from "./events";
+import type { RtcClient } from "./sdk-instance";
 
 /** What following a call needs of the component. */
 export interface FollowerHost {
   readonly account: string;
+  /** Fires its events beside the component's. */
+  readonly rtc: RtcClient;
   tell<K extends keyof ComponentEvents>(event: K, ...payload: Parameters<ComponentEvents[K]>): void;
   /** Awaited before media counts as joined; a failure ends the call. */
   authorize(uid: number): Promise<void>;
@@ -51,18 +54,14 @@ export class Follower {
     call.on("videoRequest", (active) =>
       tell("onCallTypeRequest", { userId: call.peer, type: 2, active }),
     );
-    call.on("networkQuality", (q) => {
-      tell("onUserNetworkQuality", {
-        [host.account]: { uplinkNetworkQuality: q.uplink, downlinkNetworkQuality: q.downlink },
-        [call.peer]: { uplinkNetworkQuality: q.downlink, downlinkNetworkQuality: q.uplink },
-      });
-    });
+    call.on("networkQuality", (q) => this.#judged(q));
     call.on("deviceLost", ({ kind, label, replacement }) => {
       const now = replacement === null ? `there is no other ${kind}` : `using "${replacement}"`;
       tell("onError", { code: "114", message: `the ${kind} "${label}" is gone: ${now}` });
     });
     call.on("autoplayBlocked", (blocked) => {
-      if (blocked) tell("onError", { code: "100", message: autoplay });
+      // Nothing is played while it rings, so nothing is missed.
+      if (blocked && call.state !== "ringing") tell("onError", { code: "100", message: autoplay });
     });
     call.on("error", (error) => tell("onError", componentError(error)));
     call.on("ended", (end) => this.#ended(end));
@@ -101,6 +100,7 @@ export class Follower {
     if (this.#entered || !this.#joined) return;
     this.#entered = true;
     this.#host.tell("onUserEnter", this.#call.peer);
+    this.#host.rtc.emit("peer-online", { uid: this.#call.peerUid });
     this.#showTracks();
   }
 
@@ -111,14 +111,49 @@ export class Follower {
     const was = this.#shown;
     const now = { ...remoteTracks, video: remoteTracks.video && video };
     this.#shown = now;
-    const { tell } = this.#host;
-    if (now.audio !== was.audio) tell("onAudioAvailable", { userId, uid, available: now.audio });
-    if (now.video !== was.video) tell("onCameraAvailable", { userId, uid, available: now.video });
-    if (now.audioMuted !== was.audioMuted) tell("onAudioMuted", { userId, muted: now.audioMuted });
-    if (now.videoMuted !== was.videoMuted) tell("onVideoMuted", { userId, muted: now.videoMuted });
+    const { tell, rtc } = this.#host;
+    const streams = (has: boolean, mediaType: "audio" | "video"): void => {
+      const stream = rtc.remote(this.#call);
+      rtc.emit(has ? "stream-added" : "stream-removed", { stream, mediaType });
+    };
+    if (now.audio !== was.audio) {
+      tell("onAudioAvailable", { userId, uid, available: now.audio });
+      streams(now.audio, "audio");
+    }
+    if (now.video !== was.video) {
+      tell("onCameraAvailable", { userId, uid, available: now.video });
+      streams(now.video, "video");
+    }
+    if (now.audioMuted !== was.audioMuted) {
+      tell("onAudioMuted", { userId, muted: now.audioMuted });
+      rtc.emit(now.audioMuted ? "mute-audio" : "unmute-audio", { uid });
+    }
+    if (now.videoMuted !== was.videoMuted) {
+      tell("onVideoMuted", { userId, muted: now.videoMuted });
+      rtc.emit(now.videoMuted ? "mute-video" : "unmute-video", { uid });
+    }
+  }
+
+  #judged({ uplink, downlink }: NetworkQuality): void {
+    const { peer, peerUid, localUid, audioLevels } = this.#call;
+    const { account, tell, rtc } = this.#host;
+    const local = { uplinkNetworkQuality: uplink, downlinkNetworkQuality: downlink };
+    const remote = { uplinkNetworkQuality: downlink, downlinkNetworkQuality: uplink };
+    tell("onUserNetworkQuality", { [account]: local, [peer]: remote });
+    rtc.emit("network-quality", [
+      { uid: localUid, ...local },
+      { uid: peerUid, ...remote },
+    ]);
+    rtc.emit("volume-indicator", [
+      { uid: localUid, level: Math.round(audioLevels.local * 100) },
+      { uid: peerUid, level: Math.round(audioLevels.remote * 100) },
+    ]);
   }
 
   #ended(end: CallEnd): void {
+    const { rtc } = this.#host;
+    if (this.#entered) rtc.emit("peer-leave", { uid: this.#call.peerUid });
+    if (this.#joined) rtc.emit("channel-closed", {});
     for (const [event, ...payload] of endingEvents(end, this.#call.direction, this.#call.peer)) {
       this.#host.tell(event, ...(payload as Parameters<ComponentEvents[typeof event]>));
     }

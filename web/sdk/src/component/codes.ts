@@ -67,3 +67,11 @@ export function componentError(e: unknown): ComponentError {
     ? { code, message: error.message }
     : { code: "100", message: `${error.code}: ${error.message}` };
 }
+
+/** An error of the component's own, or of the core, in the component's words. */
+export function known(e: unknown): ComponentError {
+  const own = typeof e === "object" && e !== null && !(e instanceof Error);
+  return own && "code" in e && "message" in e
+    ? { code: String(e.code), message: String(e.message) }
+    : componentError(e);
+}

@@ -1,12 +1,20 @@
-import { Emitter } from "../api/emitter";
+import { Emitter, type Listener } from "../api/emitter";
 import type { CallRecord, MediaProfile } from "../api/types";
 import type { Call } from "../call";
 import { type DeviceLists, listDevices, openDevice } from "../capture/list";
-import { PealClient } from "../client";
-import { type CallProfile, readProfile } from "../media/profile";
+import type { PealClient } from "../client";
+import { type CallProfile, merged, readProfile } from "../media/profile";
 import { version } from "../version";
 import { Follower } from "./call-events";
-import { type ComponentError, componentError, refusedBy, State, type StateNumber } from "./codes";
+import { run, safely } from "./callbacks";
+import {
+  type ComponentError,
+  componentError,
+  known,
+  refusedBy,
+  State,
+  type StateNumber,
+} from "./codes";
 import type { ComponentEvents } from "./events";
 import type {
   Callbacks,
@@ -15,11 +23,15 @@ import type {
   InviteOptions,
   LoginOptions,
   RoomInfo,
-  RoomMember,
   SetupOptions,
 } from "./options";
 import { recordMessage } from "./record-message";
-import { type SdkInstance, sdkInstance } from "./sdk-instance";
+import { roomOf } from "./room";
+import { SdkInstance } from "./sdk-instance";
+import { Session } from "./session";
+
+/** As the original types it, so that lines of its pages compile. `SdkInstance` is what it is. */
+type Untyped = ReturnType<typeof JSON.parse>;
 
 const longestRing = 120_000;
 let singleton: RTCCalling | null = null;
@@ -45,20 +57,30 @@ export class RTCCalling extends Emitter<ComponentEvents> {
     new (options?: { debug?: boolean }): RTCCalling;
   };
 
+  /** What `getInstance` gave last; null before that and after `destroy`. */
+  static get instance(): RTCCalling | null {
+    return singleton;
+  }
+
   /** Numeric ids of the accounts in the call. */
   readonly userMap: Record<number, string> = {};
   readonly #debug: boolean;
-  #client: PealClient | null = null;
+  #session: Session | null = null;
+  /** Counts what was asked of the login: the last one holds. */
+  #asked = 0;
   #server: string | undefined;
   #tokenService: ((uid: number) => Promise<string>) | null = null;
   #ringTimeout = 0;
   /** For every call, and for the next one alone. */
   #usual: MediaProfile = {};
-  #profile: MediaProfile | null = null;
+  #profile: MediaProfile = {};
   #localView: HTMLElement | null = null;
   readonly #remoteViews = new Map<string, HTMLElement | null>();
-  #joinedAt = 0;
   readonly #made = new Set<string>();
+  readonly #sdk = new SdkInstance(
+    () => this.#call,
+    () => this.#session?.client ?? null,
+  );
 
   /** A page that wants one instance takes `getInstance`. `debug` writes what happens to the console; default true. */
   constructor(options: { debug?: boolean } = {}) {
@@ -74,9 +96,9 @@ export class RTCCalling extends Emitter<ComponentEvents> {
     this.#usual = this.#read(options);
   }
 
-  /** What is sent in the next call: picture size, frames and quality of sound. For one call, then back to `setupAppKey`'s or the defaults. What is none of the documented values is told by onError and passed over. */
+  /** What the next call sends: picture size, frames and quality of sound. What was set since the last call adds up; after the call `setupAppKey`'s profile or the defaults hold again. Values that are not documented cause onError and change nothing. */
   setCallProfile(profile: CallProfile): void {
-    this.#profile = this.#read(profile);
+    this.#profile = merged(this.#profile, this.#read(profile));
     const call = this.#call;
     if (call && this.#state === State.called) call.profile = this.#takeProfile();
   }
@@ -90,91 +112,123 @@ export class RTCCalling extends Emitter<ComponentEvents> {
   }
 
   #takeProfile(): MediaProfile {
-    const profile = this.#profile ?? this.#usual;
-    this.#profile = null;
+    const profile = merged(this.#usual, this.#profile);
+    this.#profile = {};
     return profile;
   }
 
-  /** Logs in and stays logged in, over losses of the connection. Fails with 102 for a token that is not good, 108 when the server does not answer. */
+  /** Logs in and stays logged in, over losses of the connection. With the account that is logged in: its call goes on, and these options replace the earlier ones. With another account: the first one is logged out. Fails with 102 for a token that is not good, 108 when the server does not answer, 101 when a later login, logout or destroy came first. */
   login(options: LoginOptions): Promise<void> {
-    return this.#run(options, async () => {
-      if (this.#client) await this.#client.close();
-      const client = new PealClient({
-        getToken: this.#tokens(options),
-        resume: options.resume ?? false,
-        debug: this.#debug,
-        ...((options.server ?? this.#server)
-          ? { server: options.server ?? this.#server ?? "" }
-          : {}),
-      });
-      this.#client = client;
-      this.#follow(client, options);
+    return run(options, async () => {
+      const asked = ++this.#asked;
+      const server = options.server ?? this.#server;
+      const before = this.#session;
+      if (before && !before.serves(options, server)) {
+        this.#session = null;
+        await before.client.close();
+        this.#stillAsked(asked);
+      }
+      // The token of the login that is on its way may be the older one: try once with this one.
+      const again = this.#session !== null && this.#session.client.connection !== "online";
+      this.#session?.renew(options);
       try {
-        await client.connect();
+        await this.#connect(options, server).catch((e: unknown) => {
+          if (!again || asked !== this.#asked) throw e;
+          return this.#connect(options, server);
+        });
+        this.#stillAsked(asked);
       } catch (e) {
-        if (this.#client === client) this.#client = null;
-        options.onerror?.(componentError(e));
+        safely(options.onerror, known(e));
         throw e;
       }
-      warnOfOther(options.account, client.account);
     });
   }
 
-  /** The token that was given serves once; after that `getToken`, where there is one. */
-  #tokens(options: LoginOptions): () => string | Promise<string> {
-    let given = options.token;
-    return () => {
-      const token = given ?? options.getToken?.() ?? options.token ?? "";
-      if (options.getToken) given = undefined;
-      return token;
-    };
+  async #connect(options: LoginOptions, server: string | undefined): Promise<void> {
+    let session = this.#session;
+    if (!session) {
+      session = new Session(options, server, this.#debug);
+      this.#session = session;
+      this.#follow(session);
+    }
+    const { client } = session;
+    if (client.connection === "online") {
+      safely(options.onconnect);
+      return;
+    }
+    try {
+      await client.connect();
+    } catch (e) {
+      if (this.#session === session && client.connection === "offline") this.#session = null;
+      throw e;
+    }
+    session.warnOfOther();
   }
 
-  #follow(client: PealClient, options: LoginOptions): void {
+  #stillAsked(asked: number): void {
+    if (asked === this.#asked) return;
+    throw {
+      code: "101",
+      message: "a later login, logout or destroy took the place of this login",
+    } satisfies ComponentError;
+  }
+
+  #follow(session: Session): void {
+    const { client } = session;
     client.on("connection", (state) => {
-      if (state === "online") options.onconnect?.();
+      if (state === "online") safely(session.options.onconnect);
     });
     client.on("closed", (why) => {
-      if (this.#client === client) this.#client = null;
-      options.ondisconnect?.({ code: why.code, message: why.message });
-      if (why.code === "kicked") this.destroy();
+      const current = this.#session === session;
+      if (current) this.#session = null;
+      safely(session.options.ondisconnect, { code: why.code, message: why.message });
+      if (current && why.code === "kicked") this.destroy();
     });
     client.on("incoming", (call) => this.#invited(client, call as Call));
     client.on("resumed", (call) => this.#took(client, call as Call).joined());
-    client.on("record", (record) => this.#filed(record, client.account, options));
+    client.on("record", (record) => this.#filed(record, session));
     client.on("error", (error) => this.emit("onError", componentError(error)));
   }
 
   /** Ends a call, then logs out. Fails with 101 when not logged in. */
   logout(options: Callbacks = {}): Promise<void> {
-    return this.#run(options, async () => {
-      if (!this.#client) throw { code: "101", message: "not connected" } satisfies ComponentError;
-      await this.#client.close();
+    return run(options, async () => {
+      this.#asked++;
+      if (!this.#session) throw { code: "101", message: "not connected" } satisfies ComponentError;
+      await this.#session.client.close();
     });
   }
 
   /** Ends everything, drops all listeners and forgets the singleton. */
   destroy(): void {
-    void this.#client?.close();
-    this.#client = null;
-    this.drop();
+    this.#asked++;
+    const session = this.#session;
+    this.#session = null;
+    void session?.client.close();
+    this.removeAllListeners();
+    this.#localView = null;
+    this.#remoteViews.clear();
     if (singleton === this) singleton = null;
   }
 
   /** The same as `on`. */
-  addDelegate<K extends keyof ComponentEvents>(event: K, listener: ComponentEvents[K]): void {
+  addDelegate<K extends keyof ComponentEvents>(event: K, listener: ComponentEvents[K]): void;
+  addDelegate(event: PropertyKey, listener: Listener): void;
+  addDelegate(event: PropertyKey, listener: Listener): void {
     this.on(event, listener);
   }
 
   /** Drops every listener of an event. */
-  removeDelegate(event: keyof ComponentEvents): void {
-    this.drop(event);
+  removeDelegate(event: PropertyKey): void {
+    this.removeAllListeners(event);
   }
 
-  /** Drops every listener of an event, or of all. */
-  removeAllListeners(event?: keyof ComponentEvents): this {
-    this.drop(event);
-    return this;
+  /** Calls the listeners of an event. */
+  override emit<K extends keyof ComponentEvents>(
+    event: K,
+    ...payload: Parameters<ComponentEvents[K]>
+  ): boolean {
+    return super.emit(event, ...payload);
   }
 
   /** Awaited with one's own numeric id before media is joined; when it fails, so does the join. Its value is not used: media needs no token of its own here. */
@@ -185,7 +239,7 @@ export class RTCCalling extends Emitter<ComponentEvents> {
   // ---------------------------------------------------------------- one call
 
   get #call(): Call | null {
-    return this.#client?.activeCall ?? null;
+    return this.#session?.client.activeCall ?? null;
   }
 
   get #state(): StateNumber {
@@ -202,7 +256,7 @@ export class RTCCalling extends Emitter<ComponentEvents> {
 
   /** Calls someone. Resolves when the server has taken the invitation, whether the callee is there or not; the rest is told by events. Fails with 106 without a type, 116 when this account is in a call on another device, 114 without a device, 100 when one is denied or in use. */
   call(options: InviteOptions): Promise<void> {
-    return this.#run(options, async () => {
+    return run(options, async () => {
       this.#allow("call");
       const client = this.#online();
       const { userId, attachment } = options;
@@ -210,7 +264,6 @@ export class RTCCalling extends Emitter<ComponentEvents> {
       if (typeof userId !== "string" || userId === "")
         throw { code: "100", message: "userId is missing" } satisfies ComponentError;
       const ringTimeoutMs = this.#ringTimeout;
-      this.#ringTimeout = 0;
       const call = client.call(userId, {
         type,
         ...(attachment === undefined ? {} : { attachment: JSON.stringify(attachment) }),
@@ -227,7 +280,7 @@ export class RTCCalling extends Emitter<ComponentEvents> {
 
   /** Gives up a call that still rings. 10410 when the answer came first. */
   cancel(options: Callbacks = {}): Promise<void> {
-    return this.#run(options, async () => {
+    return run(options, async () => {
       this.#allow("cancel");
       await this.#call?.cancel();
     });
@@ -236,7 +289,7 @@ export class RTCCalling extends Emitter<ComponentEvents> {
   /** Answers on this device. Resolves when the server has stored it; 10420 when another device was faster. */
   accept(options: Callbacks = {}): Promise<void> {
     const call = this.#call;
-    return this.#run(options, async () => {
+    return run(options, async () => {
       this.#allow("accept");
       if (call) await this.#authorize(call.localUid);
       await call?.accept();
@@ -245,7 +298,7 @@ export class RTCCalling extends Emitter<ComponentEvents> {
 
   /** Declines, on all of one's devices. */
   reject(options: Callbacks = {}): Promise<void> {
-    return this.#run(options, async () => {
+    return run(options, async () => {
       this.#allow("reject");
       await this.#call?.reject();
     });
@@ -253,7 +306,7 @@ export class RTCCalling extends Emitter<ComponentEvents> {
 
   /** Ends whatever there is: cancels, rejects or hangs up. Holds at once, also without a connection. */
   hangup(options: Callbacks = {}): Promise<void> {
-    return this.#run(options, async () => {
+    return run(options, async () => {
       this.#allow("hangup");
       await this.#call?.hangup();
     });
@@ -261,27 +314,34 @@ export class RTCCalling extends Emitter<ComponentEvents> {
 
   /** Ends a one-to-one call; only while it goes on. */
   leave(options: Callbacks & { channelId?: string } = {}): Promise<void> {
-    return this.#run(options, async () => {
+    return run(options, async () => {
       this.#allow("leave");
       await this.#call?.hangup();
     });
   }
 
-  /** How long to ring, in milliseconds: 120 000 at most, more is cut to that and told by onError. While it rings here: this device's own time. Otherwise: the next call's, made or received. */
+  /** How long a call rings, in milliseconds: for the call that rings here and all later ones, made and received, until it is set again. At most 120 000: more is cut to that and causes onError, and so does what is no time. */
   setCallTimeout(ms: number): void {
     const clamped = Math.min(ms, longestRing);
+    if (!(clamped > 0)) {
+      this.emit("onError", { code: "100", message: "the ring time-out is a number of ms above 0" });
+      return;
+    }
     if (clamped < ms) {
       this.emit("onError", {
         code: "100",
         message: `the ring time-out is at most ${longestRing} ms`,
       });
     }
+    this.#ringTimeout = clamped;
     const call = this.#call;
-    if (this.#state === State.called && call) {
-      call.setRingTimeout(clamped).catch((e: unknown) => this.emit("onError", componentError(e)));
-    } else {
-      this.#ringTimeout = clamped;
-    }
+    if (call && this.#state === State.called) this.#ringFor(call);
+  }
+
+  #ringFor(call: Call): void {
+    call
+      .setRingTimeout(this.#ringTimeout)
+      .catch((e: unknown) => this.emit("onError", componentError(e)));
   }
 
   // ------------------------------------------------------------------- media
@@ -300,22 +360,22 @@ export class RTCCalling extends Emitter<ComponentEvents> {
 
   /** Opens or closes the camera; the other side gets onCameraAvailable. 103 without a call. */
   async enableLocalVideo(enable: boolean): Promise<void> {
-    await this.#guard(() => this.#inCall().setCamera(enable));
+    await run({}, () => this.#inCall().setCamera(enable));
   }
 
   /** Opens or closes the microphone; the other side gets onAudioAvailable. 103 without a call. */
   async enableLocalAudio(enable: boolean): Promise<void> {
-    await this.#guard(() => this.#inCall().openMicrophone(enable));
+    await run({}, () => this.#inCall().openMicrophone(enable));
   }
 
   /** Sends black in place of the picture; the other side gets onVideoMuted. 103 without a call. */
   async muteLocalVideo(mute: boolean): Promise<void> {
-    await this.#guard(() => this.#inCall().muteCamera(mute));
+    await run({}, () => this.#inCall().muteCamera(mute));
   }
 
   /** Sends silence in place of the sound; the other side gets onAudioMuted. 103 without a call. */
   async muteLocalAudio(mute: boolean): Promise<void> {
-    await this.#guard(() => this.#inCall().setMicrophone(!mute));
+    await run({}, () => this.#inCall().setMicrophone(!mute));
   }
 
   /** Stops someone's sound here. 105 when that person is not in the call. */
@@ -336,7 +396,7 @@ export class RTCCalling extends Emitter<ComponentEvents> {
     type: "microphoneId" | "cameraId" | "speakerId",
     deviceId: string,
   ): Promise<void> {
-    await this.#guard(async () => {
+    await run({}, async () => {
       const call = this.#inCall();
       const { audioIn, audioOut, video } = await this.getDevices();
       const [list, kind] =
@@ -356,32 +416,15 @@ export class RTCCalling extends Emitter<ComponentEvents> {
     return this.switchDevice("speakerId", deviceId);
   }
 
-  /** The call that is going on. Throws 103 without one. */
-  getRoomInfo(): RoomInfo {
-    const call = this.#inCall();
-    const caller = call.direction === "outgoing";
-    const account = this.#client?.account ?? "";
-    const member = (name: string, uid: number): RoomMember => ({
-      uid,
-      account: name,
-      accid: name,
-      createTimestamp: this.#joinedAt,
-      expireTimestamp: 0,
-    });
-    return {
-      channelName: call.id,
-      channelId: call.id,
-      channelCreateTime: this.#joinedAt,
-      channelExpireTime: 0,
-      creator: caller ? account : call.peer,
-      uid: call.localUid,
-      members: [member(account, call.localUid), member(call.peer, call.peerUid)],
-    };
+  /** The call that rings or goes on. Fails with 102 when not logged in, 103 without a call. */
+  async getRoomInfo(): Promise<RoomInfo> {
+    const { account } = this.#online();
+    return roomOf(this.#inCall(), account);
   }
 
   /** To audio (1) at once; to video (2) when the other side agrees, by `switchCallType(2)` of its own. */
   switchCallType(type: 1 | 2): Promise<void> {
-    return this.#run({}, async () => {
+    return run({}, async () => {
       this.#allow("switchCallType");
       if (type !== 1 && type !== 2)
         throw { code: "106", message: "the type is 1 or 2" } satisfies ComponentError;
@@ -389,17 +432,16 @@ export class RTCCalling extends Emitter<ComponentEvents> {
     });
   }
 
-  /** Handles of what lies behind the component, as pages reach for them. */
-  getSdkInstance(): SdkInstance {
-    const { account = "", deviceId = "" } = this.#client ?? {};
-    return sdkInstance(this.#call, { account, deviceId });
+  /** Handles of what lies behind the component, as pages reach for them: one object for the life of the instance, whose parts show the call that there is. */
+  getSdkInstance(): Untyped {
+    return this.#sdk;
   }
 
   // -------------------------------------------------------------- not (yet)
 
   /** Not available: fails with 100. */
   groupCall(options: GroupCallOptions): Promise<void> {
-    return this.#run(options, async () => {
+    return run(options, async () => {
       this.#allow("call");
       callType(options.type);
       throw noGroups;
@@ -408,7 +450,7 @@ export class RTCCalling extends Emitter<ComponentEvents> {
 
   /** Not available: fails with 118, or with 119 in a call. */
   groupInvite(options: GroupInviteOptions): Promise<void> {
-    return this.#run(options, async () => {
+    return run(options, async () => {
       throw this.#state === State.inCall
         ? ({ code: "119", message: "this is not a group call" } satisfies ComponentError)
         : ({
@@ -422,9 +464,7 @@ export class RTCCalling extends Emitter<ComponentEvents> {
 
   #invited(client: PealClient, call: Call): void {
     this.#took(client, call);
-    const ring = this.#ringTimeout;
-    this.#ringTimeout = 0;
-    if (ring) this.setCallTimeout(ring);
+    if (this.#ringTimeout) this.#ringFor(call);
     this.emit("onInvited", {
       invitor: call.peer,
       userIds: [client.account],
@@ -443,14 +483,16 @@ export class RTCCalling extends Emitter<ComponentEvents> {
     call.attachRemote(this.#remoteViews.get(call.peer) ?? null);
     return new Follower(call, {
       account: client.account,
-      tell: (event, ...payload) => this.emit(event, ...payload),
+      rtc: this.#sdk.rtcClient,
+      tell: (event, ...payload) => {
+        this.emit(event, ...payload);
+      },
       authorize: (uid) => this.#authorize(uid),
       joined: () => this.#joined(client, call),
     });
   }
 
   #joined(client: PealClient, call: Call): void {
-    this.#joinedAt = Date.now();
     this.userMap[call.localUid] = client.account;
     this.userMap[call.peerUid] = call.peer;
   }
@@ -459,19 +501,19 @@ export class RTCCalling extends Emitter<ComponentEvents> {
     await this.#tokenService?.(uid);
   }
 
-  #filed(record: CallRecord, account: string, options: LoginOptions): void {
+  #filed(record: CallRecord, { client, options }: Session): void {
     // Only the device that called says that the record was sent.
     if (record.kind !== 1 && this.#made.has(record.callId))
       this.emit("onMessageSent", record.callee);
     this.#made.delete(record.callId);
-    options.onmsg?.(recordMessage(record, account));
+    safely(options.onmsg, recordMessage(record, client.account));
   }
 
   // ------------------------------------------------------------------- errors
 
   #online(): PealClient {
-    if (!this.#client) throw { code: "102", message: "log in first" } satisfies ComponentError;
-    return this.#client;
+    if (!this.#session) throw { code: "102", message: "log in first" } satisfies ComponentError;
+    return this.#session.client;
   }
 
   #inCall(): Call {
@@ -484,42 +526,12 @@ export class RTCCalling extends Emitter<ComponentEvents> {
     const refusal = refusedBy(method, this.#state);
     if (refusal) throw refusal;
   }
-
-  async #guard(task: () => Promise<void>): Promise<void> {
-    try {
-      await task();
-    } catch (e) {
-      throw known(e);
-    }
-  }
-
-  /** Runs a method with its callbacks. The promise is safe to ignore: who ignores it has the callback, or onError. */
-  #run(callbacks: Callbacks, task: () => Promise<void>): Promise<void> {
-    const result = (async () => {
-      try {
-        await task();
-      } catch (e) {
-        const error = known(e);
-        callbacks.failed?.(error);
-        throw error;
-      }
-      callbacks.success?.();
-    })();
-    result.catch(() => {});
-    return result;
-  }
 }
 
 const noGroups: ComponentError = {
   code: "100",
   message: "group calls are not available in this version",
 };
-
-/** The token says who one is, whatever name is given beside it: a mix-up would go unseen. */
-function warnOfOther(given: string, named: string): void {
-  if (!given || given === named) return;
-  console.warn(`[peal] login as "${given}": the token names "${named}", who is logged in now`);
-}
 
 /** The type of a call; pages may have it as text. */
 function callType(type: unknown): 1 | 2 | 3 {
@@ -529,19 +541,6 @@ function callType(type: unknown): 1 | 2 | 3 {
     code: "106",
     message: "type is missing: 1 audio, 2 video, 3 other",
   } satisfies ComponentError;
-}
-
-function known(e: unknown): ComponentError {
-  if (
-    typeof e === "object" &&
-    e !== null &&
-    "code" in e &&
-    "message" in e &&
-    !(e instanceof Error)
-  ) {
-    return { code: String(e.code), message: String(e.message) };
-  }
-  return componentError(e);
 }
 
 /** An attachment comes back as it was given: an object as an object, a string as a string. */

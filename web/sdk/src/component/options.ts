@@ -82,7 +82,7 @@ export interface RoomMember {
   account: string;
   /** The account again. */
   accid: string;
-  /** When media was joined here, in milliseconds since 1970. */
+  /** When the call began, in milliseconds since 1970. */
   createTimestamp: number;
   /** Always 0: a call has no end that is set. */
   expireTimestamp: number;
@@ -94,10 +94,10 @@ export interface RoomInfo {
   channelName: string;
   /** The call's id. */
   channelId: string;
-  /** When media was joined here, in milliseconds since 1970. */
-  channelCreateTime: number;
-  /** Always 0: a call has no end that is set. */
-  channelExpireTime: number;
+  /** When the call began, in milliseconds since 1970, as text. */
+  channelCreateTime: string;
+  /** Always "0": a call has no end that is set. */
+  channelExpireTime: string;
   /** The account that called. */
   creator: string;
   /** One's own numeric id. */

@@ -129,3 +129,9 @@ export function withStereo(sdp: string, p: MediaProfile): string {
   if (!opus) return sdp;
   return sdp.replace(new RegExp(`^(a=fmtp:${opus} [^\\r\\n]*)`, "m"), "$1;stereo=1;sprop-stereo=1");
 }
+
+/** A profile with another on top. */
+export function merged(below: MediaProfile, above: MediaProfile): MediaProfile {
+  const video = { ...below.video, ...above.video };
+  return { ...below, ...above, ...(Object.keys(video).length > 0 ? { video } : {}) };
+}

@@ -54,6 +54,8 @@ export class QualityMeter {
   #least = Number.POSITIVE_INFINITY;
   /** The grade of what one sends without what the way takes by itself: sending less does not shorten it. */
   strain: Grade = 0;
+  /** How loud each side was at the last look: 0 to 1. */
+  levels = { local: 0, remote: 0 };
 
   /** `expected` says whether the other side sends anything. */
   start(
@@ -87,12 +89,17 @@ export class QualityMeter {
     // What the other side says of what it gets; null where it said nothing.
     let sent: { loss: number; jitter: number } | null = null;
     let sentRoundTrip = 0;
+    this.levels = { local: 0, remote: 0 };
     stats.forEach((s: Stat) => {
       if (s.type === "inbound-rtp") {
         received += number(s, "packetsReceived");
         lost += Math.max(number(s, "packetsLost"), 0);
         // A picture's packets come in bursts, which is no fault of the network.
-        if (s.kind === "audio") jitter = Math.max(jitter, number(s, "jitter"));
+        if (s.kind !== "audio") return;
+        jitter = Math.max(jitter, number(s, "jitter"));
+        this.levels.remote = number(s, "audioLevel");
+      } else if (s.type === "media-source" && s.kind === "audio") {
+        this.levels.local = number(s, "audioLevel");
       } else if (s.type === "remote-inbound-rtp") {
         sent = {
           loss: Math.max(sent?.loss ?? 0, number(s, "fractionLost")),
