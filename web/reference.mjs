@@ -16,7 +16,7 @@ const parts = [
 \`window.NERTCCalling.default\` and \`window.NRTCCalling.RTCCalling\`; the package's default export is the same class. Methods that take
 \`success\` and \`failed\` call them before their promise settles. Promises are safe to ignore.`,
     names: `RTCCalling SetupOptions CallProfile LoginOptions InviteOptions Callbacks DeviceLists DeviceEntry RoomInfo RoomMember
-      SdkInstance LocalStreamHandle RemoteStreamHandle RenderMode DeviceInfo GroupCallOptions GroupInviteOptions
+      SdkInstance RtcClient RtcEvents StreamEvent StreamHandle LocalStreamHandle RemoteStreamHandle RenderMode DeviceInfo GroupCallOptions GroupInviteOptions
       ComponentEvents InvitedEvent AvailableEvent MutedEvent QualityEvent JoinEvent TypeRequestEvent TimeOutSide
       RecordMessage ComponentError StateNumber`,
   },

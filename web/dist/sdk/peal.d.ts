@@ -12,7 +12,7 @@ interface PealErrorLike {
     readonly retry: boolean;
 }
 /** Codes made by the browser side; the server's own codes are in docs/protocol.md and pass through. */
-type LocalErrorCode = "insecure_context" | "not_connected" | "not_logged_in" | "wrong_state" | "token_failed" | "request_timeout" | "microphone_denied" | "microphone_missing" | "microphone_in_use" | "camera_denied" | "camera_missing" | "camera_in_use" | "autoplay_blocked" | "media_failed" | "declined" | "unsupported_browser" | "internal";
+type LocalErrorCode = "insecure_context" | "not_connected" | "not_logged_in" | "wrong_state" | "token_failed" | "request_timeout" | "microphone_denied" | "microphone_missing" | "microphone_in_use" | "camera_denied" | "camera_missing" | "camera_in_use" | "autoplay_blocked" | "media_failed" | "declined" | "unsupported_browser" | "bad_server" | "internal";
 /** A code of the browser side, or one of the server's. */
 type PealErrorCode = LocalErrorCode | (string & {});
 /** What a client is made with. */
@@ -243,8 +243,10 @@ interface CallHandle extends Listenable<CallEvents> {
     readonly id: string;
     /** Whether this account called. */
     readonly direction: Direction;
-    /** Resolves when the server has taken the invitation, not when it is answered, or when it was given up before; rejects when it could not be made: no microphone, no server, in a call on another device. A call that came in has resolved. */
+    /** Resolves when the server has taken the invitation, not when it is answered. Rejects when it has not: no microphone, no server, in a call on another device, a text that is too long, or the login was over before. Where the application gave the call up before, it resolves; a call that came in has resolved. */
     readonly invited: Promise<void>;
+    /** When it began, by the server's clock; until the server has it, by this device's. */
+    readonly createdAt: Date;
     /** The other person's account. */
     readonly peer: string;
     /** Everybody who has a part in the call, the caller first. */
@@ -416,18 +418,39 @@ interface ComponentError {
     message: string;
 }
 
+/** Any function: pages may type what a listener gets in their own way. */
+type Listener = (...args: never[]) => void;
 /**
- * Events with types. A listener that throws does not keep the others from
- * being called: its error is reported as an uncaught one.
+ * Events with types, in the manners of eventemitter3. One thing differs: a listener that
+ * throws does not stop the others, and its error is reported as an uncaught one.
  */
 declare class Emitter<E extends EventMap<E>> implements Listenable<E> {
     #private;
-    on<K extends keyof E>(event: K, listener: E[K]): this;
-    once<K extends keyof E>(event: K, listener: E[K]): this;
-    off<K extends keyof E>(event: K, listener: E[K]): this;
-    /** Drops the listeners of one event, or of all. */
-    protected drop(event?: keyof E): void;
-    protected emit<K extends keyof E>(event: K, ...args: Parameters<E[K]>): void;
+    constructor();
+    /** Calls the listener at each event. In it, `this` is `context`, by default the emitter. */
+    on<K extends keyof E>(event: K, listener: E[K], context?: unknown): this;
+    on(event: PropertyKey, listener: Listener, context?: unknown): this;
+    /** The same as `on`. */
+    addListener<K extends keyof E>(event: K, listener: E[K], context?: unknown): this;
+    addListener(event: PropertyKey, listener: Listener, context?: unknown): this;
+    /** Calls the listener at the next event alone. */
+    once<K extends keyof E>(event: K, listener: E[K], context?: unknown): this;
+    once(event: PropertyKey, listener: Listener, context?: unknown): this;
+    /** Drops a listener: where they are given, only with this context, or only one of `once`. Without a listener: all of the event. */
+    off<K extends keyof E>(event: K, listener?: E[K], context?: unknown, once?: boolean): this;
+    off(event: PropertyKey, listener?: Listener, context?: unknown, once?: boolean): this;
+    /** The same as `off`. */
+    removeListener<K extends keyof E>(event: K, listener?: E[K], context?: unknown, once?: boolean): this;
+    removeListener(event: PropertyKey, listener?: Listener, context?: unknown, once?: boolean): this;
+    /** Drops the listeners of an event, or of all. */
+    removeAllListeners(event?: PropertyKey): this;
+    /** The listeners of an event. */
+    listeners(event: PropertyKey): Listener[];
+    /** How many listeners an event has. */
+    listenerCount(event: PropertyKey): number;
+    /** The events that have listeners. */
+    eventNames(): PropertyKey[];
+    protected emit<K extends keyof E>(event: K, ...args: Parameters<E[K]>): boolean;
 }
 
 /** What a page sets by `setCallProfile`. */
@@ -662,7 +685,7 @@ interface RoomMember {
     account: string;
     /** The account again. */
     accid: string;
-    /** When media was joined here, in milliseconds since 1970. */
+    /** When the call began, in milliseconds since 1970. */
     createTimestamp: number;
     /** Always 0: a call has no end that is set. */
     expireTimestamp: number;
@@ -673,10 +696,10 @@ interface RoomInfo {
     channelName: string;
     /** The call's id. */
     channelId: string;
-    /** When media was joined here, in milliseconds since 1970. */
-    channelCreateTime: number;
-    /** Always 0: a call has no end that is set. */
-    channelExpireTime: number;
+    /** When the call began, in milliseconds since 1970, as text. */
+    channelCreateTime: string;
+    /** Always "0": a call has no end that is set. */
+    channelExpireTime: string;
     /** The account that called. */
     creator: string;
     /** One's own numeric id. */
@@ -685,96 +708,8 @@ interface RoomInfo {
     members: RoomMember[];
 }
 
-/** The size of a picture in pixels, and whether it is cut to fill that. */
-interface RenderMode {
-    /** In pixels; default: as wide as its place. */
-    width?: number;
-    /** In pixels; default: as high as its place. */
-    height?: number;
-    /** True (default) cuts it to fill that, false shows it whole. */
-    cut?: boolean;
-}
-
-/**
- * What pages reach for behind the component: the streams of the media library
- * that the original was built on, by their names there. Each does its work on
- * the call that is going on.
- */
-interface LocalStreamHandle {
-    /** The browser's stream; null while nothing is captured. */
-    readonly mediaStream: MediaStream | null;
-    /** Sends silence. */
-    muteAudio(): Promise<void>;
-    /** Sends sound again. */
-    unmuteAudio(): Promise<void>;
-    /** Sends black. */
-    muteVideo(): Promise<void>;
-    /** Sends the picture again. */
-    unmuteVideo(): Promise<void>;
-    /** How loud one's own sound is sent, 0 to 100. */
-    setCaptureVolume(volume: number): void;
-    /** The size of one's own picture. */
-    setLocalRenderMode(mode: RenderMode): void;
-}
-/** The other person's stream. Nothing of it is told to that person. */
-interface RemoteStreamHandle {
-    /** The browser's stream; null before there is any. */
-    readonly mediaStream: MediaStream | null;
-    /** Stops the sound here. */
-    muteAudio(): Promise<void>;
-    /** Lets the sound be heard again. */
-    unmuteAudio(): Promise<void>;
-    /** Hides the picture here. */
-    muteVideo(): Promise<void>;
-    /** Shows the picture again. */
-    unmuteVideo(): Promise<void>;
-    /** How loud it is played here, 0 to 100. */
-    setAudioVolume(volume: number): void;
-    /** The size of the other person's picture. */
-    setRemoteRenderMode(mode: RenderMode): void;
-}
-/** One device. */
-interface DeviceInfo {
-    /** Its id, for `switchDevice`. */
-    deviceId: string;
-    /** Its name. */
-    label: string;
-}
-/** What `getSdkInstance` gives. */
-interface SdkInstance {
-    /** What there is of signalling: the account and the device that are logged in. */
-    readonly signal: {
-        /** The account. */
-        readonly account: string;
-        /** This device among the account's. */
-        readonly deviceId: string;
-    };
-    readonly rtcClient: {
-        readonly adapterRef: {
-            /** One's own stream; null without a call. */
-            readonly localStream: LocalStreamHandle | null;
-            /** By numeric id. */
-            readonly remoteStreamMap: Readonly<Record<number, RemoteStreamHandle>>;
-        };
-        /** The browser's own connection; null without a call. */
-        readonly peerConnection: RTCPeerConnection | null;
-    };
-    readonly WebRTC2: {
-        /** All devices. */
-        getDevices(): Promise<{
-            audioIn: DeviceInfo[];
-            audioOut: DeviceInfo[];
-            video: DeviceInfo[];
-        }>;
-        /** Cameras. */
-        getCameras(): Promise<DeviceInfo[]>;
-        /** Microphones. */
-        getMicrophones(): Promise<DeviceInfo[]>;
-        /** Speakers. */
-        getSpeakers(): Promise<DeviceInfo[]>;
-    };
-}
-
+/** As the original types it, so that lines of its pages compile. `SdkInstance` is what it is. */
+type Untyped = ReturnType<typeof JSON.parse>;
 /**
  * The component API: what pages of the component that this one replaces were
  * written against. It translates to and from the typed core and decides nothing.
@@ -794,6 +729,8 @@ declare class RTCCalling extends Emitter<ComponentEvents> {
             debug?: boolean;
         }): RTCCalling;
     };
+    /** What `getInstance` gave last; null before that and after `destroy`. */
+    static get instance(): RTCCalling | null;
     /** Numeric ids of the accounts in the call. */
     readonly userMap: Record<number, string>;
     /** A page that wants one instance takes `getInstance`. `debug` writes what happens to the console; default true. */
@@ -802,9 +739,9 @@ declare class RTCCalling extends Emitter<ComponentEvents> {
     });
     /** Once, before login: where the server is. */
     setupAppKey(options: SetupOptions): void;
-    /** What is sent in the next call: picture size, frames and quality of sound. For one call, then back to `setupAppKey`'s or the defaults. What is none of the documented values is told by onError and passed over. */
+    /** What the next call sends: picture size, frames and quality of sound. What was set since the last call adds up; after the call `setupAppKey`'s profile or the defaults hold again. Values that are not documented cause onError and change nothing. */
     setCallProfile(profile: CallProfile): void;
-    /** Logs in and stays logged in, over losses of the connection. Fails with 102 for a token that is not good, 108 when the server does not answer. */
+    /** Logs in and stays logged in, over losses of the connection. With the account that is logged in: its call goes on, and these options replace the earlier ones. With another account: the first one is logged out. Fails with 102 for a token that is not good, 108 when the server does not answer, 101 when a later login, logout or destroy came first. */
     login(options: LoginOptions): Promise<void>;
     /** Ends a call, then logs out. Fails with 101 when not logged in. */
     logout(options?: Callbacks): Promise<void>;
@@ -812,10 +749,12 @@ declare class RTCCalling extends Emitter<ComponentEvents> {
     destroy(): void;
     /** The same as `on`. */
     addDelegate<K extends keyof ComponentEvents>(event: K, listener: ComponentEvents[K]): void;
+    /** The same, with a listener that is typed in the page's own way. */
+    addDelegate(event: PropertyKey, listener: Listener): void;
     /** Drops every listener of an event. */
-    removeDelegate(event: keyof ComponentEvents): void;
-    /** Drops every listener of an event, or of all. */
-    removeAllListeners(event?: keyof ComponentEvents): this;
+    removeDelegate(event: PropertyKey): void;
+    /** Calls the listeners of an event. */
+    emit<K extends keyof ComponentEvents>(event: K, ...payload: Parameters<ComponentEvents[K]>): boolean;
     /** Awaited with one's own numeric id before media is joined; when it fails, so does the join. Its value is not used: media needs no token of its own here. */
     setTokenService(service: (uid: number) => Promise<string>): void;
     /** The state: 0 idle, 1 calling, 2 called, 3 in a call. */
@@ -834,7 +773,7 @@ declare class RTCCalling extends Emitter<ComponentEvents> {
     leave(options?: Callbacks & {
         channelId?: string;
     }): Promise<void>;
-    /** How long to ring, in milliseconds: 120 000 at most, more is cut to that and told by onError. While it rings here: this device's own time. Otherwise: the next call's, made or received. */
+    /** How long a call rings, in milliseconds: for the call that rings here and all later ones, made and received, until it is set again. At most 120 000: more is cut to that and causes onError, and so does what is no time. */
     setCallTimeout(ms: number): void;
     /** Shows one's own picture in an element; none takes it away. Before, in or after a call. */
     setupLocalView(view?: HTMLElement | null): void;
@@ -856,16 +795,169 @@ declare class RTCCalling extends Emitter<ComponentEvents> {
     switchDevice(type: "microphoneId" | "cameraId" | "speakerId", deviceId: string): Promise<void>;
     /** The same as `switchDevice("speakerId", …)`. */
     selectSpeakers(deviceId: string): Promise<void>;
-    /** The call that is going on. Throws 103 without one. */
-    getRoomInfo(): RoomInfo;
+    /** The call that rings or goes on. Fails with 102 when not logged in, 103 without a call. */
+    getRoomInfo(): Promise<RoomInfo>;
     /** To audio (1) at once; to video (2) when the other side agrees, by `switchCallType(2)` of its own. */
     switchCallType(type: 1 | 2): Promise<void>;
-    /** Handles of what lies behind the component, as pages reach for them. */
-    getSdkInstance(): SdkInstance;
+    /** Handles of what lies behind the component, as pages reach for them: one object for the life of the instance, whose parts show the call that there is. */
+    getSdkInstance(): Untyped;
     /** Not available: fails with 100. */
     groupCall(options: GroupCallOptions): Promise<void>;
     /** Not available: fails with 118, or with 119 in a call. */
     groupInvite(options: GroupInviteOptions): Promise<void>;
+}
+
+/** The size of a picture in pixels, and whether it is cut to fill that. */
+interface RenderMode {
+    /** In pixels; default: as wide as its place. */
+    width?: number;
+    /** In pixels; default: as high as its place. */
+    height?: number;
+    /** True (default) cuts it to fill that, false shows it whole. */
+    cut?: boolean;
+}
+
+/**
+ * What pages reach for behind the component: the streams of the media library
+ * that the original was built on, by their names there. A stream is one object
+ * as long as its call.
+ */
+interface StreamHandle {
+    /** The browser's stream; null while there is none. */
+    readonly mediaStream: MediaStream | null;
+    /** Whether it has sound. */
+    readonly audio: boolean;
+    /** Whether it has a picture. */
+    readonly video: boolean;
+    /** The numeric id of the person that it comes from. */
+    getId(): number;
+    /** Whether it has sound. */
+    hasAudio(): boolean;
+    /** Whether it has a picture. */
+    hasVideo(): boolean;
+    /** How loud it is, 0 to 1, as of the last two seconds. */
+    getAudioLevel(): number;
+    /** The track of the sound; null without one. */
+    getAudioTrack(): MediaStreamTrack | null;
+    /** The track of the picture; null without one. */
+    getVideoTrack(): MediaStreamTrack | null;
+    /** Shows the picture in an element. The sound plays by itself. */
+    play(view: HTMLElement | null): Promise<void>;
+    /** Takes the picture from its element. */
+    stop(): void;
+    /** One's own: sends silence. The other person's: stops the sound here, and that person does not notice. */
+    muteAudio(): Promise<void>;
+    /** Takes that back. */
+    unmuteAudio(): Promise<void>;
+    /** One's own: sends black. The other person's: hides the picture here, and that person does not notice. */
+    muteVideo(): Promise<void>;
+    /** Takes that back. */
+    unmuteVideo(): Promise<void>;
+}
+/** One's own stream. */
+interface LocalStreamHandle extends StreamHandle {
+    /** How loud one's own sound is sent, 0 to 100; default 100. */
+    setCaptureVolume(volume?: number): void;
+    /** The size of one's own picture. */
+    setLocalRenderMode(mode: RenderMode): void;
+}
+/** The other person's stream. */
+interface RemoteStreamHandle extends StreamHandle {
+    /** How loud it is played here, 0 to 100; default 100. */
+    setAudioVolume(volume?: number): void;
+    /** The size of the other person's picture. */
+    setRemoteRenderMode(mode: RenderMode): void;
+}
+/** One device. */
+interface DeviceInfo {
+    /** Its id, for `switchDevice`. */
+    deviceId: string;
+    /** Its name. */
+    label: string;
+}
+/** The events of `rtcClient`. */
+interface RtcEvents {
+    /** That person's media is up. */
+    "peer-online": (event: {
+        uid: number;
+    }) => void;
+    /** That person is no longer in the call. */
+    "peer-leave": (event: {
+        uid: number;
+    }) => void;
+    /** That person sends sound or a picture from now on. */
+    "stream-added": (event: StreamEvent) => void;
+    /** That person closed the microphone or the camera. */
+    "stream-removed": (event: StreamEvent) => void;
+    /** That person muted the sound. */
+    "mute-audio": (event: {
+        uid: number;
+    }) => void;
+    /** That person unmuted the sound. */
+    "unmute-audio": (event: {
+        uid: number;
+    }) => void;
+    /** That person muted the picture. */
+    "mute-video": (event: {
+        uid: number;
+    }) => void;
+    /** That person unmuted the picture. */
+    "unmute-video": (event: {
+        uid: number;
+    }) => void;
+    /** Every two seconds in a call: 0 unknown, 1 excellent … 5 unusable. */
+    "network-quality": (event: {
+        uid: number;
+        uplinkNetworkQuality: number;
+        downlinkNetworkQuality: number;
+    }[]) => void;
+    /** Every two seconds in a call: how loud each side is, 0 to 100. */
+    "volume-indicator": (event: {
+        uid: number;
+        level: number;
+    }[]) => void;
+    /** The call is over. */
+    "channel-closed": (event: object) => void;
+}
+/** What stream-added and stream-removed give. */
+interface StreamEvent {
+    /** The stream. */
+    stream: RemoteStreamHandle;
+    /** What of it. */
+    mediaType: "audio" | "video";
+}
+/** The events of the media library below the original, as far as a call has them. A listener that is no function is passed over. */
+interface RtcClient extends Listenable<RtcEvents> {
+    /** The streams of the call that there is. */
+    readonly adapterRef: {
+        /** One's own stream; null without a call. */
+        readonly localStream: LocalStreamHandle | null;
+        /** By numeric id. */
+        readonly remoteStreamMap: Readonly<Record<number, RemoteStreamHandle>>;
+    };
+    /** The browser's own connection; null without a call. */
+    readonly peerConnection: RTCPeerConnection | null;
+}
+/** What `getSdkInstance` gives. */
+interface SdkInstance {
+    /** What there is of signalling: the account and the device that are logged in; null before that. */
+    readonly signal: {
+        readonly account: string;
+        readonly deviceId: string;
+    } | null;
+    /** The media of the call, and its events. */
+    readonly rtcClient: RtcClient;
+    /** The devices of this machine. */
+    readonly WebRTC2: {
+        /** All devices. */
+        getDevices(): Promise<DeviceLists>;
+        /** Cameras. */
+        getCameras(): Promise<DeviceInfo[]>;
+        /** Microphones. */
+        getMicrophones(): Promise<DeviceInfo[]>;
+        /** Speakers. */
+        getSpeakers(): Promise<DeviceInfo[]>;
+    };
 }
 
 /** The version of the component. */
@@ -876,4 +968,4 @@ declare const PealClient: new (options: ClientOptions) => Client;
 type PealClient = Client;
 
 export { PealClient, PealError, RTCCalling, RTCCalling as default, version };
-export type { AcceptOptions, AudioQuality, AvailableEvent, CallEnd, CallEvents, CallHandle, CallOptions, CallParty, CallProfile, CallRecord, CallState, Callbacks, Client, ClientEvents, ClientOptions, ComponentError, ComponentEvents, ConnectionState, DeviceEntry, DeviceInfo, DeviceLists, Direction, EndReason, EventMap, GroupCallOptions, GroupInviteOptions, InviteOptions, InvitedEvent, JoinEvent, Listenable, LocalErrorCode, LocalStreamHandle, LoginOptions, LostDevice, MediaPath, MediaProfile, MutedEvent, NetworkQuality, PealErrorCode, PealErrorLike, QualityEvent, RecordMessage, RecordsOptions, RemoteStreamHandle, RemoteTracks, RenderMode, RoomInfo, RoomMember, SdkInstance, SetupOptions, StateNumber, TimeOutSide, TypeRequestEvent };
+export type { AcceptOptions, AudioQuality, AvailableEvent, CallEnd, CallEvents, CallHandle, CallOptions, CallParty, CallProfile, CallRecord, CallState, Callbacks, Client, ClientEvents, ClientOptions, ComponentError, ComponentEvents, ConnectionState, DeviceEntry, DeviceInfo, DeviceLists, Direction, EndReason, EventMap, GroupCallOptions, GroupInviteOptions, InviteOptions, InvitedEvent, JoinEvent, Listenable, LocalErrorCode, LocalStreamHandle, LoginOptions, LostDevice, MediaPath, MediaProfile, MutedEvent, NetworkQuality, PealErrorCode, PealErrorLike, QualityEvent, RecordMessage, RecordsOptions, RemoteStreamHandle, RemoteTracks, RenderMode, RoomInfo, RoomMember, RtcClient, RtcEvents, SdkInstance, SetupOptions, StateNumber, StreamEvent, StreamHandle, TimeOutSide, TypeRequestEvent };

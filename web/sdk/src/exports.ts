@@ -18,7 +18,7 @@ export type {
   SdkInstance,
   StreamEvent,
   StreamHandle,
-} from "./component/sdk-instance";
+} from "./component/sdk-types";
 export type { CallProfile } from "./media/profile";
 export { version } from "./version";
 export type { RenderMode } from "./view/views";

@@ -4,7 +4,7 @@ import type { CallEnd, CallOptions, CallRecord, ClientOptions } from "../src/api
 import type { Call } from "../src/call";
 import { PealClient } from "../src/client";
 import { Follower } from "../src/component/call-events";
-import { RtcClient } from "../src/component/sdk-instance";
+import { CallRtc } from "../src/component/sdk-instance";
 import type { CallJson, PartyJson, RecordJson, ServerFrameJson } from "../src/gen/peal_pb";
 import { type FakeBrowser, FakeServer, FakeTrack, fakeBrowser, settle, welcome } from "./fakes";
 
@@ -958,7 +958,7 @@ describe("an invitation", () => {
     const call = await incoming();
     new Follower(call, {
       account: "alice",
-      rtc: new RtcClient(() => null),
+      rtc: new CallRtc(() => null),
       tell: (...[event]) => void told.push(event),
       authorize: async () => {},
       joined: () => {},

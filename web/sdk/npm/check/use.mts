@@ -57,7 +57,9 @@ export async function component(): Promise<void> {
   const label: string = [...audioIn, ...audioOut, ...video][0]?.label ?? "";
   await rtc.switchDevice("cameraId", label);
   await rtc.selectSpeakers(label);
-  const uid: number = rtc.getRoomInfo().members[0]?.uid ?? 0;
+  const room = await rtc.getRoomInfo();
+  const uid: number = room.members[0]?.uid ?? 0;
+  const created: string = room.channelCreateTime;
   const sdk = rtc.getSdkInstance();
   sdk.rtcClient.adapterRef.localStream?.setCaptureVolume(50);
   sdk.rtcClient.adapterRef.remoteStreamMap[uid]?.setAudioVolume(50);
@@ -74,11 +76,16 @@ export async function component(): Promise<void> {
   rtc.removeAllListeners();
   await rtc.logout();
   rtc.destroy();
-  // @ts-expect-error There is no such event.
-  rtc.on("onNothing", () => {});
+  // As pages of the original type it: a listener in its own words, any event, untyped handles.
+  rtc.on("onInvited", (e: { invitor: string; attachment: string }) => console.log(e.attachment));
+  rtc.on("onInvited", function (this: RTCCalling) {}, rtc);
+  rtc.addDelegate("onElsewhere", (x: number) => console.log(x));
+  rtc.getSdkInstance().rtcClient.adapterRef.localStream.muteAudio();
+  rtc.emit("onCallEnd");
+  console.log(rtc.listenerCount("onCallEnd"), rtc.eventNames(), rtc.listeners("onCallEnd").length);
   // @ts-expect-error A call has a type.
   await rtc.call({ userId: "bob" });
-  console.log(same, own, v, who, version);
+  console.log(same, own, v, who, version, created);
 }
 
 export async function core(): Promise<void> {

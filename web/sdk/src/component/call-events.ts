@@ -3,13 +3,13 @@ import type { Call } from "../call";
 import { componentError } from "./codes";
 import { endingEvents } from "./endings";
 import type { ComponentEvents } from "./events";
-import type { RtcClient } from "./sdk-instance";
+import type { CallRtc } from "./sdk-instance";
 
 /** What following a call needs of the component. */
 export interface FollowerHost {
   readonly account: string;
   /** Fires its events beside the component's. */
-  readonly rtc: RtcClient;
+  readonly rtc: CallRtc;
   tell<K extends keyof ComponentEvents>(event: K, ...payload: Parameters<ComponentEvents[K]>): void;
   /** Awaited before media counts as joined; a failure ends the call. */
   authorize(uid: number): Promise<void>;

@@ -27,7 +27,7 @@ import type {
 } from "./options";
 import { recordMessage } from "./record-message";
 import { roomOf } from "./room";
-import { SdkInstance } from "./sdk-instance";
+import { Sdk } from "./sdk-instance";
 import { Session } from "./session";
 
 /** As the original types it, so that lines of its pages compile. `SdkInstance` is what it is. */
@@ -77,7 +77,7 @@ export class RTCCalling extends Emitter<ComponentEvents> {
   #localView: HTMLElement | null = null;
   readonly #remoteViews = new Map<string, HTMLElement | null>();
   readonly #made = new Set<string>();
-  readonly #sdk = new SdkInstance(
+  readonly #sdk = new Sdk(
     () => this.#call,
     () => this.#session?.client ?? null,
   );
@@ -213,6 +213,7 @@ export class RTCCalling extends Emitter<ComponentEvents> {
 
   /** The same as `on`. */
   addDelegate<K extends keyof ComponentEvents>(event: K, listener: ComponentEvents[K]): void;
+  /** The same, with a listener that is typed in the page's own way. */
   addDelegate(event: PropertyKey, listener: Listener): void;
   addDelegate(event: PropertyKey, listener: Listener): void {
     this.on(event, listener);
