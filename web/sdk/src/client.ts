@@ -15,7 +15,7 @@ import { Call } from "./call";
 import { requireSecureContext } from "./capture/open";
 import { Past } from "./device/calls";
 import type { InviteJson, ListRecordsJson } from "./gen/peal_pb";
-import { claimDevice, type DeviceIdentity, uuidv7 } from "./identity";
+import { claimDevice, type DeviceIdentity, givesUp, uuidv7 } from "./identity";
 import type { MakePeerConnection } from "./media/peer";
 import { policyOf } from "./media/privacy";
 import { socketUrl } from "./origin";
@@ -30,7 +30,7 @@ import { version } from "./version";
 export interface Surroundings {
   open: OpenSocket;
   make: MakePeerConnection;
-  claim: () => Promise<DeviceIdentity>;
+  claim: (wanted: () => boolean) => Promise<DeviceIdentity | null>;
   /** Resolves once everybody who waits for a promise has gone on. */
   turn: () => Promise<void>;
 }
@@ -76,6 +76,8 @@ export class PealClient extends Emitter<ClientEvents> implements Client {
   /** Ended calls: no later login resumes or rings them. */
   readonly #past = new Past();
   #connecting: Promise<void> | null = null;
+  /** Counts the calls of close(): what was begun before one comes to nothing. */
+  #closes = 0;
 
   constructor(options: ClientOptions, surroundings: Surroundings = browser) {
     super();
@@ -108,8 +110,10 @@ export class PealClient extends Emitter<ClientEvents> implements Client {
   }
 
   async #connect(): Promise<void> {
+    const closes = this.#closes;
     // The login has ended, and its `closed` event is still in the queue: wait for that.
     while (this.#login?.shell.device.state === "offline") await this.#login.over;
+    if (closes !== this.#closes) throw closed();
     if (this.connection === "online") return;
     const url = socketUrl(this.#options.server);
     const begun = this.#login;
@@ -136,7 +140,11 @@ export class PealClient extends Emitter<ClientEvents> implements Client {
   }
 
   async #begin(url: string): Promise<Login> {
-    const identity = await this.#surroundings.claim();
+    const closes = this.#closes;
+    const wanted = (): boolean => closes === this.#closes;
+    const identity = await this.#surroundings.claim(wanted);
+    if (!wanted()) identity?.release();
+    if (!identity || !wanted()) throw closed();
     this.#deviceId = identity.id;
     const shell: Shell = new Shell(
       {
@@ -219,9 +227,11 @@ export class PealClient extends Emitter<ClientEvents> implements Client {
   }
 
   async close(): Promise<void> {
+    this.#closes++;
     const login = this.#login;
     if (!login) return;
-    login.why = new PealError("logged_out", "logged out");
+    login.why ??= closed();
+    givesUp(login.over);
     void login.shell.leave((ticket) => ({ kind: "logout", ticket }));
     await login.over;
   }
@@ -293,7 +303,7 @@ export class PealClient extends Emitter<ClientEvents> implements Client {
   #loggedOut(error: PealError | null): void {
     const login = this.#login;
     if (!login) return;
-    const why = login.why ?? error ?? new PealError("logged_out", "logged out");
+    const why = login.why ?? error ?? closed();
     this.#login = null;
     login.page.close();
     login.records.close();
@@ -327,6 +337,10 @@ export class PealClient extends Emitter<ClientEvents> implements Client {
   #debug(what: string): void {
     if (this.#options.debug) console.debug("[peal]", this.#account, what);
   }
+}
+
+function closed(): PealError {
+  return new PealError("logged_out", "logged out");
 }
 
 /** Longer texts cost the connection, and the login with it. */

@@ -15,12 +15,33 @@ export interface DeviceIdentity {
   release(): void;
 }
 
+/** What gives an id up just now: logins of this page that come to their end. */
+const leaving = new Set<Promise<unknown>>();
+
+/** Claims come one after the other. */
+let lastClaim: Promise<unknown> = Promise.resolve();
+
+/** A login of this page will give its id up: claims that follow wait for that. */
+export function givesUp(over: Promise<unknown>): void {
+  leaving.add(over);
+  void over.finally(() => leaving.delete(over));
+}
+
 /**
  * A page keeps its device id over reloads in sessionStorage. Duplicating a tab
  * copies that, so the id is guarded by a Web Lock: who does not get the lock is
- * a device of its own. Without locks (plain HTTP) each page load is one.
+ * a device of its own. Without locks (plain HTTP) each page load is one. Null where the id is
+ * no longer wanted once it is free.
  */
-export async function claimDevice(): Promise<DeviceIdentity> {
+export function claimDevice(wanted: () => boolean): Promise<DeviceIdentity | null> {
+  const claimed = lastClaim.then(() => claim(wanted));
+  lastClaim = claimed.catch(() => {});
+  return claimed;
+}
+
+async function claim(wanted: () => boolean): Promise<DeviceIdentity | null> {
+  while (leaving.size > 0) await Promise.all(leaving);
+  if (!wanted()) return null;
   if (typeof navigator === "undefined" || !navigator.locks) return identity(randomId(), 0);
   const kept = read(key);
   const id = kept ?? randomId();
@@ -55,9 +76,16 @@ function lock(id: string): Promise<(() => void) | null> {
         resolve(null);
         return undefined;
       }
-      return new Promise<void>((release) => resolve(release));
+      return new Promise<void>((release) => {
+        resolve(() => {
+          release();
+          givesUp(over); // The lock goes a moment later.
+        });
+      });
     };
-    navigator.locks.request(`${key}.${id}`, { ifAvailable: true }, held).catch(() => resolve(null));
+    const over = navigator.locks
+      .request(`${key}.${id}`, { ifAvailable: true }, held)
+      .catch(() => resolve(null));
   });
 }
 

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it, vi } from "vitest";
-import { claimDevice } from "../src/identity";
+import { claimDevice, type DeviceIdentity, givesUp } from "../src/identity";
 
 let taken: Set<string>;
 let storage: Map<string, string>;
@@ -25,27 +25,33 @@ beforeEach(() => {
   vi.stubGlobal("navigator", { locks: { request } });
 });
 
+async function claim(): Promise<DeviceIdentity> {
+  const identity = await claimDevice(() => true);
+  if (!identity) throw new Error("no identity");
+  return identity;
+}
+
 /** Loads the page again: what it was is let go, and what it had stored stays. */
 const reload = () => {
   taken.clear();
-  return claimDevice();
+  return claim();
 };
 
 describe("a device", () => {
   it("is the same after a reload", async () => {
-    const { id } = await claimDevice();
+    const { id } = await claim();
     expect((await reload()).id).toBe(id);
   });
   it("is another one in a tab that was duplicated", async () => {
-    const { id, release } = await claimDevice();
-    expect((await claimDevice()).id).not.toBe(id);
+    const { id, release } = await claim();
+    expect((await claim()).id).not.toBe(id);
     release();
     await Promise.resolve();
-    expect((await claimDevice()).id).toBe(id);
+    expect((await claim()).id).toBe(id);
   });
   it("is another one in each load without locks", async () => {
     vi.stubGlobal("navigator", {});
-    const { id } = await claimDevice();
+    const { id } = await claim();
     expect((await reload()).id).not.toBe(id);
   });
 });
@@ -54,7 +60,7 @@ describe("its clock", () => {
   it("only goes on, also where the clock is set back between two loads", async () => {
     const clock = vi.spyOn(Date, "now").mockReturnValue(5_000);
     const since = vi.spyOn(performance, "now").mockReturnValue(100);
-    const before = await claimDevice();
+    const before = await claim();
     since.mockReturnValue(150);
     expect(before.now()).toBe(5_050);
     before.dials();
@@ -69,13 +75,37 @@ describe("its clock", () => {
   it("of a device of its own goes by nothing that others kept", async () => {
     vi.spyOn(Date, "now").mockReturnValue(5_000);
     vi.spyOn(performance, "now").mockReturnValue(100);
-    (await claimDevice()).dials();
-    expect((await claimDevice()).now()).toBe(5_000);
+    (await claim()).dials();
+    expect((await claim()).now()).toBe(5_000);
   });
   it("goes by the clock where what was kept makes no sense", async () => {
     storage.set("peal.device.attempt", "x");
     vi.spyOn(Date, "now").mockReturnValue(5_000);
     vi.spyOn(performance, "now").mockReturnValue(100);
-    expect((await claimDevice()).now()).toBe(5_000);
+    expect((await claim()).now()).toBe(5_000);
+  });
+});
+
+describe("a claim", () => {
+  it("waits until an earlier login of the page has given its id up", async () => {
+    const first = await claim();
+    let over = (): void => {};
+    givesUp(
+      new Promise<void>((resolve) => {
+        over = () => {
+          first.release();
+          resolve();
+        };
+      }),
+    );
+    const second = claim();
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    over();
+    expect((await second).id).toBe(first.id);
+  });
+
+  it("that is no longer wanted takes nothing", async () => {
+    expect(await claimDevice(() => false)).toBeNull();
+    expect(taken.size).toBe(0);
   });
 });

@@ -194,8 +194,10 @@ export class RTCCalling extends Emitter<ComponentEvents> {
   logout(options: Callbacks = {}): Promise<void> {
     return run(options, async () => {
       this.#asked++;
-      if (!this.#session) throw { code: "101", message: "not connected" } satisfies ComponentError;
-      await this.#session.client.close();
+      const session = this.#session;
+      if (!session) throw { code: "101", message: "not connected" } satisfies ComponentError;
+      this.#session = null; // A login from here on is another one.
+      await session.client.close();
     });
   }
 

@@ -16,8 +16,9 @@ beforeEach(() => {
   rtc = made();
 });
 
-afterEach(() => {
+afterEach(async () => {
   rtc.destroy();
+  await pass(10_000);
   vi.useRealTimers();
   vi.unstubAllGlobals();
 });

@@ -46,11 +46,17 @@ export class FakeWebSocket {
 
   #greet({ token = "", deviceId = "" }: { token?: string; deviceId?: string }): void {
     if (token === "bad") {
-      this.give({ refused: { code: "bad_token", message: "the token is not good" } } as never);
+      this.give({ error: { code: "bad_token", message: "the token is not good" } });
       return;
     }
     this.account = token;
     this.device = deviceId;
+    for (const other of this.web.sockets) {
+      const same = other !== this && !other.closed && other.account === token;
+      if (!same || (other.device !== deviceId && !this.web.singleLogin)) continue;
+      const code = other.device === deviceId ? "replaced" : "kicked";
+      other.give({ goodbye: { error: { code, message: "" }, reconnect: false } });
+    }
     const calls = this.web.rings.map((call) => ({ call, offer: "v=0 offer" }));
     this.give({ welcome: { ...welcome.welcome, account: token, deviceId, calls } });
   }
@@ -62,6 +68,8 @@ export class FakeWeb {
   readonly held = new Set<string>();
   /** How long a frame is on its way. */
   latencyMs = 1;
+  /** Whether a newer login of an account ends the older ones. */
+  singleLogin = false;
   /** The invitations that ring for every login. */
   rings: CallJson[] = [];
   readonly reported: unknown[] = [];
