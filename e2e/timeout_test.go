@@ -42,7 +42,17 @@ func TestCallerSetsTheTimeOut(t *testing.T) {
 	alice.idle()
 	bob.idle()
 
-	// It was for that call alone. The next one rings for longer.
+	// It holds until it is set again.
+	alice.calls("bob", 1)
+	began = bob.expect("onInvited")[0]
+	took(t, "the time-out of the next call", began, alice.timedOut("callTimeOut"), 2*time.Second)
+	alice.expect("onMessageSent")
+	alice.record(4)
+	bob.timedOut("beCallTimeOut")
+	bob.record(4)
+	alice.idle()
+	bob.idle()
+	alice.run("rtc.setCallTimeout(30_000)")
 	alice.calls("bob", 1)
 	bob.expect("onInvited")
 	bob.until("has rung for longer than the call before", "Date.now() - log.at(-1).at > 3000")
