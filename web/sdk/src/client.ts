@@ -20,6 +20,7 @@ import type { MakePeerConnection } from "./media/peer";
 import { policyOf } from "./media/privacy";
 import { socketUrl } from "./origin";
 import { Page } from "./page";
+import { watchPolicy } from "./policy";
 import { RecordStore } from "./record-memory";
 import { Shell, type Told, turn } from "./shell";
 import { readRecord, type Snapshot, typeNames } from "./snapshot";
@@ -52,6 +53,8 @@ const connectTimeoutMs = 15_000;
 interface Login {
   readonly shell: Shell;
   readonly page: Page;
+  /** Ends the watch for a policy that refuses the server's address. */
+  readonly unwatch: () => void;
   readonly identity: DeviceIdentity;
   /** What this browser remembers of the account's records. */
   readonly records: RecordStore;
@@ -122,7 +125,11 @@ export class PealClient extends Emitter<ClientEvents> implements Client {
       login.settle = (error) => (error ? reject(error) : resolve());
     });
     const timer = setTimeout(() => {
-      const why = new PealError("request_timeout", `the server at ${url} does not answer`, true);
+      const why = new PealError(
+        "request_timeout",
+        `the server at ${url} does not answer: does it run, and may this page reach it?`,
+        true,
+      );
       if (begun) {
         this.#settle(why); // It goes on trying, and its call too.
         return;
@@ -146,6 +153,11 @@ export class PealClient extends Emitter<ClientEvents> implements Client {
     if (!wanted()) identity?.release();
     if (!identity || !wanted()) throw closed();
     this.#deviceId = identity.id;
+    const refused = (e: unknown): void => {
+      const { message } = PealError.of(e);
+      login.why ??= new PealError("bad_server", `the browser refuses ${url}: ${message}`);
+      shell.input({ kind: "stop" });
+    };
     const shell: Shell = new Shell(
       {
         url,
@@ -158,13 +170,7 @@ export class PealClient extends Emitter<ClientEvents> implements Client {
         },
         getToken: this.#options.getToken,
         open: this.#surroundings.open,
-        refused: (e) => {
-          login.why = new PealError(
-            "bad_server",
-            `the browser refuses ${url}: ${PealError.of(e).message}`,
-          );
-          shell.input({ kind: "stop" });
-        },
+        refused,
         now: identity.now,
         dials: identity.dials,
         turn: this.#surroundings.turn,
@@ -181,6 +187,7 @@ export class PealClient extends Emitter<ClientEvents> implements Client {
       shell,
       over,
       end,
+      unwatch: watchPolicy(url, refused),
       page: new Page((input) => shell.input(input)),
       identity,
       records: new RecordStore(url, (memory) =>
@@ -305,6 +312,7 @@ export class PealClient extends Emitter<ClientEvents> implements Client {
     if (!login) return;
     const why = login.why ?? error ?? closed();
     this.#login = null;
+    login.unwatch();
     login.page.close();
     login.records.close();
     login.identity.release();

@@ -243,8 +243,8 @@ export class Shell {
         }),
       );
     } catch (e) {
-      // The device is in a step: it hears of the end after that.
-      queueMicrotask(() => this.#options.refused(e));
+      // The device is in a step. A policy of the page that refuses the address is known in a moment.
+      void this.turn().then(() => this.#options.refused(e));
     }
   }
 

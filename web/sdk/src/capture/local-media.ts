@@ -126,7 +126,11 @@ export class OwnDevices {
   }
 
   async setCamera(on: boolean): Promise<void> {
-    if (on && !this.#call.video) throw new PealError("wrong_state", "this is an audio call: switchCallType(2) asks for a video call");
+    if (on && !this.#call.video)
+      throw new PealError(
+        "wrong_state",
+        "this is an audio call: switchCallType(2) asks for a video call",
+      );
     if (on) await this.#tracks.open(false, true);
     else this.#tracks.shut("video");
     this.changed();

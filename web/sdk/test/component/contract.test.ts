@@ -289,6 +289,20 @@ describe("a server address", () => {
     });
   });
 
+  it("that the page's policy refuses does so too, with the cure", async () => {
+    const login = rtc.login({ account: "alice", token: "alice" });
+    const failed = expect(login).rejects.toMatchObject({
+      message: expect.stringMatching(/^bad_server: .*add wss:\/\/calls.test to connect-src/),
+    });
+    web.latencyMs = 60_000;
+    await vi.advanceTimersByTimeAsync(0);
+    const event = new Event("securitypolicyviolation");
+    const about = { blockedURI: "wss://calls.test/ws", effectiveDirective: "connect-src" };
+    document.dispatchEvent(Object.assign(event, about));
+    await pass(10);
+    await failed;
+  });
+
   it("that the browser refuses does so too", async () => {
     vi.stubGlobal(
       "WebSocket",
