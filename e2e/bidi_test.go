@@ -227,6 +227,11 @@ func (b *firefoxTab) reload() error {
 	return err
 }
 
+func (b *firefoxTab) close() error {
+	_, err := b.firefox.do("browsingContext.close", map[string]any{"context": b.id})
+	return err
+}
+
 // evaluate gives the value of a script as JSON, once its promise has settled.
 func (b *firefoxTab) evaluate(script string) (json.RawMessage, error) {
 	quoted, err := json.Marshal(script)
