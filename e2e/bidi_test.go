@@ -227,6 +227,11 @@ func (b *firefoxTab) reload() error {
 	return err
 }
 
+func (f *firefox) quit() error {
+	_, err := f.do("browser.close", map[string]any{})
+	return err
+}
+
 func (b *firefoxTab) close() error {
 	_, err := b.firefox.do("browsingContext.close", map[string]any{"context": b.id})
 	return err

@@ -125,24 +125,49 @@ func endPages(t *testing.T, open func(app *httptest.Server, s *server, account s
 	for way, leave := range ways {
 		t.Run(way, func(t *testing.T) {
 			t.Parallel()
-			other := stays[way]
 			if err := leave(leaves[way]); err != nil {
 				t.Fatal(err)
 			}
-			began := time.Now()
-			eventually(t, time.Minute, way, func() bool {
-				ended, err := evaluate[bool](other, `log.some((e) => e.name === "onCallEnd")`)
-				return err == nil && ended
-			})
-			told := other.expect("onUserDisconnect", "onCallEnd")
 			most := leaveMost
 			if way == slowLink {
 				most += slowPage
 			}
-			if d := time.UnixMilli(told[1].At).Sub(began); d > most {
-				t.Errorf("the other side waits for %s, want %s at most", d, most)
+			stays[way].misses(most)
+		})
+	}
+}
+
+// misses waits until a page is told that the other side is lost, from now on.
+func (p *page) misses(most time.Duration) {
+	p.t.Helper()
+	began := time.Now()
+	told := p.expectWithin(time.Minute, "onUserDisconnect", "onCallEnd")
+	if d := time.UnixMilli(told[1].At).Sub(began); d > most {
+		p.t.Errorf("%s waits for %s, want %s at most", p.account, d, most)
+	}
+	p.record(1)
+}
+
+// A person quits the browser, with all of its windows.
+func TestQuittingTheBrowser(t *testing.T) {
+	s := startServer(t)
+	app, browser := application(t, s), startBrowser(t)
+	chromium, firefox := startBrowser(t), startFirefox(t)
+	for name, one := range map[string]struct {
+		leaves *page
+		quit   func() error
+	}{
+		"Chromium": {device(t, chromium, app, s, "chromium", ""), func() error { return chromedp.Cancel(chromium) }},
+		"Firefox":  {inFirefox(t, firefox, app, s, "firefox", ""), firefox.quit},
+	} {
+		t.Run(name, func(t *testing.T) {
+			stays := device(t, browser, app, s, "the other of "+name, "")
+			talk(t, stays, one.leaves, 1)
+			stays.hears()
+			if err := one.quit(); err != nil {
+				t.Fatal(err)
 			}
-			other.record(1)
+			stays.misses(leaveMost)
 		})
 	}
 }
