@@ -198,6 +198,11 @@ func (f *firefox) do(method string, params any) (json.RawMessage, error) {
 	}
 }
 
+func (f *firefox) quit() error {
+	_, err := f.do("browser.close", map[string]any{})
+	return err
+}
+
 // firefoxTab is one page in it.
 type firefoxTab struct {
 	firefox *firefox
@@ -217,6 +222,11 @@ func (f *firefox) open(url string) (*firefoxTab, error) {
 	return tab, tab.navigate(url)
 }
 
+func (b *firefoxTab) close() error {
+	_, err := b.firefox.do("browsingContext.close", map[string]any{"context": b.id})
+	return err
+}
+
 func (b *firefoxTab) navigate(url string) error {
 	_, err := b.firefox.do("browsingContext.navigate", map[string]any{"context": b.id, "url": url, "wait": "complete"})
 	return err
@@ -224,16 +234,6 @@ func (b *firefoxTab) navigate(url string) error {
 
 func (b *firefoxTab) reload() error {
 	_, err := b.firefox.do("browsingContext.reload", map[string]any{"context": b.id, "wait": "complete"})
-	return err
-}
-
-func (f *firefox) quit() error {
-	_, err := f.do("browser.close", map[string]any{})
-	return err
-}
-
-func (b *firefoxTab) close() error {
-	_, err := b.firefox.do("browsingContext.close", map[string]any{"context": b.id})
 	return err
 }
 
