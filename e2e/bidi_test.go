@@ -198,6 +198,11 @@ func (f *firefox) do(method string, params any) (json.RawMessage, error) {
 	}
 }
 
+func (f *firefox) quit() error {
+	_, err := f.do("browser.close", map[string]any{})
+	return err
+}
+
 // firefoxTab is one page in it.
 type firefoxTab struct {
 	firefox *firefox
@@ -215,6 +220,11 @@ func (f *firefox) open(url string) (*firefoxTab, error) {
 	}
 	tab := &firefoxTab{f, made.Context}
 	return tab, tab.navigate(url)
+}
+
+func (b *firefoxTab) close() error {
+	_, err := b.firefox.do("browsingContext.close", map[string]any{"context": b.id})
+	return err
 }
 
 func (b *firefoxTab) navigate(url string) error {

@@ -43,12 +43,7 @@ func TestFirefoxAndChromium(t *testing.T) {
 	firefox.seesAndHears(30)
 	chromium.seesAndHears(30)
 	// After a reload both make new connections, and the pictures come back.
-	if err := firefox.firefox.reload(); err != nil {
-		t.Fatal(err)
-	}
-	firefox.seen = 0
-	firefox.run(fmt.Sprintf("login(%q, %q, %q, {resume: true})", s.url(), "bob", s.token("bob")))
-	firefox.expect("onJoinChannel", "onUserEnter", "onAudioAvailable", "onCameraAvailable")
+	firefox.resumes(s)
 	firefox.seesAndHears(30)
 	chromium.seesAndHears(30)
 	chromium.skip()
@@ -75,12 +70,7 @@ func TestTwoFirefoxes(t *testing.T) {
 			talk(t, alice, bob, 2)
 			alice.seesAndHears(30)
 			bob.seesAndHears(30)
-			if err := bob.firefox.reload(); err != nil {
-				t.Fatal(err)
-			}
-			bob.seen = 0
-			bob.run(fmt.Sprintf("login(%q, %q, %q, {resume: true})", s.url(), bob.account, s.token(bob.account)))
-			bob.expect("onJoinChannel", "onUserEnter", "onAudioAvailable", "onCameraAvailable")
+			bob.resumes(s)
 			alice.seesAndHears(30)
 			bob.seesAndHears(30)
 			alice.skip()

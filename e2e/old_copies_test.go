@@ -8,8 +8,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-
-	"github.com/chromedp/chromedp"
 )
 
 // oldCopy is the component as 0.1.0 had it. Sites keep copies for months, so today's
@@ -148,12 +146,7 @@ func TestOldCopyReloads(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := chromedp.Do(reloads.ctx, chromedp.Reload()); err != nil {
-			t.Fatal(err)
-		}
-		reloads.seen = 0
-		reloads.run(fmt.Sprintf("login(%q, %q, %q, {resume: true})", s.url(), reloads.account, s.token(reloads.account)))
-		reloads.expect("onJoinChannel", "onUserEnter", "onAudioAvailable", "onCameraAvailable")
+		reloads.resumes(s)
 		reloads.seesAndHears(30)
 		stays.until("has a new connection", fmt.Sprintf("pcs.length === %d", made+1))
 		stays.seesAndHears(30) // On that one: its counters began at 0.

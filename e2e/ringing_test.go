@@ -86,3 +86,17 @@ func TestLongRing(t *testing.T) {
 	}
 	longRing(t, bob, alice, 7*time.Second)
 }
+
+// A device that rings for long makes few connections, each with an address of the relay: where
+// Firefox gave them all up, the acceptance makes the next one.
+func TestLongRingMakesFewConnections(t *testing.T) {
+	s := startServer(t)
+	app := application(t, s)
+	alice := device(t, startBrowser(t), app, s, "alice", "")
+	bob := inFirefox(t, startFirefox(t), app, s, "bob", "")
+	longRing(t, alice, bob, 24*time.Second)
+	// 3 while it rings, and one for the acceptance.
+	if n, err := evaluate[int](bob, "pcs.length"); err != nil || n > 4 {
+		t.Errorf("it made %d connections, %v, want 4 at most", n, err)
+	}
+}

@@ -85,15 +85,17 @@ func (n *Node) received(in Received) {
 	n.watch(d)
 }
 
-// closed forgets a connection and tells its calls.
-func (n *Node) closed(conn ConnID) {
-	d := n.conns[conn]
+// closed forgets a connection and tells its calls. A page that goes away may have had no
+// time for the command leaving: its browser says the same by how it closes.
+func (n *Node) closed(in Closed) {
+	d := n.conns[in.Conn]
 	if d == nil {
 		return
 	}
+	leaving := in.Leaving && d.session.Ready()
 	d.session.Gone()
-	delete(n.conns, conn)
-	n.schedule.drop(alarm{conn: conn})
+	delete(n.conns, in.Conn)
+	n.schedule.drop(alarm{conn: in.Conn})
 	if d.who.ID == "" {
 		return
 	}
@@ -105,6 +107,9 @@ func (n *Node) closed(conn ConnID) {
 		n.accounts[d.who.Account] = others
 	}
 	for _, id := range sorted(d.calls) {
+		if leaving && !n.stopping {
+			n.enqueue(id, &job{in: call.Leave{Device: d.who}})
+		}
 		if !n.stopping {
 			n.enqueue(id, &job{in: call.Gone{Device: d.who}})
 		}

@@ -32,8 +32,12 @@ type (
 	}
 	// Ponged is the answer to a Ping.
 	Ponged struct{ Conn ConnID }
-	// Closed is the end of a connection, whoever closed it. Nothing follows it.
-	Closed struct{ Conn ConnID }
+	// Closed is the end of a connection, by either side. Nothing follows it.
+	Closed struct {
+		Conn ConnID
+		// Leaving says that the client closed it because its page goes away.
+		Leaving bool
+	}
 )
 
 // The inputs of the store: each answers the effect that carried its ticket.

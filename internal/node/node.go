@@ -90,7 +90,7 @@ func (n *Node) Step(now time.Time, in Input) []Effect {
 			n.watch(d)
 		}
 	case Closed:
-		n.closed(in.Conn)
+		n.closed(in)
 	case Committed:
 		n.resume(in.Ticket, in)
 	case Loaded:

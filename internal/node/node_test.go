@@ -443,32 +443,6 @@ func TestRestart(t *testing.T) {
 	}
 }
 
-func TestReload(t *testing.T) {
-	for name, resume := range map[string]bool{"resumed": true, "forgotten": false} {
-		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
-			alice, bob := b.login("alice", "a"), b.login("bob", "b")
-			alice.invite(1, "bob")
-			bob.accept(1)
-			alice.do(&pealv1.Leaving{})
-			alice.drop()
-			bob.events()
-			alice = b.open()
-			w := alice.do(&pealv1.Hello{Token: "alice", DeviceId: "a", Fresh: true, Resume: resume}).GetWelcome()
-			if !resume {
-				want(t, w.GetCalls()[0], ended, pealv1.Reason_REASON_LOST, caller)
-				want(t, bob.event(), ended, pealv1.Reason_REASON_LOST, callee)
-				return
-			}
-			want(t, w.GetCalls()[0], connecting, 0, caller)
-			u := bob.event()
-			if u.Call.Generation != 2 || u.Call.RebuildGeneration != 2 || u.Call.Caller.Epoch != 2 || len(u.IceServers) == 0 {
-				t.Errorf("the other side hears %v", u)
-			}
-		})
-	}
-}
-
 func TestLogoutEndsTheCallAndOnlyItsOwn(t *testing.T) {
 	b := newBench(t)
 	alice, bob, phone := b.login("alice", "a"), b.login("bob", "b"), b.login("bob", "b2")

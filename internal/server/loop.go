@@ -268,6 +268,6 @@ func (l *loop) Ponged(c *ws.Conn) {
 }
 
 // Closed implements ws.Handler.
-func (l *loop) Closed(c *ws.Conn) {
-	l.tell(arrival{in: node.Closed{Conn: node.ConnID(c.ID())}})
+func (l *loop) Closed(c *ws.Conn, leaving bool) {
+	l.tell(arrival{in: node.Closed{Conn: node.ConnID(c.ID()), Leaving: leaving}})
 }

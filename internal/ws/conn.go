@@ -197,7 +197,8 @@ func (c *Conn) end(err error) {
 	}
 	c.mu.Unlock()
 	_ = c.stream.Close()
-	c.endpoint.cfg.Handler.Closed(c)
+	// The server itself never closes by that status.
+	c.endpoint.cfg.Handler.Closed(c, how != nil && how.status == int(ws.StatusGoingAway))
 	c.greeted()
 	c.endpoint.remove(c)
 }

@@ -32,7 +32,8 @@ type Handler interface {
 	// Received brings a command, or what was wrong with it; see protocol.Decode.
 	Received(*Conn, *pealv1.ClientFrame, *pealv1.Error)
 	Ponged(*Conn)
-	Closed(*Conn)
+	// Closed tells by leaving that the client closed by 1001: its page goes away.
+	Closed(c *Conn, leaving bool)
 }
 
 // Config is what an Endpoint is made of. Handler is required.

@@ -278,7 +278,8 @@ func TestTooLargeInPieces(t *testing.T) {
 	}
 }
 
-// TestCloses: a client that closes gets its status back, and what waits before.
+// TestCloses: a client that closes gets its status back, and what waits before. By 1001
+// alone it says that it leaves.
 func TestCloses(t *testing.T) {
 	for name, status := range map[string]int{
 		"\x03\xe8": 1000, "\x03\xe9going": 1001, "\x0b\xb8": 3000, "\x13\x87bye": 4999,
@@ -289,7 +290,9 @@ func TestCloses(t *testing.T) {
 		r.write(frame(closeF, name), frame(text, command))
 		r.want(ws.OpText, `{"pong":{}}`)
 		r.wantEnd(status)
-		b.told.next(t, "closed")
+		if e := b.told.next(t, "closed"); e.leaving != (status == 1001) {
+			t.Errorf("a client that closes by %d: leaving is %v", status, e.leaving)
+		}
 	}
 	b := start(t)
 	r := b.raw()
@@ -297,7 +300,9 @@ func TestCloses(t *testing.T) {
 	r.write(frame(closeF, ""))
 	r.want(ws.OpClose, "")
 	r.wantCut()
-	b.told.next(t, "closed")
+	if b.told.next(t, "closed").leaving {
+		t.Error("a client that closes by no status leaves")
+	}
 }
 
 // TestNeverAgrees: a client that does not answer a close, and goes on talking, is

@@ -31,9 +31,9 @@ type listener struct {
 	over  chan struct{}
 }
 
-func (*listener) Opened(*Conn)   {}
-func (*listener) Ponged(*Conn)   {}
-func (l *listener) Closed(*Conn) { close(l.over) }
+func (*listener) Opened(*Conn)         {}
+func (*listener) Ponged(*Conn)         {}
+func (l *listener) Closed(*Conn, bool) { close(l.over) }
 func (l *listener) Received(_ *Conn, f *pealv1.ClientFrame, bad *pealv1.Error) {
 	l.heard = append(l.heard, heard{f, bad})
 }

@@ -32,6 +32,8 @@ type event struct {
 	conn  *Conn
 	frame *pealv1.ClientFrame
 	bad   *pealv1.Error
+	// leaving comes with closed.
+	leaving bool
 }
 
 // recorder is a Handler that notes what it is told.
@@ -39,9 +41,12 @@ type recorder chan event
 
 func (r recorder) Opened(c *Conn) { r <- event{what: "opened", conn: c} }
 func (r recorder) Ponged(c *Conn) { r <- event{what: "ponged", conn: c} }
-func (r recorder) Closed(c *Conn) { r <- event{what: "closed", conn: c} }
 func (r recorder) Received(c *Conn, f *pealv1.ClientFrame, bad *pealv1.Error) {
-	r <- event{"received", c, f, bad}
+	r <- event{what: "received", conn: c, frame: f, bad: bad}
+}
+
+func (r recorder) Closed(c *Conn, leaving bool) {
+	r <- event{what: "closed", conn: c, leaving: leaving}
 }
 
 func (r recorder) next(t *testing.T, what string) event {

@@ -61,10 +61,14 @@ export class Answering {
     const negotiation = this.#negotiation;
     this.#camera = camera;
     let opening: Promise<void> = Promise.resolve();
-    await this.#closing;
+    // A question to the person may never be answered.
+    const over = new Promise<never>((_, reject) => {
+      call.once("ended", () => reject(new PealError("call_ended", "the call is over")));
+    });
+    await Promise.race([this.#closing, over]);
     try {
       if (await (this.#granted ?? microphoneGranted())) opening = own.open(camera);
-      else await own.openForAnswer(camera);
+      else await Promise.race([own.openForAnswer(camera), over]);
       // What fails is looked at once the acceptance holds.
       opening.then(() => own.send()).catch(() => {});
       this.#opening = opening;

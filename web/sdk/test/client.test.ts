@@ -919,6 +919,46 @@ describe("an invitation", () => {
       ]);
     });
   }
+  describe("that ends while a device is being opened for it", () => {
+    const ends = async (): Promise<void> => {
+      await incoming({ rev: 2, state: "CALL_STATE_ENDED", reason: "REASON_CANCELLED" }).catch(
+        () => {},
+      );
+    };
+    it("is not accepted while the person is asked, and leaves nothing open", async () => {
+      vi.spyOn(navigator.permissions, "query").mockResolvedValue({
+        state: "prompt",
+      } as PermissionStatus);
+      await login();
+      const call = await incoming();
+      const opens = slow();
+      const accepted = call.accept();
+      accepted.catch(() => {});
+      await settled();
+      await ends();
+      await expect(accepted).rejects.toMatchObject({ code: "call_ended" });
+      call.on("localStream", () => told.push("localStream"));
+      await opens();
+      expect(browser.opened.map((t) => t.stopped)).toEqual([true, true]);
+      expect(told).toEqual(["incoming bob", "ended cancelled"]);
+      expect(server.socket.names()).not.toContain("accept");
+    });
+    it("is not accepted again either", async () => {
+      await login();
+      const call = await incoming();
+      slow();
+      const first = call.accept();
+      first.catch(() => {});
+      await settled();
+      server.socket.answer("accept", { error: { code: "unavailable" } });
+      await expect(first).rejects.toMatchObject({ code: "unavailable" });
+      const second = call.accept();
+      second.catch(() => {});
+      await settled();
+      await ends();
+      await expect(second).rejects.toMatchObject({ code: "call_ended" });
+    });
+  });
   it("is accepted once, however often that is asked", async () => {
     await login();
     const call = await incoming();

@@ -66,7 +66,7 @@ export class OwnDevices {
       this.#failed(e);
       await this.#tracks.openSound();
     }
-    this.show();
+    if (!this.#call.end) this.show();
   }
 
   /** Sends what an opening of devices gives, or what it gives without the camera. */

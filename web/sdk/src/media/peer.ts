@@ -38,6 +38,12 @@ const shaped = ["priority", "maxBitrate", "maxFramerate"] as const;
 const batchMs = 50;
 /** The most candidates of the other side's that are taken in one generation. */
 const heldMost = 64;
+/**
+ * How many connections that fail before the acceptance have the next one made at once: most
+ * people answer within that time. A later one waits for the acceptance, as each has an address
+ * of the relay.
+ */
+const lapsesMost = 2;
 /** The most candidates in one frame. */
 const batchSize = 32;
 
@@ -64,6 +70,8 @@ export class Media {
   #audio: MediaStreamTrack | null = null;
   #video: MediaStreamTrack | null = null;
   #closed = false;
+  /** Connections that failed before the acceptance. */
+  #lapses = 0;
   readonly #adaptation = new Adaptation();
   readonly #make: MakePeerConnection;
   readonly #facts: () => MediaFacts;
@@ -281,7 +289,7 @@ export class Media {
     pc.onconnectionstatechange = () => {
       if (pc !== this.#pc) return;
       if (this.#released) this.#watch.changed(pc.connectionState);
-      else if (this.failed) this.#tell({ kind: "lapsed" });
+      else if (this.failed && this.#lapses++ < lapsesMost) this.#tell({ kind: "lapsed" });
     };
     pc.ontrack = (e) => {
       if (pc !== this.#pc) return;

@@ -197,6 +197,15 @@ describe("the connection's state", () => {
     await vi.advanceTimersByTimeAsync(20_000);
     expect(sent).toEqual(["lapsed"]);
   });
+  it("asks for few connections before the acceptance, however long it rings", async () => {
+    const m = media();
+    for (let i = 0; i < 5; i++) {
+      await m.answer(1, true, "v=0", []);
+      pc(i).become("failed");
+    }
+    expect(sent).toEqual(["lapsed", "lapsed"]);
+    expect(m.failed).toBe(true);
+  });
   it("is one as soon as it is accepted", async () => {
     const m = media();
     await m.answer(1, false, "v=0", []);
