@@ -27,7 +27,7 @@ func TestFlow(t *testing.T) {
 			carol := inChromium("carol-" + pair.name)
 			unanswered(t, alice, bob)
 			answered(t, alice, bob, carol)
-			elsewhere(alice, bob, pair.callee("bob-"+pair.name))
+			onAnotherDevice(alice, bob, pair.callee("bob-"+pair.name))
 		})
 	}
 }
@@ -76,8 +76,8 @@ func answered(t *testing.T, alice, bob, carol *page) {
 	hangUp(bob, alice)
 }
 
-// elsewhere: another device of the callee answers, or rejects (1.8).
-func elsewhere(alice, desk, phone *page) {
+// onAnotherDevice: another device of the callee answers, or rejects (1.8).
+func onAnotherDevice(alice, desk, phone *page) {
 	alice.calls(desk.account, 1)
 	desk.expect("onInvited")
 	phone.until("rings", `log.at(-1)?.name === "onInvited"`)
