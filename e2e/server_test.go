@@ -168,19 +168,24 @@ func freeAddr(t *testing.T) string {
 // a machine that stood still for longer than the wait, the first look after that counts.
 func eventually(t *testing.T, most time.Duration, what string, done func() bool) {
 	t.Helper()
+	if !within(most, done) {
+		t.Fatalf("not within %s: %s", most, what)
+	}
+}
+
+// within polls a condition and says whether it held in time.
+func within(most time.Duration, done func() bool) bool {
 	deadline := time.After(most)
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for !done() {
 		select {
 		case <-deadline:
-			if !done() {
-				t.Fatalf("not within %s: %s", most, what)
-			}
-			return
+			return done()
 		case <-tick.C:
 		}
 	}
+	return true
 }
 
 // buffer collects a process's output.
