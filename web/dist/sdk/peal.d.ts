@@ -773,7 +773,7 @@ declare class RTCCalling extends Emitter<ComponentEvents> {
     leave(options?: Callbacks & {
         channelId?: string;
     }): Promise<void>;
-    /** How long a call rings, in milliseconds: for the call that rings here and all later ones, made and received, until it is set again. At most 120 000: more is cut to that and causes onError, and so does what is no time. */
+    /** How long a call rings, in milliseconds: for the call that rings here and all later ones, made and received, until it is set again. 1 000 to 120 000: what is less or more is set to that and causes onError. */
     setCallTimeout(ms: number): void;
     /** Shows one's own picture in an element; none takes it away. Before, in or after a call. */
     setupLocalView(view?: HTMLElement | null): void;

@@ -33,6 +33,7 @@ import { Session } from "./session";
 /** As the original types it, so that lines of its pages compile. `SdkInstance` is what it is. */
 type Untyped = ReturnType<typeof JSON.parse>;
 
+const shortestRing = 1_000;
 const longestRing = 120_000;
 let singleton: RTCCalling | null = null;
 
@@ -323,19 +324,14 @@ export class RTCCalling extends Emitter<ComponentEvents> {
     });
   }
 
-  /** How long a call rings, in milliseconds: for the call that rings here and all later ones, made and received, until it is set again. At most 120 000: more is cut to that and causes onError, and so does what is no time. */
+  /** How long a call rings, in milliseconds: for the call that rings here and all later ones, made and received, until it is set again. 1 000 to 120 000: what is less or more is set to that and causes onError. */
   setCallTimeout(ms: number): void {
-    const clamped = Math.min(ms, longestRing);
-    if (!(clamped > 0)) {
-      this.emit("onError", { code: "100", message: "the ring time-out is a number of ms above 0" });
-      return;
+    const clamped = Math.min(Math.max(Math.round(ms), shortestRing), longestRing);
+    if (clamped !== ms) {
+      const range = `${shortestRing} to ${longestRing} ms`;
+      this.emit("onError", { code: "100", message: `the ring time-out is ${range}, not ${ms}` });
     }
-    if (clamped < ms) {
-      this.emit("onError", {
-        code: "100",
-        message: `the ring time-out is at most ${longestRing} ms`,
-      });
-    }
+    if (Number.isNaN(clamped)) return;
     this.#ringTimeout = clamped;
     const call = this.#call;
     if (call && this.#state === State.called) this.#ringFor(call);

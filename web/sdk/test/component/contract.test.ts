@@ -168,8 +168,9 @@ describe("setCallTimeout", () => {
       { callId: "c8", ringTimeoutMs: 20_000 },
       { callId: "c9", ringTimeoutMs: 20_000 },
     ]);
-    rtc.setCallTimeout(Number.NaN);
-    expect(errors).toEqual(["100 the ring time-out is a number of ms above 0"]);
+    for (const wrong of [Number.NaN, 500, 500_000]) rtc.setCallTimeout(wrong);
+    const range = "100 the ring time-out is 1000 to 120000 ms, not";
+    expect(errors).toEqual([`${range} NaN`, `${range} 500`, `${range} 500000`]);
   });
 });
 
