@@ -91,7 +91,7 @@ func startFirefox(t *testing.T, certificates ...string) *firefox {
 	for _, c := range certificates {
 		trusts(t, profile, c)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), browserLife())
 	t.Cleanup(cancel)
 	process := exec.CommandContext(ctx, path, "--headless", "--no-remote", "--remote-debugging-port=0", "--profile", profile)
 	// What it keeps besides its profile goes there too.

@@ -12,22 +12,22 @@ func TestFlow(t *testing.T) {
 	s := startServer(t)
 	app := application(t, s)
 	browser, firefox := startBrowser(t), startFirefox(t)
-	inChromium := func(account string) *page { return device(t, browser, app, s, account, "") }
-	inFirefox := func(account string) *page { return inFirefox(t, firefox, app, s, account, "") }
+	inChromium := func(t *testing.T, account string) *page { return device(t, browser, app, s, account, "") }
+	inFirefox := func(t *testing.T, account string) *page { return inFirefox(t, firefox, app, s, account, "") }
 	for _, pair := range []struct {
 		name           string
-		caller, callee func(account string) *page
+		caller, callee func(t *testing.T, account string) *page
 	}{
 		{"chromium-firefox", inChromium, inFirefox},
 		{"firefox-chromium", inFirefox, inChromium},
 		{"firefox-firefox", inFirefox, inFirefox},
 	} {
 		t.Run(pair.name, func(t *testing.T) {
-			alice, bob := pair.caller("alice-"+pair.name), pair.callee("bob-"+pair.name)
-			carol := inChromium("carol-" + pair.name)
+			alice, bob := pair.caller(t, "alice-"+pair.name), pair.callee(t, "bob-"+pair.name)
+			carol := inChromium(t, "carol-" + pair.name)
 			unanswered(t, alice, bob)
 			answered(t, alice, bob, carol)
-			onAnotherDevice(alice, bob, pair.callee("bob-"+pair.name))
+			onAnotherDevice(alice, bob, pair.callee(t, "bob-"+pair.name))
 		})
 	}
 }

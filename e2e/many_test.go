@@ -8,6 +8,11 @@ import (
 
 var manyCalls = flag.Int("many-calls", 3, "how many calls TestManyCalls makes in each pair of browsers")
 
+// browserLife is how long a browser may run: it ends with its test, or after this.
+func browserLife() time.Duration {
+	return max(6*time.Minute, time.Duration(*manyCalls)*20*time.Second)
+}
+
 // diagnosis is what a page knows of its newest connection when media do not come.
 const diagnosis = `(() => {
 	const pc = pcs.at(-1);
@@ -22,11 +27,11 @@ func TestManyCalls(t *testing.T) {
 	s := startServer(t)
 	app := application(t, s)
 	browser, firefox := startBrowser(t), startFirefox(t)
-	inChromium := func(account string) *page { return device(t, browser, app, s, account, "") }
-	inFirefox := func(account string) *page { return inFirefox(t, firefox, app, s, account, "") }
+	inChromium := func(t *testing.T, account string) *page { return device(t, browser, app, s, account, "") }
+	inFirefox := func(t *testing.T, account string) *page { return inFirefox(t, firefox, app, s, account, "") }
 	for _, pair := range []struct {
 		name           string
-		caller, callee func(account string) *page
+		caller, callee func(t *testing.T, account string) *page
 	}{
 		{"chromium-chromium", inChromium, inChromium},
 		{"chromium-firefox", inChromium, inFirefox},
@@ -34,7 +39,7 @@ func TestManyCalls(t *testing.T) {
 		{"firefox-firefox", inFirefox, inFirefox},
 	} {
 		t.Run(pair.name, func(t *testing.T) {
-			alice, bob := pair.caller("alice-"+pair.name), pair.callee("bob-"+pair.name)
+			alice, bob := pair.caller(t, "alice-"+pair.name), pair.callee(t, "bob-"+pair.name)
 			for i := range *manyCalls {
 				one(t, alice, bob, i)
 			}
