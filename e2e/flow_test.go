@@ -24,7 +24,7 @@ func TestFlow(t *testing.T) {
 	} {
 		t.Run(pair.name, func(t *testing.T) {
 			alice, bob := pair.caller(t, "alice-"+pair.name), pair.callee(t, "bob-"+pair.name)
-			carol := inChromium(t, "carol-" + pair.name)
+			carol := inChromium(t, "carol-"+pair.name)
 			unanswered(t, alice, bob)
 			answered(t, alice, bob, carol)
 			onAnotherDevice(alice, bob, pair.callee(t, "bob-"+pair.name))

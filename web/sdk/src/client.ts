@@ -121,6 +121,7 @@ export class PealClient extends Emitter<ClientEvents> implements Client {
     const url = socketUrl(this.#options.server);
     const begun = this.#login;
     const login = begun ?? (await this.#begin(url));
+    if (this.#login !== login) throw login.why ?? closed();
     const done = new Promise<void>((resolve, reject) => {
       login.settle = (error) => (error ? reject(error) : resolve());
     });
@@ -138,7 +139,7 @@ export class PealClient extends Emitter<ClientEvents> implements Client {
       login.shell.input({ kind: "stop" });
     }, connectTimeoutMs);
     // A login that is there already connects again by itself.
-    login.shell.input({ kind: login.shell.device.state === "offline" ? "login" : "probe" });
+    if (begun) login.shell.input({ kind: "probe" });
     try {
       await done;
     } finally {
@@ -197,6 +198,7 @@ export class PealClient extends Emitter<ClientEvents> implements Client {
       why: null,
     };
     this.#login = login;
+    shell.input({ kind: "login" });
     return login;
   }
 
@@ -304,7 +306,9 @@ export class PealClient extends Emitter<ClientEvents> implements Client {
     this.#account = this.#login?.shell.device.account ?? this.#account;
     this.#debug(`connection ${state}`);
     this.emit("connection", state);
-    if (state === "online") this.#settle(null);
+    if (state !== "online") return;
+    this.#login?.unwatch(); // The browser has let it through.
+    this.#settle(null);
   }
 
   #loggedOut(error: PealError | null): void {

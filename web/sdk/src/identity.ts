@@ -29,7 +29,7 @@ export function givesUp(over: Promise<unknown>): void {
 
 /**
  * A page keeps its device id over reloads in sessionStorage. Duplicating a tab
- * copies that, so the id is guarded by a Web Lock: who does not get the lock is
+ * copies that, so the id is guarded by a Web Lock: a page that does not get the lock is
  * a device of its own. Without locks (plain HTTP) each page load is one. Null where the id is
  * no longer wanted once it is free.
  */

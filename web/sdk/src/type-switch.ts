@@ -40,7 +40,7 @@ export class TypeSwitch {
     await answered;
   }
 
-  /** Looks at where the call stands: whoever waits for an answer may have it. */
+  /** Looks at where the call stands: an answer that is waited for may be there. */
   settle(): void {
     const { end, type, snapshot } = this.#call;
     if (!this.#waiting || (snapshot.videoAsked === "local" && !end)) return;

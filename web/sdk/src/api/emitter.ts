@@ -49,7 +49,7 @@ export class Emitter<E extends EventMap<E>> implements Listenable<E> {
   off(event: PropertyKey, listener?: Listener, context?: unknown, once?: boolean): this {
     const rest = (this.#entries.get(event) ?? []).filter(
       (e) =>
-        listener !== undefined &&
+        listener &&
         (e.listener !== listener ||
           (context !== undefined && e.context !== context) ||
           (once === true && !e.once)),

@@ -129,7 +129,7 @@ export class OwnDevices {
     if (on && !this.#call.video)
       throw new PealError(
         "wrong_state",
-        "this is an audio call: switchCallType(2) asks for a video call",
+        "this is an audio call: ask for a video call by switchType(2), in the component API switchCallType(2)",
       );
     if (on) await this.#tracks.open(false, true);
     else this.#tracks.shut("video");

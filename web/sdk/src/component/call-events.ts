@@ -30,6 +30,10 @@ const nothing = { audio: false, video: false, audioMuted: false, videoMuted: fal
 export class Follower {
   readonly #call: Call;
   readonly #host: FollowerHost;
+  /** Fires an event while the call lasts. */
+  readonly #tell: FollowerHost["tell"];
+  /** The same for those of the media library. */
+  readonly #fire: CallRtc["emit"];
   #joined = false;
   #entered = false;
   #shown = nothing;
@@ -37,7 +41,12 @@ export class Follower {
   constructor(call: Call, host: FollowerHost) {
     this.#call = call;
     this.#host = host;
-    const { tell } = host;
+    const tell: FollowerHost["tell"] = (event, ...payload) => {
+      // A listener may have ended the call.
+      if (!call.end) host.tell(event, ...payload);
+    };
+    this.#tell = tell;
+    this.#fire = (event, ...payload) => !call.end && host.rtc.emit(event, ...payload);
     call.on("accepted", () => {
       if (call.direction === "outgoing") void this.#answered();
       // Also where the acceptance held although nobody waited for it any more.
@@ -73,7 +82,7 @@ export class Follower {
     if (call.end || this.#joined) return;
     this.#joined = true;
     this.#host.joined(call);
-    this.#host.tell("onJoinChannel", {
+    this.#tell("onJoinChannel", {
       uid: call.localUid,
       cid: call.id,
       channelName: call.id,
@@ -85,11 +94,11 @@ export class Follower {
 
   async #answered(): Promise<void> {
     const call = this.#call;
-    this.#host.tell("onUserAccept", call.peer);
+    this.#tell("onUserAccept", call.peer);
     try {
       await this.#host.authorize(call.localUid);
     } catch (e) {
-      this.#host.tell("onError", componentError(e));
+      this.#tell("onError", componentError(e));
       await call.hangup();
       return;
     }
@@ -99,8 +108,8 @@ export class Follower {
   #enters(): void {
     if (this.#entered || !this.#joined) return;
     this.#entered = true;
-    this.#host.tell("onUserEnter", this.#call.peer);
-    this.#host.rtc.emit("peer-online", { uid: this.#call.peerUid });
+    this.#tell("onUserEnter", this.#call.peer);
+    this.#fire("peer-online", { uid: this.#call.peerUid });
     this.#showTracks();
   }
 
@@ -111,10 +120,11 @@ export class Follower {
     const was = this.#shown;
     const now = { ...remoteTracks, video: remoteTracks.video && video };
     this.#shown = now;
-    const { tell, rtc } = this.#host;
+    const { rtc } = this.#host;
+    const tell = this.#tell;
     const streams = (has: boolean, mediaType: "audio" | "video"): void => {
       const stream = rtc.remote(this.#call);
-      rtc.emit(has ? "stream-added" : "stream-removed", { stream, mediaType });
+      this.#fire(has ? "stream-added" : "stream-removed", { stream, mediaType });
     };
     if (now.audio !== was.audio) {
       tell("onAudioAvailable", { userId, uid, available: now.audio });
@@ -126,25 +136,25 @@ export class Follower {
     }
     if (now.audioMuted !== was.audioMuted) {
       tell("onAudioMuted", { userId, muted: now.audioMuted });
-      rtc.emit(now.audioMuted ? "mute-audio" : "unmute-audio", { uid });
+      this.#fire(now.audioMuted ? "mute-audio" : "unmute-audio", { uid });
     }
     if (now.videoMuted !== was.videoMuted) {
       tell("onVideoMuted", { userId, muted: now.videoMuted });
-      rtc.emit(now.videoMuted ? "mute-video" : "unmute-video", { uid });
+      this.#fire(now.videoMuted ? "mute-video" : "unmute-video", { uid });
     }
   }
 
   #judged({ uplink, downlink }: NetworkQuality): void {
     const { peer, peerUid, localUid, audioLevels } = this.#call;
-    const { account, tell, rtc } = this.#host;
+    const { account } = this.#host;
     const local = { uplinkNetworkQuality: uplink, downlinkNetworkQuality: downlink };
     const remote = { uplinkNetworkQuality: downlink, downlinkNetworkQuality: uplink };
-    tell("onUserNetworkQuality", { [account]: local, [peer]: remote });
-    rtc.emit("network-quality", [
+    this.#tell("onUserNetworkQuality", { [account]: local, [peer]: remote });
+    this.#fire("network-quality", [
       { uid: localUid, ...local },
       { uid: peerUid, ...remote },
     ]);
-    rtc.emit("volume-indicator", [
+    this.#fire("volume-indicator", [
       { uid: localUid, level: Math.round(audioLevels.local * 100) },
       { uid: peerUid, level: Math.round(audioLevels.remote * 100) },
     ]);

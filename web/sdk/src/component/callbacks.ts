@@ -13,17 +13,23 @@ export function safely<A extends unknown[]>(
   }
 }
 
-/** Runs a method with its callbacks. They run before the promise settles. */
+/**
+ * Runs a method with its callbacks, which run before the promise settles. `debug` writes a
+ * failure to the console where no callback hears it.
+ */
 export async function run(
-  { success, failed }: Callbacks,
+  callbacks: Callbacks | undefined,
   task: () => Promise<void>,
+  debug: boolean,
 ): Promise<void> {
   try {
+    if (!callbacks) throw { code: "100", message: "the parameter object is missing" };
     await task();
   } catch (e) {
     const error = known(e);
-    safely(failed, error);
+    if (callbacks?.failed) safely(callbacks.failed, error);
+    else if (debug) console.warn("[peal]", error.code, error.message);
     throw error;
   }
-  safely(success);
+  safely(callbacks.success);
 }

@@ -101,13 +101,15 @@ export class RTCCalling extends Emitter<ComponentEvents> {
   setCallProfile(profile: CallProfile): void {
     this.#profile = merged(this.#profile, this.#read(profile));
     const call = this.#call;
-    if (call && this.#state === State.called) call.profile = this.#takeProfile();
+    if (!call || this.#state !== State.called) return;
+    call.profile = merged(call.profile, this.#profile);
+    this.#profile = {};
   }
 
   #read(profile: CallProfile): MediaProfile {
     return readProfile(profile, (what) => {
       const error = { code: "100", message: `${what} is none of those in the documentation` };
-      // Who sets it before there is a listener hears of it all the same.
+      // A page may set it before it listens.
       setTimeout(() => this.emit("onError", error), 0);
     });
   }
@@ -120,27 +122,28 @@ export class RTCCalling extends Emitter<ComponentEvents> {
 
   /** Logs in and stays logged in, over losses of the connection. With the account that is logged in: its call goes on, and these options replace the earlier ones. With another account: the first one is logged out. Fails with 102 for a token that is not good, 108 when the server does not answer, 101 when a later login, logout or destroy came first. */
   login(options: LoginOptions): Promise<void> {
-    return run(options, async () => {
+    return this.#run(options, async () => {
       const asked = ++this.#asked;
       const server = options.server ?? this.#server;
       const before = this.#session;
-      if (before && !before.serves(options, server)) {
-        this.#session = null;
-        await before.client.close();
-        this.#stillAsked(asked);
-      }
-      // The token of the login that is on its way may be the older one: try once with this one.
-      const again = this.#session !== null && this.#session.client.connection !== "online";
-      this.#session?.renew(options);
       try {
+        if (before && !before.serves(options, server)) {
+          this.#session = null;
+          await before.client.close();
+          this.#stillAsked(asked);
+        }
+        // The login that is on its way may have the older token.
+        const again = this.#session !== null && this.#session.client.connection !== "online";
+        this.#session?.renew(options);
         await this.#connect(options, server).catch((e: unknown) => {
-          if (!again || asked !== this.#asked) throw e;
+          if (!again || asked !== this.#asked || known(e).code !== "102") throw e;
           return this.#connect(options, server);
         });
         this.#stillAsked(asked);
       } catch (e) {
-        safely(options.onerror, known(e));
-        throw e;
+        const error = asked === this.#asked ? known(e) : superseded;
+        safely(options.onerror, error);
+        throw error;
       }
     });
   }
@@ -153,10 +156,7 @@ export class RTCCalling extends Emitter<ComponentEvents> {
       this.#follow(session);
     }
     const { client } = session;
-    if (client.connection === "online") {
-      safely(options.onconnect);
-      return;
-    }
+    if (client.connection === "online") safely(options.onconnect);
     try {
       await client.connect();
     } catch (e) {
@@ -166,12 +166,13 @@ export class RTCCalling extends Emitter<ComponentEvents> {
     session.warnOfOther();
   }
 
+  /** A failure that no callback hears goes to the console, as the promise may be ignored. */
+  #run(callbacks: Callbacks, task: () => Promise<void>): Promise<void> {
+    return run(callbacks, task, this.#debug);
+  }
+
   #stillAsked(asked: number): void {
-    if (asked === this.#asked) return;
-    throw {
-      code: "101",
-      message: "a later login, logout or destroy took the place of this login",
-    } satisfies ComponentError;
+    if (asked !== this.#asked) throw superseded;
   }
 
   #follow(session: Session): void {
@@ -181,9 +182,11 @@ export class RTCCalling extends Emitter<ComponentEvents> {
     });
     client.on("closed", (why) => {
       const current = this.#session === session;
+      const asked = this.#asked;
       if (current) this.#session = null;
       safely(session.options.ondisconnect, { code: why.code, message: why.message });
-      if (current && why.code === "kicked") this.destroy();
+      // The page may have logged in again in its callback.
+      if (current && why.code === "kicked" && asked === this.#asked) this.destroy();
     });
     client.on("incoming", (call) => this.#invited(client, call as Call));
     client.on("resumed", (call) => this.#took(client, call as Call).joined());
@@ -193,7 +196,7 @@ export class RTCCalling extends Emitter<ComponentEvents> {
 
   /** Ends a call, then logs out. Fails with 101 when not logged in. */
   logout(options: Callbacks = {}): Promise<void> {
-    return run(options, async () => {
+    return this.#run(options, async () => {
       this.#asked++;
       const session = this.#session;
       if (!session) throw { code: "101", message: "not connected" } satisfies ComponentError;
@@ -260,7 +263,7 @@ export class RTCCalling extends Emitter<ComponentEvents> {
 
   /** Calls someone. Resolves when the server has taken the invitation, whether the callee is there or not; the rest is told by events. Fails with 106 without a type, 116 when this account is in a call on another device, 114 without a device, 100 when one is denied or in use. */
   call(options: InviteOptions): Promise<void> {
-    return run(options, async () => {
+    return this.#run(options, async () => {
       this.#allow("call");
       const client = this.#online();
       const { userId, attachment } = options;
@@ -284,7 +287,7 @@ export class RTCCalling extends Emitter<ComponentEvents> {
 
   /** Gives up a call that still rings. 10410 when the answer came first. */
   cancel(options: Callbacks = {}): Promise<void> {
-    return run(options, async () => {
+    return this.#run(options, async () => {
       this.#allow("cancel");
       await this.#call?.cancel();
     });
@@ -293,16 +296,18 @@ export class RTCCalling extends Emitter<ComponentEvents> {
   /** Answers on this device. Resolves when the server has stored it; 10420 when another device was faster. */
   accept(options: Callbacks = {}): Promise<void> {
     const call = this.#call;
-    return run(options, async () => {
+    return this.#run(options, async () => {
       this.#allow("accept");
-      if (call) await this.#authorize(call.localUid);
-      await call?.accept();
+      if (!call) return;
+      const over = new Promise<void>((resolve) => call.once("ended", () => resolve()));
+      await Promise.race([this.#authorize(call.localUid), over]);
+      await call.accept();
     });
   }
 
   /** Declines, on all of one's devices. */
   reject(options: Callbacks = {}): Promise<void> {
-    return run(options, async () => {
+    return this.#run(options, async () => {
       this.#allow("reject");
       await this.#call?.reject();
     });
@@ -310,7 +315,7 @@ export class RTCCalling extends Emitter<ComponentEvents> {
 
   /** Ends whatever there is: cancels, rejects or hangs up. Holds at once, also without a connection. */
   hangup(options: Callbacks = {}): Promise<void> {
-    return run(options, async () => {
+    return this.#run(options, async () => {
       this.#allow("hangup");
       await this.#call?.hangup();
     });
@@ -318,7 +323,7 @@ export class RTCCalling extends Emitter<ComponentEvents> {
 
   /** Ends a one-to-one call; only while it goes on. */
   leave(options: Callbacks & { channelId?: string } = {}): Promise<void> {
-    return run(options, async () => {
+    return this.#run(options, async () => {
       this.#allow("leave");
       await this.#call?.hangup();
     });
@@ -359,22 +364,22 @@ export class RTCCalling extends Emitter<ComponentEvents> {
 
   /** Opens or closes the camera; the other side gets onCameraAvailable. 103 without a call. */
   async enableLocalVideo(enable: boolean): Promise<void> {
-    await run({}, () => this.#inCall().setCamera(enable));
+    await this.#run({}, () => this.#inCall().setCamera(enable));
   }
 
   /** Opens or closes the microphone; the other side gets onAudioAvailable. 103 without a call. */
   async enableLocalAudio(enable: boolean): Promise<void> {
-    await run({}, () => this.#inCall().openMicrophone(enable));
+    await this.#run({}, () => this.#inCall().openMicrophone(enable));
   }
 
   /** Sends black in place of the picture; the other side gets onVideoMuted. 103 without a call. */
   async muteLocalVideo(mute: boolean): Promise<void> {
-    await run({}, () => this.#inCall().muteCamera(mute));
+    await this.#run({}, () => this.#inCall().muteCamera(mute));
   }
 
   /** Sends silence in place of the sound; the other side gets onAudioMuted. 103 without a call. */
   async muteLocalAudio(mute: boolean): Promise<void> {
-    await run({}, () => this.#inCall().setMicrophone(!mute));
+    await this.#run({}, () => this.#inCall().setMicrophone(!mute));
   }
 
   /** Stops someone's sound here. 105 when that person is not in the call. */
@@ -395,7 +400,7 @@ export class RTCCalling extends Emitter<ComponentEvents> {
     type: "microphoneId" | "cameraId" | "speakerId",
     deviceId: string,
   ): Promise<void> {
-    await run({}, async () => {
+    await this.#run({}, async () => {
       const call = this.#inCall();
       const { audioIn, audioOut, video } = await this.getDevices();
       const [list, kind] =
@@ -423,7 +428,7 @@ export class RTCCalling extends Emitter<ComponentEvents> {
 
   /** To audio (1) at once; to video (2) when the other side agrees, by `switchCallType(2)` of its own. */
   switchCallType(type: 1 | 2): Promise<void> {
-    return run({}, async () => {
+    return this.#run({}, async () => {
       this.#allow("switchCallType");
       if (type !== 1 && type !== 2)
         throw { code: "106", message: "the type is 1 or 2" } satisfies ComponentError;
@@ -440,7 +445,7 @@ export class RTCCalling extends Emitter<ComponentEvents> {
 
   /** Not available: fails with 100. */
   groupCall(options: GroupCallOptions): Promise<void> {
-    return run(options, async () => {
+    return this.#run(options, async () => {
       this.#allow("call");
       callType(options.type);
       throw noGroups;
@@ -449,7 +454,7 @@ export class RTCCalling extends Emitter<ComponentEvents> {
 
   /** Not available: fails with 118, or with 119 in a call. */
   groupInvite(options: GroupInviteOptions): Promise<void> {
-    return run(options, async () => {
+    return this.#run(options, async () => {
       throw this.#state === State.inCall
         ? ({ code: "119", message: "this is not a group call" } satisfies ComponentError)
         : ({
@@ -526,6 +531,11 @@ export class RTCCalling extends Emitter<ComponentEvents> {
     if (refusal) throw refusal;
   }
 }
+
+const superseded: ComponentError = {
+  code: "101",
+  message: "a later login, logout or destroy took the place of this login",
+};
 
 const noGroups: ComponentError = {
   code: "100",

@@ -12,7 +12,7 @@ export interface Callbacks {
 
 /** What `setupAppKey` takes. A profile given here is for every call. */
 export interface SetupOptions extends CallProfile {
-  /** Taken and passed over: whoever holds a token may log in. */
+  /** Accepted and not used: a token is all that a login needs. */
   appKey: string;
   /** Where the server is, as in "https://calls.example.com". Default: where the script came from. */
   server?: string;
@@ -22,7 +22,7 @@ export interface SetupOptions extends CallProfile {
 
 /** What `login` takes. */
 export interface LoginOptions extends Callbacks {
-  /** For the page's own use: who it is, the token says, and the console warns where that is somebody else. */
+  /** The account of the token. The token decides; the console warns where they differ. */
   account: string;
   /** The token that the application's backend made for this account. */
   token?: string;

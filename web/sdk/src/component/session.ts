@@ -26,14 +26,18 @@ export class Session {
   }
 
   /** Whether a login with these options is this one again. */
-  serves({ account }: LoginOptions, server: string | undefined): boolean {
-    const known = [this.#options.account, this.client.account];
-    return server === this.#server && known.includes(account);
+  serves({ account, token }: LoginOptions, server: string | undefined): boolean {
+    if (base(server) !== base(this.#server)) return false;
+    const named = this.client.account;
+    if (named === account) return true;
+    // A page that gives each person the same name, or none, has only the token to tell them apart.
+    return account === this.#options.account && (named === "" || token === this.#options.token);
   }
 
   renew(options: LoginOptions): void {
     this.#options = options;
-    this.#given = options.token;
+    // A login that is there needs its next token in a while: by then this one may be too old.
+    this.#given = this.client.connection === "online" ? undefined : options.token;
   }
 
   #token(): string | Promise<string> {
@@ -43,11 +47,16 @@ export class Session {
     return given;
   }
 
-  /** The token says who one is, whatever name is given beside it: a mix-up would go unseen. */
+  /** The token decides the account. A page that names another one would not notice. */
   warnOfOther(): void {
     const { account: given } = this.#options;
     const named = this.client.account;
     if (!given || given === named) return;
-    console.warn(`[peal] login as "${given}": the token names "${named}", who is logged in now`);
+    console.warn(`[peal] login as "${given}": the token names "${named}", which is logged in now`);
   }
+}
+
+/** The address of a server without the slash at its end. */
+function base(server: string | undefined): string | undefined {
+  return server?.replace(/\/+$/, "");
 }

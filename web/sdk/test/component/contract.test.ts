@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { reactive, ref } from "vue";
 import { RTCCalling } from "../../src/component/component";
+import type { CallJson } from "../../src/gen/peal_pb";
 import { type FakeBrowser, fakeBrowser } from "../fakes";
 import { FakeWeb } from "./fake-web";
 
@@ -40,11 +41,9 @@ async function login(account = "alice", more = {}): Promise<void> {
 }
 
 /** Rings with a call of bob's. */
-async function ring(callId = "c1"): Promise<void> {
-  const call = web.callOf("bob", "alice", callId);
-  web.sockets
-    .at(-1)
-    ?.give({ call: { call: { ...call, role: "ROLE_CALLEE" }, offer: "v=0 offer" } });
+async function ring(callId = "c1", more: CallJson = {}): Promise<void> {
+  const call = { ...web.callOf("bob", "alice", callId), role: "ROLE_CALLEE" as const, ...more };
+  web.sockets.at(-1)?.give({ call: { call, offer: "v=0 offer" } });
   await pass();
 }
 
@@ -202,6 +201,94 @@ describe("login again", () => {
   });
 });
 
+describe("a login", () => {
+  it("with the same name and another token logs the first person out", async () => {
+    await login("alice", { token: "carol" });
+    expect(web.open()).toEqual(["carol"]);
+    await login("alice");
+    expect(web.open()).toEqual(["alice"]);
+  });
+
+  it("that a logout overtakes fails with 101, in each tick of its way", async () => {
+    for (let ticks = 0; ticks < 12; ticks++) {
+      const onerror = vi.fn();
+      const done = rtc.login({ account: "alice", token: "alice", onerror });
+      const failed = expect(done).rejects.toMatchObject({ code: "101" });
+      for (let i = 0; i < ticks; i++) await Promise.resolve();
+      const out = rtc.logout();
+      await pass(100);
+      await failed;
+      await out;
+      expect(onerror).toHaveBeenCalledOnce();
+      expect(web.open(), `after ${ticks} ticks`).toEqual([]);
+    }
+  });
+
+  it("in ondisconnect of a login that was kicked stays", async () => {
+    await login("alice", {
+      ondisconnect: () => void rtc.login({ account: "carol", token: "carol" }),
+    });
+    const error = { code: "kicked", message: "" };
+    web.sockets[0]?.give({ goodbye: { error, reconnect: false } });
+    await pass(200);
+    expect(web.open().at(-1)).toBe("carol");
+  });
+
+  it("again has a later getToken renew it, not its own token", async () => {
+    const getToken = vi.fn(() => "alice");
+    await login("alice", { getToken });
+    await login("alice", { getToken, token: "old" });
+    await pass(9 * 60_000);
+    const renewed = web.sockets[0]?.received.flatMap((f) => f.authenticate?.token ?? []);
+    expect(renewed).toEqual(["alice"]);
+  });
+
+  it("without a parameter object says so", async () => {
+    const missing = undefined as unknown as { account: string };
+    await expect(rtc.login(missing)).rejects.toMatchObject({
+      message: expect.stringMatching(/parameter object/),
+    });
+  });
+
+  it("whose failure no callback hears is written to the console", async () => {
+    const warn = vi.spyOn(console, "warn").mockImplementation(() => {});
+    const loud = new RTCCalling({ debug: true });
+    await expect(loud.cancel()).rejects.toMatchObject({ code: "20013" });
+    expect(warn).toHaveBeenCalledWith("[peal]", "20013", expect.any(String));
+    await loud.cancel({ failed: () => {} }).catch(() => {});
+    expect(warn).toHaveBeenCalledOnce();
+    warn.mockRestore();
+  });
+});
+
+describe("setCallProfile", () => {
+  it("adds up, also while it rings", async () => {
+    await login();
+    rtc.setCallProfile({ resolution: 8 });
+    rtc.once("onInvited", () => rtc.setCallProfile({ quality: "music_standard" }));
+    const accept = vi.spyOn(navigator.mediaDevices, "getUserMedia");
+    await ring("c1", { type: "CALL_TYPE_VIDEO" });
+    void rtc.accept();
+    await pass();
+    expect(accept.mock.calls[0]?.[0]).toMatchObject({
+      audio: { channelCount: { ideal: 1 } },
+      video: { width: { ideal: 1280 } },
+    });
+  });
+});
+
+describe("accept()", () => {
+  it("settles when the call ends while the token service does not answer", async () => {
+    rtc.setTokenService(() => new Promise(() => {}));
+    await login();
+    await ring();
+    const failed = expect(rtc.accept()).rejects.toMatchObject({ message: expect.any(String) });
+    void rtc.hangup();
+    await pass();
+    await failed;
+  });
+});
+
 describe("getSdkInstance", () => {
   it("is one object whose handles show a later call", async () => {
     const sdk = rtc.getSdkInstance();
@@ -298,8 +385,11 @@ describe("a server address", () => {
     web.latencyMs = 60_000;
     await vi.advanceTimersByTimeAsync(0);
     const event = new Event("securitypolicyviolation");
-    const about = { blockedURI: "wss://calls.test/ws", effectiveDirective: "connect-src" };
-    document.dispatchEvent(Object.assign(event, about));
+    const about = { blockedURI: "wss://calls.test/ws", disposition: "report" };
+    document.dispatchEvent(Object.assign(event, about)); // Blocks nothing.
+    await pass(10);
+    expect(rtc.getSdkInstance().signal).not.toBeNull();
+    document.dispatchEvent(Object.assign(event, { ...about, disposition: "enforce" }));
     await pass(10);
     await failed;
   });
