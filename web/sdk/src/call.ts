@@ -16,6 +16,7 @@ import { Inviting } from "./inviting";
 import { type CallMediaNews, Negotiation } from "./media/negotiation";
 import { pathNames } from "./media/path";
 import type { MakePeerConnection, Media } from "./media/peer";
+import type { Kind } from "./media/profile";
 import { QualityMeter } from "./media/quality";
 import type { Command, Reply, Shell, Update } from "./shell";
 import { readRecord, type Snapshot, typeNames } from "./snapshot";
@@ -413,9 +414,9 @@ export class Call extends KnownCall implements CallHandle {
     return this.#own.muteCamera(muted);
   }
 
-  /** Puts another device's track in the place of the one in use. */
-  replaceTrack(track: MediaStreamTrack): void {
-    this.#own.replace(track);
+  /** Uses another microphone or camera: at once where one is open, and for what opens later. */
+  chooseDevice(kind: Kind, deviceId: string): Promise<void> {
+    return this.#own.choose(kind, deviceId);
   }
 
   /** How loud one's own sound is sent: 1 as it is. */
@@ -436,10 +437,6 @@ export class Call extends KnownCall implements CallHandle {
 
   muteRemote(muted: boolean): void {
     this.#views.mute(muted);
-  }
-
-  get speakerId(): string {
-    return this.#views.speakerId;
   }
 
   setRenderMode(which: "local" | "remote", mode: RenderMode): void {

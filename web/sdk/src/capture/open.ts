@@ -1,4 +1,5 @@
 import { PealError } from "../api/errors";
+import { namedDevices } from "./devices";
 
 /** Fails where browsers give no camera or microphone: on plain HTTP. */
 export function requireSecureContext(): void {
@@ -30,8 +31,8 @@ export async function microphoneGranted(): Promise<boolean> {
   try {
     const permission = await navigator.permissions.query({ name: "microphone" });
     if (permission.state !== "granted") return false;
-    const devices = await navigator.mediaDevices.enumerateDevices();
-    return devices.some((d) => d.kind === "audioinput");
+    const devices = await namedDevices();
+    return devices?.some((d) => d.kind === "audioinput") ?? false;
   } catch {
     return false; // A browser that cannot tell is one that may ask.
   }
@@ -66,9 +67,9 @@ async function culprit(audio: boolean, video: boolean): Promise<"microphone" | "
   if (!video) return "microphone";
   if (!audio) return "camera";
   try {
-    const devices = await navigator.mediaDevices.enumerateDevices();
-    if (!devices.some((d) => d.kind === "audioinput")) return "microphone";
-    if (!devices.some((d) => d.kind === "videoinput")) return "camera";
+    const devices = await namedDevices();
+    if (devices && !devices.some((d) => d.kind === "audioinput")) return "microphone";
+    if (devices && !devices.some((d) => d.kind === "videoinput")) return "camera";
     const permission = await navigator.permissions.query({ name: "microphone" });
     return permission.state === "granted" ? "camera" : "microphone";
   } catch {

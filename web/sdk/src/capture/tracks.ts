@@ -1,9 +1,9 @@
+import { PealError } from "../api/errors";
 import type { LostDevice, MediaProfile } from "../api/types";
-import { audioConstraints, videoConstraints } from "../media/profile";
+import { constraints, type Kind } from "../media/profile";
+import { type Chosen, chosen, stillThere } from "./devices";
 import { Gain } from "./gain";
 import { capture } from "./open";
-
-type Kind = "audio" | "video";
 
 /** One's own microphone and camera in a call, and what of them is sent. */
 export class LocalTracks {
@@ -12,15 +12,25 @@ export class LocalTracks {
   videoMuted = false;
   readonly #profile: () => MediaProfile;
   readonly #lost: (device: LostDevice) => void;
-  readonly #gain = new Gain();
+  readonly #gain: Gain;
   /** What was asked for last: a device that takes its time to open may not be wanted any more. */
   readonly #wanted = { audio: false, video: false };
+  /** Counts the choices of a device: the newest wins, however long each takes. */
+  readonly #choices = { audio: 0, video: 0 };
   #closed = false;
 
-  /** `lost` hears of a device that was unplugged; what took its place is in the stream. */
-  constructor(profile: () => MediaProfile, lost: (device: LostDevice) => void) {
+  /**
+   * `lost` hears of a device that was unplugged; what took its place is in the
+   * stream. `changed` hears when another track is to be sent for the microphone.
+   */
+  constructor(
+    profile: () => MediaProfile,
+    lost: (device: LostDevice) => void,
+    changed: () => void,
+  ) {
     this.#profile = profile;
     this.#lost = lost;
+    this.#gain = new Gain(changed);
   }
 
   get audio(): MediaStreamTrack | null {
@@ -39,6 +49,7 @@ export class LocalTracks {
   /** How loud one's own sound is sent: 1 as it is, 0 not at all. */
   setVolume(volume: number): void {
     this.#gain.volume = volume;
+    this.apply();
   }
 
   /** Opens what is not open yet. */
@@ -49,16 +60,34 @@ export class LocalTracks {
     const wantAudio = audio && !this.audio;
     const wantVideo = video && !this.video;
     if (!wantAudio && !wantVideo) return;
-    const profile = this.#profile();
-    const stream = await capture(
-      wantAudio && audioConstraints(profile),
-      wantVideo && videoConstraints(profile),
-    );
+    const asked = { ...chosen };
+    const stream = await this.#capture(wantAudio, wantVideo, asked);
+    let again = false;
     for (const track of stream.getTracks()) {
       const kind = kindOf(track);
+      const other = asked[kind] !== chosen[kind];
       // Another may have been faster.
-      if (this.#wanted[kind] && !this[kind]) this.put(track);
+      if (this.#wanted[kind] && !this[kind] && !other) this.#put(track);
       else track.stop();
+      again ||= other;
+    }
+    // Another device was chosen meanwhile.
+    if (again) await this.open(audio && this.#wanted.audio, video && this.#wanted.video);
+  }
+
+  /** Opens what was chosen, or what there is of it. */
+  async #capture(audio: boolean, video: boolean, ids: Chosen): Promise<MediaStream> {
+    const profile = this.#profile();
+    try {
+      return await capture(
+        audio && constraints(profile, "audio", ids.audio),
+        video && constraints(profile, "video", ids.video),
+      );
+    } catch (e) {
+      const left = await stillThere(ids);
+      const chose = (audio && ids.audio !== left.audio) || (video && ids.video !== left.video);
+      if (!chose) throw e;
+      return await this.#capture(audio, video, left);
     }
   }
 
@@ -67,8 +96,34 @@ export class LocalTracks {
     return this.open(this.#wanted.audio, false);
   }
 
+  /** Uses another device where one of its kind is open, and else for the next opening. */
+  async choose(kind: Kind, deviceId: string): Promise<void> {
+    const choice = ++this.#choices[kind];
+    const used = this[kind];
+    const track =
+      used && used.getSettings().deviceId !== deviceId ? await this.#exactly(kind, deviceId) : null;
+    const newest = choice === this.#choices[kind];
+    if (newest) chosen[kind] = deviceId;
+    // It may have been closed meanwhile.
+    if (track && newest && this[kind]) this.#put(track);
+    else track?.stop();
+  }
+
+  async #exactly(kind: Kind, deviceId: string): Promise<MediaStreamTrack | null> {
+    const asked = constraints(this.#profile(), kind, deviceId);
+    try {
+      const stream = await capture(kind === "audio" && asked, kind === "video" && asked);
+      return stream.getTracks()[0] ?? null;
+    } catch (e) {
+      throw new PealError(
+        kind === "audio" ? "microphone_missing" : "camera_missing",
+        `the device ${deviceId} cannot be opened: ${PealError.of(e).message}`,
+      );
+    }
+  }
+
   /** Takes a track in the place of the one of its kind. */
-  put(track: MediaStreamTrack): void {
+  #put(track: MediaStreamTrack): void {
     this.#remove(kindOf(track));
     this.stream.addTrack(track);
     // Browsers say so when a device is gone, not when `stop` was called.
@@ -107,7 +162,7 @@ export class LocalTracks {
 
   /** Brings the tracks in step with what is muted. */
   apply(): void {
-    if (this.audio) this.audio.enabled = !this.audioMuted;
+    if (this.audio) this.audio.enabled = !this.audioMuted && this.#gain.volume > 0;
     if (this.video) this.video.enabled = !this.videoMuted;
   }
 

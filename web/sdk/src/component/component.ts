@@ -1,7 +1,7 @@
 import { Emitter } from "../api/emitter";
 import type { CallRecord, MediaProfile } from "../api/types";
 import type { Call } from "../call";
-import { type DeviceLists, listDevices, openDevice } from "../capture/list";
+import { type DeviceLists, listDevices } from "../capture/devices";
 import { PealClient } from "../client";
 import { type CallProfile, readProfile } from "../media/profile";
 import { version } from "../version";
@@ -326,28 +326,20 @@ export class RTCCalling extends Emitter<ComponentEvents> {
     call.muteRemote(mute);
   }
 
-  /** The devices of this machine; those in use are marked. Labels are empty before the browser has allowed any. */
+  /** The devices of this machine; one of each kind is active: the one in use, or the one that opens next. Labels are empty before the browser has allowed any. Where the browser names none within a second, those in use. */
   getDevices(): Promise<DeviceLists> {
-    return listDevices(this.#call?.localStream ?? null, this.#call?.speakerId ?? "");
+    return listDevices(this.#call?.localStream);
   }
 
-  /** Uses another device from now on, in a call. Nothing happens when it is in use already; 114 when it cannot be opened. */
+  /** Uses another device from now on, in this call and the next ones. What is closed or muted stays so: the choice holds once it opens. 103 without a call, 114 when it cannot be opened. */
   async switchDevice(
     type: "microphoneId" | "cameraId" | "speakerId",
     deviceId: string,
   ): Promise<void> {
     await this.#guard(async () => {
       const call = this.#inCall();
-      const { audioIn, audioOut, video } = await this.getDevices();
-      const [list, kind] =
-        type === "speakerId"
-          ? [audioOut, null]
-          : type === "cameraId"
-            ? [video, "video" as const]
-            : [audioIn, "audio" as const];
-      if (list.find((d) => d.deviceId === deviceId)?.active) return;
-      if (kind) call.replaceTrack(await openDevice(kind, deviceId));
-      else await call.setSpeaker(deviceId);
+      if (type === "speakerId") await call.setSpeaker(deviceId);
+      else await call.chooseDevice(type === "cameraId" ? "video" : "audio", deviceId);
     });
   }
 

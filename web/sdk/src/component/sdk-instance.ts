@@ -1,5 +1,5 @@
 import type { Call } from "../call";
-import { listDevices } from "../capture/list";
+import { listDevices } from "../capture/devices";
 import type { RenderMode } from "../view/views";
 import type { ComponentError } from "./codes";
 
@@ -98,10 +98,10 @@ export function sdkInstance(
       peerConnection: call?.peerConnection ?? null,
     },
     WebRTC2: {
-      getDevices: () => listDevices(null, ""),
-      getCameras: async () => (await listDevices(null, "")).video,
-      getMicrophones: async () => (await listDevices(null, "")).audioIn,
-      getSpeakers: async () => (await listDevices(null, "")).audioOut,
+      getDevices: () => listDevices(),
+      getCameras: async () => (await listDevices()).video,
+      getMicrophones: async () => (await listDevices()).audioIn,
+      getSpeakers: async () => (await listDevices()).audioOut,
     },
   };
 }
