@@ -14,7 +14,8 @@ const moving = `window.moving = async (video) => {
 }`
 
 // A picture moves wherever its place was, and whenever it came.
-func pictures(p *page, setUp string) {
+// That is while the cameras of both go off and on as well.
+func pictures(p, other *page, setUp string) {
 	p.t.Helper()
 	p.run(moving)
 	moves := func(what, video string) {
@@ -28,6 +29,15 @@ func pictures(p *page, setUp string) {
 	p.until("stands still outside the document", in+".paused")
 	p.run(`document.body.append(box)`)
 	moves("in a place that was out of the document", in)
+	p.run(`box.remove()`)
+	p.until("stands still outside the document", in+".paused")
+	for _, on := range []bool{false, true} {
+		for _, of := range []*page{p, other} {
+			of.run(fmt.Sprintf(`rtc.enableLocalVideo(%v)`, on))
+		}
+	}
+	p.run(`document.body.append(box)`)
+	moves("that went off and on outside the document", in)
 	p.run(`box.remove()`)
 	p.until("stands still outside the document", in+".paused")
 	p.run(`box = document.createElement("div"); document.body.append(box); setUp(box)`)
@@ -55,12 +65,11 @@ func TestPictures(t *testing.T) {
 	alice := device(t, startBrowser(t), app, s, "alice", "")
 	bob := inFirefox(t, startFirefox(t), app, s, "bob", "")
 	talk(t, alice, bob, 2)
-	for _, p := range []*page{bob, alice} {
+	for p, other := range map[*page]*page{alice: bob, bob: alice} {
 		p.seesAndHears(10)
-		pictures(p, `rtc.setupLocalView(view)`)
-		pictures(p, `rtc.setupRemoteView(rtc.userMap[Object.keys(rtc.userMap).find((u) => rtc.userMap[u] !== rtc.getSdkInstance().signal.account)], view)`)
+		pictures(p, other, `rtc.setupLocalView(view)`)
+		pictures(p, other, `rtc.setupRemoteView(rtc.userMap[Object.keys(rtc.userMap).find((u) => rtc.userMap[u] !== rtc.getSdkInstance().signal.account)], view)`)
 	}
-	hangUp(alice, bob)
 }
 
 // Firefox may be set to play nothing, pictures included, before the person has
