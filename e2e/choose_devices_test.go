@@ -8,12 +8,15 @@ import (
 )
 
 // keepTracks has a page keep what it asks of the browser and every track that
-// it gets. The second made-up camera gives depth, which nobody encodes. While `gate` is a promise that has not settled, no device opens.
+// it gets. The second made-up camera gives depth, which nobody encodes. While
+// `gate` is a promise that has not settled no device opens, and the device with
+// the id in `gone` is unplugged.
 const keepTracks = `(() => {
-	Object.assign(window, {asked: [], tracks: [], gate: null, sinks: []});
+	Object.assign(window, {asked: [], tracks: [], gate: null, gone: "", sinks: []});
 	const media = navigator.mediaDevices, open = media.getUserMedia.bind(media);
 	media.getUserMedia = async (c) => {
 		asked.push(c);
+		if (gone && JSON.stringify(c).includes(gone)) throw new OverconstrainedError("deviceId");
 		const stream = await open(c);
 		tracks.push(...stream.getTracks());
 		await gate;
@@ -123,6 +126,14 @@ func TestChoiceHolds(t *testing.T) {
 	alice.until("sends what is louder or quieter", `pcs.at(-1).getSenders().some((s) => s.track?.kind === "audio" && s.track !== live("audio")[0])`)
 	hangUp(alice, bob)
 	alice.until("has no device open", closed)
+
+	// A choice that is gone leaves the others.
+	alice.run(fmt.Sprintf(`gone = %q`, camera))
+	talk(t, bob, alice, 2)
+	bob.seesAndHears(10)
+	if got := alice.value(`uses("audio")`); got != microphone {
+		t.Errorf("without the camera that was chosen the microphone is %s, want %s", got, microphone)
+	}
 }
 
 // A choice of a camera does not make an audio call a video call, undoes neither

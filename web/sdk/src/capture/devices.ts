@@ -19,17 +19,13 @@ export interface DeviceLists {
 }
 
 /** A device of each kind; "" leaves it to the browser. */
-export interface Chosen {
-  audio: string;
-  video: string;
-  speaker: string;
-}
+export type Chosen = Record<"audio" | "video" | "speaker", string>;
 
 /** What the person chose. It holds for every call of this page. */
 export const chosen: Chosen = { audio: "", video: "", speaker: "" };
 
 /** How long the browser has to name the devices. */
-const patienceMs = 1_000;
+const patienceMs = 800;
 
 /**
  * The devices as the browser names them; null where it does not in time: Firefox
@@ -40,13 +36,6 @@ export function namedDevices(): Promise<readonly MediaDeviceInfo[] | null> {
     navigator.mediaDevices.enumerateDevices().catch(() => null),
     new Promise<null>((resolve) => setTimeout(resolve, patienceMs, null)),
   ]);
-}
-
-/** What the browser names still of what was chosen. */
-export async function stillThere(ids: Chosen): Promise<Chosen> {
-  const all = await namedDevices();
-  const named = (id: string): string => (all?.some((d) => d.deviceId === id) ? id : "");
-  return { ...ids, audio: named(ids.audio), video: named(ids.video) };
 }
 
 /** The devices of this machine: of those that the browser does not name, the ones in use. */

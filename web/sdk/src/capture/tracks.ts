@@ -1,7 +1,7 @@
 import { PealError } from "../api/errors";
 import type { LostDevice, MediaProfile } from "../api/types";
 import { constraints, type Kind } from "../media/profile";
-import { type Chosen, chosen, stillThere } from "./devices";
+import { type Chosen, chosen } from "./devices";
 import { Gain } from "./gain";
 import { capture } from "./open";
 
@@ -75,20 +75,23 @@ export class LocalTracks {
     if (again) await this.open(audio && this.#wanted.audio, video && this.#wanted.video);
   }
 
-  /** Opens what was chosen, or what there is of it. */
+  /** Opens what was chosen, or another where that is gone. */
   async #capture(audio: boolean, video: boolean, ids: Chosen): Promise<MediaStream> {
-    const profile = this.#profile();
     try {
-      return await capture(
-        audio && constraints(profile, "audio", ids.audio),
-        video && constraints(profile, "video", ids.video),
-      );
+      return await this.#ask(audio, video, ids);
     } catch (e) {
-      const left = await stillThere(ids);
-      const chose = (audio && ids.audio !== left.audio) || (video && ids.video !== left.video);
-      if (!chose) throw e;
-      return await this.#capture(audio, video, left);
+      const any = video && ids.video ? { video: "" } : audio && ids.audio ? { audio: "" } : null;
+      if (!any || !PealError.of(e).code.endsWith("missing")) throw e;
+      return await this.#capture(audio, video, { ...ids, ...any });
     }
+  }
+
+  #ask(audio: boolean, video: boolean, ids: Chosen): Promise<MediaStream> {
+    const profile = this.#profile();
+    return capture(
+      audio && constraints(profile, "audio", ids.audio),
+      video && constraints(profile, "video", ids.video),
+    );
   }
 
   /** Opens the microphone, where it is wanted still: without the camera that cannot be had. */
@@ -100,26 +103,19 @@ export class LocalTracks {
   async choose(kind: Kind, deviceId: string): Promise<void> {
     const choice = ++this.#choices[kind];
     const used = this[kind];
-    const track =
-      used && used.getSettings().deviceId !== deviceId ? await this.#exactly(kind, deviceId) : null;
+    let track: MediaStreamTrack | undefined;
+    if (used && used.getSettings().deviceId !== deviceId) {
+      const stream = await this.#ask(kind === "audio", kind === "video", {
+        ...chosen,
+        [kind]: deviceId,
+      });
+      [track] = stream.getTracks();
+    }
     const newest = choice === this.#choices[kind];
     if (newest) chosen[kind] = deviceId;
     // It may have been closed meanwhile.
     if (track && newest && this[kind]) this.#put(track);
     else track?.stop();
-  }
-
-  async #exactly(kind: Kind, deviceId: string): Promise<MediaStreamTrack | null> {
-    const asked = constraints(this.#profile(), kind, deviceId);
-    try {
-      const stream = await capture(kind === "audio" && asked, kind === "video" && asked);
-      return stream.getTracks()[0] ?? null;
-    } catch (e) {
-      throw new PealError(
-        kind === "audio" ? "microphone_missing" : "camera_missing",
-        `the device ${deviceId} cannot be opened: ${PealError.of(e).message}`,
-      );
-    }
   }
 
   /** Takes a track in the place of the one of its kind. */

@@ -331,7 +331,7 @@ export class RTCCalling extends Emitter<ComponentEvents> {
     return listDevices(this.#call?.localStream);
   }
 
-  /** Uses another device from now on, in this call and the next ones. What is closed or muted stays so: the choice holds once it opens. 103 without a call, 114 when it cannot be opened. */
+  /** Uses another device from now on, in this call and the next ones. What is closed or muted stays so: the choice holds once it opens. 103 without a call, 114 when it is not there, 100 when it cannot be opened. */
   async switchDevice(
     type: "microphoneId" | "cameraId" | "speakerId",
     deviceId: string,

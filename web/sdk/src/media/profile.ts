@@ -94,11 +94,7 @@ function audioConstraints(p: MediaProfile): MediaTrackConstraints {
 }
 
 /** What to ask of the microphone or the camera, and which one is wanted; "" is any. */
-export function constraints(
-  p: MediaProfile,
-  kind: Kind,
-  deviceId: string,
-): MediaTrackConstraints {
+export function constraints(p: MediaProfile, kind: Kind, deviceId: string): MediaTrackConstraints {
   return {
     ...(kind === "audio" ? audioConstraints(p) : videoConstraints(p)),
     ...(deviceId ? { deviceId: { exact: deviceId } } : {}),

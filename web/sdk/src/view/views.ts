@@ -19,8 +19,12 @@ export interface RenderMode {
 export class Views {
   readonly #sound: HTMLAudioElement = document.createElement("audio");
   readonly #heard = new MediaStream();
-  readonly #local = new Picture("scaleX(-1)", (element) => this.#start(element));
-  readonly #remote = new Picture("", (element) => this.#start(element));
+  /** A failure means that it is refused, that something newer took its place, or that the page hides it. */
+  readonly #start = (element: HTMLMediaElement): void => {
+    this.#play(element).catch(() => {});
+  };
+  readonly #local = new Picture("scaleX(-1)", this.#start);
+  readonly #remote = new Picture("", this.#start);
   /** The name of the speaker that was chosen. */
   #speaker = "";
   readonly #blocked: (blocked: boolean) => void;
@@ -46,12 +50,10 @@ export class Views {
     this.#remote.attach(view);
     this.#remote.show(stream);
     this.#showPicture();
-    this.#listen();
   }
 
   showLocal(stream: MediaStream | null): void {
     this.#local.show(stream);
-    this.#listen();
   }
 
   showRemote(stream: MediaStream | null): void {
@@ -67,9 +69,8 @@ export class Views {
 
   /** Fails where the browser wants a gesture first. */
   async play(): Promise<void> {
-    const sound = this.#play(this.#sound);
-    for (const e of this.#refused) if (e !== this.#sound) this.#start(e);
-    await sound;
+    this.#gesture();
+    await this.#play(this.#sound);
   }
 
   async #play(element: HTMLMediaElement): Promise<void> {
@@ -77,21 +78,16 @@ export class Views {
       if (element.srcObject) await element.play();
       this.#refused.delete(element);
     } catch (e) {
-      if (e instanceof DOMException && e.name === "NotAllowedError") this.#refused.add(element);
+      const refused = e instanceof DOMException && e.name === "NotAllowedError";
+      if (refused && element.srcObject) this.#refused.add(element);
       throw e;
     } finally {
       this.#listen();
     }
   }
 
-  /** A failure means that it is refused, that something newer took its place, or that the page hides it. */
-  #start(element: HTMLMediaElement): void {
-    this.#play(element).catch(() => {});
-  }
-
   /** Whatever the person does next in the page lets through what is refused. */
   #listen(): void {
-    for (const e of this.#refused) if (!e.srcObject) this.#refused.delete(e);
     const on = this.#refused.size > 0;
     if (this.#waiting === on) return;
     this.#waiting = on;
@@ -103,9 +99,7 @@ export class Views {
   }
 
   /** Some are none that the browser goes by: there will be more. */
-  readonly #gesture = (): void => {
-    for (const e of this.#refused) this.#start(e);
-  };
+  readonly #gesture = (): void => this.#refused.forEach(this.#start);
 
   /** Hides the other side's picture, by one's own wish. */
   hide(hidden: boolean): void {
@@ -168,6 +162,7 @@ export class Views {
     this.#sound.srcObject = null;
     this.#local.close();
     this.#remote.close();
+    this.#refused.clear();
     this.#listen();
   }
 }
