@@ -38,7 +38,8 @@ export class OwnDevices {
       profile,
       (device) => {
         this.changed();
-        tell({ kind: "lost", device });
+        if (device instanceof PealError) this.#failed(device);
+        else tell({ kind: "lost", device });
       },
       () => this.#resend(),
     );

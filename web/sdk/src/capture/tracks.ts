@@ -11,7 +11,7 @@ export class LocalTracks {
   audioMuted = false;
   videoMuted = false;
   readonly #profile: () => MediaProfile;
-  readonly #lost: (device: LostDevice) => void;
+  readonly #lost: (device: LostDevice | PealError) => void;
   readonly #gain: Gain;
   /** What was asked for last: a device that takes its time to open may not be wanted any more. */
   readonly #wanted = { audio: false, video: false };
@@ -20,12 +20,12 @@ export class LocalTracks {
   #closed = false;
 
   /**
-   * `lost` hears of a device that was unplugged; what took its place is in the
-   * stream. `changed` hears when another track is to be sent for the microphone.
+   * `lost` hears of a device that was unplugged, and of one that is not allowed
+   * any more; what took its place is in the stream. `changed` hears when another track is to be sent for the microphone.
    */
   constructor(
     profile: () => MediaProfile,
-    lost: (device: LostDevice) => void,
+    lost: (device: LostDevice | PealError) => void,
     changed: () => void,
   ) {
     this.#profile = profile;
@@ -127,20 +127,26 @@ export class LocalTracks {
     this.apply();
   }
 
-  /** The device behind a track was unplugged: the browser's choice takes its place. */
+  /** The device behind a track was unplugged, or is not allowed any more: the browser's choice takes its place. */
   async #replace(track: MediaStreamTrack): Promise<void> {
     if (this.#closed || !this.stream.getTracks().includes(track)) return;
     this.stream.removeTrack(track);
     const audio = track.kind === "audio";
     let replacement: string | null = null;
+    let error: PealError | undefined;
     try {
       await this.open(audio, !audio);
       replacement = (audio ? this.audio : this.video)?.label ?? null;
-    } catch {
-      // There is no other, or it cannot be had: that is told as well.
+    } catch (e) {
+      error = PealError.of(e); // There is no other, or it cannot be had.
     }
-    if (!this.#closed)
-      this.#lost({ kind: audio ? "microphone" : "camera", label: track.label, replacement });
+    if (this.#closed) return;
+    const lost = {
+      kind: audio ? "microphone" : "camera",
+      label: track.label,
+      replacement,
+    } as const;
+    this.#lost(error?.code.endsWith("denied") ? error : lost);
   }
 
   /** Closes a device, also one that is being opened. */
