@@ -7,6 +7,7 @@ import type {
   Direction,
   MediaPath,
   MediaProfile,
+  RemoteTracks,
 } from "./api/types";
 import { KnownCall } from "./call-state";
 import { type DeviceNews, OwnDevices } from "./capture/local-media";
@@ -90,6 +91,10 @@ export class Call extends KnownCall implements CallHandle {
   }
   get remoteStream(): MediaStream | null {
     return this.#media.remote.getTracks().length > 0 ? this.#media.remote : null;
+  }
+  override get remoteTracks(): RemoteTracks {
+    const tracks = super.remoteTracks;
+    return { ...tracks, video: tracks.video && this.#media.pictures };
   }
   get microphoneOn(): boolean {
     return this.#own.microphoneOn;
@@ -285,7 +290,7 @@ export class Call extends KnownCall implements CallHandle {
         break;
       case "remoteTracks":
         this.#views.hasPicture(peer.tracks.video && this.video);
-        this.emit("remoteTracks", peer.tracks);
+        this.emit("remoteTracks", this.remoteTracks);
         break;
       case "type":
         this.#typeChanged(this.type);
