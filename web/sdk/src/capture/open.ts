@@ -65,7 +65,7 @@ async function explain(e: unknown, audio: boolean, video: boolean): Promise<Peal
 /** What allows a device: browsers but Chromium do not say whether a policy forbids it. */
 function cure(device: Device): string {
   const { featurePolicy } = document as Policed;
-  const framed = self !== top;
+  const framed = window !== window.top;
   const frame = `give the <iframe> allow="microphone; camera"`;
   if (featurePolicy?.allowsFeature(device) === false)
     return framed ? frame : "the page's Permissions-Policy header forbids it";

@@ -286,13 +286,13 @@ export class RTCCalling extends Emitter<ComponentEvents> {
 
   // ------------------------------------------------------------------- media
 
-  /** Shows one's own picture in an element; none takes it away. Before, in or after a call. */
+  /** Shows one's own picture inside an element, or in it where it is a `<video>`; none takes it away. Before, in or after a call. */
   setupLocalView(view: HTMLElement | null = null): void {
     this.#localView = view;
     this.#call?.attachLocal(view);
   }
 
-  /** Shows someone's picture in an element; none takes it away. Before, in or after a call. */
+  /** Shows someone's picture inside an element, or in it where it is a `<video>`; none takes it away. Before, in or after a call. */
   setupRemoteView(userId: string, view: HTMLElement | null = null): void {
     this.#remoteViews.set(userId, view);
     if (this.#call?.peer === userId) this.#call.attachRemote(view);
