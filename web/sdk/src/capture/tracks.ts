@@ -114,7 +114,7 @@ export class LocalTracks {
     const newest = choice === this.#choices[kind];
     if (newest) chosen[kind] = deviceId;
     // It may have been closed meanwhile.
-    if (track && newest && this[kind]) this.#put(track);
+    if (track && newest && this.#wanted[kind]) this.#put(track);
     else track?.stop();
   }
 
