@@ -75,6 +75,12 @@ func trusts(t *testing.T, profile, certificate string) {
 // certificates.
 func startFirefox(t *testing.T, certificates ...string) *firefox {
 	t.Helper()
+	return startFirefoxWith(t, "", certificates...)
+}
+
+// startFirefoxWith is startFirefox with preferences that win over the usual ones.
+func startFirefoxWith(t *testing.T, prefs string, certificates ...string) *firefox {
+	t.Helper()
 	path := os.Getenv("FIREFOX")
 	for _, name := range []string{"firefox-esr", "firefox"} {
 		if found, err := exec.LookPath(name); path == "" && err == nil {
@@ -85,7 +91,7 @@ func startFirefox(t *testing.T, certificates ...string) *firefox {
 		t.Fatal("no Firefox found: install it (make setup) or set FIREFOX to its path")
 	}
 	profile := t.TempDir()
-	if err := os.WriteFile(filepath.Join(profile, "user.js"), []byte(firefoxPrefs), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(profile, "user.js"), []byte(firefoxPrefs+prefs), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range certificates {
@@ -234,6 +240,16 @@ func (b *firefoxTab) navigate(url string) error {
 
 func (b *firefoxTab) reload() error {
 	_, err := b.firefox.do("browsingContext.reload", map[string]any{"context": b.id, "wait": "complete"})
+	return err
+}
+
+// click is a real one, with which the person takes part in the page.
+func (b *firefoxTab) click() error {
+	_, err := b.firefox.do("input.performActions", map[string]any{"context": b.id, "actions": []map[string]any{{
+		"type": "pointer", "id": "mouse", "actions": []map[string]any{
+			{"type": "pointerMove", "x": 5, "y": 5}, {"type": "pointerDown", "button": 0}, {"type": "pointerUp", "button": 0},
+		},
+	}}})
 	return err
 }
 

@@ -151,11 +151,11 @@ func (p *page) run(expression string) {
 	}
 }
 
-// until waits for a condition in the page.
+// until waits for a condition in the page, or for its promise to come true.
 func (p *page) until(what, condition string) {
 	p.t.Helper()
 	eventually(p.t, 20*time.Second, p.account+": "+what, func() bool {
-		ok, err := evaluate[bool](p, "(async () => !!("+condition+"))()")
+		ok, err := evaluate[bool](p, "(async () => !!(await ("+condition+")))()")
 		return err == nil && ok
 	})
 }

@@ -220,13 +220,13 @@ interface CallEvents {
     type: (type: 1 | 2 | 3) => void;
     /** The other person asks for a video call, or (false) no longer does. `switchType(2)` agrees, `switchType(1)` refuses. */
     videoRequest: (asked: boolean) => void;
-    /** A microphone, camera or speaker in use was unplugged; `replacement` is used now. */
+    /** A microphone, camera or speaker in use was unplugged (one that is not allowed any more is an `error`); `replacement` is used now. */
     deviceLost: (device: LostDevice) => void;
     /** One's own stream; null when nothing is captured any more. */
     localStream: (stream: MediaStream | null) => void;
     /** The other side's stream. */
     remoteStream: (stream: MediaStream | null) => void;
-    /** The browser plays no sound before the person has done something in the page: the next click or key lets it through, which is told by false. */
+    /** The browser plays no sound, or no picture, before the person has done something in the page: the next click or key lets it through, which is told by false. */
     autoplayBlocked: (blocked: boolean) => void;
     /** Media flows by another path than before. */
     path: (path: MediaPath) => void;
@@ -311,7 +311,7 @@ interface CallHandle extends Listenable<CallEvents> {
     muteCamera(muted: boolean): Promise<void>;
     /** Stops playing the other side's sound here. */
     muteRemote(muted: boolean): void;
-    /** Show the picture inside an element; null takes it away. */
+    /** Show the picture inside an element, or in it where it is a `<video>`; null takes it away. */
     attachLocal(view: HTMLElement | null): void;
     /** The same for the other person's picture. */
     attachRemote(view: HTMLElement | null): void;
@@ -388,7 +388,7 @@ interface DeviceEntry {
     label: string;
     /** Its id, for `switchDevice`. */
     deviceId: string;
-    /** True when it is in use. */
+    /** True for one of each kind: the one in use, or the one that the next opening takes. */
     active?: boolean;
 }
 /** The devices of this machine. */
@@ -620,7 +620,7 @@ interface Callbacks {
 }
 /** What `setupAppKey` takes. A profile given here is for every call. */
 interface SetupOptions extends CallProfile {
-    /** Taken and passed over: whoever holds a token may log in. */
+    /** Accepted and not used: a token is all that a login needs. */
     appKey: string;
     /** Where the server is, as in "https://calls.example.com". Default: where the script came from. */
     server?: string;
@@ -629,7 +629,7 @@ interface SetupOptions extends CallProfile {
 }
 /** What `login` takes. */
 interface LoginOptions extends Callbacks {
-    /** For the page's own use: who it is, the token says, and the console warns where that is somebody else. */
+    /** The account of the token. The token decides; the console warns where they differ. */
     account: string;
     /** The token that the application's backend made for this account. */
     token?: string;
@@ -775,9 +775,9 @@ declare class RTCCalling extends Emitter<ComponentEvents> {
     }): Promise<void>;
     /** How long a call rings, in milliseconds: for the call that rings here and all later ones, made and received, until it is set again. 1 000 to 120 000: what is less or more is set to that and causes onError. */
     setCallTimeout(ms: number): void;
-    /** Shows one's own picture in an element; none takes it away. Before, in or after a call. */
+    /** Shows one's own picture inside an element, or in it where it is a `<video>`; none takes it away. Before, in or after a call. */
     setupLocalView(view?: HTMLElement | null): void;
-    /** Shows someone's picture in an element; none takes it away. Before, in or after a call. */
+    /** Shows someone's picture inside an element, or in it where it is a `<video>`; none takes it away. Before, in or after a call. */
     setupRemoteView(userId: string, view?: HTMLElement | null): void;
     /** Opens or closes the camera; the other side gets onCameraAvailable. 103 without a call. */
     enableLocalVideo(enable: boolean): Promise<void>;
@@ -789,9 +789,9 @@ declare class RTCCalling extends Emitter<ComponentEvents> {
     muteLocalAudio(mute: boolean): Promise<void>;
     /** Stops someone's sound here. 105 when that person is not in the call. */
     setAudioMute(mute: boolean, userId: string): Promise<void>;
-    /** The devices of this machine; those in use are marked. Labels are empty before the browser has allowed any. */
+    /** The devices of this machine; one of each kind is active: the one in use, or the one that opens next. Labels are empty before the browser has allowed any. Where the browser names none within a second, those in use. */
     getDevices(): Promise<DeviceLists>;
-    /** Uses another device from now on, in a call. Nothing happens when it is in use already; 114 when it cannot be opened. */
+    /** Uses another device from now on, in this call and the next ones. What is closed or muted stays so: the choice holds once it opens. 103 without a call, 114 when it is not there, 100 when it cannot be opened. */
     switchDevice(type: "microphoneId" | "cameraId" | "speakerId", deviceId: string): Promise<void>;
     /** The same as `switchDevice("speakerId", …)`. */
     selectSpeakers(deviceId: string): Promise<void>;

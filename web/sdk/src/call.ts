@@ -7,6 +7,7 @@ import type {
   Direction,
   MediaPath,
   MediaProfile,
+  RemoteTracks,
 } from "./api/types";
 import { KnownCall } from "./call-state";
 import { type DeviceNews, OwnDevices } from "./capture/local-media";
@@ -16,6 +17,7 @@ import { Inviting } from "./inviting";
 import { type CallMediaNews, Negotiation } from "./media/negotiation";
 import { pathNames } from "./media/path";
 import type { MakePeerConnection, Media } from "./media/peer";
+import type { Kind } from "./media/profile";
 import { QualityMeter } from "./media/quality";
 import type { Command, Reply, Shell, Update } from "./shell";
 import { readRecord, type Snapshot, typeNames } from "./snapshot";
@@ -91,6 +93,10 @@ export class Call extends KnownCall implements CallHandle {
   }
   get remoteStream(): MediaStream | null {
     return this.#media.remote.getTracks().length > 0 ? this.#media.remote : null;
+  }
+  override get remoteTracks(): RemoteTracks {
+    const tracks = super.remoteTracks;
+    return { ...tracks, video: tracks.video && this.#media.pictures };
   }
   get microphoneOn(): boolean {
     return this.#own.microphoneOn;
@@ -297,7 +303,7 @@ export class Call extends KnownCall implements CallHandle {
         break;
       case "remoteTracks":
         this.#views.hasPicture(peer.tracks.video && this.video);
-        this.emit("remoteTracks", peer.tracks);
+        this.emit("remoteTracks", this.remoteTracks);
         break;
       case "type":
         this.#typeChanged(this.type);
@@ -426,9 +432,9 @@ export class Call extends KnownCall implements CallHandle {
     return this.#own.muteCamera(muted);
   }
 
-  /** Puts another device's track in the place of the one in use. */
-  replaceTrack(track: MediaStreamTrack): void {
-    this.#own.replace(track);
+  /** Uses another microphone or camera: at once where one is open, and for what opens later. */
+  chooseDevice(kind: Kind, deviceId: string): Promise<void> {
+    return this.#own.choose(kind, deviceId);
   }
 
   /** How loud one's own sound is sent: 1 as it is. */
@@ -449,10 +455,6 @@ export class Call extends KnownCall implements CallHandle {
 
   muteRemote(muted: boolean): void {
     this.#views.mute(muted);
-  }
-
-  get speakerId(): string {
-    return this.#views.speakerId;
   }
 
   setRenderMode(which: "local" | "remote", mode: RenderMode): void {

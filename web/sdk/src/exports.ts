@@ -3,7 +3,7 @@ import { PealClient as Implementation } from "./client";
 
 export { PealError } from "./api/errors";
 export type * from "./api/types";
-export type { DeviceEntry, DeviceLists } from "./capture/list";
+export type { DeviceEntry, DeviceLists } from "./capture/devices";
 export type { ComponentError, StateNumber } from "./component/codes";
 export { RTCCalling, RTCCalling as default } from "./component/component";
 export type * from "./component/events";

@@ -1,12 +1,13 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import type { PealError } from "../src/api/errors";
 import type { CallEnd, CallOptions, CallRecord, ClientOptions } from "../src/api/types";
 import type { Call } from "../src/call";
+import { chosen } from "../src/capture/devices";
 import { PealClient } from "../src/client";
 import { Follower } from "../src/component/call-events";
 import { CallRtc } from "../src/component/sdk-instance";
 import type { CallJson, PartyJson, RecordJson, ServerFrameJson } from "../src/gen/peal_pb";
-import { type FakeBrowser, FakeServer, FakeTrack, fakeBrowser, settle, welcome } from "./fakes";
+import { type FakeBrowser, FakeServer, fakeBrowser, settle, welcome } from "./fakes";
 
 /** The real one: what waits for a turn of the event loop waits for no timer. */
 const later = (globalThis as unknown as { setImmediate: (f: () => void) => void }).setImmediate;
@@ -1327,16 +1328,16 @@ describe("devices that are being opened", () => {
     expect(told).toContain("error camera_in_use");
     expect(on()).toEqual([]);
   });
-  it("keep the device that was chosen meanwhile", async () => {
+  it("are those that were chosen while others opened", async () => {
+    onTestFinished(() => void Object.assign(chosen, { video: "" }));
     await login();
     const opened = slow();
     const call = await accepted();
-    const chosen = new FakeTrack("video", "chosen", null);
-    call.replaceTrack(chosen as unknown as MediaStreamTrack);
+    await call.chooseDevice("video", "another");
     await opened();
-    expect(chosen.stopped).toBe(false);
-    expect(call.localStream?.getVideoTracks()).toEqual([chosen]);
-    expect(on()).toEqual(["audio"]);
+    expect(on()).toEqual(["audio", "video"]);
+    expect(browser.opened.at(-1)?.constraints).toMatchObject({ deviceId: { exact: "another" } });
+    expect(call.localStream?.getVideoTracks()).toEqual([browser.opened.at(-1)]);
   });
   it("are closed where an acceptance held that nobody waited for, in what is an audio call", async () => {
     await login();

@@ -245,6 +245,7 @@ export function fakeBrowser(): FakeBrowser {
   const page = Object.assign(new EventTarget(), { visibilityState: "visible" });
   vi.stubGlobal("MediaStream", FakeStream);
   vi.stubGlobal("RTCPeerConnection", FakePeerConnection);
+  vi.stubGlobal("HTMLVideoElement", class {});
   vi.stubGlobal("isSecureContext", true);
   vi.stubGlobal("window", new EventTarget());
   vi.stubGlobal("location", { origin: "https://app.test", href: "https://app.test/" });

@@ -280,13 +280,13 @@ export interface CallEvents {
   type: (type: 1 | 2 | 3) => void;
   /** The other person asks for a video call, or (false) no longer does. `switchType(2)` agrees, `switchType(1)` refuses. */
   videoRequest: (asked: boolean) => void;
-  /** A microphone, camera or speaker in use was unplugged; `replacement` is used now. */
+  /** A microphone, camera or speaker in use was unplugged (one that is not allowed any more is an `error`); `replacement` is used now. */
   deviceLost: (device: LostDevice) => void;
   /** One's own stream; null when nothing is captured any more. */
   localStream: (stream: MediaStream | null) => void;
   /** The other side's stream. */
   remoteStream: (stream: MediaStream | null) => void;
-  /** The browser plays no sound before the person has done something in the page: the next click or key lets it through, which is told by false. */
+  /** The browser plays no sound, or no picture, before the person has done something in the page: the next click or key lets it through, which is told by false. */
   autoplayBlocked: (blocked: boolean) => void;
   /** Media flows by another path than before. */
   path: (path: MediaPath) => void;
@@ -373,7 +373,7 @@ export interface CallHandle extends Listenable<CallEvents> {
   muteCamera(muted: boolean): Promise<void>;
   /** Stops playing the other side's sound here. */
   muteRemote(muted: boolean): void;
-  /** Show the picture inside an element; null takes it away. */
+  /** Show the picture inside an element, or in it where it is a `<video>`; null takes it away. */
   attachLocal(view: HTMLElement | null): void;
   /** The same for the other person's picture. */
   attachRemote(view: HTMLElement | null): void;

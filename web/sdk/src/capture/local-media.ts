@@ -3,6 +3,7 @@ import type { LostDevice, MediaProfile } from "../api/types";
 import type { KnownCall } from "../call-state";
 import type { TracksJson } from "../gen/peal_pb";
 import type { Negotiation } from "../media/negotiation";
+import type { Kind } from "../media/profile";
 import { LocalTracks } from "./tracks";
 
 /** What the call hears of this person's devices. */
@@ -33,10 +34,15 @@ export class OwnDevices {
     this.#call = call;
     this.#negotiation = negotiation;
     this.#tell = tell;
-    this.#tracks = new LocalTracks(profile, (device) => {
-      this.changed();
-      tell({ kind: "lost", device });
-    });
+    this.#tracks = new LocalTracks(
+      profile,
+      (device) => {
+        this.changed();
+        if (device instanceof PealError) this.#failed(device);
+        else tell({ kind: "lost", device });
+      },
+      () => this.#resend(),
+    );
   }
 
   /** What is captured; null while nothing is. */
@@ -103,9 +109,14 @@ export class OwnDevices {
 
   /** Shows, sends and tells what is there now. */
   changed(): void {
+    if (this.#call.end) return; // What opens late is closed, and nobody hears of it.
     this.show();
-    this.send().catch((e: unknown) => this.#failed(e));
+    this.#resend();
     this.report();
+  }
+
+  #resend(): void {
+    this.send().catch((e: unknown) => this.#failed(e));
   }
 
   #failed(e: unknown): void {
@@ -142,9 +153,9 @@ export class OwnDevices {
     this.changed();
   }
 
-  /** Puts another device's track in the place of the one in use. */
-  replace(track: MediaStreamTrack): void {
-    this.#tracks.put(track);
+  /** Uses another device where one of its kind is open, and else for the next opening. */
+  async choose(kind: Kind, deviceId: string): Promise<void> {
+    await this.#tracks.choose(kind, deviceId);
     this.changed();
   }
 

@@ -1,4 +1,8 @@
 import { PealError } from "../api/errors";
+import { namedDevices } from "./devices";
+
+type Device = "microphone" | "camera";
+type Policed = Document & { featurePolicy?: { allowsFeature(name: string): boolean } };
 
 /** Fails where browsers give no camera or microphone: on plain HTTP. */
 export function requireSecureContext(): void {
@@ -30,8 +34,8 @@ export async function microphoneGranted(): Promise<boolean> {
   try {
     const permission = await navigator.permissions.query({ name: "microphone" });
     if (permission.state !== "granted") return false;
-    const devices = await navigator.mediaDevices.enumerateDevices();
-    return devices.some((d) => d.kind === "audioinput");
+    const devices = await namedDevices();
+    return devices?.some((d) => d.kind === "audioinput") ?? false;
   } catch {
     return false; // A browser that cannot tell is one that may ask.
   }
@@ -43,10 +47,7 @@ async function explain(e: unknown, audio: boolean, video: boolean): Promise<Peal
   switch (name) {
     case "NotAllowedError":
     case "SecurityError":
-      return new PealError(
-        `${device}_denied`,
-        `the ${device} is not allowed: change that in the browser's site settings`,
-      );
+      return new PealError(`${device}_denied`, `the ${device} is not allowed: ${cure(device)}`);
     case "NotFoundError":
     case "OverconstrainedError":
       return new PealError(`${device}_missing`, `no ${device} was found: connect one`);
@@ -61,14 +62,26 @@ async function explain(e: unknown, audio: boolean, video: boolean): Promise<Peal
   }
 }
 
+/** What allows a device: browsers but Chromium do not say whether a policy forbids it. */
+function cure(device: Device): string {
+  const { featurePolicy } = document as Policed;
+  const framed = window !== window.top;
+  const frame = `give the <iframe> allow="microphone; camera"`;
+  if (featurePolicy?.allowsFeature(device) === false)
+    return framed ? frame : "the page's Permissions-Policy header forbids it";
+  const settings = "change that in the browser's site settings";
+  return framed && !featurePolicy ? `${settings}, and ${frame}` : settings;
+}
+
 /** Which of two devices is at fault: browsers do not say. */
-async function culprit(audio: boolean, video: boolean): Promise<"microphone" | "camera"> {
+async function culprit(audio: boolean, video: boolean): Promise<Device> {
   if (!video) return "microphone";
   if (!audio) return "camera";
   try {
-    const devices = await navigator.mediaDevices.enumerateDevices();
-    if (!devices.some((d) => d.kind === "audioinput")) return "microphone";
-    if (!devices.some((d) => d.kind === "videoinput")) return "camera";
+    const devices = await namedDevices();
+    const lacks = (kind: MediaDeviceKind) => devices?.every((d) => d.kind !== kind);
+    if (lacks("audioinput")) return "microphone";
+    if (lacks("videoinput")) return "camera";
     const permission = await navigator.permissions.query({ name: "microphone" });
     return permission.state === "granted" ? "camera" : "microphone";
   } catch {

@@ -1,9 +1,9 @@
+import { PealError } from "../api/errors";
 import type { LostDevice, MediaProfile } from "../api/types";
-import { audioConstraints, videoConstraints } from "../media/profile";
+import { constraints, type Kind } from "../media/profile";
+import { type Chosen, chosen } from "./devices";
 import { Gain } from "./gain";
 import { capture } from "./open";
-
-type Kind = "audio" | "video";
 
 /** One's own microphone and camera in a call, and what of them is sent. */
 export class LocalTracks {
@@ -11,16 +11,26 @@ export class LocalTracks {
   audioMuted = false;
   videoMuted = false;
   readonly #profile: () => MediaProfile;
-  readonly #lost: (device: LostDevice) => void;
-  readonly #gain = new Gain();
+  readonly #lost: (device: LostDevice | PealError) => void;
+  readonly #gain: Gain;
   /** What was asked for last: a device that takes its time to open may not be wanted any more. */
   readonly #wanted = { audio: false, video: false };
+  /** Counts the choices of a device: the newest wins, however long each takes. */
+  readonly #choices = { audio: 0, video: 0 };
   #closed = false;
 
-  /** `lost` hears of a device that was unplugged; what took its place is in the stream. */
-  constructor(profile: () => MediaProfile, lost: (device: LostDevice) => void) {
+  /**
+   * `lost` hears of a device that was unplugged, and of one that is not allowed
+   * any more; what took its place is in the stream. `changed` hears when another track is to be sent for the microphone.
+   */
+  constructor(
+    profile: () => MediaProfile,
+    lost: (device: LostDevice | PealError) => void,
+    changed: () => void,
+  ) {
     this.#profile = profile;
     this.#lost = lost;
+    this.#gain = new Gain(changed);
   }
 
   get audio(): MediaStreamTrack | null {
@@ -39,6 +49,7 @@ export class LocalTracks {
   /** How loud one's own sound is sent: 1 as it is, 0 not at all. */
   setVolume(volume: number): void {
     this.#gain.volume = volume;
+    this.apply();
   }
 
   /** Opens what is not open yet. */
@@ -49,17 +60,38 @@ export class LocalTracks {
     const wantAudio = audio && !this.audio;
     const wantVideo = video && !this.video;
     if (!wantAudio && !wantVideo) return;
-    const profile = this.#profile();
-    const stream = await capture(
-      wantAudio && audioConstraints(profile),
-      wantVideo && videoConstraints(profile),
-    );
+    const asked = { ...chosen };
+    const stream = await this.#capture(wantAudio, wantVideo, asked);
+    let again = false;
     for (const track of stream.getTracks()) {
       const kind = kindOf(track);
+      const other = asked[kind] !== chosen[kind];
       // Another may have been faster.
-      if (this.#wanted[kind] && !this[kind]) this.put(track);
+      if (this.#wanted[kind] && !this[kind] && !other) this.#put(track);
       else track.stop();
+      again ||= other;
     }
+    // Another device was chosen meanwhile.
+    if (again) await this.open(audio && this.#wanted.audio, video && this.#wanted.video);
+  }
+
+  /** Opens what was chosen, or another where that is gone. */
+  async #capture(audio: boolean, video: boolean, ids: Chosen): Promise<MediaStream> {
+    try {
+      return await this.#ask(audio, video, ids);
+    } catch (e) {
+      const any = video && ids.video ? { video: "" } : audio && ids.audio ? { audio: "" } : null;
+      if (!any || !PealError.of(e).code.endsWith("missing")) throw e;
+      return await this.#capture(audio, video, { ...ids, ...any });
+    }
+  }
+
+  #ask(audio: boolean, video: boolean, ids: Chosen): Promise<MediaStream> {
+    const profile = this.#profile();
+    return capture(
+      audio && constraints(profile, "audio", ids.audio),
+      video && constraints(profile, "video", ids.video),
+    );
   }
 
   /** Opens the microphone, where it is wanted still: without the camera that cannot be had. */
@@ -67,8 +99,27 @@ export class LocalTracks {
     return this.open(this.#wanted.audio, false);
   }
 
+  /** Uses another device where one of its kind is open, and else for the next opening. */
+  async choose(kind: Kind, deviceId: string): Promise<void> {
+    const choice = ++this.#choices[kind];
+    const used = this[kind];
+    let track: MediaStreamTrack | undefined;
+    if (used && used.getSettings().deviceId !== deviceId) {
+      const stream = await this.#ask(kind === "audio", kind === "video", {
+        ...chosen,
+        [kind]: deviceId,
+      });
+      [track] = stream.getTracks();
+    }
+    const newest = choice === this.#choices[kind];
+    if (newest) chosen[kind] = deviceId;
+    // It may have been closed meanwhile.
+    if (track && newest && this.#wanted[kind]) this.#put(track);
+    else track?.stop();
+  }
+
   /** Takes a track in the place of the one of its kind. */
-  put(track: MediaStreamTrack): void {
+  #put(track: MediaStreamTrack): void {
     this.#remove(kindOf(track));
     this.stream.addTrack(track);
     // Browsers say so when a device is gone, not when `stop` was called.
@@ -76,20 +127,26 @@ export class LocalTracks {
     this.apply();
   }
 
-  /** The device behind a track was unplugged: the browser's choice takes its place. */
+  /** The device behind a track was unplugged, or is not allowed any more: the browser's choice takes its place. */
   async #replace(track: MediaStreamTrack): Promise<void> {
     if (this.#closed || !this.stream.getTracks().includes(track)) return;
     this.stream.removeTrack(track);
     const audio = track.kind === "audio";
     let replacement: string | null = null;
+    let error: PealError | undefined;
     try {
       await this.open(audio, !audio);
       replacement = (audio ? this.audio : this.video)?.label ?? null;
-    } catch {
-      // There is no other, or it cannot be had: that is told as well.
+    } catch (e) {
+      error = PealError.of(e); // There is no other, or it cannot be had.
     }
-    if (!this.#closed)
-      this.#lost({ kind: audio ? "microphone" : "camera", label: track.label, replacement });
+    if (this.#closed) return;
+    const lost = {
+      kind: audio ? "microphone" : "camera",
+      label: track.label,
+      replacement,
+    } as const;
+    this.#lost(error?.code.endsWith("denied") ? error : lost);
   }
 
   /** Closes a device, also one that is being opened. */
@@ -107,7 +164,7 @@ export class LocalTracks {
 
   /** Brings the tracks in step with what is muted. */
   apply(): void {
-    if (this.audio) this.audio.enabled = !this.audioMuted;
+    if (this.audio) this.audio.enabled = !this.audioMuted && this.#gain.volume > 0;
     if (this.video) this.video.enabled = !this.videoMuted;
   }
 

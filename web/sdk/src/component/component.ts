@@ -1,7 +1,7 @@
 import { Emitter, type Listener } from "../api/emitter";
 import type { CallRecord, MediaProfile } from "../api/types";
 import type { Call } from "../call";
-import { type DeviceLists, listDevices, openDevice } from "../capture/list";
+import { type DeviceLists, listDevices } from "../capture/devices";
 import type { PealClient } from "../client";
 import { type CallProfile, merged, readProfile } from "../media/profile";
 import { version } from "../version";
@@ -350,13 +350,13 @@ export class RTCCalling extends Emitter<ComponentEvents> {
 
   // ------------------------------------------------------------------- media
 
-  /** Shows one's own picture in an element; none takes it away. Before, in or after a call. */
+  /** Shows one's own picture inside an element, or in it where it is a `<video>`; none takes it away. Before, in or after a call. */
   setupLocalView(view: HTMLElement | null = null): void {
     this.#localView = view;
     this.#call?.attachLocal(view);
   }
 
-  /** Shows someone's picture in an element; none takes it away. Before, in or after a call. */
+  /** Shows someone's picture inside an element, or in it where it is a `<video>`; none takes it away. Before, in or after a call. */
   setupRemoteView(userId: string, view: HTMLElement | null = null): void {
     this.#remoteViews.set(userId, view);
     if (this.#call?.peer === userId) this.#call.attachRemote(view);
@@ -390,28 +390,20 @@ export class RTCCalling extends Emitter<ComponentEvents> {
     call.muteRemote(mute);
   }
 
-  /** The devices of this machine; those in use are marked. Labels are empty before the browser has allowed any. */
+  /** The devices of this machine; one of each kind is active: the one in use, or the one that opens next. Labels are empty before the browser has allowed any. Where the browser names none within a second, those in use. */
   getDevices(): Promise<DeviceLists> {
-    return listDevices(this.#call?.localStream ?? null, this.#call?.speakerId ?? "");
+    return listDevices(this.#call?.localStream);
   }
 
-  /** Uses another device from now on, in a call. Nothing happens when it is in use already; 114 when it cannot be opened. */
+  /** Uses another device from now on, in this call and the next ones. What is closed or muted stays so: the choice holds once it opens. 103 without a call, 114 when it is not there, 100 when it cannot be opened. */
   async switchDevice(
     type: "microphoneId" | "cameraId" | "speakerId",
     deviceId: string,
   ): Promise<void> {
     await this.#run({}, async () => {
       const call = this.#inCall();
-      const { audioIn, audioOut, video } = await this.getDevices();
-      const [list, kind] =
-        type === "speakerId"
-          ? [audioOut, null]
-          : type === "cameraId"
-            ? [video, "video" as const]
-            : [audioIn, "audio" as const];
-      if (list.find((d) => d.deviceId === deviceId)?.active) return;
-      if (kind) call.replaceTrack(await openDevice(kind, deviceId));
-      else await call.setSpeaker(deviceId);
+      if (type === "speakerId") await call.setSpeaker(deviceId);
+      else await call.chooseDevice(type === "cameraId" ? "video" : "audio", deviceId);
     });
   }
 

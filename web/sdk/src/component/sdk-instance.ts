@@ -1,7 +1,7 @@
 import { Emitter, type Listener } from "../api/emitter";
 import { bindMembers } from "../api/members";
 import type { Call } from "../call";
-import { type DeviceLists, listDevices } from "../capture/list";
+import { type DeviceLists, listDevices } from "../capture/devices";
 import type { PealClient } from "../client";
 import type { RenderMode } from "../view/views";
 import type { ComponentError } from "./codes";
@@ -76,10 +76,10 @@ export class Sdk implements SdkInstance {
   readonly rtcClient: CallRtc;
   readonly #client: () => PealClient | null;
   readonly WebRTC2 = {
-    getDevices: (): Promise<DeviceLists> => listDevices(null, ""),
-    getCameras: async (): Promise<DeviceInfo[]> => (await listDevices(null, "")).video,
-    getMicrophones: async (): Promise<DeviceInfo[]> => (await listDevices(null, "")).audioIn,
-    getSpeakers: async (): Promise<DeviceInfo[]> => (await listDevices(null, "")).audioOut,
+    getDevices: (): Promise<DeviceLists> => listDevices(),
+    getCameras: async (): Promise<DeviceInfo[]> => (await listDevices()).video,
+    getMicrophones: async (): Promise<DeviceInfo[]> => (await listDevices()).audioIn,
+    getSpeakers: async (): Promise<DeviceInfo[]> => (await listDevices()).audioOut,
   };
 
   constructor(call: () => Call | null, client: () => PealClient | null) {

@@ -1,5 +1,5 @@
 import type { Listenable } from "../api/types";
-import type { DeviceLists } from "../capture/list";
+import type { DeviceLists } from "../capture/devices";
 import type { RenderMode } from "../view/views";
 
 /**

@@ -97,6 +97,14 @@ export class Media {
     return this.#generation;
   }
 
+  /** Whether pictures can flow: an answer without them means that no codec is common. */
+  get pictures(): boolean {
+    const { currentLocalDescription, currentRemoteDescription } = this.#pc ?? {};
+    return ![currentLocalDescription, currentRemoteDescription].some(
+      (d) => d?.type === "answer" && /^m=video 0 /m.test(d.sdp),
+    );
+  }
+
   /** There is a connection to the server again. */
   reconnected(): void {
     this.#watch.reconnected();

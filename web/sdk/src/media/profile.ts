@@ -1,6 +1,9 @@
 import type { AudioQuality, MediaProfile } from "../api/types";
 import type { Share } from "./adaptation";
 
+/** What is captured. */
+export type Kind = "audio" | "video";
+
 /** The pictures of the component's `resolution`: width, height and kbit/s at 15 frames a second. */
 const resolutions: Record<number, readonly [number, number, number]> = {
   2: [320, 180, 350],
@@ -68,7 +71,7 @@ function bitrate(kbpsAt15: number, frameRate: number): number {
 }
 
 /** What to ask of the camera; 640 × 480 unless the profile says. */
-export function videoConstraints(p: MediaProfile): MediaTrackConstraints {
+function videoConstraints(p: MediaProfile): MediaTrackConstraints {
   const { width, height, frameRate } = p.video ?? {};
   const usual = width === undefined && height === undefined;
   return {
@@ -79,14 +82,22 @@ export function videoConstraints(p: MediaProfile): MediaTrackConstraints {
 }
 
 /** What to ask of the microphone: music is left as it is played. */
-export function audioConstraints(p: MediaProfile): boolean | MediaTrackConstraints {
-  if (!p.audio) return true;
+function audioConstraints(p: MediaProfile): MediaTrackConstraints {
+  if (!p.audio) return {};
   const [, channelCount, speech] = audioQualities[p.audio];
   return {
     channelCount: { ideal: channelCount },
     echoCancellation: true,
     noiseSuppression: speech,
     autoGainControl: speech,
+  };
+}
+
+/** What to ask of the microphone or the camera, and which one is wanted; "" is any. */
+export function constraints(p: MediaProfile, kind: Kind, deviceId: string): MediaTrackConstraints {
+  return {
+    ...(kind === "audio" ? audioConstraints(p) : videoConstraints(p)),
+    ...(deviceId ? { deviceId: { exact: deviceId } } : {}),
   };
 }
 

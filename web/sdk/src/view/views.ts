@@ -1,3 +1,6 @@
+import { chosen, namedDevices } from "../capture/devices";
+import { Picture } from "./picture";
+
 /** The size of a picture in pixels, and whether it is cut to fill that. */
 export interface RenderMode {
   /** In pixels; default: as wide as its place. */
@@ -11,64 +14,81 @@ export interface RenderMode {
 /**
  * The pictures and the sound of a call. Sound comes from an element of its own,
  * so that it plays with or without a picture, and so that a picture, being
- * silent, is never kept back by the browser's rules about autoplay.
+ * silent, is seldom kept back by the browser's rules about autoplay.
  */
 export class Views {
   readonly #sound: HTMLAudioElement = document.createElement("audio");
   readonly #heard = new MediaStream();
-  #speaker: { id: string; label: string } | null = null;
-  #local: HTMLVideoElement | null = null;
-  #remote: HTMLVideoElement | null = null;
+  /** A failure means that it is refused, that something newer took its place, or that the page hides it. */
+  readonly #start = (element: HTMLMediaElement): void => {
+    this.#play(element).catch(() => {});
+  };
+  readonly #local = new Picture("scaleX(-1)", this.#start);
+  readonly #remote = new Picture("", this.#start);
+  /** The name of the speaker that was chosen. */
+  #speaker = "";
   readonly #blocked: (blocked: boolean) => void;
+  /** What the browser does not play before a gesture. */
+  readonly #refused = new Set<HTMLMediaElement>();
   #waiting = false;
   #hidden = false;
   #sent = true;
 
-  /** `blocked` is told when the browser wants a gesture before it plays sound, and when there was one. */
+  /** `blocked` is told when the browser wants a gesture before it plays, and when there was one. */
   constructor(blocked: (blocked: boolean) => void) {
     this.#blocked = blocked;
     this.#sound.autoplay = true;
+    if (chosen.speaker) this.speaker(chosen.speaker).catch(() => {}); // Gone: the system's it is.
   }
 
   attachLocal(view: HTMLElement | null, stream: MediaStream | null): void {
-    this.#local = place(this.#local, view);
-    if (this.#local) this.#local.style.transform = "scaleX(-1)";
+    this.#local.attach(view);
     this.showLocal(stream);
   }
 
   attachRemote(view: HTMLElement | null, stream: MediaStream | null): void {
-    this.#remote = place(this.#remote, view);
-    show(this.#remote, stream);
+    this.#remote.attach(view);
+    this.#remote.show(stream);
     this.#showPicture();
   }
 
   showLocal(stream: MediaStream | null): void {
-    show(this.#local, stream);
+    this.#local.show(stream);
   }
 
   showRemote(stream: MediaStream | null): void {
-    show(this.#remote, stream);
+    this.#remote.show(stream);
     // Of its own: a picture that never comes must not keep the sound waiting.
     const now = stream?.getAudioTracks() ?? [];
     for (const t of this.#heard.getTracks()) if (!now.includes(t)) this.#heard.removeTrack(t);
     for (const t of now) this.#heard.addTrack(t);
     const heard = this.#heard.getTracks().length > 0 ? this.#heard : null;
     if (this.#sound.srcObject !== heard) this.#sound.srcObject = heard;
-    if (heard) this.play().catch((e: unknown) => this.#refused(e));
+    this.#start(this.#sound);
   }
 
   /** Fails where the browser wants a gesture first. */
   async play(): Promise<void> {
-    if (this.#sound.srcObject) await this.#sound.play();
-    this.#listenForGesture(false);
+    this.#gesture();
+    await this.#play(this.#sound);
   }
 
-  /** Whatever the person does next in the page lets the sound through. */
-  #refused(e: unknown): void {
-    if (e instanceof DOMException && e.name === "NotAllowedError") this.#listenForGesture(true);
+  async #play(element: HTMLMediaElement): Promise<void> {
+    try {
+      if (element.srcObject) await element.play();
+      this.#refused.delete(element);
+    } catch (e) {
+      const refused = e instanceof DOMException && e.name === "NotAllowedError";
+      if (refused && element.srcObject) this.#refused.add(element);
+      throw e;
+    } finally {
+      this.#listen();
+    }
   }
 
-  #listenForGesture(on: boolean): void {
+  /** Whatever the person does next in the page lets through what is refused. */
+  #listen(): void {
+    const on = this.#refused.size > 0;
     if (this.#waiting === on) return;
     this.#waiting = on;
     for (const gesture of ["pointerdown", "pointerup", "keydown"]) {
@@ -78,9 +98,8 @@ export class Views {
     this.#blocked(on);
   }
 
-  readonly #gesture = (): void => {
-    this.play().catch(() => {}); // It was none that the browser takes for one: there will be more.
-  };
+  /** Some are none that the browser goes by: there will be more. */
+  readonly #gesture = (): void => this.#refused.forEach(this.#start);
 
   /** Hides the other side's picture, by one's own wish. */
   hide(hidden: boolean): void {
@@ -95,35 +114,39 @@ export class Views {
   }
 
   #showPicture(): void {
-    if (this.#remote) this.#remote.style.visibility = this.#sent && !this.#hidden ? "" : "hidden";
+    const video = this.#remote.element;
+    if (video) video.style.visibility = this.#sent && !this.#hidden ? "" : "hidden";
   }
 
   mute(muted: boolean): void {
     this.#sound.muted = muted;
   }
 
+  /** Another speaker from now on, in the next calls too. Firefox has no name for the system's. */
   async speaker(deviceId: string): Promise<void> {
     if (!("setSinkId" in this.#sound)) return;
-    await this.#sound.setSinkId(deviceId);
-    const label = (await speakers()).find((d) => d.deviceId === deviceId)?.label ?? "";
-    this.#speaker = deviceId ? { id: deviceId, label } : null;
+    const id = deviceId === "default" ? "" : deviceId;
+    await this.#sound.setSinkId(id);
+    chosen.speaker = id;
+    // Nothing waits for its name.
+    void speakers().then((all) => {
+      this.#speaker = all?.find((d) => d.deviceId === id)?.label ?? "";
+    });
   }
 
   /** Falls back to the system's speaker when the one in use is gone, and gives its name. */
   async speakerLost(): Promise<string | null> {
-    const was = this.#speaker;
-    if (!was || (await speakers()).some((d) => d.deviceId === was.id)) return null;
+    const { speaker } = chosen;
+    const all = speaker ? await speakers() : null;
+    if (!all || all.some((d) => d.deviceId === speaker)) return null;
+    const label = this.#speaker;
     await this.speaker("");
-    return was.label;
-  }
-
-  get speakerId(): string {
-    return this.#speaker?.id ?? "";
+    return label;
   }
 
   /** How a picture fills its place: cut to fill it, or whole with bars beside it. */
   render(which: "local" | "remote", mode: RenderMode): void {
-    const video = which === "local" ? this.#local : this.#remote;
+    const video = (which === "local" ? this.#local : this.#remote).element;
     if (!video) return;
     const pixels = (n: number | undefined): string => (n ? `${n}px` : "100%");
     video.style.width = pixels(mode.width);
@@ -137,35 +160,13 @@ export class Views {
 
   close(): void {
     this.#sound.srcObject = null;
-    this.#listenForGesture(false);
-    this.#local?.remove();
-    this.#remote?.remove();
-    this.#local = null;
-    this.#remote = null;
+    this.#local.close();
+    this.#remote.close();
+    this.#refused.clear();
+    this.#listen();
   }
 }
 
-async function speakers(): Promise<MediaDeviceInfo[]> {
-  const all = await navigator.mediaDevices.enumerateDevices();
-  return all.filter((d) => d.kind === "audiooutput");
-}
-
-/** Moves a picture into a view; none takes it away. */
-function place(video: HTMLVideoElement | null, view: HTMLElement | null): HTMLVideoElement | null {
-  video?.remove();
-  if (!view) return null;
-  const element = video ?? document.createElement("video");
-  element.autoplay = true;
-  element.playsInline = true;
-  element.muted = true;
-  Object.assign(element.style, { width: "100%", height: "100%", objectFit: "cover" });
-  view.append(element);
-  return element;
-}
-
-function show(video: HTMLVideoElement | null, stream: MediaStream | null): void {
-  if (!video || video.srcObject === stream) return;
-  video.srcObject = stream;
-  // A rejection means that a newer picture took its place, or that the page hides it.
-  if (stream) video.play().catch(() => {});
+async function speakers(): Promise<readonly MediaDeviceInfo[] | null> {
+  return (await namedDevices())?.filter((d) => d.kind === "audiooutput") ?? null;
 }

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { encoding, readProfile, videoConstraints, withStereo } from "../../src/media/profile";
+import { constraints, encoding, readProfile, withStereo } from "../../src/media/profile";
 
 function refused(profile: object): string[] {
   const all: string[] = [];
@@ -37,8 +37,8 @@ it("limits each kind by itself, and nothing unasked", () => {
   expect(encoding(p, "audio", all)).toEqual({ priority: "high", maxBitrate: 96_000 });
   expect(encoding(p, "video", all)).toEqual({ priority: "low" });
   expect(encoding({}, "audio", all)).toEqual({ priority: "high" });
-  expect(videoConstraints({})).toEqual({ width: { ideal: 640 }, height: { ideal: 480 } });
-  expect(videoConstraints({ video: { width: 320 } })).toEqual({ width: { ideal: 320 } });
+  expect(constraints({}, "video", "")).toEqual({ width: { ideal: 640 }, height: { ideal: 480 } });
+  expect(constraints({ video: { width: 320 } }, "video", "")).toEqual({ width: { ideal: 320 } });
 });
 
 it("asks for stereo where the profile has it", () => {
