@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -217,6 +218,10 @@ func TestActiveDevices(t *testing.T) {
 		t.Errorf("the sound went to %q, want %q", got, want)
 	}
 	alice.switches("speakerId", other)
+	if got := alice.value(`rtc.switchDevice("speakerId", "none").then(() => "", (e) => e.code + " " + e.message)`); !strings.HasPrefix(got, "114 there is no speaker") {
+		t.Errorf("a speaker that is not there gives %q", got)
+	}
+	speaker(other)
 	hangUp(alice, bob)
 	talk(t, alice, bob, 1)
 	one()

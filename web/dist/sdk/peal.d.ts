@@ -12,7 +12,7 @@ interface PealErrorLike {
     readonly retry: boolean;
 }
 /** Codes made by the browser side; the server's own codes are in docs/protocol.md and pass through. */
-type LocalErrorCode = "insecure_context" | "not_connected" | "not_logged_in" | "wrong_state" | "token_failed" | "request_timeout" | "microphone_denied" | "microphone_missing" | "microphone_in_use" | "camera_denied" | "camera_missing" | "camera_in_use" | "autoplay_blocked" | "media_failed" | "declined" | "unsupported_browser" | "bad_server" | "internal";
+type LocalErrorCode = "insecure_context" | "not_connected" | "not_logged_in" | "wrong_state" | "token_failed" | "request_timeout" | "microphone_denied" | "microphone_missing" | "microphone_in_use" | "camera_denied" | "camera_missing" | "camera_in_use" | "speaker_missing" | "autoplay_blocked" | "media_failed" | "declined" | "unsupported_browser" | "bad_server" | "internal";
 /** A code of the browser side, or one of the server's. */
 type PealErrorCode = LocalErrorCode | (string & {});
 /** What a client is made with. */
@@ -384,7 +384,7 @@ declare class PealError extends Error implements PealErrorLike {
 
 /** One device. */
 interface DeviceEntry {
-    /** Its name, empty before the browser has allowed devices of its kind. */
+    /** Its name. Before the browser has allowed devices of its kind: "microphone 1" and so on. */
     label: string;
     /** Its id, for `switchDevice`. */
     deviceId: string;
@@ -789,7 +789,7 @@ declare class RTCCalling extends Emitter<ComponentEvents> {
     muteLocalAudio(mute: boolean): Promise<void>;
     /** Stops someone's sound here. 105 when that person is not in the call. */
     setAudioMute(mute: boolean, userId: string): Promise<void>;
-    /** The devices of this machine; one of each kind is active: the one in use, or the one that opens next. Labels are empty before the browser has allowed any. Where the browser names none within a second, those in use. */
+    /** The devices of this machine; one of each kind is active: the one in use, or the one that opens next. Before the browser has allowed any, they are named "microphone 1" and so on. Where the browser names none within a second, those in use. */
     getDevices(): Promise<DeviceLists>;
     /** Uses another device from now on, in this call and the next ones. What is closed or muted stays so: the choice holds once it opens. 103 without a call, 114 when it is not there, 100 when it cannot be opened. */
     switchDevice(type: "microphoneId" | "cameraId" | "speakerId", deviceId: string): Promise<void>;

@@ -27,6 +27,7 @@ export type LocalErrorCode =
   | "camera_denied"
   | "camera_missing"
   | "camera_in_use"
+  | "speaker_missing"
   | "autoplay_blocked"
   | "media_failed"
   | "declined"

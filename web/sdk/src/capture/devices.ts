@@ -1,6 +1,6 @@
 /** One device. */
 export interface DeviceEntry {
-  /** Its name, empty before the browser has allowed devices of its kind. */
+  /** Its name. Before the browser has allowed devices of its kind: "microphone 1" and so on. */
   label: string;
   /** Its id, for `switchDevice`. */
   deviceId: string;
@@ -17,6 +17,8 @@ export interface DeviceLists {
   /** Cameras. */
   video: DeviceEntry[];
 }
+
+const words = { audioinput: "microphone", audiooutput: "speaker", videoinput: "camera" };
 
 /** A device of each kind; "" leaves it to the browser. */
 export type Chosen = Record<"audio" | "video" | "speaker", string>;
@@ -44,7 +46,7 @@ export async function listDevices(stream: MediaStream | null = null): Promise<De
   const of = (kind: MediaDeviceKind, choice: string, track?: MediaStreamTrack): DeviceEntry[] => {
     const list: DeviceEntry[] = (all ?? [])
       .filter((d) => d.kind === kind)
-      .map(({ label, deviceId }) => ({ label, deviceId }));
+      .map(({ label, deviceId }, i) => ({ label: label || `${words[kind]} ${i + 1}`, deviceId }));
     const id = (track ? track.getSettings().deviceId : choice) || "default";
     let active = list.find((d) => d.deviceId === id);
     if (!active && track) list.unshift({ label: track.label, deviceId: id });

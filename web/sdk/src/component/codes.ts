@@ -48,6 +48,7 @@ const codes: Record<string, string> = {
   unavailable: "108",
   microphone_missing: "114",
   camera_missing: "114",
+  speaker_missing: "114",
   busy_elsewhere: "116",
   unsupported_browser: "121",
   call_ended: "10404",

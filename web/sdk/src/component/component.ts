@@ -390,7 +390,7 @@ export class RTCCalling extends Emitter<ComponentEvents> {
     call.muteRemote(mute);
   }
 
-  /** The devices of this machine; one of each kind is active: the one in use, or the one that opens next. Labels are empty before the browser has allowed any. Where the browser names none within a second, those in use. */
+  /** The devices of this machine; one of each kind is active: the one in use, or the one that opens next. Before the browser has allowed any, they are named "microphone 1" and so on. Where the browser names none within a second, those in use. */
   getDevices(): Promise<DeviceLists> {
     return listDevices(this.#call?.localStream);
   }

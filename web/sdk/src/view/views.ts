@@ -1,3 +1,4 @@
+import { PealError } from "../api/errors";
 import { chosen, namedDevices } from "../capture/devices";
 import { Picture } from "./picture";
 
@@ -126,7 +127,12 @@ export class Views {
   async speaker(deviceId: string): Promise<void> {
     if (!("setSinkId" in this.#sound)) return;
     const id = deviceId === "default" ? "" : deviceId;
-    await this.#sound.setSinkId(id);
+    try {
+      await this.#sound.setSinkId(id);
+    } catch (e) {
+      if (!(e instanceof DOMException && e.name === "NotFoundError")) throw e;
+      throw new PealError("speaker_missing", `there is no speaker "${deviceId}": see getDevices()`);
+    }
     chosen.speaker = id;
     // Nothing waits for its name.
     void speakers().then((all) => {

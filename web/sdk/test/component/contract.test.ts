@@ -277,6 +277,18 @@ describe("setCallProfile", () => {
   });
 });
 
+describe("getDevices", () => {
+  it("names the devices that the browser does not name yet", async () => {
+    const lists = rtc.getDevices();
+    await pass();
+    expect(await lists).toMatchObject({
+      audioIn: [{ label: "microphone 1", active: true }],
+      video: [{ label: "camera 1", active: true }],
+      audioOut: [],
+    });
+  });
+});
+
 describe("accept()", () => {
   it("settles when the call ends while the token service does not answer", async () => {
     rtc.setTokenService(() => new Promise(() => {}));
