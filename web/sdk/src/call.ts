@@ -444,7 +444,7 @@ export class Call extends KnownCall implements CallHandle {
 
   /** A speaker that is gone makes no sound: the system's takes its place. */
   readonly #devicesChanged = (): void => {
-    this.#views.speakerLost().then(
+    this.#views.speakersChanged().then(
       (label) => {
         if (label !== null && !this.end)
           this.emit("deviceLost", { kind: "speaker", label, replacement: "default" });

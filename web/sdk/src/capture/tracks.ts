@@ -1,7 +1,7 @@
 import { PealError } from "../api/errors";
 import type { LostDevice, MediaProfile } from "../api/types";
 import { constraints, type Kind } from "../media/profile";
-import { type Chosen, chosen } from "./devices";
+import { type Chosen, chosen, namedDevices } from "./devices";
 import { Gain } from "./gain";
 import { capture } from "./open";
 
@@ -15,6 +15,8 @@ export class LocalTracks {
   readonly #gain: Gain;
   /** What was asked for last: a device that takes its time to open may not be wanted any more. */
   readonly #wanted = { audio: false, video: false };
+  /** Kinds that were unplugged and have no other: the next choice opens them again. */
+  readonly #missing = new Set<Kind>();
   /** Counts the choices of a device: the newest wins, however long each takes. */
   readonly #choices = { audio: 0, video: 0 };
   #closed = false;
@@ -75,14 +77,18 @@ export class LocalTracks {
     if (again) await this.open(audio && this.#wanted.audio, video && this.#wanted.video);
   }
 
-  /** Opens what was chosen, or another where that is gone. */
+  /** Opens what was chosen, and another device only in the place of the one that is gone. */
   async #capture(audio: boolean, video: boolean, ids: Chosen): Promise<MediaStream> {
-    try {
-      return await this.#ask(audio, video, ids);
-    } catch (e) {
-      const any = video && ids.video ? { video: "" } : audio && ids.audio ? { audio: "" } : null;
-      if (!any || !PealError.of(e).code.endsWith("missing")) throw e;
-      return await this.#capture(audio, video, { ...ids, ...any });
+    const ways = [ids];
+    if (audio && ids.audio) ways.push({ ...ids, audio: "" });
+    if (video && ids.video) ways.push({ ...ids, video: "" });
+    if (ways.length === 3) ways.push({ ...ids, audio: "", video: "" });
+    for (;;) {
+      try {
+        return await this.#ask(audio, video, ways.shift() ?? ids);
+      } catch (e) {
+        if (ways.length === 0 || !PealError.of(e).code.endsWith("missing")) throw e;
+      }
     }
   }
 
@@ -104,13 +110,9 @@ export class LocalTracks {
     const choice = ++this.#choices[kind];
     const used = this[kind];
     let track: MediaStreamTrack | undefined;
-    if (used && used.getSettings().deviceId !== deviceId) {
-      const stream = await this.#ask(kind === "audio", kind === "video", {
-        ...chosen,
-        [kind]: deviceId,
-      });
-      [track] = stream.getTracks();
-    }
+    if (used ? used.getSettings().deviceId !== deviceId : this.#missing.has(kind))
+      track = await this.#change(kind, deviceId, used);
+    else if (!(await isThere(kind, deviceId))) throw noSuch(kind, deviceId);
     const newest = choice === this.#choices[kind];
     if (newest) chosen[kind] = deviceId;
     // It may have been closed meanwhile.
@@ -118,9 +120,38 @@ export class LocalTracks {
     else track?.stop();
   }
 
+  /** Opens another device. Some phones have one camera open at a time: then the one in use closes first. */
+  async #change(
+    kind: Kind,
+    deviceId: string,
+    used: MediaStreamTrack | null,
+  ): Promise<MediaStreamTrack | undefined> {
+    const open = async (id: string | undefined): Promise<MediaStreamTrack | undefined> => {
+      const ids = { ...chosen, [kind]: id };
+      return (await this.#ask(kind === "audio", kind === "video", ids)).getTracks()[0];
+    };
+    try {
+      return await open(deviceId);
+    } catch (e) {
+      const { code } = PealError.of(e);
+      if (code.endsWith("missing")) throw noSuch(kind, deviceId);
+      if (!used || !code.endsWith("in_use")) throw e;
+      used.stop();
+      try {
+        return await open(deviceId);
+      } catch {
+        const again = await open(used.getSettings().deviceId);
+        if (again && this.#wanted[kind]) this.#put(again);
+        else again?.stop();
+        throw e;
+      }
+    }
+  }
+
   /** Takes a track in the place of the one of its kind. */
   #put(track: MediaStreamTrack): void {
     this.#remove(kindOf(track));
+    this.#missing.delete(kindOf(track));
     this.stream.addTrack(track);
     // Browsers say so when a device is gone, not when `stop` was called.
     track.addEventListener("ended", () => void this.#replace(track), { once: true });
@@ -141,6 +172,7 @@ export class LocalTracks {
       error = PealError.of(e); // There is no other, or it cannot be had.
     }
     if (this.#closed) return;
+    if (replacement === null) this.#missing.add(kindOf(track));
     const lost = {
       kind: audio ? "microphone" : "camera",
       label: track.label,
@@ -152,6 +184,7 @@ export class LocalTracks {
   /** Closes a device, also one that is being opened. */
   shut(kind: Kind): void {
     this.#wanted[kind] = false;
+    this.#missing.delete(kind);
     this.#remove(kind);
   }
 
@@ -184,4 +217,18 @@ export class LocalTracks {
 
 function kindOf(track: MediaStreamTrack): Kind {
   return track.kind === "audio" ? "audio" : "video";
+}
+
+/** Whether a device can be chosen: yes too where the browser does not name any. */
+async function isThere(kind: Kind, deviceId: string): Promise<boolean> {
+  const of = (await namedDevices())?.filter((d) => d.kind === `${kind}input` && d.deviceId);
+  return !of?.length || deviceId === "" || of.some((d) => d.deviceId === deviceId);
+}
+
+function noSuch(kind: Kind, deviceId: string): PealError {
+  const device = kind === "audio" ? "microphone" : "camera";
+  return new PealError(
+    `${device}_missing`,
+    `there is no ${device} "${deviceId}": getDevices() gives those that there are`,
+  );
 }

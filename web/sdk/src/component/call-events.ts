@@ -36,6 +36,8 @@ export class Follower {
   readonly #fire: CallRtc["emit"];
   #joined = false;
   #entered = false;
+  /** The browser wants a gesture before it plays. */
+  #blocked = false;
   #shown = nothing;
 
   constructor(call: Call, host: FollowerHost) {
@@ -69,8 +71,8 @@ export class Follower {
       tell("onError", { code: "114", message: `the ${kind} "${label}" is gone: ${now}` });
     });
     call.on("autoplayBlocked", (blocked) => {
-      // Nothing is played while it rings, so nothing is missed.
-      if (blocked && call.state !== "ringing") tell("onError", { code: "100", message: autoplay });
+      this.#blocked = blocked;
+      this.#warn();
     });
     call.on("error", (error) => tell("onError", componentError(error)));
     call.on("ended", (end) => this.#ended(end));
@@ -88,8 +90,14 @@ export class Follower {
       channelName: call.id,
       userId: this.#host.account,
     });
+    this.#warn();
     // The other side may have been faster.
     if (call.peerMediaUp) this.#enters();
+  }
+
+  /** Nothing is missed while it rings, so the warning waits for the answer. */
+  #warn(): void {
+    if (this.#blocked && this.#joined) this.#tell("onError", { code: "100", message: autoplay });
   }
 
   async #answered(): Promise<void> {

@@ -1,3 +1,12 @@
+/** What a <video> of the page was like before a picture took it. */
+interface Taken {
+  owner: Picture;
+  readonly before: { muted: boolean; autoplay: boolean; playsInline: boolean; css: string };
+}
+
+/** The elements of the page that pictures have: the last one that took it has it. */
+const taken = new WeakMap<HTMLVideoElement, Taken>();
+
 /** How long a picture that stands still waits until it is looked at again. */
 const pauseMs = 200;
 
@@ -31,6 +40,7 @@ export class Picture {
     this.#video = video;
     this.#given = given;
     if (!video) return;
+    if (given) this.#take(video);
     video.autoplay = video.playsInline = video.muted = true;
     video.style.transform = this.#transform;
     if (given) return;
@@ -38,9 +48,21 @@ export class Picture {
     view?.append(video);
   }
 
+  /** Another picture may have it: it is given back as it was before the first. */
+  #take(video: HTMLVideoElement): void {
+    const { muted, autoplay, playsInline } = video;
+    const before = { muted, autoplay, playsInline, css: video.style.cssText };
+    taken.set(video, { before, ...taken.get(video), owner: this });
+  }
+
+  /** Whether the element is not another picture's by now. */
+  #has(video: HTMLVideoElement): boolean {
+    return !this.#given || taken.get(video)?.owner === this;
+  }
+
   show(stream: MediaStream | null): void {
     const video = this.#video;
-    if (!video || video.srcObject === stream) return;
+    if (!video || video.srcObject === stream || !this.#has(video)) return;
     video.srcObject = stream;
     if (stream) this.#play(video);
   }
@@ -67,8 +89,11 @@ export class Picture {
     if (!video) return;
     this.#video = null;
     video.removeEventListener("pause", this.#paused);
+    if (!this.#has(video)) return;
     video.srcObject = null;
-    video.style.transform = video.style.visibility = "";
+    const { css, ...before } = taken.get(video)?.before ?? { css: "" };
     if (!this.#given) video.remove();
+    else Object.assign(video, before).style.cssText = css;
+    taken.delete(video);
   }
 }

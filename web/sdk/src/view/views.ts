@@ -26,8 +26,8 @@ export class Views {
   };
   readonly #local = new Picture("scaleX(-1)", this.#start);
   readonly #remote = new Picture("", this.#start);
-  /** The name of the speaker that was chosen. */
-  #speaker = "";
+  /** The speaker that the sound goes to; no id for the system's. */
+  #sink = { id: "", label: "" };
   readonly #blocked: (blocked: boolean) => void;
   /** What the browser does not play before a gesture. */
   readonly #refused = new Set<HTMLMediaElement>();
@@ -39,7 +39,7 @@ export class Views {
   constructor(blocked: (blocked: boolean) => void) {
     this.#blocked = blocked;
     this.#sound.autoplay = true;
-    if (chosen.speaker) this.speaker(chosen.speaker).catch(() => {}); // Gone: the system's it is.
+    this.#useChosen();
   }
 
   attachLocal(view: HTMLElement | null, stream: MediaStream | null): void {
@@ -128,26 +128,43 @@ export class Views {
     if (!("setSinkId" in this.#sound)) return;
     const id = deviceId === "default" ? "" : deviceId;
     try {
-      await this.#sound.setSinkId(id);
+      await this.#speak(id);
     } catch (e) {
       if (!(e instanceof DOMException && e.name === "NotFoundError")) throw e;
-      throw new PealError("speaker_missing", `there is no speaker "${deviceId}": see getDevices()`);
+      const text = `there is no speaker "${deviceId}": getDevices() gives those that there are`;
+      throw new PealError("speaker_missing", text);
     }
     chosen.speaker = id;
+  }
+
+  async #speak(id: string): Promise<void> {
+    await this.#sound.setSinkId(id);
+    const sink = { id, label: "" };
+    this.#sink = sink;
     // Nothing waits for its name.
     void speakers().then((all) => {
-      this.#speaker = all?.find((d) => d.deviceId === id)?.label ?? "";
+      sink.label = all?.find((d) => d.deviceId === id)?.label ?? "";
     });
   }
 
+  /** The speaker that was chosen may be gone: then the system's it is, until that one is back. */
+  #useChosen(): void {
+    if (chosen.speaker !== this.#sink.id && "setSinkId" in this.#sound)
+      this.#speak(chosen.speaker).catch(() => {});
+  }
+
   /** Falls back to the system's speaker when the one in use is gone, and gives its name. */
-  async speakerLost(): Promise<string | null> {
-    const { speaker } = chosen;
-    const all = speaker ? await speakers() : null;
-    if (!all || all.some((d) => d.deviceId === speaker)) return null;
-    const label = this.#speaker;
-    await this.speaker("");
-    return label;
+  async speakersChanged(): Promise<string | null> {
+    const sink = this.#sink;
+    const all = sink.id ? await speakers() : null;
+    if (sink !== this.#sink) return null; // Another was chosen meanwhile.
+    if (!all || all.some((d) => d.deviceId === sink.id)) {
+      this.#useChosen();
+      return null;
+    }
+    this.#sink = { id: "", label: "" };
+    await this.#sound.setSinkId("");
+    return sink.label;
   }
 
   /** How a picture fills its place: cut to fill it, or whole with bars beside it. */
