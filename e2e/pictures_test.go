@@ -59,6 +59,19 @@ func pictures(p, other *page, setUp string) {
 	p.run(`setUp(null); own.remove(); box.remove()`)
 }
 
+// swapped holds that both pictures move when they change places, and that the page has its
+// elements back as they were.
+func (p *page) swapped(other string) {
+	p.t.Helper()
+	p.run(`window.big = document.createElement("video"); big.style.cssText = "width: 50px; opacity: 0.9;"; window.small = document.createElement("video"); document.body.append(big, small); 0`)
+	p.run(fmt.Sprintf(`rtc.setupRemoteView(%[1]q, big); rtc.setupLocalView(small); rtc.setupLocalView(big); rtc.setupRemoteView(%[1]q, small); 0`, other))
+	p.until("shows its own picture in the element that had the other's", `moving(big).then((m) => m && big.style.transform === "scaleX(-1)" && big.srcObject !== small.srcObject)`)
+	p.until("shows the other's picture in the element that had its own", `moving(small).then((m) => m && small.style.transform === "")`)
+	p.run(fmt.Sprintf(`rtc.setupLocalView(null); rtc.setupRemoteView(%q, null)`, other))
+	p.until("has its elements back", `[big, small].every((v) => v.srcObject === null && !v.muted && !v.autoplay) && big.style.cssText === "width: 50px; opacity: 0.9;"`)
+	p.run(`big.remove(); small.remove()`)
+}
+
 func TestPictures(t *testing.T) {
 	s := startServer(t)
 	app := application(t, s)
@@ -69,6 +82,7 @@ func TestPictures(t *testing.T) {
 		p.seesAndHears(10)
 		pictures(p, other, `rtc.setupLocalView(view)`)
 		pictures(p, other, `rtc.setupRemoteView(rtc.userMap[Object.keys(rtc.userMap).find((u) => rtc.userMap[u] !== rtc.getSdkInstance().signal.account)], view)`)
+		p.swapped(other.account)
 	}
 }
 

@@ -90,14 +90,15 @@ export class Follower {
       channelName: call.id,
       userId: this.#host.account,
     });
-    this.#warn();
+    if (call.direction === "incoming") this.#warn();
     // The other side may have been faster.
     if (call.peerMediaUp) this.#enters();
   }
 
-  /** Nothing is missed while it rings, so the warning waits for the answer. */
+  /** Nothing is missed while a call comes in, so the warning waits for the answer. */
   #warn(): void {
-    if (this.#blocked && this.#joined) this.#tell("onError", { code: "100", message: autoplay });
+    const ready = this.#joined || this.#call.direction === "outgoing";
+    if (this.#blocked && ready) this.#tell("onError", { code: "100", message: autoplay });
   }
 
   async #answered(): Promise<void> {
