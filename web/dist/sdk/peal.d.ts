@@ -12,7 +12,7 @@ interface PealErrorLike {
     readonly retry: boolean;
 }
 /** Codes made by the browser side; the server's own codes are in docs/protocol.md and pass through. */
-type LocalErrorCode = "insecure_context" | "not_connected" | "not_logged_in" | "wrong_state" | "token_failed" | "request_timeout" | "microphone_denied" | "microphone_missing" | "microphone_in_use" | "camera_denied" | "camera_missing" | "camera_in_use" | "speaker_missing" | "autoplay_blocked" | "media_failed" | "declined" | "unsupported_browser" | "bad_server" | "internal";
+type LocalErrorCode = "insecure_context" | "not_connected" | "not_logged_in" | "wrong_state" | "token_failed" | "request_timeout" | "microphone_denied" | "microphone_missing" | "microphone_in_use" | "camera_denied" | "camera_missing" | "camera_in_use" | "speaker_missing" | "bad_view" | "autoplay_blocked" | "media_failed" | "declined" | "unsupported_browser" | "bad_server" | "internal";
 /** A code of the browser side, or one of the server's. */
 type PealErrorCode = LocalErrorCode | (string & {});
 /** What a client is made with. */
@@ -386,7 +386,7 @@ declare class PealError extends Error implements PealErrorLike {
 interface DeviceEntry {
     /** Its name. Before the browser has allowed devices of its kind: "microphone 1" and so on. */
     label: string;
-    /** Its id, for `switchDevice`. */
+    /** Its id, for `switchDevice`; empty before the browser has allowed devices of its kind. */
     deviceId: string;
     /** True for one of each kind: the one in use, or the one that the next opening takes. */
     active?: boolean;
@@ -566,7 +566,7 @@ interface ComponentEvents {
     onCallTypeChange: (type: 1 | 2) => void;
     /** The other side asks for a video call, or (not active) no longer does: ours, not in the original. */
     onCallTypeRequest: (event: TypeRequestEvent) => void;
-    /** Everyone in the call but the one who hung up: it is over, and the state is idle. */
+    /** Everyone in the call but the one who hung up: it is over, and the state is idle. Only for calls that were answered. Before that: onUserReject, onUserBusy, onUserCancel, onCallingTimeOut, onOtherClientAccept, onOtherClientReject. */
     onCallEnd: () => void;
     /** One's own connection to the call is lost for good. */
     onDisconnect: () => void;
@@ -631,7 +631,7 @@ interface SetupOptions extends CallProfile {
 interface LoginOptions extends Callbacks {
     /** The account of the token. The token decides; the console warns where they differ. */
     account: string;
-    /** The token that the application's backend made for this account. */
+    /** The token that the application's backend made for this account. One of `token` and `getToken` is needed. */
     token?: string;
     /** As in `setupAppKey`. */
     server?: string;
@@ -704,7 +704,7 @@ interface RoomInfo {
     creator: string;
     /** One's own numeric id. */
     uid: number;
-    /** Oneself first, then the other person. */
+    /** Oneself first, then the other person, also before the call is answered. */
     members: RoomMember[];
 }
 
@@ -745,7 +745,7 @@ declare class RTCCalling extends Emitter<ComponentEvents> {
     login(options: LoginOptions): Promise<void>;
     /** Ends a call, then logs out. Fails with 101 when not logged in. */
     logout(options?: Callbacks): Promise<void>;
-    /** Ends everything, drops all listeners and forgets the singleton. */
+    /** Ends everything, drops all listeners and forgets the singleton. A page that logs in later takes a new instance, or adds its listeners again. */
     destroy(): void;
     /** The same as `on`. */
     addDelegate<K extends keyof ComponentEvents>(event: K, listener: ComponentEvents[K]): void;
@@ -763,7 +763,7 @@ declare class RTCCalling extends Emitter<ComponentEvents> {
     call(options: InviteOptions): Promise<void>;
     /** Gives up a call that still rings. 10410 when the answer came first. */
     cancel(options?: Callbacks): Promise<void>;
-    /** Answers on this device. Resolves when the server has stored it; 10420 when another device was faster. */
+    /** Answers on this device. Resolves when the server has stored it; 10420 when another device was faster. 100 or 114 when the microphone cannot be had: the call rings on, so leave the page its way to accept and reject. */
     accept(options?: Callbacks): Promise<void>;
     /** Declines, on all of one's devices. */
     reject(options?: Callbacks): Promise<void>;
@@ -775,11 +775,11 @@ declare class RTCCalling extends Emitter<ComponentEvents> {
     }): Promise<void>;
     /** How long a call rings, in milliseconds: for the call that rings here and all later ones, made and received, until it is set again. 1 000 to 120 000: what is less or more is set to that and causes onError. */
     setCallTimeout(ms: number): void;
-    /** Shows one's own picture inside an element, or in it where it is a `<video>`; none takes it away. Before, in or after a call. */
+    /** Shows one's own picture inside an element, or in it where it is a `<video>`; none takes it away. Before, in or after a call. There is a picture while a call has the camera open: the caller's from `call`, the callee's from `accept`. What is no element causes onError and shows nothing. */
     setupLocalView(view?: HTMLElement | null): void;
     /** Shows someone's picture inside an element, or in it where it is a `<video>`; none takes it away. Before, in or after a call. */
     setupRemoteView(userId: string, view?: HTMLElement | null): void;
-    /** Opens or closes the camera; the other side gets onCameraAvailable. 103 without a call. */
+    /** Opens or closes the camera; the other side gets onCameraAvailable. 103 without a call, 100 in an audio call: ask by `switchCallType(2)`. */
     enableLocalVideo(enable: boolean): Promise<void>;
     /** Opens or closes the microphone; the other side gets onAudioAvailable. 103 without a call. */
     enableLocalAudio(enable: boolean): Promise<void>;
@@ -820,7 +820,7 @@ interface RenderMode {
 /**
  * What pages reach for behind the component: the streams of the media library
  * that the original was built on, by their names there. A stream is one object
- * as long as its call.
+ * as long as its call: volumes and sizes are set again in each call.
  */
 interface StreamHandle {
     /** The browser's stream; null while there is none. */

@@ -16,7 +16,8 @@ export class Answering {
   readonly #own: OwnDevices;
   readonly #negotiation: Negotiation;
   readonly #shell: Shell;
-  #busy = false;
+  /** The acceptance that is on its way. */
+  #accepting: Promise<void> | null = null;
   #accepted = false;
   /** What the person chose, and what is being opened for it. */
   #camera: boolean | null = null;
@@ -38,20 +39,24 @@ export class Answering {
     this.#granted = microphoneGranted();
   }
 
-  async accept(options: AcceptOptions): Promise<void> {
+  /** A second click gets what the first one gets. */
+  accept(options: AcceptOptions): Promise<void> {
+    this.#accepting ??= this.#answer(options).finally(() => {
+      this.#accepting = null;
+    });
+    return this.#accepting;
+  }
+
+  async #answer(options: AcceptOptions): Promise<void> {
     const call = this.#call;
-    const negotiation = this.#negotiation;
     const rings = call.direction === "incoming" && call.state === "ringing";
-    if (!rings || this.#busy || !negotiation.prepared)
+    if (!rings || !this.#negotiation.prepared)
       throw new PealError("wrong_state", "there is no invitation to answer");
     requireSecureContext();
-    this.#busy = true;
     try {
       await this.#accept((options.video ?? call.video) && call.video);
     } catch (e) {
       throw PealError.of(e);
-    } finally {
-      this.#busy = false;
     }
   }
 

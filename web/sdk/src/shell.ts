@@ -211,6 +211,7 @@ export class Shell {
     try {
       await Promise.resolve(); // The device is in a step, and getToken is the application's.
       const token = await Promise.race([(async () => this.#options.getToken())(), late]);
+      if (!token) throw new Error("getToken gave no token");
       if (token.length > tokenMostBytes)
         throw new Error(`the token has more than ${tokenMostBytes} bytes`);
       this.input({ kind: "gotToken", token });

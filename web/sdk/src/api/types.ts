@@ -28,6 +28,7 @@ export type LocalErrorCode =
   | "camera_missing"
   | "camera_in_use"
   | "speaker_missing"
+  | "bad_view" // not an element
   | "autoplay_blocked"
   | "media_failed"
   | "declined"

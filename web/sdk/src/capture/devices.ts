@@ -2,7 +2,7 @@
 export interface DeviceEntry {
   /** Its name. Before the browser has allowed devices of its kind: "microphone 1" and so on. */
   label: string;
-  /** Its id, for `switchDevice`. */
+  /** Its id, for `switchDevice`; empty before the browser has allowed devices of its kind. */
   deviceId: string;
   /** True for one of each kind: the one in use, or the one that the next opening takes. */
   active?: boolean;

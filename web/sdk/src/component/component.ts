@@ -5,6 +5,7 @@ import { type DeviceLists, listDevices } from "../capture/devices";
 import type { PealClient } from "../client";
 import { type CallProfile, merged, readProfile } from "../media/profile";
 import { version } from "../version";
+import { isView, notAView } from "../view/picture";
 import { Follower } from "./call-events";
 import { run, safely } from "./callbacks";
 import {
@@ -67,6 +68,7 @@ export class RTCCalling extends Emitter<ComponentEvents> {
   readonly userMap: Record<number, string> = {};
   readonly #debug: boolean;
   #session: Session | null = null;
+  #destroyed = false;
   /** Counts what was asked of the login: the last one holds. */
   #asked = 0;
   #server: string | undefined;
@@ -124,6 +126,9 @@ export class RTCCalling extends Emitter<ComponentEvents> {
   login(options: LoginOptions): Promise<void> {
     return this.#run(options, async () => {
       const asked = ++this.#asked;
+      if (!options.token && !options.getToken) throw noToken;
+      if (this.#destroyed && this.listenerCount("onInvited") === 0)
+        console.warn("[peal] login after destroy: this instance has lost its listeners");
       const server = options.server ?? this.#server;
       const before = this.#session;
       try {
@@ -205,9 +210,10 @@ export class RTCCalling extends Emitter<ComponentEvents> {
     });
   }
 
-  /** Ends everything, drops all listeners and forgets the singleton. */
+  /** Ends everything, drops all listeners and forgets the singleton. A page that logs in later takes a new instance, or adds its listeners again. */
   destroy(): void {
     this.#asked++;
+    this.#destroyed = true;
     const session = this.#session;
     this.#session = null;
     void session?.client.close();
@@ -293,7 +299,7 @@ export class RTCCalling extends Emitter<ComponentEvents> {
     });
   }
 
-  /** Answers on this device. Resolves when the server has stored it; 10420 when another device was faster. */
+  /** Answers on this device. Resolves when the server has stored it; 10420 when another device was faster. 100 or 114 when the microphone cannot be had: the call rings on, so leave the page its way to accept and reject. */
   accept(options: Callbacks = {}): Promise<void> {
     const call = this.#call;
     return this.#run(options, async () => {
@@ -350,19 +356,27 @@ export class RTCCalling extends Emitter<ComponentEvents> {
 
   // ------------------------------------------------------------------- media
 
-  /** Shows one's own picture inside an element, or in it where it is a `<video>`; none takes it away. Before, in or after a call. */
+  /** Shows one's own picture inside an element, or in it where it is a `<video>`; none takes it away. Before, in or after a call. There is a picture while a call has the camera open: the caller's from `call`, the callee's from `accept`. What is no element causes onError and shows nothing. */
   setupLocalView(view: HTMLElement | null = null): void {
-    this.#localView = view;
-    this.#call?.attachLocal(view);
+    this.#localView = this.#view(view);
+    this.#call?.attachLocal(this.#localView);
   }
 
   /** Shows someone's picture inside an element, or in it where it is a `<video>`; none takes it away. Before, in or after a call. */
   setupRemoteView(userId: string, view: HTMLElement | null = null): void {
-    this.#remoteViews.set(userId, view);
-    if (this.#call?.peer === userId) this.#call.attachRemote(view);
+    const place = this.#view(view);
+    this.#remoteViews.set(userId, place);
+    if (this.#call?.peer === userId) this.#call.attachRemote(place);
   }
 
-  /** Opens or closes the camera; the other side gets onCameraAvailable. 103 without a call. */
+  /** What is no element shows nothing: it must not fail the call. */
+  #view(view: HTMLElement | null): HTMLElement | null {
+    if (isView(view)) return view;
+    this.emit("onError", { code: "100", message: `bad_view: ${notAView(view)}` });
+    return null;
+  }
+
+  /** Opens or closes the camera; the other side gets onCameraAvailable. 103 without a call, 100 in an audio call: ask by `switchCallType(2)`. */
   async enableLocalVideo(enable: boolean): Promise<void> {
     await this.#run({}, () => this.#inCall().setCamera(enable));
   }
@@ -527,6 +541,11 @@ export class RTCCalling extends Emitter<ComponentEvents> {
 const superseded: ComponentError = {
   code: "101",
   message: "a later login, logout or destroy took the place of this login",
+};
+
+const noToken: ComponentError = {
+  code: "102",
+  message: "token or getToken is missing: your backend makes tokens",
 };
 
 const noGroups: ComponentError = {

@@ -112,7 +112,7 @@ export interface ComponentEvents {
   onCallTypeChange: (type: 1 | 2) => void;
   /** The other side asks for a video call, or (not active) no longer does: ours, not in the original. */
   onCallTypeRequest: (event: TypeRequestEvent) => void;
-  /** Everyone in the call but the one who hung up: it is over, and the state is idle. */
+  /** Everyone in the call but the one who hung up: it is over, and the state is idle. Only for calls that were answered. Before that: onUserReject, onUserBusy, onUserCancel, onCallingTimeOut, onOtherClientAccept, onOtherClientReject. */
   onCallEnd: () => void;
   /** One's own connection to the call is lost for good. */
   onDisconnect: () => void;

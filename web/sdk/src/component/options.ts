@@ -24,7 +24,7 @@ export interface SetupOptions extends CallProfile {
 export interface LoginOptions extends Callbacks {
   /** The account of the token. The token decides; the console warns where they differ. */
   account: string;
-  /** The token that the application's backend made for this account. */
+  /** The token that the application's backend made for this account. One of `token` and `getToken` is needed. */
   token?: string;
   /** As in `setupAppKey`. */
   server?: string;
@@ -102,6 +102,6 @@ export interface RoomInfo {
   creator: string;
   /** One's own numeric id. */
   uid: number;
-  /** Oneself first, then the other person. */
+  /** Oneself first, then the other person, also before the call is answered. */
   members: RoomMember[];
 }

@@ -5,7 +5,7 @@ import type { RenderMode } from "../view/views";
 /**
  * What pages reach for behind the component: the streams of the media library
  * that the original was built on, by their names there. A stream is one object
- * as long as its call.
+ * as long as its call: volumes and sizes are set again in each call.
  */
 export interface StreamHandle {
   /** The browser's stream; null while there is none. */

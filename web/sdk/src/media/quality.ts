@@ -45,6 +45,22 @@ export function grade(f: Fate): Grade {
   return 5;
 }
 
+/** How loud a sound is over a time, by what the browser adds up. */
+class Loudness {
+  #energy = 0;
+  #seconds = 0;
+
+  /** The root mean square since the last call: 0 to 1. */
+  since({ totalAudioEnergy, totalSamplesDuration }: Stat): number {
+    const energy = Number(totalAudioEnergy) || 0;
+    const seconds = Number(totalSamplesDuration) || 0;
+    const level = Math.sqrt((energy - this.#energy) / (seconds - this.#seconds));
+    this.#energy = energy;
+    this.#seconds = seconds;
+    return level >= 0 && level <= 1 ? level : 0; // The connection may be a new one.
+  }
+}
+
 /** Judges the network by what the browser measures, every two seconds. */
 export class QualityMeter {
   #timer: ReturnType<typeof setInterval> | undefined;
@@ -54,8 +70,10 @@ export class QualityMeter {
   #least = Number.POSITIVE_INFINITY;
   /** The grade of what one sends without what the way takes by itself: sending less does not shorten it. */
   strain: Grade = 0;
-  /** How loud each side was at the last look: 0 to 1. */
+  /** How loud each side was between the last two looks: 0 to 1. */
   levels = { local: 0, remote: 0 };
+  /** What each side's sound had come to at the last look. */
+  readonly #loudness = { local: new Loudness(), remote: new Loudness() };
 
   /** `expected` says whether the other side sends anything. */
   start(
@@ -89,7 +107,6 @@ export class QualityMeter {
     // What the other side says of what it gets; null where it said nothing.
     let sent: { loss: number; jitter: number } | null = null;
     let sentRoundTrip = 0;
-    this.levels = { local: 0, remote: 0 };
     stats.forEach((s: Stat) => {
       if (s.type === "inbound-rtp") {
         received += number(s, "packetsReceived");
@@ -97,9 +114,9 @@ export class QualityMeter {
         // A picture's packets come in bursts, which is no fault of the network.
         if (s.kind !== "audio") return;
         jitter = Math.max(jitter, number(s, "jitter"));
-        this.levels.remote = number(s, "audioLevel");
+        this.levels.remote = this.#loudness.remote.since(s);
       } else if (s.type === "media-source" && s.kind === "audio") {
-        this.levels.local = number(s, "audioLevel");
+        this.levels.local = this.#loudness.local.since(s);
       } else if (s.type === "remote-inbound-rtp") {
         sent = {
           loss: Math.max(sent?.loss ?? 0, number(s, "fractionLost")),

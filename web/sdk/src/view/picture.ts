@@ -1,3 +1,5 @@
+import { PealError } from "../api/errors";
+
 /** What a <video> of the page was like before a picture took it. */
 interface Taken {
   owner: Picture;
@@ -30,6 +32,7 @@ export class Picture {
 
   /** Moves the picture into a view; none takes it away. */
   attach(view: HTMLElement | null): void {
+    if (!isView(view)) throw new PealError("bad_view", notAView(view));
     const given = view instanceof HTMLVideoElement;
     const own = this.#given ? null : this.#video;
     const video = given ? view : view && (own ?? document.createElement("video"));
@@ -96,4 +99,14 @@ export class Picture {
     else Object.assign(video, before).style.cssText = css;
     taken.delete(video);
   }
+}
+
+/** Whether a page can show a picture there: frameworks give other things by that name. */
+export function isView(view: unknown): view is HTMLElement | null {
+  return view === null || (view as Partial<HTMLElement> | undefined)?.nodeType === 1;
+}
+
+export function notAView(view: unknown): string {
+  const what = Array.isArray(view) ? "an array, as refs in v-for are" : `of type ${typeof view}`;
+  return `the view is ${what}, and no element of the document`;
 }

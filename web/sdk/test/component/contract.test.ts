@@ -277,6 +277,42 @@ describe("setCallProfile", () => {
   });
 });
 
+describe("a view that is no element", () => {
+  it("is reported, shows nothing, and fails no call", async () => {
+    await login();
+    const views = [
+      [document.createElement("div")],
+      "local",
+      { $el: {} },
+    ] as unknown as HTMLElement[];
+    for (const view of views) {
+      rtc.setupLocalView(view);
+      rtc.setupRemoteView("bob", view);
+    }
+    expect(errors).toHaveLength(6);
+    expect(errors[0]).toMatch(/^100 bad_view: .*v-for/);
+    const invited = vi.fn();
+    rtc.on("onInvited", invited);
+    await ring();
+    expect(invited).toHaveBeenCalledOnce();
+  });
+});
+
+describe("a login without a token", () => {
+  it("fails with 102 and says what is missing", async () => {
+    const failed = rtc.login({ account: "alice" });
+    await expect(failed).rejects.toMatchObject({
+      code: "102",
+      message: expect.stringMatching(/token or getToken/),
+    });
+    const empty = expect(rtc.login({ account: "alice", getToken: () => "" })).rejects.toMatchObject(
+      { code: "102", message: expect.stringMatching(/gave no token/) },
+    );
+    await pass(20_000);
+    await empty;
+  });
+});
+
 describe("getDevices", () => {
   it("names the devices that the browser does not name yet", async () => {
     const lists = rtc.getDevices();
