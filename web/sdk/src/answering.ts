@@ -77,7 +77,7 @@ export class Answering {
       // What fails is looked at once the acceptance holds.
       opening.then(() => own.send()).catch(() => {});
       this.#opening = opening;
-      const { generation, answer } = await negotiation.accepting();
+      const { generation, answer } = await Promise.race([negotiation.accepting(), over]);
       if (call.end) throw new PealError("call_ended", "the call is over");
       const { media } = negotiation;
       const accept = {

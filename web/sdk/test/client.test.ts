@@ -7,7 +7,14 @@ import { PealClient } from "../src/client";
 import { Follower } from "../src/component/call-events";
 import { CallRtc } from "../src/component/sdk-instance";
 import type { CallJson, PartyJson, RecordJson, ServerFrameJson } from "../src/gen/peal_pb";
-import { type FakeBrowser, FakeServer, fakeBrowser, settle, welcome } from "./fakes";
+import {
+  type FakeBrowser,
+  FakePeerConnection,
+  FakeServer,
+  fakeBrowser,
+  settle,
+  welcome,
+} from "./fakes";
 
 /** The real one: what waits for a turn of the event loop waits for no timer. */
 const later = (globalThis as unknown as { setImmediate: (f: () => void) => void }).setImmediate;
@@ -959,6 +966,24 @@ describe("an invitation", () => {
       await ends();
       await expect(second).rejects.toMatchObject({ code: "call_ended" });
     });
+  });
+  it("settles accept() where the call ends while the browser makes the answer", async () => {
+    await login();
+    let described = (): void => {};
+    FakePeerConnection.describing = new Promise<void>((resolve) => {
+      described = resolve;
+    });
+    const call = await incoming();
+    const failed = expect(call.accept()).rejects.toMatchObject({ code: "call_ended" });
+    await settled();
+    const gone = { rev: 9, state: "CALL_STATE_ENDED", reason: "REASON_CANCELLED" } as const;
+    const sides = { role: "ROLE_CALLEE", caller: side("bob"), callee: side("alice") } as const;
+    server.socket.give({ call: { call: snapshot({ ...sides, ...gone, actor: "bob" }) } });
+    await settled();
+    described();
+    FakePeerConnection.describing = Promise.resolve();
+    await failed;
+    expect(told.at(-1)).toBe("ended cancelled");
   });
   it("is accepted once, however often that is asked", async () => {
     await login();

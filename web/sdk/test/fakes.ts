@@ -81,6 +81,8 @@ class FakeStream {
 
 /** A peer connection that only keeps a log of what is done to it. */
 export class FakePeerConnection {
+  /** How long connections take to set a description. */
+  static describing: Promise<void> = Promise.resolve();
   readonly log: string[] = [];
   connectionState: RTCPeerConnectionState = "new";
   onicecandidate: ((e: { candidate: unknown }) => void) | null = null;
@@ -137,6 +139,9 @@ export class FakePeerConnection {
   }
   async setLocalDescription(d: RTCSessionDescriptionInit): Promise<void> {
     this.log.push(`setLocalDescription ${d.type}`);
+    await FakePeerConnection.describing;
+    // As in browsers: what is under way when a connection closes never settles.
+    if (this.connectionState === "closed") await new Promise(() => {});
   }
   async setRemoteDescription(d: RTCSessionDescriptionInit): Promise<void> {
     this.log.push(`setRemoteDescription ${d.type}`);

@@ -126,10 +126,16 @@ export class Negotiation {
     this.#begin({ kind: "accepts", failed: this.#media.failed });
     for (;;) {
       const made = this.#answer;
-      const answer = (await made) ?? "";
+      let answer: string | null;
+      try {
+        answer = await made;
+      } catch (e) {
+        if (made === this.#answer) throw e;
+        continue; // Its connection was replaced.
+      }
       if (made !== this.#answer) continue; // Another was made meanwhile.
       this.#begin({ kind: "accepting" });
-      return { generation: this.#plan.answering, answer };
+      return { generation: this.#plan.answering, answer: answer ?? "" };
     }
   }
 

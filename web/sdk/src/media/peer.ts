@@ -70,6 +70,11 @@ export class Media {
   #audio: MediaStreamTrack | null = null;
   #video: MediaStreamTrack | null = null;
   #closed = false;
+  #over = (_why: DOMException): void => {};
+  /** Rejects with the end: what a browser is doing with a connection that closes never settles. */
+  readonly #end = new Promise<never>((_, reject) => {
+    this.#over = reject;
+  });
   /** Connections that failed before the acceptance. */
   #lapses = 0;
   readonly #adaptation = new Adaptation();
@@ -81,6 +86,7 @@ export class Media {
     this.#make = make;
     this.#facts = facts;
     this.#tell = tell;
+    this.#end.catch(() => {}); // Also where nothing is under way.
     const connected = (): boolean => this.#pc?.connectionState === "connected";
     this.#watch = new Watch(
       () => ({ ...facts(), connected: connected() }),
@@ -256,6 +262,7 @@ export class Media {
 
   close(): void {
     this.#closed = true;
+    this.#over(closed());
     this.#clearBatch();
     this.#watch.stop();
     this.#pc?.close();
@@ -266,8 +273,8 @@ export class Media {
   /** One thing at a time, in order. What comes after `close` does nothing. */
   #queue<T>(task: () => T | Promise<T>): Promise<T> {
     const run = async (): Promise<T> => {
-      if (this.#closed) throw new DOMException("the call is over", "AbortError");
-      return await task();
+      if (this.#closed) throw closed();
+      return await Promise.race([task(), this.#end]);
     };
     const result = this.#work.then(run, run);
     this.#work = result.catch(() => {});
@@ -391,4 +398,8 @@ export class Media {
     clearTimeout(this.#batch);
     this.#batch = undefined;
   }
+}
+
+function closed(): DOMException {
+  return new DOMException("the call is over", "AbortError");
 }
