@@ -86,7 +86,12 @@ export class OwnDevices {
 
   /** Puts the tracks into the peer connection. */
   send(): Promise<void> {
-    return this.#negotiation.media.setTracks(this.#tracks.sentAudio, this.#tracks.video);
+    const { media } = this.#negotiation;
+    const sent = media.setTracks(this.#tracks.sentAudio, this.#tracks.video);
+    return sent.catch((e: unknown) => {
+      // A connection that was replaced needs none: its successor gets them.
+      if (media === this.#negotiation.media) throw e;
+    });
   }
 
   show(): void {

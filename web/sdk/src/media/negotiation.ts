@@ -170,13 +170,13 @@ export class Negotiation {
           this.#servers,
         );
         if (order.give) this.#give(this.#answer, callId, order.generation);
-        else this.#answer.catch((e: unknown) => this.#failed(e));
+        else this.#answer.catch(this.#failing());
         break;
       case "give":
         if (this.#answer !== null) this.#give(this.#answer, callId, order.generation);
         break;
       case "apply":
-        this.#media.take(order.generation, order.answer).catch((e: unknown) => this.#failed(e));
+        this.#media.take(order.generation, order.answer).catch(this.#failing());
         break;
       case "release":
         return this.#media.release();
@@ -219,13 +219,13 @@ export class Negotiation {
         await this.#media.commit(this.#servers);
         await this.#send({ offer: { callId, generation, sdp } });
       })
-      .catch((e: unknown) => this.#failed(e));
+      .catch(this.#failing());
   }
 
   #give(answer: Promise<string>, callId: string, generation: number): void {
     answer
       .then((sdp) => this.#send({ answer: { callId, generation, sdp } }))
-      .catch((e: unknown) => this.#failed(e));
+      .catch(this.#failing());
   }
 
   #send(command: Command): Promise<unknown> {
@@ -274,6 +274,14 @@ export class Negotiation {
     const report = { callId: this.#call.id, generation, up };
     this.#mention({ media: path ? { ...report, path: pathNames[path] } : report });
     if (path) this.#tell({ kind: "path", path });
+  }
+
+  /** What reports a failure of the connection that there is now: one that is replaced later fails nobody. */
+  #failing(): (e: unknown) => void {
+    const media = this.#media;
+    return (e) => {
+      if (media === this.#media) this.#failed(e);
+    };
   }
 
   #failed(e: unknown): void {
