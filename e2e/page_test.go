@@ -116,6 +116,9 @@ func (p *page) follow() {
 		}
 		if t.Failed() {
 			t.Logf("%s: %s", p.account, p.history())
+			if said, err := evaluate[string](p, diagnosis); err == nil {
+				t.Logf("%s: %s", p.account, said)
+			}
 		}
 	})
 }
