@@ -47,10 +47,18 @@ func newEngine(changes ...func(*webrtc.SettingEngine)) (*webrtc.API, error) {
 	s.DisableCloseByDTLS(true)
 	// As browsers do: the machine's own address where it has no other.
 	s.SetIncludeLoopbackCandidate(isolated())
+	s.SetIPFilter(reaches)
 	for _, change := range changes {
 		change(&s)
 	}
 	return webrtc.NewAPI(webrtc.WithMediaEngine(&m), webrtc.WithInterceptorRegistry(&i), webrtc.WithSettingEngine(s)), nil
+}
+
+// reaches says whether the other side can send to an address of this machine. It cannot to
+// link-local IPv6, which names no interface there: Firefox answers the checks that come from it
+// and loses all that follows. Browsers do not offer it either (RFC 8445, section 5.1.1.1).
+func reaches(ip net.IP) bool {
+	return ip.To4() != nil || !ip.IsLinkLocalUnicast()
 }
 
 // isolated tells that this machine has no address but its own.
