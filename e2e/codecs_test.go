@@ -29,7 +29,7 @@ func TestNoCommonCodec(t *testing.T) {
 	for p, other := range map[*page]*page{alice: bob, bob: alice} {
 		p.run(`did("muteLocalAudio", true)`)
 		p.until("is muted", `log.some((e) => e.name === "muteLocalAudio()")`)
-		other.until("is told so", `log.some((e) => e.name === "onAudioMuted")`)
-		other.until("is told of no picture", `log.every((e) => e.name !== "onCameraAvailable")`)
+		other.until("receives the mute", `log.some((e) => e.name === "onAudioMuted")`)
+		other.until("receives no onCameraAvailable", `log.every((e) => e.name !== "onCameraAvailable")`)
 	}
 }

@@ -44,8 +44,8 @@ func TestCures(t *testing.T) {
 	bob.seesAndHears(10)
 	dave.permit("camera", browser.PermissionSettingDenied)
 	// The browser may end what it gave together.
-	dave.until("is told of the permission", `log.some((e) => e.name === "onError" && e.args[0].code === "100" &&
+	dave.until("receives the error", `log.some((e) => e.name === "onError" && e.args[0].code === "100" &&
 		e.args[0].message === "camera_denied: the camera is not allowed: change that in the browser's site settings")`)
-	bob.until("is told that there is no picture", `log.some((e) => e.name === "onCameraAvailable" && !e.args[0].available)`)
+	bob.until("receives that there is no picture", `log.some((e) => e.name === "onCameraAvailable" && !e.args[0].available)`)
 	dave.until("sends sound still", `pcs.at(-1).getSenders().some((s) => s.track?.kind === "audio" && s.track.readyState === "live")`)
 }

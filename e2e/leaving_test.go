@@ -137,7 +137,7 @@ func endPages(t *testing.T, open func(app *httptest.Server, s *server, account s
 	}
 }
 
-// misses waits until a page is told that the other side is lost, from now on.
+// misses waits until a page receives that the other side is lost, from now on.
 func (p *page) misses(most time.Duration) {
 	p.t.Helper()
 	began := time.Now()
@@ -181,7 +181,7 @@ func TestBackToAPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	bob.run("void setTimeout(() => history.back())")
-	bob.until("is the page of before", "window.kept")
+	bob.until("is the same page as before", "window.kept")
 	bob.until("is online", "connects > 1")
 	talk(t, alice, bob, 1)
 	bob.hears()

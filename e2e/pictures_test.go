@@ -107,7 +107,7 @@ func TestPicturesBlocked(t *testing.T) {
 	}
 	// One's own picture comes before there is any sound.
 	bob.run(`did("call", {userId: "alice", type: 2})`)
-	bob.until("is told that the browser plays nothing", blocked+" === 1")
+	bob.until("receives that the browser plays nothing", blocked+" === 1")
 	bob.until("shows a picture that stands still", `document.querySelector("#local video").paused`)
 	click()
 	shows("#local")
@@ -115,7 +115,7 @@ func TestPicturesBlocked(t *testing.T) {
 	alice.does("accept")
 	bob.seesAndHears(10)
 	shows("#remote")
-	bob.until("is told of that once", blocked+" === 1")
+	bob.until("receives it once", blocked+" === 1")
 }
 
 // Where the browser keeps the sound graph from running, another volume does not

@@ -226,7 +226,7 @@ interface CallEvents {
     localStream: (stream: MediaStream | null) => void;
     /** The other side's stream. */
     remoteStream: (stream: MediaStream | null) => void;
-    /** The browser plays no sound, or no picture, before the person has done something in the page: the next click or key lets it through, which is told by false. */
+    /** The browser plays no sound, or no picture, before the person clicks or presses a key in the page. After that it plays, and the event comes with false. */
     autoplayBlocked: (blocked: boolean) => void;
     /** Media flows by another path than before. */
     path: (path: MediaPath) => void;

@@ -8,7 +8,7 @@ import { LocalTracks } from "./tracks";
 
 /** What the call hears of this person's devices. */
 export type DeviceNews =
-  /** What the other side is to be told of what is sent. */
+  /** What the server and the other side learn of the tracks that are sent. */
   | { readonly kind: "tracks"; readonly tracks: TracksJson }
   /** One's own picture. */
   | { readonly kind: "stream"; readonly stream: MediaStream | null }

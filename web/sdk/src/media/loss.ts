@@ -84,7 +84,7 @@ export class Watch {
   /** What was told of their flow. */
   #told = false;
   /** New connections were asked for. */
-  #anew = false;
+  #rebuild = false;
   /** When the path in use was not one that is held on to. */
   #held = 0;
 
@@ -97,7 +97,7 @@ export class Watch {
   /** A generation begins: the first, or a restart, which may be on new connections. */
   begin(restart: boolean, anew: boolean): void {
     clearTimeout(this.#timer);
-    this.#anew = false;
+    this.#rebuild = false;
     if (anew) this.#doubted = false;
     this.#begun++;
     this.#run = 0;
@@ -233,7 +233,7 @@ export class Watch {
     clearTimeout(this.#timer);
     this.#phase = "flowing";
     this.#came = true;
-    this.#anew = false;
+    this.#rebuild = false;
     this.#tell(true);
   }
 
@@ -254,11 +254,11 @@ export class Watch {
    */
   #ask(rebuild: boolean): void {
     this.#phase = "asking";
-    this.#anew ||= rebuild;
+    this.#rebuild ||= rebuild;
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#ask(true), againMs);
     this.#tell(false);
-    this.#found({ kind: "stuck", rebuild: this.#anew });
+    this.#found({ kind: "stuck", rebuild: this.#rebuild });
   }
 }
 

@@ -35,7 +35,7 @@ export class Views {
   #hidden = false;
   #sent = true;
 
-  /** `blocked` is told when the browser wants a gesture before it plays, and when there was one. */
+  /** `blocked` hears true when the browser wants a gesture before it plays, and false after one. */
   constructor(blocked: (blocked: boolean) => void) {
     this.#blocked = blocked;
     this.#sound.autoplay = true;
