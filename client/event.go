@@ -189,8 +189,8 @@ type Party struct {
 	Tracks  Tracks
 }
 
-// Tracks is what a side sends.
-type Tracks struct{ Audio, AudioMuted, Video, VideoMuted bool }
+// Tracks is what a side sends. With Screen the picture is a screen, to be shown whole.
+type Tracks struct{ Audio, AudioMuted, Video, VideoMuted, Screen bool }
 
 // Candidate is an ICE candidate; its text is empty where there are no more.
 type Candidate struct {
@@ -305,7 +305,7 @@ func readParty(p *pealv1.Party) Party {
 	t := p.GetTracks()
 	return Party{
 		Account: p.GetAccount(), Role: Role(p.GetRole()), UID: p.GetUid(), Present: p.GetPresent(), MediaUp: p.GetMediaUp(),
-		Tracks: Tracks{t.GetAudio(), t.GetAudioMuted(), t.GetVideo(), t.GetVideoMuted()},
+		Tracks: Tracks{t.GetAudio(), t.GetAudioMuted(), t.GetVideo(), t.GetVideoMuted(), t.GetScreen()},
 	}
 }
 
@@ -354,5 +354,5 @@ func (c Candidate) wire() *pealv1.Candidate {
 }
 
 func (t Tracks) wire() *pealv1.Tracks {
-	return &pealv1.Tracks{Audio: t.Audio, AudioMuted: t.AudioMuted, Video: t.Video, VideoMuted: t.VideoMuted}
+	return &pealv1.Tracks{Audio: t.Audio, AudioMuted: t.AudioMuted, Video: t.Video, VideoMuted: t.VideoMuted, Screen: t.Screen}
 }

@@ -25,9 +25,28 @@ const parts = [
     title: "The typed core",
     intro:
       'For new applications: `window.Peal.PealClient`, or `import { PealClient } from "peal-rtc"`.',
-    names: `PealClient Client ClientOptions ClientEvents ConnectionState CallOptions AcceptOptions RecordsOptions
-      CallHandle CallEvents CallState Direction CallEnd EndReason CallParty CallRecord RemoteTracks NetworkQuality MediaPath LostDevice
-      MediaProfile AudioQuality PealError PealErrorLike PealErrorCode LocalErrorCode Listenable EventMap version`,
+    names: "PealClient Client ClientOptions ClientEvents ConnectionState version",
+  },
+  {
+    title: "Calls",
+    names: `CallHandle CallEvents CallOptions AcceptOptions CallState Direction CallParty CallEnd EndReason RemoteTracks`,
+  },
+  {
+    title: "Devices, screen and what is sent",
+    names:
+      "Devices DeviceSnapshot MediaDevice DeviceKind LostDevice ScreenOptions MediaProfile AudioQuality",
+  },
+  { title: "Quality of the network", names: "NetworkQuality MediaPath" },
+  {
+    title: "State for user interfaces",
+    intro: `Clients, calls and devices are stores: \`subscribe\` and \`getSnapshot\`. The package has them as hooks in \`peal-rtc/react\` and as
+composables in \`peal-rtc/vue\`: \`usePeal\`, \`useCall\`, \`useMediaDevices\`, \`useVideo\`.`,
+    names: "Store ClientSnapshot CallSnapshot",
+  },
+  { title: "Records", names: "CallRecord RecordsOptions" },
+  {
+    title: "Errors and events",
+    names: "PealError PealErrorLike PealErrorCode LocalErrorCode Listenable EventMap",
   },
 ];
 

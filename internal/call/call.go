@@ -174,6 +174,7 @@ type Tracks struct {
 	AudioMuted bool `json:"audio_muted,omitempty"`
 	Video      bool `json:"video,omitempty"`
 	VideoMuted bool `json:"video_muted,omitempty"`
+	Screen     bool `json:"screen,omitempty"`
 }
 
 // Media is the negotiation of the present media generation. Only the caller

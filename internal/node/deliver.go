@@ -135,11 +135,11 @@ func party(l *call.Leg, role pealv1.Role) *pealv1.Party {
 		MediaUp: l.MediaUp,
 		Tracks: &pealv1.Tracks{
 			Audio: l.Tracks.Audio, AudioMuted: l.Tracks.AudioMuted,
-			Video: l.Tracks.Video, VideoMuted: l.Tracks.VideoMuted,
+			Video: l.Tracks.Video, VideoMuted: l.Tracks.VideoMuted, Screen: l.Tracks.Screen,
 		},
 	}
 }
 
 func tracksFrom(t *pealv1.Tracks) call.Tracks {
-	return call.Tracks{Audio: t.GetAudio(), AudioMuted: t.GetAudioMuted(), Video: t.GetVideo(), VideoMuted: t.GetVideoMuted()}
+	return call.Tracks{Audio: t.GetAudio(), AudioMuted: t.GetAudioMuted(), Video: t.GetVideo(), VideoMuted: t.GetVideoMuted(), Screen: t.GetScreen()}
 }

@@ -21,6 +21,7 @@ var contentTypes = map[string]string{
 	".html":  "text/html; charset=utf-8",
 	".ico":   "image/x-icon",
 	".js":    "text/javascript; charset=utf-8",
+	".cjs":   "text/javascript; charset=utf-8",
 	".json":  "application/json",
 	".map":   "application/json",
 	".mp3":   "audio/mpeg",

@@ -45,6 +45,24 @@ func component(web string, out files) error {
 	return errors.Join(esbuild(web, script, out), esbuild(web, module, out))
 }
 
+// frameworks are the entry points of the package for frameworks: each a file of its own,
+// that takes the framework from the application.
+var frameworks = []string{"react", "vue"}
+
+// hooks bundles the entry points for frameworks, as ES modules and for require.
+func hooks(web string, out files) error {
+	var errs []error
+	for _, name := range frameworks {
+		for ending, format := range map[string]api.Format{".js": api.FormatESModule, ".cjs": api.FormatCommonJS} {
+			entry := bundle(web, "sdk/src/"+name+".ts", "dist/sdk/"+name+ending)
+			entry.Format = format
+			entry.External = frameworks
+			errs = append(errs, esbuild(web, entry, out))
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // pages builds the demo and the connection doctor.
 func pages(web string, out files) error {
 	return errors.Join(page(web, "demo", out), page(web, "doctor", out))
@@ -156,20 +174,36 @@ func esbuild(web string, options api.BuildOptions, out files) error {
 var foreign = regexp.MustCompile(`(?m)^(import\b|export\b.*\bfrom ["']).*$|\bimport\(["'].*$`)
 
 // declarations rolls the types of everything that sdk/src/index.ts exports into
-// one file that stands alone.
+// one file that stands alone, and those of the entry points for frameworks into files
+// that lean on it and on their framework.
 func declarations(web string, out files) error {
-	command := exec.Command(filepath.Join(web, "node_modules", ".bin", "rollup"),
-		"--silent", "--plugin", "dts", "--input", "sdk/src/index.ts")
-	command.Dir = web
-	var stderr bytes.Buffer
-	command.Stderr = &stderr
-	types, err := command.Output()
+	types, err := rollup(web, "sdk/src/index.ts")
 	if err != nil {
-		return fmt.Errorf("roll up declarations: %w\n%s", err, stderr.Bytes())
+		return err
 	}
 	if line := foreign.Find(types); line != nil {
 		return fmt.Errorf("roll up declarations: public types depend on another module: %s", line)
 	}
 	out["sdk/peal.d.ts"] = types
+	for _, name := range frameworks {
+		if types, err = rollup(web, "sdk/src/"+name+".ts", "--external", "peal-rtc,"+name); err != nil {
+			return err
+		}
+		out["sdk/"+name+".d.ts"] = types
+	}
 	return nil
+}
+
+// rollup gives the declarations of what an entry point exports, in one file.
+func rollup(web, entry string, more ...string) ([]byte, error) {
+	arguments := append([]string{"--silent", "--plugin", "dts", "--input", entry}, more...)
+	command := exec.Command(filepath.Join(web, "node_modules", ".bin", "rollup"), arguments...)
+	command.Dir = web
+	var stderr bytes.Buffer
+	command.Stderr = &stderr
+	types, err := command.Output()
+	if err != nil {
+		return nil, fmt.Errorf("roll up declarations of %s: %w\n%s", entry, err, stderr.Bytes())
+	}
+	return types, nil
 }

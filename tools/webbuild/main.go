@@ -72,7 +72,7 @@ func run(web string, check bool) error {
 // build makes all files in memory.
 func build(web string) (files, error) {
 	out := files{}
-	for _, part := range []func(string, files) error{component, declarations, pages} {
+	for _, part := range []func(string, files) error{component, hooks, declarations, pages} {
 		if err := part(web, out); err != nil {
 			return nil, err
 		}

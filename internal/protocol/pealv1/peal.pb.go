@@ -3150,11 +3150,13 @@ func (x *Party) GetRole() Role {
 
 // Tracks tells what a side sends.
 type Tracks struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Audio         bool                   `protobuf:"varint,1,opt,name=audio,proto3" json:"audio,omitempty"`
-	AudioMuted    bool                   `protobuf:"varint,2,opt,name=audio_muted,json=audioMuted,proto3" json:"audio_muted,omitempty"`
-	Video         bool                   `protobuf:"varint,3,opt,name=video,proto3" json:"video,omitempty"`
-	VideoMuted    bool                   `protobuf:"varint,4,opt,name=video_muted,json=videoMuted,proto3" json:"video_muted,omitempty"`
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Audio      bool                   `protobuf:"varint,1,opt,name=audio,proto3" json:"audio,omitempty"`
+	AudioMuted bool                   `protobuf:"varint,2,opt,name=audio_muted,json=audioMuted,proto3" json:"audio_muted,omitempty"`
+	Video      bool                   `protobuf:"varint,3,opt,name=video,proto3" json:"video,omitempty"`
+	VideoMuted bool                   `protobuf:"varint,4,opt,name=video_muted,json=videoMuted,proto3" json:"video_muted,omitempty"`
+	// The picture is a screen, to be shown whole.
+	Screen        bool `protobuf:"varint,5,opt,name=screen,proto3" json:"screen,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3213,6 +3215,13 @@ func (x *Tracks) GetVideo() bool {
 func (x *Tracks) GetVideoMuted() bool {
 	if x != nil {
 		return x.VideoMuted
+	}
+	return false
+}
+
+func (x *Tracks) GetScreen() bool {
+	if x != nil {
+		return x.Screen
 	}
 	return false
 }
@@ -3724,14 +3733,15 @@ const file_peal_proto_rawDesc = "" +
 	"\x05epoch\x18\x04 \x01(\rR\x05epoch\x12\x19\n" +
 	"\bmedia_up\x18\x05 \x01(\bR\amediaUp\x12'\n" +
 	"\x06tracks\x18\x06 \x01(\v2\x0f.peal.v1.TracksR\x06tracks\x12!\n" +
-	"\x04role\x18\a \x01(\x0e2\r.peal.v1.RoleR\x04role\"v\n" +
+	"\x04role\x18\a \x01(\x0e2\r.peal.v1.RoleR\x04role\"\x8e\x01\n" +
 	"\x06Tracks\x12\x14\n" +
 	"\x05audio\x18\x01 \x01(\bR\x05audio\x12\x1f\n" +
 	"\vaudio_muted\x18\x02 \x01(\bR\n" +
 	"audioMuted\x12\x14\n" +
 	"\x05video\x18\x03 \x01(\bR\x05video\x12\x1f\n" +
 	"\vvideo_muted\x18\x04 \x01(\bR\n" +
-	"videoMuted\"\x8b\x03\n" +
+	"videoMuted\x12\x16\n" +
+	"\x06screen\x18\x05 \x01(\bR\x06screen\"\x8b\x03\n" +
 	"\x06Record\x12\x17\n" +
 	"\acall_id\x18\x01 \x01(\tR\x06callId\x12'\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x13.peal.v1.RecordKindR\x04kind\x12%\n" +

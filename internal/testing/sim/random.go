@@ -400,7 +400,7 @@ func (r *random) party(account string) *pealv1.Party {
 	p := &pealv1.Party{Account: account, Present: r.chance(0.8), Epoch: r.small(), MediaUp: r.chance(0.5)}
 	if r.chance(0.7) {
 		p.Tracks = &pealv1.Tracks{
-			Audio: r.chance(0.5), AudioMuted: r.chance(0.5), Video: r.chance(0.5), VideoMuted: r.chance(0.5),
+			Audio: r.chance(0.5), AudioMuted: r.chance(0.5), Video: r.chance(0.5), VideoMuted: r.chance(0.5), Screen: r.chance(0.2),
 		}
 	}
 	return p

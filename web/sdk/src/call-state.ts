@@ -3,14 +3,17 @@ import type {
   CallEnd,
   CallEvents,
   CallParty,
+  CallSnapshot,
   CallState,
   Direction,
   RemoteTracks,
+  Store,
 } from "./api/types";
 import type { Snapshot } from "./snapshot";
+import { SnapshotStore } from "./store";
 
 /** What this device knows of a call: the newest snapshot, in the words of the API. */
-export abstract class KnownCall extends Emitter<CallEvents> {
+export abstract class KnownCall extends Emitter<CallEvents> implements Store<CallSnapshot> {
   readonly direction: Direction;
   #snapshot: Snapshot;
   #end: CallEnd | null = null;
@@ -18,6 +21,7 @@ export abstract class KnownCall extends Emitter<CallEvents> {
   #seenAt = Date.now();
   #endedAt: number | null = null;
   #answered = false;
+  #store: SnapshotStore<CallSnapshot> | null = null;
 
   constructor(direction: Direction, first: Snapshot) {
     super();
@@ -25,16 +29,43 @@ export abstract class KnownCall extends Emitter<CallEvents> {
     this.#snapshot = first;
   }
 
+  /** The call in the words of a store. */
+  protected abstract readonly now: CallSnapshot;
+
+  get #states(): SnapshotStore<CallSnapshot> {
+    this.#store ??= new SnapshotStore(() => this.now, this.now);
+    return this.#store;
+  }
+
+  subscribe(listener: () => void): () => void {
+    return this.#states.subscribe(listener);
+  }
+
+  getSnapshot(): CallSnapshot {
+    return this.#states.getSnapshot();
+  }
+
+  /** What the application is told changes what the store gives. */
+  protected override emit<K extends keyof CallEvents>(
+    event: K,
+    ...payload: Parameters<CallEvents[K]>
+  ): boolean {
+    this.#store?.changed();
+    return super.emit(event, ...payload);
+  }
+
   /** Takes a newer snapshot. What is left of times counts from the newest one. */
   know(snapshot: Snapshot): void {
     this.#seenAt = Date.now();
     this.#snapshot = snapshot;
+    this.#store?.changed();
   }
 
   /** The call is over on this device: its times stand still. */
   protected finish(end: CallEnd): void {
     this.#endedAt = Date.now();
     this.#end = end;
+    this.#store?.changed();
   }
 
   get #sinceSeen(): number {
@@ -44,6 +75,7 @@ export abstract class KnownCall extends Emitter<CallEvents> {
   /** This device's acceptance holds: known at once, and told in a moment. */
   answered(): void {
     this.#answered = true;
+    this.#store?.changed();
   }
 
   get snapshot(): Snapshot {
@@ -96,6 +128,13 @@ export abstract class KnownCall extends Emitter<CallEvents> {
   get connectedForMs(): number {
     const { state, connectedForMs } = this.snapshot;
     return state === "connected" ? connectedForMs + this.#sinceSeen : connectedForMs;
+  }
+  get connectedAt(): number | null {
+    const { state, connectedForMs } = this.snapshot;
+    return state === "connected" ? this.#seenAt - connectedForMs : null;
+  }
+  get ringEndsAt(): number | null {
+    return this.state === "ringing" ? this.#seenAt + this.snapshot.ringRemainingMs : null;
   }
   get ringRemainingMs(): number {
     return Math.max(0, this.snapshot.ringRemainingMs - this.#sinceSeen);

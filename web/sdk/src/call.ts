@@ -4,12 +4,16 @@ import type {
   AcceptOptions,
   CallEnd,
   CallHandle,
+  CallSnapshot,
   Direction,
   MediaPath,
   MediaProfile,
+  NetworkQuality,
   RemoteTracks,
+  ScreenOptions,
 } from "./api/types";
 import { KnownCall } from "./call-state";
+import type { Chosen } from "./capture/devices";
 import { type DeviceNews, OwnDevices } from "./capture/local-media";
 import type { Change, End } from "./device/machine";
 import type { CallUpdateJson, CandidatesJson, InviteJson } from "./gen/peal_pb";
@@ -17,7 +21,7 @@ import { Inviting } from "./inviting";
 import { type CallMediaNews, Negotiation } from "./media/negotiation";
 import { pathNames } from "./media/path";
 import type { MakePeerConnection, Media } from "./media/peer";
-import type { Kind } from "./media/profile";
+import { merged } from "./media/profile";
 import { QualityMeter } from "./media/quality";
 import type { Command, Reply, Shell, Update } from "./shell";
 import { readRecord, type Snapshot, typeNames } from "./snapshot";
@@ -33,7 +37,9 @@ export class Call extends KnownCall implements CallHandle {
   readonly #shell: Shell;
   readonly #own: OwnDevices;
   readonly #views = new Views((blocked) => {
-    if (!this.end) this.emit("autoplayBlocked", blocked);
+    if (this.end) return;
+    this.#autoplayBlocked = blocked;
+    this.emit("autoplayBlocked", blocked);
   });
   readonly #meter = new QualityMeter();
   readonly #negotiation: Negotiation;
@@ -50,6 +56,8 @@ export class Call extends KnownCall implements CallHandle {
   /** Media are missed, and what the application was told of that. */
   #lost = { now: false, told: false };
   #path: MediaPath | null = null;
+  #networkQuality: NetworkQuality | null = null;
+  #autoplayBlocked = false;
   /** The answer to what this device asked is being taken: its promise tells, no event does. */
   #replying = false;
 
@@ -60,6 +68,7 @@ export class Call extends KnownCall implements CallHandle {
     direction: Direction,
     first: Snapshot,
     profile: MediaProfile,
+    microphone: "required" | "optional",
   ) {
     super(direction, first);
     this.#shell = shell;
@@ -72,7 +81,13 @@ export class Call extends KnownCall implements CallHandle {
       (news) => this.#heard(news),
     );
     const profileNow = (): MediaProfile => this.profile;
-    this.#own = new OwnDevices(this, this.#negotiation, profileNow, (news) => this.#devices(news));
+    this.#own = new OwnDevices(
+      this,
+      this.#negotiation,
+      profileNow,
+      microphone === "optional",
+      (news) => this.#devices(news),
+    );
     this.#switch = new TypeSwitch(this, (type) => this.#askForType(type));
     this.#inviting = new Inviting(this, this.#own, this.#negotiation, shell);
     this.#answering = new Answering(this, this.#own, this.#negotiation, shell);
@@ -104,8 +119,37 @@ export class Call extends KnownCall implements CallHandle {
   get cameraOn(): boolean {
     return this.#own.cameraOn;
   }
+  get screenOn(): boolean {
+    return this.#own.screenOn;
+  }
+  get microphone(): MediaStreamTrack | null {
+    return this.#own.microphone;
+  }
+  get camera(): MediaStreamTrack | null {
+    return this.#own.camera;
+  }
+  get microphoneLevel(): number {
+    return this.#own.microphoneLevel;
+  }
+  get remoteLevel(): number {
+    return this.#media.level;
+  }
   get path(): MediaPath | null {
     return this.#path;
+  }
+  protected get now(): CallSnapshot {
+    const { id, direction, state, type, video, peer, parties, attachment, end } = this;
+    const { localStream, remoteStream, remoteTracks, microphoneOn, cameraOn, screenOn } = this;
+    const { videoRequested, path, connectedAt, ringEndsAt } = this;
+    const call = { id, direction, state, type, video, peer, parties, attachment, end };
+    const streams = { localStream, remoteStream, remoteTracks, microphoneOn, cameraOn, screenOn };
+    const reconnecting = this.#lost.told && !end;
+    const peerPresent = this.snapshot.peer.present;
+    const autoplayBlocked = this.#autoplayBlocked && !end;
+    const networkQuality = this.#networkQuality;
+    const health = { reconnecting, peerPresent, path, networkQuality };
+    const asks = { videoRequested, autoplayBlocked };
+    return { ...call, ...streams, ...health, ...asks, connectedAt, ringEndsAt };
   }
   /** How loud each side was when the network was last judged: 0 to 1. */
   get audioLevels(): { readonly local: number; readonly remote: number } {
@@ -302,7 +346,7 @@ export class Call extends KnownCall implements CallHandle {
         this.emit("peerMedia", peer.mediaUp);
         break;
       case "remoteTracks":
-        this.#views.hasPicture(peer.tracks.video && this.video);
+        this.#views.hasPicture(peer.tracks.video && this.video, peer.tracks.screen);
         this.emit("remoteTracks", this.remoteTracks);
         break;
       case "type":
@@ -324,8 +368,9 @@ export class Call extends KnownCall implements CallHandle {
 
   /** The cameras go with the type: both sides wanted what it is now. */
   #typeChanged(type: 1 | 2 | 3): void {
-    this.#own.setCamera(type === 2).catch((e: unknown) => this.emit("error", PealError.of(e)));
-    this.#views.hasPicture(this.remoteTracks.video && type === 2);
+    this.#own.followType(type === 2).catch((e: unknown) => this.emit("error", PealError.of(e)));
+    const { video, screen } = this.remoteTracks;
+    this.#views.hasPicture(video && type === 2, screen);
     this.#switch.settle();
     if (!this.#replying) this.emit("type", type);
   }
@@ -376,6 +421,7 @@ export class Call extends KnownCall implements CallHandle {
           });
         }
         this.#media.adapt(this.#meter.strain);
+        this.#networkQuality = quality;
         this.emit("networkQuality", quality);
       },
     );
@@ -403,8 +449,11 @@ export class Call extends KnownCall implements CallHandle {
         if (this.#mayReport) this.#tell({ tracks: { callId: this.id, tracks: news.tracks } });
         break;
       case "stream":
-        this.#views.showLocal(news.stream);
+        this.#views.showLocal(news.stream, this.screenOn);
         this.emit("localStream", news.stream);
+        break;
+      case "screen":
+        this.emit("screenShare", news.on);
         break;
       case "lost":
         this.emit("deviceLost", news.device);
@@ -432,9 +481,31 @@ export class Call extends KnownCall implements CallHandle {
     return this.#own.muteCamera(muted);
   }
 
-  /** Uses another microphone or camera: at once where one is open, and for what opens later. */
-  chooseDevice(kind: Kind, deviceId: string): Promise<void> {
-    return this.#own.choose(kind, deviceId);
+  /** Uses another device: at once where one of its kind is open, and for what opens later. */
+  chooseDevice(kind: keyof Chosen, deviceId: string): Promise<void> {
+    return kind === "speaker" ? this.#views.speaker(deviceId) : this.#own.choose(kind, deviceId);
+  }
+
+  flipCamera(): Promise<void> {
+    return this.#own.flip();
+  }
+
+  setProfile(profile: MediaProfile): Promise<void> {
+    this.profile = merged(this.profile, profile);
+    return this.#own.reshape();
+  }
+
+  async shareScreen({ audio = false }: ScreenOptions = {}): Promise<void> {
+    const rings = this.state === "ringing";
+    if (this.end || (rings && (this.direction === "incoming" || !this.video)))
+      throw new PealError("wrong_state", "the screen is shared in a call that was answered");
+    await this.#own.shareScreen(audio, async () => {
+      if (!this.video) await this.switchType(2);
+    });
+  }
+
+  stopScreenShare(): Promise<void> {
+    return this.#own.stopScreenShare();
   }
 
   /** How loud one's own sound is sent: 1 as it is. */
@@ -444,6 +515,8 @@ export class Call extends KnownCall implements CallHandle {
 
   /** A speaker that is gone makes no sound: the system's takes its place. */
   readonly #devicesChanged = (): void => {
+    // Nobody asked for it: what does not join is as it was.
+    this.#own.devicesChanged().catch(() => {});
     this.#views.speakersChanged().then(
       (label) => {
         if (label !== null && !this.end)
@@ -459,10 +532,6 @@ export class Call extends KnownCall implements CallHandle {
 
   setRenderMode(which: "local" | "remote", mode: RenderMode): void {
     this.#views.render(which, mode);
-  }
-
-  setSpeaker(deviceId: string): Promise<void> {
-    return this.#views.speaker(deviceId);
   }
 
   /** Stops showing the other side's picture here. */

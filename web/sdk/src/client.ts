@@ -6,12 +6,15 @@ import type {
   Client,
   ClientEvents,
   ClientOptions,
+  ClientSnapshot,
   ConnectionState,
   Direction,
   MediaProfile,
   RecordsOptions,
 } from "./api/types";
 import { Call } from "./call";
+import { DeviceList } from "./capture/device-list";
+import { rememberChoice } from "./capture/devices";
 import { requireSecureContext } from "./capture/open";
 import { Past } from "./device/calls";
 import type { InviteJson, ListRecordsJson } from "./gen/peal_pb";
@@ -25,6 +28,7 @@ import { RecordStore } from "./record-memory";
 import { Shell, type Told, turn } from "./shell";
 import { readRecord, type Snapshot, typeNames } from "./snapshot";
 import { type OpenSocket, openWebSocket } from "./socket";
+import { SnapshotStore } from "./store";
 import { version } from "./version";
 
 /** What a client takes from its surroundings; tests give their own. */
@@ -69,13 +73,17 @@ interface Login {
 
 /** One device of an account: logs in, rings, calls. At most one call at a time. */
 export class PealClient extends Emitter<ClientEvents> implements Client {
+  readonly devices = new DeviceList(() => this.activeCall);
   readonly #options: ClientOptions;
   readonly #surroundings: Surroundings;
   #login: Login | null = null;
   #account = "";
   #deviceId = "";
   #connection: ConnectionState = "offline";
+  /** The call that is, or the one that ended last. */
   #active: Call | null = null;
+  #closed: PealError | null = null;
+  readonly #store = new SnapshotStore<ClientSnapshot>(() => this.#now, this.#now);
   /** Ended calls: no later login resumes or rings them. */
   readonly #past = new Past();
   #connecting: Promise<void> | null = null;
@@ -86,6 +94,30 @@ export class PealClient extends Emitter<ClientEvents> implements Client {
     super();
     this.#options = options;
     this.#surroundings = surroundings;
+    if (options.rememberDevices) rememberChoice();
+  }
+
+  get #now(): ClientSnapshot {
+    const { connection, account, activeCall: call } = this;
+    const lastCall = call ? null : this.#active;
+    return { connection, account, call, lastCall, closed: this.#closed };
+  }
+
+  subscribe(listener: () => void): () => void {
+    return this.#store.subscribe(listener);
+  }
+
+  getSnapshot(): ClientSnapshot {
+    return this.#store.getSnapshot();
+  }
+
+  /** What the application is told changes what the store gives. */
+  protected override emit<K extends keyof ClientEvents>(
+    event: K,
+    ...payload: Parameters<ClientEvents[K]>
+  ): boolean {
+    this.#store.changed();
+    return super.emit(event, ...payload);
   }
 
   get connection(): ConnectionState {
@@ -230,7 +262,6 @@ export class PealClient extends Emitter<ClientEvents> implements Client {
     const first = shell.snapshotOf({ call: drafted });
     if (!first) throw new PealError("internal", "the call did not begin");
     const call = this.#call(shell, "outgoing", first, options.profile);
-    this.#active = call;
     call.invite(invite);
     return call;
   }
@@ -258,8 +289,16 @@ export class PealClient extends Emitter<ClientEvents> implements Client {
   }
 
   #call(shell: Shell, direction: Direction, first: Snapshot, profile: MediaProfile = {}): Call {
-    const policy = this.#options.iceTransportPolicy ?? "all";
-    return new Call(shell, this.#surroundings.make, policy, direction, first, profile);
+    const { iceTransportPolicy: policy = "all", microphone = "required" } = this.#options;
+    const { make } = this.#surroundings;
+    const call = new Call(shell, make, policy, direction, first, profile, microphone);
+    this.#active = call;
+    this.#store.changed();
+    call.subscribe(() => this.#store.changed());
+    // Names come with the first device that opens.
+    call.on("localStream", this.devices.changed);
+    call.on("deviceLost", this.devices.changed);
+    return call;
   }
 
   // ----------------------------------------------------- what the device tells
@@ -307,6 +346,7 @@ export class PealClient extends Emitter<ClientEvents> implements Client {
     this.#debug(`connection ${state}`);
     this.emit("connection", state);
     if (state !== "online") return;
+    this.#closed = null;
     this.#login?.unwatch(); // The browser has let it through.
     this.#settle(null);
   }
@@ -322,6 +362,7 @@ export class PealClient extends Emitter<ClientEvents> implements Client {
     login.identity.release();
     this.#debug(`closed: ${why.code}`);
     login.settle?.(why);
+    this.#closed = why;
     this.emit("closed", why);
     login.end();
   }
@@ -339,7 +380,6 @@ export class PealClient extends Emitter<ClientEvents> implements Client {
     if (!snapshot) return;
     const direction = snapshot.role === "caller" ? "outgoing" : "incoming";
     const call = this.#call(shell, direction, snapshot);
-    this.#active = call;
     this.#debug(`call ${call.id} with ${call.peer}: ${kind}`);
     if (kind === "incoming") call.ring(update);
     else call.resume(update);

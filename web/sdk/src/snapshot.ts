@@ -134,6 +134,7 @@ function side(p: PartyJson | undefined): Side {
       audioMuted: t?.audioMuted ?? false,
       video: t?.video ?? false,
       videoMuted: t?.videoMuted ?? false,
+      screen: t?.screen ?? false,
     },
   };
 }

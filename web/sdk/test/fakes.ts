@@ -268,6 +268,7 @@ export function fakeBrowser(): FakeBrowser {
       local[key] = value;
       storage.set(key, value);
     },
+    getItem: (key: string) => storage.get(key) ?? null,
   });
   vi.stubGlobal("localStorage", local);
   return browser;

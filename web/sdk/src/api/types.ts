@@ -28,6 +28,8 @@ export type LocalErrorCode =
   | "camera_missing"
   | "camera_in_use"
   | "speaker_missing"
+  | "screen_denied"
+  | "screen_unsupported" // as in the browsers of phones
   | "bad_view" // not an element
   | "autoplay_blocked"
   | "media_failed"
@@ -48,6 +50,10 @@ export interface ClientOptions {
   resume?: boolean;
   /** Only relayed media ("relay"), for tests of a network. Default "all". */
   iceTransportPolicy?: RTCIceTransportPolicy;
+  /** Whether a call needs a microphone. "optional": a call is made and answered without one as well, and a microphone that is connected later joins. Default "required". */
+  microphone?: "required" | "optional";
+  /** Keep in this browser which devices the person chose. Default false: they are forgotten with the page. */
+  rememberDevices?: boolean;
   /** Write what happens to the console. Default false. */
   debug?: boolean;
 }
@@ -79,6 +85,65 @@ export interface MediaProfile {
 
 /** offline: not started or closed; connecting: also while reconnecting. */
 export type ConnectionState = "offline" | "connecting" | "online";
+
+/** What has a state that changes: made for React's `useSyncExternalStore` and its like. */
+export interface Store<T> {
+  /** Calls the listener after each change; gives the function that ends that. */
+  subscribe(listener: () => void): () => void;
+  /** The state now. It never changes itself: until something does, it is the same object. */
+  getSnapshot(): T;
+}
+
+/** A client at one moment. */
+export interface ClientSnapshot {
+  /** Whether the server can be reached. */
+  readonly connection: ConnectionState;
+  /** The account that the token names; empty before the first login. */
+  readonly account: string;
+  /** The call that is going on or ringing here; null when idle. */
+  readonly call: CallHandle | null;
+  /** The call that ended last, until the next one begins: to show how it ended. */
+  readonly lastCall: CallHandle | null;
+  /** Why the login is over; null while it lasts, and before the first one. */
+  readonly closed: PealErrorLike | null;
+}
+
+/** A kind of device. */
+export type DeviceKind = "microphone" | "camera" | "speaker";
+
+/** One microphone, camera or speaker. */
+export interface MediaDevice {
+  /** What it is. */
+  readonly kind: DeviceKind;
+  /** Its id, for `choose`; empty before the browser has allowed devices of its kind. */
+  readonly id: string;
+  /** Its name; "microphone 1" and so on before the browser has allowed devices of its kind. */
+  readonly label: string;
+  /** True for one of each kind: the one in use, or the one that opens next. */
+  readonly active: boolean;
+}
+
+/** The devices of this machine. */
+export interface DeviceSnapshot {
+  /** Microphones. */
+  readonly microphones: readonly MediaDevice[];
+  /** Cameras. */
+  readonly cameras: readonly MediaDevice[];
+  /** Speakers; none where the browser leaves the choice to the system. */
+  readonly speakers: readonly MediaDevice[];
+}
+
+/** The microphones, cameras and speakers of this machine. */
+export interface Devices extends Store<DeviceSnapshot> {
+  /** Asks the browser for them. `getSnapshot` gives what was known last: it follows while someone subscribes. */
+  list(): Promise<DeviceSnapshot>;
+  /**
+   * Uses a device from now on, in this call and in later ones; the id "" leaves it to the browser.
+   * What is closed or muted stays so. Fails with `microphone_missing`, `camera_missing` or
+   * `speaker_missing` when it is not there, and in a call when it cannot be opened.
+   */
+  choose(kind: DeviceKind, id: string): Promise<void>;
+}
 
 /** What a client tells. */
 export interface ClientEvents {
@@ -131,7 +196,7 @@ export interface RecordsOptions {
 }
 
 /** One device of an account: logs in, rings, calls. At most one call at a time. */
-export interface Client extends Listenable<ClientEvents> {
+export interface Client extends Listenable<ClientEvents>, Store<ClientSnapshot> {
   /** Whether the server can be reached now. */
   readonly connection: ConnectionState;
   /** The account that the token names; empty before the first login. */
@@ -140,6 +205,8 @@ export interface Client extends Listenable<ClientEvents> {
   readonly deviceId: string;
   /** The call that is going on or ringing here; null when idle. */
   readonly activeCall: CallHandle | null;
+  /** The microphones, cameras and speakers, and the choice among them. */
+  readonly devices: Devices;
   /**
    * Resolves when logged in; fails for a bad token, and stays failing until called again. Fails
    * also where the server does not answer for 15 s; a login that was there already goes on
@@ -231,12 +298,20 @@ export interface RemoteTracks {
   readonly video: boolean;
   /** Black is sent. */
   readonly videoMuted: boolean;
+  /** The picture is the other person's screen, to be shown whole. */
+  readonly screen: boolean;
+}
+
+/** What `shareScreen` takes. */
+export interface ScreenOptions {
+  /** Send the sound of the tab or the screen too, where the browser gives it; default false. */
+  audio?: boolean;
 }
 
 /** A device that is gone, and the label of the one that took its place. */
 export interface LostDevice {
   /** Which of one's devices. */
-  readonly kind: "microphone" | "camera" | "speaker";
+  readonly kind: DeviceKind;
   /** Its name. */
   readonly label: string;
   /** The name of the one that is used now; null when there is none. */
@@ -284,6 +359,8 @@ export interface CallEvents {
   videoRequest: (asked: boolean) => void;
   /** A microphone, camera or speaker in use was unplugged (one that is not allowed any more is an `error`); `replacement` is used now. */
   deviceLost: (device: LostDevice) => void;
+  /** One's own screen is shown to the other person, or no more: by `stopScreenShare`, or by the browser's own bar. */
+  screenShare: (on: boolean) => void;
   /** One's own stream; null when nothing is captured any more. */
   localStream: (stream: MediaStream | null) => void;
   /** The other side's stream. */
@@ -300,8 +377,58 @@ export interface CallEvents {
   ended: (end: CallEnd) => void;
 }
 
+/** A call at one moment. */
+export interface CallSnapshot {
+  /** The call's id, the same for everyone. */
+  readonly id: string;
+  /** Whether this account called. */
+  readonly direction: Direction;
+  /** Where it stands. */
+  readonly state: CallState;
+  /** 1 audio, 2 video, 3 other. */
+  readonly type: 1 | 2 | 3;
+  /** Whether it is a video call. */
+  readonly video: boolean;
+  /** The other person's account. */
+  readonly peer: string;
+  /** Everybody who has a part in the call, the caller first. */
+  readonly parties: readonly CallParty[];
+  /** What the caller gave with it; empty when nothing. */
+  readonly attachment: string;
+  /** One's own stream; null while nothing is captured. */
+  readonly localStream: MediaStream | null;
+  /** The other person's; null before there is any. */
+  readonly remoteStream: MediaStream | null;
+  /** What the other side sends. */
+  readonly remoteTracks: RemoteTracks;
+  /** Open and not muted. */
+  readonly microphoneOn: boolean;
+  /** Open and not muted. */
+  readonly cameraOn: boolean;
+  /** One's own screen is shown to the other person. */
+  readonly screenOn: boolean;
+  /** Media was lost and is being restored. */
+  readonly reconnecting: boolean;
+  /** The other person's page has its connection. */
+  readonly peerPresent: boolean;
+  /** The other person waits for an answer to `videoRequest`. */
+  readonly videoRequested: boolean;
+  /** The browser plays nothing before the person clicks or presses a key in the page. */
+  readonly autoplayBlocked: boolean;
+  /** What media flows by; null before it does. */
+  readonly path: MediaPath | null;
+  /** What the network was judged last; null before that. */
+  readonly networkQuality: NetworkQuality | null;
+  /** Since when both sides have media, in milliseconds since 1970 by this device's clock; null before that. For showing the duration. */
+  readonly connectedAt: number | null;
+  /** When it stops ringing, in milliseconds since 1970 by this device's clock; null once it does not ring. */
+  readonly ringEndsAt: number | null;
+  /** How it ended; null before that. */
+  readonly end: CallEnd | null;
+}
+
 /** One call on this device, from its first moment to its end. */
-export interface CallHandle extends Listenable<CallEvents> {
+export interface CallHandle extends Listenable<CallEvents>, Store<CallSnapshot> {
   /** The call's id, the same for everyone. */
   readonly id: string;
   /** Whether this account called. */
@@ -338,6 +465,8 @@ export interface CallHandle extends Listenable<CallEvents> {
   readonly microphoneOn: boolean;
   /** Open and not muted. */
   readonly cameraOn: boolean;
+  /** One's own screen is shown to the other person. */
+  readonly screenOn: boolean;
   /** What media flows by; null before it does. */
   readonly path: MediaPath | null;
   /** Milliseconds that both sides have had media; for showing the duration. */
@@ -373,6 +502,25 @@ export interface CallHandle extends Listenable<CallEvents> {
   setCamera(on: boolean): Promise<void>;
   /** Sends black in place of one's own picture; the camera stays open. */
   muteCamera(muted: boolean): Promise<void>;
+  /**
+   * Shows one's screen, a window or a tab in the camera's place, until `stopScreenShare` or the
+   * browser's own bar ends it, or the call ends. Browsers allow it in a click alone. In an audio call the
+   * other person is asked for a video call. Fails with `screen_denied` when the person does not choose one, with
+   * `screen_unsupported` on phones, with `declined` when the other person does not agree.
+   */
+  shareScreen(options?: ScreenOptions): Promise<void>;
+  /** Ends that; the camera is on again if it was. */
+  stopScreenShare(): Promise<void>;
+  /** Uses the camera on the other side of a phone; where cameras have no sides, the next one. Fails with `camera_missing` where there is no other. */
+  flipCamera(): Promise<void>;
+  /** Sends in another size, frame rate or quality from now on; what is left out stays as it is. Stereo is settled when the call begins. */
+  setProfile(profile: MediaProfile): Promise<void>;
+  /** How loud one's own microphone is at this moment, 0 to 1: for a meter, read some times a second. 0 before the person has clicked in the page. */
+  readonly microphoneLevel: number;
+  /** How loud the other side is at this moment, 0 to 1. */
+  readonly remoteLevel: number;
+  /** How loud the other side is played here: 0 silent, 1 as it comes. */
+  setVolume(volume: number): void;
   /** Stops playing the other side's sound here. */
   muteRemote(muted: boolean): void;
   /** Show the picture inside an element, or in it where it is a `<video>`; null takes it away. */

@@ -4,6 +4,7 @@ import type { KnownCall } from "../call-state";
 import type { TracksJson } from "../gen/peal_pb";
 import type { Negotiation } from "../media/negotiation";
 import type { Kind } from "../media/profile";
+import { captureScreen } from "./screen";
 import { LocalTracks } from "./tracks";
 
 /** What the call hears of this person's devices. */
@@ -12,6 +13,8 @@ export type DeviceNews =
   | { readonly kind: "tracks"; readonly tracks: TracksJson }
   /** One's own picture. */
   | { readonly kind: "stream"; readonly stream: MediaStream | null }
+  /** One's own screen is shown, or no more. */
+  | { readonly kind: "screen"; readonly on: boolean }
   | { readonly kind: "lost"; readonly device: LostDevice }
   | { readonly kind: "failed"; readonly error: PealError };
 
@@ -24,14 +27,20 @@ export class OwnDevices {
   readonly #negotiation: Negotiation;
   readonly #tell: (news: DeviceNews) => void;
   readonly #tracks: LocalTracks;
+  /** Whether a call can do without a microphone. */
+  readonly #optional: boolean;
+  /** The screen is being chosen, or the other person asked for a video call to show it in. */
+  #sharing = false;
 
   constructor(
     call: KnownCall,
     negotiation: Negotiation,
     profile: () => MediaProfile,
+    optional: boolean,
     tell: (news: DeviceNews) => void,
   ) {
     this.#call = call;
+    this.#optional = optional;
     this.#negotiation = negotiation;
     this.#tell = tell;
     this.#tracks = new LocalTracks(
@@ -55,12 +64,36 @@ export class OwnDevices {
   }
 
   get cameraOn(): boolean {
-    return this.#tracks.video !== null && !this.#tracks.videoMuted;
+    return this.#tracks.camera !== null && !this.#tracks.videoMuted;
+  }
+
+  get screenOn(): boolean {
+    return this.#tracks.screen !== null;
+  }
+
+  get microphone(): MediaStreamTrack | null {
+    return this.#tracks.audio;
+  }
+
+  get camera(): MediaStreamTrack | null {
+    return this.#tracks.camera;
+  }
+
+  get microphoneLevel(): number {
+    return this.#tracks.level;
   }
 
   /** Opens the devices, and does no more than that. */
-  open(video: boolean): Promise<void> {
-    return this.#tracks.open(true, video);
+  async open(video: boolean): Promise<void> {
+    try {
+      await this.#tracks.open(true, video);
+    } catch (e) {
+      const { code } = PealError.of(e);
+      if (!this.#optional || !code.startsWith("microphone")) throw e;
+      this.#failed(e);
+      if (code === "microphone_missing") this.#tracks.awaitMicrophone();
+      await this.#tracks.openAlone("video").catch((e: unknown) => this.#failed(e));
+    }
   }
 
   /** One question for both devices; who has no camera answers by sound. */
@@ -70,7 +103,7 @@ export class OwnDevices {
     } catch (e) {
       if (!PealError.of(e).code.startsWith("camera")) throw e;
       this.#failed(e);
-      await this.#tracks.openSound();
+      await this.#tracks.openAlone("audio");
     }
     if (!this.#call.end) this.show();
   }
@@ -80,8 +113,13 @@ export class OwnDevices {
     const changed = (): void => this.changed();
     opening.then(changed, (e: unknown) => {
       this.#failed(e);
-      this.#tracks.openSound().then(changed, changed);
+      this.#tracks.openAlone("audio").then(changed, changed);
     });
+  }
+
+  /** Devices were connected or taken away: one that was missing joins. */
+  async devicesChanged(): Promise<void> {
+    if (await this.#tracks.devicesChanged()) this.changed();
   }
 
   /** Puts the tracks into the peer connection. */
@@ -101,10 +139,11 @@ export class OwnDevices {
   /** What is sent now. */
   get tracks(): TracksJson {
     return {
-      audio: this.#tracks.audio !== null,
-      audioMuted: this.#tracks.audioMuted,
+      audio: this.#tracks.audio !== null || this.#tracks.screenSound !== null,
+      audioMuted: this.#tracks.audioMuted && this.#tracks.screenSound === null,
       video: this.#tracks.video !== null,
-      videoMuted: this.#tracks.videoMuted,
+      videoMuted: this.#tracks.videoMuted && !this.screenOn,
+      screen: this.screenOn,
     };
   }
 
@@ -149,6 +188,70 @@ export class OwnDevices {
       );
     if (on) await this.#tracks.open(false, true);
     else this.#tracks.shut("video");
+    this.changed();
+  }
+
+  /** For a change of the call's type: what is shown in a video call is the screen, where that is to be shared. */
+  async followType(video: boolean): Promise<void> {
+    if (!video) await this.#unshare();
+    if (!video || !this.#sharing) await this.setCamera(video);
+  }
+
+  /** Shows one's screen in the camera's place once `consent` allows it. */
+  async shareScreen(audio: boolean, consent: () => Promise<void>): Promise<void> {
+    if (this.#sharing || this.screenOn)
+      throw new PealError("wrong_state", "the screen is shared already");
+    this.#sharing = true;
+    try {
+      const screen = await captureScreen(audio);
+      const [picture] = screen.getVideoTracks();
+      try {
+        await consent();
+        if (this.#call.end) throw new PealError("call_ended", "the call is over");
+        if (picture?.readyState !== "live")
+          throw new PealError("screen_denied", "the person ended it in the browser");
+      } catch (e) {
+        for (const track of screen.getTracks()) track.stop();
+        throw e;
+      }
+      this.#tracks.share(screen, () => void this.stopScreenShare());
+    } finally {
+      this.#sharing = false;
+    }
+    this.#screenChanged(true);
+  }
+
+  async stopScreenShare(): Promise<void> {
+    if (!this.screenOn || this.#call.end) return;
+    await this.#unshare();
+  }
+
+  async #unshare(): Promise<void> {
+    if (!this.screenOn) return;
+    try {
+      await this.#tracks.unshare();
+    } catch (e) {
+      this.#failed(e); // The camera does not come back.
+    }
+    this.#screenChanged(false);
+  }
+
+  #screenChanged(on: boolean): void {
+    if (this.#call.end) return;
+    this.changed();
+    this.#tell({ kind: "screen", on });
+  }
+
+  /** Another size, frame rate or quality from now on. */
+  async reshape(): Promise<void> {
+    await this.#tracks.reshape();
+    this.changed();
+  }
+
+  /** Uses the camera on the other side of a phone. */
+  async flip(): Promise<void> {
+    if (!this.camera) throw new PealError("wrong_state", "the camera is closed: setCamera(true)");
+    await this.#tracks.flip();
     this.changed();
   }
 

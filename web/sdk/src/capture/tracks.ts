@@ -1,8 +1,8 @@
 import { PealError } from "../api/errors";
 import type { LostDevice, MediaProfile } from "../api/types";
 import { constraints, type Kind } from "../media/profile";
-import { type Chosen, chosen, namedDevices } from "./devices";
-import { Gain } from "./gain";
+import { type Chosen, chosen, keepChoice, namedDevices, noSuch, requireDevice } from "./devices";
+import { Mixer } from "./mixer";
 import { capture } from "./open";
 
 /** One's own microphone and camera in a call, and what of them is sent. */
@@ -10,9 +10,11 @@ export class LocalTracks {
   readonly stream = new MediaStream();
   audioMuted = false;
   videoMuted = false;
+  /** What is shown in the camera's place; null while that has it. */
+  screen: MediaStream | null = null;
   readonly #profile: () => MediaProfile;
   readonly #lost: (device: LostDevice | PealError) => void;
-  readonly #gain: Gain;
+  readonly #mixer: Mixer;
   /** What was asked for last: a device that takes its time to open may not be wanted any more. */
   readonly #wanted = { audio: false, video: false };
   /** Kinds that were unplugged and have no other: the next choice opens them again. */
@@ -32,25 +34,70 @@ export class LocalTracks {
   ) {
     this.#profile = profile;
     this.#lost = lost;
-    this.#gain = new Gain(changed);
+    this.#mixer = new Mixer(changed);
   }
 
   get audio(): MediaStreamTrack | null {
     return this.stream.getAudioTracks()[0] ?? null;
   }
 
+  /** The picture: the camera's, or the screen's while that is shared. */
   get video(): MediaStreamTrack | null {
     return this.stream.getVideoTracks()[0] ?? null;
   }
 
-  /** The sound that is sent: the microphone's, at the volume that was set. */
+  get camera(): MediaStreamTrack | null {
+    return this.screen ? null : this.video;
+  }
+
+  /** The sound that is sent: the microphone's at the volume that was set, and the screen's. */
   get sentAudio(): MediaStreamTrack | null {
-    return this.audio && this.#gain.of(this.audio);
+    return this.#mixer.of(this.audio, this.screenSound);
+  }
+
+  /** The sound of the tab or the screen that is shared. */
+  get screenSound(): MediaStreamTrack | null {
+    return this.screen?.getAudioTracks()[0] ?? null;
+  }
+
+  /** How loud the microphone is at this moment: 0 to 1. */
+  get level(): number {
+    return this.audioMuted ? 0 : this.#mixer.level(this.audio);
+  }
+
+  /** A device is wanted, and its place is free. */
+  #wants(kind: Kind): boolean {
+    return this.#wanted[kind] && !(kind === "video" && this.screen);
+  }
+
+  #device(kind: Kind): MediaStreamTrack | null {
+    return kind === "audio" ? this.audio : this.camera;
+  }
+
+  /** Shows a screen in the camera's place, which closes; `ended` hears that the browser ended it. */
+  share(screen: MediaStream, ended: () => void): void {
+    this.#remove("video");
+    this.screen = screen;
+    for (const track of screen.getVideoTracks()) {
+      this.stream.addTrack(track);
+      track.addEventListener("ended", ended, { once: true });
+    }
+    this.apply();
+  }
+
+  /** Ends that, and opens the camera again where it is wanted. */
+  async unshare(): Promise<void> {
+    for (const track of this.screen?.getTracks() ?? []) {
+      track.stop();
+      this.stream.removeTrack(track);
+    }
+    this.screen = null;
+    if (this.#wanted.video) await this.open(false, true);
   }
 
   /** How loud one's own sound is sent: 1 as it is, 0 not at all. */
   setVolume(volume: number): void {
-    this.#gain.volume = volume;
+    this.#mixer.volume = volume;
     this.apply();
   }
 
@@ -60,7 +107,7 @@ export class LocalTracks {
     this.#wanted.audio ||= audio;
     this.#wanted.video ||= video;
     const wantAudio = audio && !this.audio;
-    const wantVideo = video && !this.video;
+    const wantVideo = video && !this.video; // It opens once the screen is not shared any more.
     if (!wantAudio && !wantVideo) return;
     const asked = { ...chosen };
     const stream = await this.#capture(wantAudio, wantVideo, asked);
@@ -69,7 +116,7 @@ export class LocalTracks {
       const kind = kindOf(track);
       const other = asked[kind] !== chosen[kind];
       // Another may have been faster.
-      if (this.#wanted[kind] && !this[kind] && !other) this.#put(track);
+      if (this.#wants(kind) && !this[kind] && !other) this.#put(track);
       else track.stop();
       again ||= other;
     }
@@ -100,23 +147,59 @@ export class LocalTracks {
     );
   }
 
-  /** Opens the microphone, where it is wanted still: without the camera that cannot be had. */
-  openSound(): Promise<void> {
-    return this.open(this.#wanted.audio, false);
+  /** Opens one alone, where it is wanted still: without the other, which cannot be had. */
+  async openAlone(kind: Kind): Promise<void> {
+    if (this.#wanted[kind]) await this.open(kind === "audio", kind === "video");
+  }
+
+  /** There is no microphone: one that is connected later joins. */
+  awaitMicrophone(): void {
+    this.#missing.add("audio");
+  }
+
+  /** Devices were connected or taken away. Opens a microphone that was missing; tells whether it did. */
+  async devicesChanged(): Promise<boolean> {
+    if (!this.#missing.has("audio") || !this.#wanted.audio || this.audio) return false;
+    const all = await namedDevices();
+    if (!all?.some((d) => d.kind === "audioinput")) return false;
+    await this.open(true, false);
+    return this.audio !== null;
+  }
+
+  /** Another picture or sound from now on: what devices cannot do they leave as it is. */
+  async reshape(): Promise<void> {
+    const profile = this.#profile();
+    for (const kind of ["audio", "video"] as const)
+      await this.#device(kind)?.applyConstraints(constraints(profile, kind, ""));
+  }
+
+  /** Uses the camera on the other side of a phone, or the next one. */
+  async flip(): Promise<void> {
+    const { deviceId, facingMode } = this.camera?.getSettings() ?? {};
+    const cameras = ((await namedDevices()) ?? []).filter((d) => d.kind === "videoinput");
+    const others = cameras.filter((d) => d.deviceId !== deviceId);
+    const side = facingMode ?? facing(cameras.find((d) => d.deviceId === deviceId));
+    const next = cameras.findIndex((d) => d.deviceId === deviceId) + 1;
+    const other =
+      (side && others.find((d) => (facing(d) ?? side) !== side)) ||
+      others.find((d) => cameras.indexOf(d) >= next) ||
+      others[0];
+    if (!other) throw new PealError("camera_missing", "there is no other camera: connect one");
+    await this.choose("video", other.deviceId);
   }
 
   /** Uses another device where one of its kind is open, and else for the next opening. */
   async choose(kind: Kind, deviceId: string): Promise<void> {
     const choice = ++this.#choices[kind];
-    const used = this[kind];
+    const used = this.#device(kind);
     let track: MediaStreamTrack | undefined;
     if (used ? used.getSettings().deviceId !== deviceId : this.#missing.has(kind))
       track = await this.#change(kind, deviceId, used);
-    else if (!(await isThere(kind, deviceId))) throw noSuch(kind, deviceId);
+    else await requireDevice(kind, deviceId);
     const newest = choice === this.#choices[kind];
-    if (newest) chosen[kind] = deviceId;
+    if (newest) keepChoice(kind, deviceId);
     // It may have been closed meanwhile.
-    if (track && newest && this.#wanted[kind]) this.#put(track);
+    if (track && newest && this.#wants(kind)) this.#put(track);
     else track?.stop();
   }
 
@@ -141,7 +224,7 @@ export class LocalTracks {
         return await open(deviceId);
       } catch {
         const again = await open(used.getSettings().deviceId);
-        if (again && this.#wanted[kind]) this.#put(again);
+        if (again && this.#wants(kind)) this.#put(again);
         else again?.stop();
         throw e;
       }
@@ -189,7 +272,7 @@ export class LocalTracks {
   }
 
   #remove(kind: Kind): void {
-    const track = this[kind];
+    const track = this.#device(kind);
     if (!track) return;
     track.stop();
     this.stream.removeTrack(track);
@@ -197,38 +280,33 @@ export class LocalTracks {
 
   /** Brings the tracks in step with what is muted. */
   apply(): void {
-    if (this.audio) this.audio.enabled = !this.audioMuted && this.#gain.volume > 0;
-    if (this.video) this.video.enabled = !this.videoMuted;
+    if (this.audio) this.audio.enabled = !this.audioMuted && this.#mixer.volume > 0;
+    if (this.camera) this.camera.enabled = !this.videoMuted;
   }
 
   /** Closes the devices; they can be opened again. */
   release(): void {
     this.shut("audio");
     this.shut("video");
+    void this.unshare();
   }
 
   /** Closes the devices for good: also those that are being opened. */
   close(): void {
     this.#closed = true;
-    this.#gain.close();
+    this.#mixer.close();
     this.release();
   }
 }
 
+/** The side of a phone that a camera is on, as its browser says it: "user" or "environment". */
+function facing(camera: MediaDeviceInfo | undefined): string | undefined {
+  const modes = (camera as Partial<InputDeviceInfo> | undefined)?.getCapabilities?.().facingMode;
+  if (modes?.[0]) return modes[0];
+  if (/\b(back|rear)\b/i.test(camera?.label ?? "")) return "environment";
+  return /\bfront\b/i.test(camera?.label ?? "") ? "user" : undefined;
+}
+
 function kindOf(track: MediaStreamTrack): Kind {
   return track.kind === "audio" ? "audio" : "video";
-}
-
-/** Whether a device can be chosen: yes too where the browser does not name any. */
-async function isThere(kind: Kind, deviceId: string): Promise<boolean> {
-  const of = (await namedDevices())?.filter((d) => d.kind === `${kind}input` && d.deviceId);
-  return !of?.length || deviceId === "" || of.some((d) => d.deviceId === deviceId);
-}
-
-function noSuch(kind: Kind, deviceId: string): PealError {
-  const device = kind === "audio" ? "microphone" : "camera";
-  return new PealError(
-    `${device}_missing`,
-    `there is no ${device} "${deviceId}": getDevices() gives those that there are`,
-  );
 }

@@ -21,7 +21,7 @@ const autoplay =
   "autoplay_blocked: the browser plays nothing before a click or key in the page; the next one starts it";
 
 /** What of the other side's sound and picture was told. */
-const nothing = { audio: false, video: false, audioMuted: false, videoMuted: false };
+const nothing = { audio: false, video: false, audioMuted: false, videoMuted: false, screen: false };
 
 /**
  * Tells of one call, from its start to its end, in the component's events and

@@ -406,7 +406,7 @@ export class RTCCalling extends Emitter<ComponentEvents> {
 
   /** The devices of this machine; one of each kind is active: the one in use, or the one that opens next. Before the browser has allowed any, they are named "microphone 1" and so on. Where the browser names none within a second, those in use. */
   getDevices(): Promise<DeviceLists> {
-    return listDevices(this.#call?.localStream);
+    return listDevices(this.#call);
   }
 
   /** Uses another device from now on, in this call and the next ones. What is closed or muted stays so: the choice holds once it opens. 103 without a call, 114 when it is not there, 100 when it cannot be opened. */
@@ -416,8 +416,8 @@ export class RTCCalling extends Emitter<ComponentEvents> {
   ): Promise<void> {
     await this.#run({}, async () => {
       const call = this.#inCall();
-      if (type === "speakerId") await call.setSpeaker(deviceId);
-      else await call.chooseDevice(type === "cameraId" ? "video" : "audio", deviceId);
+      const kinds = { microphoneId: "audio", cameraId: "video", speakerId: "speaker" } as const;
+      await call.chooseDevice(kinds[type], deviceId);
     });
   }
 

@@ -192,7 +192,7 @@ function peerOf(c: CallJson, account: string): PartyJson | undefined {
 function sameTracks(a: PartyJson | undefined, b: PartyJson | undefined): boolean {
   const of = (p: PartyJson | undefined): boolean[] => {
     const t = p?.tracks;
-    return [t?.audio, t?.audioMuted, t?.video, t?.videoMuted].map((on) => on ?? false);
+    return [t?.audio, t?.audioMuted, t?.video, t?.videoMuted, t?.screen].map((on) => on ?? false);
   };
   const other = of(b);
   return of(a).every((on, i) => on === other[i]);

@@ -4,7 +4,7 @@ import { Adaptation } from "./adaptation";
 import { type Found, flowOf, Watch, type WatchFacts } from "./loss";
 import { readPath } from "./path";
 import { relayed, withoutAddresses, withoutOrders } from "./privacy";
-import { encoding, withStereo } from "./profile";
+import { encoding, ofScreen, withStereo } from "./profile";
 
 /** Makes peer connections: the browser's, or fakes in tests. */
 export type MakePeerConnection = (configuration: RTCConfiguration) => RTCPeerConnection;
@@ -111,6 +111,15 @@ export class Media {
     );
   }
 
+  /** How loud the other side is at this moment: 0 to 1. */
+  get level(): number {
+    const receivers = this.#pc?.getReceivers() ?? [];
+    const sources = receivers.flatMap((r) =>
+      r.track.kind === "audio" ? r.getSynchronizationSources() : [],
+    );
+    return Math.max(0, ...sources.map((s) => s.audioLevel ?? 0));
+  }
+
   /** There is a connection to the server again. */
   reconnected(): void {
     this.#watch.reconnected();
@@ -182,7 +191,7 @@ export class Media {
       await pc.setLocalDescription({ type: "answer", sdp });
       await this.#shape();
       this.#answered = true;
-      await this.#useHeld();
+      await this.#takeHeld();
       return withoutAddresses(sdp);
     });
   }
@@ -195,7 +204,7 @@ export class Media {
       // The browser does one after the other, without a way back here in between.
       await Promise.all([
         this.#pc.setRemoteDescription({ type: "answer", sdp: withoutOrders(answer) }),
-        this.#useHeld(),
+        this.#takeHeld(),
       ]);
     });
   }
@@ -204,7 +213,7 @@ export class Media {
   addRemote(generation: number, candidates: readonly CandidateJson[]): Promise<void> {
     return this.#queue(async () => {
       for (const candidate of candidates) this.#hold(generation, candidate);
-      await this.#useHeld();
+      await this.#takeHeld();
     });
   }
 
@@ -229,7 +238,7 @@ export class Media {
     if (this.failed) this.#watch.changed("failed");
     this.#flush();
     return this.#queue(async () => {
-      await this.#useHeld();
+      await this.#takeHeld();
       await this.#putTracks();
     });
   }
@@ -349,7 +358,10 @@ export class Media {
   /** Keeps what is sent to the profile and the network: the browser goes below that by itself. */
   async #shape(): Promise<void> {
     for (const t of this.#pc?.getTransceivers() ?? []) {
-      const how = encoding(this.#facts().profile, t.receiver.track.kind, this.#adaptation.share);
+      const { kind } = t.receiver.track;
+      const screen = kind === "video" && this.#video?.contentHint === "detail";
+      const profile = screen ? ofScreen(this.#facts().profile) : this.#facts().profile;
+      const how = encoding(profile, kind, this.#adaptation.share);
       const parameters = t.sender.getParameters();
       if (parameters.encodings.every((e) => shaped.every((key) => e[key] === how[key]))) continue;
       for (const e of parameters.encodings) {
@@ -384,7 +396,7 @@ export class Media {
     }
   }
 
-  async #useHeld(): Promise<void> {
+  async #takeHeld(): Promise<void> {
     if (!this.#released || !this.#answered || !this.#pc) return;
     this.#watch.open();
     const ready = this.#held.filter((h) => h.generation === this.#generation);

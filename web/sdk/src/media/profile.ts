@@ -125,6 +125,11 @@ export function encoding(p: MediaProfile, kind: string, share: Share): RTCRtpEnc
   };
 }
 
+/** The same for one's screen: letters need more than a face, and move less. */
+export function ofScreen(p: MediaProfile): MediaProfile {
+  return { ...p, video: { frameRate: 30, maxBitrate: 2_500_000 } };
+}
+
 function defined<T extends object>(o: T): { [K in keyof T]?: NonNullable<T[K]> } {
   const entries = Object.entries(o).filter(([, value]) => value !== undefined);
   return Object.fromEntries(entries) as { [K in keyof T]?: NonNullable<T[K]> };

@@ -15,7 +15,7 @@ const pauseMs = 200;
 /** A picture: in the <video> that the page gives, or in one of its own inside what the page gives. */
 export class Picture {
   readonly #play: (element: HTMLMediaElement) => void;
-  readonly #transform: string;
+  #transform: string;
   #video: HTMLVideoElement | null = null;
   /** The element is the page's. */
   #given = false;
@@ -61,6 +61,13 @@ export class Picture {
   /** Whether the element is not another picture's by now. */
   #has(video: HTMLVideoElement): boolean {
     return !this.#given || taken.get(video)?.owner === this;
+  }
+
+  /** Shows it turned in another way. */
+  turn(transform: string): void {
+    this.#transform = transform;
+    const video = this.#video;
+    if (video && this.#has(video)) video.style.transform = transform;
   }
 
   show(stream: MediaStream | null): void {

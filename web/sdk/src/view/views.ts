@@ -1,5 +1,4 @@
-import { PealError } from "../api/errors";
-import { chosen, namedDevices } from "../capture/devices";
+import { chosen, keepChoice, namedDevices, noSuch } from "../capture/devices";
 import { Picture } from "./picture";
 
 /** The size of a picture in pixels, and whether it is cut to fill that. */
@@ -24,7 +23,7 @@ export class Views {
   readonly #start = (element: HTMLMediaElement): void => {
     this.#play(element).catch(() => {});
   };
-  readonly #local = new Picture("scaleX(-1)", this.#start);
+  readonly #local = new Picture(mirrored, this.#start);
   readonly #remote = new Picture("", this.#start);
   /** The speaker that the sound goes to; no id for the system's. */
   #sink = { id: "", label: "" };
@@ -34,27 +33,33 @@ export class Views {
   #waiting = false;
   #hidden = false;
   #sent = true;
+  /** How the other side's picture is shown when it is no screen. */
+  #fit: RenderMode = {};
+  #whole = false;
 
   /** `blocked` hears true when the browser wants a gesture before it plays, and false after one. */
   constructor(blocked: (blocked: boolean) => void) {
     this.#blocked = blocked;
     this.#sound.autoplay = true;
-    this.#useChosen();
+    this.#takeChosen();
   }
 
   attachLocal(view: HTMLElement | null, stream: MediaStream | null): void {
     this.#local.attach(view);
-    this.showLocal(stream);
+    this.#local.show(stream);
   }
 
   attachRemote(view: HTMLElement | null, stream: MediaStream | null): void {
     this.#remote.attach(view);
     this.#remote.show(stream);
     this.#showPicture();
+    if (this.#whole) arrange(this.#remote, { ...this.#fit, cut: false });
   }
 
-  showLocal(stream: MediaStream | null): void {
+  /** One's own face as in a mirror, one's screen as it is. */
+  showLocal(stream: MediaStream | null, screen = false): void {
     this.#local.show(stream);
+    this.#local.turn(screen ? "" : mirrored);
   }
 
   showRemote(stream: MediaStream | null): void {
@@ -109,9 +114,12 @@ export class Views {
   }
 
   /** Whether the other side sends a picture: the last one it sent must not stand there for ever. */
-  hasPicture(sent: boolean): void {
+  hasPicture(sent: boolean, screen: boolean): void {
     this.#sent = sent;
     this.#showPicture();
+    if (screen === this.#whole) return;
+    this.#whole = screen; // Nothing of a screen is cut off.
+    arrange(this.#remote, screen ? { ...this.#fit, cut: false } : this.#fit);
   }
 
   #showPicture(): void {
@@ -131,10 +139,9 @@ export class Views {
       await this.#speak(id);
     } catch (e) {
       if (!(e instanceof DOMException && e.name === "NotFoundError")) throw e;
-      const text = `there is no speaker "${deviceId}": getDevices() gives those that there are`;
-      throw new PealError("speaker_missing", text);
+      throw noSuch("speaker", deviceId);
     }
-    chosen.speaker = id;
+    keepChoice("speaker", id);
   }
 
   async #speak(id: string): Promise<void> {
@@ -148,7 +155,7 @@ export class Views {
   }
 
   /** The speaker that was chosen may be gone: then the system's it is, until that one is back. */
-  #useChosen(): void {
+  #takeChosen(): void {
     if (chosen.speaker !== this.#sink.id && "setSinkId" in this.#sound)
       this.#speak(chosen.speaker).catch(() => {});
   }
@@ -159,7 +166,7 @@ export class Views {
     const all = sink.id ? await speakers() : null;
     if (sink !== this.#sink) return null; // Another was chosen meanwhile.
     if (!all || all.some((d) => d.deviceId === sink.id)) {
-      this.#useChosen();
+      this.#takeChosen();
       return null;
     }
     this.#sink = { id: "", label: "" };
@@ -169,12 +176,8 @@ export class Views {
 
   /** How a picture fills its place: cut to fill it, or whole with bars beside it. */
   render(which: "local" | "remote", mode: RenderMode): void {
-    const video = (which === "local" ? this.#local : this.#remote).element;
-    if (!video) return;
-    const pixels = (n: number | undefined): string => (n ? `${n}px` : "100%");
-    video.style.width = pixels(mode.width);
-    video.style.height = pixels(mode.height);
-    video.style.objectFit = (mode.cut ?? true) ? "cover" : "contain";
+    if (which === "remote") this.#fit = mode;
+    arrange(which === "local" ? this.#local : this.#remote, mode);
   }
 
   setVolume(volume: number): void {
@@ -188,6 +191,16 @@ export class Views {
     this.#refused.clear();
     this.#listen();
   }
+}
+
+const mirrored = "scaleX(-1)";
+
+function arrange({ element }: Picture, mode: RenderMode): void {
+  if (!element) return;
+  const pixels = (n: number | undefined): string => (n ? `${n}px` : "100%");
+  element.style.width = pixels(mode.width);
+  element.style.height = pixels(mode.height);
+  element.style.objectFit = (mode.cut ?? true) ? "cover" : "contain";
 }
 
 async function speakers(): Promise<readonly MediaDeviceInfo[] | null> {

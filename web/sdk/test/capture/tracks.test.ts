@@ -95,3 +95,138 @@ describe("a choice of device", () => {
     expect(open()).toEqual(["front"]);
   });
 });
+
+/** What the person shares: the picture, and the sound of a tab. */
+function aScreen(sound = false): { stream: MediaStream; picture: FakeTrack; sound: FakeTrack } {
+  const stream = new MediaStream();
+  const picture = new FakeTrack("video", "screen", {});
+  const heard = new FakeTrack("audio", "tab", {});
+  stream.addTrack(picture as unknown as MediaStreamTrack);
+  if (sound) stream.addTrack(heard as unknown as MediaStreamTrack);
+  return { stream, picture, sound: heard };
+}
+
+describe("a screen", () => {
+  it("takes the camera's place, and gives it back", async () => {
+    await tracks.open(true, true);
+    const screen = aScreen();
+    tracks.share(screen.stream, () => {});
+    expect(open()).toEqual(["headset"]);
+    expect(tracks.video?.label).toBe("screen");
+    expect(tracks.camera).toBeNull();
+    await tracks.unshare();
+    expect(open()).toEqual(["headset", "front"]);
+    expect(tracks.camera?.label).toBe("front");
+    expect(screen.picture.stopped).toBe(true);
+  });
+
+  it("stays when the camera is opened, chosen or closed meanwhile", async () => {
+    await tracks.open(false, true);
+    tracks.share(aScreen().stream, () => {});
+    await tracks.open(false, true);
+    await tracks.choose("video", "back");
+    expect(tracks.video?.label).toBe("screen");
+    expect(open()).toEqual([]);
+    tracks.shut("video");
+    expect(tracks.video?.label).toBe("screen");
+    await tracks.unshare();
+    expect(tracks.video).toBeNull();
+    await tracks.open(false, true);
+    expect(tracks.video?.label).toBe("back");
+  });
+
+  it("that begins while the camera opens leaves that closed", async () => {
+    const opening = tracks.open(false, true);
+    tracks.share(aScreen().stream, () => {});
+    await opening;
+    expect(open()).toEqual([]);
+    expect(tracks.stream.getVideoTracks()).toHaveLength(1);
+  });
+
+  it("is not black while the camera is muted, and the camera is when it is back", async () => {
+    await tracks.open(false, true);
+    tracks.videoMuted = true;
+    tracks.share(aScreen().stream, () => {});
+    expect(tracks.video?.enabled).toBe(true);
+    await tracks.unshare();
+    expect(tracks.video?.enabled).toBe(false);
+  });
+
+  it("says when the browser ended it, and ends with the devices", async () => {
+    const ended = vi.fn();
+    const first = aScreen();
+    tracks.share(first.stream, ended);
+    first.picture.unplug();
+    expect(ended).toHaveBeenCalledTimes(1);
+    await tracks.unshare();
+    const second = aScreen(true);
+    tracks.share(second.stream, ended);
+    expect(tracks.sentAudio?.label).toBe("tab");
+    tracks.close();
+    expect([second.picture.stopped, second.sound.stopped]).toEqual([true, true]);
+  });
+});
+
+describe("a flip of the camera", () => {
+  const sides: Record<string, string> = {};
+
+  beforeEach(() => {
+    const list = navigator.mediaDevices.enumerateDevices;
+    navigator.mediaDevices.enumerateDevices = async () =>
+      (await list()).map((d) =>
+        Object.assign(d, {
+          getCapabilities: () => ({ facingMode: [sides[d.deviceId]].filter(Boolean) }),
+        }),
+      );
+    for (const id of Object.keys(sides)) delete sides[id];
+  });
+
+  it("takes the other side of a phone, whose back has several", async () => {
+    there.video = ["front", "wide", "tele"];
+    Object.assign(sides, { front: "user", wide: "environment", tele: "environment" });
+    await tracks.open(false, true);
+    await tracks.flip();
+    expect(tracks.camera?.label).toBe("wide");
+    await tracks.flip();
+    expect(tracks.camera?.label).toBe("front");
+  });
+
+  it("goes round where cameras have no sides", async () => {
+    there.video = ["a", "b", "c"];
+    await tracks.open(false, true);
+    for (const next of ["b", "c", "a"]) {
+      await tracks.flip();
+      expect(open()).toEqual([next]);
+    }
+  });
+
+  it("fails where there is no other", async () => {
+    there.video = ["one"];
+    await tracks.open(false, true);
+    await expect(tracks.flip()).rejects.toMatchObject({ code: "camera_missing" });
+    expect(open()).toEqual(["one"]);
+  });
+});
+
+describe("a microphone that is connected later", () => {
+  it("joins where there was none, and only where one is wanted", async () => {
+    there.audio = [];
+    await expect(tracks.open(true, false)).rejects.toMatchObject({ code: "microphone_missing" });
+    tracks.awaitMicrophone();
+    expect(await tracks.devicesChanged()).toBe(false);
+    there.audio = ["headset"];
+    expect(await tracks.devicesChanged()).toBe(true);
+    expect(open()).toEqual(["headset"]);
+    expect(await tracks.devicesChanged()).toBe(false);
+  });
+
+  it("does not join where it was closed meanwhile", async () => {
+    there.audio = [];
+    await tracks.open(true, false).catch(() => {});
+    tracks.awaitMicrophone();
+    tracks.shut("audio");
+    there.audio = ["headset"];
+    expect(await tracks.devicesChanged()).toBe(false);
+    expect(open()).toEqual([]);
+  });
+});
