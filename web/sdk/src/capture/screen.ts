@@ -1,5 +1,14 @@
 import { PealError } from "../api/errors";
 
+const system = "the system lets the browser record no screen: allow it in the system's privacy settings";
+
+/** What helps, by the browser's name of the failure. */
+const cures: Record<string, string> = {
+  InvalidStateError: "browsers share a screen in a click alone: call shareScreen() in one",
+  NotFoundError: system,
+  NotReadableError: system,
+};
+
 /** Has the person choose a screen, a window or a tab. */
 export async function captureScreen(audio: boolean): Promise<MediaStream> {
   const { mediaDevices } = navigator;
@@ -12,10 +21,6 @@ export async function captureScreen(audio: boolean): Promise<MediaStream> {
     return stream;
   } catch (e) {
     const { name, message } = e as DOMException;
-    const cure =
-      name === "InvalidStateError"
-        ? "browsers ask for it in a click alone: call shareScreen() in one"
-        : `the person or the page's policy did not allow it: ${message}`;
-    throw new PealError("screen_denied", cure);
+    throw new PealError("screen_denied", cures[name] ?? `no screen was chosen: ${message}`);
   }
 }
