@@ -171,6 +171,40 @@ func TestCall(t *testing.T) {
 	}
 }
 
+// Names and pictures come with the call, on both sides, and with its record.
+func TestNames(t *testing.T) {
+	b := start(t)
+	named := func(account, name, avatar string) *phone {
+		return b.login(account, func(c *client.Config) { c.Token = b.NamedToken(account, name, avatar) })
+	}
+	alice, bob := named("alice", "Alice Example", "https://example.com/alice.png"), named("bob", "小明", "")
+	out, in := alice.call("bob"), next[client.Incoming](bob).Call
+	if p := in.Snapshot().Peer; p.Name != "Alice Example" || p.Avatar != "https://example.com/alice.png" {
+		t.Errorf("it rings from %+v", p)
+	}
+	if p := out.Snapshot().Peer; p.Name != "" {
+		t.Errorf("while it rings the callee is %+v", p)
+	}
+	bob.must(in.Accept(bob.ctx, 1, describe("answer")))
+	alice.sees(client.Accepted)
+	for _, c := range []*client.Call{out, in} {
+		if p := c.Snapshot().Parties; len(p) != 2 || p[0].Name != "Alice Example" || p[1].Name != "小明" || p[1].Avatar != "" {
+			t.Errorf("the parties are %+v", p)
+		}
+	}
+	alice.must(out.Hangup(alice.ctx))
+	both := []client.RecordParty{
+		{Account: "alice", Role: client.Caller, Name: "Alice Example", Avatar: "https://example.com/alice.png"},
+		{Account: "bob", Role: client.Callee, Name: "小明"},
+	}
+	if r := next[client.RecordFiled](bob).Record; !slices.Equal(r.Parties, both) {
+		t.Errorf("the record is %+v", r)
+	}
+	if list, err := alice.Records(alice.ctx, client.RecordPage{}); err != nil || len(list) != 1 || !slices.Equal(list[0].Parties, both) {
+		t.Errorf("records: %+v, %v", list, err)
+	}
+}
+
 func TestUnanswered(t *testing.T) {
 	b := start(t)
 	alice, bob := b.login("alice"), b.login("bob")

@@ -183,10 +183,14 @@ const (
 type Party struct {
 	Account string
 	Role    Role
-	UID     uint32
-	Present bool // False while its connection to the server is lost.
-	MediaUp bool
-	Tracks  Tracks
+	// Name and Avatar are the claims of the account's token: the caller's as of the
+	// invitation, the callee's as of the acceptance, and empty before that. The
+	// application's backend vouches for them. Avatar is an https URL.
+	Name, Avatar string
+	UID          uint32
+	Present      bool // False while its connection to the server is lost.
+	MediaUp      bool
+	Tracks       Tracks
 }
 
 // Tracks is what a side sends. With Screen the picture is a screen, to be shown whole.
@@ -240,6 +244,9 @@ const (
 type RecordParty struct {
 	Account string
 	Role    Role
+	// Name and Avatar are those of the call, as in [Party]. Those of a callee that did
+	// not accept are empty.
+	Name, Avatar string
 }
 
 // Record is the one lasting note of a call.
@@ -304,7 +311,7 @@ func readSnapshot(c *pealv1.Call, account string) Snapshot {
 func readParty(p *pealv1.Party) Party {
 	t := p.GetTracks()
 	return Party{
-		Account: p.GetAccount(), Role: Role(p.GetRole()), UID: p.GetUid(), Present: p.GetPresent(), MediaUp: p.GetMediaUp(),
+		Account: p.GetAccount(), Role: Role(p.GetRole()), Name: p.GetName(), Avatar: p.GetAvatar(), UID: p.GetUid(), Present: p.GetPresent(), MediaUp: p.GetMediaUp(),
 		Tracks: Tracks{t.GetAudio(), t.GetAudioMuted(), t.GetVideo(), t.GetVideoMuted(), t.GetScreen()},
 	}
 }
@@ -320,7 +327,7 @@ func readServers(list []*pealv1.IceServer) []ICEServer {
 func readRecord(r *pealv1.Record) Record {
 	var parties []RecordParty
 	for _, p := range r.GetParties() {
-		parties = append(parties, RecordParty{p.GetAccount(), Role(p.GetRole())})
+		parties = append(parties, RecordParty{p.GetAccount(), Role(p.GetRole()), p.GetName(), p.GetAvatar()})
 	}
 	return Record{
 		Parties: parties,

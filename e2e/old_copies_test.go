@@ -119,10 +119,15 @@ func allOfACall(t *testing.T, caller, callee *page) {
 	}
 }
 
-// A site with the old copy and one with today's component call each other.
+// A site with the old copy and one with today's component call each other. Both people
+// have names and pictures, of which the old copy knows nothing.
 func TestOldCopyAndToday(t *testing.T) {
 	s, browser, today, old := bothCopies(t)
-	alice, bob := device(t, browser, old, s, "alice", ""), device(t, browser, today, s, "bob", "")
+	token := func(account string) string {
+		return s.namedToken(account, "Name of "+account, "https://example.com/"+account+".png")
+	}
+	alice := deviceWith(t, browser, old, s, "alice", token("alice"), "")
+	bob := deviceWith(t, browser, today, s, "bob", token("bob"), "")
 	allOfACall(t, alice, bob)
 	allOfACall(t, bob, alice)
 }

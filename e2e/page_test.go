@@ -126,9 +126,15 @@ func (p *page) follow() {
 // device opens the application and logs in.
 func device(t *testing.T, browser context.Context, app *httptest.Server, s *server, account, query string) *page {
 	t.Helper()
+	return deviceWith(t, browser, app, s, account, s.token(account), query)
+}
+
+// deviceWith is device with a token of the test's own.
+func deviceWith(t *testing.T, browser context.Context, app *httptest.Server, s *server, account, token, query string) *page {
+	t.Helper()
 	p := open(t, browser, app.URL+"/"+query)
 	p.account = account
-	p.run(fmt.Sprintf("login(%q, %q, %q)", s.url(), account, s.token(account)))
+	p.run(fmt.Sprintf("login(%q, %q, %q)", s.url(), account, token))
 	p.run(`rtc.setupLocalView(document.getElementById("local"))`)
 	return p
 }

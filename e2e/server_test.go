@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -141,7 +142,17 @@ var trusting = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Con
 // token is what an application's backend would hand to its page.
 func (s *server) token(account string) string {
 	s.t.Helper()
-	r, err := s.http().Post(s.url()+"/dev/token", "application/json", strings.NewReader(fmt.Sprintf(`{"account":%q}`, account)))
+	return s.namedToken(account, "", "")
+}
+
+// namedToken is a token with the name and the picture of the person.
+func (s *server) namedToken(account, name, avatar string) string {
+	s.t.Helper()
+	wanted, err := json.Marshal(map[string]string{"account": account, "name": name, "avatar": avatar})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	r, err := s.http().Post(s.url()+"/dev/token", "application/json", bytes.NewReader(wanted))
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 
@@ -94,7 +95,7 @@ func (p *phone) rings(ctx context.Context) (*client.Call, error) {
 			switch e := e.(type) {
 			case client.Incoming:
 				s := e.Call.Snapshot()
-				p.screen.say("%s calls%s.", s.Peer.Account, map[bool]string{true: " with video"}[s.Type == client.Video])
+				p.screen.say("%s calls%s.", shown(s.Peer), map[bool]string{true: " with video"}[s.Type == client.Video])
 				return e.Call, nil
 			case client.LoggedOut:
 				return nil, e.Reason
@@ -106,6 +107,14 @@ func (p *phone) rings(ctx context.Context) (*client.Call, error) {
 			return nil, exit(exitUnanswered)
 		}
 	}
+}
+
+// shown is a person with the name that the token gives, where there is one.
+func shown(p client.Party) string {
+	if p.Name == "" {
+		return p.Account
+	}
+	return fmt.Sprintf("%s (%s)", p.Name, p.Account)
 }
 
 // decision is what becomes of a call that rings.

@@ -143,6 +143,8 @@ func TestRefuses(t *testing.T) {
 		{"a clip of nonsense", []string{"answer", "--server", "http://127.0.0.1:1", "--token", "x", "--play", write(t, "{}")}, exitFailed, "neither an Ogg"},
 		{"a recording of nonsense", []string{"answer", "--server", "http://127.0.0.1:1", "--token", "x", "--record", "x.mp3"}, exitFailed, ".ogg"},
 		{"token for too long", []string{"token", "--account", "a", "--secret", secret, "--ttl", "48h"}, exitFailed, "24h"},
+		{"token with a long name", []string{"token", "--account", "a", "--secret", secret, "--name", strings.Repeat("n", 65)}, exitFailed, "name has 65 bytes, at most 64"},
+		{"token with a picture by http", []string{"token", "--account", "a", "--secret", secret, "--avatar", "http://example.com/a.png"}, exitFailed, "avatar is not an https URL"},
 		{"token of no server", []string{"token", "--account", "a", "--data", t.TempDir()}, exitFailed, "PEAL_SECRET"},
 		{"token of two", []string{"token", "--account", "a", "--secret", secret, "--data", t.TempDir()}, exitFailed, "both"},
 	}
@@ -172,17 +174,23 @@ func TestToken(t *testing.T) {
 	for _, test := range []struct {
 		args []string
 		keys auth.Keys
+		card auth.Card
 	}{
-		{[]string{"--secret", secret}, auth.Keys{"main": auth.Secret(secret)}},
-		{[]string{"--secret", secret, "--key-id", "k2", "--ttl", "1h"}, auth.Keys{"k2": auth.Secret(secret)}},
-		{[]string{"--data", data}, auth.Keys{devKeyID: kept}},
+		{[]string{"--secret", secret}, auth.Keys{"main": auth.Secret(secret)}, auth.Card{}},
+		{[]string{"--secret", secret, "--key-id", "k2", "--ttl", "1h"}, auth.Keys{"k2": auth.Secret(secret)}, auth.Card{}},
+		{[]string{"--data", data}, auth.Keys{devKeyID: kept}, auth.Card{}},
+		{
+			[]string{"--data", data, "--name", "Alice Example", "--avatar", "https://example.com/alice.png"},
+			auth.Keys{devKeyID: kept},
+			auth.Card{Name: "Alice Example", Avatar: "https://example.com/alice.png"},
+		},
 	} {
 		code, out, complaint := peal(append([]string{"token", "--account", "alice"}, test.args...)...)
 		v, err := auth.NewVerifier(test.keys, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if who, err := v.Verify(strings.TrimSpace(out), time.Now()); code != exitOK || err != nil || who.Account != "alice" {
+		if who, err := v.Verify(strings.TrimSpace(out), time.Now()); code != exitOK || err != nil || who.Account != "alice" || who.Card != test.card {
 			t.Errorf("%v: exit code %d, %v, %v, %s", test.args, code, who, err, complaint)
 		}
 	}

@@ -18,6 +18,8 @@ type tokenCommand struct {
 	KeyID       string        `name:"key-id" default:"main" placeholder:"ID" env:"PEAL_KEY_ID" help:"Key id of that secret (${default})."`
 	Audience    string        `placeholder:"TEXT" env:"PEAL_TOKEN_AUDIENCE" help:"Audience (aud) of the token, as given to peal serve by --token-audience."`
 	SingleLogin bool          `help:"Let the account be logged in on one device only."`
+	Name        string        `placeholder:"TEXT" help:"Name of the person, which the other side of a call is shown; 64 bytes at most."`
+	Avatar      string        `placeholder:"URL" help:"Picture of the person, likewise: an https URL of 512 bytes at most."`
 	Data        string        `placeholder:"DIR" help:"Folder of a peal dev, whose secret is used when none is given (${devData})."`
 }
 
@@ -26,10 +28,11 @@ func (tokenCommand) Help() string {
 	return `The token is printed alone, for use in scripts. In production the application's backend makes
 tokens itself: a JWT signed by HS256 with header kid, and claims sub (the account) and exp;
 aud, where the server has a --token-audience; single_login, where it is true, ends the account's
-older logins.
+older logins; name and avatar, where there are any, are shown to the other side of a call.
 
 Examples:
   peal token --account alice
+  peal token --account alice --name "Alice Example" --avatar https://example.com/alice.png
   PEAL_SECRET=... peal token --account alice --ttl 1h
   PEAL_SECRET=... peal token --account alice --audience calls.example.com`
 }
@@ -64,6 +67,7 @@ func (c *tokenCommand) Run(std streams) error {
 	now := time.Now()
 	token, err := signer.ForAudience(c.Audience).SignIdentity(auth.Identity{
 		Account: c.Account, ExpiresAt: now.Add(c.TTL), SingleLogin: c.SingleLogin,
+		Card: auth.Card{Name: c.Name, Avatar: c.Avatar},
 	}, now)
 	if err != nil {
 		return err

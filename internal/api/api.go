@@ -42,15 +42,22 @@ func Health(ready func() bool) http.Handler {
 
 // DevToken gives a token for any account to programs and to the pages of a developer. It
 // takes the place of an application's backend while developing, and belongs nowhere else.
+// The request may hold the name and the picture that go with the account.
 func DevToken(signer *auth.Signer, limits protocol.Limits, now func() time.Time, pages *Pages) http.Handler {
 	given := posted(func(w http.ResponseWriter, r *http.Request) {
-		account, bad := readAccount(w, r, &limits)
+		who, bad := readIdentity(w, r, &limits)
 		if bad != nil {
 			fail(w, http.StatusBadRequest, bad)
 			return
 		}
-		token, err := signer.Sign(account, devTTL, now())
-		if err != nil {
+		at := now()
+		who.ExpiresAt = at.Add(devTTL)
+		token, err := signer.SignIdentity(who, at)
+		switch {
+		case errors.Is(err, auth.ErrInvalid):
+			fail(w, http.StatusBadRequest, protocol.BadRequest.Because("%s", err))
+			return
+		case err != nil:
 			fail(w, http.StatusInternalServerError, protocol.Unavailable.Error())
 			return
 		}
@@ -120,10 +127,12 @@ func posted(handle http.HandlerFunc) http.Handler {
 	})
 }
 
-// readAccount reads {"account": "alice"}.
-func readAccount(w http.ResponseWriter, r *http.Request, limits *protocol.Limits) (string, *pealv1.Error) {
+// readIdentity reads {"account": "alice"}, with name and avatar or without.
+func readIdentity(w http.ResponseWriter, r *http.Request, limits *protocol.Limits) (auth.Identity, *pealv1.Error) {
 	var body struct {
 		Account string `json:"account"`
+		Name    string `json:"name"`
+		Avatar  string `json:"avatar"`
 	}
 	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, bodyBytes))
 	decoder.DisallowUnknownFields()
@@ -134,12 +143,12 @@ func readAccount(w http.ResponseWriter, r *http.Request, limits *protocol.Limits
 		}
 	}
 	if err != nil {
-		return "", protocol.BadRequest.Because(`send {"account":"alice"}`)
+		return auth.Identity{}, protocol.BadRequest.Because(`send {"account":"alice"}, with "name" and "avatar" where you want them`)
 	}
 	if !protocol.ValidAccount(body.Account, limits) {
-		return "", protocol.BadRequest.Because("account must be 1 to %d bytes of printable text without blanks around it", limits.AccountBytes)
+		return auth.Identity{}, protocol.BadRequest.Because("account must be 1 to %d bytes of printable text without blanks around it", limits.AccountBytes)
 	}
-	return body.Account, nil
+	return auth.Identity{Account: body.Account, Card: auth.Card{Name: body.Name, Avatar: body.Avatar}}, nil
 }
 
 // fail answers in the form that errors have on the WebSocket.

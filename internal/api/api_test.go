@@ -43,18 +43,26 @@ func TestDevToken(t *testing.T) {
 		name, method, body string
 		status             int
 		account            string
+		card               auth.Card
 	}{
-		{"a name", http.MethodPost, `{"account":"alice"}`, http.StatusOK, "alice"},
-		{"a name in Chinese", http.MethodPost, `{"account":"小明"}`, http.StatusOK, "小明"},
-		{"a preflight", http.MethodOptions, "", http.StatusNoContent, ""},
-		{"another method", http.MethodGet, "", http.StatusMethodNotAllowed, ""},
-		{"nothing", http.MethodPost, "", http.StatusBadRequest, ""},
-		{"no name", http.MethodPost, `{}`, http.StatusBadRequest, ""},
-		{"blanks", http.MethodPost, `{"account":" alice"}`, http.StatusBadRequest, ""},
-		{"a number", http.MethodPost, `{"account":7}`, http.StatusBadRequest, ""},
-		{"an unknown field", http.MethodPost, `{"account":"alice","admin":true}`, http.StatusBadRequest, ""},
-		{"two values", http.MethodPost, `{"account":"alice"}{}`, http.StatusBadRequest, ""},
-		{"a huge name", http.MethodPost, `{"account":"` + strings.Repeat("a", 5000) + `"}`, http.StatusBadRequest, ""},
+		{"a name", http.MethodPost, `{"account":"alice"}`, http.StatusOK, "alice", auth.Card{}},
+		{"a name in Chinese", http.MethodPost, `{"account":"小明"}`, http.StatusOK, "小明", auth.Card{}},
+		{
+			"a card", http.MethodPost, `{"account":"alice","name":"Alice Example","avatar":"https://example.com/a.png"}`, http.StatusOK, "alice",
+			auth.Card{Name: "Alice Example", Avatar: "https://example.com/a.png"},
+		},
+		{"a long card", http.MethodPost, `{"account":"alice","name":"` + strings.Repeat("a", auth.NameBytes+1) + `"}`, http.StatusBadRequest, "", auth.Card{}},
+		{"a picture by http", http.MethodPost, `{"account":"alice","avatar":"http://example.com/a.png"}`, http.StatusBadRequest, "", auth.Card{}},
+		{"a number for a card", http.MethodPost, `{"account":"alice","name":7}`, http.StatusBadRequest, "", auth.Card{}},
+		{"a preflight", http.MethodOptions, "", http.StatusNoContent, "", auth.Card{}},
+		{"another method", http.MethodGet, "", http.StatusMethodNotAllowed, "", auth.Card{}},
+		{"nothing", http.MethodPost, "", http.StatusBadRequest, "", auth.Card{}},
+		{"no name", http.MethodPost, `{}`, http.StatusBadRequest, "", auth.Card{}},
+		{"blanks", http.MethodPost, `{"account":" alice"}`, http.StatusBadRequest, "", auth.Card{}},
+		{"a number", http.MethodPost, `{"account":7}`, http.StatusBadRequest, "", auth.Card{}},
+		{"an unknown field", http.MethodPost, `{"account":"alice","admin":true}`, http.StatusBadRequest, "", auth.Card{}},
+		{"two values", http.MethodPost, `{"account":"alice"}{}`, http.StatusBadRequest, "", auth.Card{}},
+		{"a huge name", http.MethodPost, `{"account":"` + strings.Repeat("a", 5000) + `"}`, http.StatusBadRequest, "", auth.Card{}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -79,7 +87,7 @@ func TestDevToken(t *testing.T) {
 				}
 				return
 			}
-			if who, err := verifier.Verify(body.Token, now); err != nil || who.Account != test.account {
+			if who, err := verifier.Verify(body.Token, now); err != nil || who.Account != test.account || who.Card != test.card {
 				t.Errorf("the token is for %q: %v", who.Account, err)
 			}
 		})

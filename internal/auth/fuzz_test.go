@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 )
 
 // Whatever is signed with a key nobody here has, or was changed after it was
@@ -80,6 +81,8 @@ func FuzzClaims(f *testing.F) {
 		fmt.Sprintf(`{"sub":"alice","exp":%d,"aud":"a","aud":null}`, at+60),
 		fmt.Sprintf(`{"sub":"alice","exp":%d,"aud":[null,"a"]}`, at+60),
 		fmt.Sprintf(`{"sub":"alice","exp":%d,"aud":[]}`, at+60),
+		fmt.Sprintf(`{"sub":"alice","exp":%d,"name":"Alice","avatar":"https://example.com/a.png"}`, at+60),
+		fmt.Sprintf(`{"sub":"alice","exp":%d,"name":null,"NAME":"A\u0000","avatar":7}`, at+60),
 		`{"sub":"alice","exp":1e300}`, `{"sub":"alice","exp":-1e300}`, `{"sub":"alice","exp":9223372036854775807}`,
 		`{"sub":"alice"}`, `{"sub":["alice"],"exp":"soon"}`, `{"exp":null}`, `null`, `[]`, `7`, ``,
 	} {
@@ -160,6 +163,7 @@ func forbidden(who Identity, header, says []byte) string {
 		Sub           any
 		Exp, Iat, Nbf *float64
 		SingleLogin   bool `json:"single_login"`
+		Name, Avatar  any
 	}
 	if err := json.Unmarshal(says, &c); err != nil {
 		return "its claims are not what they should be"
@@ -181,6 +185,23 @@ func forbidden(who Identity, header, says []byte) string {
 		return "its nbf"
 	case who.SingleLogin != c.SingleLogin:
 		return "its single_login"
+	case who.Card.Name != textOf(c.Name) || len(who.Card.Name) > NameBytes || strings.ContainsFunc(who.Card.Name, unicode.IsControl):
+		return "its name"
+	case who.Card.Avatar != textOf(c.Avatar) || len(who.Card.Avatar) > AvatarBytes:
+		return "its avatar"
+	case who.Card.Avatar != "" && !strings.HasPrefix(strings.ToLower(who.Card.Avatar), "https://"):
+		return "the scheme of its avatar"
 	}
 	return ""
+}
+
+// textOf gives a text; a null, or no claim at all, is an empty one. What is neither equals none.
+func textOf(claim any) string {
+	switch text := claim.(type) {
+	case string:
+		return text
+	case nil:
+		return ""
+	}
+	return "\x00"
 }

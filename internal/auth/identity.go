@@ -12,6 +12,8 @@ type Identity struct {
 	// SingleLogin says that the account may be logged in on one device only.
 	SingleLogin bool
 	KeyID       string
+	// Card is how the account is shown to the other side of a call.
+	Card Card
 }
 
 var (

@@ -46,7 +46,9 @@ func (v *Verifier) ForAudience(audience string) *Verifier {
 // claims are what a token of Peal may say.
 type claims struct {
 	jwt.RegisteredClaims
-	SingleLogin bool `json:"single_login,omitempty"`
+	SingleLogin bool      `json:"single_login,omitempty"`
+	Name        textClaim `json:"name,omitzero"`
+	Avatar      textClaim `json:"avatar,omitzero"`
 }
 
 // Verify tells whom a token names. The error is ErrExpired, or wraps
@@ -92,8 +94,12 @@ func (v *Verifier) Verify(token string, now time.Time) (Identity, error) {
 	case v.audience != "" && !slices.Contains(says.Audience, v.audience):
 		return Identity{}, invalid("its aud does not name this server, which expects %q", v.audience)
 	}
+	card, err := says.card()
+	if err != nil {
+		return Identity{}, err
+	}
 	return Identity{
-		Account: says.Subject, ExpiresAt: says.ExpiresAt.Time, KeyID: kid, SingleLogin: says.SingleLogin,
+		Account: says.Subject, ExpiresAt: says.ExpiresAt.Time, KeyID: kid, SingleLogin: says.SingleLogin, Card: card,
 	}, nil
 }
 
@@ -168,6 +174,9 @@ func (s *Signer) SignIdentity(who Identity, now time.Time) (string, error) {
 	if who.Account == "" || !who.ExpiresAt.After(now) {
 		return "", errors.New("a token needs an account and a time to live")
 	}
+	if err := who.Card.check(); err != nil {
+		return "", err
+	}
 	says := claims{
 		RegisteredClaims: jwt.RegisteredClaims{
 			Subject:   who.Account,
@@ -175,6 +184,8 @@ func (s *Signer) SignIdentity(who Identity, now time.Time) (string, error) {
 			ExpiresAt: jwt.NewNumericDate(who.ExpiresAt),
 		},
 		SingleLogin: who.SingleLogin,
+		Name:        textClaim{text: who.Card.Name},
+		Avatar:      textClaim{text: who.Card.Avatar},
 	}
 	if s.audience != "" {
 		says.Audience = jwt.ClaimStrings{s.audience}

@@ -117,7 +117,7 @@ func (s *step) accept(in Accept) error {
 	if in.Generation == s.call.Media.Generation {
 		s.call.Media.Answer, s.call.Media.Held = in.Answer, in.Held
 	}
-	s.connect(leg, in.Device)
+	s.connect(leg, in.Device, in.Card)
 	return nil
 }
 
@@ -132,14 +132,14 @@ func (s *step) merge(in Merge) error {
 		s.call.Type = Audio
 	}
 	s.call.Policy = max(s.call.Policy, in.Policy)
-	s.connect(leg, in.Device)
+	s.connect(leg, in.Device, in.Card)
 	return nil
 }
 
 // connect makes a device the one that answered.
-func (s *step) connect(leg *Leg, winner Device) {
+func (s *step) connect(leg *Leg, winner Device, card Card) {
 	c := &s.call
-	leg.Device, leg.Epoch, leg.Ringers = winner, 1, nil
+	leg.Device, leg.Card, leg.Epoch, leg.Ringers = winner, card, 1, nil
 	c.State = Connecting
 	c.Until = s.now.Add(c.Timing.Connect)
 	s.tellPeer(leg, WithAnswer)

@@ -34,6 +34,13 @@ type Device struct {
 // Is reports whether both are the same client, on whatever connection.
 func (d Device) Is(o Device) bool { return d.Account == o.Account && d.ID == o.ID }
 
+// Card is how a person is shown, as the application's backend says in the token. A
+// call keeps the card of its time: a later token does not change it.
+type Card struct {
+	Name   string `json:"name,omitempty"`
+	Avatar string `json:"avatar,omitempty"` // An https URL.
+}
+
 // SDP is a session description. It holds addresses and keys, so it never shows
 // in logs.
 type SDP string
@@ -128,6 +135,9 @@ type Call struct {
 type Leg struct {
 	Account Account `json:"account"`
 	UID     uint32  `json:"uid"`
+	// Card is the caller's from the start, the callee's from the acceptance. Before
+	// that it would tell the caller that the callee is online.
+	Card Card `json:"card,omitzero"`
 	// Device is the one that is in the call: the caller's from the start, the
 	// callee's from the acceptance. Its zero value means none yet.
 	Device Device `json:"device,omitzero"`
@@ -216,14 +226,18 @@ const (
 
 // Record is the one lasting note of a call.
 type Record struct {
-	Call      ID
-	Kind      Kind
-	Type      Type
-	Caller    Account
-	Callee    Account
-	Reason    Reason
-	CreatedAt time.Time
-	EndedAt   time.Time
+	Call   ID
+	Kind   Kind
+	Type   Type
+	Caller Account
+	Callee Account
+	// CallerCard and CalleeCard are those of the call. The callee's is empty where
+	// nobody accepted.
+	CallerCard Card
+	CalleeCard Card
+	Reason     Reason
+	CreatedAt  time.Time
+	EndedAt    time.Time
 	// Duration is how long it was connected, in whole seconds.
 	Duration time.Duration
 }
@@ -295,6 +309,7 @@ func (c *Call) Record() (r Record, ok bool) {
 	r = Record{
 		Call: c.ID, Kind: c.Outcome.Kind, Type: c.Type,
 		Caller: c.Caller().Account, Callee: c.Callee().Account,
+		CallerCard: c.Caller().Card, CalleeCard: c.Callee().Card,
 		Reason: c.Outcome.Reason, CreatedAt: c.CreatedAt, EndedAt: c.Outcome.EndedAt,
 	}
 	if !c.ConnectedAt.IsZero() {

@@ -42,6 +42,7 @@ type Accept struct {
 	Answer     SDP
 	// Held is how many of the caller's candidates this device has.
 	Held uint32
+	Card Card
 }
 
 // Merge is glare: a device of the callee has called the caller meanwhile. It
@@ -50,6 +51,7 @@ type Merge struct {
 	Device Device
 	Type   Type
 	Policy Policy
+	Card   Card
 }
 
 // Reject is a device of the callee declining for all of them.

@@ -9,6 +9,7 @@ import (
 type Invite struct {
 	ID         ID
 	Caller     Device
+	Card       Card // Of the caller.
 	Callee     Account
 	Type       Type
 	Offer      SDP
@@ -33,7 +34,7 @@ func New(in Invite, now time.Time) (Call, []Effect, error) {
 		ID: in.ID, Rev: 1, State: Ringing, Type: in.Type, Attachment: in.Attachment, Policy: in.Policy,
 		Timing: in.Timing, CreatedAt: now, Until: now.Add(in.Timing.Ring),
 		Legs: []Leg{
-			{Account: in.Caller.Account, UID: uid(in.Caller.Account), Device: in.Caller, Epoch: 1, Tracks: in.Tracks},
+			{Account: in.Caller.Account, UID: uid(in.Caller.Account), Card: in.Card, Device: in.Caller, Epoch: 1, Tracks: in.Tracks},
 			{Account: in.Callee, UID: uid(in.Callee)},
 		},
 		Media: Media{Generation: 1, Rebuild: 1, Offer: in.Offer},

@@ -360,3 +360,40 @@ func TestRoundTrip(t *testing.T) {
 		}
 	}
 }
+
+// The caller's card is that of the invitation, the callee's that of the acceptance, and
+// nothing changes them after that.
+func TestCards(t *testing.T) {
+	cards := func(w *world) []call.Card { return []call.Card{w.call.Caller().Card, w.call.Callee().Card} }
+	invite := invitation()
+	invite.Card = call.Card{Name: "Alice", Avatar: "https://example.com/a"}
+	c, _, err := call.New(invite, epoch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs := call.Card{Name: "Bob"}
+	w := &world{t: t, call: c, now: epoch}
+	w.do(call.Ring{Device: bob}, call.Back{Device: again(alice)})
+	if diff := cmp.Diff([]call.Card{invite.Card, {}}, cards(w)); diff != "" {
+		t.Fatalf("while it rings (-want +got):\n%s", diff)
+	}
+	w.do(call.Accept{Device: phone, Generation: 1, Answer: "v=0", Card: theirs})
+	w.do(call.Accept{Device: phone, Generation: 1, Card: call.Card{Name: "Robert"}}, call.Accept{Device: bob, Generation: 1, Card: call.Card{Name: "Bobby"}})
+	w.do(call.Back{Device: again(phone)}, call.Hangup{Device: again(alice)})
+	if diff := cmp.Diff([]call.Card{invite.Card, theirs}, cards(w)); diff != "" {
+		t.Fatalf("at the end (-want +got):\n%s", diff)
+	}
+	if r, ok := w.call.Record(); !ok || r.CallerCard != invite.Card || r.CalleeCard != theirs {
+		t.Errorf("the record is %+v", r)
+	}
+
+	back := call.Invite{Caller: bob, Callee: "alice", Card: theirs}
+	in, err := c.Meet(back)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w = &world{t: t, call: c, now: epoch}
+	if diff := cmp.Diff([]call.Card{invite.Card, theirs}, cards(w.do(in))); diff != "" {
+		t.Errorf("merged (-want +got):\n%s", diff)
+	}
+}

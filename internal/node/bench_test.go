@@ -80,7 +80,12 @@ func (b *bench) boot() {
 				return auth.Identity{}, auth.ErrExpired
 			}
 			account, single := strings.CutSuffix(token, " alone")
-			return auth.Identity{Account: account, ExpiresAt: now.Add(24 * time.Hour), SingleLogin: single}, nil
+			account, name, shown := strings.Cut(account, " as ")
+			who := auth.Identity{Account: account, ExpiresAt: now.Add(24 * time.Hour), SingleLogin: single}
+			if shown {
+				who.Card = auth.Card{Name: name, Avatar: "https://example.com/" + name}
+			}
+			return who, nil
 		},
 		Announced: func(at netip.Addr) bool { return at == netip.MustParseAddr("203.0.113.5") },
 		Servers: func(id call.ID, d call.Device, _ time.Time) []*pealv1.IceServer {

@@ -104,7 +104,7 @@ func (n *Node) invite(d *device, id uint32, in *pealv1.Invite) {
 		return
 	}
 	inv := call.Invite{
-		ID: call.ID(in.CallId), Caller: d.who, Callee: call.Account(in.Callee),
+		ID: call.ID(in.CallId), Caller: d.who, Card: d.card(), Callee: call.Account(in.Callee),
 		Type: call.Type(in.Type), Offer: call.SDP(in.Offer), Attachment: in.Attachment, Policy: policy, Tracks: tracksFrom(in.Tracks),
 		Ring: millis(in.RingTimeoutMs), Timing: n.cfg.Timing,
 	}
@@ -115,7 +115,9 @@ func (n *Node) invite(d *device, id uint32, in *pealv1.Invite) {
 // accept has a device answer. Its candidates follow the answer once the call
 // is its own; where it is another's they go nowhere.
 func (n *Node) accept(d *device, id uint32, c *pealv1.Accept) {
-	n.ask(d, id, c.CallId, call.Accept{Device: d.who, Generation: c.Generation, Answer: call.SDP(c.Answer), Held: c.CandidatesHeld}, 0)
+	n.ask(d, id, c.CallId, call.Accept{
+		Device: d.who, Generation: c.Generation, Answer: call.SDP(c.Answer), Held: c.CandidatesHeld, Card: d.card(),
+	}, 0)
 	if len(c.Candidates) > 0 {
 		first := &pealv1.Candidates{CallId: c.CallId, Generation: c.Generation, Candidates: c.Candidates}
 		n.enqueue(call.ID(c.CallId), &job{signal: first, asker: &asker{device: d}})

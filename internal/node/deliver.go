@@ -129,6 +129,8 @@ func party(l *call.Leg, role pealv1.Role) *pealv1.Party {
 	return &pealv1.Party{
 		Role:    role,
 		Account: string(l.Account),
+		Name:    l.Card.Name,
+		Avatar:  l.Card.Avatar,
 		Uid:     l.UID,
 		Present: l.Device.ID != "" && l.Gone.IsZero(),
 		Epoch:   l.Epoch,

@@ -48,6 +48,9 @@ type involvement struct {
 	pathOf uint32
 }
 
+// card is how the account of the device is shown, as its latest token says.
+func (d *device) card() call.Card { return call.Card(d.session.Card()) }
+
 // line lets a session speak through the node's effects.
 type line struct {
 	n    *Node

@@ -183,11 +183,11 @@ func TestTheCallerCannotTellWhoIsThere(t *testing.T) {
 	}
 	offline := seen(func(*bench) {})
 	for name, ring := range map[string]func(b *bench){
-		"rings": func(b *bench) { b.login("bob", "b").do(&pealv1.Ringing{CallId: callID(1)}) },
+		"rings": func(b *bench) { b.login("bob as Bob", "b").do(&pealv1.Ringing{CallId: callID(1)}) },
 		"rings on two devices, one of which goes": func(b *bench) {
-			phone := b.login("bob", "b2")
+			phone := b.login("bob as Bob", "b2")
 			phone.do(&pealv1.Ringing{CallId: callID(1), RingTimeoutMs: 20_000})
-			b.login("bob", "b").do(&pealv1.Ringing{CallId: callID(1)})
+			b.login("bob as Bob", "b").do(&pealv1.Ringing{CallId: callID(1)})
 			phone.drop()
 		},
 	} {

@@ -63,8 +63,8 @@ func record(r call.Record) *pealv1.Record {
 		EndedAt:   timestamppb.New(r.EndedAt),
 		DurationS: uint32(r.Duration / time.Second),
 		Parties: []*pealv1.RecordParty{
-			{Account: string(r.Caller), Role: pealv1.Role_ROLE_CALLER},
-			{Account: string(r.Callee), Role: pealv1.Role_ROLE_CALLEE},
+			{Account: string(r.Caller), Role: pealv1.Role_ROLE_CALLER, Name: r.CallerCard.Name, Avatar: r.CallerCard.Avatar},
+			{Account: string(r.Callee), Role: pealv1.Role_ROLE_CALLEE, Name: r.CalleeCard.Name, Avatar: r.CalleeCard.Avatar},
 		},
 	}
 }

@@ -55,8 +55,10 @@ func serverGolden() map[string]*pealv1.ServerFrame {
 	accepted := callSnapshot(pealv1.CallState_CALL_STATE_CONNECTING, 3)
 	accepted.Role = pealv1.Role_ROLE_CALLER
 	accepted.Callee.Present, accepted.Callee.Epoch = true, 1
+	accepted.Callee.Name = "小明"
 	ended := callSnapshot(pealv1.CallState_CALL_STATE_ENDED, 7)
 	ended.Role = pealv1.Role_ROLE_CALLER
+	ended.Callee.Name = "小明"
 	ended.Reason, ended.Actor, ended.ActorDevice = pealv1.Reason_REASON_COMPLETED, "bob", "d-2"
 	ended.EndedAt = timestamppb.New(time.Date(2030, 1, 2, 3, 5, 5, 0, time.UTC))
 	ended.ConnectedForMs = 42_500
@@ -64,6 +66,10 @@ func serverGolden() map[string]*pealv1.ServerFrame {
 		CallId: exampleID, Kind: pealv1.RecordKind_RECORD_KIND_COMPLETED, Type: pealv1.CallType_CALL_TYPE_VIDEO,
 		Caller: "alice", Callee: "bob", Reason: pealv1.Reason_REASON_COMPLETED,
 		CreatedAt: ended.CreatedAt, EndedAt: ended.EndedAt, DurationS: 42,
+		Parties: []*pealv1.RecordParty{
+			{Account: "alice", Role: pealv1.Role_ROLE_CALLER, Name: "Alice Example", Avatar: "https://example.com/alice.png"},
+			{Account: "bob", Role: pealv1.Role_ROLE_CALLEE, Name: "小明"},
+		},
 	}
 	servers := []*pealv1.IceServer{
 		{Urls: []string{"stun:192.0.2.1:3478"}},
@@ -102,10 +108,14 @@ func serverGolden() map[string]*pealv1.ServerFrame {
 }
 
 func callSnapshot(state pealv1.CallState, rev uint32) *pealv1.Call {
+	caller := &pealv1.Party{
+		Account: "alice", Uid: 1234567, Present: true, Epoch: 1, Tracks: &pealv1.Tracks{Audio: true, Video: true},
+		Role: pealv1.Role_ROLE_CALLER, Name: "Alice Example", Avatar: "https://example.com/alice.png",
+	}
+	callee := &pealv1.Party{Account: "bob", Uid: 7654321, Tracks: &pealv1.Tracks{}, Role: pealv1.Role_ROLE_CALLEE}
 	return &pealv1.Call{
 		CallId: exampleID, Rev: rev, State: state, Type: pealv1.CallType_CALL_TYPE_VIDEO,
-		Caller:     &pealv1.Party{Account: "alice", Uid: 1234567, Present: true, Epoch: 1, Tracks: &pealv1.Tracks{Audio: true, Video: true}},
-		Callee:     &pealv1.Party{Account: "bob", Uid: 7654321, Tracks: &pealv1.Tracks{}},
+		Caller: caller, Callee: callee, Parties: []*pealv1.Party{caller, callee},
 		Attachment: `{"room":7}`, Generation: 1, RebuildGeneration: 1,
 		CreatedAt: timestamppb.New(time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)),
 	}

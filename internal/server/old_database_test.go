@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/peal-rtc/peal/internal/auth"
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
 	"github.com/peal-rtc/peal/internal/store"
 	"github.com/peal-rtc/peal/internal/store/sqlstore"
@@ -187,6 +189,18 @@ func TestOldDatabase(t *testing.T) {
 	wantRecords(t, carol, []string{"07", "05", "04"}, []string{"COMPLETED", "BUSY", "TIMEOUT"})
 	alice, bob := goesOn(t, o)
 	nobodyBusy(t, alice, bob, carol, dave)
+	// Calls and records of that time have no names, also where the token has one now.
+	named := o.dial()
+	now, _ := o.clock.Now(t.Context())
+	token := signText(fmt.Sprintf(`{"sub":"alice","exp":%d,"name":"Alice"}`, now.Add(time.Minute).Unix()))
+	named.ask("hello", map[string]any{"token": token, "deviceId": "another", "fresh": true})
+	list := named.filed()
+	if len(list) != 5 {
+		t.Errorf("alice has %d records, want 5", len(list))
+	}
+	for _, r := range list {
+		wantFaces(t, r.CallId, faces(r.GetParties()), auth.Card{}, auth.Card{})
+	}
 }
 
 // A backup that is months old. What rang then has timed out, which the server finds by

@@ -15,6 +15,7 @@ import (
 	"github.com/coder/websocket"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/peal-rtc/peal/internal/auth"
 	"github.com/peal-rtc/peal/internal/call"
 	"github.com/peal-rtc/peal/internal/protocol"
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
@@ -93,6 +94,8 @@ func TestRefused(t *testing.T) {
 	t.Run("unknown key", refusedHello(sign(t, secret, "other", "alice", time.Minute, now), protocol.BadToken, "kid"))
 	t.Run("expired token", refusedHello(sign(t, secret, "main", "alice", time.Minute, now.Add(-time.Hour)), protocol.TokenExpired, ""))
 	t.Run("account of another form", refusedHello(sign(t, secret, "main", " alice", time.Minute, now), protocol.BadToken, "account"))
+	t.Run("name that is too long", refusedHello(shownAs("alice", strings.Repeat("n", auth.NameBytes+1), ""), protocol.BadToken, "its claim name has 65 bytes, at most 64: shorten"))
+	t.Run("picture by http", refusedHello(shownAs("alice", "", "http://example.com/a.png"), protocol.BadToken, "its claim avatar is not an https URL: give"))
 	t.Run("another command first", func(t *testing.T) {
 		c := b.dial()
 		wantError(t, c.invite(callID, "bob").GetError(), protocol.HelloRequired, "")

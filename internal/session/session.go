@@ -75,6 +75,9 @@ func New(line Line, limits *protocol.Limits, verify Verify, now time.Time) *Sess
 // Account is who the client is; empty before its hello.
 func (s *Session) Account() string { return s.identity.Account }
 
+// Card is how the client's token, the latest, shows its account.
+func (s *Session) Card() auth.Card { return s.identity.Card }
+
 // SingleLogin reports whether the client's token says that its account may be
 // logged in on one device only.
 func (s *Session) SingleLogin() bool { return s.identity.SingleLogin }

@@ -1,6 +1,7 @@
 package session_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -36,6 +37,7 @@ type tester struct {
 
 func begin(t *testing.T) *tester {
 	b := &tester{t: t, wire: &wire{}, now: time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC), limits: protocol.DefaultLimits()}
+	verified := 0
 	verify := func(token string, now time.Time) (auth.Identity, error) {
 		switch token {
 		case "bad":
@@ -43,7 +45,9 @@ func begin(t *testing.T) *tester {
 		case "old":
 			return auth.Identity{}, auth.ErrExpired
 		}
-		return auth.Identity{Account: token, ExpiresAt: now.Add(time.Hour)}, nil
+		verified++
+		card := auth.Card{Name: fmt.Sprint(token, " ", verified)}
+		return auth.Identity{Account: token, ExpiresAt: now.Add(time.Hour), Card: card}, nil
 	}
 	b.s = session.New(b.wire, &b.limits, verify, b.now)
 	return b
@@ -167,6 +171,9 @@ func TestAuthenticate(t *testing.T) {
 	}
 	if code := fresh("old"); code != string(protocol.TokenExpired) {
 		t.Errorf("an expired token is answered %q", code)
+	}
+	if got := b.s.Card(); got != (auth.Card{Name: "alice 2"}) {
+		t.Errorf("after a fresh token, and others that were refused, it is shown as %+v", got)
 	}
 	if b.s.Account() != "alice" || !b.s.Ready() {
 		t.Error("a token that is refused harms the session")

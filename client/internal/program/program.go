@@ -128,8 +128,13 @@ func (s *Server) Stop() {
 
 // Token gets tokens for an account from the server.
 func (s *Server) Token(account string) func(context.Context) (string, error) {
+	return s.NamedToken(account, "", "")
+}
+
+// NamedToken is Token with a name and a picture.
+func (s *Server) NamedToken(account, name, avatar string) func(context.Context) (string, error) {
 	return func(ctx context.Context) (string, error) {
-		body, err := json.Marshal(map[string]string{"account": account})
+		body, err := json.Marshal(map[string]string{"account": account, "name": name, "avatar": avatar})
 		if err != nil {
 			return "", err
 		}

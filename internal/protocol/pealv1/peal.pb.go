@@ -3064,7 +3064,13 @@ type Party struct {
 	MediaUp bool    `protobuf:"varint,5,opt,name=media_up,json=mediaUp,proto3" json:"media_up,omitempty"`
 	Tracks  *Tracks `protobuf:"bytes,6,opt,name=tracks,proto3" json:"tracks,omitempty"`
 	// ROLE_CALLER or ROLE_CALLEE.
-	Role          Role `protobuf:"varint,7,opt,name=role,proto3,enum=peal.v1.Role" json:"role,omitempty"`
+	Role Role `protobuf:"varint,7,opt,name=role,proto3,enum=peal.v1.Role" json:"role,omitempty"`
+	// The claims name and avatar of this side's token: the caller's as of the
+	// invitation, the callee's as of the acceptance. The callee's are empty before
+	// the acceptance: they would tell the caller that the callee is online.
+	Name string `protobuf:"bytes,8,opt,name=name,proto3" json:"name,omitempty"`
+	// An https URL, or empty.
+	Avatar        string `protobuf:"bytes,9,opt,name=avatar,proto3" json:"avatar,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3146,6 +3152,20 @@ func (x *Party) GetRole() Role {
 		return x.Role
 	}
 	return Role_ROLE_UNSPECIFIED
+}
+
+func (x *Party) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Party) GetAvatar() string {
+	if x != nil {
+		return x.Avatar
+	}
+	return ""
 }
 
 // Tracks tells what a side sends.
@@ -3350,7 +3370,10 @@ type RecordParty struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Account string                 `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
 	// ROLE_CALLER or ROLE_CALLEE.
-	Role          Role `protobuf:"varint,2,opt,name=role,proto3,enum=peal.v1.Role" json:"role,omitempty"`
+	Role Role `protobuf:"varint,2,opt,name=role,proto3,enum=peal.v1.Role" json:"role,omitempty"`
+	// As in Party. Those of a callee that did not accept are empty.
+	Name          string `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
+	Avatar        string `protobuf:"bytes,4,opt,name=avatar,proto3" json:"avatar,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3397,6 +3420,20 @@ func (x *RecordParty) GetRole() Role {
 		return x.Role
 	}
 	return Role_ROLE_UNSPECIFIED
+}
+
+func (x *RecordParty) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *RecordParty) GetAvatar() string {
+	if x != nil {
+		return x.Avatar
+	}
+	return ""
 }
 
 // RecordList answers ListRecords.
@@ -3725,7 +3762,7 @@ const file_peal_proto_rawDesc = "" +
 	"\n" +
 	"ice_policy\x18\x16 \x01(\x0e2\x12.peal.v1.IcePolicyR\ticePolicy\x12'\n" +
 	"\x0fcandidates_held\x18\x17 \x01(\rR\x0ecandidatesHeld\x12(\n" +
-	"\aparties\x18\x18 \x03(\v2\x0e.peal.v1.PartyR\aparties\"\xca\x01\n" +
+	"\aparties\x18\x18 \x03(\v2\x0e.peal.v1.PartyR\aparties\"\xf6\x01\n" +
 	"\x05Party\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x10\n" +
 	"\x03uid\x18\x02 \x01(\rR\x03uid\x12\x18\n" +
@@ -3733,7 +3770,9 @@ const file_peal_proto_rawDesc = "" +
 	"\x05epoch\x18\x04 \x01(\rR\x05epoch\x12\x19\n" +
 	"\bmedia_up\x18\x05 \x01(\bR\amediaUp\x12'\n" +
 	"\x06tracks\x18\x06 \x01(\v2\x0f.peal.v1.TracksR\x06tracks\x12!\n" +
-	"\x04role\x18\a \x01(\x0e2\r.peal.v1.RoleR\x04role\"\x8e\x01\n" +
+	"\x04role\x18\a \x01(\x0e2\r.peal.v1.RoleR\x04role\x12\x12\n" +
+	"\x04name\x18\b \x01(\tR\x04name\x12\x16\n" +
+	"\x06avatar\x18\t \x01(\tR\x06avatar\"\x8e\x01\n" +
 	"\x06Tracks\x12\x14\n" +
 	"\x05audio\x18\x01 \x01(\bR\x05audio\x12\x1f\n" +
 	"\vaudio_muted\x18\x02 \x01(\bR\n" +
@@ -3755,10 +3794,12 @@ const file_peal_proto_rawDesc = "" +
 	"\n" +
 	"duration_s\x18\t \x01(\rR\tdurationS\x12.\n" +
 	"\aparties\x18\n" +
-	" \x03(\v2\x14.peal.v1.RecordPartyR\aparties\"J\n" +
+	" \x03(\v2\x14.peal.v1.RecordPartyR\aparties\"v\n" +
 	"\vRecordParty\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12!\n" +
-	"\x04role\x18\x02 \x01(\x0e2\r.peal.v1.RoleR\x04role\"K\n" +
+	"\x04role\x18\x02 \x01(\x0e2\r.peal.v1.RoleR\x04role\x12\x12\n" +
+	"\x04name\x18\x03 \x01(\tR\x04name\x12\x16\n" +
+	"\x06avatar\x18\x04 \x01(\tR\x06avatar\"K\n" +
 	"\n" +
 	"RecordList\x12)\n" +
 	"\arecords\x18\x01 \x03(\v2\x0f.peal.v1.RecordR\arecords\x12\x12\n" +

@@ -28,8 +28,9 @@ const (
 	sqlHolder = `SELECT call_id FROM claims WHERE account = $1`
 	sqlFree   = `DELETE FROM claims WHERE call_id = $1`
 	sqlFile   = `
-		INSERT INTO records (call_id, kind, type, caller, callee, reason, created_ns, ended_ns, duration_s)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+		INSERT INTO records (call_id, kind, type, caller, callee, reason, created_ns, ended_ns, duration_s,
+			caller_name, caller_avatar, callee_name, callee_avatar)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 		ON CONFLICT (call_id) DO NOTHING`
 )
 
@@ -266,7 +267,8 @@ func (b *batch) file(c *call.Call) error {
 		return nil
 	}
 	_, err := b.exec(b.write.file, r.Call, r.Kind, r.Type, r.Caller, r.Callee, r.Reason,
-		unixNano(r.CreatedAt), unixNano(r.EndedAt), int64(r.Duration.Seconds()))
+		unixNano(r.CreatedAt), unixNano(r.EndedAt), int64(r.Duration.Seconds()),
+		r.CallerCard.Name, r.CallerCard.Avatar, r.CalleeCard.Name, r.CalleeCard.Avatar)
 	return err
 }
 

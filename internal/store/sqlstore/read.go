@@ -39,17 +39,21 @@ const (
 		WHERE (changed_ns, id) > ($1, $2) ORDER BY changed_ns, id LIMIT $3`
 	sqlRecordPlace   = `SELECT ended_ns FROM records WHERE call_id = $1 AND $2 IN (caller, callee)`
 	sqlRecordsBefore = `
-		SELECT call_id, kind, type, caller, callee, reason, created_ns, ended_ns, duration_s FROM records
+		SELECT call_id, kind, type, caller, callee, reason, created_ns, ended_ns, duration_s,
+			caller_name, caller_avatar, callee_name, callee_avatar FROM records
 		WHERE caller = $1 AND (ended_ns, call_id) < ($2, $3)
 		UNION ALL
-		SELECT call_id, kind, type, caller, callee, reason, created_ns, ended_ns, duration_s FROM records
+		SELECT call_id, kind, type, caller, callee, reason, created_ns, ended_ns, duration_s,
+			caller_name, caller_avatar, callee_name, callee_avatar FROM records
 		WHERE callee = $1 AND (ended_ns, call_id) < ($2, $3)
 		ORDER BY ended_ns DESC, call_id DESC LIMIT $4`
 	sqlRecordsAfter = `
-		SELECT call_id, kind, type, caller, callee, reason, created_ns, ended_ns, duration_s FROM records
+		SELECT call_id, kind, type, caller, callee, reason, created_ns, ended_ns, duration_s,
+			caller_name, caller_avatar, callee_name, callee_avatar FROM records
 		WHERE caller = $1 AND (ended_ns, call_id) > ($2, $3)
 		UNION ALL
-		SELECT call_id, kind, type, caller, callee, reason, created_ns, ended_ns, duration_s FROM records
+		SELECT call_id, kind, type, caller, callee, reason, created_ns, ended_ns, duration_s,
+			caller_name, caller_avatar, callee_name, callee_avatar FROM records
 		WHERE callee = $1 AND (ended_ns, call_id) > ($2, $3)
 		ORDER BY ended_ns, call_id LIMIT $4`
 )
@@ -178,7 +182,8 @@ func scanMark(r row) (m store.Mark, err error) {
 func scanRecord(r row) (record call.Record, err error) {
 	var created, ended, seconds int64
 	err = r.Scan(&record.Call, &record.Kind, &record.Type, &record.Caller, &record.Callee, &record.Reason,
-		&created, &ended, &seconds)
+		&created, &ended, &seconds,
+		&record.CallerCard.Name, &record.CallerCard.Avatar, &record.CalleeCard.Name, &record.CalleeCard.Avatar)
 	record.CreatedAt, record.EndedAt = fromUnixNano(created), fromUnixNano(ended)
 	record.Duration = time.Duration(seconds) * time.Second
 	return record, err

@@ -16,6 +16,7 @@ func testRoundTrip(t *testing.T, s store.Store) {
 	var full call.Call
 	new(filler).fill(reflect.ValueOf(&full).Elem())
 	full.Rev, full.State = 1, call.Ringing
+	full.ConnectedAt, full.Outcome.EndedAt = after(70), after(190)
 	full.Media.Offer = "v=0\r\na=x:\"\\</script>\u2028é\x00\r\n"
 	create(t, s, full)
 	wantCall(t, s, full)
@@ -39,6 +40,21 @@ func testRoundTrip(t *testing.T, s store.Store) {
 	full.Rev, full.State = 3, call.Ended
 	update(t, s, full)
 	wantCall(t, s, full)
+
+	// And its record.
+	record, ok := full.Record()
+	if v := reflect.ValueOf(record); ok {
+		for field, value := range v.Fields() {
+			if value.IsZero() {
+				t.Errorf("the record has no %s", field.Name)
+			}
+		}
+	}
+	filed, err := s.Records(t.Context(), full.Callee().Account, store.Newest(9))
+	if err != nil {
+		t.Fatalf("Records: %v", err)
+	}
+	wantSame(t, filed, []call.Record{record})
 }
 
 // filler sets every field of a value to something that is not zero, each to

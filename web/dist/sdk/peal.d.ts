@@ -204,6 +204,10 @@ interface CallParty {
     readonly account: string;
     /** Whether this person called or was called. */
     readonly role: "caller" | "callee";
+    /** The person's name, as the token says: the caller's as of the invitation, the callee's as of the acceptance. Empty where the token has none, and for a callee that has not accepted. Put it into the page as text, never as HTML. */
+    readonly name: string;
+    /** The https URL of the person's picture, likewise; empty where there is none. */
+    readonly avatar: string;
 }
 /** The one lasting note of a call. */
 interface CallRecord {
@@ -319,6 +323,10 @@ interface CallSnapshot {
     readonly video: boolean;
     /** The other person's account. */
     readonly peer: string;
+    /** What the other person is called; the account where the token names nothing. */
+    readonly peerName: string;
+    /** The address of the other person's picture; empty where there is none. */
+    readonly peerAvatar: string;
     /** Everybody who has a part in the call, the caller first. */
     readonly parties: readonly CallParty[];
     /** What the caller gave with it; empty when nothing. */
@@ -366,6 +374,10 @@ interface CallHandle extends Listenable<CallEvents>, Store<CallSnapshot> {
     readonly createdAt: Date;
     /** The other person's account. */
     readonly peer: string;
+    /** The other person's name; the account where no name is known. */
+    readonly peerName: string;
+    /** The https URL of the other person's picture; empty where none is known. */
+    readonly peerAvatar: string;
     /** Everybody who has a part in the call, the caller first. */
     readonly parties: readonly CallParty[];
     /** The other person's numeric id. */
@@ -607,6 +619,10 @@ interface CallProfile {
 interface InvitedEvent {
     /** The account that calls. */
     invitor: string;
+    /** The name of the person who calls, as the token says; absent where it has none. Put it into the page as text, never as HTML. Ours, not in the original. */
+    invitorName?: string;
+    /** The https URL of that person's picture; absent where there is none. Ours, not in the original. */
+    invitorAvatar?: string;
     /** Oneself. */
     userIds: string[];
     /** False: there are no group calls. */
@@ -823,6 +839,10 @@ interface RoomMember {
     account: string;
     /** The account again. */
     accid: string;
+    /** The person's name, as the token says; absent where none is known, as of a callee that has not accepted. Ours, not in the original. */
+    name?: string;
+    /** The https URL of the person's picture; absent where none is known. Ours, not in the original. */
+    avatar?: string;
     /** When the call began, in milliseconds since 1970. */
     createTimestamp: number;
     /** Always 0: a call has no end that is set. */

@@ -93,6 +93,16 @@ export abstract class KnownCall extends Emitter<CallEvents> implements Store<Cal
   get parties(): readonly CallParty[] {
     return this.snapshot.parties;
   }
+  /** A person of the call, by the account. */
+  #party(account: string): CallParty | undefined {
+    return this.parties.find((p) => p.account === account);
+  }
+  get peerName(): string {
+    return this.#party(this.peer)?.name || this.peer;
+  }
+  get peerAvatar(): string {
+    return this.#party(this.peer)?.avatar ?? "";
+  }
   get peerUid(): number {
     return this.snapshot.peer.uid;
   }

@@ -138,10 +138,12 @@ export class Call extends KnownCall implements CallHandle {
     return this.#path;
   }
   protected get now(): CallSnapshot {
-    const { id, direction, state, type, video, peer, parties, attachment, end } = this;
+    const { id, direction, state, type, video, attachment, end } = this;
+    const { peer, peerName, peerAvatar, parties } = this;
     const { localStream, remoteStream, remoteTracks, microphoneOn, cameraOn, screenOn } = this;
     const { videoRequested, path, connectedAt, ringEndsAt } = this;
-    const call = { id, direction, state, type, video, peer, parties, attachment, end };
+    const call = { id, direction, state, type, video, attachment, end };
+    const people = { peer, peerName, peerAvatar, parties };
     const streams = { localStream, remoteStream, remoteTracks, microphoneOn, cameraOn, screenOn };
     const reconnecting = this.#lost.told && !end;
     const peerPresent = this.snapshot.peer.present;
@@ -149,7 +151,7 @@ export class Call extends KnownCall implements CallHandle {
     const networkQuality = this.#networkQuality;
     const health = { reconnecting, peerPresent, path, networkQuality };
     const asks = { videoRequested, autoplayBlocked };
-    return { ...call, ...streams, ...health, ...asks, connectedAt, ringEndsAt };
+    return { ...call, ...people, ...streams, ...health, ...asks, connectedAt, ringEndsAt };
   }
   /** How loud each side was when the network was last judged: 0 to 1. */
   get audioLevels(): { readonly local: number; readonly remote: number } {

@@ -104,20 +104,30 @@ export function readSnapshot(c: CallJson, account: string, device: string): Snap
   };
 }
 
+/** What the parties of a call and those of a record have in common. */
+interface PersonJson {
+  account?: string;
+  role?: RoleJson;
+  name?: string;
+  avatar?: string;
+}
+
 /** Who has a part in it. An older server names two, and their roles by their places. */
 function parties(
-  list: readonly { account?: string; role?: RoleJson }[] | undefined,
+  list: readonly PersonJson[] | undefined,
   caller: string,
   callee: string,
 ): CallParty[] {
   if (!list)
     return [
-      { account: caller, role: "caller" },
-      { account: callee, role: "callee" },
+      { account: caller, role: "caller", name: "", avatar: "" },
+      { account: callee, role: "callee", name: "", avatar: "" },
     ];
-  return list.map(({ account = "", role }) => ({
+  return list.map(({ account = "", role, name = "", avatar = "" }) => ({
     account,
     role: role === "ROLE_CALLER" ? "caller" : "callee",
+    name,
+    avatar,
   }));
 }
 

@@ -181,7 +181,7 @@ const record = (callId: string, endedAt: string): RecordJson => ({
   caller: "bob",
   callee: "alice",
   parties: [
-    { account: "bob", role: "ROLE_CALLER" },
+    { account: "bob", role: "ROLE_CALLER", name: "Bob", avatar: "https://a.test/b" },
     { account: "alice", role: "ROLE_CALLEE" },
   ],
   endedAt,
@@ -210,6 +210,53 @@ describe("a call", () => {
       call: { call: snapshot({ callId: call.id, rev: 2, state: "CALL_STATE_CONNECTING" }) },
     });
     expect(told).toEqual(["accepted"]);
+  });
+  it("knows the name and the picture of the caller from the start", async () => {
+    await login();
+    const caller = side("bob", {
+      role: "ROLE_CALLER",
+      name: "<b>Bob</b>",
+      avatar: "https://a.test/b",
+    });
+    const parties = [caller, side("alice", { role: "ROLE_CALLEE" })];
+    const call = await incoming({ caller, parties });
+    expect([call.peerName, call.peerAvatar]).toEqual(["<b>Bob</b>", "https://a.test/b"]);
+    expect(call.parties).toEqual([
+      { account: "bob", role: "caller", name: "<b>Bob</b>", avatar: "https://a.test/b" },
+      { account: "alice", role: "callee", name: "", avatar: "" },
+    ]);
+  });
+  it("knows the name of the callee once it has accepted, and the account before", async () => {
+    await login();
+    const call = await calling();
+    const at = (rev: number, more: PartyJson): CallJson => {
+      const state = rev === 1 ? "CALL_STATE_RINGING" : "CALL_STATE_CONNECTING";
+      const parties = [side("alice", { role: "ROLE_CALLER" }), side("bob", more)];
+      return snapshot({ callId: call.id, rev, state, parties });
+    };
+    expect([call.peerName, call.peerAvatar]).toEqual(["bob", ""]);
+    server.socket.give({ call: { call: at(1, { role: "ROLE_CALLEE" }) } });
+    expect([call.peerName, call.peerAvatar]).toEqual(["bob", ""]);
+    const names: string[] = [];
+    call.on("accepted", () => names.push(call.peerName));
+    server.socket.give({ call: { call: at(2, { role: "ROLE_CALLEE", name: "小明" }) } });
+    await settled();
+    expect(names).toEqual(["小明"]);
+    expect(call.parties[1]).toEqual({
+      account: "bob",
+      role: "callee",
+      name: "小明",
+      avatar: "",
+    });
+  });
+  it("of an older server has accounts and no names", async () => {
+    await login();
+    const call = await incoming();
+    expect([call.peerName, call.peerAvatar]).toEqual(["bob", ""]);
+    expect(call.parties).toEqual([
+      { account: "bob", role: "caller", name: "", avatar: "" },
+      { account: "alice", role: "callee", name: "", avatar: "" },
+    ]);
   });
   it("takes the answer of its generation, also where later news came first", async () => {
     await login();
@@ -1504,6 +1551,10 @@ describe("records", () => {
     server.socket.answer("listRecords", { records: { records: [record("r1", at(-10))] } });
     const first = (await page)[0];
     if (!first) throw new Error("no record");
+    expect(first.parties).toEqual([
+      { account: "bob", role: "caller", name: "Bob", avatar: "https://a.test/b" },
+      { account: "alice", role: "callee", name: "", avatar: "" },
+    ]);
     void client.records({ before: first });
     expect(server.socket.sent.at(-1)?.listRecords).toEqual({ beforeCall: "r1" });
     void client.records({ before: new Date(0) });

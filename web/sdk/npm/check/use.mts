@@ -8,6 +8,7 @@ import RTCCalling, {
   PealClient,
   PealError,
   type RecordMessage,
+  type RoomMember,
   version,
 } from "peal-rtc";
 
@@ -78,6 +79,29 @@ export async function component(): Promise<void> {
   rtc.destroy();
   // As pages of the original type it: a listener in its own words, any event, untyped handles.
   rtc.on("onInvited", (e: { invitor: string; attachment: string }) => console.log(e.attachment));
+  // As tests and wrappers of the original make it: none of what we have added.
+  const ofTheOriginal: Parameters<ComponentEvents["onInvited"]>[0] = {
+    invitor: "bob",
+    userIds: ["alice"],
+    isFromGroup: false,
+    groupId: "",
+    attachment: "",
+    type: 1,
+    channelId: "c",
+  };
+  rtc.emit("onInvited", ofTheOriginal);
+  const member: RoomMember = {
+    uid: 1,
+    account: "a",
+    accid: "a",
+    createTimestamp: 0,
+    expireTimestamp: 0,
+  };
+  room.members.push(member);
+  // And what we have added.
+  rtc.on("onInvited", ({ invitor, invitorName, invitorAvatar }) =>
+    console.log(invitorName ?? invitor, invitorAvatar ?? "", member.name ?? member.account),
+  );
   rtc.on("onInvited", function (this: RTCCalling) {}, rtc);
   rtc.addDelegate("onElsewhere", (x: number) => console.log(x));
   rtc.getSdkInstance().rtcClient.adapterRef.localStream.muteAudio();
@@ -98,6 +122,8 @@ export async function core(): Promise<void> {
     profile: { video: { width: 1280, height: 720 }, audio: "music_standard" },
   });
   call.on("accepted", () => {}).on("ended", (end) => console.log(end.reason, end.byThisDevice));
+  const { peerName, peerAvatar, parties }: { peerName: string } & CallHandle = call;
+  console.log(peerName.length, peerAvatar.length, parties[0]?.name.length);
   call.attachLocal(element);
   call.attachRemote(element);
   await call.invited;

@@ -262,6 +262,10 @@ export interface CallParty {
   readonly account: string;
   /** Whether this person called or was called. */
   readonly role: "caller" | "callee";
+  /** The person's name, as the token says: the caller's as of the invitation, the callee's as of the acceptance. Empty where the token has none, and for a callee that has not accepted. Put it into the page as text, never as HTML. */
+  readonly name: string;
+  /** The https URL of the person's picture, likewise; empty where there is none. */
+  readonly avatar: string;
 }
 
 /** The one lasting note of a call. */
@@ -391,6 +395,10 @@ export interface CallSnapshot {
   readonly video: boolean;
   /** The other person's account. */
   readonly peer: string;
+  /** What the other person is called; the account where the token names nothing. */
+  readonly peerName: string;
+  /** The address of the other person's picture; empty where there is none. */
+  readonly peerAvatar: string;
   /** Everybody who has a part in the call, the caller first. */
   readonly parties: readonly CallParty[];
   /** What the caller gave with it; empty when nothing. */
@@ -439,6 +447,10 @@ export interface CallHandle extends Listenable<CallEvents>, Store<CallSnapshot> 
   readonly createdAt: Date;
   /** The other person's account. */
   readonly peer: string;
+  /** The other person's name; the account where no name is known. */
+  readonly peerName: string;
+  /** The https URL of the other person's picture; empty where none is known. */
+  readonly peerAvatar: string;
   /** Everybody who has a part in the call, the caller first. */
   readonly parties: readonly CallParty[];
   /** The other person's numeric id. */

@@ -1,6 +1,7 @@
 import { PealError } from "../api/errors";
 
-const system = "the system lets the browser record no screen: allow it in the system's privacy settings";
+const system =
+  "the system lets the browser record no screen: allow it in the system's privacy settings";
 
 /** What helps, by the browser's name of the failure. */
 const cures: Record<string, string> = {

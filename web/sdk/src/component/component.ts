@@ -27,7 +27,7 @@ import type {
   SetupOptions,
 } from "./options";
 import { recordMessage } from "./record-message";
-import { roomOf } from "./room";
+import { roomOf, shownAs } from "./room";
 import { Sdk } from "./sdk-instance";
 import { Session } from "./session";
 
@@ -475,8 +475,11 @@ export class RTCCalling extends Emitter<ComponentEvents> {
   #invited(client: PealClient, call: Call): void {
     this.#took(client, call);
     if (this.#ringTimeout) this.#ringFor(call);
+    const { name, avatar } = shownAs(call, call.peer);
     this.emit("onInvited", {
       invitor: call.peer,
+      ...(name && { invitorName: name }),
+      ...(avatar && { invitorAvatar: avatar }),
       userIds: [client.account],
       isFromGroup: false,
       groupId: "",

@@ -4,6 +4,10 @@ import type { ComponentError } from "./codes";
 export interface InvitedEvent {
   /** The account that calls. */
   invitor: string;
+  /** The name of the person who calls, as the token says; absent where it has none. Put it into the page as text, never as HTML. Ours, not in the original. */
+  invitorName?: string;
+  /** The https URL of that person's picture; absent where there is none. Ours, not in the original. */
+  invitorAvatar?: string;
   /** Oneself. */
   userIds: string[];
   /** False: there are no group calls. */

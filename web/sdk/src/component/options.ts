@@ -82,6 +82,10 @@ export interface RoomMember {
   account: string;
   /** The account again. */
   accid: string;
+  /** The person's name, as the token says; absent where none is known, as of a callee that has not accepted. Ours, not in the original. */
+  name?: string;
+  /** The https URL of the person's picture; absent where none is known. Ours, not in the original. */
+  avatar?: string;
   /** When the call began, in milliseconds since 1970. */
   createTimestamp: number;
   /** Always 0: a call has no end that is set. */

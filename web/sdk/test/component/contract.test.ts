@@ -143,6 +143,69 @@ describe("getRoomInfo", () => {
   });
 });
 
+describe("names and pictures", () => {
+  const named = (): CallJson => {
+    const { caller, callee } = web.callOf("bob", "alice");
+    const theirs = { ...caller, name: "Bob", avatar: "https://a.test/b" };
+    return {
+      parties: [
+        { ...theirs, role: "ROLE_CALLER" },
+        { ...callee, role: "ROLE_CALLEE" },
+      ],
+    };
+  };
+
+  it("come with onInvited and getRoomInfo, as far as they are known", async () => {
+    const invited = vi.fn();
+    rtc.on("onInvited", invited);
+    await login();
+    await ring("c1", named());
+    expect(invited).toHaveBeenCalledWith({
+      invitor: "bob",
+      invitorName: "Bob",
+      invitorAvatar: "https://a.test/b",
+      userIds: ["alice"],
+      isFromGroup: false,
+      groupId: "",
+      attachment: undefined,
+      type: 1,
+      channelId: "c1",
+    });
+    const { members } = await rtc.getRoomInfo();
+    expect(members).toMatchObject([
+      { account: "alice" },
+      { account: "bob", name: "Bob", avatar: "https://a.test/b" },
+    ]);
+    expect(members[0]).not.toHaveProperty("name");
+  });
+
+  it("are absent where there are none, as in the original", async () => {
+    const invited = vi.fn();
+    rtc.on("onInvited", invited);
+    await login();
+    await ring();
+    const [event] = invited.mock.calls[0] ?? [];
+    expect(Object.keys(event)).toEqual([
+      "invitor",
+      "userIds",
+      "isFromGroup",
+      "groupId",
+      "attachment",
+      "type",
+      "channelId",
+    ]);
+    const { members } = await rtc.getRoomInfo();
+    for (const member of members)
+      expect(Object.keys(member)).toEqual([
+        "uid",
+        "account",
+        "accid",
+        "createTimestamp",
+        "expireTimestamp",
+      ]);
+  });
+});
+
 describe("setCallTimeout", () => {
   it("holds for all calls, made and received, until it is set again", async () => {
     rtc.setCallTimeout(20_000);
