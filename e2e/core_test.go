@@ -1,8 +1,11 @@
 package e2e_test
 
 import (
+	"encoding/base64"
 	"fmt"
 	"net/http/httptest"
+	"os"
+	"strconv"
 	"syscall"
 	"testing"
 
@@ -286,4 +289,107 @@ func TestCoreDevices(t *testing.T) {
 		return uses("camera") === third.id && uses("camera") !== first.id;
 	})`)
 	alice.run("call.hangup()")
+}
+
+// keepSounds has a page keep what it plays: contexts of Web Audio, and sounds from files.
+const keepSounds = `(() => {
+	Object.assign(window, { contexts: [], sounds: [], silent: [] });
+	window.AudioContext = class extends AudioContext { constructor(...a) { super(...a); contexts.push(this); } };
+	window.Audio = class extends Audio { constructor(...a) { super(...a); sounds.push(this); } };
+	window.rings = () => contexts.some((c) => c.state === "running") || sounds.some((s) => !s.paused && s.currentTime > 0);
+	window.listen = () => client.on("ringtoneBlocked", (on) => silent.push(on)) && 0;
+})()`
+
+// A page rings where it was asked to, by a file or by itself, until it does not ring any
+// more; one that the browser keeps silent says so, and sounds after a click.
+func TestRingtones(t *testing.T) {
+	s := startServer(t)
+	app := application(t, s)
+	browser := startBrowser(t)
+	strict := startBrowser(t, chromedp.Flag("autoplay-policy", "document-user-activation-required"))
+	firefox := startFirefoxWith(t, `user_pref("media.autoplay.default", 5);`+"\n"+`user_pref("media.autoplay.blocking_policy", 0);`+"\n")
+	caller := open(t, browser, app.URL)
+	caller.run(keepSounds)
+	caller.logIn(s, "caller", "{ ringback: true }")
+	sound, err := os.ReadFile("../cmd/peal/tone.ogg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := strconv.Quote("data:audio/ogg;base64," + base64.StdEncoding.EncodeToString(sound))
+	inFirefox := func(t *testing.T) *page {
+		tab, err := firefox.open(app.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &page{t: t, firefox: tab}
+	}
+	for _, c := range []struct {
+		name     string
+		page     func(t *testing.T) *page
+		ringtone string
+		blocked  bool
+	}{
+		{"tone", func(t *testing.T) *page { return open(t, browser, app.URL) }, "true", false},
+		{"file", func(t *testing.T) *page { return open(t, browser, app.URL) }, file, false},
+		{"tone, blocked in Chromium", func(t *testing.T) *page { return open(t, strict, app.URL) }, "true", true},
+		{"file, blocked in Chromium", func(t *testing.T) *page { return open(t, strict, app.URL) }, file, true},
+		// Of its own it makes no sound on a machine that has no speaker.
+		{"file, blocked in Firefox", inFirefox, file, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			callee := c.page(t)
+			callee.run(keepSounds)
+			callee.logIn(s, "callee", fmt.Sprintf("{ ringtone: %s }", c.ringtone))
+			callee.run("listen()")
+			caller.run(`follow(client.call("callee"))`)
+			callee.until("is called", `call?.state === "ringing"`)
+			caller.until("hears that it rings there", "rings()")
+			if c.blocked {
+				callee.until("says that it is silent", `silent.join() === "true" && !rings()`)
+				callee.takesPart()
+				callee.until("rings after a click", `silent.join() === "true,false" && rings()`)
+			} else {
+				callee.until("rings", `rings() && silent.length === 0`)
+			}
+			callee.run("call.accept()")
+			for _, p := range []*page{caller, callee} {
+				p.until("does not ring any more", `call.state !== "ringing" && !rings()`)
+			}
+			caller.run("call.hangup()")
+			caller.run(`follow(client.call("callee"))`)
+			caller.until("hears that it rings again", "rings()")
+			caller.run("call.cancel()")
+			caller.until("hears nothing any more", "!rings()")
+			callee.until("is silent", `call.end?.reason === "cancelled" && !rings()`)
+			callee.run("client.close()")
+		})
+	}
+	t.Run("a file that is none", func(t *testing.T) {
+		callee := open(t, browser, app.URL)
+		callee.logIn(s, "callee", `{ ringtone: "/nothing.ogg" }`)
+		callee.run(`client.on("error", (e) => { window.failed = e; }); 0`)
+		caller.run(`follow(client.call("callee"))`)
+		callee.until("is told", `window.failed?.code === "ringtone_failed" && call.state === "ringing"`)
+		caller.run("call.cancel()")
+	})
+}
+
+// The component API has the same: both people hear of a screen by onScreenShare.
+func TestScreenShareOfTheComponent(t *testing.T) {
+	_, alice, bob := pair(t, "")
+	for _, p := range []*page{alice, bob} {
+		p.run(`window.screens = []; rtc.on("onScreenShare", (e) => screens.push(e.userId + e.available)); 0`)
+	}
+	alice.until("needs a call for it", `rtc.shareScreen().then(() => false, (e) => e.code === "103")`)
+	talk(t, alice, bob, 2)
+	alice.run("rtc.shareScreen()")
+	for _, p := range []*page{alice, bob} {
+		p.until("hears of the screen", `screens.join() === "alicetrue"`)
+	}
+	bob.seesAndHears(30)
+	alice.run("rtc.stopScreenShare()")
+	for _, p := range []*page{alice, bob} {
+		p.until("hears of its end", `screens.join() === "alicetrue,alicefalse"`)
+	}
+	hangUp(bob, alice)
 }

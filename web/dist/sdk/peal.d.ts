@@ -12,7 +12,7 @@ interface PealErrorLike {
     readonly retry: boolean;
 }
 /** Codes made by the browser side; the server's own codes are in docs/protocol.md and pass through. */
-type LocalErrorCode = "insecure_context" | "not_connected" | "not_logged_in" | "wrong_state" | "token_failed" | "request_timeout" | "microphone_denied" | "microphone_missing" | "microphone_in_use" | "camera_denied" | "camera_missing" | "camera_in_use" | "speaker_missing" | "screen_denied" | "screen_unsupported" | "bad_view" | "autoplay_blocked" | "media_failed" | "declined" | "unsupported_browser" | "bad_server" | "internal";
+type LocalErrorCode = "insecure_context" | "not_connected" | "not_logged_in" | "wrong_state" | "token_failed" | "request_timeout" | "microphone_denied" | "microphone_missing" | "microphone_in_use" | "camera_denied" | "camera_missing" | "camera_in_use" | "speaker_missing" | "screen_denied" | "screen_unsupported" | "bad_view" | "autoplay_blocked" | "ringtone_failed" | "media_failed" | "declined" | "unsupported_browser" | "bad_server" | "internal";
 /** A code of the browser side, or one of the server's. */
 type PealErrorCode = LocalErrorCode | (string & {});
 /** What a client is made with. */
@@ -29,6 +29,10 @@ interface ClientOptions {
     microphone?: "required" | "optional";
     /** Keep in this browser which devices the person chose. Default false: they are forgotten with the page. */
     rememberDevices?: boolean;
+    /** What the page plays while a call comes in: the address of a sound, or true for a built-in tone. Default: nothing. */
+    ringtone?: string | true;
+    /** The same while someone is called. */
+    ringback?: string | true;
     /** Write what happens to the console. Default false. */
     debug?: boolean;
 }
@@ -114,6 +118,8 @@ interface ClientEvents {
     resumed: (call: CallHandle) => void;
     /** A call of this account was filed, now or while this client was away. Each comes once. */
     record: (record: CallRecord) => void;
+    /** The browser keeps `ringtone` or `ringback` silent until the person clicks or presses a key in the page. After that it sounds, and the event comes with false. */
+    ringtoneBlocked: (blocked: boolean) => void;
     /** The login is over and no reconnect follows: replaced, kicked, logged out. */
     closed: (why: PealErrorLike) => void;
     /** Something failed that no promise tells of. */
@@ -714,6 +720,8 @@ interface ComponentEvents {
     onVideoMuted: (event: MutedEvent) => void;
     /** That person muted or unmuted the sound. */
     onAudioMuted: (event: MutedEvent) => void;
+    /** A person, or oneself, shows the screen, or no more: ours, not in the original. */
+    onScreenShare: (event: AvailableEvent) => void;
     /** Every two seconds in a call, for both people. */
     onUserNetworkQuality: (event: QualityEvent) => void;
     /** The other side made it an audio call (1), or agreed to a video call (2). */
@@ -778,6 +786,14 @@ interface SetupOptions extends CallProfile {
     appKey: string;
     /** Where the server is, as in "https://calls.example.com". Default: where the script came from. */
     server?: string;
+    /** Ours: "optional" makes and answers calls without a microphone as well; one that is connected later joins. Default "required". */
+    microphone?: "required" | "optional";
+    /** Ours: keep in this browser which devices the person chose. Default false. */
+    rememberDevices?: boolean;
+    /** Ours: what the page plays while a call comes in: the address of a sound, or true for a built-in tone. Default: nothing. */
+    ringtone?: string | true;
+    /** Ours: the same while someone is called. */
+    ringback?: string | true;
     /** What the original took besides is taken and passed over. */
     [more: string]: unknown;
 }
@@ -945,6 +961,12 @@ declare class RTCCalling extends Emitter<ComponentEvents> {
     muteLocalVideo(mute: boolean): Promise<void>;
     /** Sends silence in place of the sound; the other side gets onAudioMuted. 103 without a call. */
     muteLocalAudio(mute: boolean): Promise<void>;
+    /** Ours: shows one's screen, a window or a tab in the camera's place; both get onScreenShare. Call it in a click. In an audio call the other side is asked for a video call. 100 where the person or the browser does not allow it, 10409 when the other side does not agree. */
+    shareScreen(options?: ScreenOptions): Promise<void>;
+    /** Ours: ends that. The browser's own bar does as well. */
+    stopScreenShare(): Promise<void>;
+    /** Ours: uses the camera on the other side of a phone, or the next one. 103 without a call, 114 where there is no other. */
+    flipCamera(): Promise<void>;
     /** Stops someone's sound here. 105 when that person is not in the call. */
     setAudioMute(mute: boolean, userId: string): Promise<void>;
     /** The devices of this machine; one of each kind is active: the one in use, or the one that opens next. Before the browser has allowed any, they are named "microphone 1" and so on. Where the browser names none within a second, those in use. */

@@ -30,6 +30,7 @@ import { readRecord, type Snapshot, typeNames } from "./snapshot";
 import { type OpenSocket, openWebSocket } from "./socket";
 import { SnapshotStore } from "./store";
 import { version } from "./version";
+import { Ringing, tones } from "./view/ringing";
 
 /** What a client takes from its surroundings; tests give their own. */
 export interface Surroundings {
@@ -263,7 +264,28 @@ export class PealClient extends Emitter<ClientEvents> implements Client {
     if (!first) throw new PealError("internal", "the call did not begin");
     const call = this.#call(shell, "outgoing", first, options.profile);
     call.invite(invite);
+    call.invited.then(() => this.#ring(call)).catch(() => {});
     return call;
+  }
+
+  /** What the application wants to sound as long as it rings. */
+  #ring(call: Call): void {
+    const kind = call.direction === "incoming" ? "ringtone" : "ringback";
+    const sound = this.#options[kind];
+    if (!sound || call.state !== "ringing") return;
+    const ringing = new Ringing(sound === true ? tones[kind] : sound, (news) => {
+      if (typeof news === "boolean") this.emit("ringtoneBlocked", news);
+      else
+        this.emit(
+          "error",
+          new PealError("ringtone_failed", `the ${kind} cannot be played: ${news.message}`),
+        );
+    });
+    const end = call.subscribe(() => {
+      if (call.state === "ringing") return;
+      end();
+      ringing.stop();
+    });
   }
 
   async close(): Promise<void> {
@@ -383,6 +405,7 @@ export class PealClient extends Emitter<ClientEvents> implements Client {
     this.#debug(`call ${call.id} with ${call.peer}: ${kind}`);
     if (kind === "incoming") call.ring(update);
     else call.resume(update);
+    this.#ring(call);
     this.emit(kind, call);
   }
 

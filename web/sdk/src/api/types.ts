@@ -32,6 +32,7 @@ export type LocalErrorCode =
   | "screen_unsupported" // as in the browsers of phones
   | "bad_view" // not an element
   | "autoplay_blocked"
+  | "ringtone_failed" // there is no such sound, or the browser cannot play it
   | "media_failed"
   | "declined"
   | "unsupported_browser"
@@ -54,6 +55,10 @@ export interface ClientOptions {
   microphone?: "required" | "optional";
   /** Keep in this browser which devices the person chose. Default false: they are forgotten with the page. */
   rememberDevices?: boolean;
+  /** What the page plays while a call comes in: the address of a sound, or true for a built-in tone. Default: nothing. */
+  ringtone?: string | true;
+  /** The same while someone is called. */
+  ringback?: string | true;
   /** Write what happens to the console. Default false. */
   debug?: boolean;
 }
@@ -155,6 +160,8 @@ export interface ClientEvents {
   resumed: (call: CallHandle) => void;
   /** A call of this account was filed, now or while this client was away. Each comes once. */
   record: (record: CallRecord) => void;
+  /** The browser keeps `ringtone` or `ringback` silent until the person clicks or presses a key in the page. After that it sounds, and the event comes with false. */
+  ringtoneBlocked: (blocked: boolean) => void;
   /** The login is over and no reconnect follows: replaced, kicked, logged out. */
   closed: (why: PealErrorLike) => void;
   /** Something failed that no promise tells of. */

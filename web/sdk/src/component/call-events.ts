@@ -65,6 +65,9 @@ export class Follower {
     call.on("videoRequest", (active) =>
       tell("onCallTypeRequest", { userId: call.peer, type: 2, active }),
     );
+    call.on("screenShare", (available) => {
+      tell("onScreenShare", { userId: this.#host.account, uid: call.localUid, available });
+    });
     call.on("networkQuality", (q) => this.#judged(q));
     call.on("deviceLost", ({ kind, label, replacement }) => {
       const now = replacement === null ? `there is no other ${kind}` : `using "${replacement}"`;
@@ -143,6 +146,7 @@ export class Follower {
       tell("onCameraAvailable", { userId, uid, available: now.video });
       streams(now.video, "video");
     }
+    if (now.screen !== was.screen) tell("onScreenShare", { userId, uid, available: now.screen });
     if (now.audioMuted !== was.audioMuted) {
       tell("onAudioMuted", { userId, muted: now.audioMuted });
       this.#fire(now.audioMuted ? "mute-audio" : "unmute-audio", { uid });

@@ -1,9 +1,9 @@
 import { Emitter, type Listener } from "../api/emitter";
-import type { CallRecord, MediaProfile } from "../api/types";
+import type { CallRecord, ClientOptions, MediaProfile, ScreenOptions } from "../api/types";
 import type { Call } from "../call";
 import { type DeviceLists, listDevices } from "../capture/devices";
 import type { PealClient } from "../client";
-import { type CallProfile, merged, readProfile } from "../media/profile";
+import { type CallProfile, defined, merged, readProfile } from "../media/profile";
 import { version } from "../version";
 import { isView, notAView } from "../view/picture";
 import { Follower } from "./call-events";
@@ -73,6 +73,8 @@ export class RTCCalling extends Emitter<ComponentEvents> {
   #asked = 0;
   #server: string | undefined;
   #tokenService: ((uid: number) => Promise<string>) | null = null;
+  /** What of `setupAppKey` is the core's. */
+  #core: Omit<ClientOptions, "getToken"> = {};
   #ringTimeout = 0;
   /** For every call, and for the next one alone. */
   #usual: MediaProfile = {};
@@ -97,6 +99,8 @@ export class RTCCalling extends Emitter<ComponentEvents> {
   setupAppKey(options: SetupOptions): void {
     this.#server = options.server ?? this.#server;
     this.#usual = this.#read(options);
+    const { microphone, rememberDevices, ringtone, ringback } = options;
+    this.#core = defined({ microphone, rememberDevices, ringtone, ringback });
   }
 
   /** What the next call sends: picture size, frames and quality of sound. What was set since the last call adds up; after the call `setupAppKey`'s profile or the defaults hold again. Values that are not documented cause onError and change nothing. */
@@ -156,7 +160,7 @@ export class RTCCalling extends Emitter<ComponentEvents> {
   async #connect(options: LoginOptions, server: string | undefined): Promise<void> {
     let session = this.#session;
     if (!session) {
-      session = new Session(options, server, this.#debug);
+      session = new Session(options, server, { ...this.#core, debug: this.#debug });
       this.#session = session;
       this.#follow(session);
     }
@@ -394,6 +398,21 @@ export class RTCCalling extends Emitter<ComponentEvents> {
   /** Sends silence in place of the sound; the other side gets onAudioMuted. 103 without a call. */
   async muteLocalAudio(mute: boolean): Promise<void> {
     await this.#run({}, () => this.#inCall().setMicrophone(!mute));
+  }
+
+  /** Ours: shows one's screen, a window or a tab in the camera's place; both get onScreenShare. Call it in a click. In an audio call the other side is asked for a video call. 100 where the person or the browser does not allow it, 10409 when the other side does not agree. */
+  async shareScreen(options: ScreenOptions = {}): Promise<void> {
+    await this.#run({}, () => this.#inCall().shareScreen(options));
+  }
+
+  /** Ours: ends that. The browser's own bar does as well. */
+  async stopScreenShare(): Promise<void> {
+    await this.#run({}, () => this.#inCall().stopScreenShare());
+  }
+
+  /** Ours: uses the camera on the other side of a phone, or the next one. 103 without a call, 114 where there is no other. */
+  async flipCamera(): Promise<void> {
+    await this.#run({}, () => this.#inCall().flipCamera());
   }
 
   /** Stops someone's sound here. 105 when that person is not in the call. */

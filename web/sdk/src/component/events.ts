@@ -110,6 +110,8 @@ export interface ComponentEvents {
   onVideoMuted: (event: MutedEvent) => void;
   /** That person muted or unmuted the sound. */
   onAudioMuted: (event: MutedEvent) => void;
+  /** A person, or oneself, shows the screen, or no more: ours, not in the original. */
+  onScreenShare: (event: AvailableEvent) => void;
   /** Every two seconds in a call, for both people. */
   onUserNetworkQuality: (event: QualityEvent) => void;
   /** The other side made it an audio call (1), or agreed to a video call (2). */

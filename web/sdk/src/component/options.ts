@@ -16,6 +16,14 @@ export interface SetupOptions extends CallProfile {
   appKey: string;
   /** Where the server is, as in "https://calls.example.com". Default: where the script came from. */
   server?: string;
+  /** Ours: "optional" makes and answers calls without a microphone as well; one that is connected later joins. Default "required". */
+  microphone?: "required" | "optional";
+  /** Ours: keep in this browser which devices the person chose. Default false. */
+  rememberDevices?: boolean;
+  /** Ours: what the page plays while a call comes in: the address of a sound, or true for a built-in tone. Default: nothing. */
+  ringtone?: string | true;
+  /** Ours: the same while someone is called. */
+  ringback?: string | true;
   /** What the original took besides is taken and passed over. */
   [more: string]: unknown;
 }

@@ -1,3 +1,4 @@
+import type { ClientOptions } from "../api/types";
 import { PealClient } from "../client";
 import type { LoginOptions } from "./options";
 
@@ -9,14 +10,19 @@ export class Session {
   /** The token that was given serves once where there is a `getToken`. */
   #given: string | undefined;
 
-  constructor(options: LoginOptions, server: string | undefined, debug: boolean) {
+  /** `more` goes to the client as it is. */
+  constructor(
+    options: LoginOptions,
+    server: string | undefined,
+    more: Omit<ClientOptions, "getToken" | "resume" | "server">,
+  ) {
     this.#options = options;
     this.#given = options.token;
     this.#server = server;
     this.client = new PealClient({
       getToken: () => this.#token(),
       resume: options.resume ?? false,
-      debug,
+      ...more,
       ...(server ? { server } : {}),
     });
   }

@@ -130,7 +130,8 @@ export function ofScreen(p: MediaProfile): MediaProfile {
   return { ...p, video: { frameRate: 30, maxBitrate: 2_500_000 } };
 }
 
-function defined<T extends object>(o: T): { [K in keyof T]?: NonNullable<T[K]> } {
+/** An object without what is not set. */
+export function defined<T extends object>(o: T): { [K in keyof T]?: NonNullable<T[K]> } {
   const entries = Object.entries(o).filter(([, value]) => value !== undefined);
   return Object.fromEntries(entries) as { [K in keyof T]?: NonNullable<T[K]> };
 }

@@ -1,0 +1,103 @@
+/** A built-in tone: what sounds, in hertz, and for how many seconds of each cycle. */
+interface Tone {
+  readonly pitches: readonly number[];
+  readonly sounds: number;
+  readonly cycle: number;
+}
+
+/** Who is called hears two tones in turn; who calls hears what the telephone has there, of ITU-T E.180. */
+export const tones = {
+  ringtone: { pitches: [659, 523], sounds: 1.6, cycle: 3 },
+  ringback: { pitches: [450], sounds: 1, cycle: 5 },
+} as const satisfies Record<string, Tone>;
+
+/** How long each of several pitches sounds, in seconds. */
+const turn = 0.4;
+/** How long a browser that lets the page sound takes to begin at most. */
+const patienceMs = 500;
+
+/** What rings in the page: a file, or a built-in tone. It sounds until `stop`. */
+export class Ringing {
+  readonly #play: () => Promise<void>;
+  readonly #end: () => void;
+  #blocked = false;
+  readonly #heard: (news: boolean | Error) => void;
+  #over = false;
+
+  /** `heard` hears true when the browser wants a gesture first, false after one, and why it cannot be played at all. */
+  constructor(sound: string | Tone, heard: (news: boolean | Error) => void) {
+    this.#heard = heard;
+    if (typeof sound === "string") {
+      const element = new Audio(sound);
+      element.loop = true;
+      this.#play = () => element.play();
+      this.#end = () => element.pause();
+    } else {
+      const context = new AudioContext();
+      const source = context.createBufferSource();
+      source.buffer = bufferOf(context, sound);
+      source.loop = true;
+      source.connect(context.destination);
+      source.start();
+      this.#play = () => running(context);
+      this.#end = () => void context.close().catch(() => {});
+    }
+    this.#start();
+  }
+
+  readonly #start = (): void => {
+    this.#play().then(
+      () => this.#tell(false),
+      (e: unknown) => {
+        if (this.#over) return;
+        if (e instanceof DOMException && e.name === "NotAllowedError") this.#tell(true);
+        else this.#heard(e instanceof Error ? e : new Error(String(e)));
+      },
+    );
+  };
+
+  #tell(blocked: boolean): void {
+    if (this.#blocked === blocked || this.#over) return;
+    this.#blocked = blocked;
+    this.#listen(blocked);
+    this.#heard(blocked);
+  }
+
+  #listen(on: boolean): void {
+    for (const gesture of ["pointerdown", "pointerup", "keydown"]) {
+      if (on) document.addEventListener(gesture, this.#start, true);
+      else document.removeEventListener(gesture, this.#start, true);
+    }
+  }
+
+  stop(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#listen(false);
+    this.#end();
+  }
+}
+
+/** Without a gesture a context neither begins nor says so. */
+async function running(context: AudioContext): Promise<void> {
+  await Promise.race([context.resume(), new Promise((resolve) => setTimeout(resolve, patienceMs))]);
+  if (context.state !== "running") throw new DOMException("no gesture yet", "NotAllowedError");
+}
+
+function bufferOf(context: AudioContext, { pitches, sounds, cycle }: Tone): AudioBuffer {
+  const rate = context.sampleRate;
+  const buffer = context.createBuffer(1, cycle * rate, rate);
+  const samples = buffer.getChannelData(0);
+  for (let i = 0; i < sounds * rate; i++) {
+    const at = i / rate;
+    const pitch = pitches[Math.floor(at / turn) % pitches.length] ?? 0;
+    // It swells and fades, so that it does not click.
+    const edge = Math.min(
+      1,
+      50 *
+        (pitches.length > 1 ? Math.min(at % turn, turn - (at % turn)) : Math.min(at, sounds - at)),
+    );
+    samples[i] = 0.2 * edge * Math.sin(2 * Math.PI * pitch * at);
+  }
+  return buffer;
+}
