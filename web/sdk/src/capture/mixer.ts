@@ -33,7 +33,8 @@ export class Mixer {
   of(microphone: MediaStreamTrack | null, shown: MediaStreamTrack | null): MediaStreamTrack | null {
     const plain = microphone ?? shown;
     if (!plain || (this.#volume === 1 && !(microphone && shown))) {
-      this.#unmix();
+      if (this.#meter) this.#unmix();
+      else this.close();
       return plain;
     }
     const context = this.#open();
