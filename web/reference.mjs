@@ -26,7 +26,7 @@ const parts = [
     intro:
       'For new applications: `window.Peal.PealClient`, or `import { PealClient } from "peal-rtc"`.',
     names: `PealClient Client ClientOptions ClientEvents ConnectionState CallOptions AcceptOptions RecordsOptions
-      CallHandle CallEvents CallState Direction CallEnd EndReason CallParty CallRecord RemoteTracks NetworkQuality MediaPath LostDevice
+      CallHandle CallEvents CallState Direction CallEnd EndReason CallParty CallRecord RemoteTracks NetworkQuality CallQuality FlowQuality QualityWarning MediaPath LostDevice
       MediaProfile AudioQuality PealError PealErrorLike PealErrorCode LocalErrorCode Listenable EventMap version`,
   },
 ];

@@ -4,6 +4,7 @@ import type {
   AcceptOptions,
   CallEnd,
   CallHandle,
+  CallQuality,
   Direction,
   MediaPath,
   MediaProfile,
@@ -17,7 +18,7 @@ import { Inviting } from "./inviting";
 import { type CallMediaNews, Negotiation } from "./media/negotiation";
 import { pathNames } from "./media/path";
 import type { MakePeerConnection, Media } from "./media/peer";
-import type { Kind } from "./media/profile";
+import { type Kind, soundBitrate } from "./media/profile";
 import { QualityMeter } from "./media/quality";
 import type { Command, Reply, Shell, Update } from "./shell";
 import { readRecord, type Snapshot, typeNames } from "./snapshot";
@@ -106,6 +107,9 @@ export class Call extends KnownCall implements CallHandle {
   }
   get path(): MediaPath | null {
     return this.#path;
+  }
+  get quality(): CallQuality | null {
+    return this.#meter.quality;
   }
   /** How loud each side was when the network was last judged: 0 to 1. */
   get audioLevels(): { readonly local: number; readonly remote: number } {
@@ -366,7 +370,13 @@ export class Call extends KnownCall implements CallHandle {
   #measure(): void {
     this.#meter.start(
       () => this.#media.connection,
-      () => this.remoteTracks.audio || this.remoteTracks.video,
+      (path) => ({
+        remote: this.remoteTracks,
+        // Also off where its volume is 0.
+        microphone: this.localStream?.getAudioTracks()[0]?.enabled ?? false,
+        soundBitrate: soundBitrate(this.profile),
+        relayed: (path ?? this.#path)?.startsWith("relay") ?? false,
+      }),
       (quality, path) => {
         if (path && path !== this.#path) {
           this.#flowsBy(path);
@@ -377,8 +387,17 @@ export class Call extends KnownCall implements CallHandle {
         }
         this.#media.adapt(this.#meter.strain);
         this.emit("networkQuality", quality);
+        this.#tellQuality();
       },
     );
+  }
+
+  #tellQuality(): void {
+    const { quality, changed } = this.#meter;
+    if (!quality || !changed) return;
+    for (const warning of changed)
+      this.emit("qualityWarning", warning, quality.warnings.includes(warning));
+    this.emit("quality", quality);
   }
 
   #flowsBy(path: MediaPath): void {

@@ -125,6 +125,11 @@ export function encoding(p: MediaProfile, kind: string, share: Share): RTCRtpEnc
   };
 }
 
+/** The bits per second that sound needs: the profile's, or those of speech. */
+export function soundBitrate(p: MediaProfile): number {
+  return audioQualities[p.audio ?? "speech_standard"][0] * 1_000;
+}
+
 function defined<T extends object>(o: T): { [K in keyof T]?: NonNullable<T[K]> } {
   const entries = Object.entries(o).filter(([, value]) => value !== undefined);
   return Object.fromEntries(entries) as { [K in keyof T]?: NonNullable<T[K]> };
