@@ -36,7 +36,10 @@ const parts = [
     names:
       "Devices DeviceSnapshot MediaDevice DeviceKind LostDevice ScreenOptions MediaProfile AudioQuality",
   },
-  { title: "Quality of the network", names: "NetworkQuality MediaPath" },
+  {
+    title: "Quality of the network",
+    names: "CallQuality FlowQuality QualityWarning NetworkQuality MediaPath",
+  },
   {
     title: "State for user interfaces",
     intro: `Clients, calls and devices are stores: \`subscribe\` and \`getSnapshot\`. The package has them as hooks in \`peal-rtc/react\` and as

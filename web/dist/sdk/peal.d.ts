@@ -272,6 +272,34 @@ interface NetworkQuality {
     /** What one receives. */
     readonly downlink: 0 | 1 | 2 | 3 | 4 | 5;
 }
+/** How media fared in one direction in the last two seconds. */
+interface FlowQuality {
+    /** The part of the packets that was lost: 0 to 1. */
+    readonly lossRate: number;
+    /** The jitter of the sound in milliseconds. */
+    readonly jitterMs: number;
+    /** Bits per second of all RTP packets, with RTP headers and retransmissions. */
+    readonly bitrate: number;
+}
+/**
+ * A condition that the application can show to a person. low_bandwidth: the network has less room
+ * than sound and picture need; microphone_silent: the microphone is on and gives digital silence;
+ * one_way_media: media flows in one direction only; relay: media goes through a relay.
+ */
+type QualityWarning = "low_bandwidth" | "microphone_silent" | "one_way_media" | "relay";
+/** The quality of a call in the last two seconds. The rule of each number is in docs/media.md. */
+interface CallQuality {
+    /** The round trip between both browsers in milliseconds; null before it was measured. */
+    readonly roundTripMs: number | null;
+    /** What this device sends. Loss and jitter come from the other side's last reports; 0 before the first report. */
+    readonly sent: FlowQuality;
+    /** What this device receives. */
+    readonly received: FlowQuality;
+    /** The estimated mean opinion score of the received sound, from 1 to 4.5; null while no sound comes. */
+    readonly mos: number | null;
+    /** The warnings that hold now. */
+    readonly warnings: readonly QualityWarning[];
+}
 /**
  * What media flows by: from machine to machine, in one network (host) or through
  * NATs (reflexive), or by the relay, which this side reaches over UDP, TCP or
@@ -310,6 +338,10 @@ interface CallEvents {
     path: (path: MediaPath) => void;
     /** Every two seconds in a call. */
     networkQuality: (local: NetworkQuality) => void;
+    /** The measured quality, every two seconds in a call. */
+    quality: (quality: CallQuality) => void;
+    /** A warning begins (true) or ends (false). The end of the call ends all warnings without this event. */
+    qualityWarning: (warning: QualityWarning, on: boolean) => void;
     /** Something failed that no promise tells of; the call goes on. */
     error: (error: PealErrorLike) => void;
     /** It is over: devices are closed, pictures taken away, and another call may be made. */
@@ -361,6 +393,8 @@ interface CallSnapshot {
     readonly path: MediaPath | null;
     /** What the network was judged last; null before that. */
     readonly networkQuality: NetworkQuality | null;
+    /** What was measured last; null before that. */
+    readonly quality: CallQuality | null;
     /** Since when both sides have media, in milliseconds since 1970 by this device's clock; null before that. For showing the duration. */
     readonly connectedAt: number | null;
     /** When it stops ringing, in milliseconds since 1970 by this device's clock; null once it does not ring. */
@@ -414,6 +448,8 @@ interface CallHandle extends Listenable<CallEvents>, Store<CallSnapshot> {
     readonly screenOn: boolean;
     /** What media flows by; null before it does. */
     readonly path: MediaPath | null;
+    /** The last measured quality; null before the first `quality` event. */
+    readonly quality: CallQuality | null;
     /** Milliseconds that both sides have had media; for showing the duration. */
     readonly connectedForMs: number;
     /** What is left of the ringing. */
@@ -1148,4 +1184,4 @@ declare const PealClient: new (options: ClientOptions) => Client;
 type PealClient = Client;
 
 export { PealClient, PealError, RTCCalling, RTCCalling as default, version };
-export type { AcceptOptions, AudioQuality, AvailableEvent, CallEnd, CallEvents, CallHandle, CallOptions, CallParty, CallProfile, CallRecord, CallSnapshot, CallState, Callbacks, Client, ClientEvents, ClientOptions, ClientSnapshot, ComponentError, ComponentEvents, ConnectionState, DeviceEntry, DeviceInfo, DeviceKind, DeviceLists, DeviceSnapshot, Devices, Direction, EndReason, EventMap, GroupCallOptions, GroupInviteOptions, InviteOptions, InvitedEvent, JoinEvent, Listenable, LocalErrorCode, LocalStreamHandle, LoginOptions, LostDevice, MediaDevice, MediaPath, MediaProfile, MutedEvent, NetworkQuality, PealErrorCode, PealErrorLike, QualityEvent, RecordMessage, RecordsOptions, RemoteStreamHandle, RemoteTracks, RenderMode, RoomInfo, RoomMember, RtcClient, RtcEvents, ScreenOptions, SdkInstance, SetupOptions, StateNumber, Store, StreamEvent, StreamHandle, TimeOutSide, TypeRequestEvent };
+export type { AcceptOptions, AudioQuality, AvailableEvent, CallEnd, CallEvents, CallHandle, CallOptions, CallParty, CallProfile, CallQuality, CallRecord, CallSnapshot, CallState, Callbacks, Client, ClientEvents, ClientOptions, ClientSnapshot, ComponentError, ComponentEvents, ConnectionState, DeviceEntry, DeviceInfo, DeviceKind, DeviceLists, DeviceSnapshot, Devices, Direction, EndReason, EventMap, FlowQuality, GroupCallOptions, GroupInviteOptions, InviteOptions, InvitedEvent, JoinEvent, Listenable, LocalErrorCode, LocalStreamHandle, LoginOptions, LostDevice, MediaDevice, MediaPath, MediaProfile, MutedEvent, NetworkQuality, PealErrorCode, PealErrorLike, QualityEvent, QualityWarning, RecordMessage, RecordsOptions, RemoteStreamHandle, RemoteTracks, RenderMode, RoomInfo, RoomMember, RtcClient, RtcEvents, ScreenOptions, SdkInstance, SetupOptions, StateNumber, Store, StreamEvent, StreamHandle, TimeOutSide, TypeRequestEvent };

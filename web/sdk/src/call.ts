@@ -4,6 +4,7 @@ import type {
   AcceptOptions,
   CallEnd,
   CallHandle,
+  CallQuality,
   CallSnapshot,
   Direction,
   MediaPath,
@@ -21,7 +22,7 @@ import { Inviting } from "./inviting";
 import { type CallMediaNews, Negotiation } from "./media/negotiation";
 import { pathNames } from "./media/path";
 import type { MakePeerConnection, Media } from "./media/peer";
-import { merged } from "./media/profile";
+import { merged, soundBitrate } from "./media/profile";
 import { QualityMeter } from "./media/quality";
 import type { Command, Reply, Shell, Update } from "./shell";
 import { readRecord, type Snapshot, typeNames } from "./snapshot";
@@ -141,7 +142,7 @@ export class Call extends KnownCall implements CallHandle {
     const { id, direction, state, type, video, attachment, end } = this;
     const { peer, peerName, peerAvatar, parties } = this;
     const { localStream, remoteStream, remoteTracks, microphoneOn, cameraOn, screenOn } = this;
-    const { videoRequested, path, connectedAt, ringEndsAt } = this;
+    const { videoRequested, path, quality, connectedAt, ringEndsAt } = this;
     const call = { id, direction, state, type, video, attachment, end };
     const people = { peer, peerName, peerAvatar, parties };
     const streams = { localStream, remoteStream, remoteTracks, microphoneOn, cameraOn, screenOn };
@@ -149,9 +150,12 @@ export class Call extends KnownCall implements CallHandle {
     const peerPresent = this.snapshot.peer.present;
     const autoplayBlocked = this.#autoplayBlocked && !end;
     const networkQuality = this.#networkQuality;
-    const health = { reconnecting, peerPresent, path, networkQuality };
+    const health = { reconnecting, peerPresent, path, networkQuality, quality };
     const asks = { videoRequested, autoplayBlocked };
     return { ...call, ...people, ...streams, ...health, ...asks, connectedAt, ringEndsAt };
+  }
+  get quality(): CallQuality | null {
+    return this.#meter.quality;
   }
   /** How loud each side was when the network was last judged: 0 to 1. */
   get audioLevels(): { readonly local: number; readonly remote: number } {
@@ -413,7 +417,13 @@ export class Call extends KnownCall implements CallHandle {
   #measure(): void {
     this.#meter.start(
       () => this.#media.connection,
-      () => this.remoteTracks.audio || this.remoteTracks.video,
+      (path) => ({
+        remote: this.remoteTracks,
+        // Also off where its volume is 0.
+        microphone: this.localStream?.getAudioTracks()[0]?.enabled ?? false,
+        soundBitrate: soundBitrate(this.profile),
+        relayed: (path ?? this.#path)?.startsWith("relay") ?? false,
+      }),
       (quality, path) => {
         if (path && path !== this.#path) {
           this.#flowsBy(path);
@@ -425,8 +435,17 @@ export class Call extends KnownCall implements CallHandle {
         this.#media.adapt(this.#meter.strain);
         this.#networkQuality = quality;
         this.emit("networkQuality", quality);
+        this.#tellQuality();
       },
     );
+  }
+
+  #tellQuality(): void {
+    const { quality, changed } = this.#meter;
+    if (!quality || !changed) return;
+    for (const warning of changed)
+      this.emit("qualityWarning", warning, quality.warnings.includes(warning));
+    this.emit("quality", quality);
   }
 
   #flowsBy(path: MediaPath): void {

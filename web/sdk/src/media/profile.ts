@@ -125,6 +125,11 @@ export function encoding(p: MediaProfile, kind: string, share: Share): RTCRtpEnc
   };
 }
 
+/** The bits per second that sound needs: the profile's, or those of speech. */
+export function soundBitrate(p: MediaProfile): number {
+  return audioQualities[p.audio ?? "speech_standard"][0] * 1_000;
+}
+
 /** The same for one's screen: letters need more than a face, and move less. */
 export function ofScreen(p: MediaProfile): MediaProfile {
   return { ...p, video: { frameRate: 30, maxBitrate: 2_500_000 } };

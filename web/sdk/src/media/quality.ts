@@ -1,17 +1,15 @@
-import type { MediaPath, NetworkQuality } from "../api/types";
+import type {
+  CallQuality,
+  FlowQuality,
+  MediaPath,
+  NetworkQuality,
+  QualityWarning,
+} from "../api/types";
+import { Look } from "./look";
 import { readPath } from "./path";
+import { type CallFacts, Warnings } from "./warnings";
 
 type Grade = NetworkQuality["uplink"];
-
-/** One entry of the statistics; what it counts depends on its type. */
-interface Stat {
-  readonly id: string;
-  readonly type: string;
-  readonly kind?: string;
-  readonly nominated?: boolean;
-  readonly state?: string;
-  readonly [counter: string]: unknown;
-}
 
 /** How media fared one way since the last look. Times are in seconds. */
 export interface Fate {
@@ -45,40 +43,38 @@ export function grade(f: Fate): Grade {
   return 5;
 }
 
-/** How loud a sound is over a time, by what the browser adds up. */
-class Loudness {
-  #energy = 0;
-  #seconds = 0;
-
-  /** The root mean square since the last call: 0 to 1. */
-  since({ totalAudioEnergy, totalSamplesDuration }: Stat): number {
-    const energy = Number(totalAudioEnergy) || 0;
-    const seconds = Number(totalSamplesDuration) || 0;
-    const level = Math.sqrt((energy - this.#energy) / (seconds - this.#seconds));
-    this.#energy = energy;
-    this.#seconds = seconds;
-    return level >= 0 && level <= 1 ? level : 0; // The connection may be a new one.
-  }
+/**
+ * The mean opinion score of sound by ITU-T G.107, of which only delay and loss count:
+ * R = 93.2 - Idd - Ie,eff, and Ie and Bpl are those of G.711 with loss concealment (G.113).
+ */
+export function meanOpinionScore(oneWayMs: number, lossRate: number): number {
+  const x = Math.log2(Math.max(oneWayMs, 100) / 100);
+  const delay = 25 * ((1 + x ** 6) ** (1 / 6) - 3 * (1 + (x / 3) ** 6) ** (1 / 6) + 2);
+  const percent = lossRate * 100;
+  const r = Math.max(93.2 - delay - (95 * percent) / (percent + 25.1), 0);
+  // The polynomial falls below 1 for a small R.
+  return Math.max(1 + 0.035 * r + r * (r - 60) * (100 - r) * 7e-6, 1);
 }
 
 /** Judges the network by what the browser measures, every two seconds. */
 export class QualityMeter {
   #timer: ReturnType<typeof setInterval> | undefined;
-  /** Packets that came and that were lost, at the last look. */
-  #before = { received: 0, lost: 0 };
+  #look: Look | null = null;
   /** The shortest round trip so far: what the way takes by itself. */
   #least = Number.POSITIVE_INFINITY;
   /** The grade of what one sends without what the way takes by itself: sending less does not shorten it. */
   strain: Grade = 0;
   /** How loud each side was between the last two looks: 0 to 1. */
   levels = { local: 0, remote: 0 };
-  /** What each side's sound had come to at the last look. */
-  readonly #loudness = { local: new Loudness(), remote: new Loudness() };
+  readonly #warnings = new Warnings();
+  /** The last numbers; null before there were two looks at one connection. */
+  quality: CallQuality | null = null;
+  /** The warnings that the last look began or ended; null where it gave no numbers. */
+  changed: readonly QualityWarning[] | null = null;
 
-  /** `expected` says whether the other side sends anything. */
   start(
     pc: () => RTCPeerConnection | null,
-    expected: () => boolean,
+    facts: (path: MediaPath | null) => CallFacts,
     report: (quality: NetworkQuality, path: MediaPath | null) => void,
   ): void {
     if (this.#timer !== undefined) return;
@@ -86,7 +82,11 @@ export class QualityMeter {
       const current = pc();
       if (!current) return;
       current.getStats().then(
-        (stats) => report(this.judge(stats, expected()), readPath(stats)),
+        (stats) => {
+          if (this.#timer === undefined) return; // The call ended meanwhile.
+          const path = readPath(stats);
+          report(this.judge(stats, facts(path)), path);
+        },
         () => {}, // The connection closed meanwhile.
       );
     }, lookMs);
@@ -97,51 +97,71 @@ export class QualityMeter {
     this.#timer = undefined;
   }
 
-  judge(stats: RTCStatsReport, expected: boolean): NetworkQuality {
-    const number = (s: Stat, key: string): number =>
-      typeof s[key] === "number" ? (s[key] as number) : 0;
-    let received = 0;
-    let lost = 0;
-    let jitter = 0;
-    let roundTrip = 0;
-    // What the other side says of what it gets; null where it said nothing.
-    let sent: { loss: number; jitter: number } | null = null;
-    let sentRoundTrip = 0;
-    stats.forEach((s: Stat) => {
-      if (s.type === "inbound-rtp") {
-        received += number(s, "packetsReceived");
-        lost += Math.max(number(s, "packetsLost"), 0);
-        // A picture's packets come in bursts, which is no fault of the network.
-        if (s.kind !== "audio") return;
-        jitter = Math.max(jitter, number(s, "jitter"));
-        this.levels.remote = this.#loudness.remote.since(s);
-      } else if (s.type === "media-source" && s.kind === "audio") {
-        this.levels.local = this.#loudness.local.since(s);
-      } else if (s.type === "remote-inbound-rtp") {
-        sent = {
-          loss: Math.max(sent?.loss ?? 0, number(s, "fractionLost")),
-          jitter: Math.max(sent?.jitter ?? 0, s.kind === "audio" ? number(s, "jitter") : 0),
-        };
-        sentRoundTrip = Math.max(sentRoundTrip, number(s, "roundTripTime"));
-      } else if (s.type === "candidate-pair" && s.nominated === true && s.state === "succeeded") {
-        roundTrip = Math.max(roundTrip, number(s, "currentRoundTripTime"));
-      }
-    });
-    const got = received - this.#before.received;
-    const missed = Math.max(lost - this.#before.lost, 0);
-    // Nothing was before the first look at a connection.
-    const first = this.#before.received === 0 || received < this.#before.received;
-    this.#before = { received, lost };
+  judge(stats: RTCStatsReport, facts: CallFacts): NetworkQuality {
+    const look = new Look(stats, this.#look);
+    this.#look = look;
+    this.levels = { local: look.level("media-source"), remote: look.level("inbound-rtp") };
+    const received = {
+      // A picture's packets come in bursts, which is no fault of the network.
+      jitter: look.max("jitter", "inbound-rtp", "audio"),
+      loss: part(look.grown("packetsLost", "inbound-rtp"), look.received()),
+      roundTrip: Math.max(0, ...look.roundTrips),
+    };
+    // What the other side says of what it gets.
+    const reported = look.values("fractionLost", "remote-inbound-rtp").length > 0;
+    const sent = {
+      loss: look.max("fractionLost", "remote-inbound-rtp"),
+      jitter: look.max("jitter", "remote-inbound-rtp", "audio"),
+      roundTrip: Math.max(received.roundTrip, look.max("roundTripTime", "remote-inbound-rtp")),
+    };
     let downlink: Grade = 0;
-    if (got > 0) downlink = grade({ loss: missed / (got + missed), jitter, roundTrip });
-    else if (expected && !first) downlink = 5;
-    const up = sent as { loss: number; jitter: number } | null; // TypeScript does not look into forEach.
-    const trip = Math.max(roundTrip, sentRoundTrip);
-    if (trip > 0) this.#least = Math.min(this.#least, trip);
-    this.strain = up ? grade({ ...up, roundTrip: Math.max(trip - this.#least, 0) }) : 0;
-    return {
-      uplink: up ? grade({ ...up, roundTrip: trip }) : 0,
-      downlink,
+    if (look.received() > 0) downlink = grade(received);
+    // Nothing was before the first look at a connection.
+    else if (look.received() === 0 && look.cameBefore)
+      downlink = facts.remote.audio || facts.remote.video ? 5 : 0;
+    if (sent.roundTrip > 0) this.#least = Math.min(this.#least, sent.roundTrip);
+    const strain = Math.max(sent.roundTrip - this.#least, 0);
+    this.strain = reported ? grade({ ...sent, roundTrip: strain }) : 0;
+    this.#measure(look, received, sent, facts);
+    return { uplink: reported ? grade(sent) : 0, downlink };
+  }
+
+  /** Sets `quality` and `changed`, unless another connection has begun. */
+  #measure(look: Look, received: Fate, sent: Fate, facts: CallFacts): void {
+    this.changed = look.seconds > 0 ? this.#warnings.take(look, facts, this.strain) : null;
+    if (!this.changed) return;
+    // Pairs of before keep the round trip that they had, so reports come first.
+    const reported = look.values("roundTripTime", "remote-inbound-rtp");
+    const trips = reported.length > 0 ? reported : look.roundTrips;
+    const trip = Math.max(0, ...trips);
+    const sound = look.received("audio");
+    const unplayed =
+      look.grown("packetsLost", "inbound-rtp", "audio") +
+      look.grown("packetsDiscarded", "inbound-rtp", "audio");
+    const waited =
+      look.grown("jitterBufferDelay", "inbound-rtp", "audio") /
+      look.grown("jitterBufferEmittedCount", "inbound-rtp", "audio");
+    const score = meanOpinionScore(milliseconds(trip / 2 + (waited || 0)), part(unplayed, sound));
+    this.quality = {
+      roundTripMs: trips.length > 0 ? milliseconds(trip) : null,
+      sent: flow(sent, look.bitrate("Sent", "outbound-rtp")),
+      received: flow(received, look.bitrate("Received", "inbound-rtp")),
+      mos: sound > 0 ? Math.round(score * 100) / 100 : null,
+      warnings: this.#warnings.on,
     };
   }
+}
+
+function flow({ loss, jitter }: Fate, bitrate: number): FlowQuality {
+  return { lossRate: loss, jitterMs: milliseconds(jitter), bitrate };
+}
+
+/** Whole milliseconds of seconds. */
+function milliseconds(seconds: number): number {
+  return Math.round(seconds * 1_000);
+}
+
+/** The part of all packets that was lost. A packet that comes late takes its loss back. */
+function part(lost: number, received: number): number {
+  return lost > 0 ? lost / (lost + received) : 0;
 }

@@ -1,6 +1,14 @@
 import { describe, expect, it } from "vitest";
 import { Adaptation } from "../../src/media/adaptation";
-import { grade, QualityMeter } from "../../src/media/quality";
+import { grade, meanOpinionScore, QualityMeter } from "../../src/media/quality";
+import type { CallFacts } from "../../src/media/warnings";
+
+const facts = (sends: boolean): CallFacts => ({
+  remote: { audio: sends, audioMuted: false, video: false, videoMuted: false },
+  microphone: true,
+  soundBitrate: 32_000,
+  relayed: false,
+});
 
 describe("a grade", () => {
   const good = { loss: 0, jitter: 0, roundTrip: 0 };
@@ -46,7 +54,7 @@ describe("the meter", () => {
           },
           ...far,
         ]),
-        true,
+        facts(true),
       );
     expect(look(0, 0)).toEqual({ uplink: 0, downlink: 0 });
     expect(look(100, 0)).toEqual({ uplink: 0, downlink: 1 });
@@ -59,10 +67,18 @@ describe("the meter", () => {
     expect(look(590, 9)).toEqual({ uplink: 0, downlink: 1 });
     expect(look(590, 9)).toEqual({ uplink: 0, downlink: 5 });
   });
+  it("grades what comes by the round trip of the pair in use as well", () => {
+    const meter = new QualityMeter();
+    const pair = { type: "candidate-pair", nominated: true, state: "succeeded" };
+    const media = { type: "inbound-rtp", kind: "audio", packetsReceived: 10 };
+    const look = stats([{ ...pair, currentRoundTripTime: 0.4 }, media]);
+    expect(meter.judge(look, facts(true)).downlink).toBe(3);
+  });
   it("begins anew with a new connection", () => {
     const meter = new QualityMeter();
     const look = (packetsReceived: number): number =>
-      meter.judge(stats([{ type: "inbound-rtp", kind: "audio", packetsReceived }]), true).downlink;
+      meter.judge(stats([{ type: "inbound-rtp", kind: "audio", packetsReceived }]), facts(true))
+        .downlink;
     look(0);
     expect(look(500)).toBe(1);
     expect(look(0)).toBe(0);
@@ -73,7 +89,7 @@ describe("the meter", () => {
     const look = (roundTripTime: number): number =>
       meter.judge(
         stats([{ type: "remote-inbound-rtp", kind: "audio", fractionLost: 0, roundTripTime }]),
-        true,
+        facts(true),
       ).uplink;
     expect(look(0.65)).toBe(4);
     expect(meter.strain).toBe(1);
@@ -83,9 +99,31 @@ describe("the meter", () => {
   it("knows nothing where nothing is sent, and does not count a picture's bursts", () => {
     const meter = new QualityMeter();
     const video = { type: "inbound-rtp", kind: "video", packetsLost: 0, jitter: 0.3 };
-    meter.judge(stats([{ ...video, packetsReceived: 10 }]), true);
-    expect(meter.judge(stats([{ ...video, packetsReceived: 20 }]), true).downlink).toBe(1);
-    expect(meter.judge(stats([{ ...video, packetsReceived: 20 }]), false).downlink).toBe(0);
+    meter.judge(stats([{ ...video, packetsReceived: 10 }]), facts(true));
+    expect(meter.judge(stats([{ ...video, packetsReceived: 20 }]), facts(true)).downlink).toBe(1);
+    expect(meter.judge(stats([{ ...video, packetsReceived: 20 }]), facts(false)).downlink).toBe(0);
+  });
+});
+
+describe("a mean opinion score", () => {
+  it.each([
+    [0, 0, 4.41],
+    [100, 0, 4.41],
+    [250, 0, 4.18],
+    [400, 0, 3.56],
+    [100, 0.05, 3.92],
+    [100, 0.2, 2.63],
+    [1_000, 0, 2.54],
+    [1_000, 0.5, 1],
+    [60_000, 1, 1],
+  ])("of %i ms one way and a loss of %d is %d", (delayMs, loss, want) => {
+    expect(meanOpinionScore(delayMs, loss)).toBeCloseTo(want, 2);
+  });
+  it("never rises with more loss, nor with more delay", () => {
+    for (let loss = 0; loss < 1; loss += 0.01)
+      expect(meanOpinionScore(50, loss + 0.01)).toBeLessThanOrEqual(meanOpinionScore(50, loss));
+    for (let ms = 0; ms < 2_000; ms += 10)
+      expect(meanOpinionScore(ms + 10, 0)).toBeLessThanOrEqual(meanOpinionScore(ms, 0));
   });
 });
 
