@@ -4,7 +4,7 @@ import { grade, meanOpinionScore, QualityMeter } from "../../src/media/quality";
 import type { CallFacts } from "../../src/media/warnings";
 
 const facts = (sends: boolean): CallFacts => ({
-  remote: { audio: sends, audioMuted: false, video: false, videoMuted: false },
+  remote: { audio: sends, audioMuted: false, video: false, videoMuted: false, screen: false },
   microphone: true,
   soundBitrate: 32_000,
   relayed: false,

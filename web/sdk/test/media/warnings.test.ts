@@ -36,7 +36,7 @@ class FakeCall {
     checked: true,
   };
   facts: CallFacts = {
-    remote: { audio: true, audioMuted: false, video: true, videoMuted: false },
+    remote: { audio: true, audioMuted: false, video: true, videoMuted: false, screen: false },
     microphone: true,
     soundBitrate: 32_000,
     relayed: false,
@@ -324,18 +324,18 @@ describe.each(browsers)("a warning in %s", (browser) => {
     Object.assign(call.each, { soundReceived: 0, pictureReceived: 0 });
     call.facts = {
       ...call.facts,
-      remote: { audio: true, audioMuted: true, video: false, videoMuted: false },
+      remote: { audio: true, audioMuted: true, video: false, videoMuted: false, screen: false },
     };
     call.looks(5);
     call.facts = {
       ...call.facts,
-      remote: { audio: false, audioMuted: false, video: true, videoMuted: true },
+      remote: { audio: false, audioMuted: false, video: true, videoMuted: true, screen: false },
     };
     call.looks(5);
     expect(call.log).toEqual([]);
     call.facts = {
       ...call.facts,
-      remote: { audio: false, audioMuted: false, video: true, videoMuted: false },
+      remote: { audio: false, audioMuted: false, video: true, videoMuted: false, screen: false },
     };
     call.looks(2);
     expect(call.log).toEqual(["+one_way_media 12"]);
