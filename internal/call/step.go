@@ -195,6 +195,12 @@ func (s *step) end(reason Reason, by Device) {
 		Reason: reason, Actor: by.Account, Device: by.ID,
 		EndedAt: s.now, Kind: recordKind(c.State, reason),
 	}
+	// By the clock of another node it may seem to have begun a moment later.
+	for _, begun := range []time.Time{c.CreatedAt, c.ConnectedAt} {
+		if c.Outcome.EndedAt.Before(begun) {
+			c.Outcome.EndedAt = begun
+		}
+	}
 	c.State = Ended
 	c.Until = time.Time{}
 	c.Media.Offer, c.Media.Answer = "", ""

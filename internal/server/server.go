@@ -47,6 +47,8 @@ type Config struct {
 	// Store is where calls are kept; nil means SQLite in the data folder. The
 	// server closes it.
 	Store store.Store
+	// Clocks reads the machine's: nil for what the machine has.
+	Clocks func() (wall time.Time, passed time.Duration)
 	// Logger may be nil.
 	Logger *slog.Logger
 }
@@ -58,7 +60,10 @@ type Server struct {
 	log    *slog.Logger
 	store  store.Store
 	clock  *clock
-	bus    *bus.Memory
+	// ahead is how far the store's clock was ahead of the wall clock when that was last
+	// worth a line in the log. It belongs to upkeep, and before that to Start.
+	ahead time.Duration
+	bus   *bus.Memory
 	// certificate is that of HTTPS; nil when there is none.
 	certificate *certificate
 	relay       *relay.Relay // nil when there is none.
@@ -75,6 +80,9 @@ type Server struct {
 func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+	}
+	if cfg.Clocks == nil {
+		cfg.Clocks = store.Machine()
 	}
 	s := &Server{
 		cfg: cfg, limits: limits(&cfg.Settings), log: cfg.Logger,
@@ -96,6 +104,7 @@ func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
 	if err = s.clock.measure(ctx, s.store); err != nil {
 		return nil, err
 	}
+	s.compare(ctx)
 	if s.listener, err = s.listen(); err != nil {
 		return nil, err
 	}
@@ -139,7 +148,8 @@ func openStore(ctx context.Context, cfg *Config) (store.Store, error) {
 		return cfg.Store, nil
 	}
 	opened, err := sqlstore.Open(ctx, sqlstore.Config{
-		Path: filepath.Join(cfg.Settings.Data, "peal.db"), Synchronous: cfg.Settings.Durable, Logger: cfg.Logger,
+		Path: filepath.Join(cfg.Settings.Data, "peal.db"), Synchronous: cfg.Settings.Durable,
+		Clocks: cfg.Clocks, Logger: cfg.Logger,
 	})
 	if errors.Is(err, sqlstore.ErrInUse) {
 		return nil, fmt.Errorf("%w: stop that one or give another --data", err)
@@ -207,7 +217,7 @@ func (s *Server) startLoop() (*auth.Signer, *auth.Verifier, error) {
 		Incarnation: incarnation,
 		Limits:      s.limits,
 		Timing:      timing(&s.cfg.Settings.Timing),
-		Verify:      verifier.Verify,
+		Verify:      s.byWallClock(verifier.Verify),
 		Servers:     s.iceServers,
 		Announced:   s.announced,
 		Policy:      policy(&s.cfg.Settings.Media),

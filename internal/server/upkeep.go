@@ -26,7 +26,9 @@ func (s *Server) upkeep() {
 			return
 		case <-clocks.C:
 			s.do("cannot read the store's clock", func(ctx context.Context) error {
-				return s.clock.measure(ctx, s.store)
+				err := s.clock.measure(ctx, s.store)
+				s.compare(ctx)
+				return err
 			})
 		case <-prunes.C:
 			s.prune()

@@ -18,6 +18,8 @@ import (
 
 	"github.com/pressly/goose/v3"
 	_ "modernc.org/sqlite" // The driver "sqlite".
+
+	"github.com/peal-rtc/peal/internal/store"
 )
 
 // sqliteReaders is how many reads run at once.
@@ -41,6 +43,8 @@ type Config struct {
 	// when it has been flushed to the disk; "normal" loses the last commits
 	// and "off" may lose the database when the machine, not the process, dies.
 	Synchronous string
+	// Clocks reads the machine's: nil for what the machine has.
+	Clocks func() (wall time.Time, passed time.Duration)
 	// Logger may be nil.
 	Logger *slog.Logger
 }
@@ -49,7 +53,7 @@ type Config struct {
 // brings its tables up to date. Leases that it finds are those of processes
 // that are gone, so it drops them.
 func Open(ctx context.Context, config Config) (_ *Store, err error) {
-	s := &Store{clock: func() time.Time { return time.Now().Round(0).UTC() }}
+	s := &Store{}
 	path, err := filepath.Abs(config.Path)
 	if err != nil {
 		return nil, fmt.Errorf("find database: %w", err)
@@ -71,6 +75,14 @@ func Open(ctx context.Context, config Config) (_ *Store, err error) {
 	case err != nil:
 		return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), s.release())
 	}
+	latest, err := s.latestStored(ctx)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), s.Close())
+	}
+	if config.Clocks == nil {
+		config.Clocks = store.Machine()
+	}
+	s.clock = store.NewClock(config.Clocks, latest).Now
 	if config.Logger != nil {
 		config.Logger.InfoContext(ctx, "store opened",
 			"path", path, "tables_version", version, "synchronous", synchronous)
@@ -156,6 +168,16 @@ func (s *Store) prepareSQLite(ctx context.Context) (version int64, err error) {
 	}
 	s.read, err = prepareReads(ctx, s.reader)
 	return version, err
+}
+
+// latestStored is the latest time that is stored: the clock never goes back behind it.
+func (s *Store) latestStored(ctx context.Context) (time.Time, error) {
+	var changed, ended sql.NullInt64
+	row := s.reader.QueryRowContext(ctx, `SELECT (SELECT max(changed_ns) FROM calls), (SELECT max(ended_ns) FROM records)`)
+	if err := row.Scan(&changed, &ended); err != nil {
+		return time.Time{}, fmt.Errorf("read latest time: %w", err)
+	}
+	return fromUnixNano(max(changed.Int64, ended.Int64)), nil
 }
 
 // versionSQLite is the version of the tables, 0 for none. It asks a connection that

@@ -83,6 +83,9 @@ func (a *audit) made(from uint32, c call.Call) {
 	} else if c.Outcome.Reason == call.Failed {
 		a.w.watch.failed(&c)
 	}
+	if known && was.Live() && !c.Live() {
+		a.w.watch.times(&c)
+	}
 	for i := range was.Legs {
 		before, now := &was.Legs[i], &c.Legs[i]
 		if before.Device.ID != "" && now.Device.ID != before.Device.ID {

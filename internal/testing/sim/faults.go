@@ -36,6 +36,8 @@ type Faults struct {
 	LinkDelay  time.Duration // The longest, one way.
 	StoreDelay time.Duration
 	BusDelay   time.Duration
+	// ClockStep is that the wall clock, which the store's begins with, is set by minutes to hours.
+	ClockStep float64
 	// Skew is how far the clock of a node may be from the store's, and by how
 	// much more a client's.
 	Skew time.Duration
@@ -86,6 +88,13 @@ func (w *world) calamity() {
 		for _, h := range w.hosts {
 			h.loseStore(down)
 		}
+	}
+	if w.fault(f.ClockStep, "the wall clock is set to another time") {
+		by := time.Minute + time.Duration(w.chaos.Int64N(int64(3*time.Hour)))
+		if w.chaos.IntN(2) == 0 {
+			by = -by
+		}
+		w.stepped += by
 	}
 	w.after(time.Second, w.calamity)
 }

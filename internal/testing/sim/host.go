@@ -193,7 +193,7 @@ func (h *host) Write(line []byte) (int, error) {
 }
 
 // clock is what the host takes for the store's time.
-func (h *host) clock() time.Time { return h.w.now.Add(h.skew) }
+func (h *host) clock() time.Time { return h.w.clock.Now().Add(h.skew) }
 
 // step gives the node an input and carries out what it asks.
 func (h *host) step(in node.Input) {
@@ -219,7 +219,7 @@ func (h *host) later(d time.Duration, in node.Input) {
 // rewake keeps one wake-up in the queue at or before the node's deadline.
 func (h *host) rewake() {
 	at, ok := h.node.Deadline()
-	at = at.Add(-h.skew)
+	at = h.w.now.Add(at.Sub(h.clock()))
 	if !ok || !h.wake.IsZero() && !h.wake.After(at) {
 		return
 	}

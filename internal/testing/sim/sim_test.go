@@ -140,7 +140,7 @@ func schedule(seed uint64) sim.Config {
 			f.Disconnect, f.Late, f.LinkDelay = 0.02, 0.3, 500*time.Millisecond
 		}
 	case 3: // That of the nodes is.
-		f.Strand, f.BusDrop, f.BusTwice, f.BusDelay = 0.02, 0.1, 0.1, 2*time.Second
+		f.Strand, f.BusDrop, f.BusTwice, f.BusDelay, f.ClockStep = 0.02, 0.1, 0.1, 2*time.Second, 0.01
 		switch seed % 32 {
 		case 11: // And people go from device to device, each of which ends the login on the one before.
 			f.Disconnect, f.Reload, f.Strand, f.BusDrop = 0.05, 0.5, 0.05, 0.3
@@ -160,7 +160,7 @@ func schedule(seed uint64) sim.Config {
 			Disconnect: 0.02, Tunnel: 0.005, HalfOpen: 0.5, Reload: 0.3, Refused: 0.1, Freeze: 0.002, TokenFail: 0.05,
 			Crash: 0.02, Stop: 0.01, Strand: 0.01, StoreLost: 0.01, StoreDown: 0.003,
 			CommitSkip: 0.02, CommitHide: 0.02, CommitLate: 0.02, CommitSlow: 0.02, ReadFail: 0.02, ReadSlow: 0.02,
-			BusDrop: 0.1, BusTwice: 0.1,
+			BusDrop: 0.1, BusTwice: 0.1, ClockStep: 0.005,
 			LinkDelay: 500 * time.Millisecond, StoreDelay: 200 * time.Millisecond, BusDelay: 2 * time.Second,
 			Skew: 500 * time.Millisecond,
 		}

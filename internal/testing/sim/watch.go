@@ -295,6 +295,33 @@ func (x *watch) failed(c *call.Call) {
 	}
 }
 
+// times holds L1 by the time that passes: whatever the wall clock says, a call rings for its time,
+// and its record says for how long both sides had media.
+func (x *watch) times(c *call.Call) {
+	f := &x.w.cfg.Faults
+	slack := 2*f.Skew + f.StoreDelay + time.Second
+	if f.CommitSlow+f.CommitLate > 0 {
+		slack += 10 * time.Second
+	}
+	rang := x.w.now.Sub(x.history[c.ID][0].at)
+	if c.Outcome.Reason == call.Timeout && rang < c.Timing.Ring-slack {
+		x.w.violate("L1: %s timed out after %s, its time-out is %s", c.ID, rang, c.Timing.Ring)
+	}
+	r, _ := c.Record()
+	for _, m := range x.history[c.ID] {
+		if m.state != call.Connected {
+			continue
+		}
+		if took := x.w.now.Sub(m.at); (took - r.Duration).Abs() > slack {
+			x.w.violate("L1: the record of %s says %s, and both sides had media for %s", c.ID, r.Duration, took)
+		}
+		break
+	}
+	if c.Outcome.EndedAt.Before(c.CreatedAt) {
+		x.w.violate("L1: %s ended at %s, and began at %s", c.ID, c.Outcome.EndedAt, c.CreatedAt)
+	}
+}
+
 // media holds L5 for what a page told of its media, once: the call knows.
 func (x *watch) media(c *call.Call) {
 	if c.State == call.Ringing || !x.w.cfg.Faults.stored() {

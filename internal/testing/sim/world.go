@@ -119,6 +119,9 @@ type world struct {
 	watch   *watch
 	hosts   []*host
 	clients []client
+	// stepped is how far the wall clock has been set from the time that passes; clock is the store's.
+	stepped time.Duration
+	clock   *store.Clock
 
 	// calmed: no faults any more. still: nobody does anything. leaving: everybody
 	// goes home.
@@ -136,7 +139,8 @@ func newWorld(cfg Config) *world {
 		result:    Result{Outcomes: make(map[call.Reason]int)},
 	}
 	w.audit = newAudit(w)
-	w.store = &audited{store.NewMemory(func() time.Time { return w.now }), w.audit}
+	w.clock = store.NewClock(func() (time.Time, time.Duration) { return w.now.Add(w.stepped), w.now.Sub(w.epoch) }, time.Time{})
+	w.store = &audited{store.NewMemory(w.clock.Now), w.audit}
 	w.watch = newWatch(w)
 	return w
 }

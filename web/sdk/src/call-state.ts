@@ -18,7 +18,10 @@ export abstract class KnownCall extends Emitter<CallEvents> implements Store<Cal
   #snapshot: Snapshot;
   #end: CallEnd | null = null;
   readonly #seenFirst = new Date();
-  #seenAt = Date.now();
+  /** By the clock that nobody sets. */
+  #seenAt = performance.now();
+  /** The same by the wall clock, which pages show times by. */
+  #seenAtWall = Date.now();
   #endedAt: number | null = null;
   #answered = false;
   #store: SnapshotStore<CallSnapshot> | null = null;
@@ -56,20 +59,21 @@ export abstract class KnownCall extends Emitter<CallEvents> implements Store<Cal
 
   /** Takes a newer snapshot. What is left of times counts from the newest one. */
   know(snapshot: Snapshot): void {
-    this.#seenAt = Date.now();
+    this.#seenAt = performance.now();
+    this.#seenAtWall = Date.now();
     this.#snapshot = snapshot;
     this.#store?.changed();
   }
 
   /** The call is over on this device: its times stand still. */
   protected finish(end: CallEnd): void {
-    this.#endedAt = Date.now();
+    this.#endedAt = performance.now();
     this.#end = end;
     this.#store?.changed();
   }
 
   get #sinceSeen(): number {
-    return (this.#endedAt ?? Date.now()) - this.#seenAt;
+    return (this.#endedAt ?? performance.now()) - this.#seenAt;
   }
 
   /** This device's acceptance holds: known at once, and told in a moment. */
@@ -141,10 +145,10 @@ export abstract class KnownCall extends Emitter<CallEvents> implements Store<Cal
   }
   get connectedAt(): number | null {
     const { state, connectedForMs } = this.snapshot;
-    return state === "connected" ? this.#seenAt - connectedForMs : null;
+    return state === "connected" ? this.#seenAtWall - connectedForMs : null;
   }
   get ringEndsAt(): number | null {
-    return this.state === "ringing" ? this.#seenAt + this.snapshot.ringRemainingMs : null;
+    return this.state === "ringing" ? this.#seenAtWall + this.snapshot.ringRemainingMs : null;
   }
   get ringRemainingMs(): number {
     return Math.max(0, this.snapshot.ringRemainingMs - this.#sinceSeen);

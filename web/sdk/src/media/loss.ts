@@ -101,7 +101,7 @@ export class Watch {
     if (anew) this.#doubted = false;
     this.#begun++;
     this.#run = 0;
-    this.#held = Date.now();
+    this.#held = performance.now();
     this.#suspected = false;
     // While it rings nothing can come.
     this.#open = restart && !this.#facts().ringing;
@@ -186,7 +186,7 @@ export class Watch {
   }
 
   #saw(flow: Flow): void {
-    const now = Date.now();
+    const now = performance.now();
     const doubted = this.#doubted && flow.packets === this.#count;
     this.#doubted = false;
     if (doubted && (this.#facts().expected || !this.#facts().connected)) {

@@ -1,0 +1,93 @@
+package server
+
+import (
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/peal-rtc/peal/internal/protocol/pealv1"
+	"github.com/peal-rtc/peal/internal/store"
+)
+
+// A wall clock that is set to another time, as by the first look at a time server or a
+// machine that was put to sleep, changes no deadline, no record and no connection.
+func TestClockIsSet(t *testing.T) {
+	for name, by := range map[string]time.Duration{"an hour back": -time.Hour, "an hour forward": time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			var stepped atomic.Int64
+			machine := store.Machine()
+			clocks := func() (time.Time, time.Duration) {
+				wall, passed := machine()
+				return wall.Add(time.Duration(stepped.Load())), passed
+			}
+			b := start(t, func(c *Config) {
+				c.Clocks, c.Settings.Timing.Ring = clocks, 2*time.Second
+			})
+			alice, bob := b.login("alice", "a"), b.login("bob", "b")
+			carol, dave := b.login("carol", "c"), b.login("dave", "d")
+
+			const other = "0198c0de-0000-7000-8000-00000000c0de"
+			carol.invite(other, "dave")
+			dave.ask("accept", map[string]any{"callId": other, "answer": describe("answer"), "generation": 1})
+			for _, c := range []*client{carol, dave} {
+				c.ask("media", map[string]any{"callId": other, "generation": 1, "up": true})
+			}
+			connected := time.Now()
+
+			alice.invite(callID, "bob")
+			rings := time.Now()
+			stepped.Store(int64(by))
+			if err := b.clock.measure(t.Context(), b.store); err != nil {
+				t.Fatal(err)
+			}
+			b.compare(t.Context())
+			for _, c := range []*client{alice, bob} {
+				ended := c.end()
+				if rang := time.Since(rings); rang < 1500*time.Millisecond || rang > 10*time.Second || ended.GetReason() != pealv1.Reason_REASON_TIMEOUT {
+					t.Errorf("a call that rings for 2 s ended after %s by %v", rang, ended.GetReason())
+				}
+				r := ended.GetRecord()
+				if took := r.GetEndedAt().AsTime().Sub(r.GetCreatedAt().AsTime()); took < 1500*time.Millisecond || took > 10*time.Second {
+					t.Errorf("its record lasts %s", took)
+				}
+			}
+			carol.ask("hangup", map[string]any{"callId": other})
+			on := time.Since(connected)
+			r := dave.end().GetRecord()
+			if d := time.Duration(r.GetDurationS()) * time.Second; (d - on).Abs() > 1500*time.Millisecond {
+				t.Errorf("a call of %s is recorded with %s", on, d)
+			}
+			for _, c := range []*client{alice, bob, carol, dave} {
+				c.works()
+			}
+			if !strings.Contains(b.log.String(), "the clock of calls and records is not the machine's") {
+				t.Error("the log says nothing of it")
+			}
+
+			// Tokens are made by the wall clock, of whatever machine.
+			later := b.dial()
+			token := sign(t, secret, "main", "erin", time.Minute, time.Now().Add(by))
+			if f := later.ask("hello", map[string]any{"token": token, "deviceId": "e", "fresh": true}); f.GetWelcome() == nil {
+				t.Errorf("a token of now: %v", f)
+			} else if ms := f.GetWelcome().GetTokenExpiresInMs(); ms < 50_000 || ms > 60_000 {
+				t.Errorf("a token for a minute expires in %d ms", ms)
+			}
+			late := b.dial()
+			token = sign(t, secret, "main", "frank", time.Minute, time.Now().Add(by-time.Hour))
+			if f := late.ask("hello", map[string]any{"token": token, "deviceId": "f", "fresh": true}); f.GetError().GetCode() != "token_expired" {
+				t.Errorf("a token of an hour ago: %v", f)
+			}
+		})
+	}
+}
+
+// end waits for the end of the client's call.
+func (c *client) end() *pealv1.Call {
+	c.t.Helper()
+	for {
+		if call := c.event().GetCall().GetCall(); call.GetState() == pealv1.CallState_CALL_STATE_ENDED {
+			return call
+		}
+	}
+}
