@@ -98,21 +98,31 @@ func TestDemo(t *testing.T) {
 	bob.click("camera")
 	alice.look("3-connected")
 	bob.look("3-connected")
+	alice.click("screen")
+	bob.until("sees the whole screen", `(() => {
+		const video = document.querySelector('[data-testid="remote-video"] video');
+		return video && video.style.objectFit === "contain" && video.currentTime > 0.5;
+	})()`)
+	alice.until("shows its screen", `document.querySelector('[data-testid="screen"]').getAttribute("aria-pressed") === "true"`)
+	alice.look("4-screen")
+	bob.look("4-screen")
+	alice.click("screen")
+	alice.until("has its camera again", `document.querySelector('[data-testid="screen"]').getAttribute("aria-pressed") === "false"`)
 
 	bob.click("hangup")
 	alice.state("idle")
 	bob.state("idle")
 	alice.until("tells how it ended", `document.querySelector('[data-testid="outcome"]').textContent.trim() !== ""`)
-	alice.look("4-after")
-	bob.look("4-after")
+	alice.look("5-after")
+	bob.look("5-after")
 
 	bob.types("peer-input", "alice")
 	bob.click("call-audio")
 	alice.state("called")
-	alice.look("5-called")
+	alice.look("6-called")
 	alice.click("reject")
 	bob.state("idle")
-	bob.look("6-declined")
+	bob.look("7-declined")
 }
 
 // An audio call in which one asks for video: declined, taken back, agreed to.

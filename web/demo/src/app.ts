@@ -224,18 +224,27 @@ export class App implements Actions {
     this.#attempt((call) => {
       if (call.video) return call.setCamera(!call.cameraOn);
       if (call.state !== "connected") return Promise.resolve();
-      if (!this.#notes.asking) return this.#askForVideo(call);
+      if (!this.#notes.asking) return this.#askFor(() => call.switchType(2));
       this.#notes.asking = false;
       return call.switchType(1);
     });
   }
 
-  /** In an audio call the camera is for both or for nobody. */
-  async #askForVideo(call: CallHandle): Promise<void> {
+  toggleScreen(): void {
+    this.#attempt((call) => {
+      if (call.screenOn) return call.stopScreenShare();
+      if (call.state !== "connected" || this.#notes.asking) return Promise.resolve();
+      if (call.video) return call.shareScreen({ audio: true });
+      return this.#askFor(() => call.shareScreen({ audio: true }));
+    });
+  }
+
+  /** In an audio call pictures are for both or for nobody. */
+  async #askFor(pictures: () => Promise<void>): Promise<void> {
     this.#notes.asking = true;
     this.#draw();
     try {
-      await call.switchType(2);
+      await pictures();
     } catch (e) {
       // Who took the ask back, or hung up, knows.
       const code = readProblem(e).code;
@@ -292,6 +301,7 @@ export class App implements Actions {
       .on("networkQuality", (quality) => note({ weak: isWeak(quality) }))
       .on("remoteTracks", () => note({}))
       .on("localStream", () => note({}))
+      .on("screenShare", () => note({}))
       .on("type", () => note({}))
       .on("videoRequest", () => note({}))
       .on("deviceLost", ({ kind, replacement }) => {

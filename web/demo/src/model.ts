@@ -29,7 +29,10 @@ export interface CallModel {
   readonly videoAsked: "me" | "peer" | null;
   readonly microphoneOn: boolean;
   readonly cameraOn: boolean;
+  readonly screenOn: boolean;
   readonly remotePicture: boolean;
+  /** The other one's picture is a screen: it is shown whole. */
+  readonly remoteScreen: boolean;
   readonly remoteMuted: boolean;
   /** The devices are not open yet: the browser may be asking. */
   readonly opening: boolean;
@@ -69,6 +72,7 @@ export interface Actions {
   hangup(): void;
   toggleMicrophone(): void;
   toggleCamera(): void;
+  toggleScreen(): void;
   /** Answers the other person's wish for a video call. */
   answerVideo(agree: boolean): void;
   play(): void;

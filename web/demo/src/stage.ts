@@ -18,14 +18,17 @@ export class CallStage {
   readonly #play = find("play", HTMLButtonElement);
   readonly #mute = find("mute", HTMLButtonElement);
   readonly #camera = find("camera", HTMLButtonElement);
+  readonly #screen = find("screen", HTMLButtonElement);
   readonly #ask = find("ask-video", HTMLElement);
   readonly #askText = find("ask-video-text", HTMLElement);
   readonly #hangup = find("hangup", HTMLButtonElement);
   readonly #hangupText = find("hangup-text", HTMLElement);
+  #remoteScreen = false;
 
   constructor(actions: Actions) {
     this.#mute.addEventListener("click", () => actions.toggleMicrophone());
     this.#camera.addEventListener("click", () => actions.toggleCamera());
+    this.#screen.addEventListener("click", () => actions.toggleScreen());
     this.#hangup.addEventListener("click", () => actions.hangup());
     find("ask-video-yes", HTMLButtonElement).addEventListener("click", () =>
       actions.answerVideo(true),
@@ -53,7 +56,7 @@ export class CallStage {
     this.#stage.setAttribute("aria-label", t.callWith(call.peer));
     this.#stage.classList.toggle("pictured", connected && call.remotePicture);
     this.remote.hidden = !(connected && call.remotePicture);
-    this.local.hidden = !call.cameraOn;
+    this.local.hidden = !call.cameraOn && !call.screenOn;
     this.local.title = t.localPicture;
     setAvatar(this.#avatar, call.peer);
     setText(this.#name, call.peer);
@@ -68,6 +71,10 @@ export class CallStage {
     setText(this.#play, t.hearPeer(call.peer));
     this.#ask.hidden = call.videoAsked !== "peer";
     setText(this.#askText, t.peerAsksForVideo(call.peer));
+    if (this.#remoteScreen !== call.remoteScreen) {
+      this.#remoteScreen = call.remoteScreen;
+      this.#fit();
+    }
     this.#drawControls(model, call, t);
   }
 
@@ -81,16 +88,20 @@ export class CallStage {
     this.#camera.classList.toggle("asking", call.videoAsked === "me");
     setPressed(this.#camera, call.cameraOn);
     this.#camera.title = call.video ? t.cameraTitle : t.askForVideoTitle;
+    // The browsers of phones share no screen.
+    this.#screen.hidden = model.stage !== "connected" || !navigator.mediaDevices?.getDisplayMedia;
+    setPressed(this.#screen, call.screenOn);
+    this.#screen.title = call.screenOn ? t.stopScreenTitle : t.screenTitle;
     setText(this.#hangupText, model.stage === "calling" ? t.cancel : t.hangup);
   }
 
-  /** Fills the stage with a picture that lies as it does, and shows one that does not as a whole. */
+  /** Fills the stage with a picture that lies as it does, and shows one that does not, or a screen, as a whole. */
   #fit(): void {
     const video = this.remote.querySelector("video");
     if (!video || video.videoWidth === 0) return;
     const lying = video.videoWidth > video.videoHeight;
     const stageLying = this.remote.clientWidth > this.remote.clientHeight;
-    video.style.objectFit = lying === stageLying ? "cover" : "contain";
+    video.style.objectFit = lying === stageLying && !this.#remoteScreen ? "cover" : "contain";
   }
 }
 

@@ -104,12 +104,13 @@ export class View {
     else this.#lobby.focus(model);
   }
 
-  /** Keys in a call: M for the microphone, V for the camera. None that ends it. */
+  /** Keys in a call: M for the microphone, V for the camera, S for the screen. None that ends it. */
   #key(event: KeyboardEvent): void {
     if (!this.#stage || !inCallStages.has(this.#stage)) return;
     if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
     if (event.key.toLowerCase() === "m") this.#actions.toggleMicrophone();
     if (event.key.toLowerCase() === "v") this.#actions.toggleCamera();
+    if (event.key.toLowerCase() === "s") this.#actions.toggleScreen();
   }
 }
 

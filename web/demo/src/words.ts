@@ -26,6 +26,8 @@ export function problemWords(t: Texts, problem: Problem): Words {
       return { headline: t.microphoneInUse, advice: t.inUseAdvice };
     case "camera_in_use":
       return { headline: t.cameraInUse, advice: t.inUseAdvice };
+    case "screen_denied":
+      return { headline: t.screenDenied, advice: "" };
     case "server_unreachable":
     case "request_timeout":
       return { headline: t.serverUnreachable, advice: t.serverUnreachableAdvice };
