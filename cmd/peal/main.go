@@ -20,6 +20,8 @@ import (
 type commands struct {
 	Dev     devCommand     `cmd:"" help:"Start a server for trying out and developing: no configuration, tokens for any name."`
 	Serve   serveCommand   `cmd:"" help:"Start a server for real use."`
+	Backup  backupCommand  `cmd:"" help:"Copy the database of a server, which goes on meanwhile."`
+	Restore restoreCommand `cmd:"" help:"Put a backup in the place of a server's database."`
 	ICE     iceCommand     `cmd:"" name:"ice" help:"Show the STUN and TURN servers that a server gives to an account."`
 	Doctor  doctorCommand  `cmd:"" help:"Find out why calls on a server do not connect, and which setting is wrong."`
 	Bench   benchCommand   `cmd:"" help:"Put load on a server and measure it: devices that call each other."`

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/peal-rtc/peal/internal/store/sqlstore"
+)
+
+// database is the file of calls and records in a data folder.
+func database(data string) string { return filepath.Join(data, "peal.db") }
+
+// backupCommand copies the database of a server, which goes on meanwhile.
+type backupCommand struct {
+	File string `arg:"" help:"The file to write; there must be none of this name."`
+	Data string `default:"peal-data" placeholder:"DIR" env:"PEAL_DATA" help:"Data folder of the server (${default})."`
+}
+
+// Help implements kong.HelpProvider.
+func (*backupCommand) Help() string {
+	return `The copy is the database as it is at one moment, whether a server runs on it or not: calls and records,
+in one file that only you can read. A plain copy of peal.db is none: the newest changes are in files beside it.
+
+Run it as the user of the server, and put it back with "peal restore".
+
+Example:
+  peal backup --data /var/lib/peal peal-$(date +%F).db`
+}
+
+// Run makes the copy and says what is in it.
+func (c *backupCommand) Run(std streams) error {
+	contents, err := sqlstore.Backup(context.Background(), database(c.Data), c.File)
+	if err != nil {
+		return fmt.Errorf("back up: %w", err)
+	}
+	_, err = fmt.Fprintf(std.out, "%s: %d records, %d live calls, %d bytes\n", c.File, contents.Records, contents.Live, contents.Bytes)
+	return err
+}
+
+// restoreCommand puts a backup in the place of a server's database.
+type restoreCommand struct {
+	File string `arg:"" help:"The file that \"peal backup\" wrote."`
+	Data string `default:"peal-data" placeholder:"DIR" env:"PEAL_DATA" help:"Data folder of the server (${default})."`
+}
+
+// Help implements kong.HelpProvider.
+func (*restoreCommand) Help() string {
+	return `Stop the server first. The database that was there stays in the folder, by another name that is printed.
+
+Calls that were on when the backup was made are dropped: they have ended since. What was recorded after the
+backup is in the old database alone.
+
+Example:
+  peal restore --data /var/lib/peal peal-2026-01-02.db`
+}
+
+// Run puts the backup back and says what was dropped.
+func (c *restoreCommand) Run(std streams) error {
+	contents, old, err := sqlstore.Restore(context.Background(), c.File, database(c.Data))
+	if errors.Is(err, sqlstore.ErrInUse) {
+		return fmt.Errorf("restore: %w: stop that one first", err)
+	}
+	if err != nil {
+		return fmt.Errorf("restore: %w", err)
+	}
+	if old != "" {
+		old = "\nthe database before: " + old
+	}
+	_, err = fmt.Fprintf(std.out, "%s: %d records; %d live calls dropped%s\n", database(c.Data), contents.Records, contents.Live, old)
+	return err
+}

@@ -1,0 +1,34 @@
+package main
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/peal-rtc/peal/internal/store/sqlstore"
+)
+
+// A backup is made beside a server that runs; to put it back that one has to stop.
+func TestBackupAndRestore(t *testing.T) {
+	data := t.TempDir()
+	s, err := sqlstore.Open(t.Context(), sqlstore.Config{Path: database(data)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "backup.db")
+	if code, out, stderr := peal("backup", "--data", data, file); code != exitOK || !strings.Contains(out, "0 records, 0 live calls") {
+		t.Fatalf("backup: %d %q %q", code, out, stderr)
+	}
+	if code, _, stderr := peal("backup", "--data", data, file); code != exitFailed || !strings.Contains(stderr, "give the name of a new file") {
+		t.Errorf("over a backup: %d %q", code, stderr)
+	}
+	if code, _, stderr := peal("restore", "--data", data, file); code != exitFailed || !strings.Contains(stderr, "stop that one first") {
+		t.Errorf("below a server: %d %q", code, stderr)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if code, out, stderr := peal("restore", "--data", data, file); code != exitOK || !strings.Contains(out, "the database before: ") {
+		t.Errorf("restore: %d %q %q", code, out, stderr)
+	}
+}
