@@ -151,28 +151,39 @@ func TestAudioCall(t *testing.T) {
 	hangUp(alice, bob)
 }
 
+// cancelled has caller call callee and give up.
+func cancelled(caller, callee *page, kind int) {
+	caller.t.Helper()
+	caller.calls(callee.account, kind)
+	callee.expect("onInvited")
+	caller.does("cancel")
+	callee.expect("onUserCancel")
+	callee.record(2)
+	caller.expect("onMessageSent")
+	caller.record(2)
+	caller.expect("cancel()")
+}
+
+// rejected has caller call callee, who declines.
+func rejected(caller, callee *page, kind int) {
+	caller.t.Helper()
+	caller.calls(callee.account, kind)
+	callee.expect("onInvited")
+	callee.does("reject")
+	caller.expect("onUserReject", "onMessageSent")
+	caller.record(3)
+	callee.record(3)
+	callee.expect("reject()")
+}
+
 // Cancelled, rejected, and called again after each.
 func TestUnanswered(t *testing.T) {
 	_, alice, bob := pair(t, "")
 	for _, kind := range []int{1, 2} {
-		alice.calls("bob", kind)
-		bob.expect("onInvited")
-		alice.does("cancel")
-		bob.expect("onUserCancel")
-		bob.record(2)
-		alice.expect("onMessageSent")
-		alice.record(2)
-		alice.expect("cancel()")
+		cancelled(alice, bob, kind)
 		alice.idle()
 		bob.idle()
-
-		bob.calls("alice", kind)
-		alice.expect("onInvited")
-		alice.does("reject")
-		bob.expect("onUserReject", "onMessageSent")
-		bob.record(3)
-		alice.record(3)
-		alice.expect("reject()")
+		rejected(bob, alice, kind)
 		alice.idle()
 		bob.idle()
 	}

@@ -26,18 +26,8 @@ const diagnosis = `(() => {
 func TestManyCalls(t *testing.T) {
 	s := startServer(t)
 	app := application(t, s)
-	browser, firefox := startBrowser(t), startFirefox(t)
-	inChromium := func(t *testing.T, account string) *page { return device(t, browser, app, s, account, "") }
-	inFirefox := func(t *testing.T, account string) *page { return inFirefox(t, firefox, app, s, account, "") }
-	for _, pair := range []struct {
-		name           string
-		caller, callee func(t *testing.T, account string) *page
-	}{
-		{"chromium-chromium", inChromium, inChromium},
-		{"chromium-firefox", inChromium, inFirefox},
-		{"firefox-chromium", inFirefox, inChromium},
-		{"firefox-firefox", inFirefox, inFirefox},
-	} {
+	_, pairs := browserPairs(t, s, app)
+	for _, pair := range pairs {
 		t.Run(pair.name, func(t *testing.T) {
 			alice, bob := pair.caller(t, "alice-"+pair.name), pair.callee(t, "bob-"+pair.name)
 			for i := range *manyCalls {
