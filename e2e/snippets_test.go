@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -33,7 +34,11 @@ var fence = regexp.MustCompile("(?ms)^```(\\w+)(?: (\\w+))?\n(.*?)^```$")
 func snippets(t *testing.T) []snippet {
 	t.Helper()
 	var all []snippet
-	for _, name := range []string{"README*.md", "docs/getting-started*.md", "docs/migration*.md"} {
+	names := []string{"README*.md", "docs/getting-started*.md", "docs/migration*.md"}
+	for _, guide := range guides(t) {
+		names = append(names, "docs/guides/"+guide+"*.md")
+	}
+	for _, name := range names {
 		files, err := filepath.Glob(filepath.Join("..", name))
 		if err != nil || len(files) != 2 {
 			t.Fatalf("%s: found %v, %v, want it in two languages", name, files, err)
@@ -43,8 +48,13 @@ func snippets(t *testing.T) []snippet {
 			if err != nil {
 				t.Fatal(err)
 			}
+			short, err := filepath.Rel("..", file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			short = strings.TrimPrefix(short, "docs/")
 			for _, m := range fence.FindAllStringSubmatch(string(text), -1) {
-				all = append(all, snippet{filepath.Base(file), m[1], m[2], m[3]})
+				all = append(all, snippet{short, m[1], m[2], m[3]})
 			}
 		}
 	}
@@ -69,9 +79,8 @@ func used(t *testing.T, use string) []snippet {
 // Nothing stands in these pages that no test looks at, but for what says so.
 func TestEverySnippetHasAUse(t *testing.T) {
 	for _, s := range snippets(t) {
-		switch {
-		case s.language == "sh", s.use == "token", s.use == "page", s.use == "component", s.use == "shown", s.use == "first", s.use == "module":
-		default:
+		known := []string{"token", "page", "component", "shown", "first", "module", "five", "guide", "checked"}
+		if s.language != "sh" && !slices.Contains(known, s.use) {
 			t.Errorf("%s: a %s block has the use %q, of which no test knows:\n%s", s.file, s.language, s.use, s.text)
 		}
 	}
@@ -134,27 +143,55 @@ func TestTokenSnippets(t *testing.T) {
 		r.Body.Close()
 		return r.StatusCode == http.StatusOK
 	})
-	programs := map[string][]string{"go": {"main.go", "go", "run"}, "js": {"main.mjs", "node"}, "python": {"main.py", "python3"}}
+	programs := map[string][]string{"go": {"main.go", "go", "run"}, "js": {"main.mjs", "node"}, "python": {"main.py", pythonWithJWT(t)}}
 	for _, s := range used(t, "token") {
 		t.Run(s.file+" "+s.language, func(t *testing.T) {
 			how := programs[s.language]
 			if how == nil {
 				t.Fatalf("no way to run %s", s.language)
 			}
-			path := filepath.Join(t.TempDir(), how[0])
+			dir := t.TempDir()
+			path := filepath.Join(dir, how[0])
+			linkModules(t, dir)
 			if err := os.WriteFile(path, []byte(s.text), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			run := exec.CommandContext(ctx, how[1], append(how[2:], path)...)
 			run.Env = append(os.Environ(), "PEAL_SECRET="+secret)
+			run.Stderr = log
 			out, err := run.Output()
 			if err != nil {
-				t.Fatal(err)
+				t.Fatalf("%v\n%s", err, log)
 			}
 			if account := welcomed(ctx, t, "ws://"+addr+"/ws", strings.TrimSpace(string(out))); account != "alice" {
 				t.Errorf("the server takes its token for %q", account)
 			}
 		})
+	}
+}
+
+// pythonWithJWT finds the Python that has PyJWT. A Python of the person's own may come
+// before the system's, which make setup gives it to.
+func pythonWithJWT(t *testing.T) string {
+	t.Helper()
+	for _, python := range []string{"python3", "/usr/bin/python3"} {
+		if exec.Command(python, "-c", "import jwt").Run() == nil {
+			return python
+		}
+	}
+	t.Fatal("no Python has PyJWT: run make setup, or pip install PyJWT")
+	return ""
+}
+
+// linkModules gives the programs in a folder the packages of web/package.json.
+func linkModules(t *testing.T, dir string) {
+	t.Helper()
+	modules, err := filepath.Abs("../web/node_modules")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(modules, filepath.Join(dir, "node_modules")); err != nil {
+		t.Fatal(err)
 	}
 }
 
