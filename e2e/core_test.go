@@ -393,3 +393,32 @@ func TestScreenShareOfTheComponent(t *testing.T) {
 	}
 	hangUp(bob, alice)
 }
+
+// The same in Firefox, whose made-up devices are one of each kind.
+func TestCoreDevicesInFirefox(t *testing.T) {
+	s := startServer(t)
+	app := application(t, s)
+	firefox, chromium := mixedPair(t, app)
+	firefox.logIn(s, "fiona", "{ rememberDevices: true }")
+	chromium.logIn(s, "chris", "{}")
+	firefox.run(`(async () => {
+		window.lists = 0;
+		client.devices.subscribe(() => lists++);
+		(await navigator.mediaDevices.getUserMedia({ audio: true, video: true })).getTracks().forEach((t) => t.stop());
+		window.listed = await client.devices.list();
+		await client.devices.choose("camera", listed.cameras[0].id);
+		await client.devices.choose("microphone", listed.microphones[0].id);
+	})()`)
+	firefox.until("lists one of each, active", `listed.cameras.length > 0 && listed.microphones.length > 0 &&
+		[listed.cameras, listed.microphones].every((l) => l.filter((d) => d.active).length === 1 && l[0].label !== "") && lists > 0`)
+	connects(firefox, chromium, "{ video: true }")
+	firefox.until("uses what was chosen", "call.camera.getSettings().deviceId === listed.cameras[0].id")
+	firefox.until("is told that there is no such camera", `client.devices.choose("camera", "none").then(() => false, (e) => e.code === "camera_missing")`)
+	firefox.until("has no other camera", `call.flipCamera().then(() => false, (e) => e.code === "camera_missing")`)
+	firefox.run("call.setProfile({ video: { width: 320, height: 240, frameRate: 10 } })")
+	chromium.until("still sees it", "call.remoteTracks.video && grows(decoded)")
+	firefox.until("knows how loud the other side is", "call.remoteLevel > 0 && call.remoteLevel <= 1")
+	chromium.until("knows how loud the other side is", "call.remoteLevel > 0 && call.remoteLevel <= 1")
+	firefox.run("call.hangup()")
+	chromium.until("is over", `call.end?.reason === "completed"`)
+}

@@ -193,9 +193,9 @@ export class LocalTracks {
     const choice = ++this.#choices[kind];
     const used = this.#device(kind);
     let track: MediaStreamTrack | undefined;
+    await requireDevice(kind, deviceId);
     if (used ? used.getSettings().deviceId !== deviceId : this.#missing.has(kind))
       track = await this.#change(kind, deviceId, used);
-    else await requireDevice(kind, deviceId);
     const newest = choice === this.#choices[kind];
     if (newest) keepChoice(kind, deviceId);
     // It may have been closed meanwhile.
