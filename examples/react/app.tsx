@@ -26,9 +26,11 @@ function App() {
     client.connect().catch(fail);
   }, []);
   useEffect(() => {
+    if (!call) return;
     setProblem("");
-    call?.invited.catch(fail);
-    call?.on("error", fail);
+    call.invited.catch(fail);
+    call.on("error", fail);
+    return () => void call.off("error", fail);
   }, [call]);
 
   return (
@@ -86,8 +88,8 @@ function InCall({ call, fail }: { call: CallHandle; fail: (e: PealErrorLike) => 
 }
 
 function Choice({ kind }: { kind: DeviceKind }) {
-  const { microphones, cameras, choose } = useMediaDevices(client);
-  const list = kind === "camera" ? cameras : microphones;
+  const { devices, choose } = useMediaDevices(client);
+  const list = kind === "camera" ? devices.cameras : devices.microphones;
   return (
     <select aria-label={kind} value={list.find((d) => d.active)?.id} onChange={(e) => choose(kind, e.target.value)}>
       {list.map((d) => <option key={d.id} value={d.id}>{d.label}</option>)}

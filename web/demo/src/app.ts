@@ -222,9 +222,10 @@ export class App implements Actions {
 
   toggleCamera(): void {
     this.#attempt((call) => {
+      if (call.screenOn) return Promise.resolve();
       if (call.video) return call.setCamera(!call.cameraOn);
       if (call.state !== "connected") return Promise.resolve();
-      if (!this.#notes.asking) return this.#askFor(() => call.switchType(2));
+      if (!this.#notes.asking) return this.#askForVideo(call);
       this.#notes.asking = false;
       return call.switchType(1);
     });
@@ -233,18 +234,19 @@ export class App implements Actions {
   toggleScreen(): void {
     this.#attempt((call) => {
       if (call.screenOn) return call.stopScreenShare();
-      if (call.state !== "connected" || this.#notes.asking) return Promise.resolve();
-      if (call.video) return call.shareScreen({ audio: true });
-      return this.#askFor(() => call.shareScreen({ audio: true }));
+      if (call.state !== "connected") return Promise.resolve();
+      return call.shareScreen({ audio: true }).catch((e: unknown) => {
+        if (readProblem(e).code !== "call_ended") throw e;
+      });
     });
   }
 
-  /** In an audio call pictures are for both or for nobody. */
-  async #askFor(pictures: () => Promise<void>): Promise<void> {
+  /** In an audio call the camera is for both or for nobody. */
+  async #askForVideo(call: CallHandle): Promise<void> {
     this.#notes.asking = true;
     this.#draw();
     try {
-      await pictures();
+      await call.switchType(2);
     } catch (e) {
       // Who took the ask back, or hung up, knows.
       const code = readProblem(e).code;

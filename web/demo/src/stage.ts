@@ -84,7 +84,7 @@ export class CallStage {
     this.#mute.title = t.muteTitle;
     // In an audio call it asks for the pictures of both.
     this.#camera.hidden = !call.video && model.stage !== "connected";
-    this.#camera.disabled = call.opening;
+    this.#camera.disabled = call.opening || call.screenOn;
     this.#camera.classList.toggle("asking", call.videoAsked === "me");
     setPressed(this.#camera, call.cameraOn);
     this.#camera.title = call.video ? t.cameraTitle : t.askForVideoTitle;

@@ -43,6 +43,7 @@ export class Answering {
   accept(options: AcceptOptions): Promise<void> {
     this.#accepting ??= this.#answer(options).finally(() => {
       this.#accepting = null;
+      this.#call.answering = false;
     });
     return this.#accepting;
   }
@@ -53,6 +54,7 @@ export class Answering {
     if (!rings || !this.#negotiation.prepared)
       throw new PealError("wrong_state", "there is no invitation to answer");
     requireSecureContext();
+    call.answering = true;
     try {
       await this.#accept((options.video ?? call.video) && call.video);
     } catch (e) {

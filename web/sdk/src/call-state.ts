@@ -23,7 +23,10 @@ export abstract class KnownCall extends Emitter<CallEvents> implements Store<Cal
   /** The same by the wall clock, which pages show times by. */
   #seenAtWall = Date.now();
   #endedAt: number | null = null;
+  #connectedAt = 0;
+  #ringEndsAt = 0;
   #answered = false;
+  #answering = false;
   #store: SnapshotStore<CallSnapshot> | null = null;
 
   constructor(direction: Direction, first: Snapshot) {
@@ -79,6 +82,16 @@ export abstract class KnownCall extends Emitter<CallEvents> implements Store<Cal
   /** This device's acceptance holds: known at once, and told in a moment. */
   answered(): void {
     this.#answered = true;
+    this.#store?.changed();
+  }
+
+  /** The person has answered here, and the server has not confirmed it yet. */
+  get answering(): boolean {
+    return this.#answering;
+  }
+
+  set answering(answering: boolean) {
+    this.#answering = answering;
     this.#store?.changed();
   }
 
@@ -145,10 +158,17 @@ export abstract class KnownCall extends Emitter<CallEvents> implements Store<Cal
   }
   get connectedAt(): number | null {
     const { state, connectedForMs } = this.snapshot;
-    return state === "connected" ? this.#seenAtWall - connectedForMs : null;
+    if (state !== "connected") return null;
+    const at = this.#seenAtWall - connectedForMs;
+    // What a snapshot takes on its way is no news.
+    if (Math.abs(at - this.#connectedAt) > 1_000) this.#connectedAt = at;
+    return this.#connectedAt;
   }
   get ringEndsAt(): number | null {
-    return this.state === "ringing" ? this.#seenAtWall + this.snapshot.ringRemainingMs : null;
+    if (this.state !== "ringing") return null;
+    const at = this.#seenAtWall + this.snapshot.ringRemainingMs;
+    if (Math.abs(at - this.#ringEndsAt) > 1_000) this.#ringEndsAt = at;
+    return this.#ringEndsAt;
   }
   get ringRemainingMs(): number {
     return Math.max(0, this.snapshot.ringRemainingMs - this.#sinceSeen);

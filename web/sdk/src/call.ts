@@ -225,6 +225,7 @@ export class Call extends KnownCall implements CallHandle {
   ring(update: CallUpdateJson): void {
     this.#negotiation.begins("rings", update);
     this.#answering.prepare();
+    this.#showPicture();
   }
 
   /** Goes on after a reload. */
@@ -234,6 +235,12 @@ export class Call extends KnownCall implements CallHandle {
     if (lost) this.#measure();
     this.#own.join(this.#own.open(this.video));
     this.#negotiation.begins("resumed", update);
+    this.#showPicture();
+  }
+
+  #showPicture(): void {
+    const { video, screen } = this.remoteTracks;
+    this.#views.hasPicture(video && this.video, screen);
   }
 
   async accept(options: AcceptOptions = {}): Promise<void> {
@@ -352,7 +359,7 @@ export class Call extends KnownCall implements CallHandle {
         this.emit("peerMedia", peer.mediaUp);
         break;
       case "remoteTracks":
-        this.#views.hasPicture(peer.tracks.video && this.video, peer.tracks.screen);
+        this.#showPicture();
         this.emit("remoteTracks", this.remoteTracks);
         break;
       case "type":
@@ -375,8 +382,7 @@ export class Call extends KnownCall implements CallHandle {
   /** The cameras go with the type: both sides wanted what it is now. */
   #typeChanged(type: 1 | 2 | 3): void {
     this.#own.followType(type === 2).catch((e: unknown) => this.emit("error", PealError.of(e)));
-    const { video, screen } = this.remoteTracks;
-    this.#views.hasPicture(video && type === 2, screen);
+    this.#showPicture();
     this.#switch.settle();
     if (!this.#replying) this.emit("type", type);
   }
@@ -520,13 +526,22 @@ export class Call extends KnownCall implements CallHandle {
     const rings = this.state === "ringing";
     if (this.end || (rings && (this.direction === "incoming" || !this.video)))
       throw new PealError("wrong_state", "the screen is shared in a call that was answered");
-    await this.#own.shareScreen(audio, async () => {
-      if (!this.video) await this.switchType(2);
-    });
+    let asked = false;
+    const consent = async (): Promise<void> => {
+      asked = !this.video;
+      if (asked) await this.switchType(2);
+    };
+    try {
+      await this.#own.shareScreen(audio, consent);
+    } catch (e) {
+      // The other person need not answer any more.
+      if (asked && this.snapshot.videoAsked === "local") this.switchType(1).catch(() => {});
+      throw e;
+    }
   }
 
-  stopScreenShare(): Promise<void> {
-    return this.#own.stopScreenShare();
+  async stopScreenShare(): Promise<void> {
+    this.#own.stopScreenShare();
   }
 
   /** How loud one's own sound is sent: 1 as it is. */

@@ -268,24 +268,39 @@ export class PealClient extends Emitter<ClientEvents> implements Client {
     return call;
   }
 
-  /** What the application wants to sound as long as it rings. */
+  /** What the application wants to sound as long as it rings, and nobody answers. */
   #ring(call: Call): void {
     const kind = call.direction === "incoming" ? "ringtone" : "ringback";
     const sound = this.#options[kind];
-    if (!sound || call.state !== "ringing") return;
-    const ringing = new Ringing(sound === true ? tones[kind] : sound, (news) => {
-      if (typeof news === "boolean") this.emit("ringtoneBlocked", news);
-      else
-        this.emit(
-          "error",
-          new PealError("ringtone_failed", `the ${kind} cannot be played: ${news.message}`),
-        );
-    });
-    const end = call.subscribe(() => {
-      if (call.state === "ringing") return;
-      end();
-      ringing.stop();
-    });
+    if (!sound) return;
+    let ringing: Ringing | null = null;
+    let failed = false;
+    const look = (): void => {
+      const rings = call.state === "ringing" && !call.answering && !failed;
+      if (rings === (ringing !== null)) return;
+      ringing?.stop();
+      ringing = rings ? begin() : null;
+      if (call.end) unfollow();
+    };
+    const fail = (why: string): void => {
+      failed = true;
+      ringing = null;
+      const text = `the ${kind} cannot be played: ${why}`;
+      this.emit("error", new PealError("ringtone_failed", text));
+    };
+    const begin = (): Ringing | null => {
+      try {
+        return new Ringing(sound === true ? tones[kind] : sound, (news) => {
+          if (news.kind === "failed") fail(news.why);
+          else this.emit("ringtoneBlocked", news.blocked);
+        });
+      } catch (e) {
+        fail(PealError.of(e).message); // Without Web Audio, or a speaker for it.
+        return null;
+      }
+    };
+    const unfollow = call.subscribe(look);
+    look();
   }
 
   async close(): Promise<void> {
@@ -405,8 +420,8 @@ export class PealClient extends Emitter<ClientEvents> implements Client {
     this.#debug(`call ${call.id} with ${call.peer}: ${kind}`);
     if (kind === "incoming") call.ring(update);
     else call.resume(update);
-    this.#ring(call);
     this.emit(kind, call);
+    this.#ring(call);
   }
 
   #debug(what: string): void {

@@ -20,9 +20,11 @@ export function useCall(call: CallHandle | null): CallSnapshot | null {
 }
 
 /** The microphones, cameras and speakers, and `choose` to use another one. */
-export function useMediaDevices(client: Client): DeviceSnapshot & Pick<Devices, "choose"> {
-  const { devices } = client;
-  return { ...useStore(devices), choose: devices.choose };
+export function useMediaDevices(client: Client): {
+  devices: DeviceSnapshot;
+  choose: Devices["choose"];
+} {
+  return { devices: useStore(client.devices), choose: client.devices.choose };
 }
 
 /** A ref for the element that shows a side's picture: `<div ref={useVideo(call, "remote")} />`. */

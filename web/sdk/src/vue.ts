@@ -47,8 +47,9 @@ export function useVideo(
   watchEffect(
     () => {
       const now = toValue(call);
-      if (side === "local") now?.attachLocal(view.value);
-      else now?.attachRemote(view.value);
+      const attach = side === "local" ? now?.attachLocal : now?.attachRemote;
+      attach?.(view.value);
+      onWatcherCleanup(() => attach?.(null));
     },
     { flush: "post" },
   );

@@ -6,9 +6,9 @@ import * as vue from "peal-rtc/vue";
 export function useAllOfIt(client: Client): ClientSnapshot {
   const state = react.usePeal(client);
   const call: CallSnapshot | null = react.useCall(state.call ?? state.lastCall);
-  const { microphones, choose } = react.useMediaDevices(client);
+  const { devices, choose } = react.useMediaDevices(client);
   const view: (element: HTMLElement | null) => void = react.useVideo(state.call, "remote");
-  console.log(call?.end?.reason, microphones[0]?.label, choose("microphone", ""), view);
+  console.log(call?.end?.reason, devices.microphones[0]?.label, choose("microphone", ""), view);
   return state;
 }
 

@@ -301,11 +301,11 @@ export interface CallRecord {
 
 /** What the other side sends. */
 export interface RemoteTracks {
-  /** The microphone is open. */
+  /** There is sound: of the microphone, or of what is shared. */
   readonly audio: boolean;
   /** Silence is sent. */
   readonly audioMuted: boolean;
-  /** The camera is open. */
+  /** There is a picture: of the camera, or the screen. */
   readonly video: boolean;
   /** Black is sent. */
   readonly videoMuted: boolean;
@@ -399,7 +399,7 @@ export interface CallEvents {
   type: (type: 1 | 2 | 3) => void;
   /** The other person asks for a video call, or (false) no longer does. `switchType(2)` agrees, `switchType(1)` refuses. */
   videoRequest: (asked: boolean) => void;
-  /** A microphone, camera or speaker in use was unplugged (one that is not allowed any more is an `error`); `replacement` is used now. */
+  /** A microphone, camera or speaker in use was unplugged (one that is not allowed any more is an `error`); `replacement` is used now. Where there is none, a microphone that is connected later joins by itself; a camera is opened by `setCamera`. */
   deviceLost: (device: LostDevice) => void;
   /** One's own screen is shown to the other person, or no more: by `stopScreenShare`, or by the browser's own bar. */
   screenShare: (on: boolean) => void;
@@ -556,18 +556,19 @@ export interface CallHandle extends Listenable<CallEvents>, Store<CallSnapshot> 
   readonly videoRequested: boolean;
   /** Mutes or unmutes one's own sound. */
   setMicrophone(on: boolean): Promise<void>;
-  /** Closes or opens the camera; its light goes with it. */
+  /** Closes or opens the camera; its light goes with it. While the screen has its place it cannot be opened (`wrong_state`), and closing it keeps it closed after that. */
   setCamera(on: boolean): Promise<void>;
   /** Sends black in place of one's own picture; the camera stays open. */
   muteCamera(muted: boolean): Promise<void>;
   /**
    * Shows one's screen, a window or a tab in the camera's place, until `stopScreenShare` or the
    * browser's own bar ends it, or the call ends. Browsers allow it in a click alone. In an audio call the
-   * other person is asked for a video call. Fails with `screen_denied` when the person does not choose one, with
-   * `screen_unsupported` on phones, with `declined` when the other person does not agree.
+   * other person is asked for a video call; `stopScreenShare` takes that back. Fails with `screen_denied` when the person
+   * does not choose one, with `screen_unsupported` on phones, with `declined` when the other person does not agree, with
+   * `call_ended` when the call is over before that, and with `wrong_state` while it rings or where one is shared already.
    */
   shareScreen(options?: ScreenOptions): Promise<void>;
-  /** Ends that; the camera is on again if it was. */
+  /** Ends that, also where it is not shown yet; the camera comes back if it was on. */
   stopScreenShare(): Promise<void>;
   /** Uses the camera on the other side of a phone; where cameras have no sides, the next one. Fails with `camera_missing` where there is no other. */
   flipCamera(): Promise<void>;

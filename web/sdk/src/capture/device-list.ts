@@ -2,19 +2,25 @@ import { bindMembers } from "../api/members";
 import type { DeviceKind, DeviceSnapshot, Devices, MediaDevice } from "../api/types";
 import type { Call } from "../call";
 import { SnapshotStore } from "../store";
-import { type DeviceEntry, keepChoice, listDevices, requireDevice } from "./devices";
-
-const kinds = { microphone: "audio", camera: "video", speaker: "speaker" } as const;
+import {
+  chosenAs,
+  type DeviceEntry,
+  keepChoice,
+  listDevices,
+  namedDevices,
+  requireDevice,
+} from "./devices";
+import { requireSecureContext } from "./open";
 
 const none: DeviceSnapshot = { microphones: [], cameras: [], speakers: [] };
 
 /** The devices of this machine, for a client: it follows them while someone subscribes. */
 export class DeviceList implements Devices {
   readonly #call: () => Call | null;
-  #known = none;
+  #listed = none;
   /** Counts the times the browser was asked: the newest answer is the one that holds. */
   #asked = 0;
-  readonly #store = new SnapshotStore(() => this.#known, none);
+  readonly #store = new SnapshotStore(() => this.#listed, none);
 
   constructor(call: () => Call | null) {
     this.#call = call;
@@ -39,8 +45,15 @@ export class DeviceList implements Devices {
   }
 
   async list(): Promise<DeviceSnapshot> {
+    requireSecureContext();
     const asked = ++this.#asked;
-    const { audioIn, audioOut, video } = await listDevices(this.#call());
+    const named = namedDevices();
+    const { audioIn, audioOut, video } = await listDevices(this.#call(), named);
+    if (!(await named)) {
+      // Firefox names them once its window has the focus.
+      window.addEventListener("focus", this.changed, { once: true });
+      if (this.#listed !== none) return this.#listed;
+    }
     const of = (kind: DeviceKind, list: DeviceEntry[]): MediaDevice[] =>
       list.map(({ deviceId: id, label, active = false }) => ({ kind, id, label, active }));
     const now = {
@@ -49,24 +62,27 @@ export class DeviceList implements Devices {
       speakers: of("speaker", audioOut),
     };
     if (asked === this.#asked) {
-      this.#known = now;
+      this.#listed = now;
       this.#store.changed();
     }
     return now;
   }
 
   async choose(kind: DeviceKind, id: string): Promise<void> {
+    requireSecureContext();
+    if (!Object.hasOwn(chosenAs, kind))
+      throw new TypeError(`"${String(kind)}" is none of microphone, camera, speaker`);
     const call = this.#call();
-    if (call) await call.chooseDevice(kinds[kind], id);
+    if (call) await call.chooseDevice(chosenAs[kind], id);
     else {
-      await requireDevice(kinds[kind], id);
-      keepChoice(kinds[kind], id);
+      await requireDevice(chosenAs[kind], id);
+      keepChoice(chosenAs[kind], id);
     }
     this.changed();
   }
 
   /** They may be others, or have names by now. */
   readonly changed = (): void => {
-    if (this.#store.subscribers > 0 && navigator.mediaDevices) void this.list();
+    if (this.#store.subscribers > 0) this.list().catch(() => {}); // On plain HTTP there are none.
   };
 }

@@ -27,6 +27,9 @@ const kinds = {
   speaker: { name: "speaker", info: "audiooutput" },
 } as const;
 
+/** The other way round. */
+export const chosenAs = { microphone: "audio", camera: "video", speaker: "speaker" } as const;
+
 /** A device of each kind; "" leaves it to the browser. */
 export type Chosen = Record<keyof typeof kinds, string>;
 
@@ -90,8 +93,11 @@ export interface OpenTracks {
 }
 
 /** The devices of this machine: of those that the browser does not name, the ones in use. */
-export async function listDevices(open?: OpenTracks | null): Promise<DeviceLists> {
-  const all = await namedDevices();
+export async function listDevices(
+  open?: OpenTracks | null,
+  named = namedDevices(),
+): Promise<DeviceLists> {
+  const all = await named;
   const of = (kind: keyof Chosen, track?: MediaStreamTrack | null): DeviceEntry[] => {
     const { name, info } = kinds[kind];
     const list: DeviceEntry[] = (all ?? [])

@@ -4,7 +4,7 @@ import type { KnownCall } from "../call-state";
 import type { TracksJson } from "../gen/peal_pb";
 import type { Negotiation } from "../media/negotiation";
 import type { Kind } from "../media/profile";
-import { captureScreen } from "./screen";
+import { ScreenShare } from "./screen";
 import { LocalTracks } from "./tracks";
 
 /** What the call hears of this person's devices. */
@@ -29,8 +29,9 @@ export class OwnDevices {
   readonly #tracks: LocalTracks;
   /** Whether a call can do without a microphone. */
   readonly #optional: boolean;
-  /** The screen is being chosen, or the other person asked for a video call to show it in. */
-  #sharing = false;
+  readonly #screen: ScreenShare;
+  /** The camera was not opened for a video call, as the screen is to be its picture. */
+  #owed = false;
 
   constructor(
     call: KnownCall,
@@ -52,6 +53,7 @@ export class OwnDevices {
       },
       () => this.#resend(),
     );
+    this.#screen = new ScreenShare(this.#tracks, (on) => this.#screenChanged(on));
   }
 
   /** What is captured; null while nothing is. */
@@ -68,7 +70,7 @@ export class OwnDevices {
   }
 
   get screenOn(): boolean {
-    return this.#tracks.screen !== null;
+    return this.#screen.on;
   }
 
   get microphone(): MediaStreamTrack | null {
@@ -90,10 +92,17 @@ export class OwnDevices {
     } catch (e) {
       const { code } = PealError.of(e);
       if (!this.#optional || !code.startsWith("microphone")) throw e;
-      this.#failed(e);
-      if (code === "microphone_missing") this.#tracks.awaitMicrophone();
+      // Browsers do not say which of two devices it was: each is tried for itself.
+      if (!video || code.endsWith("denied")) this.#without(e);
+      else await this.#tracks.openAlone("audio").catch((e: unknown) => this.#without(e));
       await this.#tracks.openAlone("video").catch((e: unknown) => this.#failed(e));
     }
+  }
+
+  /** The call goes on without a microphone. */
+  #without(e: unknown): void {
+    this.#failed(e);
+    if (PealError.of(e).code === "microphone_missing") this.#tracks.awaitMicrophone();
   }
 
   /** One question for both devices; who has no camera answers by sound. */
@@ -123,13 +132,14 @@ export class OwnDevices {
   }
 
   /** Puts the tracks into the peer connection. */
-  send(): Promise<void> {
+  async send(): Promise<void> {
     const { media } = this.#negotiation;
-    const sent = media.setTracks(this.#tracks.sentAudio, this.#tracks.video);
-    return sent.catch((e: unknown) => {
+    try {
+      await media.setTracks(this.#tracks.sentAudio, this.#tracks.video);
+    } catch (e) {
       // A connection that was replaced needs none: its successor gets them.
       if (media === this.#negotiation.media) throw e;
-    });
+    }
   }
 
   show(): void {
@@ -186,60 +196,55 @@ export class OwnDevices {
         "wrong_state",
         "this is an audio call: ask for a video call by switchType(2), in the component API switchCallType(2)",
       );
+    if (on && this.screenOn)
+      throw new PealError(
+        "wrong_state",
+        "the screen is shown in the camera's place: stopScreenShare() first",
+      );
     if (on) await this.#tracks.open(false, true);
     else this.#tracks.shut("video");
     this.changed();
   }
 
-  /** For a change of the call's type: what is shown in a video call is the screen, where that is to be shared. */
+  /** For a change of the call's type: its picture is the screen, where that is to be shared. */
   async followType(video: boolean): Promise<void> {
-    if (!video) await this.#unshare();
-    if (!video || !this.#sharing) await this.setCamera(video);
+    if (!video) {
+      this.#tracks.shut("video"); // Before the screen goes, whose place it would take.
+      this.#screen.end();
+    }
+    if (video && this.#screen.pending) this.#owed = true;
+    else await this.setCamera(video);
   }
 
   /** Shows one's screen in the camera's place once `consent` allows it. */
   async shareScreen(audio: boolean, consent: () => Promise<void>): Promise<void> {
-    if (this.#sharing || this.screenOn)
-      throw new PealError("wrong_state", "the screen is shared already");
-    this.#sharing = true;
+    this.#owed = false;
     try {
-      const screen = await captureScreen(audio);
-      const [picture] = screen.getVideoTracks();
-      try {
+      await this.#screen.begin(audio, async () => {
         await consent();
         if (this.#call.end) throw new PealError("call_ended", "the call is over");
-        if (picture?.readyState !== "live")
-          throw new PealError("screen_denied", "the person ended it in the browser");
-      } catch (e) {
-        for (const track of screen.getTracks()) track.stop();
-        throw e;
-      }
-      this.#tracks.share(screen, () => void this.stopScreenShare());
-    } finally {
-      this.#sharing = false;
-    }
-    this.#screenChanged(true);
-  }
-
-  async stopScreenShare(): Promise<void> {
-    if (!this.screenOn || this.#call.end) return;
-    await this.#unshare();
-  }
-
-  async #unshare(): Promise<void> {
-    if (!this.screenOn) return;
-    try {
-      await this.#tracks.unshare();
+      });
     } catch (e) {
-      this.#failed(e); // The camera does not come back.
+      if (this.#owed && this.#call.video && !this.#call.end)
+        this.setCamera(true).catch((e: unknown) => this.#failed(e));
+      throw e;
     }
-    this.#screenChanged(false);
+  }
+
+  stopScreenShare(): void {
+    this.#screen.end();
   }
 
   #screenChanged(on: boolean): void {
     if (this.#call.end) return;
     this.changed();
     this.#tell({ kind: "screen", on });
+    // The camera comes back where it is wanted. It may take its time, or a question to the person.
+    if (!on)
+      this.#tracks.openAlone("video").then(
+        () => this.changed(),
+        (e: unknown) => this.#failed(e),
+      );
   }
 
   /** Another size, frame rate or quality from now on. */
@@ -251,8 +256,7 @@ export class OwnDevices {
   /** Uses the camera on the other side of a phone. */
   async flip(): Promise<void> {
     if (!this.camera) throw new PealError("wrong_state", "the camera is closed: setCamera(true)");
-    await this.#tracks.flip();
-    this.changed();
+    await this.#whatever(this.#tracks.flip());
   }
 
   async muteCamera(muted: boolean): Promise<void> {
@@ -263,8 +267,16 @@ export class OwnDevices {
 
   /** Uses another device where one of its kind is open, and else for the next opening. */
   async choose(kind: Kind, deviceId: string): Promise<void> {
-    await this.#tracks.choose(kind, deviceId);
-    this.changed();
+    await this.#whatever(this.#tracks.choose(kind, deviceId));
+  }
+
+  /** A change that fails may have changed the tracks as well. */
+  async #whatever(change: Promise<void>): Promise<void> {
+    try {
+      await change;
+    } finally {
+      this.changed();
+    }
   }
 
   /** How loud one's own sound is sent: 1 as it is. */
@@ -279,6 +291,7 @@ export class OwnDevices {
   }
 
   close(): void {
+    this.#screen.end(new PealError("call_ended", "the call is over"));
     this.#tracks.close();
   }
 }

@@ -7,11 +7,12 @@ export class Mixer {
   #volume = 1;
   #context: AudioContext | null = null;
   #gain: GainNode | null = null;
-  #meter: { readonly node: AnalyserNode; readonly samples: Float32Array<ArrayBuffer> } | null =
-    null;
-  #metered: MediaStreamTrack | null = null;
+  /** What the mix is made of. */
   #mixed: readonly (MediaStreamTrack | null)[] = [];
+  #nodes: readonly AudioNode[] = [];
   #sent: MediaStreamTrack | null = null;
+  #metered: MediaStreamTrack | null = null;
+  #meter: readonly [AudioNode, AnalyserNode] | null = null;
   readonly #changed: () => void;
 
   /** `changed` hears when another track is to be sent. */
@@ -31,62 +32,70 @@ export class Mixer {
 
   /** The track to send for a track of the microphone, and one of what is shown. */
   of(microphone: MediaStreamTrack | null, shown: MediaStreamTrack | null): MediaStreamTrack | null {
-    const plain = microphone ?? shown;
-    if (!plain || (this.#volume === 1 && !(microphone && shown))) {
+    if (!microphone || (this.#volume === 1 && !shown)) {
       if (this.#meter) this.#unmix();
       else this.close();
-      return plain;
+      return microphone ?? shown;
     }
+    // What is heard without a mix: a microphone that is muted is not.
+    const plain = microphone.enabled ? microphone : (shown ?? microphone);
     const context = this.#open();
     // It would send silence: before a gesture in the page, and while a phone call has the sound.
-    if (context.state !== "running") return plain;
+    if (context?.state !== "running") return plain;
     if (this.#mixed[0] !== microphone || this.#mixed[1] !== shown)
       this.#mix(context, microphone, shown);
     return this.#sent ?? plain;
   }
 
-  #open(): AudioContext {
-    this.#context ??= new AudioContext();
+  /** Null where the browser has no Web Audio, or no speaker for it. */
+  #open(): AudioContext | null {
+    try {
+      this.#context ??= new AudioContext();
+    } catch {
+      return null;
+    }
     this.#context.onstatechange = this.#changed;
     if (this.#context.state !== "running") this.#context.resume().catch(() => {});
     return this.#context;
   }
 
-  #mix(
-    context: AudioContext,
-    microphone: MediaStreamTrack | null,
-    shown: MediaStreamTrack | null,
-  ): void {
+  #mix(context: AudioContext, microphone: MediaStreamTrack, shown: MediaStreamTrack | null): void {
     this.#unmix();
     const sink = context.createMediaStreamDestination();
-    if (microphone) {
-      this.#gain = context.createGain();
-      this.#gain.gain.value = this.#volume;
-      sourceOf(context, microphone).connect(this.#gain).connect(sink);
+    this.#gain = context.createGain();
+    this.#gain.gain.value = this.#volume;
+    const nodes: AudioNode[] = [sourceOf(context, microphone), this.#gain];
+    nodes[0]?.connect(this.#gain).connect(sink);
+    if (shown) {
+      const source = sourceOf(context, shown);
+      source.connect(sink);
+      nodes.push(source);
     }
-    if (shown) sourceOf(context, shown).connect(sink);
+    this.#nodes = nodes;
     this.#mixed = [microphone, shown];
     this.#sent = sink.stream.getAudioTracks()[0] ?? null;
   }
 
   #unmix(): void {
-    this.#gain?.disconnect();
+    for (const node of this.#nodes) node.disconnect();
     this.#sent?.stop();
     this.#gain = this.#sent = null;
-    this.#mixed = [];
+    this.#mixed = this.#nodes = [];
   }
 
   /** How loud the microphone is at this moment: 0 to 1. */
   level(microphone: MediaStreamTrack | null): number {
-    if (!microphone) return 0;
-    const context = this.#open();
+    const context = microphone && this.#open();
+    if (!context) return 0;
     if (!this.#meter || this.#metered !== microphone) {
-      const node = context.createAnalyser();
-      sourceOf(context, microphone).connect(node);
-      this.#meter = { node, samples: new Float32Array(node.fftSize) };
+      this.#meter?.[0].disconnect();
+      const source = sourceOf(context, microphone);
+      this.#meter = [source, context.createAnalyser()];
+      source.connect(this.#meter[1]);
       this.#metered = microphone;
     }
-    const { node, samples } = this.#meter;
+    const [, node] = this.#meter;
+    const samples = new Float32Array(node.fftSize);
     node.getFloatTimeDomainData(samples);
     return Math.sqrt(samples.reduce((sum, s) => sum + s * s, 0) / samples.length);
   }

@@ -21,6 +21,8 @@ export class LocalTracks {
   readonly #missing = new Set<Kind>();
   /** Counts the choices of a device: the newest wins, however long each takes. */
   readonly #choices = { audio: 0, video: 0 };
+  /** A microphone that was missing is being opened. */
+  #joining: Promise<boolean> | null = null;
   #closed = false;
 
   /**
@@ -57,7 +59,7 @@ export class LocalTracks {
 
   /** The sound of the tab or the screen that is shared. */
   get screenSound(): MediaStreamTrack | null {
-    return this.screen?.getAudioTracks()[0] ?? null;
+    return this.screen?.getAudioTracks().find((t) => t.readyState !== "ended") ?? null;
   }
 
   /** How loud the microphone is at this moment: 0 to 1. */
@@ -74,25 +76,21 @@ export class LocalTracks {
     return kind === "audio" ? this.audio : this.camera;
   }
 
-  /** Shows a screen in the camera's place, which closes; `ended` hears that the browser ended it. */
-  share(screen: MediaStream, ended: () => void): void {
+  /** Shows a screen in the camera's place, which closes. */
+  share(screen: MediaStream): void {
     this.#remove("video");
     this.screen = screen;
-    for (const track of screen.getVideoTracks()) {
-      this.stream.addTrack(track);
-      track.addEventListener("ended", ended, { once: true });
-    }
+    for (const track of screen.getVideoTracks()) this.stream.addTrack(track);
     this.apply();
   }
 
-  /** Ends that, and opens the camera again where it is wanted. */
-  async unshare(): Promise<void> {
+  /** Ends that. The camera stays closed. */
+  unshare(): void {
     for (const track of this.screen?.getTracks() ?? []) {
       track.stop();
       this.stream.removeTrack(track);
     }
     this.screen = null;
-    if (this.#wanted.video) await this.open(false, true);
   }
 
   /** How loud one's own sound is sent: 1 as it is, 0 not at all. */
@@ -158,7 +156,14 @@ export class LocalTracks {
   }
 
   /** Devices were connected or taken away. Opens a microphone that was missing; tells whether it did. */
-  async devicesChanged(): Promise<boolean> {
+  devicesChanged(): Promise<boolean> {
+    this.#joining ??= this.#join().finally(() => {
+      this.#joining = null;
+    });
+    return this.#joining;
+  }
+
+  async #join(): Promise<boolean> {
     if (!this.#missing.has("audio") || !this.#wanted.audio || this.audio) return false;
     const all = await namedDevices();
     if (!all?.some((d) => d.kind === "audioinput")) return false;
@@ -169,8 +174,11 @@ export class LocalTracks {
   /** Another picture or sound from now on: what devices cannot do they leave as it is. */
   async reshape(): Promise<void> {
     const profile = this.#profile();
-    for (const kind of ["audio", "video"] as const)
-      await this.#device(kind)?.applyConstraints(constraints(profile, kind, ""));
+    await Promise.allSettled(
+      (["audio", "video"] as const).map((kind) =>
+        this.#device(kind)?.applyConstraints(constraints(profile, kind, "")),
+      ),
+    );
   }
 
   /** Uses the camera on the other side of a phone, or the next one. */
@@ -184,7 +192,8 @@ export class LocalTracks {
       (side && others.find((d) => (facing(d) ?? side) !== side)) ||
       others.find((d) => cameras.indexOf(d) >= next) ||
       others[0];
-    if (!other) throw new PealError("camera_missing", "there is no other camera: connect one");
+    if (!other)
+      throw new PealError("camera_missing", "there is no other camera, or the browser names none");
     await this.choose("video", other.deviceId);
   }
 
@@ -223,7 +232,10 @@ export class LocalTracks {
       try {
         return await open(deviceId);
       } catch {
-        const again = await open(used.getSettings().deviceId);
+        const again = await open(used.getSettings().deviceId).catch(() => {
+          this.#remove(kind);
+          this.#missing.add(kind);
+        });
         if (again && this.#wants(kind)) this.#put(again);
         else again?.stop();
         throw e;
@@ -250,7 +262,7 @@ export class LocalTracks {
     let error: PealError | undefined;
     try {
       await this.open(audio, !audio);
-      replacement = (audio ? this.audio : this.video)?.label ?? null;
+      replacement = this.#device(kindOf(track))?.label ?? null;
     } catch (e) {
       error = PealError.of(e); // There is no other, or it cannot be had.
     }
@@ -288,7 +300,7 @@ export class LocalTracks {
   release(): void {
     this.shut("audio");
     this.shut("video");
-    void this.unshare();
+    this.unshare();
   }
 
   /** Closes the devices for good: also those that are being opened. */

@@ -200,6 +200,9 @@ export class RTCCalling extends Emitter<ComponentEvents> {
     client.on("incoming", (call) => this.#invited(client, call as Call));
     client.on("resumed", (call) => this.#took(client, call as Call).joined());
     client.on("record", (record) => this.#filed(record, session));
+    client.on("ringtoneBlocked", (blocked) => {
+      if (blocked) this.emit("onError", { code: "100", message: silentRing });
+    });
     client.on("error", (error) => this.emit("onError", componentError(error)));
   }
 
@@ -564,6 +567,9 @@ const superseded: ComponentError = {
   code: "101",
   message: "a later login, logout or destroy took the place of this login",
 };
+
+const silentRing =
+  "ringtone_blocked: the browser plays no ringtone before the person clicks in the page";
 
 const noToken: ComponentError = {
   code: "102",

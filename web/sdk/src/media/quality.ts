@@ -95,6 +95,8 @@ export class QualityMeter {
   stop(): void {
     clearInterval(this.#timer);
     this.#timer = undefined;
+    // The end ends the warnings too.
+    if (this.quality) this.quality = { ...this.quality, warnings: [] };
   }
 
   judge(stats: RTCStatsReport, facts: CallFacts): NetworkQuality {
@@ -130,7 +132,7 @@ export class QualityMeter {
   #measure(look: Look, received: Fate, sent: Fate, facts: CallFacts): void {
     this.changed = look.seconds > 0 ? this.#warnings.take(look, facts, this.strain) : null;
     if (!this.changed) return;
-    // Pairs of before keep the round trip that they had, so reports come first.
+    // A pair that was used earlier keeps the round trip that it had, so reports come first.
     const reported = look.values("roundTripTime", "remote-inbound-rtp");
     const trips = reported.length > 0 ? reported : look.roundTrips;
     const trip = Math.max(0, ...trips);

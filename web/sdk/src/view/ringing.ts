@@ -12,21 +12,27 @@ export const tones = {
 } as const satisfies Record<string, Tone>;
 
 /** How long each of several pitches sounds, in seconds. */
-const turn = 0.4;
+const eachSounds = 0.4;
 /** How long a browser that lets the page sound takes to begin at most. */
 const patienceMs = 500;
+
+/** What becomes of a sound. */
+export type RingNews =
+  /** The browser wants a gesture first; false once that is over. */
+  | { readonly kind: "blocked"; readonly blocked: boolean }
+  /** It cannot be played, and rings no more. */
+  | { readonly kind: "failed"; readonly why: string };
 
 /** What rings in the page: a file, or a built-in tone. It sounds until `stop`. */
 export class Ringing {
   readonly #play: () => Promise<void>;
   readonly #end: () => void;
+  readonly #tell: (news: RingNews) => void;
   #blocked = false;
-  readonly #heard: (news: boolean | Error) => void;
   #over = false;
 
-  /** `heard` hears true when the browser wants a gesture first, false after one, and why it cannot be played at all. */
-  constructor(sound: string | Tone, heard: (news: boolean | Error) => void) {
-    this.#heard = heard;
+  constructor(sound: string | Tone, tell: (news: RingNews) => void) {
+    this.#tell = tell;
     if (typeof sound === "string") {
       const element = new Audio(sound);
       element.loop = true;
@@ -47,33 +53,33 @@ export class Ringing {
 
   readonly #start = (): void => {
     this.#play().then(
-      () => this.#tell(false),
+      () => this.#block(false),
       (e: unknown) => {
         if (this.#over) return;
-        if (e instanceof DOMException && e.name === "NotAllowedError") this.#tell(true);
-        else this.#heard(e instanceof Error ? e : new Error(String(e)));
+        if (e instanceof DOMException && e.name === "NotAllowedError") {
+          this.#block(true);
+          return;
+        }
+        this.stop();
+        this.#tell({ kind: "failed", why: e instanceof Error ? e.message : String(e) });
       },
     );
   };
 
-  #tell(blocked: boolean): void {
+  #block(blocked: boolean): void {
     if (this.#blocked === blocked || this.#over) return;
     this.#blocked = blocked;
-    this.#listen(blocked);
-    this.#heard(blocked);
-  }
-
-  #listen(on: boolean): void {
     for (const gesture of ["pointerdown", "pointerup", "keydown"]) {
-      if (on) document.addEventListener(gesture, this.#start, true);
+      if (blocked) document.addEventListener(gesture, this.#start, true);
       else document.removeEventListener(gesture, this.#start, true);
     }
+    this.#tell({ kind: "blocked", blocked });
   }
 
   stop(): void {
+    this.#block(false);
     if (this.#over) return;
     this.#over = true;
-    this.#listen(false);
     this.#end();
   }
 }
@@ -90,13 +96,10 @@ function bufferOf(context: AudioContext, { pitches, sounds, cycle }: Tone): Audi
   const samples = buffer.getChannelData(0);
   for (let i = 0; i < sounds * rate; i++) {
     const at = i / rate;
-    const pitch = pitches[Math.floor(at / turn) % pitches.length] ?? 0;
+    const pitch = pitches[Math.floor(at / eachSounds) % pitches.length] ?? 0;
     // It swells and fades, so that it does not click.
-    const edge = Math.min(
-      1,
-      50 *
-        (pitches.length > 1 ? Math.min(at % turn, turn - (at % turn)) : Math.min(at, sounds - at)),
-    );
+    const length = pitches.length > 1 ? eachSounds : sounds;
+    const edge = Math.min(1, 50 * (at % length), 50 * (length - (at % length)));
     samples[i] = 0.2 * edge * Math.sin(2 * Math.PI * pitch * at);
   }
   return buffer;

@@ -33,9 +33,10 @@ export class Views {
   #waiting = false;
   #hidden = false;
   #sent = true;
-  /** How the other side's picture is shown when it is no screen. */
-  #fit: RenderMode = {};
+  /** The other side shows its screen, of which nothing is cut off. */
   #whole = false;
+  /** How its picture filled its place before that; null where it does. */
+  #fit: string | null = null;
 
   /** `blocked` hears true when the browser wants a gesture before it plays, and false after one. */
   constructor(blocked: (blocked: boolean) => void) {
@@ -50,10 +51,12 @@ export class Views {
   }
 
   attachRemote(view: HTMLElement | null, stream: MediaStream | null): void {
+    const had = this.#remote.element;
     this.#remote.attach(view);
+    if (this.#remote.element !== had) this.#fit = null;
     this.#remote.show(stream);
     this.#showPicture();
-    if (this.#whole) arrange(this.#remote, { ...this.#fit, cut: false });
+    this.#showWhole();
   }
 
   /** One's own face as in a mirror, one's screen as it is. */
@@ -117,9 +120,20 @@ export class Views {
   hasPicture(sent: boolean, screen: boolean): void {
     this.#sent = sent;
     this.#showPicture();
-    if (screen === this.#whole) return;
-    this.#whole = screen; // Nothing of a screen is cut off.
-    arrange(this.#remote, screen ? { ...this.#fit, cut: false } : this.#fit);
+    this.#whole = screen;
+    this.#showWhole();
+  }
+
+  #showWhole(): void {
+    const style = this.#remote.element?.style;
+    if (!style) return;
+    if (this.#whole) {
+      this.#fit ??= style.objectFit;
+      style.objectFit = "contain";
+    } else if (this.#fit !== null) {
+      style.objectFit = this.#fit;
+      this.#fit = null;
+    }
   }
 
   #showPicture(): void {
@@ -176,8 +190,10 @@ export class Views {
 
   /** How a picture fills its place: cut to fill it, or whole with bars beside it. */
   render(which: "local" | "remote", mode: RenderMode): void {
-    if (which === "remote") this.#fit = mode;
     arrange(which === "local" ? this.#local : this.#remote, mode);
+    if (which === "local") return;
+    this.#fit = null;
+    this.#showWhole();
   }
 
   setVolume(volume: number): void {

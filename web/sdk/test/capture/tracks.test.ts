@@ -110,11 +110,12 @@ describe("a screen", () => {
   it("takes the camera's place, and gives it back", async () => {
     await tracks.open(true, true);
     const screen = aScreen();
-    tracks.share(screen.stream, () => {});
+    tracks.share(screen.stream);
     expect(open()).toEqual(["headset"]);
     expect(tracks.video?.label).toBe("screen");
     expect(tracks.camera).toBeNull();
-    await tracks.unshare();
+    tracks.unshare();
+    await tracks.openAlone("video");
     expect(open()).toEqual(["headset", "front"]);
     expect(tracks.camera?.label).toBe("front");
     expect(screen.picture.stopped).toBe(true);
@@ -122,14 +123,15 @@ describe("a screen", () => {
 
   it("stays when the camera is opened, chosen or closed meanwhile", async () => {
     await tracks.open(false, true);
-    tracks.share(aScreen().stream, () => {});
+    tracks.share(aScreen().stream);
     await tracks.open(false, true);
     await tracks.choose("video", "back");
     expect(tracks.video?.label).toBe("screen");
     expect(open()).toEqual([]);
     tracks.shut("video");
     expect(tracks.video?.label).toBe("screen");
-    await tracks.unshare();
+    tracks.unshare();
+    await tracks.openAlone("video");
     expect(tracks.video).toBeNull();
     await tracks.open(false, true);
     expect(tracks.video?.label).toBe("back");
@@ -137,7 +139,7 @@ describe("a screen", () => {
 
   it("that begins while the camera opens leaves that closed", async () => {
     const opening = tracks.open(false, true);
-    tracks.share(aScreen().stream, () => {});
+    tracks.share(aScreen().stream);
     await opening;
     expect(open()).toEqual([]);
     expect(tracks.stream.getVideoTracks()).toHaveLength(1);
@@ -146,24 +148,19 @@ describe("a screen", () => {
   it("is not black while the camera is muted, and the camera is when it is back", async () => {
     await tracks.open(false, true);
     tracks.videoMuted = true;
-    tracks.share(aScreen().stream, () => {});
+    tracks.share(aScreen().stream);
     expect(tracks.video?.enabled).toBe(true);
-    await tracks.unshare();
+    tracks.unshare();
+    await tracks.openAlone("video");
     expect(tracks.video?.enabled).toBe(false);
   });
 
-  it("says when the browser ended it, and ends with the devices", async () => {
-    const ended = vi.fn();
-    const first = aScreen();
-    tracks.share(first.stream, ended);
-    first.picture.unplug();
-    expect(ended).toHaveBeenCalledTimes(1);
-    await tracks.unshare();
-    const second = aScreen(true);
-    tracks.share(second.stream, ended);
+  it("ends with the devices, its sound too", () => {
+    const screen = aScreen(true);
+    tracks.share(screen.stream);
     expect(tracks.sentAudio?.label).toBe("tab");
     tracks.close();
-    expect([second.picture.stopped, second.sound.stopped]).toEqual([true, true]);
+    expect([screen.picture.stopped, screen.sound.stopped]).toEqual([true, true]);
   });
 });
 
