@@ -391,6 +391,9 @@ func TestScreenShareOfTheComponent(t *testing.T) {
 	for _, p := range []*page{alice, bob} {
 		p.until("hears of its end", `screens.join() === "alicetrue,alicefalse"`)
 	}
+	bob.until("sees the camera again", `log.filter((e) => e.name === "onCameraAvailable").at(-1).args[0].available === true && log.filter((e) => e.name === "onCameraAvailable").length > 2`)
+	alice.skip()
+	bob.skip()
 	hangUp(bob, alice)
 }
 

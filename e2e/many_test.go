@@ -17,7 +17,7 @@ func browserLife() time.Duration {
 const diagnosis = `(() => {
 	const pc = pcs.at(-1);
 	const signals = wire.slice(-60).map((e) => [e.sent ? ">" : "<", e.at % 100000, Object.keys(e.frame).join(), JSON.stringify(e.frame.candidates ?? e.frame.accept?.candidates ?? e.frame.media ?? e.frame.error ?? "").slice(0, 400)].join(" "));
-	const about = pc && [pc.connectionState, pc.iceConnectionState, pc.iceGatheringState, pc.signalingState, ...pc.calls];
+	const about = pc && [pc.connectionState, pc.iceConnectionState, pc.iceGatheringState, pc.signalingState, ...pc.states, ...pc.calls];
 	return JSON.stringify({ connections: pcs.length, about, visibility: document.visibilityState, signals }, null, 1);
 })()`
 

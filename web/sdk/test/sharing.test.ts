@@ -288,6 +288,18 @@ describe("a call that can do without a microphone", () => {
   });
 });
 
+it("tells the server that media are up, however long the statistics take", async () => {
+  await begin();
+  const call = await talking({ video: true });
+  const [connection] = browser.connections;
+  if (!connection) throw new Error("no connection");
+  connection.getStats = () => new Promise(() => {});
+  connection.find("connected");
+  await vi.advanceTimersByTimeAsync(1_000);
+  const reported = server.socket.sent.flatMap((f) => f.media ?? []);
+  expect(reported.at(-1)).toMatchObject({ callId: call.id, up: true });
+});
+
 it("tells of a camera that did not change, and of one that did not come back", async () => {
   await begin();
   const call = await talking({ video: true });

@@ -20,6 +20,13 @@ export type CallMediaNews =
   | { readonly kind: "tracks" }
   | { readonly kind: "failed"; readonly error: PealError };
 
+/** How long the server may wait for the path of media that are up: the next look tells it as well. */
+const pathPatienceMs = 500;
+
+function tooLate(): Promise<null> {
+  return new Promise((resolve) => setTimeout(resolve, pathPatienceMs, null));
+}
+
 /** What a plan goes by, of a snapshot. */
 function factsOf(s: Snapshot): CallFacts {
   return {
@@ -268,7 +275,8 @@ export class Negotiation {
   /** Tells the server, and by the way what media flows by. */
   async #report(up: boolean): Promise<void> {
     const { generation } = this.#media;
-    const path = up ? await this.#media.path().catch(() => null) : null;
+    // A page in the background may wait for its statistics for as long as others have work.
+    const path = up ? await Promise.race([this.#media.path().catch(() => null), tooLate()]) : null;
     const now = this.#media.connection?.connectionState === "connected";
     if (this.#call.end || this.#media.generation !== generation || now !== up) return;
     const report = { callId: this.#call.id, generation, up };
