@@ -294,7 +294,7 @@ it("tells the server that media are up, however long the statistics take", async
   const [connection] = browser.connections;
   if (!connection) throw new Error("no connection");
   connection.getStats = () => new Promise(() => {});
-  connection.find("connected");
+  connection.become("connected");
   await vi.advanceTimersByTimeAsync(1_000);
   const reported = server.socket.sent.flatMap((f) => f.media ?? []);
   expect(reported.at(-1)).toMatchObject({ callId: call.id, up: true });
