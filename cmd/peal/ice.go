@@ -22,7 +22,7 @@ are good for an hour.
 
 Examples:
   peal ice --server http://127.0.0.1:7325 --account alice
-  peal ice --server https://calls.example.com --token "$(peal token --account alice)"`
+  PEAL_TOKEN=$(peal token --account alice) peal ice --server https://calls.example.com`
 }
 
 // iceTime is for asking the server.

@@ -133,7 +133,7 @@ func (r *run) devToken(ctx context.Context) (string, *Result) {
 		return "", &result
 	}
 	result := notChecked("no token is given, and this server gives none to just anybody").
-		mend(`Give one: --token "$(PEAL_SECRET=… peal token --account doctor)".`, "--token (of peal doctor)")
+		mend(`Give one: PEAL_TOKEN=$(PEAL_SECRET=… peal token --account doctor) peal doctor ….`, "--token (of peal doctor)")
 	return "", &result
 }
 
