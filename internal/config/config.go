@@ -57,7 +57,7 @@ type Auth struct {
 // Access says who may connect from where.
 type Access struct {
 	Origins        []string `placeholder:"HOST" env:"ORIGINS" help:"Pages that may connect, by host or by scheme://host; * stands for part of a name. Any, unless given: tokens are what protects."`
-	TrustedProxies []string `placeholder:"CIDR" env:"TRUSTED_PROXIES" help:"Proxies whose X-Forwarded-For is believed."`
+	TrustedProxies []string `placeholder:"CIDR" env:"TRUSTED_PROXIES" help:"Proxies whose X-Forwarded-For or Forwarded (RFC 7239) is believed."`
 	HSTS           string   `name:"hsts" default:"4320h" placeholder:"DURATION" env:"HSTS" help:"Time for which browsers that came by HTTPS use HTTPS alone for this name (Strict-Transport-Security; ${default}, which is 180 days). 0s has them forget it; off sends no header."`
 }
 
