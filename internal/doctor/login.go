@@ -195,7 +195,10 @@ func (r *run) whyRefused(token string, e failure) Result {
 	case has("kid names no key"):
 		return bad(Failed, "the server knows no key %q, which the token names by kid", says.KeyID).
 			mend("Have the backend write the server's --key-id as kid, or add the key by --keys.", "--key-id", "--keys")
-	case has("signature"):
+	case has("has no kid"):
+		return bad(Failed, "the token does not say by kid with which key it is signed").
+			mend("Have the backend write the server's --key-id as kid into the header of the token.", "--key-id")
+	case has("its signature is not by"):
 		return bad(Failed, "the token is not signed with the secret that the server has for kid %q", says.KeyID).
 			mend("Give the backend the very text of --secret (PEAL_SECRET), for HS256, used as it is written and not decoded.", "--secret", "--keys")
 	case has("good for longer"):
