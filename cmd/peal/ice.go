@@ -40,7 +40,7 @@ func (c *iceCommand) Run(std streams) error {
 		ICEServers json.RawMessage `json:"iceServers"`
 	}
 	if err := post(ctx, c.Who.address()+"/v1/ice-servers", token, nil, &answer); err != nil {
-		return err
+		return explain(ctx, c.Who.Server, err)
 	}
 	_, err = fmt.Fprintln(std.out, string(answer.ICEServers))
 	return err

@@ -23,13 +23,9 @@ type failure struct{ Code, Message string }
 
 // dial opens the WebSocket as a page of some origin would.
 func (r *run) dial(ctx context.Context) (*websocket.Conn, *http.Response, error) {
-	origin := r.cfg.Origin
-	if origin == "" {
-		origin = r.server.String()
-	}
 	return websocket.Dial(ctx, r.at(protocol.Path), &websocket.DialOptions{
 		HTTPClient:   r.http,
-		HTTPHeader:   http.Header{"Origin": {origin}},
+		HTTPHeader:   http.Header{"Origin": {r.origin()}},
 		Subprotocols: []string{protocol.Subprotocol},
 	})
 }
@@ -61,11 +57,7 @@ func (r *run) whyNoSocket(answer *http.Response, err error) Result {
 	}
 	switch answer.StatusCode {
 	case http.StatusForbidden:
-		origin := r.cfg.Origin
-		if origin == "" {
-			origin = r.server.String()
-		}
-		return bad(Failed, "the server refuses pages of %s", origin).
+		return bad(Failed, "the server refuses pages of %s", r.origin()).
 			mend("Add it to --origins, or leave that out: tokens are what protects. A page of the server's own address is refused "+
 				"when the proxy in front changes the header Host.", "--origins")
 	case http.StatusUpgradeRequired, http.StatusOK:
