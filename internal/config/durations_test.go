@@ -58,8 +58,8 @@ func TestShortestDurations(t *testing.T) {
 // durations counts the fields of that type.
 func durations(of reflect.Type) int {
 	count := 0
-	for i := range of.NumField() {
-		switch field := of.Field(i).Type; {
+	for field := range of.Fields() {
+		switch field := field.Type; {
 		case field == reflect.TypeFor[time.Duration]():
 			count++
 		case field.Kind() == reflect.Struct:

@@ -144,12 +144,12 @@ func TestNamesToServe(t *testing.T) {
 	} {
 		s := &Server{}
 		s.cfg.Settings.Addr = addr
-		got := ""
+		var got strings.Builder
 		for _, name := range s.namesToServe() {
-			got += name.name
+			got.WriteString(name.name)
 		}
-		if got != want {
-			t.Errorf("%s: got %q, want %q", addr, got, want)
+		if got.String() != want {
+			t.Errorf("%s: got %q, want %q", addr, got.String(), want)
 		}
 	}
 }
