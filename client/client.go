@@ -18,6 +18,10 @@
 //
 // This package does the signalling: descriptions and candidates are the text of
 // whatever media stack there is. Package media, below it, is one. All methods are safe for concurrent use.
+//
+// A method does nothing when its context is over before it begins. When the context ends
+// later, what has to arrive goes on; see the methods. Text that is not UTF-8 is refused with
+// the code bad_request, and reaches nobody.
 package client
 
 import (
@@ -33,6 +37,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -123,6 +128,9 @@ func New(cfg Config) (*Client, error) {
 	if cfg.Program == "" {
 		cfg.Program = "peal-go"
 	}
+	if !utf8.ValidString(cfg.Program) {
+		return nil, errors.New("client: Config.Program is not UTF-8")
+	}
 	if cfg.HTTPClient == nil {
 		cfg.HTTPClient = http.DefaultClient
 	}
@@ -150,6 +158,9 @@ func New(cfg Config) (*Client, error) {
 // [LoggedOut] tells otherwise. When ctx ends first the login goes on; Logout
 // or Close ends it.
 func (c *Client) Login(ctx context.Context) error {
+	if err := c.ready(ctx); err != nil {
+		return err // The login that there may be stays as it is.
+	}
 	c.mu.Lock()
 	c.over = nil
 	c.mu.Unlock()
@@ -212,6 +223,9 @@ func (c *Client) DeviceID() string { return c.cfg.DeviceID }
 // Next waits for the next event. Whoever logs in must read the events.
 func (c *Client) Next(ctx context.Context) (Event, error) {
 	for {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
 		c.mu.Lock()
 		more := c.more
 		if len(c.events) > 0 {

@@ -13,16 +13,27 @@ import (
 // This file is the shell around the device: it owns the event loop and the
 // sockets, and turns effects into events.
 
+// ready says why a method must not begin: the client is closed, or its context is over.
+func (c *Client) ready(ctx context.Context) error {
+	switch {
+	case c.ctx.Err() != nil:
+		return ErrClosed
+	case ctx.Err() != nil:
+		return fmt.Errorf("client: nothing was done: %w", ctx.Err())
+	}
+	return nil
+}
+
 // post gives the loop an input.
 func (c *Client) post(ctx context.Context, in device.Input) error {
-	if c.ctx.Err() != nil {
-		return ErrClosed
+	if err := c.ready(ctx); err != nil {
+		return err
 	}
 	select {
 	case c.inbox <- in:
 		return nil
 	case <-ctx.Done():
-		return ctx.Err()
+		return c.ready(ctx)
 	case <-c.ctx.Done():
 		return ErrClosed
 	}
@@ -36,7 +47,15 @@ func (c *Client) ask(ctx context.Context, wish func(device.Ticket) device.Input)
 	t := c.ticket
 	c.waiting[t] = answer
 	c.mu.Unlock()
-	if err := c.post(ctx, wish(t)); err != nil {
+	in := wish(t)
+	err := checkText(in)
+	if err == nil {
+		err = c.post(ctx, in)
+	}
+	if err != nil {
+		c.mu.Lock()
+		delete(c.waiting, t)
+		c.mu.Unlock()
 		return device.Answer{}, err
 	}
 	select {
@@ -120,6 +139,9 @@ func (c *Client) getToken() {
 	ctx, cancel := context.WithTimeout(c.ctx, tokenTimeout)
 	defer cancel()
 	token, err := c.cfg.Token(ctx)
+	if err == nil {
+		err = checkToken(token)
+	}
 	_ = c.post(c.ctx, device.GotToken{Token: token, Err: err}) // Closed: nobody asks any more.
 }
 
@@ -247,7 +269,7 @@ type connection struct {
 func (c *connection) send(f *pealv1.ClientFrame) {
 	message, err := c.socket.Encode(f)
 	if err != nil {
-		c.cancel() // Text that is no UTF-8; the application's request fails by its time-out.
+		c.cancel() // Unreachable: ask and getToken refuse the text that has no encoding.
 		return
 	}
 	select {

@@ -27,6 +27,9 @@ func (s *Session) Play(ctx context.Context, clip *Clip, loop bool) error {
 	defer timer.Stop()
 	wanted := s.keyframes()
 	for {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		f, err := p.next()
 		if errors.Is(err, io.EOF) {
 			return nil

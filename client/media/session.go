@@ -100,6 +100,9 @@ func (s *Session) Call() *client.Call { return s.call }
 
 // Accept answers a call that rings.
 func (s *Session) Accept(ctx context.Context, streams Streams) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	s.streams.Store(&streams)
 	type prepared struct {
 		generation uint32
@@ -119,19 +122,23 @@ func (s *Session) Accept(ctx context.Context, streams Streams) error {
 			return errNoOffer
 		}
 		if err := s.call.Accept(ctx, p.generation, p.answer, p.candidates...); err != nil {
-			s.post(func() {
-				s.accepts = false
-				s.peer.keep() // They may not have gone.
-			})
+			s.post(s.unaccept)
 			return err
 		}
 		s.post(func() { s.step(plan.Accepted{}) })
 		return nil
 	case <-ctx.Done():
+		s.post(s.unaccept)
 		return ctx.Err()
 	case <-s.ctx.Done():
 		return errOver
 	}
+}
+
+// unaccept takes back what Accept did here, where the server may not have heard of it.
+func (s *Session) unaccept() {
+	s.accepts = false
+	s.peer.keep() // The candidates may not have gone.
 }
 
 // relayOnly says that media goes by the relay alone: for this program, or in

@@ -13,25 +13,27 @@ import (
 	"time"
 
 	"github.com/peal-rtc/peal/internal/auth"
+	"github.com/peal-rtc/peal/internal/config"
 	"github.com/peal-rtc/peal/internal/load"
 )
 
 // benchCommand puts load on a server.
 type benchCommand struct {
-	Server   string        `arg:"" default:"http://${devAddr}" placeholder:"URL" help:"Where the server is (${default})."`
-	Devices  int           `default:"200" help:"Devices to log in, each of an account of its own; half of them call the other half. 50000 at most."`
-	Rate     float64       `default:"10" help:"Calls that begin each second, evenly, whatever became of those before. 5000 at most."`
-	Duration time.Duration `default:"10s" help:"How long calls begin; 1h at most. Rate × duration is 2000000 calls at most."`
-	Ring     time.Duration `default:"200ms" help:"How long a callee lets it ring; 10m at most."`
-	Talk     time.Duration `default:"1s" help:"How long a call lasts; 10m at most."`
-	Connects int           `default:"40" help:"Devices that may be logging in at the same time. 1000 at most."`
-	Prefix   string        `name:"account-prefix" default:"bench-" placeholder:"TEXT" help:"What the names of the accounts begin with (${default}). Those names are called: take one that no person has."`
-	Secret   string        `placeholder:"SECRET" env:"PEAL_SECRET" help:"Secret of the server, as given to peal serve. Unless given, tokens come from /dev/token, as a peal dev has it."`
-	KeyID    string        `name:"key-id" default:"main" placeholder:"ID" env:"PEAL_KEY_ID" help:"Key id of that secret (${default})."`
-	Audience string        `placeholder:"TEXT" env:"PEAL_TOKEN_AUDIENCE" help:"Audience (aud) of the tokens, as given to peal serve by --token-audience."`
-	Text     bool          `name:"speak-json" help:"Speak JSON to the server, as browsers do, in place of the binary encoding of programs."`
-	JSON     bool          `name:"json" help:"Print the result as JSON."`
-	Quiet    bool          `short:"q" help:"Tell no progress."`
+	Server     string        `arg:"" default:"http://${devAddr}" placeholder:"URL" help:"Where the server is (${default})."`
+	Devices    int           `default:"200" help:"Devices to log in, each of an account of its own; half of them call the other half. 50000 at most."`
+	Rate       float64       `default:"10" help:"Calls that begin each second, evenly, whatever became of those before. 5000 at most."`
+	Duration   time.Duration `default:"10s" help:"How long calls begin; 1h at most. Rate × duration is 2000000 calls at most."`
+	Ring       time.Duration `default:"200ms" help:"How long a callee lets it ring; 10m at most."`
+	Talk       time.Duration `default:"1s" help:"How long a call lasts; 10m at most."`
+	Connects   int           `default:"40" help:"Devices that may be logging in at the same time. 1000 at most."`
+	Prefix     string        `name:"account-prefix" default:"bench-" placeholder:"TEXT" help:"What the names of the accounts begin with (${default}). Those names are called: take one that no person has."`
+	Secret     string        `placeholder:"SECRET" env:"PEAL_SECRET" help:"Secret of the server, as given to peal serve. Unless given, tokens come from /dev/token, as a peal dev has it."`
+	SecretFile string        `placeholder:"FILE" env:"PEAL_SECRET_FILE" help:"File that holds the secret alone."`
+	KeyID      string        `name:"key-id" default:"main" placeholder:"ID" env:"PEAL_KEY_ID" help:"Key id of that secret (${default})."`
+	Audience   string        `placeholder:"TEXT" env:"PEAL_TOKEN_AUDIENCE" help:"Audience (aud) of the tokens, as given to peal serve by --token-audience."`
+	Text       bool          `name:"speak-json" help:"Speak JSON to the server, as browsers do, in place of the binary encoding of programs."`
+	JSON       bool          `name:"json" help:"Print the result as JSON."`
+	Quiet      bool          `short:"q" help:"Tell no progress."`
 }
 
 // Help implements kong.HelpProvider.
@@ -58,7 +60,11 @@ Examples:
 func (c *benchCommand) Run(std streams) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	token, err := c.tokens()
+	secret, err := config.SecretOf(c.Secret, c.SecretFile)
+	if err != nil {
+		return err
+	}
+	token, err := c.tokens(secret)
 	if err != nil {
 		return err
 	}
@@ -75,7 +81,7 @@ func (c *benchCommand) Run(std streams) error {
 	}
 	defer fleet.Close()
 	// A peal dev, which gives tokens without a secret, has looser limits.
-	if advice := cfg.Advice(c.Secret != ""); advice != "" {
+	if advice := cfg.Advice(secret != ""); advice != "" {
 		_, _ = fmt.Fprintln(std.err, "peal: "+strings.ReplaceAll(advice, "\n", "\npeal: "))
 	}
 	if err := fleet.Connect(ctx); err != nil {
@@ -116,13 +122,13 @@ func tellProgress(err io.Writer, p load.Progress) {
 const benchTokenTTL = 2 * time.Hour
 
 // tokens gives tokens by the secret, or asks a peal dev for them.
-func (c *benchCommand) tokens() (func(context.Context, string) (string, error), error) {
-	if c.Secret == "" {
+func (c *benchCommand) tokens(secret string) (func(context.Context, string) (string, error), error) {
+	if secret == "" {
 		return func(ctx context.Context, account string) (string, error) {
-			return devToken(ctx, c.Server, account, "its secret, by PEAL_SECRET")
+			return devToken(ctx, c.Server, account, "its secret, by --secret-file or PEAL_SECRET")
 		}, nil
 	}
-	signer, err := auth.NewSigner(auth.Keys{c.KeyID: auth.Secret(c.Secret)}, c.KeyID)
+	signer, err := auth.NewSigner(auth.Keys{c.KeyID: auth.Secret(secret)}, c.KeyID)
 	if err != nil {
 		return nil, misuse{err}
 	}

@@ -30,7 +30,7 @@ func (callCommand) Help() string {
 
 Examples:
   peal call bob --video --server http://127.0.0.1:7325 --account alice
-  peal call bob --play hello.ogg --record bob.ogg --for 10s --server https://calls.example.com --token "$(peal token --account alice)"`
+  PEAL_TOKEN=$(peal token --account alice) peal call bob --play hello.ogg --record bob.ogg --for 10s --server https://calls.example.com`
 }
 
 // Run calls, and follows the call to its end.

@@ -39,7 +39,7 @@ browser, and camera and microphone.
 
 Examples:
   peal doctor --server http://127.0.0.1:7325
-  peal doctor --server https://calls.example.com --token "$(peal token --account doctor)"`
+  PEAL_TOKEN=$(peal token --account doctor) peal doctor --server https://calls.example.com`
 }
 
 // errUnwell has the exit code of a failure, when all has been said.

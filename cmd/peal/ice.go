@@ -22,7 +22,7 @@ are good for an hour.
 
 Examples:
   peal ice --server http://127.0.0.1:7325 --account alice
-  peal ice --server https://calls.example.com --token "$(peal token --account alice)"`
+  PEAL_TOKEN=$(peal token --account alice) peal ice --server https://calls.example.com`
 }
 
 // iceTime is for asking the server.
@@ -40,7 +40,7 @@ func (c *iceCommand) Run(std streams) error {
 		ICEServers json.RawMessage `json:"iceServers"`
 	}
 	if err := post(ctx, c.Who.address()+"/v1/ice-servers", token, nil, &answer); err != nil {
-		return err
+		return explain(ctx, c.Who.Server, err)
 	}
 	_, err = fmt.Fprintln(std.out, string(answer.ICEServers))
 	return err

@@ -72,7 +72,7 @@ func run(args []string, std streams) int {
 	var grammar commands
 	// Asking for help or the version exits in the midst of parsing; this remembers it.
 	helped := false
-	parser, err := kong.New(&grammar,
+	parser, err := kong.New(&grammar, append(valueReaders(),
 		kong.Name("peal"),
 		kong.Description(description),
 		kong.Writers(std.out, std.err),
@@ -81,10 +81,11 @@ func run(args []string, std streams) int {
 		kong.Configuration(settingsFile),
 		kong.Bind(std),
 		kong.Vars{"devAddr": devAddr, "devData": devData, "version": "peal " + version()},
-	)
+	)...)
 	if err != nil {
 		return fail(std, err)
 	}
+	dropEmptyVariables(parser.Model.Node)
 	if len(args) == 0 {
 		args = []string{"--help"}
 	}
@@ -96,7 +97,7 @@ func run(args []string, std streams) int {
 	case helped:
 		return exitOK
 	case err != nil:
-		return misused(std, unknown(err), commandOf(err))
+		return misused(std, withoutValue(unknown(err)), commandOf(err))
 	}
 	err = command.Run()
 	var code exit

@@ -68,7 +68,13 @@ func TestVersion(t *testing.T) {
 // Only to a server that has no tokens to give it is said what it needs instead.
 func TestDevTokens(t *testing.T) {
 	for status, hinted := range map[int]bool{http.StatusNotFound: true, http.StatusBadRequest: false, http.StatusBadGateway: false} {
-		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }))
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/ws" {
+				w.WriteHeader(http.StatusUpgradeRequired) // As a server does, which this is.
+				return
+			}
+			w.WriteHeader(status)
+		}))
 		code, _, complaint := peal("ice", "--server", s.URL, "--account", "a")
 		s.Close()
 		if code != exitFailed || strings.Contains(complaint, "needs --token") != hinted {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/peal-rtc/peal/client"
 	"github.com/peal-rtc/peal/client/media"
+	"github.com/peal-rtc/peal/internal/doctor"
 )
 
 // What is sent where nothing else is to be: a soft tone now and then, and a
@@ -88,10 +89,17 @@ func (p *phone) begin(ctx context.Context) error {
 	f := p.flags
 	ctx, cancel := context.WithTimeout(ctx, loginTime)
 	defer cancel()
-	if _, err := f.Who.token(ctx); err != nil {
-		return err // The same would be told later, and less well.
+	if err := f.Who.check(); err != nil {
+		return err
 	}
 	if err := p.openFiles(); err != nil {
+		return err
+	}
+	// A login tries again until its time is over, and cannot tell what was wrong.
+	if err := doctor.Reach(ctx, f.Who.Server); err != nil {
+		return err
+	}
+	if _, err := f.Who.token(ctx); err != nil {
 		return err
 	}
 	cfg := client.Config{Server: f.Who.address(), Token: f.Who.token, Program: program(), RecordsSince: time.Now()}

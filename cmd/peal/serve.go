@@ -14,6 +14,9 @@ import (
 	"github.com/peal-rtc/peal/internal/server"
 )
 
+// credentials is the variable by which systemd names the folder of a service's credentials.
+const credentials = "CREDENTIALS_DIRECTORY"
+
 // serveCommand starts a server for real use.
 type serveCommand struct {
 	Config kong.ConfigFlag `short:"c" placeholder:"FILE" env:"PEAL_CONFIG" help:"Settings in JSON: the names below, also nested by group. The environment comes before the file, flags before both."`
@@ -31,7 +34,7 @@ Browsers give camera and microphone to HTTPS alone (and to localhost), so give a
 have a proxy in front that does.
 
 Examples:
-  PEAL_SECRET=$(cat secret) peal serve --addr :443 --tls-cert cert.pem --tls-key key.pem \
+  peal serve --secret-file secret --addr :443 --tls-cert cert.pem --tls-key key.pem \
     --turn-addr 0.0.0.0:3478 --turn-announce 203.0.113.7
   peal serve --config peal.json
 
@@ -39,17 +42,27 @@ peal.json, which others must not read either, so write it after "umask 077":
   {"addr": ":443", "secret": "...", "tls": {"cert": "cert.pem", "key": "key.pem"},
    "turn": {"addr": "0.0.0.0:3478", "announce": "203.0.113.7"}}
 
+An environment variable that is empty counts as not given. Lists are separated by commas; the file
+may have lists of JSON. Durations have a unit: 90s, 10m, 24h. Under systemd LoadCredential=secret:PATH
+gives the secret.
+
 The first SIGTERM or SIGINT sends the clients elsewhere and stops, a second stops at once.`
 }
 
 // Run serves until a signal comes.
 func (c *serveCommand) Run(std streams) error {
+	if err := c.Settings.Auth.LoadSecret(os.Getenv(credentials)); err != nil {
+		return err
+	}
 	if err := c.Settings.Check(); err != nil {
 		return err
 	}
 	logger, err := newLogger(std, &c.Settings.Log)
 	if err != nil {
 		return err
+	}
+	for _, doubt := range c.Settings.Doubts() {
+		logger.Warn("setting looks wrong", "setting", doubt.Setting, "reason", doubt.Reason)
 	}
 	return serve(server.Config{Settings: c.Settings, Logger: logger}, func(*server.Server) error { return nil })
 }

@@ -8,13 +8,15 @@ import (
 	"time"
 
 	"github.com/peal-rtc/peal/internal/auth"
+	"github.com/peal-rtc/peal/internal/config"
 )
 
 // tokenCommand makes a token as an application's backend would.
 type tokenCommand struct {
 	Account     string        `required:"" placeholder:"NAME" help:"Account that the token is for."`
 	TTL         time.Duration `name:"ttl" default:"10m" help:"How long it is good for."`
-	Secret      string        `placeholder:"SECRET" env:"PEAL_SECRET" help:"Secret of the server, as given to peal serve."`
+	Secret      string        `placeholder:"SECRET" env:"PEAL_SECRET" help:"Secret of the server, as given to peal serve. Others on the machine can read flags: use --secret-file or the environment."`
+	SecretFile  string        `placeholder:"FILE" env:"PEAL_SECRET_FILE" help:"File that holds the secret alone."`
 	KeyID       string        `name:"key-id" default:"main" placeholder:"ID" env:"PEAL_KEY_ID" help:"Key id of that secret (${default})."`
 	Audience    string        `placeholder:"TEXT" env:"PEAL_TOKEN_AUDIENCE" help:"Audience (aud) of the token, as given to peal serve by --token-audience."`
 	SingleLogin bool          `help:"Let the account be logged in on one device only."`
@@ -33,29 +35,32 @@ older logins; name and avatar, where there are any, are shown to the other side 
 Examples:
   peal token --account alice
   peal token --account alice --name "Alice Example" --avatar https://example.com/alice.png
-  PEAL_SECRET=... peal token --account alice --ttl 1h
+  peal token --account alice --secret-file secret --ttl 1h
   PEAL_SECRET=... peal token --account alice --audience calls.example.com`
 }
 
 // Run prints the token.
 func (c *tokenCommand) Run(std streams) error {
-	keyID, secret := c.KeyID, auth.Secret(c.Secret)
-	if c.Secret == "" {
+	given, err := config.SecretOf(c.Secret, c.SecretFile)
+	if err != nil {
+		return err
+	}
+	keyID, secret := c.KeyID, auth.Secret(given)
+	if given == "" {
 		data := c.Data
 		if data == "" {
 			data = devData
 		}
-		var err error
 		secret, err = auth.ReadSecret(filepath.Join(data, devSecretFile))
 		if errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("no secret: give it by PEAL_SECRET, or name the folder of a peal dev by --data (%s has none)", data)
+			return fmt.Errorf("no secret: give it by --secret-file or PEAL_SECRET, or name the folder of a peal dev by --data (%s has none)", data)
 		}
 		if err != nil {
 			return err
 		}
 		keyID = devKeyID
 	} else if c.Data != "" {
-		return errors.New("both a secret and --data are given: unset PEAL_SECRET or leave --data out")
+		return errors.New("both a secret and --data are given: unset PEAL_SECRET and PEAL_SECRET_FILE, or leave --data out")
 	}
 	if c.TTL > auth.MaxTTL {
 		return fmt.Errorf("a token may be good for %s at most", auth.MaxTTL)

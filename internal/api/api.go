@@ -77,15 +77,15 @@ func DevToken(signer *auth.Signer, limits protocol.Limits, now func() time.Time,
 
 // ICEServers gives STUN and TURN servers to who has a token, outside of a call:
 // for finding out what works. Calls get theirs by the WebSocket.
-func ICEServers(verifier *auth.Verifier, now func() time.Time, servers func(account string) []*pealv1.IceServer) http.Handler {
+func ICEServers(verifier *auth.Verifier, limits protocol.Limits, now func() time.Time, servers func(account string) []*pealv1.IceServer) http.Handler {
 	type server struct {
 		URLs       []string `json:"urls"`
 		Username   string   `json:"username,omitempty"`
 		Credential string   `json:"credential,omitempty"`
 	}
 	return posted(func(w http.ResponseWriter, r *http.Request) {
-		token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-		if !ok {
+		token := bearer(r.Header.Get("Authorization"))
+		if token == "" {
 			fail(w, http.StatusUnauthorized, protocol.BadToken.Because("send the header Authorization: Bearer TOKEN"))
 			return
 		}
@@ -97,6 +97,9 @@ func ICEServers(verifier *auth.Verifier, now func() time.Time, servers func(acco
 		case err != nil:
 			fail(w, http.StatusUnauthorized, protocol.BadToken.Because("%s", err))
 			return
+		case !protocol.ValidAccount(who.Account, &limits):
+			fail(w, http.StatusUnauthorized, protocol.BadAccount(&limits))
+			return
 		}
 		list := []server{}
 		for _, one := range servers(who.Account) {
@@ -104,6 +107,16 @@ func ICEServers(verifier *auth.Verifier, now func() time.Time, servers func(acco
 		}
 		reply(w, map[string][]server{"iceServers": list})
 	})
+}
+
+// bearer is the token of a header Authorization; empty where there is none. The scheme is
+// written in any case (RFC 9110, section 11.1).
+func bearer(header string) string {
+	scheme, token, _ := strings.Cut(strings.TrimSpace(header), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return strings.TrimSpace(token)
 }
 
 // posted lets pages of any origin post to a handler: they load the component from

@@ -105,16 +105,18 @@ func TestICEServers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := ICEServers(verifier, func() time.Time { return now }, func(account string) []*pealv1.IceServer {
+	h := ICEServers(verifier, protocol.DefaultLimits(), func() time.Time { return now }, func(account string) []*pealv1.IceServer {
 		return []*pealv1.IceServer{{Urls: []string{"stun:x"}}, {Urls: []string{"turn:x"}, Username: account, Credential: "c"}}
 	})
-	token := func(at time.Time) string {
-		token, err := signer.Sign("alice", time.Minute, at)
+	by := func(account string, at time.Time) string {
+		token, err := signer.Sign(account, time.Minute, at)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return "Bearer " + token
 	}
+	token := func(at time.Time) string { return by("alice", at) }
+	bare := strings.TrimPrefix(token(now), "Bearer ")
 	for _, test := range []struct {
 		name, method, header string
 		status               int
@@ -124,6 +126,13 @@ func TestICEServers(t *testing.T) {
 		{"a preflight", http.MethodOptions, "", http.StatusNoContent, ""},
 		{"another method", http.MethodGet, token(now), http.StatusMethodNotAllowed, "POST"},
 		{"no token", http.MethodPost, "", http.StatusUnauthorized, "bad_token"},
+		{"a scheme in small letters", http.MethodPost, "bearer " + bare, http.StatusOK, `"username":"alice"`},
+		{"a scheme in capitals", http.MethodPost, "BEARER  " + bare + " ", http.StatusOK, `"username":"alice"`},
+		{"a scheme alone", http.MethodPost, "Bearer", http.StatusUnauthorized, "send the header Authorization: Bearer TOKEN"},
+		{"a token alone", http.MethodPost, bare, http.StatusUnauthorized, "send the header Authorization: Bearer TOKEN"},
+		{"an account with blanks", http.MethodPost, by(" alice", now), http.StatusUnauthorized, "its account (the claim sub) must be 1 to 128 bytes"},
+		{"an account of two lines", http.MethodPost, by("a\nb", now), http.StatusUnauthorized, "its account (the claim sub) must be"},
+		{"a long account", http.MethodPost, by(strings.Repeat("a", 129), now), http.StatusUnauthorized, "bad_token"},
 		{"another scheme", http.MethodPost, "Basic YTpi", http.StatusUnauthorized, "bad_token"},
 		{"a guess", http.MethodPost, "Bearer guess", http.StatusUnauthorized, "bad_token"},
 		{"an old one", http.MethodPost, token(now.Add(-time.Hour)), http.StatusUnauthorized, "token_expired"},

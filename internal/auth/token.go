@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -73,7 +74,14 @@ func (v *Verifier) Verify(token string, now time.Time) (Identity, error) {
 		if _, critical := t.Header["crit"]; critical {
 			return nil, invalid("its header has crit, of which nothing is known here")
 		}
-		kid, _ = t.Header["kid"].(string)
+		name, given := t.Header["kid"]
+		if !given || name == nil {
+			return nil, invalid("its header has no kid: write the id of the server's key there (the setting key-id)")
+		}
+		var isText bool
+		if kid, isText = name.(string); !isText {
+			return nil, invalid("its header kid is not a string: write the id of the server's key there")
+		}
 		secret, known := v.keys[kid]
 		if !known {
 			return nil, invalid("its kid names no key of this server")
@@ -81,7 +89,7 @@ func (v *Verifier) Verify(token string, now time.Time) (Identity, error) {
 		return []byte(secret), nil
 	})
 	if err != nil {
-		return Identity{}, verdict(err)
+		return Identity{}, verdict(token, err)
 	}
 	switch {
 	case says.Subject == "":
@@ -108,14 +116,17 @@ func (v *Verifier) Verify(token string, now time.Time) (Identity, error) {
 func sane(d *jwt.NumericDate) bool { return d == nil || d.Unix() >= 0 && d.Unix() < 253402300800 }
 
 // verdict puts the parser's error in words that quote nothing of the token.
-func verdict(err error) error {
+func verdict(token string, err error) error {
 	var known *invalidError
 	switch {
 	case errors.As(err, &known):
 		return known
 	case errors.Is(err, jwt.ErrTokenUnverifiable), errors.Is(err, jwt.ErrTokenMalformed):
-		return invalid("it is not a JWT of this form")
+		return malformed(token)
 	case errors.Is(err, jwt.ErrTokenSignatureInvalid):
+		if header, _ := members(strings.SplitN(token, ".", 2)[0]); !isHS256(header["alg"]) {
+			return invalid("its header alg is not HS256")
+		}
 		return invalid("its signature is not by HS256 with the key that its kid names")
 	case errors.Is(err, jwt.ErrTokenRequiredClaimMissing):
 		return invalid("it has no exp")

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -46,9 +45,10 @@ type TLS struct {
 
 // Auth says which tokens are good.
 type Auth struct {
-	Secret      string            `placeholder:"SECRET" env:"SECRET" help:"Secret that signs tokens (HS256), 32 bytes or more, used as it is written. Better given by the environment or the file than by a flag, which others on the machine can read."`
+	Secret      string            `placeholder:"SECRET" env:"SECRET" help:"Secret that signs tokens (HS256), 32 bytes or more, used as it is written. Do not give it by a flag, which others on the machine can read: use --secret-file, the environment, the settings file or a credential of systemd named secret."`
+	SecretFile  string            `placeholder:"FILE" env:"SECRET_FILE" help:"File that holds the secret alone; line breaks at its end are not part of it."`
 	KeyID       string            `name:"key-id" default:"main" placeholder:"ID" env:"KEY_ID" help:"Key id (kid) of the secret (${default})."`
-	Keys        map[string]string `placeholder:"ID=SECRET" env:"KEYS" mapsep:";" help:"Further keys whose tokens are good too, for changing the secret without a break."`
+	Keys        map[string]string `placeholder:"ID=SECRET" env:"KEYS" help:"Further keys whose tokens are good too, for changing the secret without a break. Do not give them by a flag either."`
 	SingleLogin bool              `name:"single-login" env:"SINGLE_LOGIN" help:"Let each account be logged in on one device: a newer login ends the older. Tokens with the claim single_login ask for it one by one."`
 	MaxTTL      time.Duration     `name:"token-max-ttl" default:"24h" env:"TOKEN_MAX_TTL" help:"Longest time that a token may be good for."`
 	Audience    string            `name:"token-audience" placeholder:"TEXT" env:"TOKEN_AUDIENCE" help:"Audience (claim aud) that every token has to name, so that tokens for another service with the same secret are refused. Not checked, unless given."`
@@ -57,7 +57,7 @@ type Auth struct {
 // Access says who may connect from where.
 type Access struct {
 	Origins        []string `placeholder:"HOST" env:"ORIGINS" help:"Pages that may connect, by host or by scheme://host; * stands for part of a name. Any, unless given: tokens are what protects."`
-	TrustedProxies []string `placeholder:"CIDR" env:"TRUSTED_PROXIES" help:"Proxies whose X-Forwarded-For is believed."`
+	TrustedProxies []string `placeholder:"CIDR" env:"TRUSTED_PROXIES" help:"Proxies whose X-Forwarded-For or Forwarded (RFC 7239) is believed."`
 	HSTS           string   `name:"hsts" default:"4320h" placeholder:"DURATION" env:"HSTS" help:"Time for which browsers that came by HTTPS use HTTPS alone for this name (Strict-Transport-Security; ${default}, which is 180 days). 0s has them forget it; off sends no header."`
 }
 
@@ -106,7 +106,7 @@ type Limits struct {
 	RingsPerMin    int           `default:"20" env:"RINGS_PER_MIN" help:"Invitations a minute that one callee gets, over all callers."`
 	HellosPerMin   int           `default:"60" env:"HELLOS_PER_MIN" help:"Connections a minute of one account."`
 	SignalBytes    int           `default:"262144" env:"SIGNAL_BYTES" help:"Bytes of descriptions and candidates that one account sends to others at once; a 32nd of them more each second."`
-	DeclinedPause  time.Duration `default:"15s" env:"DECLINED_PAUSE" help:"Pause of a caller after the second rejection in a row by one callee; doubles up to 15 minutes; 0 for none."`
+	DeclinedPause  time.Duration `default:"15s" env:"DECLINED_PAUSE" help:"Pause of a caller after the second rejection in a row by one callee; doubles up to 15 minutes; 0s for none."`
 	TokenGrace     time.Duration `default:"1m" env:"TOKEN_GRACE" help:"How long after its expiry a token is as good as before; then idle connections are closed and nothing new begins."`
 	Devices        int           `default:"10" env:"DEVICES" help:"Devices of one account."`
 	SocketsPerAddr int           `default:"50" env:"SOCKETS_PER_ADDR" help:"Connections without a hello, per IPv4 address or IPv6 /64."`
@@ -145,7 +145,7 @@ func (c *Config) Check() error {
 		c.TURN.validate(),
 		c.Media.validate(&c.TURN),
 		c.Timing.validate(c.Limits.RingMax),
-		keep(c.Keep),
+		c.durations(),
 		c.Limits.validate(),
 		c.Sizes.validate(),
 		c.Pulses.validate(),
@@ -155,13 +155,6 @@ func (c *Config) Check() error {
 func address(name, value string) error {
 	if _, _, err := net.SplitHostPort(value); err != nil {
 		return fmt.Errorf("%s is %q: give HOST:PORT, such as 127.0.0.1:7326 or :7326", name, value)
-	}
-	return nil
-}
-
-func keep(d time.Duration) error {
-	if d < time.Hour {
-		return fmt.Errorf("keep-records is %s: give an hour or more", d)
 	}
 	return nil
 }
@@ -178,8 +171,8 @@ const shortestSecret = 32
 
 func (a *Auth) validate() error {
 	if a.Secret == "" {
-		return errors.New("no secret: make one by `openssl rand -base64 32` and give it by PEAL_SECRET " +
-			"or as \"secret\" in the file, here and to the backend that makes tokens")
+		return errors.New("no secret: make one by `(umask 077; openssl rand -base64 32 > secret)` and give it by --secret-file secret, " +
+			"here and to the backend that makes tokens")
 	}
 	if len(a.Secret) < shortestSecret {
 		return fmt.Errorf("the secret has %d bytes, at least %d are needed: make one by `openssl rand -base64 32`",
@@ -195,9 +188,6 @@ func (a *Auth) validate() error {
 		if len(secret) < shortestSecret {
 			return fmt.Errorf("keys: the secret of %q has %d bytes, at least %d are needed", id, len(secret), shortestSecret)
 		}
-	}
-	if a.MaxTTL <= 0 {
-		return errors.New("token-max-ttl must be above 0")
 	}
 	return a.checkAudience()
 }
@@ -241,20 +231,6 @@ func (a *Access) HSTSMaxAge() (age time.Duration, on bool) {
 		return -1, true
 	}
 	return age, true
-}
-
-func checkOrigin(origin string) error {
-	host := origin
-	if scheme, rest, ok := strings.Cut(origin, "://"); ok {
-		host = rest
-		if scheme != "http" && scheme != "https" {
-			return fmt.Errorf("origins has %q: the scheme is http or https", origin)
-		}
-	}
-	if u, err := url.Parse("//" + host); err != nil || host == "" || u.Host != host {
-		return fmt.Errorf("origins has %q: give a host such as app.example.com, or https://app.example.com", origin)
-	}
-	return nil
 }
 
 // Prefixes reads CIDRs; a bare address stands for itself alone. What could be
@@ -322,23 +298,26 @@ func (t *TURN) validate() error {
 	}
 	host, _, _ := net.SplitHostPort(t.Addr)
 	ip, err := netip.ParseAddr(host)
-	if host != "" && err != nil {
+	switch {
+	case host != "" && err != nil:
 		return fmt.Errorf("turn-addr is %q: its host must be an IP address", t.Addr)
+	case ip.Zone() != "":
+		return fmt.Errorf("turn-addr is %q: give the IP address without a zone, which no client has", t.Addr)
+	case t.Announce == "" && !reachable(ip):
+		return fmt.Errorf("turn-addr is %q, which is no address that a client can reach: give turn-announce as well", t.Addr)
 	}
-	if t.Announce == "" {
-		if host == "" || ip.IsUnspecified() {
-			return fmt.Errorf("turn-addr is %q, which is no address that a client can reach: give turn-announce as well", t.Addr)
-		}
-	} else if _, err := netip.ParseAddr(t.Announce); err != nil {
-		return fmt.Errorf("turn-announce is %q: give an IP address", t.Announce)
+	if err := t.checkAnnounce(); err != nil {
+		return err
 	}
 	if t.TLSAddr != "" {
 		if err := address("turn-tls-addr", t.TLSAddr); err != nil {
 			return err
 		}
 	}
-	if strings.ContainsAny(t.Host, ":/ ") {
-		return fmt.Errorf("turn-host is %q: give a name alone, such as turn.example.com", t.Host)
+	if t.Host != "" {
+		if err := checkName(t.Host); err != nil {
+			return fmt.Errorf("turn-host is %.300q: %w; give a name alone, such as turn.example.com", t.Host, err)
+		}
 	}
 	if t.Most < 1 {
 		return fmt.Errorf("turn-allocations is %d: give 1 or more, or turn-addr off for no relay", t.Most)
@@ -350,23 +329,26 @@ func (t *TURN) validate() error {
 	return err
 }
 
-func (t *Timing) validate(ringMax time.Duration) error {
-	for _, d := range []struct {
-		name  string
-		value time.Duration
-	}{
-		{"ring", t.Ring},
-		{"caller-grace", t.CallerGrace},
-		{"grace", t.Grace},
-		{"leaving-grace", t.LeavingGrace},
-		{"grace-hold", t.GraceHold},
-		{"connect", t.Connect},
-		{"ask", t.Ask},
-	} {
-		if d.value <= 0 {
-			return fmt.Errorf("timing-%s is %s: it must be above 0", d.name, d.value)
-		}
+func (t *TURN) checkAnnounce() error {
+	if t.Announce == "" {
+		return nil
 	}
+	ip, err := netip.ParseAddr(t.Announce)
+	switch {
+	case err != nil:
+		return fmt.Errorf("turn-announce is %q: give an IP address alone, such as 203.0.113.7", t.Announce)
+	case ip.Zone() != "":
+		return fmt.Errorf("turn-announce is %q: give the IP address without a zone, which no client has", t.Announce)
+	case !reachable(ip):
+		return fmt.Errorf("turn-announce is %q, which is no address that a client can reach: give the one of this machine", t.Announce)
+	}
+	return nil
+}
+
+// reachable says whether an address is that of one machine.
+func reachable(ip netip.Addr) bool { return ip.IsValid() && !ip.IsUnspecified() && !ip.IsMulticast() }
+
+func (t *Timing) validate(ringMax time.Duration) error {
 	if t.Ring > ringMax {
 		return fmt.Errorf("timing-ring is %s, above limits-ring-max, %s", t.Ring, ringMax)
 	}
@@ -377,7 +359,7 @@ func (l *Limits) validate() error {
 	least := slices.Min([]int{
 		l.MessageBurst, l.InvitesPerMin, l.PairPerMin, l.RingsPerMin, l.HellosPerMin, l.SignalBytes, l.Devices, l.SocketsPerAddr, l.QueueMessages, l.QueueBytes,
 	})
-	if least < 1 || l.MessageRate <= 0 || min(l.Hello, l.Write, l.RingMax) <= 0 || min(l.TokenGrace, l.DeclinedPause) < 0 {
+	if least < 1 || l.MessageRate <= 0 {
 		return errors.New("every limit must be above 0: give a large number for no limit")
 	}
 	return nil
@@ -394,8 +376,8 @@ func (s *Sizes) validate() error {
 }
 
 func (p *Pulses) validate() error {
-	if min(p.Idle, p.Active) <= 0 || p.IdleDead <= p.Idle || p.ActiveDead <= p.Active {
-		return errors.New("ping-idle-dead must be above ping-idle, ping-active-dead above ping-active, and all above 0")
+	if p.IdleDead < p.Idle+leastAnswerTime || p.ActiveDead < p.Active+leastAnswerTime {
+		return fmt.Errorf("ping-idle-dead must be %s or more above ping-idle, and ping-active-dead above ping-active", leastAnswerTime)
 	}
 	return nil
 }

@@ -80,7 +80,7 @@ func TestCheck(t *testing.T) {
 		{"rings for too long", func(c *Config) { c.Timing.Ring = time.Hour }, "limits-ring-max"},
 		{"no devices", func(c *Config) { c.Limits.Devices = 0 }, "above 0"},
 		{"no rate", func(c *Config) { c.Limits.MessageRate = 0 }, "above 0"},
-		{"no time for hello", func(c *Config) { c.Limits.Hello = 0 }, "above 0"},
+		{"no time for hello", func(c *Config) { c.Limits.Hello = 0 }, "limits-hello is 0s: give 1s or more"},
 		{"tiny messages", func(c *Config) { c.Sizes.MessageBytes = 100 }, "too small"},
 		{"no candidates", func(c *Config) { c.Sizes.Candidates = 0 }, "above 0"},
 		{"dead before it is asked", func(c *Config) { c.Pulses.IdleDead = time.Second }, "ping-idle-dead"},

@@ -18,6 +18,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -81,7 +82,7 @@ func (r Result) MarshalJSON() ([]byte, error) {
 
 // Config says what to look at. Server is required.
 type Config struct {
-	// Server is its address: https://calls.example.com.
+	// Server is its address: https://calls.example.com, with a path where a proxy serves it below one.
 	Server string
 	// Token is what to log in with. Without one a token for Account is asked of
 	// the server, which a peal dev gives; no Account means "doctor".
@@ -122,9 +123,9 @@ type run struct {
 // Run makes all checks, and tells of each as soon as it is through; tell may be
 // nil. The error is about the configuration.
 func Run(ctx context.Context, cfg Config, tell func(Result)) ([]Result, error) {
-	server, err := url.Parse(cfg.Server)
-	if err != nil || server.Host == "" || server.Scheme != "http" && server.Scheme != "https" {
-		return nil, fmt.Errorf("server is %q: give its address, such as https://calls.example.com", cfg.Server)
+	server, err := parseServer(cfg.Server)
+	if err != nil {
+		return nil, err
 	}
 	if cfg.Origin != "" {
 		if origin, err := url.Parse(cfg.Origin); err != nil || origin.Host == "" || origin.Scheme == "" {
@@ -140,7 +141,6 @@ func Run(ctx context.Context, cfg Config, tell func(Result)) ([]Result, error) {
 	if tell == nil {
 		tell = func(Result) {}
 	}
-	server.Path, server.RawQuery, server.Fragment = "", "", ""
 	r := &run{cfg: cfg, server: server, tell: tell}
 	// Whether it is to be trusted is found out by a check of its own: until then it is
 	// told nothing that matters.
@@ -228,6 +228,15 @@ func why(err error) string {
 		return op.Err.Error()
 	}
 	return err.Error()
+}
+
+func nameUnknown(err error) bool {
+	var dns *net.DNSError
+	return errors.As(err, &dns)
+}
+
+func speaksHTTP(err error) bool {
+	return strings.Contains(err.Error(), "server gave HTTP response to HTTPS client")
 }
 
 func timedOut(err error) bool {

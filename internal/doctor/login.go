@@ -23,13 +23,9 @@ type failure struct{ Code, Message string }
 
 // dial opens the WebSocket as a page of some origin would.
 func (r *run) dial(ctx context.Context) (*websocket.Conn, *http.Response, error) {
-	origin := r.cfg.Origin
-	if origin == "" {
-		origin = r.server.String()
-	}
 	return websocket.Dial(ctx, r.at(protocol.Path), &websocket.DialOptions{
 		HTTPClient:   r.http,
-		HTTPHeader:   http.Header{"Origin": {origin}},
+		HTTPHeader:   http.Header{"Origin": {r.origin()}},
 		Subprotocols: []string{protocol.Subprotocol},
 	})
 }
@@ -61,11 +57,7 @@ func (r *run) whyNoSocket(answer *http.Response, err error) Result {
 	}
 	switch answer.StatusCode {
 	case http.StatusForbidden:
-		origin := r.cfg.Origin
-		if origin == "" {
-			origin = r.server.String()
-		}
-		return bad(Failed, "the server refuses pages of %s", origin).
+		return bad(Failed, "the server refuses pages of %s", r.origin()).
 			mend("Add it to --origins, or leave that out: tokens are what protects. A page of the server's own address is refused "+
 				"when the proxy in front changes the header Host.", "--origins")
 	case http.StatusUpgradeRequired, http.StatusOK:
@@ -133,7 +125,7 @@ func (r *run) devToken(ctx context.Context) (string, *Result) {
 		return "", &result
 	}
 	result := notChecked("no token is given, and this server gives none to just anybody").
-		mend(`Give one: --token "$(PEAL_SECRET=… peal token --account doctor)".`, "--token (of peal doctor)")
+		mend(`Give one: PEAL_TOKEN=$(PEAL_SECRET=… peal token --account doctor) peal doctor ….`, "--token (of peal doctor)")
 	return "", &result
 }
 
@@ -195,7 +187,10 @@ func (r *run) whyRefused(token string, e failure) Result {
 	case has("kid names no key"):
 		return bad(Failed, "the server knows no key %q, which the token names by kid", says.KeyID).
 			mend("Have the backend write the server's --key-id as kid, or add the key by --keys.", "--key-id", "--keys")
-	case has("signature"):
+	case has("has no kid"):
+		return bad(Failed, "the token does not say by kid with which key it is signed").
+			mend("Have the backend write the server's --key-id as kid into the header of the token.", "--key-id")
+	case has("its signature is not by"):
 		return bad(Failed, "the token is not signed with the secret that the server has for kid %q", says.KeyID).
 			mend("Give the backend the very text of --secret (PEAL_SECRET), for HS256, used as it is written and not decoded.", "--secret", "--keys")
 	case has("good for longer"):

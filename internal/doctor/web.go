@@ -41,7 +41,15 @@ func (r *run) client(verify bool) *http.Client {
 	}
 }
 
-func (r *run) at(path string) string { return r.server.String() + path }
+func (r *run) at(path string) string { return strings.TrimSuffix(r.server.String(), "/") + path }
+
+// origin is that of the pages to ask for.
+func (r *run) origin() string {
+	if r.cfg.Origin != "" {
+		return r.cfg.Origin
+	}
+	return r.server.Scheme + "://" + r.server.Host
+}
 
 // hostAlone is the server's name or address without its port.
 func (r *run) hostAlone() string { return r.server.Hostname() }
@@ -76,18 +84,25 @@ func (r *run) checkServer(ctx context.Context) Result {
 	switch {
 	case err != nil:
 		result := bad(Failed, "%s: %s", r.server, why(err))
-		if r.server.Scheme == "https" && strings.Contains(err.Error(), "server gave HTTP response to HTTPS client") {
+		if speaksHTTP(err) {
 			result.Seen = fmt.Sprintf("%s speaks plain HTTP", r.server)
 			return result.mend("Give --tls-cert and --tls-key, or have a proxy in front that serves HTTPS.", "--tls-cert", "--tls-key")
 		}
-		return result.mend("Start peal serve where this address leads, open its port in the firewall, and have it listen on an "+
-			"address that is reached from here: 127.0.0.1 is reached from the machine itself alone.", "--addr")
+		if nameUnknown(err) {
+			return result.mend(whereToLook(err), "--server (of peal doctor)")
+		}
+		return result.mend(whereToLook(err), "--addr")
 	case answer.StatusCode >= 300 && answer.StatusCode < 400:
 		return bad(Failed, "%s sends elsewhere, to %s", r.at("/healthz"), answer.Header.Get("Location")).
 			mend("Check that address in place of this one: the component connects to what it is given, without following.", "--server (of peal doctor)")
 	}
 	var health struct{ Status string }
 	if json.Unmarshal(text, &health) != nil || health.Status == "" {
+		if r.server.Path != "" && r.server.Path != "/" {
+			return bad(Failed, "there is no Peal at %s: %s answers %s", r.server, r.at("/healthz"), answer.Status).
+				mend("Correct the path of --server, or have the proxy pass all that is below it to peal serve: /healthz, /ws, /v1/, /sdk/.",
+					"--server (of peal doctor)")
+		}
 		return bad(Failed, "%s answers %s, and not as Peal does", r.at("/healthz"), answer.Status).
 			mend("Have the proxy pass all paths to peal serve: /healthz, /ws, /v1/, /sdk/.", "--addr")
 	}

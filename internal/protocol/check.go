@@ -220,6 +220,11 @@ func deviceID(s string) bool {
 	return true
 }
 
+// BadAccount refuses a token whose account is not valid.
+func BadAccount(l *Limits) *pealv1.Error {
+	return BadToken.Because("its account (the claim sub) must be 1 to %d bytes of printable text without blanks around it", l.AccountBytes)
+}
+
 // ValidAccount says whether a text can name an account.
 func ValidAccount(s string, l *Limits) bool {
 	if s == "" || len(s) > l.AccountBytes || !utf8.ValidString(s) || strings.TrimSpace(s) != s {

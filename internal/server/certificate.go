@@ -54,14 +54,27 @@ func loadCertificate(certFile, keyFile string, log *slog.Logger) (*certificate, 
 func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	now := time.Now()
-	if now.Sub(c.checked) >= certificateCheck {
-		if err := c.refresh(now); err != nil {
-			// The old one may serve on; half of a renewal may be written yet.
-			c.log.Error("cannot read certificate again", "error", err)
-		}
-	}
+	c.follow(time.Now())
 	return c.current, nil
+}
+
+// leaf is the certificate that is served now.
+func (c *certificate) leaf(now time.Time) *x509.Certificate {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.follow(now)
+	return c.current.Leaf
+}
+
+// follow refreshes where it is time to. The caller holds mu.
+func (c *certificate) follow(now time.Time) {
+	if now.Sub(c.checked) < certificateCheck {
+		return
+	}
+	if err := c.refresh(now); err != nil {
+		// The old one may serve on; half of a renewal may be written yet.
+		c.log.Error("cannot read certificate again", "error", err)
+	}
 }
 
 // refresh reads the files if they have changed. The caller holds mu.

@@ -33,7 +33,7 @@ func (s *Server) handler(signer *auth.Signer, verifier *auth.Verifier) (http.Han
 	mux.Handle("GET "+protocol.Path, s.endpoint)
 	mux.Handle("GET /healthz", api.Health(s.loop.ready.Load))
 	var asked atomic.Uint64
-	mux.Handle("/v1/ice-servers", api.ICEServers(verifier, s.wall, func(account string) []*pealv1.IceServer {
+	mux.Handle("/v1/ice-servers", api.ICEServers(verifier, s.limits, s.wall, func(account string) []*pealv1.IceServer {
 		device := fmt.Sprintf("ice%d", asked.Add(1)%iceUsers)
 		return s.serversFor("", account, device, s.clock.now())
 	}))

@@ -138,6 +138,9 @@ func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
 	}
 	s.chores.Go(s.serve)
 	s.chores.Go(s.upkeep)
+	if watch := s.watchCertificate(); watch != nil {
+		s.chores.Go(watch)
+	}
 	s.log.InfoContext(ctx, "server started",
 		"addr", s.Addr().String(), "turn_addr", s.TURNAddr().String(), "incarnation", s.loop.incarnation)
 	return s, nil

@@ -193,7 +193,7 @@ func (s *Session) judge(token string, now time.Time) (auth.Identity, *pealv1.Err
 	case err != nil:
 		return who, protocol.BadToken.Because("%v", err)
 	case !protocol.ValidAccount(who.Account, s.limits):
-		return who, protocol.BadToken.Because("its account name is not valid")
+		return who, protocol.BadAccount(s.limits)
 	}
 	return who, nil
 }

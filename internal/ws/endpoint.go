@@ -43,7 +43,7 @@ type Config struct {
 	// Origins are the pages that may connect, by host or scheme://host, where *
 	// stands for any part of a name. None means any page.
 	Origins []string
-	// TrustedProxies are believed when they say by X-Forwarded-For for whom
+	// TrustedProxies are believed when they say by X-Forwarded-For or Forwarded for whom
 	// they ask.
 	TrustedProxies []netip.Prefix
 	Logger         *slog.Logger
