@@ -109,6 +109,7 @@ func (n *Node) invite(d *device, id uint32, in *pealv1.Invite) {
 		Ring: millis(in.RingTimeoutMs), Timing: n.cfg.Timing,
 	}
 	n.join(d, inv.ID)
+	n.turn(inv.ID).retake(inv.Caller)
 	n.enqueue(inv.ID, &job{invite: &invitation{Invite: inv}, asker: &asker{d, id, call.WithServers}})
 }
 

@@ -2,6 +2,7 @@ package node
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/peal-rtc/peal/internal/bus"
 	"github.com/peal-rtc/peal/internal/call"
@@ -54,6 +55,10 @@ type job struct {
 	// Who waits for it; neither for what the node does by itself.
 	asker    *asker
 	greeting *greeting
+
+	// withdraws says that it ends the call of an invitation that was refused, whose
+	// commit may have been done all the same.
+	withdraws bool
 
 	tries    int
 	reloaded bool
@@ -297,6 +302,9 @@ func (n *Node) again(t *turn) {
 	case j.tries < triesMost:
 	case j.asker != nil || j.greeting != nil || j.settle != nil:
 		n.finish(t, nil, protocol.Unavailable.Error())
+		if j.invite != nil && t.announce {
+			t.withdraw(j.invite.Caller)
+		}
 		if t.announce && len(t.queue) == 0 {
 			// Nobody waits for it any more, and what it came to is to be told all the same.
 			n.schedule.set(alarm{call: t.id}, n.now.Add(retryAfter))
@@ -305,6 +313,33 @@ func (n *Node) again(t *turn) {
 		j.tries = 0
 		t.paused = true
 		n.schedule.set(alarm{call: t.id}, n.now.Add(retryAfter))
+	}
+}
+
+// withdraw ends the call of an invitation that was refused, if its commit was done: the
+// client may never ask again, and the call would keep both accounts busy. The ending
+// notifies everyone, so the call is not announced before. Where the client has repeated
+// the invitation already, the repetition decides.
+func (t *turn) withdraw(caller call.Device) {
+	if slices.ContainsFunc(t.queue, func(j *job) bool { return j.invite != nil || j.withdraws }) {
+		return
+	}
+	t.announce = false
+	t.queue = append(t.queue, &job{in: call.Hangup{Device: caller}, withdraws: true})
+}
+
+// retake keeps the call of an invitation that its client repeats before the call is ended.
+func (t *turn) retake(caller call.Device) {
+	if t.busy && t.known {
+		return // The first job is being committed.
+	}
+	before := len(t.queue)
+	t.queue = slices.DeleteFunc(t.queue, func(j *job) bool {
+		in, ends := j.in.(call.Hangup)
+		return j.withdraws && ends && in.Device.Is(caller)
+	})
+	if len(t.queue) < before {
+		t.known, t.announce, t.paused = false, true, false
 	}
 }
 
