@@ -40,10 +40,16 @@ func Health(ready func() bool) http.Handler {
 	})
 }
 
+// Verify judges a token, as auth.Verifier does; Sign makes one, as auth.Signer does.
+type (
+	Verify func(token string, now time.Time) (auth.Identity, error)
+	Sign   func(who auth.Identity, now time.Time) (string, error)
+)
+
 // DevToken gives a token for any account to programs and to the pages of a developer. It
 // takes the place of an application's backend while developing, and belongs nowhere else.
 // The request may hold the name and the picture that go with the account.
-func DevToken(signer *auth.Signer, limits protocol.Limits, now func() time.Time, pages *Pages) http.Handler {
+func DevToken(sign Sign, limits protocol.Limits, now func() time.Time, pages *Pages) http.Handler {
 	given := posted(func(w http.ResponseWriter, r *http.Request) {
 		who, bad := readIdentity(w, r, &limits)
 		if bad != nil {
@@ -52,7 +58,7 @@ func DevToken(signer *auth.Signer, limits protocol.Limits, now func() time.Time,
 		}
 		at := now()
 		who.ExpiresAt = at.Add(devTTL)
-		token, err := signer.SignIdentity(who, at)
+		token, err := sign(who, at)
 		switch {
 		case errors.Is(err, auth.ErrInvalid):
 			fail(w, http.StatusBadRequest, protocol.BadRequest.Because("%s", err))
@@ -77,7 +83,7 @@ func DevToken(signer *auth.Signer, limits protocol.Limits, now func() time.Time,
 
 // ICEServers gives STUN and TURN servers to who has a token, outside of a call:
 // for finding out what works. Calls get theirs by the WebSocket.
-func ICEServers(verifier *auth.Verifier, now func() time.Time, servers func(account string) []*pealv1.IceServer) http.Handler {
+func ICEServers(verify Verify, now func() time.Time, servers func(account string) []*pealv1.IceServer) http.Handler {
 	type server struct {
 		URLs       []string `json:"urls"`
 		Username   string   `json:"username,omitempty"`
@@ -89,7 +95,7 @@ func ICEServers(verifier *auth.Verifier, now func() time.Time, servers func(acco
 			fail(w, http.StatusUnauthorized, protocol.BadToken.Because("send the header Authorization: Bearer TOKEN"))
 			return
 		}
-		who, err := verifier.Verify(token, now())
+		who, err := verify(token, now())
 		switch {
 		case errors.Is(err, auth.ErrExpired):
 			fail(w, http.StatusUnauthorized, protocol.TokenExpired.Error())

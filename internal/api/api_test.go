@@ -37,7 +37,7 @@ func TestDevToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	now := time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
-	h := DevToken(signer, protocol.DefaultLimits(), func() time.Time { return now }, NewPages("127.0.0.1:7325", nil))
+	h := DevToken(signer.SignIdentity, protocol.DefaultLimits(), func() time.Time { return now }, NewPages("127.0.0.1:7325", nil))
 
 	tests := []struct {
 		name, method, body string
@@ -105,7 +105,7 @@ func TestICEServers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := ICEServers(verifier, func() time.Time { return now }, func(account string) []*pealv1.IceServer {
+	h := ICEServers(verifier.Verify, func() time.Time { return now }, func(account string) []*pealv1.IceServer {
 		return []*pealv1.IceServer{{Urls: []string{"stun:x"}}, {Urls: []string{"turn:x"}, Username: account, Credential: "c"}}
 	})
 	token := func(at time.Time) string {

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/peal-rtc/peal/internal/api"
-	"github.com/peal-rtc/peal/internal/auth"
 	"github.com/peal-rtc/peal/internal/protocol"
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
 	"github.com/peal-rtc/peal/web"
@@ -24,7 +23,7 @@ import (
 const iceUsers = 4
 
 // handler routes requests.
-func (s *Server) handler(signer *auth.Signer, verifier *auth.Verifier) (http.Handler, error) {
+func (s *Server) handler() (http.Handler, error) {
 	built, err := loadFiles(web.Files(), s.cfg.Dev)
 	if err != nil {
 		return nil, err
@@ -33,13 +32,13 @@ func (s *Server) handler(signer *auth.Signer, verifier *auth.Verifier) (http.Han
 	mux.Handle("GET "+protocol.Path, s.endpoint)
 	mux.Handle("GET /healthz", api.Health(s.loop.ready.Load))
 	var asked atomic.Uint64
-	mux.Handle("/v1/ice-servers", api.ICEServers(verifier, s.clock.now, func(account string) []*pealv1.IceServer {
+	mux.Handle("/v1/ice-servers", api.ICEServers(s.verify, s.clock.now, func(account string) []*pealv1.IceServer {
 		device := fmt.Sprintf("ice%d", asked.Add(1)%iceUsers)
 		return s.serversFor("", account, device, s.clock.now())
 	}))
 	if s.cfg.Dev {
 		pages := api.NewPages(s.cfg.Settings.Addr, s.cfg.Settings.Access.Origins)
-		mux.Handle("/dev/token", api.DevToken(signer, s.limits, s.clock.now, pages))
+		mux.Handle("/dev/token", api.DevToken(s.sign, s.limits, s.clock.now, pages))
 	}
 	mux.Handle("/", built)
 	return s.strict(mux), nil

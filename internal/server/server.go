@@ -18,10 +18,10 @@ import (
 	"net/http"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
-	"github.com/peal-rtc/peal/internal/auth"
 	"github.com/peal-rtc/peal/internal/bus"
 	"github.com/peal-rtc/peal/internal/config"
 	"github.com/peal-rtc/peal/internal/node"
@@ -59,6 +59,8 @@ type Server struct {
 	store  store.Store
 	clock  *clock
 	bus    *bus.Memory
+	// keys are those by which tokens are signed and judged; Reload changes them.
+	keys atomic.Pointer[keys]
 	// certificate is that of HTTPS; nil when there is none.
 	certificate *certificate
 	relay       *relay.Relay // nil when there is none.
@@ -104,12 +106,11 @@ func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
 		return nil, err
 	}
 	undo = append(undo, s.closeRelay)
-	signer, verifier, err := s.startLoop()
-	if err != nil {
+	if err = s.startLoop(); err != nil {
 		return nil, err
 	}
 	undo = append(undo, s.loop.end)
-	handler, err := s.handler(signer, verifier)
+	handler, err := s.handler()
 	if err != nil {
 		return nil, err
 	}
@@ -184,30 +185,23 @@ func (s *Server) listen() (net.Listener, error) {
 	}), nil
 }
 
-// startLoop starts the node and its sockets, and returns what signs and what
-// verifies tokens.
-func (s *Server) startLoop() (*auth.Signer, *auth.Verifier, error) {
-	keys := keysOf(&s.cfg.Settings.Auth)
-	verifier, err := auth.NewVerifier(keys, s.cfg.Settings.Auth.MaxTTL)
+// startLoop starts the node and its sockets.
+func (s *Server) startLoop() error {
+	keys, err := readKeys(&s.cfg.Settings.Auth)
 	if err != nil {
-		return nil, nil, fmt.Errorf("read keys: %w", err)
+		return err
 	}
-	signer, err := auth.NewSigner(keys, s.cfg.Settings.Auth.KeyID)
-	if err != nil {
-		return nil, nil, fmt.Errorf("read keys: %w", err)
-	}
-	audience := s.cfg.Settings.Auth.Audience
-	verifier, signer = verifier.ForAudience(audience), signer.ForAudience(audience)
+	s.keys.Store(keys)
 	trusted, err := config.Prefixes("trusted-proxies", s.cfg.Settings.Access.TrustedProxies)
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
 	incarnation := rand.Text()
 	n, err := node.New(node.Config{
 		Incarnation: incarnation,
 		Limits:      s.limits,
 		Timing:      timing(&s.cfg.Settings.Timing),
-		Verify:      verifier.Verify,
+		Verify:      s.verify,
 		Servers:     s.iceServers,
 		Announced:   s.announced,
 		Policy:      policy(&s.cfg.Settings.Media),
@@ -216,7 +210,7 @@ func (s *Server) startLoop() (*auth.Signer, *auth.Verifier, error) {
 		Logger:      s.log,
 	})
 	if err != nil {
-		return nil, nil, fmt.Errorf("make node: %w", err)
+		return fmt.Errorf("make node: %w", err)
 	}
 	s.loop = &loop{node: n, store: s.store, clock: s.clock, log: s.log, incarnation: incarnation}
 	origins := s.cfg.Settings.Access.Origins
@@ -227,9 +221,9 @@ func (s *Server) startLoop() (*auth.Signer, *auth.Verifier, error) {
 		Limits: s.limits, Handler: s.loop, Origins: origins, TrustedProxies: trusted, Logger: s.log,
 	})
 	if err := s.loop.begin(s.bus); err != nil {
-		return nil, nil, fmt.Errorf("join bus: %w", err)
+		return fmt.Errorf("join bus: %w", err)
 	}
-	return signer, verifier, nil
+	return nil
 }
 
 // Addr is where the server listens.
