@@ -25,15 +25,18 @@ const (
 	bodyBytes = 4 << 10
 )
 
-// Health answers 200 while the server is ready for clients, and 503 while it
-// starts or stops, so that a load balancer sends them elsewhere.
-func Health(ready func() bool) http.Handler {
+// Health answers 200 for as long as the process lives. Whoever restarts it asks here.
+func Health() http.Handler { return Ready(func() string { return "" }) }
+
+// Ready answers 200 while calls can be made, and 503 with the reason while they cannot, so
+// that a load balancer sends clients elsewhere. Starting the process again would help nobody.
+func Ready(unready func() (why string)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("Content-Type", "application/json")
-		if !ready() {
+		if why := unready(); why != "" {
 			w.WriteHeader(http.StatusServiceUnavailable)
-			_, _ = io.WriteString(w, `{"status":"unavailable"}`+"\n")
+			_, _ = fmt.Fprintf(w, "{\"status\":\"unavailable\",\"reason\":%q}\n", why)
 			return
 		}
 		_, _ = io.WriteString(w, `{"status":"ok"}`+"\n")

@@ -13,16 +13,21 @@ import (
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
 )
 
-func TestHealth(t *testing.T) {
-	ready := false
-	h := Health(func() bool { return ready })
-	for _, want := range []int{http.StatusServiceUnavailable, http.StatusOK} {
+func TestHealthAndReadiness(t *testing.T) {
+	for _, test := range []struct {
+		handler http.Handler
+		status  int
+		body    string
+	}{
+		{Health(), http.StatusOK, `{"status":"ok"}`},
+		{Ready(func() string { return "" }), http.StatusOK, `{"status":"ok"}`},
+		{Ready(func() string { return "store" }), http.StatusServiceUnavailable, `{"status":"unavailable","reason":"store"}`},
+	} {
 		w := httptest.NewRecorder()
-		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/healthz", nil))
-		if w.Code != want {
-			t.Errorf("ready %v: got %d, want %d", ready, w.Code, want)
+		test.handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
+		if w.Code != test.status || w.Body.String() != test.body+"\n" || w.Header().Get("Cache-Control") != "no-store" {
+			t.Errorf("got %d, %s, want %d, %s", w.Code, w.Body, test.status, test.body)
 		}
-		ready = true
 	}
 }
 

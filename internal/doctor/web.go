@@ -72,7 +72,7 @@ func (r *run) ask(ctx context.Context, method, path, token string, body []byte) 
 }
 
 func (r *run) checkServer(ctx context.Context) Result {
-	answer, text, err := r.get(ctx, "/healthz")
+	answer, text, err := r.get(ctx, "/readyz")
 	switch {
 	case err != nil:
 		result := bad(Failed, "%s: %s", r.server, why(err))
@@ -83,16 +83,20 @@ func (r *run) checkServer(ctx context.Context) Result {
 		return result.mend("Start peal serve where this address leads, open its port in the firewall, and have it listen on an "+
 			"address that is reached from here: 127.0.0.1 is reached from the machine itself alone.", "--addr")
 	case answer.StatusCode >= 300 && answer.StatusCode < 400:
-		return bad(Failed, "%s sends elsewhere, to %s", r.at("/healthz"), answer.Header.Get("Location")).
+		return bad(Failed, "%s sends elsewhere, to %s", r.at("/readyz"), answer.Header.Get("Location")).
 			mend("Check that address in place of this one: the component connects to what it is given, without following.", "--server (of peal doctor)")
 	}
-	var health struct{ Status string }
+	var health struct{ Status, Reason string }
 	if json.Unmarshal(text, &health) != nil || health.Status == "" {
-		return bad(Failed, "%s answers %s, and not as Peal does", r.at("/healthz"), answer.Status).
-			mend("Have the proxy pass all paths to peal serve: /healthz, /ws, /v1/, /sdk/.", "--addr")
+		return bad(Failed, "%s answers %s, and not as Peal does", r.at("/readyz"), answer.Status).
+			mend("Have the proxy pass all paths to peal serve: /readyz, /healthz, /ws, /v1/, /sdk/.", "--addr")
 	}
 	r.up = true
 	if answer.StatusCode != http.StatusOK {
+		if health.Reason == "store" {
+			return bad(Failed, "the server answers %s: it cannot store calls", answer.Status).
+				mend("Look at the server's log, which says what is wrong with the folder of --data: a full disk, or a locked database.", "--data")
+		}
 		return bad(Failed, "the server answers %s: it starts or stops", answer.Status).
 			mend("Wait a moment; if it stays so, look at the server's log.")
 	}

@@ -30,7 +30,8 @@ func (s *Server) handler() (http.Handler, error) {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET "+protocol.Path, s.endpoint)
-	mux.Handle("GET /healthz", api.Health(s.loop.ready.Load))
+	mux.Handle("GET /healthz", api.Health())
+	mux.Handle("GET /readyz", api.Ready(s.unready))
 	var asked atomic.Uint64
 	mux.Handle("/v1/ice-servers", api.ICEServers(s.verify, s.clock.now, func(account string) []*pealv1.IceServer {
 		device := fmt.Sprintf("ice%d", asked.Add(1)%iceUsers)
@@ -42,6 +43,19 @@ func (s *Server) handler() (http.Handler, error) {
 	}
 	mux.Handle("/", built)
 	return s.strict(mux), nil
+}
+
+// unready says why calls cannot be made now; empty where they can.
+func (s *Server) unready() string {
+	switch {
+	case s.stopping.Load():
+		return "stopping"
+	case !s.loop.ready.Load() && !s.loop.storage.fails():
+		return "starting"
+	case !s.loop.storage.writable():
+		return "store"
+	}
+	return ""
 }
 
 // strict has browsers use nothing but HTTPS for the name by which they came (RFC 6797). Not

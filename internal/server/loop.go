@@ -54,6 +54,7 @@ type loop struct {
 	// stopping belongs to run: it was told to stop.
 	stopping bool
 
+	storage storage
 	// ready mirrors the node's.
 	ready atomic.Bool
 	// drained is closed when a stopping node is done with its connections.
@@ -200,8 +201,9 @@ func (l *loop) commit() {
 		ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 		results, err := l.store.Commit(ctx, changes)
 		cancel()
-		if err != nil {
+		if err = l.storage.write(err); err != nil {
 			l.log.Error("cannot commit", "changes", len(changes), "error", err)
+			results = store.Unknown(len(changes), err)
 		}
 		for i := range batch {
 			l.tell(arrival{in: node.Committed{Ticket: batch[i].Ticket, Result: results[i]}})
@@ -227,25 +229,25 @@ func (l *loop) answer(ctx context.Context, asked node.Effect) node.Input {
 	switch e := asked.(type) {
 	case node.Load:
 		c, err := l.store.Call(ctx, e.ID)
-		return node.Loaded{Ticket: e.Ticket, Call: c, Err: err}
+		return node.Loaded{Ticket: e.Ticket, Call: c, Err: l.storage.read(err)}
 	case node.List:
 		calls, err := l.store.CallsOf(ctx, e.Account, e.EndedSince)
-		return node.Listed{Ticket: e.Ticket, Calls: calls, Err: err}
+		return node.Listed{Ticket: e.Ticket, Calls: calls, Err: l.storage.read(err)}
 	case node.ListLive:
 		calls, err := l.store.Live(ctx, e.After, e.Limit)
-		return node.Listed{Ticket: e.Ticket, Calls: calls, Err: err}
+		return node.Listed{Ticket: e.Ticket, Calls: calls, Err: l.storage.read(err)}
 	case node.ListRecords:
 		records, err := l.store.Records(ctx, e.Account, e.Page)
-		return node.ListedRecords{Ticket: e.Ticket, Records: records, Err: err}
+		return node.ListedRecords{Ticket: e.Ticket, Records: records, Err: l.storage.read(err)}
 	case node.ListChanged:
 		marks, err := l.store.Changed(ctx, e.Since, e.After, e.Limit)
-		return node.ListedChanged{Ticket: e.Ticket, Marks: marks, Err: err}
+		return node.ListedChanged{Ticket: e.Ticket, Marks: marks, Err: l.storage.read(err)}
 	case node.FindDue:
 		ids, err := l.store.Due(ctx, l.clock.now(), e.Limit)
-		return node.FoundDue{IDs: ids, Err: err}
+		return node.FoundDue{IDs: ids, Err: l.storage.read(err)}
 	case node.Beat:
 		alive, err := l.store.Beat(ctx, l.incarnation, e.TTL)
-		return node.Beaten{Ticket: e.Ticket, Alive: alive, Err: err}
+		return node.Beaten{Ticket: e.Ticket, Alive: alive, Err: l.storage.write(err)}
 	default:
 		// do passes on nothing else: a new effect of the node has no hands yet.
 		panic("server: effect without a reader")

@@ -53,12 +53,13 @@ type Config struct {
 
 // Server is a running server.
 type Server struct {
-	cfg    Config
-	limits protocol.Limits
-	log    *slog.Logger
-	store  store.Store
-	clock  *clock
-	bus    *bus.Memory
+	cfg     Config
+	limits  protocol.Limits
+	log     *slog.Logger
+	sampler *sampler
+	store   store.Store
+	clock   *clock
+	bus     *bus.Memory
 	// keys are those by which tokens are signed and judged; Reload changes them.
 	keys atomic.Pointer[keys]
 	// certificate is that of HTTPS; nil when there is none.
@@ -68,9 +69,11 @@ type Server struct {
 	endpoint    *ws.Endpoint
 	listener    net.Listener
 	http        *http.Server
-	failed      chan error
-	quit        chan struct{}
-	chores      sync.WaitGroup
+	// stopping says that Shutdown has begun.
+	stopping atomic.Bool
+	failed   chan error
+	quit     chan struct{}
+	chores   sync.WaitGroup
 }
 
 // Start starts a server. Where it fails it leaves nothing behind.
@@ -78,12 +81,14 @@ func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
+	sampler := newSampler(cfg.Logger.Handler())
+	cfg.Logger = slog.New(sampler)
 	s := &Server{
-		cfg: cfg, limits: limits(&cfg.Settings), log: cfg.Logger,
+		cfg: cfg, limits: limits(&cfg.Settings), log: cfg.Logger, sampler: sampler,
 		clock: newClock(), bus: bus.NewMemory(),
 		failed: make(chan error, 1), quit: make(chan struct{}),
 	}
-	var undo []func()
+	undo := []func(){sampler.close}
 	defer func() {
 		if err != nil {
 			for i := len(undo) - 1; i >= 0; i-- {
@@ -171,6 +176,7 @@ func (s *Server) listen() (net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
+	l = entrance{l, s.log}
 	if certFile == "" {
 		return l, nil
 	}
@@ -183,6 +189,21 @@ func (s *Server) listen() (net.Listener, error) {
 	return tls.NewListener(l, &tls.Config{
 		GetCertificate: c.get, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"},
 	}), nil
+}
+
+// entrance is a listener that says when it cannot let anybody in: http.Server tries again.
+type entrance struct {
+	net.Listener
+	log *slog.Logger
+}
+
+// Accept implements net.Listener.
+func (e entrance) Accept() (net.Conn, error) {
+	c, err := e.Listener.Accept()
+	if err != nil && !errors.Is(err, net.ErrClosed) {
+		e.log.Error("cannot accept a connection", "error", err)
+	}
+	return c, err
 }
 
 // startLoop starts the node and its sockets.
@@ -242,6 +263,7 @@ func (s *Server) serve() {
 // stops everything. It is called once.
 func (s *Server) Shutdown() error {
 	s.log.Info("server stopping")
+	s.stopping.Store(true)
 	s.loop.ready.Store(false)
 	s.loop.tell(arrival{in: node.Stopping{}})
 	patience := time.NewTimer(drainTime)
@@ -263,6 +285,7 @@ func (s *Server) Shutdown() error {
 	s.giveUpLease()
 	s.closeRelay()
 	err := errors.Join(s.bus.Close(), s.store.Close())
+	s.sampler.close()
 	s.log.Info("server stopped")
 	return err
 }
@@ -272,7 +295,7 @@ func (s *Server) giveUpLease() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	if _, err := s.store.Beat(ctx, s.loop.incarnation, 0); err != nil {
-		s.log.Warn("cannot give up the lease", "error", err)
+		s.log.Warn("cannot give up the lease", "error", storeError{err})
 	}
 }
 
