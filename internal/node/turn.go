@@ -34,6 +34,8 @@ type turn struct {
 	// announce: a commit's result was unknown, so that once the call has been
 	// read back everyone is told what it says.
 	announce bool
+	// unknown: the result of a commit is, so that what is read may be its doing.
+	unknown bool
 	// sent are the candidates of each side's in the present generation.
 	sent map[call.Account]*sentCandidates
 	// refs counts the devices here that have to do with the call.
@@ -134,6 +136,10 @@ func (n *Node) loaded(t *turn, in Loaded) {
 	t.busy = false
 	switch {
 	case in.Err == nil:
+		if t.unknown {
+			n.moved(&in.Call, t.call.State)
+		}
+		t.unknown = false
 		n.set(t, in.Call)
 		if t.announce {
 			n.announce(&t.call)
@@ -142,7 +148,7 @@ func (n *Node) loaded(t *turn, in Loaded) {
 		}
 		t.announce = false
 	case errors.Is(in.Err, store.ErrNotFound):
-		t.call, t.known, t.announce = call.Call{}, true, false
+		t.call, t.known, t.announce, t.unknown = call.Call{}, true, false, false
 	default:
 		n.log.Warn("cannot read a call", "call", t.id, "error", in.Err)
 		n.again(t)
@@ -272,9 +278,11 @@ func (n *Node) committed(t *turn, ch store.Change, effects []call.Effect, r stor
 	t.busy, t.patient, t.running = false, false, true
 	switch r.Verdict {
 	case store.Done:
+		n.moved(&ch.Call, t.call.State)
 		n.set(t, ch.Call)
 		n.finishWith(t, effects)
 	case store.CalleeBusy:
+		n.moved(ch.Busy, t.call.State)
 		n.set(t, *ch.Busy)
 		n.finishWith(t, t.queue[0].invite.busy)
 	case store.CallerClaimed:
@@ -285,6 +293,7 @@ func (n *Node) committed(t *turn, ch store.Change, effects []call.Effect, r stor
 	default:
 		// Unknown: it may have been done. Read it back before anyone is answered.
 		n.log.Warn("commit without a result", "call", t.id, "error", r.Err)
+		t.unknown = true
 		t.known, t.announce = false, true
 		n.doubt(t.id, ch.From)
 		n.again(t)

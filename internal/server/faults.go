@@ -71,5 +71,3 @@ func named(r slog.Record) slog.Record {
 
 // lineEvery is how far apart lines of one kind are at least.
 const lineEvery = time.Second
-
-const loginRefused = "login refused"

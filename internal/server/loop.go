@@ -50,7 +50,8 @@ type loop struct {
 	commits *commits
 	reads   *reads
 	// conns belongs to run.
-	conns map[node.ConnID]*ws.Conn
+	conns   map[node.ConnID]*connection
+	journal journal
 	// stopping belongs to run: it was told to stop.
 	stopping bool
 
@@ -67,7 +68,7 @@ type loop struct {
 func (l *loop) begin(events bus.Bus) error {
 	l.inbox = make(chan arrival, inboxSize)
 	l.commits, l.reads = newCommits(), newReads()
-	l.conns = make(map[node.ConnID]*ws.Conn)
+	l.conns = make(map[node.ConnID]*connection)
 	l.drained, l.quit = make(chan struct{}), make(chan struct{})
 	member, err := events.Join(l.hear)
 	if err != nil {
@@ -101,10 +102,13 @@ func (l *loop) run() {
 			return
 		case a := <-l.inbox:
 			if in, ok := a.in.(node.Opened); ok {
-				l.conns[in.Conn] = a.conn
+				l.conns[in.Conn] = &connection{Conn: a.conn}
 			}
 			l.step(a.in)
 			if in, ok := a.in.(node.Closed); ok {
+				if c := l.conns[in.Conn]; c != nil {
+					l.journal.closed(c, in.Leaving, l.clock.now())
+				}
 				delete(l.conns, in.Conn)
 			}
 		case <-timer.C:
@@ -141,6 +145,9 @@ func (l *loop) do(effect node.Effect) {
 	switch e := effect.(type) {
 	case node.Send:
 		if c := l.conns[e.Conn]; c != nil {
+			if c.since.IsZero() {
+				l.journal.sent(c, e.Frame, l.clock.now())
+			}
 			c.Send(e.Frame)
 		}
 	case node.Ping:
@@ -148,13 +155,25 @@ func (l *loop) do(effect node.Effect) {
 			c.Ping()
 		}
 	case node.Close:
-		switch c := l.conns[e.Conn]; {
+		c := l.conns[e.Conn]
+		if c != nil {
+			c.why = e.Reason
+		}
+		switch {
 		case c == nil:
 		case e.Status == protocol.CloseSilent:
 			c.Cut()
 		default:
 			c.Close(e.Status, e.Reason)
 		}
+	case node.Named:
+		if c := l.conns[e.Conn]; c != nil {
+			c.account, c.device = e.Device.Account, e.Device.ID
+		}
+	case node.Moved:
+		l.journal.moved(e, l.clock.now())
+	case node.Flows:
+		l.journal.flows(e)
 	case node.Commit:
 		l.commits.put(e)
 	case node.Hurry:

@@ -233,7 +233,7 @@ func (s *Server) startLoop() error {
 	if err != nil {
 		return fmt.Errorf("make node: %w", err)
 	}
-	s.loop = &loop{node: n, store: s.store, clock: s.clock, log: s.log, incarnation: incarnation}
+	s.loop = &loop{node: n, store: s.store, clock: s.clock, log: s.log, incarnation: incarnation, journal: newJournal(s.log, &s.cfg.Settings)}
 	origins := s.cfg.Settings.Access.Origins
 	if s.cfg.Dev {
 		origins = nil // They limit who gets a token. Whoever has one may connect.
