@@ -49,7 +49,7 @@ func serve(t *testing.T, flags ...string) *server {
 		}
 	})
 	eventually(t, toStart, "the server is ready", func() bool {
-		r, err := trusting.Get(s.url() + "/healthz")
+		r, err := trusting.Get(s.url() + "/readyz")
 		if err != nil {
 			return false
 		}

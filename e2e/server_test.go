@@ -95,7 +95,7 @@ func (s *server) start() {
 		s.t.Fatal(err)
 	}
 	eventually(s.t, toStart, "the server is ready", func() bool {
-		r, err := s.http().Get(s.url() + "/healthz")
+		r, err := s.http().Get(s.url() + "/readyz")
 		if err != nil {
 			return false
 		}

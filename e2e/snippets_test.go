@@ -136,7 +136,7 @@ func TestTokenSnippets(t *testing.T) {
 	}
 	defer func() { _ = serve.Process.Kill(); _ = serve.Wait() }()
 	eventually(t, toStart, "the server is ready", func() bool {
-		r, err := http.Get("http://" + addr + "/healthz")
+		r, err := http.Get("http://" + addr + "/readyz")
 		if err != nil {
 			return false
 		}

@@ -30,9 +30,9 @@ Examples:
 
 // Run waits until a call was answered and is over, or was declined.
 func (c *answerCommand) Run(std streams) (err error) {
-	ctx, stop := interrupted()
+	ctx, end, stop := withTerminal()
 	defer stop()
-	p, err := c.Phone.open(ctx, std)
+	p, err := c.Phone.open(ctx, std, end)
 	if err != nil {
 		return err
 	}
@@ -66,11 +66,11 @@ func (c *answerCommand) Run(std streams) (err error) {
 			p.screen.say("It cannot be answered: %v", err)
 			continue
 		}
-		end, err := p.follow(ctx, s)
+		how, err := p.follow(ctx, s)
 		if err != nil {
 			return err
 		}
-		return p.outcome(end, peer)
+		return p.outcome(how, peer)
 	}
 }
 

@@ -2,15 +2,10 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"path/filepath"
 
-	"github.com/peal-rtc/peal/internal/store/sqlstore"
+	"github.com/peal-rtc/peal/internal/server"
 )
-
-// database is the file of calls and records in a data folder.
-func database(data string) string { return filepath.Join(data, "peal.db") }
 
 // backupCommand copies the database of a server, which goes on meanwhile.
 type backupCommand struct {
@@ -31,7 +26,7 @@ Example:
 
 // Run makes the copy and says what is in it.
 func (c *backupCommand) Run(std streams) error {
-	contents, err := sqlstore.Backup(context.Background(), database(c.Data), c.File)
+	contents, err := server.Backup(context.Background(), c.Data, c.File)
 	if err != nil {
 		return fmt.Errorf("back up: %w", err)
 	}
@@ -58,16 +53,13 @@ Example:
 
 // Run puts the backup back and says what was dropped.
 func (c *restoreCommand) Run(std streams) error {
-	contents, old, err := sqlstore.Restore(context.Background(), c.File, database(c.Data))
-	if errors.Is(err, sqlstore.ErrInUse) {
-		return fmt.Errorf("restore: %w: stop that one first", err)
-	}
+	contents, old, err := server.Restore(context.Background(), c.File, c.Data)
 	if err != nil {
 		return fmt.Errorf("restore: %w", err)
 	}
 	if old != "" {
 		old = "\nthe database before: " + old
 	}
-	_, err = fmt.Fprintf(std.out, "%s: %d records; %d live calls dropped%s\n", database(c.Data), contents.Records, contents.Live, old)
+	_, err = fmt.Fprintf(std.out, "%s: %d records; %d live calls dropped%s\n", server.Database(c.Data), contents.Records, contents.Live, old)
 	return err
 }

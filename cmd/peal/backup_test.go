@@ -5,13 +5,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/peal-rtc/peal/internal/server"
 	"github.com/peal-rtc/peal/internal/store/sqlstore"
 )
 
 // A backup is made beside a server that runs; to put it back that one has to stop.
 func TestBackupAndRestore(t *testing.T) {
 	data := t.TempDir()
-	s, err := sqlstore.Open(t.Context(), sqlstore.Config{Path: database(data)})
+	s, err := sqlstore.Open(t.Context(), sqlstore.Config{Path: server.Database(data)})
 	if err != nil {
 		t.Fatal(err)
 	}

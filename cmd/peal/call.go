@@ -38,9 +38,9 @@ func (c *callCommand) Run(std streams) (err error) {
 	if c.RingTimeout != 0 && (c.RingTimeout < shortestRing || c.RingTimeout > longestRing) {
 		return misuse{fmt.Errorf("--ring-timeout is %s: give 1s to 2m", c.RingTimeout)}
 	}
-	ctx, stop := interrupted()
+	ctx, end, stop := withTerminal()
 	defer stop()
-	p, err := c.Phone.open(ctx, std)
+	p, err := c.Phone.open(ctx, std, end)
 	if err != nil {
 		return err
 	}
@@ -58,9 +58,9 @@ func (c *callCommand) Run(std streams) (err error) {
 	case err != nil:
 		return err
 	}
-	end, err := p.follow(ctx, s)
+	how, err := p.follow(ctx, s)
 	if err != nil {
 		return err
 	}
-	return p.outcome(end, c.Callee)
+	return p.outcome(how, c.Callee)
 }

@@ -63,12 +63,12 @@ func (c *devCommand) Run(std streams) error {
 	if err := settings.CheckDev(); err != nil {
 		return misuse{err}
 	}
-	logger, err := newLogger(std, &settings.Log)
-	if err != nil {
-		return err
+	cfg := server.Config{Settings: *settings, Dev: true, SelfSigned: c.TLS}
+	again := func() (*config.Config, []string, error) {
+		now, err := c.settings()
+		return now, nil, err
 	}
-	cfg := server.Config{Settings: *settings, Dev: true, SelfSigned: c.TLS, Logger: logger}
-	return serve(cfg, func(s *server.Server) error {
+	return serve(std, cfg, reading{again}, func(s *server.Server) error {
 		_, err := fmt.Fprint(std.out, c.banner(s, settings))
 		return err
 	})

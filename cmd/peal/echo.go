@@ -25,10 +25,10 @@ Examples:
 
 // Run answers until a signal comes.
 func (c *echoCommand) Run(std streams) (err error) {
-	ctx, stop := interrupted()
+	ctx, end, stop := withTerminal()
 	defer stop()
 	flags := phoneFlags{Who: c.Who, RelayOnly: c.RelayOnly}
-	p, err := flags.open(ctx, std)
+	p, err := flags.open(ctx, std, end)
 	if err != nil {
 		return err
 	}

@@ -69,23 +69,14 @@ func (m misuse) Unwrap() error { return m.error }
 
 // run carries out a command line and returns the exit code.
 func run(args []string, std streams) int {
-	var grammar commands
 	// Asking for help or the version exits in the midst of parsing; this remembers it.
 	helped := false
-	parser, err := kong.New(&grammar, append(valueReaders(),
-		kong.Name("peal"),
-		kong.Description(description),
-		kong.Writers(std.out, std.err),
-		kong.Exit(func(int) { helped = true }),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true, WrapUpperBound: 100}),
-		kong.Configuration(settingsFile),
-		kong.Bind(std),
-		kong.Vars{"devAddr": devAddr, "devData": devData, "version": "peal " + version()},
-	)...)
+	line := commandLine{args, std}
+	var grammar commands
+	parser, err := line.parser(&grammar, &helped)
 	if err != nil {
 		return fail(std, err)
 	}
-	dropEmptyVariables(parser.Model.Node)
 	if len(args) == 0 {
 		args = []string{"--help"}
 	}
@@ -110,6 +101,44 @@ func run(args []string, std streams) int {
 		return fail(std, err)
 	}
 	return exitOK
+}
+
+// commandLine is what was typed, by which the settings are read again.
+type commandLine struct {
+	args []string
+	std  streams
+}
+
+// parser fills a grammar. helped is set where help or the version was asked for.
+func (l commandLine) parser(into *commands, helped *bool) (*kong.Kong, error) {
+	parser, err := kong.New(into, append(valueReaders(),
+		kong.Name("peal"),
+		kong.Description(description),
+		kong.Writers(l.std.out, l.std.err),
+		kong.Exit(func(int) { *helped = true }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true, WrapUpperBound: 100}),
+		kong.Configuration(settingsFile),
+		kong.Bind(l.std, l),
+		kong.Vars{"devAddr": devAddr, "devData": devData, "version": "peal " + version()},
+	)...)
+	if err == nil {
+		dropEmptyVariables(parser.Model.Node)
+	}
+	return parser, err
+}
+
+// parse reads the command line, the environment and the settings file as they are now.
+func (l commandLine) parse() (*commands, *kong.Context, error) {
+	var (
+		grammar commands
+		helped  bool
+	)
+	parser, err := l.parser(&grammar, &helped)
+	if err != nil {
+		return nil, nil, err
+	}
+	parsed, err := parser.Parse(l.args)
+	return &grammar, parsed, err
 }
 
 // commandOf names the command whose line could not be read; empty where that is

@@ -375,9 +375,10 @@ func TestSecondSignal(t *testing.T) {
 	if _, text, err := slow.Read(ctx); err != nil || !strings.Contains(string(text), "shutting_down") {
 		t.Fatalf("read %s, %v", text, err)
 	}
+	time.Sleep(secondSignal + secondSignal/5)
 	begun := time.Now()
 	p.end(syscall.SIGTERM)
-	if took := time.Since(begun); took > 3*time.Second || p.cmd.ProcessState.Success() {
+	if took := time.Since(begun); took > 2*time.Second || p.cmd.ProcessState.Success() {
 		t.Errorf("ended after %s: %s", took, p.cmd.ProcessState)
 	}
 }

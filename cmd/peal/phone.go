@@ -7,12 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"runtime/debug"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/peal-rtc/peal/client"
@@ -46,7 +44,8 @@ type phoneFlags struct {
 
 const phoneHelp = `
 While the call lasts its path, bitrate and quality are shown, once a second on a terminal. Ctrl+C hangs
-up; a second one exits at once. At the end a line tells what came of it.
+up; a second one, a second later or more, exits at once. Closing the terminal, or the pipe that reads
+the output, hangs up too. At the end a line tells what came of it.
 
 Exit codes: 0 the call was completed, 1 something failed, 2 wrong usage, 3 it was not answered: declined,
 busy, nobody there, or given up.`
@@ -65,17 +64,14 @@ type phone struct {
 	cancel     context.CancelFunc
 }
 
-// interrupted ends at the first signal. The second one ends the process.
-func interrupted() (context.Context, context.CancelFunc) {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop)
-	return ctx, stop
-}
-
-// open opens the files and logs in. Whoever gets a phone closes it.
-func (f *phoneFlags) open(ctx context.Context, std streams) (*phone, error) {
+// open opens the files and logs in. Whoever gets a phone closes it. gone is called once
+// nobody reads the screen any more.
+func (f *phoneFlags) open(ctx context.Context, std streams, gone func()) (*phone, error) {
+	if err := f.checkFiles(); err != nil {
+		return nil, err
+	}
 	p := &phone{
-		flags: f, screen: newScreen(std.out), events: make(chan client.Event),
+		flags: f, screen: newScreen(std.out, gone), events: make(chan client.Event),
 		clips: make(map[media.Kind]*media.Clip), recordings: make(map[media.Kind]*media.Recording),
 		cancel: func() {},
 	}
@@ -126,6 +122,22 @@ func program() string {
 		return "peal"
 	}
 	return "peal/" + info.Main.Version
+}
+
+// checkFiles refuses to record over what is played: recording empties the file first.
+func (f *phoneFlags) checkFiles() error {
+	for _, recorded := range f.Record {
+		to, err := os.Stat(recorded)
+		if err != nil {
+			continue // It is yet to be made.
+		}
+		for _, played := range f.Play {
+			if from, err := os.Stat(played); err == nil && os.SameFile(from, to) {
+				return misuse{fmt.Errorf("--record: %s is the file of --play: give another one", recorded)}
+			}
+		}
+	}
+	return nil
 }
 
 // openFiles opens what is played and what is recorded, one of each kind.

@@ -83,7 +83,7 @@ func TestStatusText(t *testing.T) {
 	}
 	// On a terminal one line is written over, and taken away before the next that stays.
 	var out bytes.Buffer
-	s := screen{out: &out, terminal: true}
+	s := screen{out: &out, terminal: true, gone: func() {}}
 	s.status(time.Second, media.Status{})
 	s.status(2*time.Second, media.Status{})
 	s.say("Done.")
@@ -108,7 +108,7 @@ func TestOutcome(t *testing.T) {
 		{client.End{Reason: "news", Answered: true}, "Ended by the server (news).", exit(exitFailed)},
 	} {
 		var out bytes.Buffer
-		p := phone{screen: newScreen(&out)}
+		p := phone{screen: newScreen(&out, func() {})}
 		if code := p.outcome(test.end, "bob"); code != test.code || out.String() != test.says+"\n" {
 			t.Errorf("%s gives %v, %q", test.end.Reason, code, out.String())
 		}

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/peal-rtc/peal/client/media"
@@ -21,6 +23,8 @@ const ratesTime = 3 * time.Second
 type screen struct {
 	out      io.Writer
 	terminal bool
+	// gone is called, more than once maybe, when nobody reads what is written.
+	gone func()
 
 	mu     sync.Mutex // Guards what follows.
 	line   bool       // A line stands that is to be written over.
@@ -28,8 +32,8 @@ type screen struct {
 	showed media.Path
 }
 
-func newScreen(out io.Writer) *screen {
-	s := &screen{out: out}
+func newScreen(out io.Writer, gone func()) *screen {
+	s := &screen{out: out, gone: gone}
 	if f, ok := out.(*os.File); ok {
 		info, err := f.Stat()
 		s.terminal = err == nil && info.Mode()&os.ModeCharDevice != 0
@@ -42,7 +46,7 @@ func (s *screen) say(format string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.clear()
-	_, _ = fmt.Fprintf(s.out, format+"\n", args...) // A terminal that is gone hears nothing.
+	s.write(fmt.Sprintf(format+"\n", args...))
 }
 
 // ask writes a question, whose answer follows on its line.
@@ -50,7 +54,7 @@ func (s *screen) ask(format string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.clear()
-	_, _ = fmt.Fprintf(s.out, format, args...)
+	s.write(fmt.Sprintf(format, args...))
 }
 
 // status shows how media goes. Elsewhere than on a terminal it is told at times,
@@ -60,7 +64,7 @@ func (s *screen) status(since time.Duration, m media.Status) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.terminal {
-		_, _ = fmt.Fprint(s.out, "\r\x1b[K", text)
+		s.write("\r\x1b[K" + text)
 		s.line = true
 		return
 	}
@@ -68,13 +72,25 @@ func (s *screen) status(since time.Duration, m media.Status) {
 		return
 	}
 	s.wrote, s.showed = time.Now(), m.Path
-	_, _ = fmt.Fprintln(s.out, text)
+	s.write(text + "\n")
+}
+
+// write writes, and finds out that the terminal was closed, or the pipe. A disk that is
+// full is no reason to end a call.
+func (s *screen) write(text string) {
+	_, err := io.WriteString(s.out, text)
+	for _, closed := range []error{syscall.EPIPE, syscall.EIO, os.ErrClosed, io.ErrClosedPipe} {
+		if errors.Is(err, closed) {
+			s.gone()
+			return
+		}
+	}
 }
 
 // clear takes away the line that is written over.
 func (s *screen) clear() {
 	if s.line {
-		_, _ = fmt.Fprint(s.out, "\r\x1b[K")
+		s.write("\r\x1b[K")
 		s.line = false
 	}
 }

@@ -25,25 +25,34 @@ const (
 	bodyBytes = 4 << 10
 )
 
-// Health answers 200 while the server is ready for clients, and 503 while it
-// starts or stops, so that a load balancer sends them elsewhere.
-func Health(ready func() bool) http.Handler {
+// Health answers 200 for as long as the process lives. Whoever restarts it asks here.
+func Health() http.Handler { return Ready(func() string { return "" }) }
+
+// Ready answers 200 while calls can be made, and 503 with the reason while they cannot, so
+// that a load balancer sends clients elsewhere. Starting the process again would help nobody.
+func Ready(unready func() (why string)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("Content-Type", "application/json")
-		if !ready() {
+		if why := unready(); why != "" {
 			w.WriteHeader(http.StatusServiceUnavailable)
-			_, _ = io.WriteString(w, `{"status":"unavailable"}`+"\n")
+			_, _ = fmt.Fprintf(w, "{\"status\":\"unavailable\",\"reason\":%q}\n", why)
 			return
 		}
 		_, _ = io.WriteString(w, `{"status":"ok"}`+"\n")
 	})
 }
 
+// Verify judges a token, as auth.Verifier does; Sign makes one, as auth.Signer does.
+type (
+	Verify func(token string, now time.Time) (auth.Identity, error)
+	Sign   func(who auth.Identity, now time.Time) (string, error)
+)
+
 // DevToken gives a token for any account to programs and to the pages of a developer. It
 // takes the place of an application's backend while developing, and belongs nowhere else.
 // The request may hold the name and the picture that go with the account.
-func DevToken(signer *auth.Signer, limits protocol.Limits, now func() time.Time, pages *Pages) http.Handler {
+func DevToken(sign Sign, limits protocol.Limits, now func() time.Time, pages *Pages) http.Handler {
 	given := posted(func(w http.ResponseWriter, r *http.Request) {
 		who, bad := readIdentity(w, r, &limits)
 		if bad != nil {
@@ -52,7 +61,7 @@ func DevToken(signer *auth.Signer, limits protocol.Limits, now func() time.Time,
 		}
 		at := now()
 		who.ExpiresAt = at.Add(devTTL)
-		token, err := signer.SignIdentity(who, at)
+		token, err := sign(who, at)
 		switch {
 		case errors.Is(err, auth.ErrInvalid):
 			fail(w, http.StatusBadRequest, protocol.BadRequest.Because("%s", err))
@@ -77,7 +86,7 @@ func DevToken(signer *auth.Signer, limits protocol.Limits, now func() time.Time,
 
 // ICEServers gives STUN and TURN servers to who has a token, outside of a call:
 // for finding out what works. Calls get theirs by the WebSocket.
-func ICEServers(verifier *auth.Verifier, limits protocol.Limits, now func() time.Time, servers func(account string) []*pealv1.IceServer) http.Handler {
+func ICEServers(verify Verify, limits protocol.Limits, now func() time.Time, servers func(account string) []*pealv1.IceServer) http.Handler {
 	type server struct {
 		URLs       []string `json:"urls"`
 		Username   string   `json:"username,omitempty"`
@@ -89,7 +98,7 @@ func ICEServers(verifier *auth.Verifier, limits protocol.Limits, now func() time
 			fail(w, http.StatusUnauthorized, protocol.BadToken.Because("send the header Authorization: Bearer TOKEN"))
 			return
 		}
-		who, err := verifier.Verify(token, now())
+		who, err := verify(token, now())
 		switch {
 		case errors.Is(err, auth.ErrExpired):
 			fail(w, http.StatusUnauthorized, protocol.TokenExpired.Error())

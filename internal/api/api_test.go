@@ -13,16 +13,21 @@ import (
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
 )
 
-func TestHealth(t *testing.T) {
-	ready := false
-	h := Health(func() bool { return ready })
-	for _, want := range []int{http.StatusServiceUnavailable, http.StatusOK} {
+func TestHealthAndReadiness(t *testing.T) {
+	for _, test := range []struct {
+		handler http.Handler
+		status  int
+		body    string
+	}{
+		{Health(), http.StatusOK, `{"status":"ok"}`},
+		{Ready(func() string { return "" }), http.StatusOK, `{"status":"ok"}`},
+		{Ready(func() string { return "store" }), http.StatusServiceUnavailable, `{"status":"unavailable","reason":"store"}`},
+	} {
 		w := httptest.NewRecorder()
-		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/healthz", nil))
-		if w.Code != want {
-			t.Errorf("ready %v: got %d, want %d", ready, w.Code, want)
+		test.handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
+		if w.Code != test.status || w.Body.String() != test.body+"\n" || w.Header().Get("Cache-Control") != "no-store" {
+			t.Errorf("got %d, %s, want %d, %s", w.Code, w.Body, test.status, test.body)
 		}
-		ready = true
 	}
 }
 
@@ -37,7 +42,7 @@ func TestDevToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	now := time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
-	h := DevToken(signer, protocol.DefaultLimits(), func() time.Time { return now }, NewPages("127.0.0.1:7325", nil))
+	h := DevToken(signer.SignIdentity, protocol.DefaultLimits(), func() time.Time { return now }, NewPages("127.0.0.1:7325", nil))
 
 	tests := []struct {
 		name, method, body string
@@ -105,7 +110,7 @@ func TestICEServers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := ICEServers(verifier, protocol.DefaultLimits(), func() time.Time { return now }, func(account string) []*pealv1.IceServer {
+	h := ICEServers(verifier.Verify, protocol.DefaultLimits(), func() time.Time { return now }, func(account string) []*pealv1.IceServer {
 		return []*pealv1.IceServer{{Urls: []string{"stun:x"}}, {Urls: []string{"turn:x"}, Username: account, Credential: "c"}}
 	})
 	by := func(account string, at time.Time) string {

@@ -74,7 +74,7 @@ func TestDevTokenPages(t *testing.T) {
 		{"a host for a shell", loopback, nil, "$(id).example", "", "--origins"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			h := DevToken(signer, protocol.DefaultLimits(), time.Now, NewPages(test.addr, test.origins))
+			h := DevToken(signer.SignIdentity, protocol.DefaultLimits(), time.Now, NewPages(test.addr, test.origins))
 			for _, method := range []string{http.MethodPost, http.MethodOptions} {
 				r := httptest.NewRequest(method, "/dev/token", strings.NewReader(`{"account":"alice"}`))
 				r.Host = test.host
@@ -119,7 +119,7 @@ func TestDevTokenTwoOrigins(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := DevToken(signer, protocol.DefaultLimits(), time.Now, NewPages("127.0.0.1:7325", nil))
+	h := DevToken(signer.SignIdentity, protocol.DefaultLimits(), time.Now, NewPages("127.0.0.1:7325", nil))
 	r := httptest.NewRequest(http.MethodPost, "http://127.0.0.1:7325/dev/token", strings.NewReader(`{"account":"alice"}`))
 	r.Header["Origin"] = []string{"http://localhost:8000", "https://evil.example"}
 	w := httptest.NewRecorder()

@@ -82,8 +82,9 @@ type TURN struct {
 
 // Log says what to write about.
 type Log struct {
-	Level  string `default:"info" enum:"debug,info,warn,error" env:"LEVEL" help:"Least severe that is written: debug, info, warn or error."`
-	Format string `default:"text" enum:"text,json" env:"FORMAT" help:"text or json."`
+	Level    string `default:"info" enum:"debug,info,warn,error" env:"LEVEL" help:"Least severe that is written: debug, info, warn or error."`
+	Format   string `default:"text" enum:"text,json" env:"FORMAT" help:"text or json."`
+	Accounts string `default:"plain" enum:"plain,hashed" env:"ACCOUNTS" help:"How accounts are written: plain, or hashed, by a hash that only who has the secret can make."`
 }
 
 // Timing is what calls live by.

@@ -80,7 +80,7 @@ func (r *run) ask(ctx context.Context, method, path, token string, body []byte) 
 }
 
 func (r *run) checkServer(ctx context.Context) Result {
-	answer, text, err := r.get(ctx, "/healthz")
+	answer, text, err := r.get(ctx, "/readyz")
 	switch {
 	case err != nil:
 		result := bad(Failed, "%s: %s", r.server, why(err))
@@ -93,21 +93,25 @@ func (r *run) checkServer(ctx context.Context) Result {
 		}
 		return result.mend(whereToLook(err), "--addr")
 	case answer.StatusCode >= 300 && answer.StatusCode < 400:
-		return bad(Failed, "%s sends elsewhere, to %s", r.at("/healthz"), answer.Header.Get("Location")).
+		return bad(Failed, "%s sends elsewhere, to %s", r.at("/readyz"), answer.Header.Get("Location")).
 			mend("Check that address in place of this one: the component connects to what it is given, without following.", "--server (of peal doctor)")
 	}
-	var health struct{ Status string }
+	var health struct{ Status, Reason string }
 	if json.Unmarshal(text, &health) != nil || health.Status == "" {
 		if r.server.Path != "" && r.server.Path != "/" {
-			return bad(Failed, "there is no Peal at %s: %s answers %s", r.server, r.at("/healthz"), answer.Status).
-				mend("Correct the path of --server, or have the proxy pass all that is below it to peal serve: /healthz, /ws, /v1/, /sdk/.",
+			return bad(Failed, "there is no Peal at %s: %s answers %s", r.server, r.at("/readyz"), answer.Status).
+				mend("Correct the path of --server, or have the proxy pass all that is below it to peal serve: /readyz, /healthz, /ws, /v1/, /sdk/.",
 					"--server (of peal doctor)")
 		}
-		return bad(Failed, "%s answers %s, and not as Peal does", r.at("/healthz"), answer.Status).
-			mend("Have the proxy pass all paths to peal serve: /healthz, /ws, /v1/, /sdk/.", "--addr")
+		return bad(Failed, "%s answers %s, and not as Peal does", r.at("/readyz"), answer.Status).
+			mend("Have the proxy pass all paths to peal serve: /readyz, /healthz, /ws, /v1/, /sdk/.", "--addr")
 	}
 	r.up = true
 	if answer.StatusCode != http.StatusOK {
+		if health.Reason == "store" {
+			return bad(Failed, "the server answers %s: it cannot store calls", answer.Status).
+				mend("Look at the server's log, which says what is wrong with the folder of --data: a full disk, or a locked database.", "--data")
+		}
 		return bad(Failed, "the server answers %s: it starts or stops", answer.Status).
 			mend("Wait a moment; if it stays so, look at the server's log.")
 	}

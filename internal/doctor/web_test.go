@@ -53,6 +53,22 @@ func TestNoServer(t *testing.T) {
 	if r := f.of(doctor.CheckServer); !strings.Contains(r.Seen, "https://calls.example.com/") {
 		t.Errorf("does not say where it is sent: %s", r.Seen)
 	}
+	// One that lives, and cannot make calls.
+	for reason, says := range map[string]string{"starting": "it starts or stops", "stopping": "it starts or stops", "store": "it cannot store calls"} {
+		unready := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/healthz" {
+				return
+			}
+			w.WriteHeader(http.StatusServiceUnavailable)
+			_, _ = w.Write([]byte(`{"status":"unavailable","reason":"` + reason + `"}`))
+		}))
+		t.Cleanup(unready.Close)
+		f = visit(t, doctor.Config{Server: unready.URL})
+		f.is(doctor.Failed, doctor.CheckServer)
+		if r := f.of(doctor.CheckServer); !strings.Contains(r.Seen, says) {
+			t.Errorf("%s: %s", reason, r.Seen)
+		}
+	}
 	// Plain HTTP where HTTPS is asked for, and the name of another machine.
 	plain := start(t, nil)
 	visit(t, doctor.Config{Server: strings.Replace(plain, "http:", "https:", 1)}).names(doctor.CheckServer, doctor.Failed, "--tls-cert")

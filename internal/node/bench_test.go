@@ -45,6 +45,7 @@ type bench struct {
 	last      node.ConnID
 	pending   []node.Effect
 	published []bus.Message
+	told      []node.Effect // For the log.
 	busy      bool
 	several   bool   // It is not the only node.
 	unheard   bool   // Its signs of life do not come to the store.
@@ -159,6 +160,8 @@ func (b *bench) carryOut(e node.Effect) {
 		if c := b.conns[e.Conn]; c != nil && !c.silent {
 			b.step(node.Ponged(e))
 		}
+	case node.Named, node.Moved, node.Flows:
+		b.told = append(b.told, e)
 	case node.Hurry:
 		b.hurried++
 	case node.Commit:

@@ -109,6 +109,7 @@ func (n *Node) invite(d *device, id uint32, in *pealv1.Invite) {
 		Ring: millis(in.RingTimeoutMs), Timing: n.cfg.Timing,
 	}
 	n.join(d, inv.ID)
+	n.turn(inv.ID).retake(inv.Caller)
 	n.enqueue(inv.ID, &job{invite: &invitation{Invite: inv}, asker: &asker{d, id, call.WithServers}})
 }
 
@@ -124,25 +125,40 @@ func (n *Node) accept(d *device, id uint32, c *pealv1.Accept) {
 	}
 }
 
-// notePath tells the operator what media flows by, once for each generation.
+// notePath notes what media flow by, once for each generation. Before the call is connected
+// that is told when it is.
 func (n *Node) notePath(d *device, c *pealv1.MediaReport) {
 	if v := d.calls[call.ID(c.CallId)]; v != nil && v.inCall && c.Up && c.Path != pealv1.MediaPath_MEDIA_PATH_UNSPECIFIED && v.pathOf < c.Generation {
 		t := n.turns[call.ID(c.CallId)]
 		if t == nil || c.Generation != t.call.Media.Generation {
 			return
 		}
-		v.pathOf = c.Generation
-		n.log.Info("media flows", "call", c.CallId, "device", d.who.ID, "path", pathNames[c.Path])
+		v.path, v.pathOf = c.Path, c.Generation
+		if t.call.State == call.Connected {
+			n.do(Flows{call.ID(c.CallId), d.who, c.Path})
+		}
 	}
 }
 
-var pathNames = map[pealv1.MediaPath]string{
-	pealv1.MediaPath_MEDIA_PATH_HOST:       "host",
-	pealv1.MediaPath_MEDIA_PATH_REFLEXIVE:  "reflexive",
-	pealv1.MediaPath_MEDIA_PATH_RELAY_UDP:  "relay-udp",
-	pealv1.MediaPath_MEDIA_PATH_RELAY_TCP:  "relay-tcp",
-	pealv1.MediaPath_MEDIA_PATH_RELAY_TLS:  "relay-tls",
-	pealv1.MediaPath_MEDIA_PATH_RELAY_PEER: "relay-peer",
+// moved tells that a call came to another state.
+func (n *Node) moved(c *call.Call, from call.State) {
+	if c.State == from {
+		return
+	}
+	e := Moved{Call: c, From: from}
+	if c.State == call.Connected {
+		e.CallerPath, e.CalleePath = n.pathOf(c, c.Caller()), n.pathOf(c, c.Callee())
+	}
+	n.do(e)
+}
+
+func (n *Node) pathOf(c *call.Call, l *call.Leg) pealv1.MediaPath {
+	for _, d := range n.devicesOf(l.Account, l.Device.ID) {
+		if v := d.calls[c.ID]; v != nil && v.pathOf == c.Media.Generation {
+			return v.path
+		}
+	}
+	return pealv1.MediaPath_MEDIA_PATH_UNSPECIFIED
 }
 
 // candidates passes ICE candidates on, and stores nothing: a device that

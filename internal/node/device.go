@@ -44,7 +44,8 @@ type involvement struct {
 	inCall bool
 	// ringing or in the call: its connection is watched more closely.
 	active bool
-	// pathOf is the last generation of which it was logged what its media flows by.
+	// path is what its media flow by, as it told first in the generation pathOf.
+	path   pealv1.MediaPath
 	pathOf uint32
 }
 

@@ -193,6 +193,34 @@ type (
 	Unsubscribe struct{ Account call.Account }
 )
 
+// The effects that only tell, for the log: what they say has been decided, or stored.
+type (
+	// Named says whose connection it is: the token of its hello is good. The hello may yet
+	// be refused.
+	Named struct {
+		Conn   ConnID
+		Device call.Device
+	}
+	// Moved says that a call came to another state by a commit of this node. From is zero
+	// for a new call. Nobody changes Call any more.
+	Moved struct {
+		Call *call.Call
+		From call.State
+		// CallerPath and CalleePath are what media flow by, where the call became connected
+		// and the device is here and has told.
+		CallerPath, CalleePath pealv1.MediaPath
+	}
+	// Flows says what media of a connected call flow by at one side, once for each generation.
+	Flows struct {
+		Call   call.ID
+		Device call.Device
+		Path   pealv1.MediaPath
+	}
+)
+
+func (Named) effect()       {}
+func (Moved) effect()       {}
+func (Flows) effect()       {}
 func (Send) effect()        {}
 func (Ping) effect()        {}
 func (Close) effect()       {}

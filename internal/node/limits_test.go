@@ -1,14 +1,13 @@
 package node_test
 
 import (
-	"bytes"
 	"fmt"
-	"log/slog"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/peal-rtc/peal/internal/call"
+	"github.com/peal-rtc/peal/internal/node"
 	"github.com/peal-rtc/peal/internal/protocol"
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
 )
@@ -296,12 +295,9 @@ func TestDecliningByCallingIsNoRejection(t *testing.T) {
 	}
 }
 
-// The log has few lines for one call, whatever its devices say.
-func TestPathsInTheLog(t *testing.T) {
+// What media flow by is told once for each side and generation, whatever its devices say.
+func TestPathsAreToldOnce(t *testing.T) {
 	b := newBench(t)
-	var told bytes.Buffer
-	b.logger = slog.New(slog.NewTextHandler(&told, nil))
-	b.boot()
 	alice, bob := b.login("alice", "a"), b.login("bob", "b")
 	alice.invite(1, "bob")
 	bob.accept(1)
@@ -309,7 +305,17 @@ func TestPathsInTheLog(t *testing.T) {
 		path := []pealv1.MediaPath{pealv1.MediaPath_MEDIA_PATH_HOST, pealv1.MediaPath_MEDIA_PATH_RELAY_UDP}[i%2]
 		alice.do(&pealv1.MediaReport{CallId: callID(1), Generation: 1, Up: true, Path: path})
 	}
-	if n := strings.Count(told.String(), "media flows"); n != 1 {
-		t.Errorf("the log has %d lines about the path of one device in one generation", n)
+	b.told = nil
+	bob.do(&pealv1.MediaReport{CallId: callID(1), Generation: 1, Up: true})
+	moved, _ := b.told[0].(node.Moved)
+	if len(b.told) != 1 || moved.CallerPath != pealv1.MediaPath_MEDIA_PATH_HOST || moved.CalleePath != 0 {
+		t.Errorf("told of the connected call: %+v", b.told)
+	}
+	b.told = nil
+	for range 100 {
+		bob.do(&pealv1.MediaReport{CallId: callID(1), Generation: 1, Up: true, Path: pealv1.MediaPath_MEDIA_PATH_RELAY_PEER})
+	}
+	if flows, _ := b.told[0].(node.Flows); len(b.told) != 1 || flows.Path != pealv1.MediaPath_MEDIA_PATH_RELAY_PEER {
+		t.Errorf("told afterwards: %+v", b.told)
 	}
 }

@@ -16,6 +16,7 @@ func (n *Node) hello(d *device, h *pealv1.Hello) {
 		ID:      call.DeviceID(h.DeviceId),
 		Conn:    call.Connection{Incarnation: n.cfg.Incarnation, Seq: uint64(d.conn)},
 	}
+	n.do(Named{d.conn, who})
 	login := bus.Login{Device: who, At: n.loginAt(h), Connected: n.now, Attempt: h.GetAttemptAt().AsTime(), Single: n.single(d)}
 	if bad := n.quota.hello(who.Account, n.now); bad != nil {
 		d.session.RefuseWith(bad)

@@ -723,3 +723,41 @@ func TestWelcomeIsBounded(t *testing.T) {
 		}
 	}
 }
+
+// An invitation that was refused because the store was away may have been committed all
+// the same. Its client may never ask again, so the node itself ends the call.
+func TestRefusedInvitationHoldsNobody(t *testing.T) {
+	b := newBench(t)
+	alice, bob, carol := b.login("alice", "a"), b.login("bob", "b"), b.login("carol", "c")
+	b.fault, b.faults, b.after = store.Hide, 1, func() { b.unread = 100 }
+	wantError(t, alice.invite(1, "bob"), protocol.Unavailable)
+	b.unread = 0
+	b.wait(2 * time.Second)
+	for _, f := range bob.events() {
+		if f.GetCall().GetCall().GetState() != ended {
+			t.Errorf("the callee rings for an invitation that was refused: %v", f)
+		}
+	}
+	want(t, carol.invite(2, "bob").GetCall(), ringing, 0, caller)
+	carol.hangup(2)
+	want(t, alice.invite(3, "bob").GetCall(), ringing, 0, caller)
+	alice.hangup(3)
+	if held := b.node.Held(); held.Calls != 0 {
+		t.Errorf("the node holds %+v, and no call is live", held)
+	}
+}
+
+// A client that repeats the invitation, as it was told to, gets its call.
+func TestRefusedInvitationIsRepeated(t *testing.T) {
+	b := newBench(t)
+	alice, bob := b.login("alice", "a"), b.login("bob", "b")
+	b.fault, b.faults, b.after = store.Hide, 1, func() { b.unread = 100 }
+	wantError(t, alice.invite(1, "bob"), protocol.Unavailable)
+	wantError(t, alice.invite(1, "bob"), protocol.Unavailable)
+	b.unread = 0
+	want(t, alice.invite(1, "bob").GetCall(), ringing, 0, caller)
+	want(t, bob.event(), ringing, 0, callee)
+	b.wait(5 * time.Second)
+	bob.quiet()
+	want(t, bob.accept(1).GetCall(), connecting, 0, callee)
+}

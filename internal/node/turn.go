@@ -2,6 +2,7 @@ package node
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/peal-rtc/peal/internal/bus"
 	"github.com/peal-rtc/peal/internal/call"
@@ -33,6 +34,8 @@ type turn struct {
 	// announce: a commit's result was unknown, so that once the call has been
 	// read back everyone is told what it says.
 	announce bool
+	// unknown: the result of a commit is, so that what is read may be its doing.
+	unknown bool
 	// sent are the candidates of each side's in the present generation.
 	sent map[call.Account]*sentCandidates
 	// refs counts the devices here that have to do with the call.
@@ -54,6 +57,10 @@ type job struct {
 	// Who waits for it; neither for what the node does by itself.
 	asker    *asker
 	greeting *greeting
+
+	// withdraws says that it ends the call of an invitation that was refused, whose
+	// commit may have been done all the same.
+	withdraws bool
 
 	tries    int
 	reloaded bool
@@ -129,6 +136,10 @@ func (n *Node) loaded(t *turn, in Loaded) {
 	t.busy = false
 	switch {
 	case in.Err == nil:
+		if t.unknown {
+			n.moved(&in.Call, t.call.State)
+		}
+		t.unknown = false
 		n.set(t, in.Call)
 		if t.announce {
 			n.announce(&t.call)
@@ -137,7 +148,7 @@ func (n *Node) loaded(t *turn, in Loaded) {
 		}
 		t.announce = false
 	case errors.Is(in.Err, store.ErrNotFound):
-		t.call, t.known, t.announce = call.Call{}, true, false
+		t.call, t.known, t.announce, t.unknown = call.Call{}, true, false, false
 	default:
 		n.log.Warn("cannot read a call", "call", t.id, "error", in.Err)
 		n.again(t)
@@ -267,9 +278,11 @@ func (n *Node) committed(t *turn, ch store.Change, effects []call.Effect, r stor
 	t.busy, t.patient, t.running = false, false, true
 	switch r.Verdict {
 	case store.Done:
+		n.moved(&ch.Call, t.call.State)
 		n.set(t, ch.Call)
 		n.finishWith(t, effects)
 	case store.CalleeBusy:
+		n.moved(ch.Busy, t.call.State)
 		n.set(t, *ch.Busy)
 		n.finishWith(t, t.queue[0].invite.busy)
 	case store.CallerClaimed:
@@ -280,6 +293,7 @@ func (n *Node) committed(t *turn, ch store.Change, effects []call.Effect, r stor
 	default:
 		// Unknown: it may have been done. Read it back before anyone is answered.
 		n.log.Warn("commit without a result", "call", t.id, "error", r.Err)
+		t.unknown = true
 		t.known, t.announce = false, true
 		n.doubt(t.id, ch.From)
 		n.again(t)
@@ -297,6 +311,9 @@ func (n *Node) again(t *turn) {
 	case j.tries < triesMost:
 	case j.asker != nil || j.greeting != nil || j.settle != nil:
 		n.finish(t, nil, protocol.Unavailable.Error())
+		if j.invite != nil && t.announce {
+			t.withdraw(j.invite.Caller)
+		}
 		if t.announce && len(t.queue) == 0 {
 			// Nobody waits for it any more, and what it came to is to be told all the same.
 			n.schedule.set(alarm{call: t.id}, n.now.Add(retryAfter))
@@ -305,6 +322,33 @@ func (n *Node) again(t *turn) {
 		j.tries = 0
 		t.paused = true
 		n.schedule.set(alarm{call: t.id}, n.now.Add(retryAfter))
+	}
+}
+
+// withdraw ends the call of an invitation that was refused, if its commit was done: the
+// client may never ask again, and the call would keep both accounts busy. The ending
+// notifies everyone, so the call is not announced before. Where the client has repeated
+// the invitation already, the repetition decides.
+func (t *turn) withdraw(caller call.Device) {
+	if slices.ContainsFunc(t.queue, func(j *job) bool { return j.invite != nil || j.withdraws }) {
+		return
+	}
+	t.announce = false
+	t.queue = append(t.queue, &job{in: call.Hangup{Device: caller}, withdraws: true})
+}
+
+// retake keeps the call of an invitation that its client repeats before the call is ended.
+func (t *turn) retake(caller call.Device) {
+	if t.busy && t.known {
+		return // The first job is being committed.
+	}
+	before := len(t.queue)
+	t.queue = slices.DeleteFunc(t.queue, func(j *job) bool {
+		in, ends := j.in.(call.Hangup)
+		return j.withdraws && ends && in.Device.Is(caller)
+	})
+	if len(t.queue) < before {
+		t.known, t.announce, t.paused = false, true, false
 	}
 }
 

@@ -100,7 +100,7 @@ func (p *ports) allocate(c turn.AllocateListenerConfig, via *datagrams) (net.Pac
 	if err != nil {
 		p.refusals.NoPort++
 		if !p.noPort { // One line for each time that the range is used up.
-			p.log.Warn("relay has no free port", "min_port", p.low, "max_port", p.high, "allocations", len(p.open))
+			p.log.Warn("relay has no free port", "min_port", p.low, "max_port", p.high, "allocations", len(p.open), "error", err)
 		}
 		p.noPort = true
 		return nil, nil, err

@@ -77,6 +77,26 @@ func (c *certificate) follow(now time.Time) {
 	}
 }
 
+func (c *certificate) files() (certFile, keyFile string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.certFile, c.keyFile
+}
+
+// reload reads the files, which may be others than before, whether they have changed or
+// not. Where they cannot be used nothing changes.
+func (c *certificate) reload(certFile, keyFile string) error {
+	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
+	if err != nil {
+		return fmt.Errorf("read certificate %s with key %s: %w", certFile, keyFile, err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.certFile, c.keyFile, c.current = certFile, keyFile, &pair
+	c.checked, c.changed = time.Time{}, [2]time.Time{}
+	return nil
+}
+
 // refresh reads the files if they have changed. The caller holds mu.
 func (c *certificate) refresh(now time.Time) error {
 	c.checked = now

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/peal-rtc/peal/internal/api"
-	"github.com/peal-rtc/peal/internal/auth"
 	"github.com/peal-rtc/peal/internal/protocol"
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
 	"github.com/peal-rtc/peal/web"
@@ -24,25 +23,39 @@ import (
 const iceUsers = 4
 
 // handler routes requests.
-func (s *Server) handler(signer *auth.Signer, verifier *auth.Verifier) (http.Handler, error) {
+func (s *Server) handler() (http.Handler, error) {
 	built, err := loadFiles(web.Files(), s.cfg.Dev)
 	if err != nil {
 		return nil, err
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET "+protocol.Path, s.endpoint)
-	mux.Handle("GET /healthz", api.Health(s.loop.ready.Load))
+	mux.Handle("GET /healthz", api.Health())
+	mux.Handle("GET /readyz", api.Ready(s.unready))
 	var asked atomic.Uint64
-	mux.Handle("/v1/ice-servers", api.ICEServers(verifier, s.limits, s.wall, func(account string) []*pealv1.IceServer {
+	mux.Handle("/v1/ice-servers", api.ICEServers(s.verify, s.limits, s.wall, func(account string) []*pealv1.IceServer {
 		device := fmt.Sprintf("ice%d", asked.Add(1)%iceUsers)
 		return s.serversFor("", account, device, s.clock.now())
 	}))
 	if s.cfg.Dev {
 		pages := api.NewPages(s.cfg.Settings.Addr, s.cfg.Settings.Access.Origins)
-		mux.Handle("/dev/token", api.DevToken(signer, s.limits, s.wall, pages))
+		mux.Handle("/dev/token", api.DevToken(s.sign, s.limits, s.wall, pages))
 	}
 	mux.Handle("/", built)
 	return s.strict(mux), nil
+}
+
+// unready says why calls cannot be made now; empty where they can.
+func (s *Server) unready() string {
+	switch {
+	case s.stopping.Load():
+		return "stopping"
+	case !s.loop.ready.Load() && !s.loop.storage.fails():
+		return "starting"
+	case !s.loop.storage.writable():
+		return "store"
+	}
+	return ""
 }
 
 // strict has browsers use nothing but HTTPS for the name by which they came (RFC 6797). Not

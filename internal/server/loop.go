@@ -50,10 +50,12 @@ type loop struct {
 	commits *commits
 	reads   *reads
 	// conns belongs to run.
-	conns map[node.ConnID]*ws.Conn
+	conns   map[node.ConnID]*connection
+	journal journal
 	// stopping belongs to run: it was told to stop.
 	stopping bool
 
+	storage storage
 	// ready mirrors the node's.
 	ready atomic.Bool
 	// drained is closed when a stopping node is done with its connections.
@@ -66,7 +68,7 @@ type loop struct {
 func (l *loop) begin(events bus.Bus) error {
 	l.inbox = make(chan arrival, inboxSize)
 	l.commits, l.reads = newCommits(), newReads()
-	l.conns = make(map[node.ConnID]*ws.Conn)
+	l.conns = make(map[node.ConnID]*connection)
 	l.drained, l.quit = make(chan struct{}), make(chan struct{})
 	member, err := events.Join(l.hear)
 	if err != nil {
@@ -100,10 +102,13 @@ func (l *loop) run() {
 			return
 		case a := <-l.inbox:
 			if in, ok := a.in.(node.Opened); ok {
-				l.conns[in.Conn] = a.conn
+				l.conns[in.Conn] = &connection{Conn: a.conn}
 			}
 			l.step(a.in)
 			if in, ok := a.in.(node.Closed); ok {
+				if c := l.conns[in.Conn]; c != nil {
+					l.journal.closed(c, in.Leaving, l.clock.now())
+				}
 				delete(l.conns, in.Conn)
 			}
 		case <-timer.C:
@@ -140,6 +145,9 @@ func (l *loop) do(effect node.Effect) {
 	switch e := effect.(type) {
 	case node.Send:
 		if c := l.conns[e.Conn]; c != nil {
+			if c.since.IsZero() {
+				l.journal.sent(c, e.Frame, l.clock.now())
+			}
 			c.Send(e.Frame)
 		}
 	case node.Ping:
@@ -147,13 +155,25 @@ func (l *loop) do(effect node.Effect) {
 			c.Ping()
 		}
 	case node.Close:
-		switch c := l.conns[e.Conn]; {
+		c := l.conns[e.Conn]
+		if c != nil {
+			c.why = e.Reason
+		}
+		switch {
 		case c == nil:
 		case e.Status == protocol.CloseSilent:
 			c.Cut()
 		default:
 			c.Close(e.Status, e.Reason)
 		}
+	case node.Named:
+		if c := l.conns[e.Conn]; c != nil {
+			c.account, c.device = e.Device.Account, e.Device.ID
+		}
+	case node.Moved:
+		l.journal.moved(e, l.clock.now())
+	case node.Flows:
+		l.journal.flows(e)
 	case node.Commit:
 		l.commits.put(e)
 	case node.Hurry:
@@ -200,8 +220,9 @@ func (l *loop) commit() {
 		ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 		results, err := l.store.Commit(ctx, changes)
 		cancel()
-		if err != nil {
+		if err = l.storage.write(err); err != nil {
 			l.log.Error("cannot commit", "changes", len(changes), "error", err)
+			results = store.Unknown(len(changes), err)
 		}
 		for i := range batch {
 			l.tell(arrival{in: node.Committed{Ticket: batch[i].Ticket, Result: results[i]}})
@@ -227,25 +248,25 @@ func (l *loop) answer(ctx context.Context, asked node.Effect) node.Input {
 	switch e := asked.(type) {
 	case node.Load:
 		c, err := l.store.Call(ctx, e.ID)
-		return node.Loaded{Ticket: e.Ticket, Call: c, Err: err}
+		return node.Loaded{Ticket: e.Ticket, Call: c, Err: l.storage.read(err)}
 	case node.List:
 		calls, err := l.store.CallsOf(ctx, e.Account, e.EndedSince)
-		return node.Listed{Ticket: e.Ticket, Calls: calls, Err: err}
+		return node.Listed{Ticket: e.Ticket, Calls: calls, Err: l.storage.read(err)}
 	case node.ListLive:
 		calls, err := l.store.Live(ctx, e.After, e.Limit)
-		return node.Listed{Ticket: e.Ticket, Calls: calls, Err: err}
+		return node.Listed{Ticket: e.Ticket, Calls: calls, Err: l.storage.read(err)}
 	case node.ListRecords:
 		records, err := l.store.Records(ctx, e.Account, e.Page)
-		return node.ListedRecords{Ticket: e.Ticket, Records: records, Err: err}
+		return node.ListedRecords{Ticket: e.Ticket, Records: records, Err: l.storage.read(err)}
 	case node.ListChanged:
 		marks, err := l.store.Changed(ctx, e.Since, e.After, e.Limit)
-		return node.ListedChanged{Ticket: e.Ticket, Marks: marks, Err: err}
+		return node.ListedChanged{Ticket: e.Ticket, Marks: marks, Err: l.storage.read(err)}
 	case node.FindDue:
 		ids, err := l.store.Due(ctx, l.clock.now(), e.Limit)
-		return node.FoundDue{IDs: ids, Err: err}
+		return node.FoundDue{IDs: ids, Err: l.storage.read(err)}
 	case node.Beat:
 		alive, err := l.store.Beat(ctx, l.incarnation, e.TTL)
-		return node.Beaten{Ticket: e.Ticket, Alive: alive, Err: err}
+		return node.Beaten{Ticket: e.Ticket, Alive: alive, Err: l.storage.write(err)}
 	default:
 		// do passes on nothing else: a new effect of the node has no hands yet.
 		panic("server: effect without a reader")

@@ -16,12 +16,11 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
-	"github.com/peal-rtc/peal/internal/auth"
 	"github.com/peal-rtc/peal/internal/bus"
 	"github.com/peal-rtc/peal/internal/config"
 	"github.com/peal-rtc/peal/internal/node"
@@ -55,15 +54,18 @@ type Config struct {
 
 // Server is a running server.
 type Server struct {
-	cfg    Config
-	limits protocol.Limits
-	log    *slog.Logger
-	store  store.Store
-	clock  *clock
+	cfg     Config
+	limits  protocol.Limits
+	log     *slog.Logger
+	sampler *sampler
+	store   store.Store
+	clock   *clock
 	// ahead is how far the store's clock was ahead of the wall clock when that was last
 	// worth a line in the log. It belongs to upkeep, and before that to Start.
 	ahead time.Duration
 	bus   *bus.Memory
+	// keys are those by which tokens are signed and judged; Reload changes them.
+	keys atomic.Pointer[keys]
 	// certificate is that of HTTPS; nil when there is none.
 	certificate *certificate
 	relay       *relay.Relay // nil when there is none.
@@ -71,9 +73,11 @@ type Server struct {
 	endpoint    *ws.Endpoint
 	listener    net.Listener
 	http        *http.Server
-	failed      chan error
-	quit        chan struct{}
-	chores      sync.WaitGroup
+	// stopping says that Shutdown has begun.
+	stopping atomic.Bool
+	failed   chan error
+	quit     chan struct{}
+	chores   sync.WaitGroup
 }
 
 // Start starts a server. Where it fails it leaves nothing behind.
@@ -84,12 +88,14 @@ func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
 	if cfg.Clocks == nil {
 		cfg.Clocks = store.Machine()
 	}
+	sampler := newSampler(cfg.Logger.Handler())
+	cfg.Logger = slog.New(sampler)
 	s := &Server{
-		cfg: cfg, limits: limits(&cfg.Settings), log: cfg.Logger,
+		cfg: cfg, limits: limits(&cfg.Settings), log: cfg.Logger, sampler: sampler,
 		clock: newClock(), bus: bus.NewMemory(),
 		failed: make(chan error, 1), quit: make(chan struct{}),
 	}
-	var undo []func()
+	undo := []func(){sampler.close}
 	defer func() {
 		if err != nil {
 			for i := len(undo) - 1; i >= 0; i-- {
@@ -113,12 +119,11 @@ func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
 		return nil, err
 	}
 	undo = append(undo, s.closeRelay)
-	signer, verifier, err := s.startLoop()
-	if err != nil {
+	if err = s.startLoop(); err != nil {
 		return nil, err
 	}
 	undo = append(undo, s.loop.end)
-	handler, err := s.handler(signer, verifier)
+	handler, err := s.handler()
 	if err != nil {
 		return nil, err
 	}
@@ -151,7 +156,7 @@ func openStore(ctx context.Context, cfg *Config) (store.Store, error) {
 		return cfg.Store, nil
 	}
 	opened, err := sqlstore.Open(ctx, sqlstore.Config{
-		Path: filepath.Join(cfg.Settings.Data, "peal.db"), Synchronous: cfg.Settings.Durable,
+		Path: Database(cfg.Settings.Data), Synchronous: cfg.Settings.Durable,
 		Clocks: cfg.Clocks, Logger: cfg.Logger,
 	})
 	if errors.Is(err, sqlstore.ErrInUse) {
@@ -183,6 +188,7 @@ func (s *Server) listen() (net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
+	l = entrance{l, s.log}
 	if certFile == "" {
 		return l, nil
 	}
@@ -197,30 +203,38 @@ func (s *Server) listen() (net.Listener, error) {
 	}), nil
 }
 
-// startLoop starts the node and its sockets, and returns what signs and what
-// verifies tokens.
-func (s *Server) startLoop() (*auth.Signer, *auth.Verifier, error) {
-	keys := keysOf(&s.cfg.Settings.Auth)
-	verifier, err := auth.NewVerifier(keys, s.cfg.Settings.Auth.MaxTTL)
-	if err != nil {
-		return nil, nil, fmt.Errorf("read keys: %w", err)
+// entrance is a listener that says when it cannot let anybody in: http.Server tries again.
+type entrance struct {
+	net.Listener
+	log *slog.Logger
+}
+
+// Accept implements net.Listener.
+func (e entrance) Accept() (net.Conn, error) {
+	c, err := e.Listener.Accept()
+	if err != nil && !errors.Is(err, net.ErrClosed) {
+		e.log.Error("cannot accept a connection", "error", err)
 	}
-	signer, err := auth.NewSigner(keys, s.cfg.Settings.Auth.KeyID)
+	return c, err
+}
+
+// startLoop starts the node and its sockets.
+func (s *Server) startLoop() error {
+	keys, err := readKeys(&s.cfg.Settings.Auth)
 	if err != nil {
-		return nil, nil, fmt.Errorf("read keys: %w", err)
+		return err
 	}
-	audience := s.cfg.Settings.Auth.Audience
-	verifier, signer = verifier.ForAudience(audience), signer.ForAudience(audience)
+	s.keys.Store(keys)
 	trusted, err := config.Prefixes("trusted-proxies", s.cfg.Settings.Access.TrustedProxies)
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
 	incarnation := rand.Text()
 	n, err := node.New(node.Config{
 		Incarnation: incarnation,
 		Limits:      s.limits,
 		Timing:      timing(&s.cfg.Settings.Timing),
-		Verify:      s.byWallClock(verifier.Verify),
+		Verify:      s.byWallClock(s.verify),
 		Servers:     s.iceServers,
 		Announced:   s.announced,
 		Policy:      policy(&s.cfg.Settings.Media),
@@ -229,9 +243,9 @@ func (s *Server) startLoop() (*auth.Signer, *auth.Verifier, error) {
 		Logger:      s.log,
 	})
 	if err != nil {
-		return nil, nil, fmt.Errorf("make node: %w", err)
+		return fmt.Errorf("make node: %w", err)
 	}
-	s.loop = &loop{node: n, store: s.store, clock: s.clock, log: s.log, incarnation: incarnation}
+	s.loop = &loop{node: n, store: s.store, clock: s.clock, log: s.log, incarnation: incarnation, journal: newJournal(s.log, &s.cfg.Settings)}
 	origins := s.cfg.Settings.Access.Origins
 	if s.cfg.Dev {
 		origins = nil // They limit who gets a token. Whoever has one may connect.
@@ -240,9 +254,9 @@ func (s *Server) startLoop() (*auth.Signer, *auth.Verifier, error) {
 		Limits: s.limits, Handler: s.loop, Origins: origins, TrustedProxies: trusted, Logger: s.log,
 	})
 	if err := s.loop.begin(s.bus); err != nil {
-		return nil, nil, fmt.Errorf("join bus: %w", err)
+		return fmt.Errorf("join bus: %w", err)
 	}
-	return signer, verifier, nil
+	return nil
 }
 
 // Addr is where the server listens.
@@ -261,6 +275,7 @@ func (s *Server) serve() {
 // stops everything. It is called once.
 func (s *Server) Shutdown() error {
 	s.log.Info("server stopping")
+	s.stopping.Store(true)
 	s.loop.ready.Store(false)
 	s.loop.tell(arrival{in: node.Stopping{}})
 	patience := time.NewTimer(drainTime)
@@ -282,6 +297,7 @@ func (s *Server) Shutdown() error {
 	s.giveUpLease()
 	s.closeRelay()
 	err := errors.Join(s.bus.Close(), s.store.Close())
+	s.sampler.close()
 	s.log.Info("server stopped")
 	return err
 }
@@ -291,7 +307,7 @@ func (s *Server) giveUpLease() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	if _, err := s.store.Beat(ctx, s.loop.incarnation, 0); err != nil {
-		s.log.Warn("cannot give up the lease", "error", err)
+		s.log.Warn("cannot give up the lease", "error", storeError{err})
 	}
 }
 

@@ -62,12 +62,7 @@ func TestCall(t *testing.T) {
 			if c := alice.event().GetCall().GetCall(); c.GetReason() != pealv1.Reason_REASON_COMPLETED || c.GetRecord() == nil {
 				t.Fatalf("ended: %v", c)
 			}
-			log := b.log.String()
-			for _, secret := range []string{"v=0", "eyJ", "127.0.0.1:0"} {
-				if strings.Contains(log, secret) {
-					t.Errorf("the log holds %q:\n%s", secret, log)
-				}
-			}
+			wantNoSecrets(t, b.log.String(), "127.0.0.1:0")
 		})
 	}
 }
@@ -176,8 +171,11 @@ func TestShutdown(t *testing.T) {
 		t.Error("not told to connect again")
 	}
 	// The client has not left yet, so the server still answers.
-	if w, _ := b.get(http.MethodGet, "/healthz", nil); w.StatusCode != http.StatusServiceUnavailable {
-		t.Errorf("is healthy while it stops: %d", w.StatusCode)
+	if w, text := b.get(http.MethodGet, "/readyz", nil); w.StatusCode != http.StatusServiceUnavailable || !strings.Contains(text, `"stopping"`) {
+		t.Errorf("is ready while it stops: %d, %s", w.StatusCode, text)
+	}
+	if w, _ := b.get(http.MethodGet, "/healthz", nil); w.StatusCode != http.StatusOK {
+		t.Errorf("does not live while it stops: %d", w.StatusCode)
 	}
 	alice.wantClosed(protocol.CloseRetry, protocol.ShuttingDown)
 	select {
@@ -340,6 +338,7 @@ func TestHTTP(t *testing.T) {
 		headers      map[string]string
 	}{
 		{http.MethodGet, "/healthz", http.StatusOK, map[string]string{"Cache-Control": "no-store"}},
+		{http.MethodGet, "/readyz", http.StatusOK, map[string]string{"Cache-Control": "no-store"}},
 		{http.MethodGet, "/", http.StatusOK, map[string]string{
 			"Content-Type": "text/html; charset=utf-8", "Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff",
 			"Access-Control-Allow-Origin": "",

@@ -48,6 +48,6 @@ func (s *Server) do(failure string, chore func(context.Context) error) {
 	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 	defer cancel()
 	if err := chore(ctx); err != nil {
-		s.log.Error(failure, "error", err)
+		s.log.Error(failure, "error", storeError{err})
 	}
 }

@@ -15,6 +15,14 @@ import (
 // ErrNotFound says that no call has this id.
 var ErrNotFound = errors.New("no such call")
 
+// What a store that fails says of the reason, where it knows: errors wrap these.
+var (
+	// ErrFull: there is no room on the disk.
+	ErrFull = errors.New("disk full")
+	// ErrLocked: another process keeps the database locked.
+	ErrLocked = errors.New("database locked")
+)
+
 // Store is the durable memory of all nodes.
 //
 // An error of Commit as a whole, or in a Result, that is none of the named

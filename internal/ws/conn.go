@@ -72,6 +72,17 @@ func (c *closing) Error() string { return c.reason }
 // ID tells the connections of an Endpoint apart: from 1 up, never used again.
 func (c *Conn) ID() uint64 { return c.id }
 
+// Reason is why the server closed the connection; empty where the client did, where it
+// broke, and while it lasts.
+func (c *Conn) Reason() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closing == nil {
+		return ""
+	}
+	return c.closing.reason
+}
+
 // Send queues a frame, which must not be changed any more. A client that reads
 // so slowly that the queue is full is told so in place of what waits, and closed.
 func (c *Conn) Send(f *pealv1.ServerFrame) {

@@ -95,7 +95,7 @@ func (s *Store) Commit(ctx context.Context, changes []store.Change) ([]store.Res
 	})
 	s.described.learn(b.touched, err == nil)
 	if err != nil {
-		err = fmt.Errorf("commit changes: %w", err)
+		err = fmt.Errorf("commit changes: %w", named(err))
 		return store.Unknown(len(changes), err), err
 	}
 	return results, nil

@@ -17,14 +17,17 @@ import (
 // TestDatabaseFails lets the database fail under a commit: nothing of it may
 // stay, each result says that the outcome is unknown, and the next is made.
 func TestDatabaseFails(t *testing.T) {
+	var unlock func()
 	for _, test := range []struct {
 		name       string
 		fail, mend func(*testing.T, *Store)
+		is         error
 	}{
 		{
 			"at COMMIT",
 			func(t *testing.T, s *Store) { hookCommits(t, s, func() int32 { return 1 }) },
 			func(t *testing.T, s *Store) { hookCommits(t, s, nil) },
+			nil,
 		},
 		{
 			"in a statement",
@@ -33,6 +36,7 @@ func TestDatabaseFails(t *testing.T) {
 					BEGIN SELECT RAISE(FAIL, 'as the test wants'); END`)
 			},
 			func(t *testing.T, s *Store) { execute(t, s, `DROP TRIGGER fails`) },
+			nil,
 		},
 		{
 			"in a statement, disk full",
@@ -44,6 +48,24 @@ func TestDatabaseFails(t *testing.T) {
 				setMaxPages(t, s, pages+1)
 			},
 			func(t *testing.T, s *Store) { setMaxPages(t, s, 1<<30) },
+			store.ErrFull,
+		},
+		{
+			"locked by another process",
+			func(t *testing.T, s *Store) {
+				execute(t, s, `PRAGMA busy_timeout = 10`)
+				other, err := sql.Open("sqlite", "file:"+databaseOf(t, s)+"?_txlock=immediate")
+				if err != nil {
+					t.Fatal(err)
+				}
+				tx, err := other.Begin()
+				if err != nil {
+					t.Fatal(err)
+				}
+				unlock = func() { _ = errors.Join(tx.Rollback(), other.Close()) }
+			},
+			func(*testing.T, *Store) { unlock() },
+			store.ErrLocked,
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -63,6 +85,11 @@ func TestDatabaseFails(t *testing.T) {
 			results, err := s.Commit(t.Context(), changes)
 			if err == nil || len(results) != 2 {
 				t.Fatalf("Commit = %+v, %v; want an error and two results", results, err)
+			}
+			for _, known := range []error{store.ErrFull, store.ErrLocked} {
+				if errors.Is(err, known) != (known == test.is) {
+					t.Errorf("Commit = %v; want one that is %v", err, test.is)
+				}
 			}
 			for _, r := range results {
 				if r.Verdict != 0 || !errors.Is(err, r.Err) {
@@ -95,6 +122,16 @@ func hookCommits(t *testing.T, s *Store, hook sqlite.CommitHookFn) {
 	if err := errors.Join(err, conn.Close()); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func databaseOf(t *testing.T, s *Store) (path string) {
+	t.Helper()
+	var number int
+	var name string
+	if err := s.reader.QueryRow(`PRAGMA database_list`).Scan(&number, &name, &path); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 func setMaxPages(t *testing.T, s *Store, n int) {

@@ -79,7 +79,7 @@ func (s *Store) Call(ctx context.Context, id call.ID) (call.Call, error) {
 	case errors.Is(err, sql.ErrNoRows):
 		return call.Call{}, store.ErrNotFound
 	case err != nil:
-		return call.Call{}, fmt.Errorf("load call: %w", err)
+		return call.Call{}, fmt.Errorf("load call: %w", named(err))
 	}
 	return c, nil
 }
@@ -88,7 +88,7 @@ func (s *Store) Call(ctx context.Context, id call.ID) (call.Call, error) {
 func (s *Store) CallsOf(ctx context.Context, account call.Account, endedSince time.Time) ([]call.Call, error) {
 	calls, err := list(ctx, s.read.callsOf, scanCall, account, unixNano(endedSince))
 	if err != nil {
-		return nil, fmt.Errorf("list calls of account: %w", err)
+		return nil, fmt.Errorf("list calls of account: %w", named(err))
 	}
 	return calls, nil
 }
@@ -97,7 +97,7 @@ func (s *Store) CallsOf(ctx context.Context, account call.Account, endedSince ti
 func (s *Store) Due(ctx context.Context, now time.Time, limit int) ([]call.ID, error) {
 	ids, err := list(ctx, s.read.due, scan[call.ID], unixNano(now), limit)
 	if err != nil {
-		return nil, fmt.Errorf("list due calls: %w", err)
+		return nil, fmt.Errorf("list due calls: %w", named(err))
 	}
 	return ids, nil
 }
@@ -106,7 +106,7 @@ func (s *Store) Due(ctx context.Context, now time.Time, limit int) ([]call.ID, e
 func (s *Store) Live(ctx context.Context, after call.ID, limit int) ([]call.Call, error) {
 	calls, err := list(ctx, s.read.live, scanCall, after, limit)
 	if err != nil {
-		return nil, fmt.Errorf("list live calls: %w", err)
+		return nil, fmt.Errorf("list live calls: %w", named(err))
 	}
 	return calls, nil
 }
@@ -115,7 +115,7 @@ func (s *Store) Live(ctx context.Context, after call.ID, limit int) ([]call.Call
 func (s *Store) Changed(ctx context.Context, since time.Time, after call.ID, limit int) ([]store.Mark, error) {
 	marks, err := list(ctx, s.read.changed, scanMark, unixNano(since), after, limit)
 	if err != nil {
-		return nil, fmt.Errorf("list changed calls: %w", err)
+		return nil, fmt.Errorf("list changed calls: %w", named(err))
 	}
 	return marks, nil
 }
@@ -133,7 +133,7 @@ func (s *Store) Records(ctx context.Context, account call.Account, page store.Pa
 		case errors.Is(err, sql.ErrNoRows):
 			return nil, nil
 		case err != nil:
-			return nil, fmt.Errorf("find record: %w", err)
+			return nil, fmt.Errorf("find record: %w", named(err))
 		}
 	}
 	query := s.read.recordsBefore
@@ -142,7 +142,7 @@ func (s *Store) Records(ctx context.Context, account call.Account, page store.Pa
 	}
 	records, err := list(ctx, query, scanRecord, account, place, page.Call, page.Limit)
 	if err != nil {
-		return nil, fmt.Errorf("list records: %w", err)
+		return nil, fmt.Errorf("list records: %w", named(err))
 	}
 	return records, nil
 }

@@ -17,7 +17,8 @@ import (
 	"time"
 
 	"github.com/pressly/goose/v3"
-	_ "modernc.org/sqlite" // The driver "sqlite".
+	"modernc.org/sqlite" // Also the driver "sqlite".
+	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/peal-rtc/peal/internal/store"
 )
@@ -214,4 +215,19 @@ func openConnections(path string, n int, settings ...url.Values) (*sql.DB, error
 	db.SetMaxOpenConns(n)
 	db.SetMaxIdleConns(n)
 	return db, nil
+}
+
+// named says by store's own errors why SQLite failed, where those have a name for it.
+func named(err error) error {
+	var failed *sqlite.Error
+	if !errors.As(err, &failed) {
+		return err
+	}
+	switch failed.Code() & 0xff { // The rest is particulars.
+	case sqlite3.SQLITE_FULL:
+		return fmt.Errorf("%w: %w", store.ErrFull, err)
+	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
+		return fmt.Errorf("%w: %w", store.ErrLocked, err)
+	}
+	return err
 }

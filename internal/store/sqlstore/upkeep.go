@@ -40,7 +40,7 @@ func (s *Store) Beat(ctx context.Context, incarnation string, ttl time.Duration)
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("keep lease: %w", err)
+		return nil, fmt.Errorf("keep lease: %w", named(err))
 	}
 	return alive, nil
 }
@@ -49,11 +49,11 @@ func (s *Store) Beat(ctx context.Context, incarnation string, ttl time.Duration)
 func (s *Store) Prune(ctx context.Context, callsBefore, recordsBefore time.Time) (int, error) {
 	calls, err := s.prune(ctx, sqlPruneCalls, callsBefore)
 	if err != nil {
-		return calls, fmt.Errorf("prune calls: %w", err)
+		return calls, fmt.Errorf("prune calls: %w", named(err))
 	}
 	records, err := s.prune(ctx, sqlPruneRecords, recordsBefore)
 	if err != nil {
-		return calls + records, fmt.Errorf("prune records: %w", err)
+		return calls + records, fmt.Errorf("prune records: %w", named(err))
 	}
 	return calls + records, nil
 }

@@ -253,6 +253,7 @@ func (h *host) carryOut(e node.Effect) {
 		}
 	case node.Commit:
 		h.commit(e)
+	case node.Named, node.Moved, node.Flows: // They are for the log.
 	case node.Hurry: // No commit here waits on purpose.
 	case node.Load:
 		h.ask(func(err error) node.Input {

@@ -35,11 +35,11 @@ export function checkBrowser(): Finding {
   );
 }
 
-/** Asks for the server's health, which tells its time as well. */
+/** Asks whether calls can be made. */
 export async function checkServer(): Promise<Finding> {
   let response: Response;
   try {
-    response = await ask("/healthz");
+    response = await ask("/readyz");
   } catch {
     return failed(
       (t) => t.serverSilent,
@@ -48,11 +48,19 @@ export async function checkServer(): Promise<Finding> {
     );
   }
   const status = String(response.status);
-  if (!(await response.text()).includes('"status"')) {
+  const text = await response.text();
+  if (!text.includes('"status"')) {
     return failed(
       (t) => t.serverOther(status),
       (t) => t.serverOtherAdvice,
       (t) => t.proxySetting,
+    );
+  }
+  if (!response.ok && text.includes('"reason":"store"')) {
+    return failed(
+      (t) => t.serverStore(status),
+      (t) => t.serverStoreAdvice,
+      "--data",
     );
   }
   if (!response.ok) {

@@ -59,9 +59,12 @@ const en = {
     "Is it running, and this device online? It has to listen where this address leads: --addr.",
   serverBusy: (status: string) => `The server answers ${status}: it starts or stops.`,
   serverBusyAdvice: "Wait a moment; if it stays so, look at its log.",
-  serverOther: (status: string) => `/healthz answers ${status}, and not as Peal does.`,
+  serverStore: (status: string) => `The server answers ${status}: it cannot store calls.`,
+  serverStoreAdvice:
+    "Look at its log, which says what is wrong with the data folder: a full disk, or a locked database.",
+  serverOther: (status: string) => `/readyz answers ${status}, and not as Peal does.`,
   serverOtherAdvice:
-    "Have the proxy in front pass all paths to the server: /healthz, /ws, /v1/, /sdk/.",
+    "Have the proxy in front pass all paths to the server: /readyz, /healthz, /ws, /v1/, /sdk/.",
 
   secureOk: "The browser gives camera and microphone to this page.",
   secureLocal: "Plain HTTP on this machine, where the browser gives camera and microphone.",
@@ -262,8 +265,10 @@ const zh: Texts = {
   serverSilentAdvice: "它在运行吗？本机联网了吗？它必须监听在这个地址所到之处：--addr。",
   serverBusy: (status) => `服务器返回 ${status}：正在启动或停止。`,
   serverBusyAdvice: "请稍等；如果一直如此，请查看服务器日志。",
-  serverOther: (status) => `/healthz 返回 ${status}，不是 Peal 的应答。`,
-  serverOtherAdvice: "请让前面的代理把所有路径转给服务器：/healthz、/ws、/v1/、/sdk/。",
+  serverStore: (status) => `服务器返回 ${status}：无法存储通话。`,
+  serverStoreAdvice: "请查看服务器日志，里面写明数据目录的问题：磁盘已满，或数据库被锁住。",
+  serverOther: (status) => `/readyz 返回 ${status}，不是 Peal 的应答。`,
+  serverOtherAdvice: "请让前面的代理把所有路径转给服务器：/readyz、/healthz、/ws、/v1/、/sdk/。",
 
   secureOk: "浏览器允许本页使用摄像头和麦克风。",
   secureLocal: "本机上的普通 HTTP，浏览器允许使用摄像头和麦克风。",
