@@ -23,10 +23,10 @@ type relayed struct {
 	ports  *ports
 	once   sync.Once
 	err    error
-	via    *datagrams     // The client's socket, nil over TCP.
+	via    *datagrams // The client's socket, nil over TCP.
 	// transport is the client's.
 	transport Transport
-	client netip.AddrPort // Where via has it. Set before reading begins.
+	client    netip.AddrPort // Where via has it. Set before reading begins.
 
 	mu      sync.Mutex // Guards what follows.
 	in, out bucket

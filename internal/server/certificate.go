@@ -64,6 +64,12 @@ func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return c.current, nil
 }
 
+// end is when the certificate expires.
+func (c *certificate) end() time.Time {
+	current, _ := c.get(nil) // It never fails.
+	return current.Leaf.NotAfter
+}
+
 // refresh reads the files if they have changed. The caller holds mu.
 func (c *certificate) refresh(now time.Time) error {
 	c.checked = now
