@@ -216,6 +216,22 @@ func TestModuleGraph(t *testing.T) {
 	}
 }
 
+// TestParsersStayAway: the parsers of Prometheus, by which tools/promcheck checks rules and
+// dashboards, come with some hundred modules. The server gets none of them.
+func TestParsersStayAway(t *testing.T) {
+	for _, folder := range []string{".", "client", "tools"} {
+		out, err := exec.Command("go", "-C", folder, "list", "-m", "all").Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(out)) {
+			if strings.HasPrefix(line, "github.com/prometheus/prometheus ") || strings.HasPrefix(line, "k8s.io/") {
+				t.Errorf("the module graph of %s holds %s", folder, line)
+			}
+		}
+	}
+}
+
 // sdkModules are what both the SDK and the server require.
 var sdkModules = []string{
 	"github.com/coder/websocket", "github.com/google/go-cmp", "github.com/pion/logging", "github.com/pion/stun/v4",

@@ -48,7 +48,8 @@ const pendingMost = 64
 type loop struct {
 	events [events]atomic.Uint64
 	peers  map[node.ConnID]*peer
-	logins float64 // How many peers are logged in.
+	logins float64   // How many peers are logged in.
+	came   time.Time // When the input came that the node is told.
 
 	lag, late                      prometheus.Observer
 	connections, accounts, devices prometheus.Gauge
@@ -95,9 +96,10 @@ func (l *loop) register(r *prometheus.Registry) {
 	l.counter(result{"invite", okCode})
 }
 
-// Waited notes how long an input waited for the loop.
+// Waited notes since when the next input has waited for the loop.
 func (m *Metrics) Waited(since time.Time) {
 	if m != nil {
+		m.loop.came = since
 		m.loop.lag.Observe(time.Since(since).Seconds())
 	}
 }
@@ -157,7 +159,7 @@ func (l *loop) asked(in node.Received) {
 	case in.Frame.GetQuiet() && in.Error == nil:
 		l.counter(result{command, quietCode}).Inc()
 	case len(p.pending) < pendingMost:
-		p.pending = append(p.pending, pending{in.Frame.GetId(), command, time.Now()})
+		p.pending = append(p.pending, pending{in.Frame.GetId(), command, l.came})
 	}
 }
 
