@@ -24,9 +24,11 @@ const (
 	kicked
 	dead
 	slow
-	mute   // No hello came in time.
-	events // How many there are.
+	mute // No hello came in time.
 )
+
+// events is how many there are.
+const events = int(mute) + 1
 
 func (e event) String() string {
 	return [events]string{"open", "closed", "refused", "replaced", "kicked", "dead", "slow", "hello_timeout"}[e]

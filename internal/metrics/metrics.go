@@ -105,8 +105,8 @@ func (s *scrape) Collect(out chan<- prometheus.Metric) {
 	messages.tell(out, float64(c.Sent), "out")
 	messageBytes.tell(out, float64(c.ReceivedBytes), "in")
 	messageBytes.tell(out, float64(c.SentBytes), "out")
-	for event := range events {
-		n := s.loop.events[event].Load()
+	for i := range events {
+		n, event := s.loop.events[i].Load(), event(i)
 		switch event {
 		case slow:
 			n += c.Slow
