@@ -160,12 +160,16 @@ func BenchmarkFrame(b *testing.B) {
 			}
 			l := &loop{node: n, clock: newClock(), store: store.NewMemory(time.Now), metrics: m}
 			l.step(node.Opened{Conn: 1})
-			frame := &pealv1.ClientFrame{Id: 1, Command: &pealv1.ClientFrame_Ping{Ping: &pealv1.Ping{}}}
+			ping := &pealv1.ClientFrame{Id: 1, Command: &pealv1.ClientFrame_Ping{Ping: &pealv1.Ping{}}}
+			inbox := make(chan arrival, 1)
 			b.ReportAllocs()
 			for b.Loop() {
-				a := arrival{in: node.Received{Conn: 1, Frame: frame}}
+				a := arrival{in: node.Received{Conn: 1, Frame: ping}}
 				if m != nil {
 					a.at = time.Now()
+				}
+				inbox <- a
+				if a = <-inbox; m != nil {
 					m.Waited(a.at)
 				}
 				l.step(a.in)
