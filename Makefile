@@ -152,6 +152,8 @@ check-go: tools
 	  errcheck -ignoretests -exclude=$(CURDIR)/tools/errcheck.txt ./...; \
 	  exhaustive -typeignore='^reflect\.Kind$$' ./...); done
 	go test -count=1 .
+	go -C tools/promcheck vet ./...
+	go -C tools/promcheck test ./...
 
 .PHONY: check-web
 check-web: $(node_modules)

@@ -64,13 +64,19 @@ var allowed = map[string]imports{
 	},
 	"internal/server": {
 		ours: []string{
-			"internal/api", "internal/auth", "internal/bus", "internal/call", "internal/config", "internal/doorstep", "internal/node",
+			"internal/api", "internal/auth", "internal/bus", "internal/call", "internal/config", "internal/doorstep", "internal/metrics",
+			"internal/node",
 			"internal/protocol", "internal/relay", "internal/session", "internal/store", "internal/store/sqlstore",
 			"internal/ws", "web",
 		},
 		theirs: []string{"golang.org/x/sync", "golang.org/x/time"},
 	},
 
+	// It counts for the server what that tells a node, and what the node asks for.
+	"internal/metrics": {
+		ours:   []string{"internal/call", "internal/node", "internal/protocol", "internal/relay", "internal/store", "internal/ws"},
+		theirs: []string{"github.com/prometheus/client_golang"},
+	},
 	"internal/doctor": {
 		ours:   []string{"internal/protocol", "internal/relay"},
 		theirs: []string{"github.com/coder/websocket", "github.com/pion/logging", "github.com/pion/stun", "github.com/pion/turn"},
@@ -208,6 +214,22 @@ func TestModuleGraph(t *testing.T) {
 	for _, one := range sdk {
 		if slices.Contains(server, one) && !slices.Contains(sdkModules, one) && !strings.HasPrefix(one, module+"/") {
 			t.Errorf("the module graph of client holds %s, which the server requires", one)
+		}
+	}
+}
+
+// TestParsersStayAway: the parsers of Prometheus, by which tools/promcheck checks rules and
+// dashboards, come with some hundred modules. The server gets none of them.
+func TestParsersStayAway(t *testing.T) {
+	for _, folder := range []string{".", "client", "tools"} {
+		out, err := exec.Command("go", "-C", folder, "list", "-m", "all").Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(out)) {
+			if strings.HasPrefix(line, "github.com/prometheus/prometheus ") || strings.HasPrefix(line, "k8s.io/") {
+				t.Errorf("the module graph of %s holds %s", folder, line)
+			}
 		}
 	}
 }

@@ -24,6 +24,8 @@ type Config struct {
 	Keep    time.Duration `name:"keep-records" default:"4320h" env:"PEAL_KEEP_RECORDS" help:"How long to keep the records of calls."`
 	Durable string        `default:"full" enum:"off,normal,full" env:"PEAL_DURABLE" help:"When a commit counts as stored: full, flushed to disk; normal, the last ones may be lost when the machine dies; off, the database may be."`
 
+	MetricsAddr string `placeholder:"HOST:PORT" env:"PEAL_METRICS_ADDR" help:"Where to serve metrics for Prometheus, at /metrics; nowhere, unless given. Whoever reaches it reads them, so use a loopback or private address, such as 127.0.0.1:9326."`
+
 	TLS    TLS    `embed:"" prefix:"tls-" envprefix:"PEAL_TLS_" group:"TLS:"`
 	Auth   Auth   `embed:"" envprefix:"PEAL_" group:"Tokens:"`
 	Access Access `embed:"" envprefix:"PEAL_" group:"Access:"`
@@ -140,6 +142,7 @@ type Pulses struct {
 func (c *Config) Check() error {
 	return errors.Join(
 		address("addr", c.Addr),
+		c.checkMetricsAddr(),
 		c.TLS.validate(),
 		c.Auth.validate(),
 		c.Access.validate(),
@@ -158,6 +161,16 @@ func address(name, value string) error {
 		return fmt.Errorf("%s is %q: give HOST:PORT, such as 127.0.0.1:7326 or :7326", name, value)
 	}
 	return nil
+}
+
+func (c *Config) checkMetricsAddr() error {
+	switch c.MetricsAddr {
+	case "":
+		return nil
+	case c.Addr:
+		return fmt.Errorf("metrics-addr is %q, as addr: give another port, which only Prometheus reaches", c.MetricsAddr)
+	}
+	return address("metrics-addr", c.MetricsAddr)
 }
 
 func (t *TLS) validate() error {

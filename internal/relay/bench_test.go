@@ -18,7 +18,7 @@ func flowing(b *testing.B, via *datagrams) (*relayed, netip.AddrPort) {
 	b.Cleanup(func() { _ = p.close() })
 	conn, _, err := p.allocate(turn.AllocateListenerConfig{
 		Network: "udp4", UserID: "1800000000:call.account_of_alice.phone",
-	}, via)
+	}, via, UDP)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -166,7 +166,7 @@ func (r *relayed) forwards(channel uint16, bytes int, now time.Time) (peer netip
 		return peer, false, false
 	}
 	f.sent = now
-	return peer, r.sends(now, bytes), true
+	return peer, r.count(FromClient, bytes, r.sends(now, bytes)), true
 }
 
 // sends needs the lock. It holds the client to its rate.
@@ -192,7 +192,7 @@ func (r *relayed) sendsTo(peer netip.AddrPort, bytes int, now time.Time) (reach,
 		return false, false
 	}
 	f.sent = now
-	return true, r.sends(now, bytes)
+	return true, r.count(FromClient, bytes, r.sends(now, bytes))
 }
 
 // receives judges a packet of a peer. The channel is 0 where it has none. What comes
@@ -205,17 +205,17 @@ func (r *relayed) receives(from netip.AddrPort, bytes int, now time.Time) (chann
 	if f == nil {
 		b := r.permitted[canonical(from.Addr())]
 		if b == nil || !b.has(now, strangerRate, bytes) || !r.ports.hears(r.party, from) {
-			return 0, false
+			return 0, r.count(ToClient, bytes, false)
 		}
 		b.take(now, strangerRate, bytes)
-		return 0, true
+		return 0, r.count(ToClient, bytes, true)
 	}
 	if r.judge(f, from, now); !f.heard || !f.in.has(now, peerRate, bytes) || !r.in.has(now, peersRate, bytes) {
-		return 0, false
+		return 0, r.count(ToClient, bytes, false)
 	}
 	f.in.take(now, peerRate, bytes)
 	r.in.take(now, peersRate, bytes)
-	return f.channel, true
+	return f.channel, r.count(ToClient, bytes, true)
 }
 
 // judge needs the lock. It brings the judgement of a peer up to date.

@@ -178,3 +178,38 @@ func TestBucket(t *testing.T) {
 		t.Errorf("an empty packet costs %s", got)
 	}
 }
+
+// What is above a rate, or of a peer without a permission, counts as dropped. A relayed
+// address that is closed counts nothing more.
+func TestDropped(t *testing.T) {
+	p := everywhere(t)
+	r := open(t, p, aliceName)
+	now, peer := time.Now(), netip.MustParseAddrPort("8.8.8.8:1")
+	dropped := func() (from, to uint64) {
+		for _, one := range (&Relay{ports: p}).Numbers().Traffic {
+			if one.Direction == FromClient {
+				from += one.Dropped
+			} else {
+				to += one.Dropped
+			}
+		}
+		return from, to
+	}
+	r.receives(peer, 100, now)
+	r.admits(peer.Addr())
+	r.bound(0x4000, peer)
+	for range 10_000 {
+		r.forwards(0x4000, 1000, now)
+	}
+	from, to := dropped()
+	if from < 9_000 || to != 1 {
+		t.Errorf("dropped %d from the client, %d to it", from, to)
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r.forwards(0x4000, 1000, now)
+	if again, _ := dropped(); again != from {
+		t.Errorf("dropped %d of a closed one, then %d", from, again)
+	}
+}

@@ -43,6 +43,8 @@ type ports struct {
 	warned   time.Time // When the log last said that the relay is full.
 	noPort   bool      // The last attempt found no free port.
 	closed   bool
+	// traffic is what the relayed addresses carried that are closed now.
+	traffic [transports]traffic
 }
 
 func newPorts(cfg *Config, host, announced netip.Addr) *ports {
@@ -66,22 +68,24 @@ func (p *ports) Validate() error { return nil }
 // the client wants an even one (EVEN-PORT), or the one after that, as some do for
 // RTCP; the library has found it by asking for some without a user before.
 func (p *ports) AllocatePacketConn(c turn.AllocateListenerConfig) (net.PacketConn, net.Addr, error) {
-	return p.allocate(c, nil)
+	return p.allocate(c, nil, TCP)
 }
 
-// portsBy makes relayed addresses for the clients of one socket.
+// portsBy makes relayed addresses for the clients of one transport, and for UDP of one
+// socket.
 type portsBy struct {
 	*ports
-	via *datagrams
+	via       *datagrams // nil but for UDP.
+	transport Transport
 }
 
 // AllocatePacketConn binds a relayed address for a user.
 func (p portsBy) AllocatePacketConn(c turn.AllocateListenerConfig) (net.PacketConn, net.Addr, error) {
-	return p.allocate(c, p.via)
+	return p.allocate(c, p.via, p.transport)
 }
 
 // allocate binds a relayed address for a client that sends via a socket, or via none.
-func (p *ports) allocate(c turn.AllocateListenerConfig, via *datagrams) (net.PacketConn, net.Addr, error) {
+func (p *ports) allocate(c turn.AllocateListenerConfig, via *datagrams, transport Transport) (net.PacketConn, net.Addr, error) {
 	if c.Network != network(p.host, "udp") {
 		return nil, nil, errFamily
 	}
@@ -107,6 +111,7 @@ func (p *ports) allocate(c turn.AllocateListenerConfig, via *datagrams) (net.Pac
 	}
 	p.noPort = false
 	r := newRelayed(p, conn, port, holder, via)
+	r.transport = transport
 	p.open[port] = r
 	p.quota.add(holder.user)
 	return r, net.UDPAddrFromAddrPort(netip.AddrPortFrom(p.announced, port)), nil

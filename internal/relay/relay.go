@@ -327,12 +327,12 @@ func (r *Relay) serverConfig(packets []*datagrams, listeners []*streams) turn.Se
 	}
 	for _, conn := range packets {
 		cfg.PacketConnConfigs = append(cfg.PacketConnConfigs, turn.PacketConnConfig{
-			PacketConn: conn, RelayAddressGenerator: portsBy{r.ports, conn}, PermissionHandler: r.permit(conn.LocalAddr()),
+			PacketConn: conn, RelayAddressGenerator: portsBy{r.ports, conn, UDP}, PermissionHandler: r.permit(conn.LocalAddr()),
 		})
 	}
-	for _, l := range listeners {
+	for i, l := range listeners {
 		cfg.ListenerConfigs = append(cfg.ListenerConfigs, turn.ListenerConfig{
-			Listener: l, RelayAddressGenerator: r.ports, PermissionHandler: r.permit(l.Addr()),
+			Listener: l, RelayAddressGenerator: portsBy{r.ports, nil, TCP + Transport(i)}, PermissionHandler: r.permit(l.Addr()),
 		})
 	}
 	tell := func(client net.Addr, has bool) {

@@ -23,8 +23,10 @@ type relayed struct {
 	ports  *ports
 	once   sync.Once
 	err    error
-	via    *datagrams     // The client's socket, nil over TCP.
-	client netip.AddrPort // Where via has it. Set before reading begins.
+	via    *datagrams // The client's socket, nil over TCP.
+	// transport is the client's.
+	transport Transport
+	client    netip.AddrPort // Where via has it. Set before reading begins.
 
 	mu      sync.Mutex // Guards what follows.
 	in, out bucket
@@ -33,6 +35,8 @@ type relayed struct {
 	permitted map[netip.Addr]*bucket
 	flows     map[netip.AddrPort]*flow
 	channels  map[uint16]netip.AddrPort // The library's channels, until it ends them.
+	traffic   traffic
+	counted   bool // The traffic is part of that of ports, and counts no further.
 }
 
 func newRelayed(p *ports, s *socket, port uint16, holder login, via *datagrams) *relayed {
@@ -100,8 +104,12 @@ func (r *relayed) Close() error {
 			r.via.released(r)
 		}
 		p := r.ports
+		r.mu.Lock() // Before that of ports, as everywhere.
+		defer r.mu.Unlock()
 		p.mu.Lock()
 		defer p.mu.Unlock()
+		r.counted = true
+		p.traffic[r.transport].add(&r.traffic)
 		delete(p.open, r.port)
 		p.quota.remove(r.holder.user)
 	})

@@ -91,6 +91,15 @@ func TestTransports(t *testing.T) {
 		send(t, b, a.LocalAddr(), text)
 		expect(t, a, b.LocalAddr(), text)
 	}
+	for _, one := range r.Numbers().Traffic {
+		want := uint64(20)
+		if one.Transport == relay.UDP {
+			want = 0
+		}
+		if one.Packets != want {
+			t.Errorf("%d packets %s by %s, want %d", one.Packets, one.Direction, one.Transport, want)
+		}
+	}
 }
 
 func TestPeersPerAllocation(t *testing.T) {

@@ -97,6 +97,11 @@ func (c *certificate) reload(certFile, keyFile string) error {
 	return nil
 }
 
+// end is when the certificate expires.
+func (c *certificate) end() time.Time {
+	return c.leaf(time.Now()).NotAfter
+}
+
 // refresh reads the files if they have changed. The caller holds mu.
 func (c *certificate) refresh(now time.Time) error {
 	c.checked = now

@@ -59,6 +59,13 @@ func (c *commits) close() {
 	c.wake()
 }
 
+// length is how many changes wait.
+func (c *commits) length() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.waiting)
+}
+
 // wake tells take to look again. The caller holds mu.
 func (c *commits) wake() {
 	select {

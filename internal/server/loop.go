@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/peal-rtc/peal/internal/bus"
+	"github.com/peal-rtc/peal/internal/metrics"
 	"github.com/peal-rtc/peal/internal/node"
 	"github.com/peal-rtc/peal/internal/protocol"
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
@@ -32,6 +33,7 @@ const (
 type arrival struct {
 	in   node.Input
 	conn *ws.Conn
+	at   time.Time // When it was brought; zero where nobody counts.
 }
 
 // loop is the shell around a node: one goroutine, run, owns the node and takes
@@ -43,6 +45,8 @@ type loop struct {
 	clock  *clock
 	member bus.Member
 	log    *slog.Logger
+	// metrics is nil where nobody counts.
+	metrics *metrics.Metrics
 	// incarnation is the node's.
 	incarnation string
 
@@ -96,11 +100,15 @@ func (l *loop) end() {
 func (l *loop) run() {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	var due time.Time // What the timer is set to; zero for at once.
 	for {
 		select {
 		case <-l.quit:
 			return
 		case a := <-l.inbox:
+			if !a.at.IsZero() {
+				l.metrics.Waited(a.at)
+			}
 			if in, ok := a.in.(node.Opened); ok {
 				l.conns[in.Conn] = &connection{Conn: a.conn}
 			}
@@ -112,9 +120,13 @@ func (l *loop) run() {
 				delete(l.conns, in.Conn)
 			}
 		case <-timer.C:
+			if !due.IsZero() {
+				l.metrics.Late(l.clock.now().Sub(due))
+			}
 			l.step(node.Woke{})
 		}
 		if at, ok := l.node.Deadline(); ok {
+			due = at
 			timer.Reset(at.Sub(l.clock.now()))
 		} else {
 			timer.Stop()
@@ -126,9 +138,12 @@ func (l *loop) step(in node.Input) {
 	if _, ok := in.(node.Stopping); ok {
 		l.stopping = true
 	}
+	l.metrics.Told(in)
 	for _, effect := range l.node.Step(l.clock.now(), in) {
+		l.metrics.Asked(effect)
 		l.do(effect)
 	}
+	l.metrics.Holds(l.node.Held())
 	l.ready.Store(l.node.Ready())
 	if l.stopping && l.node.Held().Connections == 0 && l.node.Idle() {
 		select {
@@ -191,6 +206,9 @@ func (l *loop) do(effect node.Effect) {
 
 // tell brings an input to the loop. It waits while the loop is behind.
 func (l *loop) tell(a arrival) {
+	if l.metrics != nil {
+		a.at = time.Now()
+	}
 	select {
 	case l.inbox <- a:
 	case <-l.quit:
@@ -218,8 +236,10 @@ func (l *loop) commit() {
 			changes[i] = batch[i].Change
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+		begin := time.Now()
 		results, err := l.store.Commit(ctx, changes)
 		cancel()
+		l.metrics.Committed(l.clock.now(), time.Since(begin), changes, results)
 		if err = l.storage.write(err); err != nil {
 			l.log.Error("cannot commit", "changes", len(changes), "error", err)
 			results = store.Unknown(len(changes), err)
@@ -238,8 +258,10 @@ func (l *loop) read() {
 			return
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+		begin := time.Now()
 		in := l.answer(ctx, asked)
 		cancel()
+		l.metrics.Read(l.clock.now(), time.Since(begin), asked, in)
 		l.tell(arrival{in: in})
 	}
 }

@@ -23,6 +23,7 @@ import (
 
 	"github.com/peal-rtc/peal/internal/bus"
 	"github.com/peal-rtc/peal/internal/config"
+	"github.com/peal-rtc/peal/internal/metrics"
 	"github.com/peal-rtc/peal/internal/node"
 	"github.com/peal-rtc/peal/internal/protocol"
 	"github.com/peal-rtc/peal/internal/relay"
@@ -70,6 +71,8 @@ type Server struct {
 	certificate *certificate
 	relay       *relay.Relay // nil when there is none.
 	loop        *loop
+	metrics     *metrics.Metrics // nil where nobody counts.
+	scrapes     *scrapes         // nil where nobody counts.
 	endpoint    *ws.Endpoint
 	listener    net.Listener
 	http        *http.Server
@@ -119,6 +122,10 @@ func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
 		return nil, err
 	}
 	undo = append(undo, s.closeRelay)
+	if err = s.startMetrics(ctx); err != nil {
+		return nil, err
+	}
+	undo = append(undo, s.scrapes.close)
 	if err = s.startLoop(); err != nil {
 		return nil, err
 	}
@@ -146,6 +153,7 @@ func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
 	if watch := s.watchCertificate(); watch != nil {
 		s.chores.Go(watch)
 	}
+	s.serveMetrics()
 	s.log.InfoContext(ctx, "server started",
 		"addr", s.Addr().String(), "turn_addr", s.TURNAddr().String(), "incarnation", s.loop.incarnation)
 	return s, nil
@@ -245,7 +253,7 @@ func (s *Server) startLoop() error {
 	if err != nil {
 		return fmt.Errorf("make node: %w", err)
 	}
-	s.loop = &loop{node: n, store: s.store, clock: s.clock, log: s.log, incarnation: incarnation, journal: newJournal(s.log, &s.cfg.Settings)}
+	s.loop = &loop{node: n, store: s.store, clock: s.clock, log: s.log, metrics: s.metrics, incarnation: incarnation, journal: newJournal(s.log, &s.cfg.Settings)}
 	origins := s.cfg.Settings.Access.Origins
 	if s.cfg.Dev {
 		origins = nil // They limit who gets a token. Whoever has one may connect.
@@ -286,6 +294,7 @@ func (s *Server) Shutdown() error {
 		s.log.Warn("clients had to be cut off")
 	}
 	close(s.quit)
+	s.scrapes.close()
 	s.endpoint.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()

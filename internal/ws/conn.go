@@ -105,6 +105,7 @@ func (c *Conn) Send(f *pealv1.ServerFrame) {
 	c.bytes += len(message)
 	if len(c.waiting) > l.QueueMessages || c.bytes > l.QueueBytes && !first {
 		c.waiting, c.bytes = nil, 0
+		c.endpoint.counts.slow.Add(1)
 		c.goodbye(protocol.SlowConsumer)
 	}
 	c.wake()
@@ -263,12 +264,15 @@ func (c *Conn) fill(out *bytes.Buffer) (last bool) {
 		put(out, ws.OpPing, binary.BigEndian.AppendUint32(nil, c.pings))
 		c.due = false
 	}
+	messages, bytes := 0, 0
 	for len(c.waiting) > 0 && out.Len() < batchBytes {
 		message := c.waiting[0]
 		c.waiting = c.waiting[1:]
 		c.bytes -= len(message)
 		put(out, c.kind(), message)
+		messages, bytes = messages+1, bytes+len(message)
 	}
+	c.endpoint.counts.sent(messages, bytes)
 	if len(c.waiting) == 0 {
 		c.waiting = nil // With what is behind it.
 		if c.closing != nil {

@@ -54,6 +54,7 @@ type Endpoint struct {
 	cfg      Config
 	doorstep *doorstep.Doorstep
 	last     atomic.Uint64 // The newest connection's id.
+	counts   counts
 
 	mu     sync.Mutex // Guards what follows.
 	closed bool
@@ -82,20 +83,24 @@ func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	subprotocol, ok := spoken(r)
 	if !ok {
+		e.counts.refused.Add(1)
 		refuse(w, http.StatusBadRequest, protocol.BadRequest.Because("ask for the subprotocol %s or %s",
 			protocol.Subprotocol, protocol.BinarySubprotocol))
 		return
 	}
 	if !mayConnect(r, e.cfg.Origins) {
+		e.counts.refused.Add(1)
 		refuse(w, http.StatusForbidden, protocol.BadRequest.Because("pages of %.100q may not connect: see the setting origins", r.Header.Get("Origin")))
 		return
 	}
 	addr, err := clientAddr(r, e.cfg.TrustedProxies)
 	if err != nil {
+		e.counts.refused.Add(1)
 		refuse(w, http.StatusBadRequest, protocol.BadRequest.Because("no address to answer to"))
 		return
 	}
 	if !e.doorstep.Enter(addr) {
+		e.counts.refused.Add(1)
 		w.Header().Set("Retry-After", "5")
 		refuse(w, http.StatusTooManyRequests, protocol.TooManySockets.Error())
 		return

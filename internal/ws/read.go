@@ -168,6 +168,7 @@ func (c *Conn) isClosing() bool {
 }
 
 func (c *Conn) deliver(kind ws.OpCode, message []byte) {
+	c.endpoint.counts.received(len(message))
 	cfg := &c.endpoint.cfg
 	if kind != c.kind() {
 		cfg.Handler.Received(c, &pealv1.ClientFrame{}, c.encoding.WrongKind())

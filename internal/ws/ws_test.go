@@ -420,3 +420,26 @@ func TestClose(t *testing.T) {
 	default:
 	}
 }
+
+func TestCounts(t *testing.T) {
+	b := start(t, func(c *Config) { c.Origins = []string{"good.example.com"} })
+	if _, _, err := b.dial(http.Header{"Origin": {"https://evil.example.com"}}); err == nil {
+		t.Fatal("connected")
+	}
+	socket, conn := b.connect()
+	text := `{"id":1,"ping":{}}`
+	if err := socket.Write(t.Context(), websocket.MessageText, []byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	b.told.next(t, "received")
+	conn.Send(pong())
+	_, answer, err := socket.Read(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.Ping() // No message.
+	want := Counts{Received: 1, ReceivedBytes: uint64(len(text)), Sent: 1, SentBytes: uint64(len(answer)), Refused: 1}
+	if got := b.endpoint.Counts(); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
