@@ -26,6 +26,7 @@ type Config struct {
 	Durable string        `default:"full" enum:"off,normal,full" env:"PEAL_DURABLE" help:"When a commit counts as stored: full, flushed to disk; normal, the last ones may be lost when the machine dies; off, the database may be."`
 
 	TLS    TLS    `embed:"" prefix:"tls-" envprefix:"PEAL_TLS_" group:"TLS:"`
+	ACME   ACME   `embed:"" prefix:"acme-" envprefix:"PEAL_ACME_" group:"Certificates by ACME:"`
 	Auth   Auth   `embed:"" envprefix:"PEAL_" group:"Tokens:"`
 	Access Access `embed:"" envprefix:"PEAL_" group:"Access:"`
 	Media  Media  `embed:"" envprefix:"PEAL_" group:"Privacy of media:"`
@@ -140,6 +141,7 @@ func (c *Config) Check() error {
 	return errors.Join(
 		address("addr", c.Addr),
 		c.TLS.validate(),
+		c.ACME.validate(&c.TLS),
 		c.Auth.validate(),
 		c.Access.validate(),
 		c.TURN.validate(),

@@ -64,9 +64,10 @@ type Server struct {
 	// worth a line in the log. It belongs to upkeep, and before that to Start.
 	ahead time.Duration
 	bus   *bus.Memory
-	// certificate is that of HTTPS; nil when there is none.
-	certificate *certificate
-	relay       *relay.Relay // nil when there is none.
+	// certificate returns that of HTTPS; nil when there is none.
+	certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
+	acme        *acmeCertificates // nil unless certificates come by ACME.
+	relay       *relay.Relay      // nil when there is none.
 	loop        *loop
 	endpoint    *ws.Endpoint
 	listener    net.Listener
@@ -138,6 +139,9 @@ func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
 	}
 	s.chores.Go(s.serve)
 	s.chores.Go(s.upkeep)
+	if s.acme != nil {
+		s.acme.start(&s.chores, s.quit)
+	}
 	s.log.InfoContext(ctx, "server started",
 		"addr", s.Addr().String(), "turn_addr", s.TURNAddr().String(), "incarnation", s.loop.incarnation)
 	return s, nil
@@ -180,18 +184,30 @@ func (s *Server) listen() (net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
-	if certFile == "" {
+	switch {
+	case settings.ACME.On():
+		s.acme = newACMECertificates(&settings.ACME, settings.Data, s.log)
+		s.certificate = s.acme.get
+	case certFile != "":
+		c, err := loadCertificate(certFile, keyFile, s.log)
+		if err != nil {
+			return nil, errors.Join(err, l.Close())
+		}
+		s.certificate = c.get
+	default:
 		return l, nil
 	}
-	c, err := loadCertificate(certFile, keyFile, s.log)
-	if err != nil {
-		return nil, errors.Join(err, l.Close())
-	}
 	// HTTP/1.1 alone: WebSockets need it, and files are few.
-	s.certificate = c
-	return tls.NewListener(l, &tls.Config{
-		GetCertificate: c.get, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"},
-	}), nil
+	return tls.NewListener(l, s.secure("http/1.1")), nil
+}
+
+// secure is how to speak TLS with the server's certificate.
+func (s *Server) secure(protocols ...string) *tls.Config {
+	c := &tls.Config{GetCertificate: s.certificate, MinVersion: tls.VersionTLS12, NextProtos: protocols}
+	if s.acme != nil {
+		c.GetConfigForClient = s.acme.forChallenge
+	}
+	return c
 }
 
 // startLoop starts the node and its sockets, and returns what signs and what
