@@ -7,6 +7,7 @@ tool (
 	github.com/letsencrypt/pebble/v2/cmd/pebble
 	github.com/letsencrypt/pebble/v2/cmd/pebble-challtestsrv
 	github.com/nishanths/exhaustive/cmd/exhaustive
+	github.com/peal-rtc/peal/tools/release
 	github.com/peal-rtc/peal/tools/webbuild
 	golang.org/x/vuln/cmd/govulncheck
 	google.golang.org/protobuf/cmd/protoc-gen-go
