@@ -38,10 +38,15 @@ run: ## Start a server for trying out; needs Go alone.
 build: ## Build the static binary bin/peal.
 	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o bin/peal ./cmd/peal
 
+.PHONY: dist
+dist: tools ## Build a release of the commit: archives, .deb and SHA256SUMS in bin/dist.
+	release
+
 .PHONY: test
 test: setup check ## Run all checks and tests, browsers included; installs what is missing.
 	go test -race -shuffle=on $$(go list ./... | grep -v '/e2e$$')
 	for m in $(modules); do go -C $$m test -race -shuffle=on ./... || exit; done
+	go -C tools test -shuffle=on ./release
 	cd web && vitest run
 	$(MAKE) e2e
 

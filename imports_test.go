@@ -69,7 +69,7 @@ var allowed = map[string]imports{
 			"internal/protocol", "internal/relay", "internal/session", "internal/store", "internal/store/sqlstore",
 			"internal/ws", "web",
 		},
-		theirs: []string{"golang.org/x/sync", "golang.org/x/time"},
+		theirs: []string{"golang.org/x/crypto", "golang.org/x/sync", "golang.org/x/time"},
 	},
 
 	// It counts for the server what that tells a node, and what the node asks for.
@@ -237,7 +237,7 @@ func TestParsersStayAway(t *testing.T) {
 // sdkModules are what both the SDK and the server require.
 var sdkModules = []string{
 	"github.com/coder/websocket", "github.com/google/go-cmp", "github.com/pion/logging", "github.com/pion/stun/v4",
-	"github.com/pion/turn/v5", "go.uber.org/goleak", "golang.org/x/sys", "golang.org/x/time", "google.golang.org/protobuf",
+	"github.com/pion/turn/v5", "go.uber.org/goleak", "golang.org/x/crypto", "golang.org/x/sys", "golang.org/x/time", "google.golang.org/protobuf",
 }
 
 // modules lists the module graph of a folder's module; that of the server

@@ -31,8 +31,8 @@ func (*serveCommand) Help() string {
 browser. Make one that only you can read:
   (umask 077; openssl rand -base64 32 > secret)
 
-Browsers give camera and microphone to HTTPS alone (and to localhost), so give a certificate, or
-have a proxy in front that does.
+Browsers give camera and microphone to HTTPS alone (and to localhost), so give a certificate, have
+the server get one by --acme-domain, or have a proxy in front that does.
 
 Examples:
   peal serve --secret-file secret --addr :443 --tls-cert cert.pem --tls-key key.pem \

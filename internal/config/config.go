@@ -27,6 +27,7 @@ type Config struct {
 	MetricsAddr string `placeholder:"HOST:PORT" env:"PEAL_METRICS_ADDR" help:"Where to serve metrics for Prometheus, at /metrics; nowhere, unless given. Whoever reaches it reads them, so use a loopback or private address, such as 127.0.0.1:9326."`
 
 	TLS    TLS    `embed:"" prefix:"tls-" envprefix:"PEAL_TLS_" group:"TLS:"`
+	ACME   ACME   `embed:"" prefix:"acme-" envprefix:"PEAL_ACME_" group:"Certificates by ACME:"`
 	Auth   Auth   `embed:"" envprefix:"PEAL_" group:"Tokens:"`
 	Access Access `embed:"" envprefix:"PEAL_" group:"Access:"`
 	Media  Media  `embed:"" envprefix:"PEAL_" group:"Privacy of media:"`
@@ -144,6 +145,7 @@ func (c *Config) Check() error {
 		address("addr", c.Addr),
 		c.checkMetricsAddr(),
 		c.TLS.validate(),
+		c.ACME.validate(&c.TLS),
 		c.Auth.validate(),
 		c.Access.validate(),
 		c.TURN.validate(),

@@ -53,6 +53,21 @@ func TestCheck(t *testing.T) {
 		{"audience of broken text", func(c *Config) { c.Auth.Audience = "peal\xff" }, "token-audience"},
 		{"endless audience", func(c *Config) { c.Auth.Audience = strings.Repeat("a", 257) }, "256 bytes"},
 		{"certificate without key", func(c *Config) { c.TLS.Cert = "cert.pem" }, "go together"},
+		{"by ACME", func(c *Config) {
+			c.ACME = ACME{Domains: []string{"calls.example.com", "TURN.xn--fiq228c.example"}, Directory: "https://ca.example/dir"}
+		}, ""},
+		{"by ACME and a file", func(c *Config) {
+			c.TLS, c.ACME = TLS{"cert.pem", "key.pem"}, ACME{Domains: []string{"calls.example.com"}, Directory: "https://ca.example/dir"}
+		}, "leave one out"},
+		{"by ACME for any name", func(c *Config) {
+			c.ACME = ACME{Domains: []string{"*.example.com"}, Directory: "https://ca.example/dir"}
+		}, `acme-domain has "*.example.com"`},
+		{"by ACME for an address", func(c *Config) { c.ACME = ACME{Domains: []string{"203.0.113.7"}, Directory: "https://ca.example/dir"} }, `acme-domain has "203.0.113.7"`},
+		{"by ACME for this machine", func(c *Config) { c.ACME = ACME{Domains: []string{"localhost"}, Directory: "https://ca.example/dir"} }, `acme-domain has "localhost"`},
+		{"by ACME for one name twice", func(c *Config) {
+			c.ACME = ACME{Domains: []string{"a.example", "A.example"}, Directory: "https://ca.example/dir"}
+		}, `acme-domain has "A.example" twice`},
+		{"by ACME from nowhere", func(c *Config) { c.ACME = ACME{Domains: []string{"a.example"}, Directory: "http://ca.example/dir"} }, "acme-directory is"},
 		{"origins", func(c *Config) {
 			c.Access.Origins = []string{"app.example.com", "https://*.example.com", "localhost:8080"}
 		}, ""},

@@ -63,7 +63,7 @@ func (s *Server) unready() string {
 // machine share.
 func (s *Server) strict(h http.Handler) http.Handler {
 	age, on := s.cfg.Settings.Access.HSTSMaxAge()
-	if !on || s.cfg.Dev || s.certificate == nil {
+	if !on || s.cfg.Dev || !s.hasTLS() {
 		return h
 	}
 	value := fmt.Sprintf("max-age=%d", int64(age/time.Second))

@@ -50,10 +50,10 @@ func (s *Server) startRelay() (*relay.Relay, error) {
 	}
 	var secure *tls.Config
 	if settings.TLSAddr != "" {
-		if s.certificate == nil {
-			return nil, errors.New("turn-tls-addr needs a certificate: give tls-cert and tls-key")
+		if !s.hasTLS() {
+			return nil, errors.New("turn-tls-addr needs a certificate: give tls-cert and tls-key, or acme-domain")
 		}
-		secure = &tls.Config{GetCertificate: s.certificate.get, MinVersion: tls.VersionTLS12}
+		secure = s.secure()
 	}
 	// The secret need not outlive the process: neither does what it was good for.
 	start := func(port string) (*relay.Relay, error) {

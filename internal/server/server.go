@@ -67,8 +67,10 @@ type Server struct {
 	bus   *bus.Memory
 	// keys are those by which tokens are signed and judged; Reload changes them.
 	keys atomic.Pointer[keys]
-	// certificate is that of HTTPS; nil when there is none.
+	// certificate is that of HTTPS where it is in files, acme where it comes by ACME; both nil
+	// where there is no HTTPS here.
 	certificate *certificate
+	acme        *acmeCertificates
 	relay       *relay.Relay // nil when there is none.
 	loop        *loop
 	metrics     *metrics.Metrics // nil where nobody counts.
@@ -154,6 +156,9 @@ func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
 		s.chores.Go(watch)
 	}
 	s.serveMetrics()
+	if s.acme != nil {
+		s.acme.start(&s.chores, s.quit)
+	}
 	s.log.InfoContext(ctx, "server started",
 		"addr", s.Addr().String(), "turn_addr", s.TURNAddr().String(), "incarnation", s.loop.incarnation)
 	return s, nil
@@ -197,19 +202,33 @@ func (s *Server) listen() (net.Listener, error) {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
 	l = entrance{l, s.log}
-	if certFile == "" {
+	switch {
+	case settings.ACME.On():
+		s.acme = newACMECertificates(&settings.ACME, settings.Data, s.log)
+	case certFile != "":
+		if s.certificate, err = loadCertificate(certFile, keyFile, s.log); err != nil {
+			return nil, errors.Join(err, l.Close())
+		}
+	default:
 		return l, nil
 	}
-	c, err := loadCertificate(certFile, keyFile, s.log)
-	if err != nil {
-		return nil, errors.Join(err, l.Close())
-	}
 	// HTTP/1.1 alone: WebSockets need it, and files are few.
-	s.certificate = c
-	return tls.NewListener(l, &tls.Config{
-		GetCertificate: c.get, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"},
-	}), nil
+	return tls.NewListener(l, s.secure("http/1.1")), nil
 }
+
+// secure is how to speak TLS with the server's certificate.
+func (s *Server) secure(protocols ...string) *tls.Config {
+	c := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: protocols}
+	if s.acme != nil {
+		c.GetCertificate, c.GetConfigForClient = s.acme.get, s.acme.forChallenge
+	} else {
+		c.GetCertificate = s.certificate.get
+	}
+	return c
+}
+
+// hasTLS says whether there is a certificate.
+func (s *Server) hasTLS() bool { return s.certificate != nil || s.acme != nil }
 
 // entrance is a listener that says when it cannot let anybody in: http.Server tries again.
 type entrance struct {
