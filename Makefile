@@ -72,6 +72,11 @@ sim: ## Simulate SCHEDULES schedules with faults, then look for planted bugs.
 	@go test ./internal/testing/sim -count=1 -v -timeout=12h -run='^TestSchedules$$' -schedules=$(SCHEDULES) -devices=$(DEVICES)
 	@go test ./internal/testing/sim -count=1 -v -timeout=12h -run='^TestPlanted$$' -planted=$(SCHEDULES)
 
+SOAK ?= 2h
+.PHONY: soak
+soak: ## Call and log in for SOAK, and hold that memory, goroutines and descriptors stay.
+	go test ./internal/testing/soak -count=1 -v -timeout=12h -soak=$(SOAK)
+
 .PHONY: chaos
 chaos: ## Kill the server ROUNDS times, at each step of a call, while real clients call each other.
 	go test ./internal/testing/chaos -count=1 -v -timeout=12h -rounds=$(ROUNDS)

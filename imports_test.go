@@ -127,6 +127,7 @@ var allowed = map[string]imports{
 	"internal/call/transcript": {ours: []string{"internal/call"}},
 	"internal/testing/explore": {ours: []string{"internal/call", "internal/testing/plant"}},
 	"internal/testing/plant":   {},
+	"internal/testing/soak":    {},
 	"internal/store/storetest": {
 		ours:   []string{"internal/call", "internal/store"},
 		theirs: []string{"github.com/google/go-cmp"},
