@@ -83,6 +83,8 @@ export class App implements Actions {
     const client = this.#out.makeClient({
       server: location.origin,
       getToken: () => tokens.get(),
+      ringtone: true,
+      ringback: true,
     });
     this.#client = client;
     this.#listen(client);
@@ -139,7 +141,10 @@ export class App implements Actions {
         this.#history = remember(this.#history, pastCall(record, client.account));
         this.#draw();
       })
-      .on("error", (e) => this.#fail(e));
+      .on("error", (e) => {
+        // Without a speaker the page works without sounds.
+        if (e.code !== "ringtone_failed") this.#fail(e);
+      });
   }
 
   #loadHistory(client: Client): void {
@@ -379,7 +384,6 @@ export class App implements Actions {
     const stage = this.#stage();
     const { sounds, attention } = this.#out;
     const t = tables[this.#language];
-    sounds.loop(loopOf(stage, this.#notes));
     attention.setTitle(t.title);
     attention.draw(stage === "called" && this.#call ? t.isCalling(this.#call.peer) : null);
     this.#screen.draw({
@@ -412,11 +416,6 @@ export class App implements Actions {
         return "idle";
     }
   }
-}
-
-function loopOf(stage: Stage, notes: CallNotes): "ringtone" | "ringback" | null {
-  if (stage === "called") return "ringtone";
-  return stage === "calling" && notes.invitedAt !== null ? "ringback" : null;
 }
 
 function isWeak(quality: NetworkQuality): boolean {
