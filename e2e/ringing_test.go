@@ -23,7 +23,9 @@ func (p *page) watchForMedia() {
 		window.mediaAt = 0;
 		const look = async () => {
 			let sees = false, hears = false;
-			(await pcs.at(-1)?.getStats().catch(() => null))?.forEach((s) => {
+			// A connection that closes at this moment gives none, and does not say so.
+			const none = new Promise((resolve) => setTimeout(resolve, 500, null));
+			(await Promise.race([pcs.at(-1)?.getStats().catch(() => null), none]))?.forEach((s) => {
 				if (s.type !== "inbound-rtp") return;
 				if (s.kind === "video") sees ||= s.framesDecoded > 0;
 				else hears ||= s.packetsReceived > 0;

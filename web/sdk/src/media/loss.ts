@@ -107,7 +107,9 @@ export class Watch {
     this.#open = restart && !this.#facts().ringing;
     this.#phase = this.#open ? "restarting" : "flowing";
     if (this.#open) this.#timer = setTimeout(() => this.#expired(), connectMs);
-    if (this.#looking === undefined) this.#lookSoon();
+    // Also where a look is under way: a connection that closes at that moment never answers.
+    clearTimeout(this.#looking);
+    this.#lookSoon();
   }
 
   /** Descriptions and candidates flow: media are to come. */

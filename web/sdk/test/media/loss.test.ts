@@ -8,6 +8,8 @@ let expected: boolean;
 let connected: boolean;
 let rings: boolean;
 let held: boolean;
+/** A connection that closes gives no statistics, and does not say so. */
+let closing: boolean;
 let watch: Watch;
 
 /** Lets time go by with so many packets each 50 ms. */
@@ -27,9 +29,10 @@ beforeEach(() => {
   connected = true;
   rings = false;
   held = false;
+  closing = false;
   watch = new Watch(
     () => ({ expected, ringing: rings, connected }),
-    async () => ({ packets: count, held }),
+    () => (closing ? new Promise(() => {}) : Promise.resolve({ packets: count, held })),
     (found) => {
       switch (found.kind) {
         case "up":
@@ -466,4 +469,17 @@ describe("a connection that was lost before it was accepted", () => {
     await pass(20_000, 0);
     expect(told).toEqual(["up false", "stuck"]);
   });
+});
+
+it("is watched again where the connection before closed while it was looked at", async () => {
+  await pass(3_000, 3);
+  closing = true;
+  await pass(1_000, 3);
+  closing = false;
+  watch.begin(true, true);
+  watch.changed("connected");
+  await pass(3_000, 3);
+  told = [];
+  await pass(10_000, 0);
+  expect(told).toContain("stuck");
 });
