@@ -1,6 +1,9 @@
 /** One entry of the statistics; what it counts depends on its type. */
 interface Stat {
+  readonly id?: string;
   readonly type: string;
+  readonly selectedCandidatePairId?: string;
+  readonly selected?: boolean;
   readonly kind?: string;
   readonly nominated?: boolean;
   readonly state?: string;
@@ -71,10 +74,16 @@ export class Look {
     return level >= 0 && level <= 1 ? level : 0; // The connection may be a new one.
   }
 
-  /** The last round trips of the pairs that carry media, or did before, in seconds. */
+  /**
+   * The last round trip of the pair that carries media, in seconds. One that did before keeps the
+   * round trip that it had: it counts only where the browser does not say which pair it is.
+   */
   get roundTrips(): number[] {
+    const used = this.#all.flatMap((s) => s.selectedCandidatePairId ?? []);
+    const selected = this.#all.filter((s) => s.selected || (s.id && used.includes(s.id)));
     const nominated = this.#all.filter((s) => s.nominated && s.state === "succeeded");
-    return this.values("currentRoundTripTime", "candidate-pair", "", nominated);
+    const pairs = selected.length > 0 ? selected : nominated;
+    return this.values("currentRoundTripTime", "candidate-pair", "", pairs);
   }
 
   /** The browser lowers the picture's quality because of the network. */

@@ -132,7 +132,7 @@ export class QualityMeter {
   #measure(look: Look, received: Fate, sent: Fate, facts: CallFacts): void {
     this.changed = look.seconds > 0 ? this.#warnings.take(look, facts, this.strain) : null;
     if (!this.changed) return;
-    // A pair that was used earlier keeps the round trip that it had, so reports come first.
+    // Reports say how long packets of media take.
     const reported = look.values("roundTripTime", "remote-inbound-rtp");
     const trips = reported.length > 0 ? reported : look.roundTrips;
     const trip = Math.max(0, ...trips);

@@ -74,6 +74,18 @@ describe("the meter", () => {
     const look = stats([{ ...pair, currentRoundTripTime: 0.4 }, media]);
     expect(meter.judge(look, facts(true)).downlink).toBe(3);
   });
+  it("passes over a pair that was in use before, which keeps the round trip that it had", () => {
+    const pair = { type: "candidate-pair", nominated: true, state: "succeeded" };
+    const pairs = [
+      { ...pair, id: "old", currentRoundTripTime: 0.4 },
+      { ...pair, id: "now", currentRoundTripTime: 0.02 },
+    ];
+    const media = { type: "inbound-rtp", kind: "audio", packetsReceived: 10 };
+    const chromium = [{ type: "transport", selectedCandidatePairId: "now" }, ...pairs, media];
+    expect(new QualityMeter().judge(stats(chromium), facts(true)).downlink).toBe(1);
+    const firefox = [...pairs.map((p) => ({ ...p, selected: p.id === "now" })), media];
+    expect(new QualityMeter().judge(stats(firefox), facts(true)).downlink).toBe(1);
+  });
   it("begins anew with a new connection", () => {
     const meter = new QualityMeter();
     const look = (packetsReceived: number): number =>
