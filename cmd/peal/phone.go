@@ -45,7 +45,7 @@ type phoneFlags struct {
 const phoneHelp = `
 While the call lasts its path, bitrate and quality are shown, once a second on a terminal. Ctrl+C hangs
 up; a second one, a second later or more, exits at once. Closing the terminal, or the pipe that reads
-the output, hangs up too. At the end a line tells what came of it.
+the output, hangs up too. At the end a line says how the call ended.
 
 Exit codes: 0 the call was completed, 1 something failed, 2 wrong usage, 3 it was not answered: declined,
 busy, nobody there, or given up.`
@@ -64,7 +64,7 @@ type phone struct {
 	cancel     context.CancelFunc
 }
 
-// open opens the files and logs in. Whoever gets a phone closes it. gone is called once
+// open opens the files and logs in. The caller closes the phone. gone is called once
 // nobody reads the screen any more.
 func (f *phoneFlags) open(ctx context.Context, std streams, gone func()) (*phone, error) {
 	if err := f.checkFiles(); err != nil {

@@ -149,7 +149,7 @@ func (r *reading) apply(s *server.Server, log *slog.Logger, level *slog.LevelVar
 		log.Error("cannot reload the settings: the server keeps those that it has", "error", err)
 		return
 	}
-	// At a level that is written: whoever asked for it waits for the answer.
+	// At a level that is written, since the operator waits for the answer.
 	log.Log(context.Background(), max(level.Level(), slog.LevelInfo), "settings reloaded")
 	if len(restartFor) > 0 {
 		log.Warn("some changed settings are applied by a restart alone", "restart_for", strings.Join(restartFor, ","))

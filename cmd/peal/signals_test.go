@@ -108,7 +108,7 @@ func TestReload(t *testing.T) {
 		t.Errorf("exit code %d\n%s", code, p.log)
 	}
 
-	// The keys and the level, where nothing else hides what becomes of them.
+	// The keys and the level, where no other change hides the result.
 	rewrite(t, file, `{"secret": "`+secret+`", "log": {"level": "info"}}`)
 	p = startProcess(t, "http", []string{"serve", "--addr", "127.0.0.1:0", "--turn-addr", "off", "--data", t.TempDir(), "--config", file})
 	if !p.accepts(secret) || p.accepts(next) {

@@ -25,7 +25,7 @@ const (
 	bodyBytes = 4 << 10
 )
 
-// Health answers 200 for as long as the process lives. Whoever restarts it asks here.
+// Health answers 200 for as long as the process lives. Supervisors that restart the process ask here.
 func Health() http.Handler { return Ready(func() string { return "" }) }
 
 // Ready answers 200 while calls can be made, and 503 with the reason while they cannot, so

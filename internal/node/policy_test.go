@@ -150,7 +150,7 @@ func TestCandidatesOfAnAcceptance(t *testing.T) {
 	phone.quiet()
 }
 
-// What media flow by is told of those alone who are in the call.
+// Only the two people in the call learn what media flow by.
 func TestPathIsTold(t *testing.T) {
 	b := newBench(t)
 	alice, bob, carol := b.login("alice", "a"), b.login("bob", "b"), b.login("carol", "c")

@@ -30,7 +30,7 @@ func TestACMEWithoutCertificate(t *testing.T) {
 	}
 }
 
-// A renewal that is late is told of: nothing else says so before browsers do.
+// A late renewal is logged: otherwise browsers are the first to say so.
 func TestACMENotRenewed(t *testing.T) {
 	start := time.Now()
 	cert := &tls.Certificate{Leaf: &x509.Certificate{NotBefore: start, NotAfter: start.Add(90 * 24 * time.Hour)}}

@@ -30,7 +30,7 @@ export class SnapshotStore<T extends object> implements Store<T> {
     return this.#last;
   }
 
-  /** Something may have changed: who listens is told, once everything that goes with it has. */
+  /** Something may have changed: listeners are called once everything that changed with it has. */
   changed(): void {
     if (this.#telling || this.#listeners.size === 0) return;
     this.#telling = true;

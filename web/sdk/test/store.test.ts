@@ -37,7 +37,7 @@ it("tells of changes that come together once, and of none that is none", async (
   expect(told).toHaveBeenCalledTimes(1);
 });
 
-it("tells everyone, whoever throws, and one that subscribed twice twice", async () => {
+it("calls every listener, also after one that throws, and one that subscribed twice twice", async () => {
   vi.stubGlobal("reportError", vi.fn());
   let n = 0;
   const store = new SnapshotStore(() => ({ n }), { n });

@@ -16,7 +16,7 @@ const eachSounds = 0.4;
 /** How long a browser that lets the page sound takes to begin at most. */
 const patienceMs = 500;
 
-/** What becomes of a sound. */
+/** A change in whether a sound plays. */
 export type RingNews =
   /** The browser wants a gesture first; false once that is over. */
   | { readonly kind: "blocked"; readonly blocked: boolean }
