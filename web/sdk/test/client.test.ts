@@ -12,27 +12,19 @@ import {
   FakePeerConnection,
   FakeServer,
   fakeBrowser,
+  later,
   settle,
+  settled,
+  side,
+  snapshot,
   welcome,
 } from "./fakes";
-
-/** The real one: what waits for a turn of the event loop waits for no timer. */
-const later = (globalThis as unknown as { setImmediate: (f: () => void) => void }).setImmediate;
 
 let browser: FakeBrowser;
 let server: FakeServer;
 let client: PealClient;
 let told: string[];
 let records: CallRecord[];
-
-/** Lets what was begun come to its end, timers that are due now included. */
-async function settled(): Promise<void> {
-  for (let i = 0; i < 5; i++) {
-    await settle();
-    await new Promise<void>((resolve) => later(resolve));
-    await vi.advanceTimersByTimeAsync(0);
-  }
-}
 
 function make(options: Partial<ClientOptions> = {}): PealClient {
   const made = new PealClient(
@@ -85,29 +77,6 @@ async function reconnect(frame: ServerFrameJson = welcome): Promise<void> {
   server.socket.open();
   server.socket.give(frame);
   await settled();
-}
-
-const side = (account: string, more: PartyJson = {}): PartyJson => ({
-  account,
-  uid: account.length,
-  present: true,
-  epoch: 1,
-  ...more,
-});
-
-function snapshot(more: CallJson): CallJson {
-  return {
-    callId: "c1",
-    rev: 1,
-    state: "CALL_STATE_RINGING",
-    type: "CALL_TYPE_VIDEO",
-    role: "ROLE_CALLER",
-    caller: side("alice"),
-    callee: side("bob"),
-    generation: 1,
-    rebuildGeneration: 1,
-    ...more,
-  };
 }
 
 /** Calls, and waits until the server has taken the invitation. */

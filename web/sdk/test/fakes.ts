@@ -1,5 +1,5 @@
 import { vi } from "vitest";
-import type { ClientFrameJson, ServerFrameJson } from "../src/gen/peal_pb";
+import type { CallJson, ClientFrameJson, PartyJson, ServerFrameJson } from "../src/gen/peal_pb";
 import type { Command } from "../src/shell";
 import type { OpenSocket, SocketListener } from "../src/socket";
 
@@ -277,4 +277,42 @@ export function fakeBrowser(): FakeBrowser {
 /** Lets promises settle. */
 export async function settle(): Promise<void> {
   for (let i = 0; i < 60; i++) await Promise.resolve();
+}
+
+/** The real one: what waits for a turn of the event loop waits for no timer. */
+export const later = (globalThis as unknown as { setImmediate: (f: () => void) => void })
+  .setImmediate;
+
+/** Lets what was begun come to its end, timers that are due now included. */
+export async function settled(): Promise<void> {
+  for (let i = 0; i < 5; i++) {
+    await settle();
+    await new Promise<void>((resolve) => later(resolve));
+    await vi.advanceTimersByTimeAsync(0);
+  }
+}
+
+/** One side of a call, as the server tells it. */
+export const side = (account: string, more: PartyJson = {}): PartyJson => ({
+  account,
+  uid: account.length,
+  present: true,
+  epoch: 1,
+  ...more,
+});
+
+/** A call of alice with bob. */
+export function snapshot(more: CallJson): CallJson {
+  return {
+    callId: "c1",
+    rev: 1,
+    state: "CALL_STATE_RINGING",
+    type: "CALL_TYPE_VIDEO",
+    role: "ROLE_CALLER",
+    caller: side("alice"),
+    callee: side("bob"),
+    generation: 1,
+    rebuildGeneration: 1,
+    ...more,
+  };
 }

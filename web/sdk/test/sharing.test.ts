@@ -3,10 +3,18 @@ import type { CallOptions, ClientOptions } from "../src/api/types";
 import type { Call } from "../src/call";
 import { chosen } from "../src/capture/devices";
 import { PealClient } from "../src/client";
-import type { CallJson, PartyJson, TracksJson } from "../src/gen/peal_pb";
-import { type FakeBrowser, FakeServer, FakeTrack, fakeBrowser, settle, welcome } from "./fakes";
-
-const later = (globalThis as unknown as { setImmediate: (f: () => void) => void }).setImmediate;
+import type { CallJson, TracksJson } from "../src/gen/peal_pb";
+import {
+  type FakeBrowser,
+  FakeServer,
+  FakeTrack,
+  fakeBrowser,
+  later,
+  settled,
+  side,
+  snapshot,
+  welcome,
+} from "./fakes";
 
 let browser: FakeBrowser;
 let server: FakeServer;
@@ -15,14 +23,6 @@ let told: string[];
 /** The screens that were chosen; while `picker` is pending the person has not chosen. */
 let screens: FakeTrack[];
 let picker: Promise<unknown>;
-
-async function settled(): Promise<void> {
-  for (let i = 0; i < 5; i++) {
-    await settle();
-    await new Promise<void>((resolve) => later(resolve));
-    await vi.advanceTimersByTimeAsync(0);
-  }
-}
 
 async function begin(options: Partial<ClientOptions> = {}): Promise<void> {
   client = new PealClient(
@@ -74,29 +74,6 @@ afterEach(() => {
   vi.useRealTimers();
   vi.unstubAllGlobals();
 });
-
-const side = (account: string, more: PartyJson = {}): PartyJson => ({
-  account,
-  uid: account.length,
-  present: true,
-  epoch: 1,
-  ...more,
-});
-
-function snapshot(more: CallJson): CallJson {
-  return {
-    callId: "c1",
-    rev: 1,
-    state: "CALL_STATE_RINGING",
-    type: "CALL_TYPE_VIDEO",
-    role: "ROLE_CALLER",
-    caller: side("alice"),
-    callee: side("bob"),
-    generation: 1,
-    rebuildGeneration: 1,
-    ...more,
-  };
-}
 
 /** A call with bob that is connected. */
 async function talking(options: CallOptions): Promise<Call> {
