@@ -131,7 +131,7 @@ func (w *duels) step(n *duel, i int, in call.Input) error {
 	}
 	n.calls[i] = next
 	for _, d := range w.people {
-		hears := answersTo(in) && d == actor(in)
+		hears := answersTo(in) && d == in.Sender()
 		for _, e := range effects {
 			if e.Account != d.Account || e.Device != "" && e.Device != d.ID {
 				continue
