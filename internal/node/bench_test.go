@@ -187,21 +187,6 @@ func (b *bench) carryOut(e node.Effect) {
 			c, err = call.Call{}, store.ErrInjected
 		}
 		b.step(node.Loaded{Ticket: e.Ticket, Call: c, Err: err})
-	case node.List:
-		calls, err := b.memory.CallsOf(ctx, e.Account, e.EndedSince)
-		b.step(node.Listed{Ticket: e.Ticket, Calls: calls, Err: err})
-	case node.ListLive:
-		calls, err := b.memory.Live(ctx, e.After, e.Limit)
-		b.step(node.Listed{Ticket: e.Ticket, Calls: calls, Err: err})
-	case node.ListChanged:
-		marks, err := b.memory.Changed(ctx, e.Since, e.After, e.Limit)
-		b.step(node.ListedChanged{Ticket: e.Ticket, Marks: marks, Err: err})
-	case node.ListRecords:
-		records, err := b.memory.Records(ctx, e.Account, e.Page)
-		b.step(node.ListedRecords{Ticket: e.Ticket, Records: records, Err: err})
-	case node.FindDue:
-		ids, err := b.memory.Due(ctx, b.now, e.Limit)
-		b.step(node.FoundDue{IDs: ids, Err: err})
 	case node.Beat:
 		if b.unheard {
 			return
@@ -211,6 +196,12 @@ func (b *bench) carryOut(e node.Effect) {
 	case node.Publish:
 		b.published = append(b.published, e.Message)
 	case node.Subscribe, node.Unsubscribe:
+	case node.Request:
+		answer, err := e.Ask(ctx, b.memory)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		b.step(answer)
 	default:
 		b.t.Fatalf("unknown effect %T", e)
 	}
@@ -295,18 +286,22 @@ func (c *client) drop() {
 	c.b.step(node.Closed{Conn: c.conn})
 }
 
-// do sends a command and returns its answer. Events stay in the inbox.
+// do sends a command and returns its answer, for which it waits while the store fails.
+// Events stay in the inbox.
 func (c *client) do(command any) *pealv1.ServerFrame {
 	c.b.t.Helper()
 	c.id++
 	f := frame(c.b.t, command)
 	f.Id = c.id
 	c.b.step(node.Received{Conn: c.conn, Frame: f})
-	for i, r := range c.inbox {
-		if r.ReplyTo == c.id {
-			c.inbox = append(c.inbox[:i:i], c.inbox[i+1:]...)
-			return r
+	for range 16 {
+		for i, r := range c.inbox {
+			if r.ReplyTo == c.id {
+				c.inbox = append(c.inbox[:i:i], c.inbox[i+1:]...)
+				return r
+			}
 		}
+		c.b.wait(500 * time.Millisecond)
 	}
 	c.b.t.Fatalf("no answer to %T", command)
 	return nil

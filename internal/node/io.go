@@ -176,11 +176,15 @@ type (
 		Limit  int
 	}
 	// FindDue asks for calls past their deadline: store.Due.
-	FindDue struct{ Limit int }
-	// Beat keeps this node's lease: store.Beat with the node's incarnation.
+	FindDue struct {
+		Now   time.Time
+		Limit int
+	}
+	// Beat keeps this node's lease: store.Beat.
 	Beat struct {
-		Ticket Ticket
-		TTL    time.Duration
+		Ticket      Ticket
+		Incarnation string
+		TTL         time.Duration
 	}
 )
 

@@ -237,7 +237,6 @@ func (h *host) rewake() {
 }
 
 func (h *host) carryOut(e node.Effect) {
-	ctx, s := context.Background(), h.w.store
 	switch e := e.(type) {
 	case node.Send:
 		if l := h.conns[e.Conn]; l != nil {
@@ -255,64 +254,8 @@ func (h *host) carryOut(e node.Effect) {
 		h.commit(e)
 	case node.Named, node.Moved, node.Flows: // They are for the log.
 	case node.Hurry: // No commit here waits on purpose.
-	case node.Load:
-		h.ask(func(err error) node.Input {
-			var c call.Call
-			if err == nil {
-				c, err = s.Call(ctx, e.ID)
-			}
-			return node.Loaded{Ticket: e.Ticket, Call: c, Err: err}
-		})
-	case node.List:
-		h.ask(func(err error) node.Input {
-			var calls []call.Call
-			if err == nil {
-				calls, err = s.CallsOf(ctx, e.Account, e.EndedSince)
-			}
-			return node.Listed{Ticket: e.Ticket, Calls: calls, Err: err}
-		})
-	case node.ListLive:
-		h.ask(func(err error) node.Input {
-			var calls []call.Call
-			if err == nil {
-				calls, err = s.Live(ctx, e.After, e.Limit)
-			}
-			return node.Listed{Ticket: e.Ticket, Calls: calls, Err: err}
-		})
-	case node.ListRecords:
-		h.ask(func(err error) node.Input {
-			var records []call.Record
-			if err == nil {
-				records, err = s.Records(ctx, e.Account, e.Page)
-			}
-			return node.ListedRecords{Ticket: e.Ticket, Records: records, Err: err}
-		})
-	case node.ListChanged:
-		h.ask(func(err error) node.Input {
-			var marks []store.Mark
-			if err == nil {
-				marks, err = s.Changed(ctx, e.Since, e.After, e.Limit)
-			}
-			return node.ListedChanged{Ticket: e.Ticket, Marks: marks, Err: err}
-		})
-	case node.FindDue:
-		h.ask(func(err error) node.Input {
-			var ids []call.ID
-			if err == nil {
-				ids, err = s.Due(ctx, h.clock(), e.Limit)
-			}
-			return node.FoundDue{IDs: ids, Err: err}
-		})
-	case node.Beat:
-		incarnation := h.label()
-		h.ask(func(err error) node.Input {
-			var alive []string
-			if err == nil {
-				h.heard()
-				alive, err = s.Beat(ctx, incarnation, e.TTL)
-			}
-			return node.Beaten{Ticket: e.Ticket, Alive: alive, Err: err}
-		})
+	case node.Request:
+		h.ask(e)
 	case node.Publish:
 		h.publish(e.Message)
 	case node.Subscribe:
@@ -324,9 +267,9 @@ func (h *host) carryOut(e node.Effect) {
 	}
 }
 
-// ask does a read of the store on this incarnation's behalf, after a while,
-// and gives the answer a while later. A read that goes wrong is told so.
-func (h *host) ask(read func(error) node.Input) {
+// ask puts a request to the store on this incarnation's behalf, after a while,
+// and gives the answer a while later.
+func (h *host) ask(e node.Request) {
 	start, f := h.start, &h.w.cfg.Faults
 	d := h.w.upTo(f.StoreDelay)
 	if h.w.fault(f.ReadSlow, "a slow read of "+h.label()) {
@@ -336,11 +279,16 @@ func (h *host) ask(read func(error) node.Input) {
 		if !h.alive || h.start != start {
 			return
 		}
-		var err error
+		back := h.w.upTo(f.StoreDelay)
 		if h.w.now.Before(h.cutOff) || h.w.fault(f.ReadFail, h.label()+" cannot read") {
-			err = errInjected
+			h.later(back, e.Failed(errInjected))
+			return
 		}
-		h.later(h.w.upTo(f.StoreDelay), read(err))
+		if _, beat := e.(node.Beat); beat {
+			h.heard()
+		}
+		answer, _ := e.Ask(context.Background(), h.w.store) // The error is in the answer.
+		h.later(back, answer)
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/peal-rtc/peal/internal/call"
+	"github.com/peal-rtc/peal/internal/callqueue"
 	"github.com/peal-rtc/peal/internal/protocol"
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
 )
@@ -21,18 +22,32 @@ type greeting struct {
 	failed  bool
 }
 
-// greet reads the calls of a device's account.
-func (n *Node) greet(d *device) {
-	t := n.await(func(in Input) {
+// Sender implements callqueue.Asker.
+func (g *greeting) Sender() call.Device { return g.device.who }
+
+// again is a greeting that looks at a call once more.
+type again struct{ *greeting }
+
+// greetings welcome devices.
+type greetings struct {
+	*loop
+	calls    *callqueue.Queues
+	devices  *devices
+	delivery *delivery
+}
+
+// begin reads the calls of a device's account.
+func (gs *greetings) begin(d *device) {
+	t := gs.await(func(in Input) {
 		if r := in.(Listed); r.Err != nil {
-			n.log.Warn("cannot read calls for a hello", "error", r.Err)
+			gs.log.Warn("cannot read calls for a hello", "error", r.Err)
 			d.session.Refuse(protocol.Unavailable)
-			n.watch(d)
+			gs.devices.watch(d)
 		} else {
-			n.greetWith(d, r.Calls)
+			gs.present(d, r.Calls)
 		}
 	})
-	n.do(List{t, d.who.Account, n.now.Add(-n.cfg.Limits.Recent)})
+	gs.do(List{t, d.who.Account, gs.now.Add(-gs.cfg.Limits.Recent)})
 }
 
 // endedMost is how many calls that have ended a welcome tells of: the latest. A device
@@ -55,8 +70,8 @@ func latest(calls []call.Call) []call.Call {
 	return slices.DeleteFunc(calls, func(c call.Call) bool { return !c.Live() && c.Outcome.EndedAt.Before(first) })
 }
 
-// greetWith tells the live calls of the device that it is here.
-func (n *Node) greetWith(d *device, calls []call.Call) {
+// present tells the live calls of the device that it is here.
+func (gs *greetings) present(d *device, calls []call.Call) {
 	if !d.session.Greeting() {
 		return
 	}
@@ -64,21 +79,21 @@ func (n *Node) greetWith(d *device, calls []call.Call) {
 	g := &greeting{device: d, calls: calls, pending: 1}
 	for i := range calls {
 		c := &calls[i]
-		if t := n.turns[c.ID]; t != nil && t.known && t.call.Rev > c.Rev {
-			*c = t.call
+		if newer := gs.calls.Copy(c.ID); newer != nil && newer.Rev > c.Rev {
+			*c = *newer
 		}
-		n.learn(*c)
+		gs.calls.Learn(*c)
 		if !c.Live() {
 			continue
 		}
-		n.kickAbsent(g, c)
+		gs.kickAbsent(g, c)
 		if !concerns(c, d.who) {
 			continue
 		}
 		g.pending++
-		n.enqueue(c.ID, &job{back: d, greeting: g})
+		gs.calls.Add(c.ID, callqueue.Present{Device: d, Asker: g})
 	}
-	n.greeted(g, nil, nil)
+	gs.told(g, nil, nil)
 }
 
 // concerns says whether a call names the device: in the call, or ringing.
@@ -95,8 +110,8 @@ func concerns(c *call.Call, d call.Device) bool {
 	return l.Device.Is(d)
 }
 
-// greeted is called as each call has been told; the last one welcomes.
-func (n *Node) greeted(g *greeting, c *call.Call, failure *pealv1.Error) {
+// told is called as each call has been told; the last one welcomes.
+func (gs *greetings) told(g *greeting, c *call.Call, failure *pealv1.Error) {
 	g.pending--
 	g.failed = g.failed || failure != nil
 	if c != nil {
@@ -111,20 +126,20 @@ func (n *Node) greeted(g *greeting, c *call.Call, failure *pealv1.Error) {
 	}
 	if g.failed {
 		g.device.session.Refuse(protocol.Unavailable)
-		n.watch(g.device)
+		gs.devices.watch(g.device)
 		return
 	}
-	n.welcome(g)
+	gs.welcome(g)
 }
 
-func (n *Node) welcome(g *greeting) {
-	d, l := g.device, &n.cfg.Limits
+func (gs *greetings) welcome(g *greeting) {
+	d, l := g.device, &gs.cfg.Limits
 	w := &pealv1.Welcome{
 		Account:          string(d.who.Account),
 		DeviceId:         string(d.who.ID),
 		Idle:             heartbeat(l.ClientIdle),
 		Active:           heartbeat(l.ClientActive),
-		RingTimeoutMs:    protocol.Millis(n.cfg.Timing.Ring),
+		RingTimeoutMs:    protocol.Millis(gs.cfg.Timing.Ring),
 		MaxRingTimeoutMs: protocol.Millis(l.RingMax),
 		LoginAt:          timestamppb.New(d.loginAt),
 	}
@@ -133,18 +148,38 @@ func (n *Node) welcome(g *greeting) {
 		if c.Live() && slices.Contains(d.over, c.ID) {
 			continue // It ended while they were read, and that is told next.
 		}
-		u := n.update(c, d, call.WithNeeds)
+		u := gs.delivery.update(c, d, call.WithNeeds)
 		if !c.Live() {
 			u.Call.Attachment = "" // Nobody is invited by it any more.
 		}
 		w.Calls = append(w.Calls, u)
-		n.involve(d, c)
-		n.learn(*c)
+		gs.delivery.involve(d, c)
+		gs.calls.Learn(*c)
 	}
-	d.session.Welcome(w, n.now)
-	n.watch(d)
+	d.session.Welcome(w, gs.now)
+	gs.devices.watch(d)
 }
 
 func heartbeat(p protocol.Pulse) *pealv1.Heartbeat {
 	return &pealv1.Heartbeat{EveryMs: protocol.Millis(p.Every), DeadAfterMs: protocol.Millis(p.Dead)}
+}
+
+// kickAbsent has a new login end what other devices of its account, which are
+// away, left going. Those that are connected are kicked by the node that has them.
+func (gs *greetings) kickAbsent(g *greeting, c *call.Call) {
+	d := g.device
+	leg := c.Leg(d.who.Account)
+	if leg == nil || !d.single(&gs.cfg) || !newLogin(d.session.Hello()) {
+		return
+	}
+	away := []call.Device{leg.Device}
+	for _, r := range leg.Ringers {
+		away = append(away, r.Device)
+	}
+	for _, other := range away {
+		if other.ID != "" && other.ID != d.who.ID {
+			g.pending++
+			gs.calls.Add(c.ID, callqueue.Apply{Input: call.Kick{Device: other}, Asker: g})
+		}
+	}
 }

@@ -3,11 +3,19 @@ package node
 import (
 	"container/heap"
 	"time"
+
+	"github.com/peal-rtc/peal/internal/call"
 )
 
-// schedule holds alarms in the order of their times. Setting one again moves it.
-type schedule struct {
-	queue alarms
+// alarm is what wakes a node: a connection, a call, or, zero, its own chores.
+type alarm struct {
+	conn ConnID
+	call call.ID
+}
+
+// alarms wait for their times. Setting one again moves it.
+type alarms struct {
+	queue alarmHeap
 	index map[alarm]*entry
 }
 
@@ -18,7 +26,7 @@ type entry struct {
 	pos   int
 }
 
-func (s *schedule) set(a alarm, at time.Time) {
+func (s *alarms) set(a alarm, at time.Time) {
 	if s.index == nil {
 		s.index = make(map[alarm]*entry)
 	}
@@ -35,22 +43,33 @@ func (s *schedule) set(a alarm, at time.Time) {
 	heap.Push(&s.queue, e)
 }
 
-func (s *schedule) drop(a alarm) {
+func (s *alarms) drop(a alarm) {
 	if e := s.index[a]; e != nil {
 		heap.Remove(&s.queue, e.pos)
 		delete(s.index, a)
 	}
 }
 
-func (s *schedule) next() (time.Time, bool) {
+func (s *alarms) next() (time.Time, bool) {
 	if len(s.queue.list) == 0 {
 		return time.Time{}, false
 	}
 	return s.queue.list[0].at, true
 }
 
+// due takes all alarms that are due, so that one set again for now waits for the next Woke.
+func (s *alarms) due(now time.Time) (list []alarm) {
+	for {
+		a, ok := s.pop(now)
+		if !ok {
+			return list
+		}
+		list = append(list, a)
+	}
+}
+
 // pop takes the first alarm that is due.
-func (s *schedule) pop(now time.Time) (alarm, bool) {
+func (s *alarms) pop(now time.Time) (alarm, bool) {
 	if at, ok := s.next(); !ok || at.After(now) {
 		return alarm{}, false
 	}
@@ -59,15 +78,15 @@ func (s *schedule) pop(now time.Time) (alarm, bool) {
 	return e.alarm, true
 }
 
-// alarms is the heap.
-type alarms struct {
+// alarmHeap orders them: the earliest first.
+type alarmHeap struct {
 	list []*entry
 	seq  uint64
 }
 
-func (q *alarms) Len() int { return len(q.list) }
+func (q *alarmHeap) Len() int { return len(q.list) }
 
-func (q *alarms) Less(i, j int) bool {
+func (q *alarmHeap) Less(i, j int) bool {
 	a, b := q.list[i], q.list[j]
 	if a.at.Equal(b.at) {
 		return a.seq < b.seq
@@ -75,18 +94,18 @@ func (q *alarms) Less(i, j int) bool {
 	return a.at.Before(b.at)
 }
 
-func (q *alarms) Swap(i, j int) {
+func (q *alarmHeap) Swap(i, j int) {
 	q.list[i], q.list[j] = q.list[j], q.list[i]
 	q.list[i].pos, q.list[j].pos = i, j
 }
 
-func (q *alarms) Push(x any) {
+func (q *alarmHeap) Push(x any) {
 	e := x.(*entry)
 	e.pos = len(q.list)
 	q.list = append(q.list, e)
 }
 
-func (q *alarms) Pop() any {
+func (q *alarmHeap) Pop() any {
 	last := len(q.list) - 1
 	e := q.list[last]
 	q.list[last] = nil
