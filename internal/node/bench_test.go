@@ -47,10 +47,14 @@ type bench struct {
 	published []bus.Message
 	told      []node.Effect // For the log.
 	busy      bool
-	several   bool   // It is not the only node.
-	unheard   bool   // Its signs of life do not come to the store.
-	slowLists bool   // The calls of an account are read when all else is done.
-	after     func() // What happens once the next commit is done, before the node hears of it.
+	several   bool          // It is not the only node.
+	unheard   bool          // Its signs of life do not come to the store.
+	alive     []string      // The other nodes that live.
+	beats     int           // How often the node kept its lease.
+	drain     time.Duration // Of nodes booted from now on.
+	loads     int           // How many calls were read.
+	slowLists bool          // The calls of an account are read when all else is done.
+	after     func()        // What happens once the next commit is done, before the node hears of it.
 }
 
 func newBench(t *testing.T) *bench {
@@ -73,6 +77,7 @@ func (b *bench) boot() {
 		Policy:      b.policy,
 		Logger:      b.logger,
 		Alone:       !b.several,
+		Drain:       b.drain,
 		Verify: func(token string, now time.Time) (auth.Identity, error) {
 			switch token {
 			case "bad":
@@ -181,6 +186,7 @@ func (b *bench) carryOut(e node.Effect) {
 		}
 		b.step(node.Committed{Ticket: e.Ticket, Result: r[0]})
 	case node.Load:
+		b.loads++
 		c, err := b.memory.Call(ctx, e.ID)
 		if b.unread > 0 {
 			b.unread--
@@ -192,7 +198,8 @@ func (b *bench) carryOut(e node.Effect) {
 			return
 		}
 		// The node before is known to be dead at once.
-		b.step(node.Beaten{Ticket: e.Ticket, Alive: []string{fmt.Sprintf("n%d", b.start)}})
+		b.beats++
+		b.step(node.Beaten{Ticket: e.Ticket, Alive: append([]string{fmt.Sprintf("n%d", b.start)}, b.alive...)})
 	case node.Publish:
 		b.published = append(b.published, e.Message)
 	case node.Subscribe, node.Unsubscribe:
@@ -286,14 +293,20 @@ func (c *client) drop() {
 	c.b.step(node.Closed{Conn: c.conn})
 }
 
-// do sends a command and returns its answer, for which it waits while the store fails.
-// Events stay in the inbox.
-func (c *client) do(command any) *pealv1.ServerFrame {
+// send sends a command. Its answer goes to the inbox.
+func (c *client) send(command any) {
 	c.b.t.Helper()
 	c.id++
 	f := frame(c.b.t, command)
 	f.Id = c.id
 	c.b.step(node.Received{Conn: c.conn, Frame: f})
+}
+
+// do sends a command and returns its answer, for which it waits while the store fails.
+// Events stay in the inbox.
+func (c *client) do(command any) *pealv1.ServerFrame {
+	c.b.t.Helper()
+	c.send(command)
 	for range 16 {
 		for i, r := range c.inbox {
 			if r.ReplyTo == c.id {

@@ -61,6 +61,16 @@ func (l line) Close(status int, reason string) {
 	l.loop.do(Close{l.conn, status, reason})
 }
 
+// busy says that the device is in a call.
+func (d *device) busy() bool {
+	for _, v := range d.calls {
+		if v.inCall {
+			return true
+		}
+	}
+	return false
+}
+
 // single says whether the device is to be the only one of its account.
 func (d *device) single(c *Config) bool { return c.SingleLogin || d.session.SingleLogin() }
 

@@ -2,6 +2,7 @@ package node
 
 import (
 	"slices"
+	"time"
 
 	"github.com/peal-rtc/peal/internal/call"
 	"github.com/peal-rtc/peal/internal/callqueue"
@@ -17,7 +18,13 @@ type leases struct {
 	alive     []string // The nodes of the last Beat.
 	wanted    bool     // A node died since the last sweep began.
 	sweeping  bool
+	beat      time.Time // When the last Beat was answered,
+	judges    time.Time // and from when on other nodes may be judged.
 }
+
+// beatLate is how long after an answered Beat the next one shows that the store was away:
+// then the leases of all nodes may have run out, and no node is dead for that.
+const beatLate = leaseTTL - leaseEvery
 
 // beaten takes the answer to the Beat of each round.
 func (ls *leases) beaten(in Beaten) {
@@ -25,15 +32,31 @@ func (ls *leases) beaten(in Beaten) {
 		ls.log.Warn("cannot keep the lease", "error", in.Err)
 		return
 	}
+	if !ls.beat.IsZero() && ls.now.Sub(ls.beat) > beatLate {
+		ls.judges = ls.now.Add(leaseTTL)
+		ls.log.Warn("the store was away: no node counts as dead for a while", "for", ls.now.Sub(ls.beat))
+	}
+	if ls.beat.IsZero() && !ls.cfg.Alone {
+		// Whether the store was away for the others as well, this node cannot know.
+		ls.judges = ls.now.Add(leaseTTL)
+	}
+	ls.beat = ls.now
 	for _, inc := range ls.alive {
 		ls.wanted = ls.wanted || !slices.Contains(in.Alive, inc)
 	}
 	ls.alive = in.Alive
-	if !ls.sweeping && (ls.wanted || !ls.swept) {
+	switch {
+	case !ls.judging() && !ls.swept:
+		ls.wanted = true
+		ls.begin()
+	case !ls.sweeping && ls.judging() && (ls.wanted || !ls.swept):
 		ls.sweeping, ls.wanted = true, false
 		ls.sweepFrom("")
 	}
 }
+
+// judging says that this node may find others dead.
+func (ls *leases) judging() bool { return !ls.now.Before(ls.judges) }
 
 // sweepFrom goes through the live calls page by page.
 func (ls *leases) sweepFrom(after call.ID) {
@@ -42,7 +65,7 @@ func (ls *leases) sweepFrom(after call.ID) {
 
 func (ls *leases) page(in Listed) {
 	if ls.stopping {
-		return // Its lease is not to be kept any more.
+		return // The next incarnation, or another node, does it.
 	}
 	if in.Err != nil {
 		ls.log.Warn("cannot look for calls of dead nodes", "error", in.Err)
@@ -56,7 +79,7 @@ func (ls *leases) page(in Listed) {
 	// A node that has begun since the last look may be in what was read: only one that
 	// does not live after that is dead.
 	beat := ls.await(func(beaten Input) {
-		if beaten.(Beaten).Err != nil {
+		if beaten.(Beaten).Err != nil || !ls.judging() {
 			ls.sweepAgain()
 			return
 		}
@@ -78,9 +101,13 @@ func (ls *leases) sweptPage(calls []call.Call) {
 		return
 	}
 	ls.sweeping = false
-	if ls.swept {
-		return
+	if !ls.swept {
+		ls.begin()
 	}
+}
+
+// begin has the node answer hellos.
+func (ls *leases) begin() {
 	ls.swept = true
 	for _, id := range sorted(ls.devices.conns) {
 		if d := ls.devices.conns[id]; d.session.Greeting() {

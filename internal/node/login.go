@@ -18,6 +18,7 @@ type logins struct {
 	devices   *devices
 	greetings *greetings
 	quota     *quota
+	owed      []owed
 }
 
 // hello registers a device. From here on news for it is held by its session.
@@ -139,20 +140,36 @@ func (lg *logins) kick(d *device) {
 // kickReads is how often the calls of a device that is refused are read, where that fails.
 const kickReads = 3
 
-// kickLate ends what a device that is refused had going: it was made while word of
-// the newer login was on its way, or at a node that died since.
-func (lg *logins) kickLate(d call.Device) { lg.kickRead(d, kickReads) }
+// owed is a device whose calls could not be read yet.
+type owed struct {
+	device call.Device
+	reads  int // That are left.
+}
 
-func (lg *logins) kickRead(d call.Device, reads int) {
+// kickLate ends the calls of a device that is refused: they were made while the message of
+// the newer login was on its way, or at a node that died since.
+func (lg *logins) kickLate(d call.Device) { lg.kickRead(owed{d, kickReads}) }
+
+// kickOwed tries again what failed since the last round.
+func (lg *logins) kickOwed() {
+	again := lg.owed
+	lg.owed = nil
+	for _, o := range again {
+		lg.kickRead(o)
+	}
+}
+
+func (lg *logins) kickRead(o owed) {
+	d := o.device
 	t := lg.await(func(in Input) {
 		r := in.(Listed)
-		switch {
-		case r.Err != nil && reads > 1:
-			lg.kickRead(d, reads-1)
-			return
-		case r.Err != nil:
-			// Nobody comes back to it: its grace ends it.
-			lg.log.Warn("cannot read the calls of a device that was logged out", "error", r.Err)
+		if r.Err != nil {
+			if o.reads--; o.reads > 0 {
+				lg.owed = append(lg.owed, o)
+			} else {
+				// Nobody comes back to the device's calls: their graces end them.
+				lg.log.Warn("cannot read the calls of a device that was logged out", "error", r.Err)
+			}
 			return
 		}
 		for i := range r.Calls {

@@ -15,6 +15,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/peal-rtc/peal/internal/bus"
@@ -45,6 +46,8 @@ type Node struct {
 	leases    *leases
 	changes   *changes
 	quota     *quota
+	// drained is when a stopping node has closed its connections.
+	drained time.Time
 }
 
 // New makes a node. Its first Deadline is at once.
@@ -180,6 +183,8 @@ func (n *Node) woke() {
 			n.devices.expire(a.conn)
 		case a.call != "":
 			n.calls.Ticked(a.call)
+		case a.drain:
+			n.drain()
 		default:
 			n.chores()
 		}
@@ -189,10 +194,12 @@ func (n *Node) woke() {
 // chores are what a node does by itself.
 func (n *Node) chores() {
 	n.alarms.set(alarm{}, n.now.Add(leaseEvery))
+	// Also while stopping: a node whose lease runs out counts as dead, and its devices as gone.
+	n.do(Beat{Incarnation: n.cfg.Incarnation, TTL: leaseTTL})
 	if n.stopping {
 		return
 	}
-	n.do(Beat{Incarnation: n.cfg.Incarnation, TTL: leaseTTL})
+	n.logins.kickOwed()
 	if n.swept {
 		n.do(FindDue{n.now, pageSize})
 		if !n.cfg.Alone {
@@ -202,11 +209,40 @@ func (n *Node) chores() {
 	n.quota.prune(n.now)
 }
 
+// drainSlice is how far apart the slices are in which a stopping node closes its connections.
+const drainSlice = 100 * time.Millisecond
+
 // stop sends every client elsewhere. That they are gone is not noted in their
 // calls: the next incarnation finds that out, and begins their graces then.
 func (n *Node) stop() {
 	n.stopping = true
+	n.drained = n.now.Add(n.cfg.Drain)
+	n.drain()
+}
+
+// drain closes one slice of the connections, those in a call last, so that the other nodes
+// are not asked to welcome all of them at once.
+func (n *Node) drain() {
+	var idle, inCall []*device
 	for _, id := range sorted(n.devices.conns) {
-		n.devices.conns[id].session.Close(protocol.ShuttingDown)
+		switch d := n.devices.conns[id]; {
+		case d.session.Closed():
+		case d.busy():
+			inCall = append(inCall, d)
+		default:
+			idle = append(idle, d)
+		}
+	}
+	open := slices.Concat(idle, inCall)
+	left := int(n.drained.Sub(n.now)/drainSlice) + 1
+	if left < 1 {
+		left = 1
+	}
+	for _, d := range open[:(len(open)+left-1)/left] {
+		d.session.Close(protocol.ShuttingDown)
+		n.devices.watch(d)
+	}
+	if left > 1 {
+		n.alarms.set(alarm{drain: true}, n.now.Add(drainSlice))
 	}
 }

@@ -85,9 +85,7 @@ func (w *world) calamity() {
 		h.loseStore(down)
 	}
 	if w.fault(f.StoreDown, "the store is down") {
-		for _, h := range w.hosts {
-			h.loseStore(down)
-		}
+		w.away = latest(w.away, w.now.Add(down))
 	}
 	if w.fault(f.ClockStep, "the wall clock is set to another time") {
 		by := time.Minute + time.Duration(w.chaos.Int64N(int64(3*time.Hour)))

@@ -44,10 +44,14 @@ type host struct {
 	unheard  time.Time // and when one had been missed before that.
 }
 
-// blind is until when the others may have taken it for dead: it was cut off from the
-// store, or its signs of life did not come there.
-func (h *host) blind() time.Time {
-	if h.alive && h.w.now.Sub(h.beat) > lease {
+// blind is until when it could not do its work: the store was away for it, or for all.
+func (h *host) blind() time.Time { return latest(h.silent(), h.w.away) }
+
+// silent is until when the others may have taken it for dead: it was cut off from the
+// store, or its signs of life did not come there. Where the store was away for all nobody
+// may be.
+func (h *host) silent() time.Time {
+	if h.alive && h.w.now.Sub(latest(h.beat, h.w.away)) > lease {
 		return h.w.now
 	}
 	return latest(h.unheard, h.cutOff)
@@ -55,7 +59,7 @@ func (h *host) blind() time.Time {
 
 // heard notes that a sign of life has come to the store.
 func (h *host) heard() {
-	if gap := h.w.now.Sub(h.beat); gap > lease {
+	if gap := h.w.now.Sub(latest(h.beat, h.w.away)); gap > lease {
 		h.unheard = h.w.now
 		h.w.watch.died(h)
 	}
@@ -79,6 +83,7 @@ func (h *host) boot() {
 		SingleLogin: h.w.cfg.SingleLogin,
 		Incarnation: h.label(),
 		Alone:       h.w.cfg.Nodes == 1,
+		Drain:       time.Duration(h.start%3) * 2 * time.Second,
 		Limits:      h.limits,
 		Timing:      call.DefaultTiming(),
 		Verify:      verify,
@@ -159,7 +164,10 @@ const (
 )
 
 // healthy says whether the host can do its work.
-func (h *host) healthy() bool { return h.alive && h.node.Ready() && !h.w.now.Before(h.cutOff) }
+func (h *host) healthy() bool { return h.alive && h.node.Ready() && !h.cut() }
+
+// cut says that the host cannot reach the store.
+func (h *host) cut() bool { return h.w.now.Before(latest(h.cutOff, h.w.away)) }
 
 // tokenPrefix begins all tokens, and nothing else.
 const tokenPrefix = "token of "
@@ -280,7 +288,7 @@ func (h *host) ask(e node.Request) {
 			return
 		}
 		back := h.w.upTo(f.StoreDelay)
-		if h.w.now.Before(h.cutOff) || h.w.fault(f.ReadFail, h.label()+" cannot read") {
+		if h.cut() || h.w.fault(f.ReadFail, h.label()+" cannot read") {
 			h.later(back, e.Failed(errInjected))
 			return
 		}
@@ -320,7 +328,7 @@ func (h *host) commit(e node.Commit) {
 		}
 		back := w.upTo(f.StoreDelay)
 		switch {
-		case w.now.Before(h.cutOff), w.fault(f.CommitSkip, "a commit of "+id+" fails"):
+		case h.cut(), w.fault(f.CommitSkip, "a commit of "+id+" fails"):
 			answer(back, failed)
 		case w.fault(f.CommitHide, "a commit of "+id+" is done and reported as failed"):
 			commit()

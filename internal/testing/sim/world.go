@@ -115,6 +115,8 @@ type world struct {
 	seq       uint64
 
 	store   store.Store
+	// away is until when no host reaches the store. It is nobody's death.
+	away time.Time
 	audit   *audit
 	watch   *watch
 	hosts   []*host
@@ -184,6 +186,9 @@ func (w *world) calm() {
 			h.cutOff = w.now
 		}
 		h.boot()
+	}
+	if w.away.After(w.now) {
+		w.away = w.now
 	}
 	w.watch.calmed()
 }
