@@ -33,59 +33,59 @@ func (s *Queues) Clone(host Host) *Queues {
 }
 
 // String shows what each queue has and waits for, in the order of calls: a line for each.
-func (s *Queues) String() string {
-	var b strings.Builder
+func (s *Queues) String() string { return string(s.append(nil, true)) }
+
+// AppendShape appends what String shows, without revs: two states of the same shape go on in
+// the same ways where their copies are as old.
+func (s *Queues) AppendShape(b []byte) []byte { return s.append(b, false) }
+
+func (s *Queues) append(b []byte, revs bool) []byte {
 	for _, id := range slices.Sorted(maps.Keys(s.each)) {
-		b.WriteString(s.each[id].String())
-		b.WriteByte('\n')
+		q := s.each[id]
+		b = append(b, id...)
+		if revs {
+			b = fmt.Appendf(b, " rev=%d newest=%d", q.call.Rev, q.newest)
+		}
+		b = append(q.append(b), '\n')
 	}
-	return b.String()
+	return b
 }
 
-// String shows one queue.
-func (q *Queue) String() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s rev=%d newest=%d holders=%d", q.id, q.call.Rev, q.newest, q.holders)
+func (q *Queue) append(b []byte) []byte {
+	b = fmt.Appendf(b, " holders=%d", q.holders)
 	for _, flag := range []struct {
 		name string
 		on   bool
 	}{
-		{"known", q.known},
-		{"busy", q.busy},
-		{"patient", q.patient},
-		{"paused", q.paused},
-		{"announce", q.announce},
-		{"unknown", q.unknown},
+		{" known", q.known}, {" busy", q.busy}, {" patient", q.patient}, {" paused", q.paused},
+		{" announce", q.announce}, {" unknown", q.unknown},
 	} {
 		if flag.on {
-			b.WriteString(" " + flag.name)
+			b = append(b, flag.name...)
 		}
-	}
-	if c := &q.pending.change; c.Call.ID != "" {
-		fmt.Fprintf(&b, " commits=%d/%d", c.From, c.Call.State)
 	}
 	for i := range q.jobs {
 		e := &q.jobs[i]
-		fmt.Fprintf(&b, " [%s tries=%d", nameOf(e.Job), e.tries)
+		b = fmt.Appendf(b, " [%s tries=%d", nameOf(e.Job), e.tries)
 		if a := e.asks(); a != nil {
-			fmt.Fprintf(&b, " for=%s", a.Sender().ID)
+			b = append(append(b, " for="...), a.Sender().ID...)
 		}
 		if e.reread {
-			b.WriteString(" reread")
+			b = append(b, " reread"...)
 		}
 		if e.admitted {
-			b.WriteString(" admitted")
+			b = append(b, " admitted"...)
 		}
-		b.WriteByte(']')
+		b = append(b, ']')
 	}
-	return b.String()
+	return b
 }
 
 // nameOf is a job's name.
 func nameOf(j Job) string {
 	switch j := j.(type) {
 	case Apply:
-		return fmt.Sprintf("%T of %s", j.Input, j.Input.Sender().ID)
+		return strings.TrimPrefix(fmt.Sprintf("%T", j.Input), "call.") + " of " + string(j.Input.Sender().ID)
 	case Present:
 		return "present"
 	case *settlement:
