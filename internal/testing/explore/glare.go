@@ -427,16 +427,16 @@ func (w *duels) asks(n *duel, o order, other bool) error {
 	apply := func(in call.Input) {
 		queues.Add(id, callqueue.Apply{Input: in, Asker: asker{d, o.act, o.device}})
 	}
-	switch o.act {
-	case Dials:
+	switch {
+	case o.act == Dials:
 		queues.Invite(asker{device: d, dial: o.call}, call.Invite{
 			ID: id, Caller: d, Callee: w.scope.Dials[o.call].To, Type: call.Audio, Offer: describe("offer", 1, d.ID, false), Timing: call.DefaultTiming(),
 		})
-	case Hangup:
+	case o.act == Hangup:
 		apply(call.Hangup{Device: d})
-	case Cancel:
+	case o.act == Cancel:
 		apply(call.Cancel{Device: d})
-	case Accept:
+	case o.act == Accept:
 		apply(call.Accept{Device: d, Generation: 1, Answer: describe("answer", 1, d.ID, false)})
 	default:
 		return n.fail(fmt.Errorf("nobody does %q here", o.act))
