@@ -232,7 +232,7 @@ var bugs = []struct {
 	},
 	{
 		"an invitation that was cancelled before it came rings", "internal/callqueue/job.go",
-		"grave := call.Tombstone(q.id, cancel.Device, q.all.cfg.Timing, q.host().Now())\n\tq.commit(pending{change: store.Change{Call: grave}})", "q.finish(nil, nil)",
+		"grave := call.Tombstone(q.id, cancel.Device, q.all.cfg.Timing, q.host().Now())\n\tq.commit(pending{change: store.Change{Call: grave}})", "_ = store.Change{}\n\tq.finish(nil, protocol.NoSuchCall.Error())",
 	},
 }
 
