@@ -111,7 +111,7 @@ func (j *settlement) finished(holder *Queue, c *call.Call, failure *pealv1.Error
 		q.finish(nil, protocol.BusyElsewhere.Error())
 	case failure != nil:
 		q.finish(nil, failure)
-	case j.merges && c.Live():
+	case j.merges:
 		q.pop()
 		q.host().AnswerMerged(j.invite.asker, q.id, c)
 	default:

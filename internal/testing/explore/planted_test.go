@@ -215,10 +215,6 @@ var bugs = []struct {
 		"	q.busy = true\n\tq.all.Add(holder", "	q.known = false\n\tq.all.Add(holder",
 	},
 	{
-		"an invitation merges into a call that has ended meanwhile", "internal/callqueue/invite.go",
-		"case j.merges && c.Live():", "case j.merges:",
-	},
-	{
 		"the answer to an invitation that merged comes without the call", "internal/callqueue/invite.go",
 		"_, j.merges = in.(call.Merge)", "_ = in",
 	},
