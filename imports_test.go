@@ -28,8 +28,8 @@ type imports struct {
 }
 
 // allowed has a row for every package. Imports point one way: from what puts
-// things together, at the top, down to what knows of nothing else. Whoever adds
-// an import here has decided that the lower package may be known up there.
+// things together, at the top, down to what knows of nothing else. To add
+// an import here is to decide that the lower package may be known up there.
 var allowed = map[string]imports{
 	"cmd/peal": {
 		ours:   []string{"client", "client/media", "internal/auth", "internal/config", "internal/doctor", "internal/load", "internal/server"},
