@@ -127,6 +127,8 @@ var allowed = map[string]imports{
 	"internal/call/transcript": {ours: []string{"internal/call"}},
 	"internal/testing/explore": {ours: []string{"internal/call", "internal/testing/plant"}},
 	"internal/testing/plant":   {},
+	// Built into the command by one of its tests.
+	"internal/testing/stepped": {},
 	"internal/testing/soak":    {},
 	"internal/store/storetest": {
 		ours:   []string{"internal/call", "internal/store"},

@@ -264,12 +264,18 @@ func serving(t *testing.T, scheme string, flags ...string) *process {
 
 func startProcess(t *testing.T, scheme string, args []string) *process {
 	t.Helper()
+	return startProgram(t, os.Args[0], scheme, []string{asPeal + "=1"}, args)
+}
+
+// startProgram starts a build of the command, and waits until it serves.
+func startProgram(t *testing.T, path, scheme string, env, args []string) *process {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 4*patience)
 	t.Cleanup(cancel)
 	found := make(chan string, 1)
 	p := &process{t: t, log: &output{scheme: scheme, found: found}}
-	p.cmd = exec.CommandContext(ctx, os.Args[0], args...)
-	p.cmd.Env = append(os.Environ(), asPeal+"=1")
+	p.cmd = exec.CommandContext(ctx, path, args...)
+	p.cmd.Env = append(os.Environ(), env...)
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)

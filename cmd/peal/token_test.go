@@ -77,7 +77,9 @@ func reasonOf(t *testing.T, server *process, token string) string {
 		t.Fatal(err)
 	}
 	defer func() { _ = socket.CloseNow() }()
-	var answer struct{ Error struct{ Code, Message string } }
+	var answer struct {
+		Error struct{ Code, Message string }
+	}
 	if err := json.Unmarshal([]byte(ask(t, socket, string(hello))), &answer); err != nil {
 		t.Fatal(err)
 	}
