@@ -1,6 +1,6 @@
 // Package config holds every setting of a server, with its default, its text
 // for people and its rules. cmd/peal fills it from a file, the environment and
-// flags; internal/server builds what it says. A Config is plain data: whoever
+// flags; internal/server builds what it says. A Config is plain data: the code that
 // filled it owns it, and nobody changes it after Check.
 package config
 
@@ -24,7 +24,7 @@ type Config struct {
 	Keep    time.Duration `name:"keep-records" default:"4320h" env:"PEAL_KEEP_RECORDS" help:"How long to keep the records of calls."`
 	Durable string        `default:"full" enum:"off,normal,full" env:"PEAL_DURABLE" help:"When a commit counts as stored: full, flushed to disk; normal, the last ones may be lost when the machine dies; off, the database may be."`
 
-	MetricsAddr string `placeholder:"HOST:PORT" env:"PEAL_METRICS_ADDR" help:"Where to serve metrics for Prometheus, at /metrics; nowhere, unless given. Whoever reaches it reads them, so use a loopback or private address, such as 127.0.0.1:9326."`
+	MetricsAddr string `placeholder:"HOST:PORT" env:"PEAL_METRICS_ADDR" help:"Where to serve metrics for Prometheus, at /metrics; nowhere, unless given. It asks for no password, so use a loopback or private address, such as 127.0.0.1:9326."`
 
 	TLS    TLS    `embed:"" prefix:"tls-" envprefix:"PEAL_TLS_" group:"TLS:"`
 	ACME   ACME   `embed:"" prefix:"acme-" envprefix:"PEAL_ACME_" group:"Certificates by ACME:"`

@@ -123,8 +123,8 @@ func TestScrape(t *testing.T) {
 	}
 }
 
-// labelsAllowed are the labels of all metrics. Whoever adds one has made sure that its values
-// are few and name nobody.
+// labelsAllowed are the labels of all metrics. Before you add one, make sure that its
+// values are few and name nobody.
 var labelsAllowed = []string{
 	"code", "command", "direction", "event", "goversion", "kind", "path", "query", "reason", "state", "transport", "type", "version", "why",
 }

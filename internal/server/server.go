@@ -275,7 +275,7 @@ func (s *Server) startLoop() error {
 	s.loop = &loop{node: n, store: s.store, clock: s.clock, log: s.log, metrics: s.metrics, incarnation: incarnation, journal: newJournal(s.log, &s.cfg.Settings)}
 	origins := s.cfg.Settings.Access.Origins
 	if s.cfg.Dev {
-		origins = nil // They limit who gets a token. Whoever has one may connect.
+		origins = nil // They limit which pages get a token. Any page with one may connect.
 	}
 	s.endpoint = ws.New(ws.Config{
 		Limits: s.limits, Handler: s.loop, Origins: origins, TrustedProxies: trusted, Logger: s.log,

@@ -71,8 +71,8 @@ func keysOf(a *config.Auth) auth.Keys {
 }
 
 // devPeers are the special addresses that the relay of a peal dev reaches unless told.
-// Where others reach the server, loopback is not among them: what listens there trusts
-// whoever comes.
+// Where others reach the server, loopback is not among them: programs that listen there
+// trust every connection.
 func devPeers(c *config.Config) []netip.Prefix {
 	local := relay.LocalPrefixes()
 	if c.Exposed() {

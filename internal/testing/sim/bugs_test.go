@@ -209,7 +209,7 @@ var bugs = []bug{
 		"		d.merge(v, t, r.update)", "		d.abandon(v)\n\t\td.do(Answer{Ticket: t, Update: r.update})",
 	},
 	{
-		"an invitation that came to be after its program was started anew goes on", "internal/device/calls.go",
+		"an invitation that was committed after its program restarted goes on", "internal/device/calls.go",
 		"in(c) && (d.past.has(c.CallId) || !d.resumes):", "in(c) && d.past.has(c.CallId):",
 	},
 	{
@@ -273,7 +273,7 @@ var bugs = []bug{
 		"	case d.past.has(in.Invite.CallId):", "	case false:",
 	},
 	{
-		"the server is told of a draft that was given up", "internal/device/calls.go",
+		"the server receives a draft that was given up", "internal/device/calls.go",
 		"		d.do(Answer{Ticket: in.Ticket}) // It is over already.\n\tcase v.draft:",
 		"		d.do(Answer{Ticket: in.Ticket}) // It is over already.\n\tcase v.draft && d.logsOut:",
 	},
@@ -315,7 +315,7 @@ var scriptBugs = []bug{
 		"    merge(d, v, ticket, r.update);", "    abandon(d, v);\n    d.do({ kind: \"answer\", ticket, update: r.update });",
 	},
 	{
-		"an invitation that came to be after its program was started anew goes on (ts)", "web/sdk/src/device/calls.ts",
+		"an invitation that was committed after its program restarted goes on (ts)", "web/sdk/src/device/calls.ts",
 		"isIn(c) && (d.past.has(id) || !d.resumes)", "isIn(c) && d.past.has(id)",
 	},
 	{
@@ -355,7 +355,7 @@ var scriptBugs = []bug{
 		"if (d.past.has(id)) {", "if (id === \"\") {",
 	},
 	{
-		"the server is told of a draft that was given up (ts)", "web/sdk/src/device/calls.ts",
+		"the server receives a draft that was given up (ts)", "web/sdk/src/device/calls.ts",
 		"} else if (v.draft) {", "} else if (v.draft && d.logsOut) {",
 	},
 	{
