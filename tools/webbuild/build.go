@@ -22,7 +22,7 @@ import (
 // component it replaces look for, and under its own.
 const (
 	scriptHead = `(publish=>{"use strict";`
-	scriptFoot = `})(e=>{if(typeof module=="object"&&module&&module.exports)module.exports=e;` +
+	scriptFoot = `})(e=>{if(typeof module=="object"&&module&&module.exports)Object.assign(module.exports,e);` +
 		`else globalThis.Peal=globalThis.NERTCCalling=globalThis.NRTCCalling=e});`
 )
 
