@@ -87,7 +87,7 @@ var allowed = map[string]imports{
 		theirs: []string{"github.com/coder/websocket", "github.com/gobwas/ws", "golang.org/x/time"},
 	},
 	"internal/api": {
-		ours:   []string{"internal/auth", "internal/protocol", "internal/store"},
+		ours:   []string{"internal/auth", "internal/call", "internal/protocol", "internal/store"},
 		theirs: []string{"golang.org/x/time"},
 	},
 	"internal/relay": {
@@ -98,7 +98,7 @@ var allowed = map[string]imports{
 		ours:   []string{"internal/call", "internal/store"},
 		theirs: []string{"github.com/pressly/goose", "golang.org/x/sys", "modernc.org/sqlite"},
 	},
-	"internal/config": {},
+	"internal/config": {ours: []string{"internal/auth"}},
 
 	"internal/node": {
 		ours: []string{

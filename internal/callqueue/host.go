@@ -65,7 +65,7 @@ type Audience interface {
 
 // Asker waits for what a job comes to. A queue hands it back and knows no more of it.
 type Asker interface {
-	// Sender is the device that asks, by its connection.
+	// Sender is the device that asks, by its connection; zero for a backend.
 	Sender() call.Device
 }
 

@@ -44,11 +44,20 @@ func (j Apply) attempt(q *Queue) {
 	switch {
 	case !q.exists():
 		j.attemptAbsent(q)
-	case j.Asker != nil && q.call.Leg(j.Asker.Sender().Account) == nil:
+	case j.strange(&q.call):
 		q.finish(nil, protocol.NoSuchCall.Error())
 	default:
 		q.step(j.Input)
 	}
+}
+
+// strange says that a device asks that has no part in the call.
+func (j Apply) strange(c *call.Call) bool {
+	if j.Asker == nil {
+		return false
+	}
+	account := j.Asker.Sender().Account
+	return account != "" && c.Leg(account) == nil
 }
 
 // attemptAbsent answers for a call that does not exist. A cancellation leaves a tombstone,

@@ -10,7 +10,7 @@ import (
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
 )
 
-// Those who wait for a job of a call: a command, or a greeting.
+// Those who wait for a job of a call: a command, a greeting, or a backend.
 
 // command is a device that waits for the answer to what it asked; for nothing where id is
 // zero.
@@ -29,7 +29,13 @@ func newCommand(d *device, id uint32, with call.Attachments) *command {
 // Sender implements callqueue.Asker.
 func (c *command) Sender() call.Device { return c.device.who }
 
-// deviceOf is the device of an asker, and says whether it is being greeted.
+// backend is a backend that waits for the end of a call.
+type backend struct{ request uint64 }
+
+// Sender implements callqueue.Asker: it is no device.
+func (backend) Sender() call.Device { return call.Device{} }
+
+// deviceOf is the device of an asker, nil for a backend, and says whether it is being greeted.
 func deviceOf(a callqueue.Asker) (d *device, greeted bool) {
 	switch a := a.(type) {
 	case *command:
@@ -39,7 +45,7 @@ func deviceOf(a callqueue.Asker) (d *device, greeted bool) {
 	case again:
 		return a.device, true
 	}
-	panic("node: an asker of another kind")
+	return nil, false
 }
 
 // Answer implements callqueue.Audience.
@@ -56,6 +62,13 @@ func (h *host) Answer(a callqueue.Asker, id call.ID, c *call.Call, failure *peal
 		h.greetings.told(a, c, failure)
 	case again:
 		h.greetings.told(a.greeting, c, failure)
+	case backend:
+		e := Terminated{Request: a.request, Error: failure}
+		if c != nil {
+			copied := *c
+			e.Call = &copied
+		}
+		h.do(e)
 	}
 }
 

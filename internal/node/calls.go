@@ -85,6 +85,9 @@ func (h *host) Learned(c *call.Call, by call.Input) {
 // took effect when it was here already.
 func (h *host) First(a callqueue.Asker, c *call.Call) callqueue.Presence {
 	d, greeted := deviceOf(a)
+	if d == nil {
+		return nil
+	}
 	l := c.Leg(d.who.Account)
 	switch {
 	case d.session.Closed(), l == nil, !l.Device.Is(d.who), l.Device == d.who:

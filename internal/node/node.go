@@ -112,6 +112,8 @@ func (n *Node) Step(now time.Time, in Input) []Effect {
 		n.resume(in.Ticket, in)
 	case Heard:
 		n.heard(in.Message)
+	case Terminate:
+		n.calls.Add(in.ID, callqueue.Apply{Input: call.Terminate{}, Asker: backend{in.Request}})
 	case Woke:
 		n.woke()
 	case Stopping:

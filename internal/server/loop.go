@@ -59,6 +59,7 @@ type loop struct {
 	// stopping belongs to run: it was told to stop.
 	stopping bool
 
+	endings endings
 	storage storage
 	// ready mirrors the node's.
 	ready atomic.Bool
@@ -189,6 +190,8 @@ func (l *loop) do(effect node.Effect) {
 		l.journal.moved(e, l.clock.now())
 	case node.Flows:
 		l.journal.flows(e)
+	case node.Terminated:
+		l.endings.take(e)
 	case node.Commit:
 		l.commits.put(e)
 	case node.Hurry:
