@@ -18,7 +18,7 @@ import (
 	"github.com/peal-rtc/peal/internal/store/sqlstore"
 )
 
-func opened(t *testing.T, path string) *sqlstore.Store {
+func opened(t *testing.T, path string) *store.Memory {
 	t.Helper()
 	s, err := sqlstore.Open(t.Context(), sqlstore.Config{Path: path})
 	if err != nil {
@@ -27,7 +27,7 @@ func opened(t *testing.T, path string) *sqlstore.Store {
 	return s
 }
 
-func closed(t *testing.T, s *sqlstore.Store) {
+func closed(t *testing.T, s *store.Memory) {
 	t.Helper()
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
