@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/peal-rtc/peal/internal/call"
@@ -39,8 +40,27 @@ func encode(c *call.Call) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode call: %w", err)
 	}
+	if c.Live() {
+		body = pad(body)
+	}
 	return body, nil
 }
+
+// pad brings the body of a live call to a multiple of padding. Most changes then leave
+// the size of the row as it is, and SQLite writes only those of its pages that differ:
+// not again those with the descriptions.
+func pad(body []byte) []byte {
+	body = protowire.AppendTag(body, paddingField, protowire.BytesType)
+	rest := (padding - (len(body)+1)%padding) % padding
+	body = append(body, byte(rest)) // A length below 128 is one byte.
+	return append(body, make([]byte, rest)...)
+}
+
+const (
+	padding = 128
+	// paddingField is peal.stored.v1.Call.padding.
+	paddingField = 15
+)
 
 func storedLeg(l *call.Leg) *storedpb.Leg {
 	stored := &storedpb.Leg{

@@ -29,21 +29,23 @@ const (
 
 // Call is a call without its id and its session descriptions.
 type Call struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Rev           uint32                 `protobuf:"varint,1,opt,name=rev,proto3" json:"rev,omitempty"`
-	Hidden        uint32                 `protobuf:"varint,2,opt,name=hidden,proto3" json:"hidden,omitempty"`
-	State         uint32                 `protobuf:"varint,3,opt,name=state,proto3" json:"state,omitempty"`
-	Type          uint32                 `protobuf:"varint,4,opt,name=type,proto3" json:"type,omitempty"`
-	Policy        uint32                 `protobuf:"varint,5,opt,name=policy,proto3" json:"policy,omitempty"`
-	Attachment    string                 `protobuf:"bytes,6,opt,name=attachment,proto3" json:"attachment,omitempty"`
-	Timing        *Timing                `protobuf:"bytes,7,opt,name=timing,proto3" json:"timing,omitempty"`
-	Created       int64                  `protobuf:"fixed64,8,opt,name=created,proto3" json:"created,omitempty"`
-	Until         int64                  `protobuf:"fixed64,9,opt,name=until,proto3" json:"until,omitempty"`
-	Connected     int64                  `protobuf:"fixed64,10,opt,name=connected,proto3" json:"connected,omitempty"`
-	Legs          []*Leg                 `protobuf:"bytes,11,rep,name=legs,proto3" json:"legs,omitempty"`
-	Media         *Media                 `protobuf:"bytes,12,opt,name=media,proto3" json:"media,omitempty"`
-	Ask           *Ask                   `protobuf:"bytes,13,opt,name=ask,proto3" json:"ask,omitempty"`
-	Outcome       *Outcome               `protobuf:"bytes,14,opt,name=outcome,proto3" json:"outcome,omitempty"`
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Rev        uint32                 `protobuf:"varint,1,opt,name=rev,proto3" json:"rev,omitempty"`
+	Hidden     uint32                 `protobuf:"varint,2,opt,name=hidden,proto3" json:"hidden,omitempty"`
+	State      uint32                 `protobuf:"varint,3,opt,name=state,proto3" json:"state,omitempty"`
+	Type       uint32                 `protobuf:"varint,4,opt,name=type,proto3" json:"type,omitempty"`
+	Policy     uint32                 `protobuf:"varint,5,opt,name=policy,proto3" json:"policy,omitempty"`
+	Attachment string                 `protobuf:"bytes,6,opt,name=attachment,proto3" json:"attachment,omitempty"`
+	Timing     *Timing                `protobuf:"bytes,7,opt,name=timing,proto3" json:"timing,omitempty"`
+	Created    int64                  `protobuf:"fixed64,8,opt,name=created,proto3" json:"created,omitempty"`
+	Until      int64                  `protobuf:"fixed64,9,opt,name=until,proto3" json:"until,omitempty"`
+	Connected  int64                  `protobuf:"fixed64,10,opt,name=connected,proto3" json:"connected,omitempty"`
+	Legs       []*Leg                 `protobuf:"bytes,11,rep,name=legs,proto3" json:"legs,omitempty"`
+	Media      *Media                 `protobuf:"bytes,12,opt,name=media,proto3" json:"media,omitempty"`
+	Ask        *Ask                   `protobuf:"bytes,13,opt,name=ask,proto3" json:"ask,omitempty"`
+	Outcome    *Outcome               `protobuf:"bytes,14,opt,name=outcome,proto3" json:"outcome,omitempty"`
+	// Padding says nothing.
+	Padding       []byte `protobuf:"bytes,15,opt,name=padding,proto3" json:"padding,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -172,6 +174,13 @@ func (x *Call) GetAsk() *Ask {
 func (x *Call) GetOutcome() *Outcome {
 	if x != nil {
 		return x.Outcome
+	}
+	return nil
+}
+
+func (x *Call) GetPadding() []byte {
+	if x != nil {
+		return x.Padding
 	}
 	return nil
 }
@@ -866,7 +875,7 @@ var File_stored_proto protoreflect.FileDescriptor
 
 const file_stored_proto_rawDesc = "" +
 	"\n" +
-	"\fstored.proto\x12\x0epeal.stored.v1\"\xc0\x03\n" +
+	"\fstored.proto\x12\x0epeal.stored.v1\"\xda\x03\n" +
 	"\x04Call\x12\x10\n" +
 	"\x03rev\x18\x01 \x01(\rR\x03rev\x12\x16\n" +
 	"\x06hidden\x18\x02 \x01(\rR\x06hidden\x12\x14\n" +
@@ -884,7 +893,8 @@ const file_stored_proto_rawDesc = "" +
 	"\x04legs\x18\v \x03(\v2\x13.peal.stored.v1.LegR\x04legs\x12+\n" +
 	"\x05media\x18\f \x01(\v2\x15.peal.stored.v1.MediaR\x05media\x12%\n" +
 	"\x03ask\x18\r \x01(\v2\x13.peal.stored.v1.AskR\x03ask\x121\n" +
-	"\aoutcome\x18\x0e \x01(\v2\x17.peal.stored.v1.OutcomeR\aoutcome\"\xc5\x01\n" +
+	"\aoutcome\x18\x0e \x01(\v2\x17.peal.stored.v1.OutcomeR\aoutcome\x12\x18\n" +
+	"\apadding\x18\x0f \x01(\fR\apadding\"\xc5\x01\n" +
 	"\x06Timing\x12\x12\n" +
 	"\x04ring\x18\x01 \x01(\x03R\x04ring\x12!\n" +
 	"\fcaller_grace\x18\x02 \x01(\x03R\vcallerGrace\x12\x14\n" +
