@@ -71,7 +71,7 @@ func (v *Volatile) Replay(_ context.Context, endedSince time.Time, take func(Ent
 		all = append(all, e)
 	}
 	for _, e := range v.ended {
-		if !e.Call.Outcome.EndedAt.Before(endedSince) {
+		if !e.Call.Outcome.EndedAt.Before(endedSince) || !e.At.Before(endedSince) {
 			all = append(all, e)
 		}
 	}
