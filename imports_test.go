@@ -99,7 +99,7 @@ var allowed = map[string]imports{
 		theirs: []string{"github.com/pressly/goose", "golang.org/x/sys", "google.golang.org/protobuf", "modernc.org/sqlite"},
 	},
 	"internal/store/sqlstore/storedpb": {theirs: []string{"google.golang.org/protobuf"}},
-	"internal/config": {},
+	"internal/config":                  {},
 
 	"internal/node": {
 		ours: []string{

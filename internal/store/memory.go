@@ -18,6 +18,8 @@ import (
 type Memory struct {
 	clock   func() time.Time
 	journal Journal
+	// stays says that Close closes nothing.
+	stays bool
 
 	// writing is held while the journal writes. What mu guards changes only while
 	// both are held, so who holds writing reads it without mu.
@@ -38,9 +40,12 @@ type kept struct {
 	due  time.Time // Its deadline; zero for none.
 }
 
-// NewMemory makes an empty store, over a journal that ends with the process.
+// NewMemory makes an empty store, over a journal that ends with the process. It can be
+// used after Close: the next server of a test finds the calls of the one before.
 func NewMemory(clock func() time.Time) *Memory {
-	return newMemory(NewVolatile(), clock)
+	m := newMemory(NewVolatile(), clock)
+	m.stays = true
+	return m
 }
 
 func newMemory(journal Journal, clock func() time.Time) *Memory {
@@ -201,9 +206,18 @@ func (m *Memory) Prune(ctx context.Context, callsBefore, recordsBefore time.Time
 // Now implements Store.
 func (m *Memory) Now(context.Context) (time.Time, error) { return m.clock(), nil }
 
+// errClosed answers what is asked after Close.
+var errClosed = errors.New("store is closed")
+
 // Close implements Store. It waits for a commit that has begun.
 func (m *Memory) Close() error {
 	m.writing.Lock()
 	defer m.writing.Unlock()
+	if m.stays {
+		return nil
+	}
+	m.mu.Lock()
+	m.failed = cmp.Or(m.failed, errClosed)
+	m.mu.Unlock()
 	return m.journal.Close()
 }

@@ -151,6 +151,9 @@ func TestUnknownEndsAll(t *testing.T) {
 					t.Errorf("what is asked as number %d is answered with %v", i+1, err)
 				}
 			}
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
 			again, err := store.Open(t.Context(), journal.Volatile, time.Now)
 			if err != nil {
 				t.Fatal(err)
@@ -168,6 +171,25 @@ func TestUnknownEndsAll(t *testing.T) {
 func (s *spoilt) EndedOf(ctx ctx, account call.Account, since time.Time) ([]call.Call, error) {
 	s.reads++
 	return s.Volatile.EndedOf(ctx, account, since)
+}
+
+// A store that was closed answers nothing.
+func TestClosed(t *testing.T) {
+	s, err := store.Open(t.Context(), store.NewVolatile(), time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := newCall(t, "c1", "alice", "bob", time.Now())
+	mustCommit(t, s, c, 0)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Call(t.Context(), "c1"); err == nil {
+		t.Error("it answers")
+	}
+	if _, err := s.Commit(t.Context(), []store.Change{{Call: over(c, time.Now()), From: 1}}); err == nil {
+		t.Error("it commits")
+	}
 }
 
 // Calls that ended long ago are in the journal alone, which is asked only for those.
