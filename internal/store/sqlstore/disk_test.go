@@ -46,6 +46,35 @@ func liveIDs(t *testing.T, path string) (ids []call.ID) {
 	return ids
 }
 
+// TestFlushed: a commit returns after its flush, and flushes once.
+func TestFlushed(t *testing.T) {
+	for durable, want := range map[string]int{"full": 1, "normal": 0} {
+		flushes := 0
+		d := &disk{sync: func(name string) int32 {
+			if strings.HasSuffix(name, "-wal") {
+				flushes++
+			}
+			return sqlite3.SQLITE_OK
+		}}
+		t.Run(durable, func(t *testing.T) {
+			useDisk(t, d)
+			s, _ := openBoth(t, Config{Path: filepath.Join(t.TempDir(), "peal.db"), vfs: diskVFSName, Synchronous: durable})
+			if err := commitOne(s, 0); err != nil { // The first begins the log.
+				t.Fatal(err)
+			}
+			for n := range 5 {
+				before := flushes
+				if err := commitOne(s, n+1); err != nil || flushes-before != want {
+					t.Errorf("%d flushes, %v; want %d", flushes-before, err, want)
+				}
+			}
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 // After a flush that failed, or a write that leaves open what was written, nothing
 // succeeds and nothing is read until the file is opened again. Then all is there that
 // was acknowledged.
@@ -241,7 +270,7 @@ func TestTornLog(t *testing.T) {
 		check(at, log[:at])
 	}
 	check(0, nil)
-	for at := sizes[batches-2]; at < int64(len(log)); at += 13 {
+	for at := sizes[batches-2]; at < int64(len(log)); at += 41 {
 		wrong := append([]byte(nil), log...)
 		wrong[at] ^= 0x10
 		check(at, wrong)
