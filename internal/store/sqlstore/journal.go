@@ -26,7 +26,7 @@ const (
 	// than that.
 	pruneRows = 500
 	// walBytes is when the write-ahead log is copied into the database, and
-	// lookEvery after how many writes to look at its size.
+	// lookEvery after how many changes to look at its size.
 	walBytes  = 4 << 20
 	lookEvery = 16
 )
@@ -43,7 +43,8 @@ type journal struct {
 	writer *writer
 	slots  slots
 	wrote  time.Time
-	writes int
+	// changes are those since the last look at the size of the log.
+	changes int
 	// broken is why nothing is written any more.
 	broken error
 }
@@ -53,6 +54,7 @@ func (j *journal) Append(batch []store.Entry) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	var exist, taken []call.ID
+	j.changes += len(batch)
 	err := j.transact(func(w *writer) error {
 		for i := range batch {
 			e := &batch[i]
@@ -94,6 +96,7 @@ func (j *journal) Touch(now time.Time) error {
 	if j.broken == nil && time.Since(j.wrote) < touchEvery {
 		return nil
 	}
+	j.changes++
 	return j.transact(func(w *writer) error {
 		_, err := w.exec(w.touch, unixNano(now))
 		return err
@@ -148,9 +151,10 @@ func (j *journal) failed(doing string, err error, committing bool) error {
 // would do that by itself, and tell nobody that a flush failed. A failure concerns
 // what comes later: what was committed is in the log.
 func (j *journal) checkpoint() {
-	if j.writes++; j.writes%lookEvery != 0 {
+	if j.changes < lookEvery {
 		return
 	}
+	j.changes = 0
 	info, err := os.Stat(j.path + "-wal")
 	if err != nil || info.Size() < walBytes {
 		return
@@ -185,6 +189,7 @@ func (j *journal) Prune(ctx context.Context, callsBefore, recordsBefore time.Tim
 func (j *journal) prune(before int64, do func(*writer, int64) (int64, error)) (rows int64, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	j.changes += pruneRows
 	err = j.transact(func(w *writer) (err error) {
 		rows, err = do(w, before)
 		return err
