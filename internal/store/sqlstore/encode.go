@@ -60,8 +60,6 @@ const (
 	padding = 128
 	// paddingField is peal.stored.v1.Call.padding.
 	paddingField = 15
-	// descriptionsPaddingField is peal.stored.v1.Descriptions.padding.
-	descriptionsPaddingField = 3
 )
 
 func storedLeg(l *call.Leg) *storedpb.Leg {
@@ -105,30 +103,7 @@ func describe(c *call.Call) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode descriptions: %w", err)
 	}
-	return padRow(both), nil
-}
-
-// padRow brings descriptions to a size with which SQLite keeps all but the beginning of
-// the row on pages of its own. Otherwise it keeps up to a whole page of the row, whatever
-// is left over, between the rows of others, which it then has to move about.
-func padRow(both []byte) []byte {
-	const (
-		page  = 4096 - 4  // What a page of its own holds.
-		least = 489       // What it keeps with the other rows,
-		most  = 4096 - 35 // and when it would be more it is that.
-		row   = 450       // About what a row has beside its descriptions.
-		small = 1024      // What may lie between the rows of others.
-	)
-	if len(both) < small {
-		return both
-	}
-	rest := (len(both) + row - least) % page
-	want := most - least + row/2
-	if rest >= want {
-		return both
-	}
-	both = protowire.AppendTag(both, descriptionsPaddingField, protowire.BytesType)
-	return protowire.AppendBytes(both, make([]byte, want-rest))
+	return both, nil
 }
 
 // decode puts a stored call together.

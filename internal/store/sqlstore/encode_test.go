@@ -27,13 +27,7 @@ func TestEncoding(t *testing.T) {
 	other.Legs = append([]call.Leg(nil), full.Legs...)
 	other.Legs[0].Device.Account = other.Legs[0].Account
 	other.Attachment += strings.Repeat("x", 57)
-	calls := []call.Call{full, other, ringing("c1", "alice", "bob")}
-	for n := range 13 { // Around the sizes of pages.
-		long := full
-		long.Media.Offer = call.SDP(strings.Repeat("x", 777*n))
-		calls = append(calls, long)
-	}
-	for _, want := range calls {
+	for _, want := range []call.Call{full, other, ringing("c1", "alice", "bob")} {
 		body, err := encode(&want)
 		if err != nil {
 			t.Fatal(err)

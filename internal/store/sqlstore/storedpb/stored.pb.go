@@ -820,11 +820,9 @@ func (x *Outcome) GetKind() uint32 {
 
 // Descriptions are the session descriptions of a live call.
 type Descriptions struct {
-	state  protoimpl.MessageState `protogen:"open.v1"`
-	Offer  string                 `protobuf:"bytes,1,opt,name=offer,proto3" json:"offer,omitempty"`
-	Answer string                 `protobuf:"bytes,2,opt,name=answer,proto3" json:"answer,omitempty"`
-	// Padding says nothing.
-	Padding       []byte `protobuf:"bytes,3,opt,name=padding,proto3" json:"padding,omitempty"`
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Offer         string                 `protobuf:"bytes,1,opt,name=offer,proto3" json:"offer,omitempty"`
+	Answer        string                 `protobuf:"bytes,2,opt,name=answer,proto3" json:"answer,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -871,13 +869,6 @@ func (x *Descriptions) GetAnswer() string {
 		return x.Answer
 	}
 	return ""
-}
-
-func (x *Descriptions) GetPadding() []byte {
-	if x != nil {
-		return x.Padding
-	}
-	return nil
 }
 
 var File_stored_proto protoreflect.FileDescriptor
@@ -960,11 +951,10 @@ const file_stored_proto_rawDesc = "" +
 	"\x05actor\x18\x02 \x01(\tR\x05actor\x12\x16\n" +
 	"\x06device\x18\x03 \x01(\tR\x06device\x12\x14\n" +
 	"\x05ended\x18\x04 \x01(\x10R\x05ended\x12\x12\n" +
-	"\x04kind\x18\x05 \x01(\rR\x04kind\"V\n" +
+	"\x04kind\x18\x05 \x01(\rR\x04kind\"<\n" +
 	"\fDescriptions\x12\x14\n" +
 	"\x05offer\x18\x01 \x01(\tR\x05offer\x12\x16\n" +
-	"\x06answer\x18\x02 \x01(\tR\x06answer\x12\x18\n" +
-	"\apadding\x18\x03 \x01(\fR\apaddingB;Z9github.com/peal-rtc/peal/internal/store/sqlstore/storedpbb\x06proto3"
+	"\x06answer\x18\x02 \x01(\tR\x06answerB;Z9github.com/peal-rtc/peal/internal/store/sqlstore/storedpbb\x06proto3"
 
 var (
 	file_stored_proto_rawDescOnce sync.Once
