@@ -95,10 +95,11 @@ var allowed = map[string]imports{
 		theirs: []string{"github.com/pion/logging", "github.com/pion/stun", "github.com/pion/turn", "golang.org/x/sys"},
 	},
 	"internal/store/sqlstore": {
-		ours:   []string{"internal/call", "internal/store"},
-		theirs: []string{"github.com/pressly/goose", "golang.org/x/sys", "modernc.org/sqlite"},
+		ours:   []string{"internal/call", "internal/store", "internal/store/sqlstore/storedpb"},
+		theirs: []string{"github.com/pressly/goose", "golang.org/x/sys", "google.golang.org/protobuf", "modernc.org/sqlite"},
 	},
-	"internal/config": {ours: []string{"internal/auth"}},
+	"internal/store/sqlstore/storedpb": {theirs: []string{"google.golang.org/protobuf"}},
+	"internal/config":                  {ours: []string{"internal/auth"}},
 
 	"internal/node": {
 		ours: []string{

@@ -20,6 +20,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/peal-rtc/peal/internal/protocol"
+	"github.com/peal-rtc/peal/internal/protocol/pealv1"
 	"github.com/peal-rtc/peal/internal/store"
 )
 
@@ -197,5 +198,59 @@ func TestStoreAway(t *testing.T) {
 	time.Sleep(1200 * time.Millisecond)
 	if calls, err := kept.Live(t.Context(), "", 100); err != nil || len(calls) != 0 {
 		t.Errorf("%d calls live, %v", len(calls), err)
+	}
+}
+
+// brokenJournal is a journal whose flushes can fail.
+type brokenJournal struct {
+	*store.Volatile
+	broken atomic.Bool
+}
+
+var errFlush = errors.New("fsync: input/output error")
+
+func (j *brokenJournal) Append(batch []store.Entry) error {
+	if j.broken.Load() {
+		return errFlush
+	}
+	return j.Volatile.Append(batch)
+}
+
+// TestFlushFails: once a flush has failed the server tells nobody anything but that it
+// is not available, and ends with the reason. The next start goes on with what was stored.
+func TestFlushFails(t *testing.T) {
+	journal := &brokenJournal{Volatile: store.NewVolatile()}
+	kept, err := store.Open(t.Context(), journal, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := start(t, func(c *Config) { c.Store = kept })
+	alice, bob := b.login("alice", "a"), b.login("bob", "b")
+	first := alice.invite(numbered(1), "bob").GetCall().GetCall()
+	if first.GetState() != pealv1.CallState_CALL_STATE_RINGING {
+		t.Fatalf("the call is %v", first)
+	}
+	bob.until(numbered(1), pealv1.CallState_CALL_STATE_RINGING)
+	journal.broken.Store(true)
+	wantError(t, bob.ask("reject", map[string]any{"callId": numbered(1)}).GetError(), protocol.Unavailable, "")
+	select {
+	case err := <-b.Failed():
+		if !errors.Is(err, store.ErrFailed) || !errors.Is(err, errFlush) || !strings.Contains(err.Error(), "start the server again") {
+			t.Errorf("the server ends with %v", err)
+		}
+	case <-time.After(patience):
+		t.Fatal("the server does not end")
+	}
+	if said := b.log.String(); !strings.Contains(said, `msg="database failed"`) || strings.Contains(said, `msg="store failed"`) {
+		t.Errorf("the log says\n%s", said)
+	}
+	b.stop()
+	if b.cfg.Store, err = store.Open(t.Context(), journal.Volatile, time.Now); err != nil {
+		t.Fatal(err)
+	}
+	b.run()
+	_, calls := (&old{bench: b}).back("bob", "b")
+	if u := of(t, calls, numbered(1)); u.Call.State != pealv1.CallState_CALL_STATE_RINGING {
+		t.Errorf("after a start the call is %v", u.Call)
 	}
 }

@@ -81,19 +81,19 @@ var bugs = []bug{
 	},
 	{
 		"the claim is not freed where the call ended", "internal/store/memory.go",
-		"delete(m.claims, leg.Account)", "_ = m.claims[leg.Account]",
+		"delete(m.claims, account)", "_ = m.claims[account]",
 	},
 	{
-		"the callee's claim is not looked at", "internal/store/memory.go",
-		"if holder, claimed := m.claims[leg.Account]; claimed {", "if holder, claimed := m.claims[leg.Account]; claimed && holder == c.ID {",
+		"the callee's claim is not looked at", "internal/store/batch.go",
+		"if holder := b.holder(c.Legs[1+i].Account); holder != \"\" {", "if holder := b.holder(c.Legs[1+i].Account); holder == c.ID {",
 	},
 	{
-		"the stored rev is not looked at", "internal/store/memory.go",
-		"if !live || stored.Rev != change.From {", "if !live && stored.Rev != change.From {",
+		"the stored rev is not looked at", "internal/store/batch.go",
+		"!was.Live() || was.Rev != change.From {", "!was.Live() && was.Rev != change.From {",
 	},
 	{
-		"no record is filed with the end", "internal/store/memory.go",
-		"m.records[c.ID] = r", "_ = r",
+		"no record is filed with the end", "internal/store/volatile.go",
+		"v.records[id] = r", "_ = r",
 	},
 	{
 		"those who are asked are told before the commit", "internal/callqueue/queue.go",
@@ -241,8 +241,32 @@ var bugs = []bug{
 		"pealv1.Reason(r.Reason)", "pealv1.Reason_REASON_COMPLETED",
 	},
 	{
-		"who is free is busy", "internal/store/memory.go",
-		"if holder, claimed := m.claims[leg.Account]; claimed {", "if holder, claimed := m.claims[leg.Account]; claimed || c.ID[len(c.ID)-1] == '0' {",
+		"who is free is busy", "internal/store/batch.go",
+		"if holder := b.holder(c.Legs[1+i].Account); holder != \"\" {", "if holder := b.holder(c.Legs[1+i].Account); holder != \"\" || c.ID[len(c.ID)-1] == '0' {",
+	},
+	{
+		"a commit is seen before the journal has it", "internal/store/memory.go",
+		"err = m.journal.Append(b.entries)", "m.apply(b.entries)\n\t\t\terr = m.journal.Append(b.entries)",
+	},
+	{
+		"a commit that is not stored is seen", "internal/store/memory.go",
+		"			err = m.judge(err)\n			return Unknown", "			m.apply(b.entries)\n			err = m.judge(err)\n			return Unknown",
+	},
+	{
+		"a commit is told as done that the journal has refused", "internal/store/memory.go",
+		"		case err == nil:\n			m.apply", "		case err == nil, errors.Is(err, ErrNotDone):\n			m.apply",
+	},
+	{
+		"commits go on after a flush that failed", "internal/store/memory.go",
+		"cmp.Or(ctx.Err(), m.failed)", "cmp.Or(ctx.Err(), nil)",
+	},
+	{
+		"the claims of live calls are not there after a start", "internal/store/memory.go",
+		"		m.put(e)\n		return nil", "		if m.put(e); e.Call.Live() {\n			delete(m.claims, e.Call.Callee().Account)\n		}\n		return nil",
+	},
+	{
+		"calls that ended before a start are not told of after it", "internal/store/memory.go",
+		"		m.put(e)\n		return nil", "		if e.Call.Live() {\n			m.put(e)\n		}\n		return nil",
 	},
 	{
 		"all devices of an account are given the candidates for one", "internal/node/audience.go",

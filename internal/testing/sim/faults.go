@@ -27,8 +27,13 @@ type Faults struct {
 	CommitHide float64 // A commit is done and reported as failed.
 	CommitLate float64 // A commit is reported as failed and done later.
 	CommitSlow float64 // A commit takes seconds.
-	ReadFail   float64 // A read of the store fails.
-	ReadSlow   float64 // A read takes seconds.
+	// Of the journal of a host that is alone:
+	AppendSkip float64 // The disk is full.
+	AppendFail float64 // A flush fails, and what it was to flush is there or not.
+	PowerLoss  float64 // The same, and the host is gone at once.
+
+	ReadFail float64 // A read of the store fails.
+	ReadSlow float64 // A read takes seconds.
 
 	BusDrop  float64 // A message between nodes is lost,
 	BusTwice float64 // or comes twice, at different times.

@@ -3,6 +3,7 @@ package sim
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -78,6 +79,7 @@ func (h *host) boot() {
 	if h.alive {
 		return
 	}
+	h.w.openStore()
 	h.start++
 	n, err := node.New(node.Config{
 		SingleLogin: h.w.cfg.SingleLogin,
@@ -311,6 +313,9 @@ func (h *host) commit(e node.Commit) {
 	}
 	commit := func() store.Result {
 		results, err := w.store.Commit(context.Background(), []store.Change{e.Change})
+		if errors.Is(err, store.ErrFailed) {
+			h.loses()
+		}
 		if err != nil {
 			return store.Result{Err: err}
 		}

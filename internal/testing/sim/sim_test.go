@@ -169,6 +169,7 @@ func schedule(seed uint64) sim.Config {
 		// As the server is: alone with a store of its own, in which nothing is done
 		// behind its back.
 		cfg.Nodes, f.CommitLate = 1, 0
+		f.AppendSkip, f.AppendFail, f.PowerLoss = f.CommitSkip/2, f.CommitHide/4, (f.Crash+f.CommitSkip)/8
 	}
 	return cfg
 }

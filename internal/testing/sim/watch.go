@@ -176,7 +176,8 @@ func (f Faults) served() bool {
 
 // stored says that the nodes live and the store does its work in this schedule.
 func (f Faults) stored() bool {
-	return f.Crash+f.Stop+f.StoreLost+f.StoreDown+f.CommitSkip+f.CommitHide+f.CommitLate+f.CommitSlow+f.ReadFail+f.ReadSlow == 0
+	return f.Crash+f.Stop+f.StoreLost+f.StoreDown+f.CommitSkip+f.CommitHide+f.CommitLate+f.CommitSlow+f.ReadFail+f.ReadSlow == 0 &&
+		f.AppendSkip+f.AppendFail+f.PowerLoss == 0
 }
 
 // news is how long it may take until those who are connected know.
