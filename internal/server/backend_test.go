@@ -5,6 +5,10 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -14,7 +18,7 @@ import (
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
 )
 
-// apiKey is the key crm of the tests.
+// apiSecret is the secret of the keys of the tests.
 var apiSecret = strings.Repeat("A", 42) + "E"
 
 // withAPI gives a server the key crm.
@@ -261,6 +265,39 @@ func TestBackendLimits(t *testing.T) {
 		status, _, _ := k.ask(http.MethodGet, "/api/v1/calls", "/api/v1/calls", "peal_sk_crm_wrong")
 		if want := map[bool]int{true: http.StatusUnauthorized, false: http.StatusTooManyRequests}[n < 10]; status != want {
 			t.Errorf("wrong key %d: %d", n+1, status)
+		}
+	}
+}
+
+var shellBlock = regexp.MustCompile("(?s)```sh\n(.*?)```")
+
+// TestServerAPIDocs runs the commands of the page, in both languages, on a live call.
+func TestServerAPIDocs(t *testing.T) {
+	for _, file := range []string{"server-api.md", "server-api.zh-CN.md"} {
+		text, err := os.ReadFile(filepath.Join("..", "..", "docs", file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := start(t, func(cfg *Config) {
+			inMemory(cfg)
+			cfg.Settings.API.Keys = map[string]string{"backend": apiSecret}
+		})
+		b.login("alice", "a").invite(numbered(1), "bob")
+		ran := 0
+		for _, block := range shellBlock.FindAllStringSubmatch(string(text), -1) {
+			if !strings.HasPrefix(block[1], "curl ") {
+				continue // How the server is started, and where it is.
+			}
+			ran++
+			command := exec.CommandContext(t.Context(), "sh", "-c", strings.Replace(block[1], "curl -s", "curl -s --fail-with-body", 1))
+			command.Env = append(os.Environ(), "PEAL="+b.url(""), "KEY=peal_sk_backend_"+apiSecret, "CALL="+numbered(1))
+			out, err := command.CombinedOutput()
+			if err != nil || !json.Valid(out) || strings.Contains(block[1], "/records") && !strings.Contains(string(out), numbered(1)) {
+				t.Errorf("%s: %s: %v\n%s", file, block[1], err, out)
+			}
+		}
+		if ran != 5 {
+			t.Errorf("%s: ran %d commands, want 5", file, ran)
 		}
 	}
 }
