@@ -165,7 +165,7 @@ func (b *bench) carryOut(e node.Effect) {
 		if c := b.conns[e.Conn]; c != nil && !c.silent {
 			b.step(node.Ponged(e))
 		}
-	case node.Named, node.Moved, node.Flows:
+	case node.Named, node.Moved, node.Flows, node.Terminated:
 		b.told = append(b.told, e)
 	case node.Hurry:
 		b.hurried++

@@ -3,6 +3,9 @@ package sim
 import (
 	"errors"
 	"time"
+
+	"github.com/peal-rtc/peal/internal/call"
+	"github.com/peal-rtc/peal/internal/node"
 )
 
 // Faults are chances, each for one opportunity, and how bad things get.
@@ -22,6 +25,8 @@ type Faults struct {
 	Strand    float64 // or it hears and tells nothing on the bus for a while,
 	StoreLost float64 // or it cannot reach the store for a while,
 	StoreDown float64 // or no node can.
+
+	Ended float64 // A backend ends a call, each second.
 
 	CommitSkip float64 // A commit fails.
 	CommitHide float64 // A commit is done and reported as failed.
@@ -92,6 +97,9 @@ func (w *world) calamity() {
 	if w.fault(f.StoreDown, "the store is down") {
 		w.away = latest(w.away, w.now.Add(down))
 	}
+	if live := w.live(); len(live) > 0 && h.healthy() && w.fault(f.Ended, "a backend ends a call") {
+		h.step(node.Terminate{ID: live[w.chaos.IntN(len(live))]})
+	}
 	if w.fault(f.ClockStep, "the wall clock is set to another time") {
 		by := time.Minute + time.Duration(w.chaos.Int64N(int64(3*time.Hour)))
 		if w.chaos.IntN(2) == 0 {
@@ -100,6 +108,16 @@ func (w *world) calamity() {
 		w.stepped += by
 	}
 	w.after(time.Second, w.calamity)
+}
+
+// live are the live calls, in the order of ids.
+func (w *world) live() (ids []call.ID) {
+	for _, id := range sortedIDs(w.audit.calls) {
+		if c := w.audit.calls[id]; c.Live() {
+			ids = append(ids, id)
+		}
+	}
+	return ids
 }
 
 func latest(a, b time.Time) time.Time {

@@ -263,6 +263,7 @@ func (h *host) carryOut(e node.Effect) {
 	case node.Commit:
 		h.commit(e)
 	case node.Named, node.Moved, node.Flows: // They are for the log.
+	case node.Terminated: // The backend needs no answer: the watch sees the end.
 	case node.Hurry: // No commit here waits on purpose.
 	case node.Request:
 		h.ask(e)
