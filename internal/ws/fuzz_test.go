@@ -1,7 +1,6 @@
 package ws
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/binary"
 	"io"
@@ -153,9 +152,8 @@ func FuzzFrames(f *testing.F) {
 		ears := &listener{over: make(chan struct{})}
 		e := New(Config{Limits: limits, Handler: ears, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 		far := &tape{says: bytes.NewReader(in), most: max(1, int(most))}
-		c := &Conn{id: 1, endpoint: e, stream: far, in: bufio.NewReaderSize(far, readAhead), addr: netip.IPv6Loopback()}
-		e.doorstep.Enter(c.addr)
-		c.waits.Store(true)
+		e.doorstep.Enter(netip.IPv6Loopback())
+		c := e.connection(far, netip.IPv6Loopback(), protocol.Subprotocol)
 		if welcomed {
 			c.greeted()
 		}
@@ -163,7 +161,7 @@ func FuzzFrames(f *testing.F) {
 		messages, kinds, status := reading(in, c.most())
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		c.serve(time.Now())
+		c.via.(*stream).serve(time.Now())
 		select {
 		case <-ears.over:
 		case <-time.After(patience):
