@@ -19,6 +19,8 @@ const (
 	batchBytes = 16 << 10
 	// keptBytes is how large a buffer may be that is used again.
 	keptBytes = 64 << 10
+	// keptMessages is how long a queue may be that is kept while nothing waits.
+	keptMessages = 2
 )
 
 // transport moves the bytes of a connection: a stream by goroutines, a polled by
@@ -202,22 +204,28 @@ func (c *Conn) fill(out *bytes.Buffer) (last bool) {
 		c.due = false
 	}
 	messages, bytes := 0, 0
-	for len(c.waiting) > 0 && out.Len() < batchBytes {
-		message := c.waiting[0]
-		c.waiting = c.waiting[1:]
-		c.bytes -= len(message)
+	for messages < len(c.waiting) && out.Len() < batchBytes {
+		message := c.waiting[messages]
+		c.waiting[messages] = nil
 		put(out, c.kind(), message)
 		messages, bytes = messages+1, bytes+len(message)
 	}
+	c.bytes -= bytes
 	c.endpoint.counts.sent(messages, bytes)
-	if len(c.waiting) == 0 {
-		c.waiting = nil // With what is behind it.
-		if c.closing != nil {
-			put(out, ws.OpClose, c.closing.payload())
-			return true
-		}
+	switch {
+	case messages < len(c.waiting):
+		c.waiting = c.waiting[messages:]
+		return false
+	case cap(c.waiting) <= keptMessages:
+		c.waiting = c.waiting[:0]
+	default:
+		c.waiting = nil
 	}
-	return false
+	if c.closing == nil {
+		return false
+	}
+	put(out, ws.OpClose, c.closing.payload())
+	return true
 }
 
 func (c *closing) payload() []byte {
