@@ -18,7 +18,7 @@ func TestSuite(t *testing.T) {
 		modes["poller"] = mode{polled: true}
 	}
 	suite := reflect.TypeFor[mode]()
-	if suite.NumMethod() < 26 {
+	if suite.NumMethod() < 30 {
 		t.Fatalf("the suite has %d tests: where are the others?", suite.NumMethod())
 	}
 	for name, m := range modes {
