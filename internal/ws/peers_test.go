@@ -57,6 +57,16 @@ func (m mode) HalfOpen(t *testing.T) {
 	b.told.next(t, "closed")
 }
 
+// Broken: whoever breaks the protocol learns why, and is not waited for to read it.
+func (m mode) Broken(t *testing.T) {
+	b := m.start(t, func(c *Config) { c.Limits.Write = time.Hour })
+	r := b.raw()
+	b.told.next(t, "opened")
+	r.write(frame(3|fin, "x"), bytes.Repeat(frame(text, command), 1000))
+	r.wantEnd(int(ws.StatusProtocolError))
+	b.told.next(t, "closed")
+}
+
 // Vanishes: a client that is gone while much waits for it is found out by what is
 // written.
 func (m mode) Vanishes(t *testing.T) {
