@@ -46,10 +46,12 @@ type Poller struct {
 	mu sync.Mutex // Guards what follows.
 	// touched are the connections that have something to do.
 	touched []*polled
-	// asleep says that Wait waits, woken that it is not to.
-	asleep, woken, closed bool
-	// alarm is when the wait ends by itself, as it is set; zero where it does not.
+	// asleep says that Wait waits, woken that it is not to, and kicked that the last wait
+	// was ended by a deadline, which is still set.
+	asleep, woken, kicked, closed bool
+	// alarm is when timer wakes; zero where it is not set.
 	alarm time.Time
+	timer *time.Timer
 }
 
 // past is a time that has gone by.
@@ -75,6 +77,8 @@ func NewPoller(h Handler) (*Poller, error) {
 		_ = p.file.Close()
 		return nil, fmt.Errorf("register epoll: %w", err)
 	}
+	p.timer = time.AfterFunc(time.Hour, p.ring)
+	p.timer.Stop()
 	return p, nil
 }
 
@@ -86,6 +90,7 @@ func (p *Poller) Close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.closed, p.touched = true, nil
+	p.timer.Stop()
 	_ = p.file.Close()
 }
 
@@ -95,12 +100,9 @@ func (p *Poller) Wait(until time.Time) {
 	p.Flush()
 	p.found = 0
 	if p.sleep(until) {
-		err := p.raw.Read(p.look)
+		_ = p.raw.Read(p.look) // It fails where it was roused.
 		p.mu.Lock()
 		p.asleep = false
-		if err != nil {
-			p.alarm = past // It has to be set again.
-		}
 		p.mu.Unlock()
 	} else {
 		p.poll(0)
@@ -124,16 +126,24 @@ func (p *Poller) sleep(until time.Time) bool {
 		p.woken = false
 		return false
 	}
-	early := p.alarm.IsZero() || until.Before(p.alarm) || p.alarm.Equal(past)
-	if until.IsZero() {
-		early = p.alarm.Equal(past)
+	if p.kicked {
+		p.kicked = false
+		_ = p.file.SetReadDeadline(time.Time{}) // It is of a file that has them.
 	}
-	if early && !until.Equal(p.alarm) {
+	if !until.IsZero() && (p.alarm.IsZero() || until.Before(p.alarm)) {
 		p.alarm = until
-		_ = p.file.SetReadDeadline(until) // It is of a file that has them.
+		p.timer.Reset(time.Until(until))
 	}
 	p.asleep = true
 	return true
+}
+
+// ring is the alarm.
+func (p *Poller) ring() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.alarm, p.woken = time.Time{}, true
+	p.rouse()
 }
 
 // Wake has Wait return.
@@ -149,9 +159,9 @@ func (p *Poller) Wake() {
 
 // rouse ends the wait. The caller holds mu.
 func (p *Poller) rouse() {
-	if p.asleep {
-		p.asleep, p.alarm = false, past
-		// It ends by the time that has gone by: no call of the system is needed.
+	if p.asleep && !p.closed {
+		p.asleep, p.kicked = false, true
+		// It ends by a time that has gone by: no call of the system, and no timer.
 		_ = p.file.SetReadDeadline(past)
 	}
 }

@@ -153,7 +153,7 @@ func TestNoTimers(t *testing.T) {
 	p.asleep = true
 	p.Wake()
 	p.woken = false
-	if got := set(time.Time{}); !got.IsZero() {
+	if got := set(time.Time{}); !got.Equal(now.Add(time.Minute)) || p.kicked {
 		t.Errorf("after a wake-up the wait ends at %v", got)
 	}
 	began := time.Now()
