@@ -115,6 +115,7 @@ fuzz: ## Fuzz every decoder of our own for FUZZTIME each.
 	go -C internal/protocol test -run='^$$' -fuzz='^FuzzDecodeBinary$$' $(FUZZ)
 	go -C internal/protocol test -run='^$$' -fuzz='^FuzzDecodeBinaryFrame$$' $(FUZZ)
 	go test ./internal/ws -run='^$$' -fuzz='^FuzzFrames$$' $(FUZZ)
+	go test ./internal/ws -run='^$$' -fuzz='^FuzzCuts$$' $(FUZZ)
 	go test ./internal/ws -run='^$$' -fuzz='^FuzzForwarded$$' $(FUZZ)
 	go test ./internal/auth -run='^$$' -fuzz='^FuzzVerify$$' $(FUZZ)
 	go test ./internal/auth -run='^$$' -fuzz='^FuzzClaims$$' $(FUZZ)

@@ -84,7 +84,7 @@ var allowed = map[string]imports{
 	"internal/doorstep": {},
 	"internal/ws": {
 		ours:   []string{"internal/doorstep", "internal/protocol"},
-		theirs: []string{"github.com/coder/websocket", "github.com/gobwas/ws", "golang.org/x/time"},
+		theirs: []string{"github.com/coder/websocket", "github.com/gobwas/ws", "golang.org/x/sys", "golang.org/x/time"},
 	},
 	"internal/api": {
 		ours:   []string{"internal/auth", "internal/call", "internal/protocol", "internal/store"},

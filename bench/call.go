@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -19,6 +20,8 @@ type callOptions struct {
 	each       time.Duration
 	ring, talk time.Duration
 	text       bool
+	// against is another server to compare with, as a command line.
+	against string
 }
 
 func benchCall(ctx context.Context, args []string) error {
@@ -31,6 +34,7 @@ func benchCall(ctx context.Context, args []string) error {
 	f.DurationVar(&o.ring, "ring", 100*time.Millisecond, "how long it rings")
 	f.DurationVar(&o.talk, "talk", 300*time.Millisecond, "how long a call lasts")
 	f.BoolVar(&o.text, "json", false, "speak JSON to Peal, as browsers do, in place of the binary encoding")
+	f.StringVar(&o.against, "against", "", "another binary of Peal to measure in turn, with further flags of peal serve: 'bin/peal --loop goroutines'")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
@@ -166,28 +170,44 @@ type contender struct {
 	us    []float64 // CPU a call, of each round.
 }
 
-func compareCalls(ctx context.Context, o *callOptions, frames []noted) error {
-	s, err := startPeal(ctx, o.peal)
+// callsOf starts a server of Peal and its devices.
+func callsOf(ctx context.Context, o *callOptions, name, binary string, more ...string) (c *contender, stop func(), err error) {
+	s, err := startPeal(ctx, binary, more...)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	defer s.stop()
 	cfg := s.load(o.devices())
 	cfg.Rate, cfg.Duration, cfg.Ring, cfg.Talk, cfg.JSON = o.rate, o.each, o.ring, o.talk, o.text
 	calls, err := fleet(ctx, cfg)
 	if err != nil {
-		return err
+		s.stop()
+		return nil, nil, err
 	}
-	defer calls.Close()
-	ours := &contender{name: "peal", pid: s.pid(), calls: func(ctx context.Context) (int, error) {
+	return &contender{name: name, pid: s.pid(), calls: func(ctx context.Context) (int, error) {
 		before := calls.Completed()
 		r, err := calls.Run(ctx)
 		if err == nil && r.Failed > 0 {
 			err = fmt.Errorf("calls failed: %v", r.Errors)
 		}
 		return calls.Completed() - before, err
-	}}
+	}}, func() { calls.Close(); s.stop() }, nil
+}
 
+func compareCalls(ctx context.Context, o *callOptions, frames []noted) error {
+	ours, stop, err := callsOf(ctx, o, "peal", o.peal)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	all := []*contender{ours}
+	if command := strings.Fields(o.against); len(command) > 0 {
+		other, stop, err := callsOf(ctx, o, "other", command[0], command[1:]...)
+		if err != nil {
+			return err
+		}
+		defer stop()
+		all = append(all, other)
+	}
 	relay, err := startFloor(ctx, o.devices()/2, script(frames, o))
 	if err != nil {
 		return err
@@ -198,7 +218,7 @@ func compareCalls(ctx context.Context, o *callOptions, frames []noted) error {
 		_, err := relay.run(ctx, o.rate, n)
 		return n, err
 	}}
-	all := []*contender{ours, floor}
+	all = append(all, floor)
 	sip, err := startKamailio(ctx, o)
 	if err != nil {
 		fmt.Printf("Without Kamailio: %v\n", err)
@@ -210,8 +230,11 @@ func compareCalls(ctx context.Context, o *callOptions, frames []noted) error {
 		return err
 	}
 	last := fmt.Sprintf("call_cpu_us=%.0f floor_ratio=%.2f", median(ours.us), ratio(ours.us, floor.us))
+	if o.against != "" {
+		last += fmt.Sprintf(" other_ratio=%.2f", ratio(ours.us, all[1].us))
+	}
 	if sip != nil {
-		last += fmt.Sprintf(" kamailio_ratio=%.2f", ratio(ours.us, all[2].us))
+		last += fmt.Sprintf(" kamailio_ratio=%.2f", ratio(ours.us, all[len(all)-1].us))
 	} else {
 		last += " kamailio_ratio=none"
 	}
@@ -227,6 +250,7 @@ func measure(ctx context.Context, rounds int, all []*contender) error {
 			if err != nil {
 				return err
 			}
+			waited := switches(c.pid)
 			calls, err := c.calls(ctx)
 			if err != nil {
 				return fmt.Errorf("%s: %w", c.name, err)
@@ -235,12 +259,13 @@ func measure(ctx context.Context, rounds int, all []*contender) error {
 			if err != nil {
 				return err
 			}
+			sw := switches(c.pid) - waited
 			us := float64((after - before).Microseconds()) / float64(max(calls, 1))
 			if round == 0 {
 				continue
 			}
 			c.us = append(c.us, us)
-			fmt.Printf("round %d  %-10s  %6.0f µs CPU a call (%d calls)\n", round, c.name, us, calls)
+			fmt.Printf("round %d  %-10s  %6.0f µs CPU, %4.0f switches a call (%d calls)\n", round, c.name, us, float64(sw)/float64(max(calls, 1)), calls)
 		}
 	}
 	return nil

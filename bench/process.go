@@ -149,6 +149,24 @@ func cpuTicks(pid int) (int64, error) {
 	return sum, nil
 }
 
+// switches is how often the threads of a process have waited so far: voluntary context
+// switches of those that there are.
+func switches(pid int) int64 {
+	paths, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
+	var sum int64
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			continue // It has ended.
+		}
+		_, after, _ := strings.Cut(string(text), "\nvoluntary_ctxt_switches:")
+		first, _, _ := strings.Cut(after, "\n")
+		n, _ := strconv.ParseInt(strings.TrimSpace(first), 10, 64)
+		sum += n
+	}
+	return sum
+}
+
 // children are the processes that a process has forked, at any depth.
 func children(pid int) []int {
 	paths, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))

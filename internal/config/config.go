@@ -25,6 +25,7 @@ type Config struct {
 	Data    string        `default:"peal-data" placeholder:"DIR" env:"PEAL_DATA" help:"Folder of the database (${default})."`
 	Keep    time.Duration `name:"keep-records" default:"4320h" env:"PEAL_KEEP_RECORDS" help:"How long to keep the records of calls."`
 	Durable string        `default:"full" enum:"off,normal,full" env:"PEAL_DURABLE" help:"When a commit counts as stored: full, flushed to disk; normal, the last ones may be lost when the machine dies; off, the database may be."`
+	Loop    string        `default:"epoll" enum:"epoll,goroutines" env:"PEAL_LOOP" help:"How to serve plain WebSockets: epoll, on Linux, by one event loop; goroutines, one or two for each socket, as over TLS and on other systems. It is for one release, in case epoll makes trouble."`
 
 	MetricsAddr string `placeholder:"HOST:PORT" env:"PEAL_METRICS_ADDR" help:"Where to serve metrics for Prometheus, at /metrics; nowhere, unless given. It asks for no password, so use a loopback or private address, such as 127.0.0.1:9326."`
 
@@ -41,6 +42,9 @@ type Config struct {
 	Sizes  Sizes  `embed:"" prefix:"limits-" envprefix:"PEAL_LIMITS_" group:"Limits:"`
 	Pulses Pulses `embed:"" prefix:"ping-" envprefix:"PEAL_PING_" group:"Heartbeats:"`
 }
+
+// Epoll is the value of Loop that asks for the event loop, where there is one.
+const Epoll = "epoll"
 
 // TLS says by which certificate to serve HTTPS. Without one it is plain HTTP,
 // which browsers give a camera only on this machine itself.

@@ -64,11 +64,16 @@ func parseCandidate(text string) (c candidate, ok bool) {
 // candidateAddress reads where a candidate is; the zero value stands for a name
 // of multicast DNS, which holds a UUID.
 func candidateAddress(text string) (netip.Addr, bool) {
-	if at, err := netip.ParseAddr(text); err == nil {
-		return at, at.Zone() == ""
+	if name, ok := strings.CutSuffix(text, ".local"); ok {
+		for i := range len(name) {
+			if !alphanumeric(name[i]) && name[i] != '-' {
+				return netip.Addr{}, false
+			}
+		}
+		return netip.Addr{}, len(name) == 36
 	}
-	name, ok := strings.CutSuffix(text, ".local")
-	return netip.Addr{}, ok && len(name) == 36 && strings.IndexFunc(name, func(r rune) bool { return !alphanumeric(r) && r != '-' }) < 0
+	at, err := netip.ParseAddr(text)
+	return at, err == nil && at.Zone() == ""
 }
 
 // discreet is a relayed candidate without its related address, which is the one

@@ -68,11 +68,36 @@ type envelope struct {
 	err     error
 }
 
+// outer are the fields of a command's outermost layer, by their numbers.
+var outer = func() (kinds []protoreflect.Kind) {
+	fields := (*pealv1.ClientFrame)(nil).ProtoReflect().Descriptor().Fields()
+	for i := range fields.Len() {
+		number := int(fields.Get(i).Number())
+		for len(kinds) <= number {
+			kinds = append(kinds, 0)
+		}
+		kinds[number] = fields.Get(i).Kind()
+	}
+	return kinds
+}()
+
+// outerKind is the kind of a field there, or 0 where there is none.
+func outerKind(number protowire.Number) protoreflect.Kind {
+	if int(number) >= len(outer) {
+		return 0
+	}
+	return outer[number]
+}
+
+// outerName is the name of a field there.
+func outerName(number protowire.Number) protoreflect.Name {
+	return (*pealv1.ClientFrame)(nil).ProtoReflect().Descriptor().Fields().ByNumber(number).Name()
+}
+
 // readEnvelope finds the id also of a command that cannot be read further, and
 // what is there twice: of that protobuf would take the last, and merge two
 // commands of the same kind.
 func readEnvelope(message []byte) (e envelope) {
-	fields := (*pealv1.ClientFrame)(nil).ProtoReflect().Descriptor().Fields()
 	named, quiet := false, false
 	for len(message) > 0 {
 		number, kind, length := protowire.ConsumeField(message)
@@ -80,20 +105,20 @@ func readEnvelope(message []byte) (e envelope) {
 			e.err = errors.New("it is no protobuf")
 			return e
 		}
-		switch field := fields.ByNumber(number); {
-		case field == nil:
+		switch field := outerKind(number); {
+		case field == 0:
 			e.unknown = number
-		case field.Kind() == protoreflect.MessageKind && kind == protowire.BytesType:
+		case field == protoreflect.MessageKind && kind == protowire.BytesType:
 			if e.command {
 				e.err = errors.New("it holds two commands")
 			}
 			e.command = true
-		case field.Kind() == protoreflect.BoolKind && kind == protowire.VarintType:
+		case field == protoreflect.BoolKind && kind == protowire.VarintType:
 			if quiet {
-				e.err = fmt.Errorf("it says %s twice", field.Name())
+				e.err = fmt.Errorf("it says %s twice", outerName(number))
 			}
 			quiet = true
-		case field.Kind() == protoreflect.Uint32Kind && kind == protowire.VarintType:
+		case field == protoreflect.Uint32Kind && kind == protowire.VarintType:
 			if named {
 				e.err = errors.New("it holds two ids")
 			}
@@ -106,7 +131,7 @@ func readEnvelope(message []byte) (e envelope) {
 			}
 			e.id = uint32(id)
 		default:
-			e.err = fmt.Errorf("field %s is of another type", field.Name())
+			e.err = fmt.Errorf("field %s is of another type", outerName(number))
 		}
 		message = message[length:]
 	}

@@ -175,17 +175,40 @@ func visible(s string) bool {
 
 // commandCallID finds the call that a command is about.
 func commandCallID(f *pealv1.ClientFrame) (id string, ok bool) {
-	m := f.ProtoReflect()
-	field := m.WhichOneof(m.Descriptor().Oneofs().ByName("command"))
-	if field == nil {
+	var about interface{ GetCallId() string }
+	switch c := f.Command.(type) {
+	case *pealv1.ClientFrame_Invite:
+		about = c.Invite
+	case *pealv1.ClientFrame_Ringing:
+		about = c.Ringing
+	case *pealv1.ClientFrame_RingTimeout:
+		about = c.RingTimeout
+	case *pealv1.ClientFrame_Accept:
+		about = c.Accept
+	case *pealv1.ClientFrame_Reject:
+		about = c.Reject
+	case *pealv1.ClientFrame_Cancel:
+		about = c.Cancel
+	case *pealv1.ClientFrame_Hangup:
+		about = c.Hangup
+	case *pealv1.ClientFrame_Offer:
+		about = c.Offer
+	case *pealv1.ClientFrame_Answer:
+		about = c.Answer
+	case *pealv1.ClientFrame_Candidates:
+		about = c.Candidates
+	case *pealv1.ClientFrame_Media:
+		about = c.Media
+	case *pealv1.ClientFrame_Restart:
+		about = c.Restart
+	case *pealv1.ClientFrame_Tracks:
+		about = c.Tracks
+	case *pealv1.ClientFrame_SwitchType:
+		about = c.SwitchType
+	default:
 		return "", false
 	}
-	command := m.Get(field).Message()
-	idField := command.Descriptor().Fields().ByName("call_id")
-	if idField == nil {
-		return "", false
-	}
-	return command.Get(idField).String(), true
+	return about.GetCallId(), true
 }
 
 // uuid takes a UUIDv7 in lower case, the only form, so that two spellings

@@ -19,11 +19,24 @@ import (
 // Subprotocol is the WebSocket subprotocol of the JSON encoding.
 const Subprotocol = "peal.v1.json"
 
+// How large a frame usually is in JSON: one with a call but no description, and others.
+const (
+	callBytes   = 1 << 10
+	answerBytes = 64
+)
+
 // Path is where the WebSocket lives.
 const Path = "/ws"
 
 // Encode gives the text of a frame.
 func Encode(f *pealv1.ServerFrame) ([]byte, error) {
+	room := answerBytes
+	if f.GetCall() != nil {
+		room = callBytes
+	}
+	if text, ok := appendFrame(make([]byte, 0, room), f); ok {
+		return text, nil
+	}
 	return encode(f)
 }
 

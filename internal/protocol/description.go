@@ -27,19 +27,18 @@ func rebuild(field string, sdp *string, l *Limits) *pealv1.Error {
 	if err := size(field, text, 1, l.SDPBytes); err != nil {
 		return err
 	}
-	r := description{field: field}
-	r.out.Grow(len(text) + 64)
-	for number := 1; text != ""; number++ {
-		line, rest, _ := strings.Cut(text, "\n")
-		line, text = strings.TrimSuffix(line, "\r"), rest
-		if err := r.line(number, line); err != nil {
+	r := description{field: field, text: text}
+	for number := 1; r.next < len(text); number++ {
+		line, _, _ := strings.Cut(text[r.next:], "\n")
+		r.start, r.next = r.next, min(r.next+len(line)+1, len(text))
+		if err := r.line(number, strings.TrimSuffix(line, "\r")); err != nil {
 			return err
 		}
 	}
-	if len(r.seen) < len(preamble) {
-		return BadRequest.Because("%s is not a session description: it has no line %c=", field, preamble[len(r.seen)])
+	if r.seen < len(preamble) {
+		return BadRequest.Because("%s is not a session description: it has no line %c=", field, preamble[r.seen])
 	}
-	*sdp = r.out.String()
+	*sdp = r.rebuilt()
 	return size(field, *sdp, 1, l.SDPBytes)
 }
 
@@ -48,9 +47,15 @@ const preamble = "vost"
 
 // description is one that is being rebuilt.
 type description struct {
-	field string
-	out   strings.Builder
-	seen  string // What of the preamble has come.
+	field, text string
+	// start is where the line is that is being read, and next where the next one is.
+	start, next int
+	// kept is how much of the text is as it is to be. Where that is not all of it, what
+	// is to be is in out.
+	kept    int
+	changed bool
+	out     strings.Builder
+	seen    int // How many lines of the preamble have come.
 	// sections are the kinds of the media sections so far.
 	sections string
 }
@@ -61,23 +66,25 @@ func (r *description) refuse(number int, why string) *pealv1.Error {
 
 // line takes one line, without its end.
 func (r *description) line(number int, line string) *pealv1.Error {
-	if i := strings.IndexFunc(line, func(c rune) bool { return c < ' ' || c > '~' }); i >= 0 {
-		return r.refuse(number, "byte "+strconv.Itoa(i+1)+" is not printable ASCII")
+	for i := range len(line) {
+		if line[i] < ' ' || line[i] > '~' {
+			return r.refuse(number, "byte "+strconv.Itoa(i+1)+" is not printable ASCII")
+		}
 	}
 	if len(line) < 2 || line[1] != '=' {
 		return r.refuse(number, "it is not of the form letter=value")
 	}
 	kind, value := line[0], line[2:]
 	// Between subject and times there may be who to ask, and the like.
-	if len(r.seen) < len(preamble) && kind != preamble[len(r.seen)] && strings.IndexByte("iuepcb", kind) < 0 {
-		return r.refuse(number, "want "+string(preamble[len(r.seen)])+"=")
+	if r.seen < len(preamble) && kind != preamble[r.seen] && strings.IndexByte("iuepcb", kind) < 0 {
+		return r.refuse(number, "want "+string(preamble[r.seen])+"=")
 	}
 	switch kind {
 	case 'v', 'o', 's', 't':
-		if len(r.seen) == len(preamble) {
+		if r.seen == len(preamble) {
 			return r.refuse(number, "there is a line "+string(kind)+"= already")
 		}
-		r.seen += string(kind)
+		r.seen++
 		return r.begin(number, kind, value)
 	case 'c':
 		r.write("c=IN IP4 0.0.0.0")
@@ -93,9 +100,36 @@ func (r *description) line(number int, line string) *pealv1.Error {
 	return nil
 }
 
-func (r *description) write(line string) {
-	r.out.WriteString(line)
+// write adds a line of those parts. While each line is as it came, nothing is copied.
+func (r *description) write(parts ...string) {
+	came := r.text[r.start:r.next]
+	for _, part := range parts {
+		if !r.changed {
+			rest, same := strings.CutPrefix(came, part)
+			r.changed = !same
+			came = rest
+		}
+	}
+	if r.changed = r.changed || r.kept != r.start || came != "\r\n"; !r.changed {
+		r.kept = r.next
+		return
+	}
+	if r.out.Len() == 0 {
+		r.out.Grow(len(r.text) + 64)
+		r.out.WriteString(r.text[:r.kept])
+	}
+	for _, part := range parts {
+		r.out.WriteString(part)
+	}
 	r.out.WriteString("\r\n")
+}
+
+// rebuilt is the description as it is to be.
+func (r *description) rebuilt() string {
+	if r.changed {
+		return r.out.String()
+	}
+	return r.text[:r.kept]
 }
 
 // begin takes a line of the preamble. Of the origin only what numbers the
@@ -112,7 +146,7 @@ func (r *description) begin(number int, kind byte, value string) *pealv1.Error {
 		if len(f) != 6 || !digits(f[1], 20) || !digits(f[2], 20) {
 			return r.refuse(number, "want o=NAME ID VERSION IN IP4 0.0.0.0")
 		}
-		r.write("o=- " + f[1] + " " + f[2] + " IN IP4 0.0.0.0")
+		r.write("o=- ", f[1], " ", f[2], " IN IP4 0.0.0.0")
 	case 's':
 		r.write("s=-")
 	case 't':
@@ -164,14 +198,14 @@ func (r *description) attribute(number int, value string) *pealv1.Error {
 	if !allowed || has == (rule == nil) || has && !rule(rest) {
 		return nil
 	}
-	line := name
+	colon := ""
 	if has {
-		line += ":" + rest
+		colon = ":"
 	}
-	if name != "fingerprint" && namesAddress(line) { // The name may be the first part of it.
+	if name != "fingerprint" && namesAddress(name, colon, rest) { // The name may be the first part of it.
 		return nil
 	}
-	r.write("a=" + line)
+	r.write("a=", name, colon, rest)
 	return nil
 }
 
@@ -201,9 +235,12 @@ func oneOf(words ...string) func(string) bool {
 
 // iceText takes a user fragment or a password (RFC 8839, section 5.4).
 func iceText(s string) bool {
-	return len(s) >= 4 && len(s) <= 256 && strings.IndexFunc(s, func(c rune) bool {
-		return !alphanumeric(c) && c != '+' && c != '/'
-	}) < 0
+	for i := range len(s) {
+		if !alphanumeric(s[i]) && s[i] != '+' && s[i] != '/' {
+			return false
+		}
+	}
+	return len(s) >= 4 && len(s) <= 256
 }
 
 // iceOptions keeps the options that change nothing about who sends first.
@@ -217,16 +254,20 @@ func iceOptions(s string) string {
 // section 5).
 func fingerprint(s string) bool {
 	hash, sum, ok := strings.Cut(s, " ")
-	if !ok || hash == "" || strings.IndexFunc(hash, func(c rune) bool { return !alphanumeric(c) && c != '-' }) >= 0 {
+	if !ok || hash == "" || len(sum)%3 != 2 || len(sum) < 3*16-1 || len(sum) > 3*64-1 {
 		return false
 	}
-	bytes := strings.Split(sum, ":")
-	for _, b := range bytes {
-		if _, err := strconv.ParseUint(b, 16, 8); err != nil || len(b) != 2 {
+	for i := range len(hash) {
+		if !alphanumeric(hash[i]) && hash[i] != '-' {
 			return false
 		}
 	}
-	return len(bytes) >= 16 && len(bytes) <= 64
+	for i := range len(sum) {
+		if i%3 == 2 && sum[i] != ':' || i%3 != 2 && !hexadecimal(sum[i]) {
+			return false
+		}
+	}
+	return true
 }
 
 func bandwidth(s string) bool {
@@ -235,11 +276,20 @@ func bandwidth(s string) bool {
 }
 
 func digits(s string, most int) bool {
-	return s != "" && len(s) <= most && strings.IndexFunc(s, func(c rune) bool { return c < '0' || c > '9' }) < 0
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return s != "" && len(s) <= most
 }
 
-func alphanumeric(c rune) bool {
+func alphanumeric(c byte) bool {
 	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+}
+
+func hexadecimal(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
 }
 
 // The forms of an IP address: four numbers, leading zeros included, which some
@@ -250,9 +300,26 @@ var (
 	eightGroups = regexp.MustCompile(`(?:[0-9A-Fa-f]{1,4}:){7}[0-9A-Fa-f]{1,4}`)
 )
 
-// namesAddress reports whether a text contains an IP address.
-func namesAddress(s string) bool {
-	return strings.Contains(s, "::") ||
-		strings.Count(s, ".") >= 3 && fourNumbers.MatchString(s) ||
-		strings.Count(s, ":") >= 7 && eightGroups.MatchString(s)
+// namesAddress reports whether a text, in parts, contains an IP address.
+func namesAddress(parts ...string) bool {
+	dots, colons := 0, 0
+	var last byte
+	for _, part := range parts {
+		for i := range len(part) {
+			switch c := part[i]; {
+			case c == '.':
+				dots++
+			case c == ':' && last == ':':
+				return true
+			case c == ':':
+				colons++
+			}
+			last = part[i]
+		}
+	}
+	if dots < 3 && colons < 7 {
+		return false
+	}
+	text := strings.Join(parts, "")
+	return dots >= 3 && fourNumbers.MatchString(text) || colons >= 7 && eightGroups.MatchString(text)
 }

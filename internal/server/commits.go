@@ -21,6 +21,8 @@ const (
 type commits struct {
 	// news wakes take.
 	news chan struct{}
+	// timer belongs to who takes.
+	timer *time.Timer
 
 	mu      sync.Mutex // Guards what follows.
 	waiting []node.Commit
@@ -29,7 +31,11 @@ type commits struct {
 	closed  bool
 }
 
-func newCommits() *commits { return &commits{news: make(chan struct{}, 1)} }
+func newCommits() *commits {
+	c := &commits{news: make(chan struct{}, 1), timer: time.NewTimer(0)}
+	c.timer.Stop()
+	return c
+}
 
 func (c *commits) put(e node.Commit) {
 	c.mu.Lock()
@@ -77,21 +83,20 @@ func (c *commits) wake() {
 // take waits for changes that are due and takes them with all others that wait,
 // up to batchSize, the oldest first. None means that the queue is closed and empty.
 func (c *commits) take() []node.Commit {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
+	defer c.timer.Stop()
 	for {
 		taken, wait, ended := c.next(time.Now())
 		switch {
 		case len(taken) > 0 || ended:
 			return taken
 		case wait > 0:
-			timer.Reset(wait)
+			c.timer.Reset(wait)
 		default:
-			timer.Stop()
+			c.timer.Stop()
 		}
 		select {
 		case <-c.news:
-		case <-timer.C:
+		case <-c.timer.C:
 		}
 	}
 }

@@ -36,9 +36,9 @@ type arrival struct {
 	at   time.Time // When it was brought; zero where nobody counts.
 }
 
-// loop is the shell around a node: one goroutine, run, owns the node and takes
-// one input at a time; others do what may take long and bring the results. It
-// is the handler of the sockets.
+// loop is the shell around a node: one goroutine, run or runPolled, owns the node and
+// takes one input at a time; others do what may take long and bring the results. It
+// is the handler of the sockets that have goroutines.
 type loop struct {
 	node   *node.Node
 	store  store.Store
@@ -49,6 +49,9 @@ type loop struct {
 	metrics *metrics.Metrics
 	// incarnation is the node's.
 	incarnation string
+	// poller serves the plain sockets on the goroutine that owns the node; nil where
+	// they have goroutines.
+	poller *ws.Poller
 
 	inbox   chan arrival
 	commits *commits
@@ -80,7 +83,11 @@ func (l *loop) begin(events bus.Bus) error {
 		return err
 	}
 	l.member = member
-	l.workers.Go(l.run)
+	if l.poller != nil {
+		l.workers.Go(l.runPolled)
+	} else {
+		l.workers.Go(l.run)
+	}
 	l.workers.Go(l.commit)
 	for range readers {
 		l.workers.Go(l.read)
@@ -92,9 +99,11 @@ func (l *loop) begin(events bus.Bus) error {
 func (l *loop) end() {
 	l.member.Leave()
 	close(l.quit)
+	l.poller.Wake()
 	l.commits.close()
 	l.reads.close()
 	l.workers.Wait()
+	l.poller.Close()
 }
 
 // run owns the node.
@@ -107,19 +116,7 @@ func (l *loop) run() {
 		case <-l.quit:
 			return
 		case a := <-l.inbox:
-			if !a.at.IsZero() {
-				l.metrics.Waited(a.at)
-			}
-			if in, ok := a.in.(node.Opened); ok {
-				l.conns[in.Conn] = &connection{Conn: a.conn}
-			}
-			l.step(a.in)
-			if in, ok := a.in.(node.Closed); ok {
-				if c := l.conns[in.Conn]; c != nil {
-					l.journal.closed(c, in.Leaving, l.clock.now())
-				}
-				delete(l.conns, in.Conn)
-			}
+			l.arrive(a)
 		case <-timer.C:
 			if !due.IsZero() {
 				l.metrics.Late(l.clock.now().Sub(due))
@@ -132,6 +129,24 @@ func (l *loop) run() {
 		} else {
 			timer.Stop()
 		}
+	}
+}
+
+// arrive gives the node what was brought. It is called by the goroutine that owns the
+// node alone.
+func (l *loop) arrive(a arrival) {
+	if !a.at.IsZero() {
+		l.metrics.Waited(a.at)
+	}
+	if in, ok := a.in.(node.Opened); ok {
+		l.conns[in.Conn] = &connection{Conn: a.conn}
+	}
+	l.step(a.in)
+	if in, ok := a.in.(node.Closed); ok {
+		if c := l.conns[in.Conn]; c != nil {
+			l.journal.closed(c, in.Leaving, l.clock.now())
+		}
+		delete(l.conns, in.Conn)
 	}
 }
 
@@ -214,6 +229,7 @@ func (l *loop) tell(a arrival) {
 	}
 	select {
 	case l.inbox <- a:
+		l.poller.Wake()
 	case <-l.quit:
 	}
 }
@@ -223,6 +239,7 @@ func (l *loop) tell(a arrival) {
 func (l *loop) hear(m bus.Message) {
 	select {
 	case l.inbox <- arrival{in: node.Heard{Message: m}}:
+		l.poller.Wake()
 	default:
 	}
 }

@@ -274,14 +274,21 @@ func (s *Server) startLoop() error {
 	}
 	s.loop = &loop{node: n, store: s.store, clock: s.clock, log: s.log, metrics: s.metrics, incarnation: incarnation, journal: newJournal(s.log, &s.cfg.Settings)}
 	s.loop.storage.lost = s.loseStore
+	if s.cfg.Settings.Loop == config.Epoll {
+		if err := s.loop.newPoller(); err != nil {
+			return err
+		}
+	}
 	origins := s.cfg.Settings.Access.Origins
 	if s.cfg.Dev {
 		origins = nil // They limit which pages get a token. Any page with one may connect.
 	}
 	s.endpoint = ws.New(ws.Config{
 		Limits: s.limits, Handler: s.loop, Origins: origins, TrustedProxies: trusted, Logger: s.log,
+		Poller: s.loop.poller,
 	})
 	if err := s.loop.begin(s.bus); err != nil {
+		s.loop.poller.Close()
 		return fmt.Errorf("join bus: %w", err)
 	}
 	return nil

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/peal-rtc/peal/internal/config"
 	"github.com/peal-rtc/peal/internal/protocol"
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
 )
@@ -33,9 +34,15 @@ const (
 // TestSiege has attackers do what they can while others call each other: those
 // are served, and nothing is left of the attackers once they have gone.
 func TestSiege(t *testing.T) {
+	for _, name := range []string{config.Epoll, "goroutines"} {
+		t.Run(name, func(t *testing.T) { besiege(t, name) })
+	}
+}
+
+func besiege(t *testing.T, loop string) {
 	var written logBuffer
 	s := &siege{bench: start(t, func(cfg *Config) {
-		cfg.Dev = false
+		cfg.Dev, cfg.Settings.Loop = false, loop
 		cfg.Settings.Limits.Hello = patience // For thousands to be there at once.
 		cfg.Logger = slog.New(slog.NewTextHandler(&written, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	})}

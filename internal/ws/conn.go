@@ -1,13 +1,8 @@
 package ws
 
 import (
-	"bufio"
 	"bytes"
-	"crypto/tls"
 	"encoding/binary"
-	"errors"
-	"io"
-	"net"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -24,23 +19,39 @@ const (
 	batchBytes = 16 << 10
 	// keptBytes is how large a buffer may be that is used again.
 	keptBytes = 64 << 10
-	// lull is from how long between two frames on a connection is a quiet one.
-	lull = 20 * time.Millisecond
+	// keptMessages is how long a queue may be that is kept while nothing waits.
+	keptMessages = 2
 )
+
+// transport moves the bytes of a connection: a stream by goroutines, a polled by
+// those of a Poller.
+type transport interface {
+	// start begins to serve; early is what the client sent with its request.
+	start(early []byte)
+	// abandon closes the socket of a connection that is not started.
+	abandon()
+	// wake has someone write what waits. The caller holds Conn.mu.
+	wake()
+	// drain writes what the socket takes at once. The caller holds Conn.mu.
+	drain()
+	// cut closes the socket without a word; the connection ends soon after.
+	cut()
+}
 
 // Conn is one connection. Its methods may be called from any goroutine.
 type Conn struct {
 	id       uint64
 	endpoint *Endpoint
+	handler  Handler
 	encoding protocol.Encoding
-	stream   net.Conn
-	// in reads from the stream; see readAhead.
-	in *bufio.Reader
+	via      transport
 	// addr has a place on the doorstep, while waits.
 	addr  netip.Addr
 	waits atomic.Bool
-	// writer is the goroutine that writes, while there is something to write.
-	writer sync.WaitGroup
+	// part belongs to whoever reads; nil between two messages. So does telling: the
+	// Handler is being told of something that was read.
+	part    *part
+	telling bool
 
 	mu      sync.Mutex // Guards what follows.
 	waiting [][]byte
@@ -52,8 +63,8 @@ type Conn struct {
 	// written, and pending until it is answered.
 	pings        uint32
 	due, pending bool
-	// writing says that there is a writer, over that none may be begun any more.
-	writing, over bool
+	// over says that nothing is written any more.
+	over bool
 	// expiry cuts the connection once it has been closing for too long.
 	expiry *time.Timer
 }
@@ -65,6 +76,8 @@ type closing struct {
 	reason string
 	// broken says that what follows cannot be read as frames.
 	broken bool
+	// began is when the connection began to close by this.
+	began time.Time
 }
 
 func (c *closing) Error() string { return c.reason }
@@ -96,19 +109,27 @@ func (c *Conn) Send(f *pealv1.ServerFrame) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closing != nil {
+	if c.closing != nil || c.over {
 		return
 	}
-	// One that waits for no other is written, however large it is.
-	l, first := &c.endpoint.cfg.Limits, len(c.waiting) == 0
 	c.waiting = append(c.waiting, message)
 	c.bytes += len(message)
-	if len(c.waiting) > l.QueueMessages || c.bytes > l.QueueBytes && !first {
+	if c.full() {
+		c.via.drain()
+	}
+	if c.full() {
 		c.waiting, c.bytes = nil, 0
 		c.endpoint.counts.slow.Add(1)
 		c.goodbye(protocol.SlowConsumer)
 	}
-	c.wake()
+	c.via.wake()
+}
+
+// full says whether more waits than may. A message that waits for no other is
+// written, however large it is. The caller holds mu.
+func (c *Conn) full() bool {
+	l := &c.endpoint.cfg.Limits
+	return len(c.waiting) > l.QueueMessages || c.bytes > l.QueueBytes && len(c.waiting) > 1
 }
 
 // Ping asks whether the client is there; Handler.Ponged tells that it is. A
@@ -119,7 +140,7 @@ func (c *Conn) Ping() {
 	if !c.pending {
 		c.pings++
 		c.due, c.pending = true, true
-		c.wake()
+		c.via.wake()
 	}
 }
 
@@ -135,9 +156,11 @@ func (c *Conn) Close(status int, reason string) {
 // close begins the end, which takes no longer than a client may take to read
 // twice. The caller holds mu.
 func (c *Conn) close(how *closing) {
-	c.closing = how
-	c.expiry = time.AfterFunc(2*c.endpoint.cfg.Limits.Write, c.Cut)
-	c.wake()
+	c.closing, how.began = how, time.Now()
+	if !c.over {
+		c.expiry = time.AfterFunc(2*c.endpoint.cfg.Limits.Write, c.Cut)
+		c.via.wake()
+	}
 }
 
 // goodbye queues the last event and closes. The caller holds mu.
@@ -149,15 +172,8 @@ func (c *Conn) goodbye(code protocol.Code) {
 	c.close(&closing{status: status, reason: string(code)})
 }
 
-// Cut ends the connection without a word. TLS would say a last one, and wait for
-// a client that does not read.
-func (c *Conn) Cut() {
-	if t, ok := c.stream.(*tls.Conn); ok {
-		_ = t.NetConn().Close()
-		return
-	}
-	_ = c.stream.Close()
-}
+// Cut ends the connection without a word.
+func (c *Conn) Cut() { c.via.cut() }
 
 // greeted gives up the place on the doorstep.
 func (c *Conn) greeted() {
@@ -166,95 +182,18 @@ func (c *Conn) greeted() {
 	}
 }
 
-// serve lives on with the connection; something came last at that time. Where it
-// is quiet another goroutine takes over: decoding makes a stack grow, and that
-// does not become as small again.
-func (c *Conn) serve(last time.Time) {
-	for {
-		if err := c.receive(); err != nil {
-			c.end(err)
-			return
-		}
-		now := time.Now()
-		if now.Sub(last) > lull {
-			go c.serve(now)
-			return
-		}
-		last = now
-	}
-}
-
-// end ends the connection for what a read failed by.
-func (c *Conn) end(err error) {
-	var how *closing
-	if errors.As(err, &how) {
-		c.Close(how.status, how.reason)
-	} else {
-		c.Cut()
-	}
-	c.mu.Lock()
-	c.over = true
-	c.mu.Unlock()
-	c.writer.Wait()
-	if how != nil && how.broken {
-		// What was not read would take what was written with it.
-		if s, ok := c.stream.(interface{ CloseWrite() error }); ok {
-			_ = s.CloseWrite()
-		}
-		_, _ = io.Copy(io.Discard, c.in)
-	}
-	c.mu.Lock()
-	if c.expiry != nil {
-		c.expiry.Stop()
-	}
-	c.mu.Unlock()
-	_ = c.stream.Close()
+// ended tells of the end of a connection whose socket is closed. how is what reading
+// ended by, where that was said.
+func (c *Conn) ended(how *closing) {
 	// The server itself never closes by that status.
-	c.endpoint.cfg.Handler.Closed(c, how != nil && how.status == int(ws.StatusGoingAway))
+	c.handler.Closed(c, how != nil && how.status == int(ws.StatusGoingAway))
 	c.greeted()
 	c.endpoint.remove(c)
 }
 
-// wake has somebody write. The caller holds mu.
-func (c *Conn) wake() {
-	if !c.writing && !c.over {
-		c.writing = true
-		c.writer.Go(c.write)
-	}
-}
-
-// write writes until nothing waits, and closes in the end.
-func (c *Conn) write() {
-	patience := c.endpoint.cfg.Limits.Write
-	out := takeBuffer()
-	defer giveBuffer(out)
-	for {
-		last := c.fill(out)
-		if out.Len() == 0 {
-			return
-		}
-		// A deadline that cannot be set is one of a socket that cannot be written to.
-		_ = c.stream.SetWriteDeadline(time.Now().Add(patience))
-		if _, err := out.WriteTo(c.stream); err != nil {
-			c.Cut()
-			return
-		}
-		// TLS may have to say something while this is at rest.
-		_ = c.stream.SetWriteDeadline(time.Time{})
-		if last {
-			// The client is to agree, but not to take long for it, also where it is in
-			// the middle of a message that has no end.
-			_ = c.stream.SetReadDeadline(time.Now().Add(patience))
-			return
-		}
-	}
-}
-
-// fill takes what to write next. Nothing is the end of this writer, until there is
-// something again; last says that nothing may follow.
+// fill takes what to write next: nothing where nothing waits. last says that nothing
+// may follow. The caller holds mu.
 func (c *Conn) fill(out *bytes.Buffer) (last bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	out.Reset()
 	if c.pong != nil {
 		put(out, ws.OpPong, c.pong)
@@ -265,23 +204,28 @@ func (c *Conn) fill(out *bytes.Buffer) (last bool) {
 		c.due = false
 	}
 	messages, bytes := 0, 0
-	for len(c.waiting) > 0 && out.Len() < batchBytes {
-		message := c.waiting[0]
-		c.waiting = c.waiting[1:]
-		c.bytes -= len(message)
+	for messages < len(c.waiting) && out.Len() < batchBytes {
+		message := c.waiting[messages]
+		c.waiting[messages] = nil
 		put(out, c.kind(), message)
 		messages, bytes = messages+1, bytes+len(message)
 	}
+	c.bytes -= bytes
 	c.endpoint.counts.sent(messages, bytes)
-	if len(c.waiting) == 0 {
-		c.waiting = nil // With what is behind it.
-		if c.closing != nil {
-			put(out, ws.OpClose, c.closing.payload())
-			return true
-		}
+	switch {
+	case messages < len(c.waiting):
+		c.waiting = c.waiting[messages:]
+		return false
+	case cap(c.waiting) <= keptMessages:
+		c.waiting = c.waiting[:0]
+	default:
+		c.waiting = nil
 	}
-	c.writing = out.Len() > 0
-	return false
+	if c.closing == nil {
+		return false
+	}
+	put(out, ws.OpClose, c.closing.payload())
+	return true
 }
 
 func (c *closing) payload() []byte {
@@ -299,14 +243,23 @@ func (c *Conn) kind() ws.OpCode {
 	return ws.OpText
 }
 
-// put adds a frame. A buffer never fails.
+// put adds a frame, without a mask.
 func put(out *bytes.Buffer, kind ws.OpCode, payload []byte) {
-	_ = ws.WriteHeader(out, ws.Header{Fin: true, OpCode: kind, Length: int64(len(payload))})
+	out.Grow(ws.MaxHeaderSize + len(payload))
+	head := append(out.AvailableBuffer(), 0x80|byte(kind))
+	switch n := len(payload); {
+	case n < 126:
+		head = append(head, byte(n))
+	case n < 1<<16:
+		head = binary.BigEndian.AppendUint16(append(head, 126), uint16(n))
+	default:
+		head = binary.BigEndian.AppendUint64(append(head, 127), uint64(n))
+	}
+	out.Write(head)
 	out.Write(payload)
 }
 
-// buffers are for messages that are being read and frames that are being
-// written. A connection that waits has none.
+// buffers are for frames that are being written. A connection that waits has none.
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 func takeBuffer() *bytes.Buffer { return buffers.Get().(*bytes.Buffer) }

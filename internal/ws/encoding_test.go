@@ -11,9 +11,9 @@ import (
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
 )
 
-// TestEncodings: each connection speaks what it was made for, both ways, and a
+// Encodings: each connection speaks what it was made for, both ways, and a
 // message of the other kind is refused and answered.
-func TestEncodings(t *testing.T) {
+func (m mode) Encodings(t *testing.T) {
 	tests := []struct {
 		offers      []string
 		encoding    protocol.Encoding
@@ -27,7 +27,7 @@ func TestEncodings(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(strings.Join(tt.offers, ", "), func(t *testing.T) {
-			b := start(t)
+			b := m.start(t)
 			socket, _, err := b.dialBy(nil, tt.offers...)
 			if err != nil {
 				t.Fatal(err)

@@ -1,9 +1,10 @@
 // Package ws is the WebSocket endpoint: it upgrades requests, turns what
 // clients send into decoded commands, and writes what they are told.
 //
-// internal/server mounts an Endpoint and is its Handler. Each connection has a
-// goroutine that reads, and another one while there is something to write. What
-// the server calls on a Conn only queues and never blocks.
+// internal/server mounts an Endpoint and is its Handler. A Poller, on Linux, serves
+// plain connections on one goroutine: the one that calls Wait. Without a Poller, and
+// over TLS, each connection has a goroutine that reads, and another one while there is
+// something to write. What the server calls on a Conn never blocks.
 //
 // github.com/gobwas/ws is the code of frames and of the upgrade. What a connection
 // does is here: it never compresses, holds no buffer while it waits, and takes
@@ -13,12 +14,12 @@ package ws
 import (
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/peal-rtc/peal/internal/doorstep"
 	"github.com/peal-rtc/peal/internal/protocol"
@@ -47,6 +48,9 @@ type Config struct {
 	// they ask.
 	TrustedProxies []netip.Prefix
 	Logger         *slog.Logger
+	// Poller serves the plain connections, and tells its own Handler of them. Without
+	// one they have goroutines, as those over TLS.
+	Poller *Poller
 }
 
 // Endpoint serves WebSockets.
@@ -55,6 +59,7 @@ type Endpoint struct {
 	doorstep *doorstep.Doorstep
 	last     atomic.Uint64 // The newest connection's id.
 	counts   counts
+	decode   func(protocol.Encoding, []byte, *protocol.Limits) (*pealv1.ClientFrame, *pealv1.Error)
 
 	mu     sync.Mutex // Guards what follows.
 	closed bool
@@ -71,6 +76,7 @@ func New(cfg Config) *Endpoint {
 		cfg:      cfg,
 		doorstep: doorstep.New(cfg.Limits.SocketsPerAddr),
 		conns:    make(map[*Conn]struct{}),
+		decode:   protocol.Encoding.Decode,
 	}
 }
 
@@ -105,24 +111,31 @@ func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusTooManyRequests, protocol.TooManySockets.Error())
 		return
 	}
-	c := &Conn{id: e.last.Add(1), endpoint: e, addr: addr}
-	c.waits.Store(true)
-	c.encoding, _ = protocol.EncodingOf(subprotocol)
-	if c.stream, c.in, err = upgrade(w, r, subprotocol); err != nil {
+	socket, early, err := upgrade(w, r, subprotocol)
+	if err != nil {
 		e.cfg.Logger.DebugContext(r.Context(), "upgrade refused", "error", err)
-		c.greeted()
+		e.doorstep.Leave(addr)
 		return
 	}
+	c := e.connection(socket, addr, subprotocol)
 	if !e.add(c) {
-		c.Cut()
+		c.via.abandon()
 		c.greeted()
 		return
 	}
 	// With the goroutine of the request all that it needed is given back.
-	go func() {
-		e.cfg.Handler.Opened(c)
-		c.serve(time.Time{}) // It is quiet after its hello.
-	}()
+	c.via.start(early)
+}
+
+// connection makes a connection of a socket, whose place on the doorstep is taken.
+func (e *Endpoint) connection(socket net.Conn, addr netip.Addr, subprotocol string) *Conn {
+	c := &Conn{id: e.last.Add(1), endpoint: e, handler: e.cfg.Handler, addr: addr}
+	c.waits.Store(true)
+	c.encoding, _ = protocol.EncodingOf(subprotocol)
+	if !e.cfg.Poller.adopt(c, socket) {
+		c.via = &stream{Conn: c, socket: socket}
+	}
+	return c
 }
 
 func (e *Endpoint) add(c *Conn) bool {

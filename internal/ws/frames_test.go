@@ -136,8 +136,8 @@ func (b *bench) wantCommand() {
 	}
 }
 
-// TestForbidden: what RFC 6455 forbids ends the connection, by the status for that.
-func TestForbidden(t *testing.T) {
+// Forbidden: what RFC 6455 forbids ends the connection, by the status for that.
+func (m mode) Forbidden(t *testing.T) {
 	unmasked := ws.MustCompileFrame(ws.NewTextFrame([]byte(command)))
 	for name, frames := range map[string][]byte{
 		"no mask":                         unmasked,
@@ -173,7 +173,7 @@ func TestForbidden(t *testing.T) {
 		"a close whose reason is no text": frame(closeF, "\x03\xe8\xff"),
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := start(t)
+			b := m.start(t)
 			r := b.raw()
 			b.told.next(t, "opened")
 			r.write(frames)
@@ -185,7 +185,7 @@ func TestForbidden(t *testing.T) {
 		})
 	}
 	t.Run("a length that is negative", func(t *testing.T) {
-		b := start(t)
+		b := m.start(t)
 		r := b.raw()
 		b.told.next(t, "opened")
 		r.write([]byte{text, 0xff, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0})
@@ -194,10 +194,10 @@ func TestForbidden(t *testing.T) {
 	})
 }
 
-// TestPieces: a message may come in frames of any size, also of none, with
+// Pieces: a message may come in frames of any size, also of none, with
 // others in between that control the connection.
-func TestPieces(t *testing.T) {
-	b := start(t)
+func (m mode) Pieces(t *testing.T) {
+	b := m.start(t)
 	r := b.raw()
 	b.told.next(t, "opened")
 	for cut := range length + 1 {
@@ -222,10 +222,10 @@ func TestPieces(t *testing.T) {
 	r.want(ws.OpPong, strings.Repeat("x", 125))
 }
 
-// TestNoText: text that is no UTF-8 is no command, wherever it is cut. One that
+// NoText: text that is no UTF-8 is no command, wherever it is cut. One that
 // is cut within a letter is a command.
-func TestNoText(t *testing.T) {
-	b := start(t)
+func (m mode) NoText(t *testing.T) {
+	b := m.start(t)
 	r := b.raw()
 	b.told.next(t, "opened")
 	for _, tt := range []struct {
@@ -254,9 +254,9 @@ func TestNoText(t *testing.T) {
 	r.want(ws.OpPong, "on")
 }
 
-// TestTooLargeInPieces: all pieces of a message count, and one that says how large
+// TooLargeInPieces: all pieces of a message count, and one that says how large
 // it is does not need to come. Nothing that comes after it counts.
-func TestTooLargeInPieces(t *testing.T) {
+func (m mode) TooLargeInPieces(t *testing.T) {
 	huge := append([]byte{text, 0xff, 0x7f}, bytes.Repeat([]byte{0xff}, 7)...)
 	for name, frames := range map[string][]byte{
 		"in pieces":     append(frame(1, strings.Repeat(" ", 60)), frame(fin, strings.Repeat(" ", 41))...),
@@ -264,7 +264,7 @@ func TestTooLargeInPieces(t *testing.T) {
 		"without limit": append(huge, 0, 0, 0, 0),
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := start(t, func(c *Config) { c.Limits.MessageBytes, c.Limits.Write = 100, 100*time.Millisecond })
+			b := m.start(t, func(c *Config) { c.Limits.MessageBytes, c.Limits.Write = 100, 100*time.Millisecond })
 			r := b.raw()
 			b.told.next(t, "opened")
 			r.write(frames, frame(text, command))
@@ -278,13 +278,13 @@ func TestTooLargeInPieces(t *testing.T) {
 	}
 }
 
-// TestCloses: a client that closes gets its status back, and what waits before. By 1001
+// Closes: a client that closes gets its status back, and what waits before. By 1001
 // alone it says that it leaves.
-func TestCloses(t *testing.T) {
+func (m mode) Closes(t *testing.T) {
 	for name, status := range map[string]int{
 		"\x03\xe8": 1000, "\x03\xe9going": 1001, "\x0b\xb8": 3000, "\x13\x87bye": 4999,
 	} {
-		b := start(t)
+		b := m.start(t)
 		r := b.raw()
 		b.told.next(t, "opened").conn.Send(pong())
 		r.write(frame(closeF, name), frame(text, command))
@@ -294,7 +294,7 @@ func TestCloses(t *testing.T) {
 			t.Errorf("a client that closes by %d: leaving is %v", status, e.leaving)
 		}
 	}
-	b := start(t)
+	b := m.start(t)
 	r := b.raw()
 	b.told.next(t, "opened")
 	r.write(frame(closeF, ""))
@@ -305,10 +305,10 @@ func TestCloses(t *testing.T) {
 	}
 }
 
-// TestNeverAgrees: a client that does not answer a close, and goes on talking, is
+// NeverAgrees: a client that does not answer a close, and goes on talking, is
 // cut off after a while, unheard.
-func TestNeverAgrees(t *testing.T) {
-	b := start(t, func(c *Config) { c.Limits.Write = 100 * time.Millisecond })
+func (m mode) NeverAgrees(t *testing.T) {
+	b := m.start(t, func(c *Config) { c.Limits.Write = 100 * time.Millisecond })
 	r := b.raw()
 	c := b.told.next(t, "opened").conn
 	c.Close(protocol.CloseRetry, "enough")
@@ -326,10 +326,10 @@ func TestNeverAgrees(t *testing.T) {
 	b.told.next(t, "closed")
 }
 
-// TestPongs: only the answer to the ping that is pending counts, and no ping
+// Pongs: only the answer to the ping that is pending counts, and no ping
 // joins one that is pending.
-func TestPongs(t *testing.T) {
-	b := start(t)
+func (m mode) Pongs(t *testing.T) {
+	b := m.start(t)
 	r := b.raw()
 	c := b.told.next(t, "opened").conn
 	r.write(frame(pongF, ""), frame(pongF, "\x00\x00\x00\x00"))
@@ -345,9 +345,9 @@ func TestPongs(t *testing.T) {
 	r.want(ws.OpPing, "\x00\x00\x00\x02")
 }
 
-// TestEarly: what a client sends with its request is not lost.
-func TestEarly(t *testing.T) {
-	b := start(t)
+// Early: what a client sends with its request is not lost.
+func (m mode) Early(t *testing.T) {
+	b := m.start(t)
 	r := b.raw(append(frame(text, command), frame(text, command)[:5]...)...)
 	b.told.next(t, "opened")
 	b.wantCommand()
@@ -355,10 +355,10 @@ func TestEarly(t *testing.T) {
 	b.wantCommand()
 }
 
-// TestTLS: all of this goes by TLS as well, and a client that does not read holds
+// TLS: all of this goes by TLS as well, and a client that does not read holds
 // up no end.
-func TestTLS(t *testing.T) {
-	b := start(t)
+func (m mode) TLS(t *testing.T) {
+	b := m.start(t)
 	plain := b.http
 	b.http = httptest.NewTLSServer(b.endpoint)
 	t.Cleanup(b.http.Close)
@@ -386,24 +386,17 @@ func TestTLS(t *testing.T) {
 	b.told.next(t, "closed")
 }
 
-// panicking is a Handler that cannot bear one command.
-type panicking struct{ recorder }
-
-func (p panicking) Received(c *Conn, f *pealv1.ClientFrame, bad *pealv1.Error) {
-	if f.Id == 8 {
-		panic("secret")
-	}
-	p.recorder.Received(c, f, bad)
-}
-
-// TestPanic: a panic costs the connection that it comes from, and tells the log
+// Panic: a panic costs the connection that it comes from, and tells the log
 // nothing but where it was.
-func TestPanic(t *testing.T) {
+func (m mode) Panic(t *testing.T) {
 	var log bytes.Buffer
-	b := start(t, func(c *Config) {
-		c.Handler = panicking{c.Handler.(recorder)}
-		c.Logger = slog.New(slog.NewTextHandler(&log, nil))
-	})
+	b := m.start(t, func(c *Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+	b.endpoint.decode = func(e protocol.Encoding, message []byte, l *protocol.Limits) (*pealv1.ClientFrame, *pealv1.Error) {
+		if bytes.Contains(message, []byte("8")) {
+			panic("secret")
+		}
+		return e.Decode(message, l)
+	}
 	one, _ := b.connect()
 	other, c := b.connect()
 	if err := one.Write(t.Context(), websocket.MessageText, []byte(`{"id":8,"ping":{}}`)); err != nil {
@@ -421,10 +414,10 @@ func TestPanic(t *testing.T) {
 	b.wantCommand()
 }
 
-// TestEndless: a message that goes on and on is not waited for, whatever comes in
+// Endless: a message that goes on and on is not waited for, whatever comes in
 // the middle of it.
-func TestEndless(t *testing.T) {
-	b := start(t, func(c *Config) { c.Limits.PingIdle.Dead = 50 * time.Millisecond })
+func (m mode) Endless(t *testing.T) {
+	b := m.start(t, func(c *Config) { c.Limits.PingIdle.Dead = 50 * time.Millisecond })
 	r := b.raw()
 	b.told.next(t, "opened")
 	r.write(frame(text&0x0f, "{"))
@@ -437,9 +430,9 @@ func TestEndless(t *testing.T) {
 	b.told.next(t, "closed")
 }
 
-// TestStrangersMessages: who has not been welcomed says no more than a hello has.
-func TestStrangersMessages(t *testing.T) {
-	b := start(t)
+// StrangersMessages: who has not been welcomed says no more than a hello has.
+func (m mode) StrangersMessages(t *testing.T) {
+	b := m.start(t)
 	r := b.raw()
 	c := b.told.next(t, "opened").conn
 	long := `{"id":1,"ping":{}}` + strings.Repeat(" ", c.most())
@@ -457,9 +450,9 @@ func TestStrangersMessages(t *testing.T) {
 	b.told.next(t, "received")
 }
 
-// TestLargest: what waits for nothing else is written, however large it is.
-func TestLargest(t *testing.T) {
-	b := start(t, func(c *Config) { c.Limits.QueueBytes = 100 })
+// Largest: what waits for nothing else is written, however large it is.
+func (m mode) Largest(t *testing.T) {
+	b := m.start(t, func(c *Config) { c.Limits.QueueBytes = 100 })
 	r := b.raw()
 	c := b.told.next(t, "opened").conn
 	c.Send(&pealv1.ServerFrame{Error: &pealv1.Error{Message: strings.Repeat("x", 10_000)}})
@@ -468,9 +461,9 @@ func TestLargest(t *testing.T) {
 	}
 }
 
-// TestSlowestEnd: whoever reads a bit now and then does not put off the end.
-func TestSlowestEnd(t *testing.T) {
-	b := start(t, func(c *Config) {
+// SlowestEnd: whoever reads a bit now and then does not put off the end.
+func (m mode) SlowestEnd(t *testing.T) {
+	b := m.start(t, func(c *Config) {
 		c.Limits.Write, c.Limits.QueueBytes, c.Limits.QueueMessages = 500*time.Millisecond, 64<<20, 1000
 	})
 	r := b.raw()

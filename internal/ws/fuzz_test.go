@@ -1,9 +1,9 @@
 package ws
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -153,9 +153,8 @@ func FuzzFrames(f *testing.F) {
 		ears := &listener{over: make(chan struct{})}
 		e := New(Config{Limits: limits, Handler: ears, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 		far := &tape{says: bytes.NewReader(in), most: max(1, int(most))}
-		c := &Conn{id: 1, endpoint: e, stream: far, in: bufio.NewReaderSize(far, readAhead), addr: netip.IPv6Loopback()}
-		e.doorstep.Enter(c.addr)
-		c.waits.Store(true)
+		e.doorstep.Enter(netip.IPv6Loopback())
+		c := e.connection(far, netip.IPv6Loopback(), protocol.Subprotocol)
 		if welcomed {
 			c.greeted()
 		}
@@ -163,7 +162,7 @@ func FuzzFrames(f *testing.F) {
 		messages, kinds, status := reading(in, c.most())
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		c.serve(time.Now())
+		c.via.(*stream).serve(time.Now())
 		select {
 		case <-ears.over:
 		case <-time.After(patience):
@@ -217,4 +216,72 @@ func ending(t *testing.T, written []byte) int {
 		written = rest
 	}
 	return 0
+}
+
+// silent is a transport that moves nothing.
+type silent struct{}
+
+func (silent) start([]byte) {}
+func (silent) abandon()     {}
+func (silent) wake()        {}
+func (silent) drain()       {}
+func (silent) cut()         {}
+
+// decoded is what a decoder made of a stream that is cut at those places.
+func decoded(in []byte, cuts ...int) (told []heard, pong []byte, end string) {
+	limits := protocol.DefaultLimits()
+	limits.MessageBytes = 200
+	ears := &listener{}
+	e := New(Config{Limits: limits, Handler: ears})
+	c := &Conn{endpoint: e, handler: ears, via: silent{}, over: true}
+	in = bytes.Clone(in)
+	for i := 0; i <= len(cuts) && end == ""; i++ {
+		piece := in
+		if i < len(cuts) {
+			piece = in[:cuts[i]]
+		}
+		if err := c.take(piece); err != nil {
+			end = "ends: " + err.Error()
+		}
+		in = in[len(piece):]
+	}
+	if c.closing != nil {
+		end += " after " + c.closing.reason
+	}
+	return ears.heard, c.pong, end
+}
+
+// However a stream is cut in two, or into single bytes, the same is made of it.
+func FuzzCuts(f *testing.F) {
+	for _, frames := range [][]byte{
+		append(frame(text, command), frame(ping, "x")...),
+		bytes.Join([][]byte{frame(1, command[:3]), frame(ping, "y"), frame(0, ""), frame(fin, command[3:]), frame(closeF, "\x03\xe8")}, nil),
+		bytes.Join([][]byte{frame(1, strings.Repeat(" ", 150)), frame(fin, strings.Repeat(" ", 60)), frame(text, command)}, nil),
+		append(frame(text, strings.Repeat("x", 130)), frame(fin, "")...),
+		{text, 0xff, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0},
+		{text, 0xfe, 0, 1, 0, 0, 0, 0, 'x', ping, 0x80, 1, 2, 3, 4},
+	} {
+		f.Add(frames)
+	}
+	f.Fuzz(func(t *testing.T, in []byte) {
+		in = in[:min(len(in), 400)]
+		told, pong, end := decoded(in)
+		same := func(what string, cuts ...int) {
+			t.Helper()
+			told2, pong2, end2 := decoded(in, cuts...)
+			equal := len(told) == len(told2) && bytes.Equal(pong, pong2) && end == end2
+			for i := 0; equal && i < len(told); i++ {
+				equal = proto.Equal(told[i].frame, told2[i].frame) && proto.Equal(told[i].bad, told2[i].bad)
+			}
+			if !equal {
+				t.Fatalf("%s: %v, %q, %q, want %v, %q, %q", what, told2, pong2, end2, told, pong, end)
+			}
+		}
+		single := make([]int, len(in))
+		for cut := range in {
+			same(fmt.Sprint("cut at ", cut), cut)
+			single[cut] = 1
+		}
+		same("cut everywhere", single...)
+	})
 }

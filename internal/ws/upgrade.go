@@ -1,9 +1,6 @@
 package ws
 
 import (
-	"bufio"
-	"bytes"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -21,24 +18,23 @@ import (
 const upgradeTime = 5 * time.Second
 
 // upgrade makes a WebSocket of a request, without extensions: nothing is ever
-// compressed. Where it fails the request has been answered.
-func upgrade(w http.ResponseWriter, r *http.Request, subprotocol string) (net.Conn, *bufio.Reader, error) {
+// compressed. Some clients do not wait for the answer: early is what they sent. Where
+// it fails the request has been answered.
+func upgrade(w http.ResponseWriter, r *http.Request, subprotocol string) (socket net.Conn, early []byte, err error) {
 	// The library looks at the first line alone; some proxies make two.
 	r.Header.Set("Connection", strings.Join(r.Header.Values("Connection"), ", "))
 	u := ws.HTTPUpgrader{Timeout: upgradeTime, Protocol: func(offered string) bool { return offered == subprotocol }}
-	stream, buffers, _, err := u.Upgrade(r, w)
+	socket, buffers, _, err := u.Upgrade(r, w)
 	if err != nil {
-		if stream != nil {
-			_ = stream.Close()
+		if socket != nil {
+			_ = socket.Close()
 		}
 		return nil, nil, err
 	}
-	in := io.Reader(stream)
-	if early, _ := buffers.Reader.Peek(buffers.Reader.Buffered()); len(early) > 0 {
-		// Some clients do not wait for the answer.
-		in = io.MultiReader(bytes.NewReader(early), stream)
+	if n := buffers.Reader.Buffered(); n > 0 {
+		early, _ = buffers.Reader.Peek(n)
 	}
-	return stream, bufio.NewReaderSize(in, readAhead), nil
+	return socket, early, nil
 }
 
 // spoken is the subprotocol that is spoken with a client, as it spells it: the

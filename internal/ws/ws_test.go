@@ -71,12 +71,16 @@ type bench struct {
 	client   *http.Client
 }
 
-func start(t *testing.T, changes ...func(*Config)) *bench {
+func (m mode) start(t *testing.T, changes ...func(*Config)) *bench {
 	t.Helper()
 	b := &bench{t: t, told: make(recorder, 100)}
 	cfg := Config{Limits: protocol.DefaultLimits(), Handler: b.told}
 	for _, change := range changes {
 		change(&cfg)
+	}
+	stop := func() {}
+	if m.polled {
+		cfg.Poller, stop = pump(t, cfg.Handler)
 	}
 	b.endpoint = New(cfg)
 	b.http = httptest.NewServer(b.endpoint)
@@ -84,6 +88,7 @@ func start(t *testing.T, changes ...func(*Config)) *bench {
 	t.Cleanup(func() {
 		b.endpoint.Close()
 		b.http.Close()
+		stop()
 	})
 	return b
 }
@@ -135,8 +140,8 @@ func pong() *pealv1.ServerFrame {
 	return &pealv1.ServerFrame{Body: &pealv1.ServerFrame_Pong{Pong: &pealv1.Pong{}}}
 }
 
-func TestBothWays(t *testing.T) {
-	b := start(t)
+func (m mode) BothWays(t *testing.T) {
+	b := m.start(t)
 	socket, c := b.connect()
 	if err := socket.Write(t.Context(), websocket.MessageText, []byte(`{"id":7,"ping":{}}`)); err != nil {
 		t.Fatal(err)
@@ -161,8 +166,8 @@ func TestBothWays(t *testing.T) {
 	c.Close(protocol.CloseFinal, "late")
 }
 
-func TestPing(t *testing.T) {
-	b := start(t)
+func (m mode) Ping(t *testing.T) {
+	b := m.start(t)
 	socket, c := b.connect()
 	answering := socket.CloseRead(t.Context())
 	for range 2 {
@@ -174,8 +179,8 @@ func TestPing(t *testing.T) {
 	<-answering.Done()
 }
 
-func TestCloseComesAfterWhatWasSent(t *testing.T) {
-	b := start(t)
+func (m mode) CloseComesAfterWhatWasSent(t *testing.T) {
+	b := m.start(t)
 	socket, c := b.connect()
 	for range 50 {
 		c.Send(pong())
@@ -192,16 +197,16 @@ func TestCloseComesAfterWhatWasSent(t *testing.T) {
 	b.told.next(t, "closed")
 }
 
-// TestSlowConsumer: what waits for a reader that does not read is bounded, by
+// SlowConsumer: what waits for a reader that does not read is bounded, by
 // number and by size, and it is told so when it reads on.
-func TestSlowConsumer(t *testing.T) {
+func (m mode) SlowConsumer(t *testing.T) {
 	large := &pealv1.ServerFrame{Error: &pealv1.Error{Message: strings.Repeat("x", 32<<10)}}
 	for name, change := range map[string]func(*Config){
 		"by number": func(c *Config) { c.Limits.QueueMessages, c.Limits.QueueBytes = 4, 1<<30 },
 		"by size":   func(c *Config) { c.Limits.QueueMessages, c.Limits.QueueBytes = 1<<30, 256<<10 },
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := start(t, change)
+			b := m.start(t, change)
 			socket, c := b.connect()
 			socket.SetReadLimit(1 << 20)
 			closing := func() bool {
@@ -227,10 +232,10 @@ func TestSlowConsumer(t *testing.T) {
 	}
 }
 
-// TestStuckConsumer: one that never reads on is cut off when a message has
+// StuckConsumer: one that never reads on is cut off when a message has
 // waited for too long, though there is room for more.
-func TestStuckConsumer(t *testing.T) {
-	b := start(t, func(c *Config) {
+func (m mode) StuckConsumer(t *testing.T) {
+	b := m.start(t, func(c *Config) {
 		c.Limits.Write, c.Limits.QueueMessages, c.Limits.QueueBytes = 50*time.Millisecond, 1<<20, 1<<30
 	})
 	_, c := b.connect()
@@ -241,9 +246,9 @@ func TestStuckConsumer(t *testing.T) {
 	b.told.next(t, "closed")
 }
 
-// TestQueueEmpties: what was read takes no room any more.
-func TestQueueEmpties(t *testing.T) {
-	b := start(t, func(c *Config) { c.Limits.QueueMessages, c.Limits.QueueBytes = 2, 100 })
+// QueueEmpties: what was read takes no room any more.
+func (m mode) QueueEmpties(t *testing.T) {
+	b := m.start(t, func(c *Config) { c.Limits.QueueMessages, c.Limits.QueueBytes = 2, 100 })
 	socket, c := b.connect()
 	for range 50 {
 		c.Send(pong())
@@ -253,8 +258,8 @@ func TestQueueEmpties(t *testing.T) {
 	}
 }
 
-func TestTooLarge(t *testing.T) {
-	b := start(t, func(c *Config) { c.Limits.MessageBytes = 100 })
+func (m mode) TooLarge(t *testing.T) {
+	b := m.start(t, func(c *Config) { c.Limits.MessageBytes = 100 })
 	socket, _ := b.connect()
 	fits := `{"id":1,"ping":{}}` + strings.Repeat(" ", 82)
 	if err := socket.Write(t.Context(), websocket.MessageText, []byte(fits)); err != nil {
@@ -274,7 +279,7 @@ func TestTooLarge(t *testing.T) {
 	b.told.next(t, "closed")
 }
 
-func TestRequests(t *testing.T) {
+func (m mode) Requests(t *testing.T) {
 	upgrade := map[string]string{
 		"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
 		"Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==", "Sec-WebSocket-Protocol": "chat, " + protocol.Subprotocol,
@@ -303,7 +308,7 @@ func TestRequests(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			b := start(t, func(c *Config) { c.Origins = test.origins })
+			b := m.start(t, func(c *Config) { c.Origins = test.origins })
 			conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", b.http.Listener.Addr().String())
 			if err != nil {
 				t.Fatal(err)
@@ -342,9 +347,9 @@ func TestRequests(t *testing.T) {
 	}
 }
 
-// TestDoorstep: only so many connections of an address may be without a hello.
-func TestDoorstep(t *testing.T) {
-	b := start(t, func(c *Config) { c.Limits.SocketsPerAddr = 2 })
+// Doorstep: only so many connections of an address may be without a hello.
+func (m mode) Doorstep(t *testing.T) {
+	b := m.start(t, func(c *Config) { c.Limits.SocketsPerAddr = 2 })
 	_, first := b.connect()
 	b.connect()
 	if _, w, err := b.dial(nil); err == nil || w.StatusCode != http.StatusTooManyRequests {
@@ -399,9 +404,9 @@ func TestClientAddr(t *testing.T) {
 	}
 }
 
-// TestClose: closing the endpoint cuts all, and lets no one in after.
-func TestClose(t *testing.T) {
-	b := start(t)
+// Close: closing the endpoint cuts all, and lets no one in after.
+func (m mode) Close(t *testing.T) {
+	b := m.start(t)
 	for range 3 {
 		b.connect()
 	}
@@ -421,8 +426,8 @@ func TestClose(t *testing.T) {
 	}
 }
 
-func TestCounts(t *testing.T) {
-	b := start(t, func(c *Config) { c.Origins = []string{"good.example.com"} })
+func (m mode) Counts(t *testing.T) {
+	b := m.start(t, func(c *Config) { c.Origins = []string{"good.example.com"} })
 	if _, _, err := b.dial(http.Header{"Origin": {"https://evil.example.com"}}); err == nil {
 		t.Fatal("connected")
 	}
