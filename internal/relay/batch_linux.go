@@ -88,7 +88,7 @@ type mmsghdr struct {
 func (b *batch) prepare() {
 	b.give = b.trySend
 	for i := range batchMost {
-		datagram := b.room[i][channelHeader:]
+		datagram := b.room(i)[headroom:]
 		b.into[i].Base = &datagram[0]
 		b.into[i].SetLen(len(datagram))
 		b.arriving[i].refer(&b.from[i], &b.into[i])

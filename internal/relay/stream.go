@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/peal-rtc/peal/internal/doorstep"
@@ -16,9 +17,12 @@ import (
 const (
 	// handshakeTime is for TLS.
 	handshakeTime = 10 * time.Second
-	// streamWrite is for writing one packet: who reads more slowly loses the
-	// connection, as media that are late are of no use.
+	// streamWrite is for writing writeMost bytes or one packet: who reads more slowly
+	// loses the connection, as media that are late are of no use.
 	streamWrite = 5 * time.Second
+	// writeMost is how many bytes of packets that came at the same moment are written
+	// at a time: a record of TLS holds as many.
+	writeMost = 16 << 10
 	// streamsMost bounds the TCP connections of one listener.
 	streamsMost = 10_000
 )
@@ -36,6 +40,7 @@ type streams struct {
 	// doorstep counts those without an allocation, of all listeners of the relay.
 	doorstep *doorstep.Doorstep
 	proxies  []netip.Prefix
+	now      func() time.Time
 
 	ready   chan net.Conn
 	quit    chan struct{}
@@ -48,7 +53,7 @@ type streams struct {
 
 func newStreams(l net.Listener, secure *tls.Config, cfg *Config, d *doorstep.Doorstep) *streams {
 	s := &streams{
-		Listener: l, tls: secure, log: cfg.Logger, silent: cfg.SilentTime, doorstep: d, proxies: cfg.TrustedProxies,
+		Listener: l, tls: secure, log: cfg.Logger, silent: cfg.SilentTime, doorstep: d, proxies: cfg.TrustedProxies, now: cfg.Now,
 		ready: make(chan net.Conn), quit: make(chan struct{}), open: make(map[string]*stream),
 	}
 	s.workers.Go(s.accept)
@@ -163,42 +168,62 @@ func (s *streams) admit(c *stream) {
 	}
 }
 
-// allocated notes that the client at an address has a relayed address now, or
+// allocated notes that the client at an address has a relayed address now, or with nil
 // has none any more, and then needs a place as at the beginning.
-func (s *streams) allocated(client net.Addr, has bool) {
+func (s *streams) allocated(client net.Addr, has *relayed) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.open[client.String()]
 	switch {
 	case c == nil:
 		return
-	case has:
+	case has != nil:
+		has.stream = c
+		c.relayed.Store(has)
 		s.leave(c)
 	case !s.enter(c):
 		_ = c.Conn.Close() // The library reads it and closes the stream.
 		return
 	}
 	var until time.Time
-	if !has {
+	if has == nil {
 		until = time.Now().Add(s.silent)
 	}
 	_ = c.Conn.SetReadDeadline(until) // Where it is closed there is nothing to wait for.
 }
 
-// stream is one connection of a client.
+// stream is one connection of a client. What it sends on its channels and by Send
+// indications goes to the peers from here (frames.go); the library gets the rest, in its
+// order.
 type stream struct {
 	net.Conn
 	secured *tls.Conn // nil for plain TCP.
 	streams *streams
 	addr    netip.Addr // By which it is counted.
 	waits   bool       // It has a place on the doorstep. The lock of streams guards it.
+	relayed atomic.Pointer[relayed]
+	frames  frames
 }
 
-func (c *stream) Read(p []byte) (int, error) {
+// read reads what has come.
+func (c *stream) read(p []byte) (int, error) {
 	if c.secured != nil {
 		return c.secured.Read(p)
 	}
 	return c.Conn.Read(p)
+}
+
+// deliver writes what is collected in a batch of peers' datagrams. What cannot be
+// written is lost, and the connection is closed.
+func (c *stream) deliver(b *batch) {
+	for done := 0; done < len(b.out); {
+		var p []byte
+		p, done = b.joined(done, writeMost)
+		if _, err := c.Write(p); err != nil {
+			break
+		}
+	}
+	b.out = b.out[:0]
 }
 
 func (c *stream) Write(p []byte) (int, error) {
