@@ -160,6 +160,8 @@ func (s *streams) admit(c *stream) {
 			return
 		}
 		c.secured = secured
+	} else {
+		c.plain = newPlain(c.Conn)
 	}
 	select {
 	case s.ready <- c:
@@ -198,19 +200,26 @@ func (s *streams) allocated(client net.Addr, has *relayed) {
 type stream struct {
 	net.Conn
 	secured *tls.Conn // nil for plain TCP.
+	plain   *plain    // nil for TLS, and elsewhere than on Linux.
 	streams *streams
 	addr    netip.Addr // By which it is counted.
 	waits   bool       // It has a place on the doorstep. The lock of streams guards it.
 	relayed atomic.Pointer[relayed]
 	frames  frames
+
+	writing sync.Mutex // Held while a message is written.
 }
 
-// read reads what has come.
+// read waits for what comes.
 func (c *stream) read(p []byte) (int, error) {
-	if c.secured != nil {
+	switch {
+	case c.secured != nil:
 		return c.secured.Read(p)
+	case c.plain != nil:
+		return c.plain.read(p)
+	default:
+		return c.Conn.Read(p)
 	}
-	return c.Conn.Read(p)
 }
 
 // deliver writes what is collected in a batch of peers' datagrams. What cannot be
@@ -226,19 +235,36 @@ func (c *stream) deliver(b *batch) {
 	b.out = b.out[:0]
 }
 
+// Write writes messages.
 func (c *stream) Write(p []byte) (int, error) {
-	if err := c.Conn.SetWriteDeadline(time.Now().Add(streamWrite)); err != nil {
-		return 0, err
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	n, err := 0, error(nil)
+	if c.plain != nil {
+		n, err = c.plain.write(p)
 	}
-	var n int
-	var err error
-	if c.secured != nil {
-		n, err = c.secured.Write(p)
-	} else {
-		n, err = c.Conn.Write(p)
+	if err == nil && n < len(p) {
+		var rest int
+		rest, err = c.writeSlowly(p[n:])
+		n += rest
 	}
 	if err != nil {
 		_ = c.Conn.Close() // Half a packet may have gone out: nothing after it makes sense.
+	}
+	return n, err
+}
+
+// writeSlowly needs the lock. It waits for the client to read, up to streamWrite.
+func (c *stream) writeSlowly(p []byte) (int, error) {
+	if err := c.Conn.SetWriteDeadline(time.Now().Add(streamWrite)); err != nil {
+		return 0, err
+	}
+	if c.secured != nil {
+		return c.secured.Write(p)
+	}
+	n, err := c.Conn.Write(p)
+	if err == nil {
+		err = c.Conn.SetWriteDeadline(time.Time{}) // The next one does not wait at first.
 	}
 	return n, err
 }
