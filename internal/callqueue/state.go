@@ -57,8 +57,12 @@ func (q *Queue) append(b []byte) []byte {
 		name string
 		on   bool
 	}{
-		{" known", q.known}, {" busy", q.busy}, {" patient", q.patient}, {" paused", q.paused},
-		{" announce", q.announce}, {" unknown", q.unknown},
+		{" known", q.known},
+		{" busy", q.busy},
+		{" patient", q.patient},
+		{" paused", q.paused},
+		{" announce", q.announce},
+		{" unknown", q.unknown},
 	} {
 		if flag.on {
 			b = append(b, flag.name...)

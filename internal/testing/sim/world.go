@@ -114,9 +114,9 @@ type world struct {
 	queue     events
 	seq       uint64
 
-	store   store.Store
+	store store.Store
 	// away is until when no host reaches the store. It is nobody's death.
-	away time.Time
+	away    time.Time
 	audit   *audit
 	watch   *watch
 	hosts   []*host
