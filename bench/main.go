@@ -3,7 +3,7 @@
 //
 //	bench call   CPU of the server for one complete call, beside a bare relay and Kamailio
 //	bench idle   memory for one idle device, and everybody coming back at once
-//	bench turn   CPU for one relayed packet, beside coturn
+//	bench turn   CPU for one relayed packet by channel, indication and TCP, beside coturn
 //	bench cost   what grows with calls, live calls and accounts
 //
 // Everything runs on loopback, in processes that it starts and stops itself. The

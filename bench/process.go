@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -115,36 +114,17 @@ func (t *tail) String() string {
 	return string(t.text)
 }
 
-// cpu is what a process and its children have used so far, user and system. The
-// kernel counts it exactly and tells it in steps of 10 ms.
+// cpu is what a process and its children have used so far, user and system.
 func cpu(pid int) (time.Duration, error) {
-	ticks, err := cpuTicks(pid)
+	sum, err := cpuTime(pid)
 	if err != nil {
 		return 0, err
 	}
 	for _, child := range children(pid) {
-		more, err := cpuTicks(child)
+		more, err := cpuTime(child)
 		if err == nil { // It may have ended.
-			ticks += more
+			sum += more
 		}
-	}
-	return time.Duration(ticks) * 10 * time.Millisecond, nil
-}
-
-func cpuTicks(pid int) (int64, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, err
-	}
-	// The name in parentheses may hold anything.
-	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
-	var sum int64
-	for _, i := range []int{11, 12} { // utime, stime
-		n, err := strconv.ParseInt(fields[i], 10, 64)
-		if err != nil {
-			return 0, err
-		}
-		sum += n
 	}
 	return sum, nil
 }
