@@ -26,7 +26,7 @@ type batch struct {
 }
 
 // decide gives each change its verdict, and gathers what is to be stored.
-func (b *batch) decide(changes []Change) error {
+func (b *batch) decide(changes []Change) {
 	b.results, b.entries = make([]Result, len(changes)), make([]Entry, 0, len(changes))
 	if len(changes) > 1 {
 		b.at, b.claims = make(map[call.ID]int), make(map[call.Account]call.ID)
@@ -37,23 +37,17 @@ func (b *batch) decide(changes []Change) error {
 			b.results[i].Err = err
 			continue
 		}
-		var err error
 		var stored *call.Call
-		var created bool
-		if change.From == 0 {
-			stored, b.results[i], err = b.create(&change)
-			created = true
+		created := change.From == 0
+		if created {
+			stored, b.results[i] = b.create(&change)
 		} else {
 			stored, b.results[i], created = b.update(&change)
-		}
-		if err != nil {
-			return err
 		}
 		if stored != nil {
 			b.put(stored, Entry{Created: created, At: now})
 		}
 	}
-	return nil
 }
 
 // refuse takes ids that exist already, and says whether that is news.
@@ -68,13 +62,13 @@ func (b *batch) refuse(ids []call.ID) bool {
 	return len(b.taken) > before
 }
 
-func (b *batch) create(change *Change) (*call.Call, Result, error) {
+func (b *batch) create(change *Change) (*call.Call, Result) {
 	c := &change.Call
 	if b.exists(c.ID) {
-		return nil, Result{Verdict: Conflict}, nil
+		return nil, Result{Verdict: Conflict}
 	}
 	if !c.Live() {
-		return c, Result{Verdict: Done}, nil
+		return c, Result{Verdict: Done}
 	}
 	if holder := b.holder(c.Caller().Account); holder != "" {
 		return b.refused(c.ID, Result{Verdict: CallerClaimed, Holder: holder})
@@ -83,28 +77,29 @@ func (b *batch) create(change *Change) (*call.Call, Result, error) {
 		if holder := b.holder(c.Legs[1+i].Account); holder != "" {
 			busy := Result{Verdict: CalleeBusy, Holder: holder}
 			if change.Busy != nil {
-				return change.Busy, busy, nil
+				return change.Busy, busy
 			}
 			return b.refused(c.ID, busy)
 		}
 	}
-	return c, Result{Verdict: Done}, nil
+	return c, Result{Verdict: Done}
 }
 
 // refused answers a creation that stores nothing. Where the id may be that of an
 // older call the journal has to be asked; storing would have shown it.
-func (b *batch) refused(id call.ID, verdict Result) (*call.Call, Result, error) {
+func (b *batch) refused(id call.ID, verdict Result) (*call.Call, Result) {
 	if !b.memory.ended.elsewhere(id) {
-		return nil, verdict, nil
+		return nil, verdict
 	}
 	_, err := b.memory.journal.Ended(b.ctx, id)
 	switch {
 	case err == nil:
-		return nil, Result{Verdict: Conflict}, nil
+		return nil, Result{Verdict: Conflict}
 	case errors.Is(err, ErrNotFound):
-		return nil, verdict, nil
+		return nil, verdict
 	}
-	return nil, Result{}, fmt.Errorf("%w: %w", ErrNotDone, err)
+	// Of this change alone: the others of the batch do not depend on it.
+	return nil, Result{Err: fmt.Errorf("%w: %w", ErrNotDone, err)}
 }
 
 func (b *batch) update(change *Change) (stored *call.Call, result Result, created bool) {

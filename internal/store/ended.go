@@ -60,7 +60,13 @@ func (e *endedCalls) note(id call.ID) {
 		return
 	}
 	if len(e.ids) >= idsMost {
-		// Each unknown id is looked up in the journal from now on.
+		e.lift(leastID(e.dropped))
+		if id < e.floor {
+			return
+		}
+	}
+	if len(e.ids) >= idsMost {
+		// Clocks of clients are far ahead. Each unknown id is looked up in the journal from now on.
 		e.floor = "~"
 		clear(e.ids)
 		return
@@ -99,11 +105,16 @@ func (e *endedCalls) forget(now time.Time) {
 // raise moves the floor on, now and then, and drops the ids below it.
 func (e *endedCalls) raise(least time.Time) {
 	if floor := leastID(least.Add(-KeepEnded)); floor > e.floor {
-		e.floor = leastID(least)
-		for id := range e.ids {
-			if id < e.floor {
-				delete(e.ids, id)
-			}
+		e.lift(leastID(least))
+	}
+}
+
+// lift moves the floor to an id.
+func (e *endedCalls) lift(floor call.ID) {
+	e.floor = max(e.floor, floor)
+	for id := range e.ids {
+		if id < e.floor {
+			delete(e.ids, id)
 		}
 	}
 }

@@ -91,8 +91,9 @@ func (m *Memory) Commit(ctx context.Context, changes []Change) ([]Result, error)
 	}
 	b := batch{memory: m, ctx: ctx}
 	for {
-		err := b.decide(changes)
-		if err == nil && len(b.entries) > 0 {
+		b.decide(changes)
+		var err error
+		if len(b.entries) > 0 {
 			err = m.journal.Append(b.entries)
 		}
 		var exists *ExistsError

@@ -27,7 +27,8 @@ import (
 )
 
 // Handler hears of connections. For one Conn the calls come one at a time:
-// Opened first, Closed last. They may block, which slows that client alone.
+// Opened first, Closed last. On a connection with goroutines they may block, which slows that
+// client alone; those of a Poller must not block, which would stop all of its connections.
 type Handler interface {
 	Opened(*Conn)
 	// Received brings a command, or what was wrong with it; see protocol.Decode.

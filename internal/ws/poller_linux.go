@@ -17,7 +17,7 @@ const (
 	eventsAtOnce = 128
 	// turnBytes is how much one connection is read at once before the others have their
 	// turn. What is left of a message that has begun may come with it.
-	turnBytes = 4 << 10
+	turnBytes = 1 << 10
 	// mostBytes is how much that is at most.
 	mostBytes = 64 << 10
 )

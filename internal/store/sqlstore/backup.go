@@ -81,9 +81,15 @@ func Restore(ctx context.Context, from, path string) (_ Contents, old string, er
 	}
 	defer func() { err = errors.Join(err, release()) }()
 	restored := path + ".restoring"
-	if err := errors.Join(remove(restored), copyFile(from, restored)); err != nil {
+	// A restore that was killed may have left a journal, which would be played back into the copy.
+	if err := errors.Join(removeAll(restored), copyFile(from, restored)); err != nil {
 		return Contents{}, "", fmt.Errorf("copy the backup: %w", err)
 	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, removeAll(restored))
+		}
+	}()
 	err = with(restored, func(db *sql.DB) error {
 		version, err := latest(ctx, db)
 		if err != nil {
@@ -97,6 +103,9 @@ func Restore(ctx context.Context, from, path string) (_ Contents, old string, er
 	})
 	if err != nil {
 		return Contents{}, "", fmt.Errorf("drop live calls: %w", err)
+	}
+	if _, err := check(ctx, restored); err != nil {
+		return Contents{}, "", fmt.Errorf("the copy of %s %w", from, err)
 	}
 	if old, err = aside(path); err != nil {
 		return Contents{}, "", fmt.Errorf("put the old database aside: %w", err)
@@ -210,4 +219,12 @@ func remove(path string) error {
 		return err
 	}
 	return nil
+}
+
+// removeAll removes a database and what SQLite keeps beside it.
+func removeAll(path string) (err error) {
+	for _, part := range []string{"", "-journal", "-wal", "-shm"} {
+		err = errors.Join(err, remove(path+part))
+	}
+	return err
 }

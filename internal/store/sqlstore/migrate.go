@@ -58,6 +58,12 @@ func migrate(ctx context.Context, db *sql.DB, now int64) (version int64, err err
 	if _, err := provider.Up(ctx); err != nil {
 		return 0, fmt.Errorf("migrate tables: %w", err)
 	}
+	if now != version {
+		// The log holds all that was rewritten: the first commits must not wait for its copying.
+		if _, err := db.ExecContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`); err != nil {
+			return 0, fmt.Errorf("migrate tables: %w", err)
+		}
+	}
 	return version, nil
 }
 

@@ -149,7 +149,7 @@ func (j *journal) open(ctx context.Context, synchronous, vfs string) (version in
 		"_journal_mode": {"wal"},
 		"_txlock":       {"immediate"},
 		// The journal does that itself, and sees whether it fails.
-		"_pragma": {"wal_autocheckpoint(0)", "cache_size(-16384)"},
+		"_pragma": {"wal_autocheckpoint(0)", "cache_size(-16384)", "journal_size_limit(0)"},
 	}
 	if j.reader, err = openConnections(j.path, sqliteReaders, common, url.Values{"_query_only": {"on"}}); err != nil {
 		return 0, err

@@ -42,6 +42,8 @@ const (
 type writer struct {
 	conn driver.Conn
 	args []driver.NamedValue
+	// prepared are the statements below: SQLite closes no connection that has some.
+	prepared []driver.Stmt
 
 	begin, commit, rollback, checkpoint driver.StmtExecContext
 	create, update, remove, end         driver.StmtExecContext
@@ -63,8 +65,9 @@ func newWriter(name string) (_ *writer, err error) {
 	} {
 		prepared, err := w.conn.Prepare(query)
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("prepare statement: %w", err), w.conn.Close())
+			return nil, errors.Join(fmt.Errorf("prepare statement: %w", err), w.close())
 		}
+		w.prepared = append(w.prepared, prepared)
 		*stmt = prepared.(driver.StmtExecContext)
 	}
 	return w, nil
@@ -143,4 +146,9 @@ func (w *writer) pruneRecords(before int64) (int64, error) {
 	return w.exec(w.records, before, int64(pruneRows))
 }
 
-func (w *writer) close() error { return w.conn.Close() }
+func (w *writer) close() (err error) {
+	for _, stmt := range w.prepared {
+		err = errors.Join(err, stmt.Close())
+	}
+	return errors.Join(err, w.conn.Close())
+}
