@@ -172,7 +172,7 @@ func (o *costOptions) floor(ctx context.Context, pairs int) (frames int, f *floo
 	if err != nil {
 		return 0, nil, err
 	}
-	f, err = startFloor(ctx, pairs, script(noted, &callOptions{}))
+	f, err = startFloor(ctx, "relay", pairs, script(noted, &callOptions{}))
 	return len(noted), f, err
 }
 

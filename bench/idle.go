@@ -81,7 +81,7 @@ func kilobytes(bytes int64) float64 { return float64(bytes) / 1024 }
 
 // idleBare is the memory for one socket of a server that does nothing with it.
 func idleBare(ctx context.Context, n int) (float64, error) {
-	p, addr, err := startRelay(ctx)
+	p, addr, err := startRelay(ctx, "relay")
 	if err != nil {
 		return 0, err
 	}

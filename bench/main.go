@@ -1,7 +1,7 @@
 // Command bench measures a Peal server beside its peers, interleaved in one
 // run, so that what is noise on a machine falls on all of them:
 //
-//	bench call   CPU of the server for one complete call, beside a bare relay and Kamailio
+//	bench call   CPU of the server for one complete call, beside bare relays and Kamailio
 //	bench idle   memory for one idle device, and everybody coming back at once
 //	bench turn   CPU for one relayed packet, beside coturn
 //	bench cost   what grows with calls, live calls and accounts
@@ -46,8 +46,8 @@ func run(ctx context.Context, args []string) error {
 	}
 	commands := map[string]func(context.Context, []string) error{
 		"call": benchCall, "idle": benchIdle, "turn": benchTurn, "cost": benchCost,
-		// In a process of its own, so that its CPU can be told from the load's.
-		"relay": serveRelay,
+		// In processes of their own, so that their CPU can be told from the load's.
+		"relay": serveRelay, "loop-relay": serveLoopRelay,
 	}
 	command, ok := commands[args[0]]
 	if !ok {
