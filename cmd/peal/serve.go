@@ -114,7 +114,6 @@ func serve(std streams, cfg server.Config, settings reading, started func(*serve
 	for _, doubt := range cfg.Settings.Doubts() {
 		cfg.Logger.Warn("setting looks wrong", "setting", doubt.Setting, "reason", doubt.Reason)
 	}
-	defer keepHeapFloor()()
 	s, err := server.Start(ctx, cfg)
 	if err != nil {
 		return err

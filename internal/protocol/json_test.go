@@ -57,14 +57,14 @@ func (r filler) fill(m protoreflect.Message) {
 }
 
 func (r filler) value(field protoreflect.FieldDescriptor) protoreflect.Value {
-	switch field.Kind() {
-	case protoreflect.StringKind:
+	switch kind := field.Kind(); {
+	case kind == protoreflect.StringKind:
 		return protoreflect.ValueOfString(r.string())
-	case protoreflect.BoolKind:
+	case kind == protoreflect.BoolKind:
 		return protoreflect.ValueOfBool(r.IntN(2) == 0)
-	case protoreflect.EnumKind:
+	case kind == protoreflect.EnumKind:
 		return protoreflect.ValueOfEnum(protoreflect.EnumNumber(r.IntN(field.Enum().Values().Len() + 2)))
-	case protoreflect.Int32Kind:
+	case kind == protoreflect.Int32Kind:
 		return protoreflect.ValueOfInt32(r.Int32())
 	default:
 		return protoreflect.ValueOfUint32(r.Uint32())

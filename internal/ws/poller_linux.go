@@ -242,6 +242,9 @@ func (p *Poller) adopt(c *Conn, socket net.Conn) bool {
 	}); failed != nil || err != nil {
 		return false
 	}
+	// The system would let megabytes wait for a client that does not read, and the limit of
+	// what waits would count from there on.
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, c.endpoint.cfg.Limits.QueueBytes)
 	// The runtime lets go of the one that is given; the socket stays open.
 	_ = plain.Close()
 	c.handler = p.handler

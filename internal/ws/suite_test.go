@@ -23,8 +23,7 @@ func TestSuite(t *testing.T) {
 	}
 	for name, m := range modes {
 		t.Run(name, func(t *testing.T) {
-			for i := range suite.NumMethod() {
-				method := suite.Method(i)
+			for method := range suite.Methods() {
 				t.Run(method.Name, func(t *testing.T) {
 					method.Func.Call([]reflect.Value{reflect.ValueOf(m), reflect.ValueOf(t)})
 				})
