@@ -162,15 +162,24 @@ func testRelay(t *testing.T, serve func(context.Context, []string) error) {
 		t.Fatal(err)
 	}
 	a, b := dialRelay(t, addr, "0"), dialRelay(t, addr, "1")
+	small := maskedFrame(request(5, []out{{bytes: 9}}))
 	ask := maskedFrame(request(3000, []out{{peer: true, bytes: 7}, {bytes: 300}, {peer: true, bytes: 5000}}))
-	for _, piece := range [][]byte{ask[:1], ask[1:100], append(slices.Clone(ask[100:]), ask...)} {
+	for _, piece := range [][]byte{ask[:1], ask[1:50], append(slices.Clone(ask[50:]), ask...)} {
 		if _, err := a.Write(piece); err != nil {
 			t.Fatal(err)
 		}
+		if len(piece) > len(ask) {
+			break
+		}
+		// A piece has been read when a frame that came after it is answered.
+		if _, err := b.Write(small); err != nil {
+			t.Fatal(err)
+		}
+		expectFrames(t, b, 9)
 	}
+	expectFrames(t, b, 7, 5000, 7, 5000)
 	for range 2 {
 		expectFrames(t, a, 300)
-		expectFrames(t, b, 7, 5000)
 	}
 	// What is not for the relay ends the connection, and no other.
 	if _, err := b.Write(ws.MustCompileFrame(ws.MaskFrame(ws.NewTextFrame([]byte("hello"))))); err != nil {
@@ -179,7 +188,7 @@ func testRelay(t *testing.T, serve func(context.Context, []string) error) {
 	if _, err := b.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 		t.Errorf("after a text: %v", err)
 	}
-	if _, err := a.Write(maskedFrame(request(5, []out{{bytes: 9}}))); err != nil {
+	if _, err := a.Write(small); err != nil {
 		t.Fatal(err)
 	}
 	expectFrames(t, a, 9)
