@@ -199,12 +199,23 @@ func printLoad(when string) {
 func measure(ctx context.Context, rounds int, all []*contender) error {
 	for round := range rounds + 1 {
 		for _, c := range all {
-			if err := c.measure(ctx, round); err != nil {
+			if err := c.retry(ctx, round); err != nil {
 				return fmt.Errorf("%s: %w", c.name, err)
 			}
 		}
 	}
 	return nil
+}
+
+// retry measures once more where calls failed: a machine that others use as well stalls
+// now and then, and a run of minutes is not to end by that.
+func (c *contender) retry(ctx context.Context, round int) error {
+	err := c.measure(ctx, round)
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	fmt.Printf("round %d  %-17s  is measured again: %.200s\n", round, c.name, err)
+	return c.measure(ctx, round)
 }
 
 func (c *contender) measure(ctx context.Context, round int) error {

@@ -86,6 +86,23 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+// TestMeasureAgain: calls that fail once do not end the run, and those that fail twice do.
+func TestMeasureAgain(t *testing.T) {
+	for failures, counted := range map[int]int{0: 1, 1: 1, 2: 0} {
+		tries := 0
+		c := &contender{name: "peer", pids: []int{os.Getpid()}, calls: func(context.Context) (int, error) {
+			tries++
+			if tries <= failures {
+				return 0, errors.New("calls failed")
+			}
+			return 10, nil
+		}}
+		if err := c.retry(t.Context(), 1); (err != nil) != (counted == 0) || len(c.us) != counted {
+			t.Errorf("%d failures: %v, %d rounds counted", failures, err, len(c.us))
+		}
+	}
+}
+
 // TestKamailioCommand: with a database there are more workers, and its address.
 func TestKamailioCommand(t *testing.T) {
 	k := &kamailio{o: &callOptions{}, folder: t.TempDir()}
