@@ -84,7 +84,7 @@ func (r *relay) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	}
 	conn, _, _, err := ws.UpgradeHTTP(request, w)
 	if err != nil {
-		return // Whoever asks is ours, and ends when this fails.
+		return // Our own clients alone ask, and end when this fails.
 	}
 	// Without the goroutine of the request.
 	go r.serve(conn, pair, side)

@@ -220,7 +220,7 @@ func (c *Client) Account() string {
 // DeviceID is what Config gave, or what was made up.
 func (c *Client) DeviceID() string { return c.cfg.DeviceID }
 
-// Next waits for the next event. Whoever logs in must read the events.
+// Next waits for the next event. A program that logs in must read the events.
 func (c *Client) Next(ctx context.Context) (Event, error) {
 	for {
 		if ctx.Err() != nil {
@@ -262,7 +262,7 @@ type CallOptions struct {
 }
 
 // Call invites an account, and returns when the server has taken the
-// invitation. What becomes of it the events tell: a callee that is busy,
+// invitation. The events say how the call goes on: a callee that is busy,
 // offline or unknown is no error. When both sides call each other the call that
 // is returned may be the other side's, accepted: [Call.Incoming] tells, and the
 // answer to its offer is for [Call.Answer].

@@ -2,10 +2,14 @@ package e2e_test
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
 	"crypto/tls"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -85,6 +89,24 @@ func signed(t *testing.T, flags ...string) string {
 		t.Fatalf("peal token %v: %v", flags, err)
 	}
 	return strings.TrimSpace(string(out))
+}
+
+// rawToken is a token as a backend makes it that gets something wrong.
+func rawToken(t *testing.T, header, more map[string]any) string {
+	t.Helper()
+	claims := map[string]any{"sub": "doctor", "exp": time.Now().Add(time.Minute).Unix()}
+	maps.Copy(claims, more)
+	part := func(value map[string]any) string {
+		text, err := json.Marshal(value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return base64.RawURLEncoding.EncodeToString(text)
+	}
+	text := part(header) + "." + part(claims)
+	mac := hmac.New(sha256.New, []byte(doctorSecret))
+	mac.Write([]byte(text))
+	return text + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
 // front puts a proxy before a server.
@@ -220,6 +242,7 @@ type wrong struct {
 	token          []string // Flags of peal token; none means a good one.
 	check          string
 	state, setting string
+	raw            string // A token that peal token does not make; empty for one that it makes.
 }
 
 // Each setting that is wrong is named by the page.
@@ -227,17 +250,19 @@ func TestDoctorPageNamesSettings(t *testing.T) {
 	here := thisMachine(t)
 	browser := startBrowser(t)
 	for i, w := range []wrong{
-		{"announced where nothing listens", append([]string{"--turn-announce", "127.0.0.9"}, here...), nil, "turn-tcp", "failed", "--turn-announce"},
+		{"announced where nothing listens", append([]string{"--turn-announce", "127.0.0.9"}, here...), nil, "turn-tcp", "failed", "--turn-announce", ""},
 		{
 			"announced for what is relayed", append([]string{"--turn-announce", "198.51.100.1", "--turn-host", "localhost"}, here...), nil,
-			"relay-udp", "failed", "--turn-announce",
+			"relay-udp", "failed", "--turn-announce", "",
 		},
-		{"relay off", []string{"--turn-addr", "off"}, nil, "stun", "warning", "--turn-addr"},
-		{"neighbours not allowed", nil, nil, "relay-direct", "warning", "--turn-allow-peer"},
-		{"name of nobody", []string{"--turn-host", "turn.invalid"}, nil, "turn-udp", "failed", "--turn-host"},
-		{"another secret", []string{"--secret", strings.Repeat("x", 32)}, nil, "token", "failed", "--secret"},
-		{"another key", nil, []string{"--key-id", "old"}, "token", "failed", "--key-id"},
-		{"token for too long", []string{"--token-max-ttl", "1m"}, nil, "token", "failed", "--token-max-ttl"},
+		{"relay off", []string{"--turn-addr", "off"}, nil, "stun", "warning", "--turn-addr", ""},
+		{"neighbours not allowed", nil, nil, "relay-direct", "warning", "--turn-allow-peer", ""},
+		{"name of nobody", []string{"--turn-host", "turn.invalid"}, nil, "turn-udp", "failed", "--turn-host", ""},
+		{"another secret", []string{"--secret", strings.Repeat("x", 32)}, nil, "token", "failed", "--secret", ""},
+		{"another key", nil, []string{"--key-id", "old"}, "token", "failed", "--key-id", ""},
+		{"token for too long", []string{"--token-max-ttl", "1m"}, nil, "token", "failed", "--token-max-ttl", ""},
+		{"token without kid", nil, nil, "token", "failed", "--key-id", rawToken(t, map[string]any{"alg": "HS256"}, nil)},
+		{"token in milliseconds", nil, nil, "token", "failed", "签发 token 的后端", rawToken(t, map[string]any{"alg": "HS256", "kid": "main"}, map[string]any{"exp": time.Now().UnixMilli()})},
 	} {
 		t.Run(w.name, func(t *testing.T) {
 			t.Parallel() // Most of the time is waiting for what never comes.
@@ -246,7 +271,11 @@ func TestDoctorPageNamesSettings(t *testing.T) {
 			if i%2 == 1 {
 				lang, width = "zh", 390
 			}
-			v := consult(t, browser, s.url(), signed(t, w.token...), lang, width, 844)
+			token := w.raw
+			if token == "" {
+				token = signed(t, w.token...)
+			}
+			v := consult(t, browser, s.url(), token, lang, width, 844)
 			v.names(w.check, w.state, w.setting)
 			v.all(fmt.Sprintf("doctor-wrong-%d", i))
 		})

@@ -143,7 +143,7 @@ func TestTokenSnippets(t *testing.T) {
 		r.Body.Close()
 		return r.StatusCode == http.StatusOK
 	})
-	programs := map[string][]string{"go": {"main.go", "go", "run"}, "js": {"main.mjs", "node"}, "python": {"main.py", pythonWithJWT(t)}}
+	programs := map[string][]string{"go": {"main.go", "go", "run"}, "js": {"main.mjs", "node"}, "python": {"main.py", pythonWithJWT(t)}, "php": {"main.php", "php"}}
 	for _, s := range used(t, "token") {
 		t.Run(s.file+" "+s.language, func(t *testing.T) {
 			how := programs[s.language]

@@ -58,7 +58,7 @@ func TestCallerSetsTheTimeOut(t *testing.T) {
 	bob.until("has rung for longer than the call before", "Date.now() - log.at(-1).at > 3000")
 	for _, p := range []*page{alice, bob} {
 		if got := p.log()[p.seen:]; len(got) > 0 {
-			t.Errorf("%s is told of something although it rings on:%s", p.account, p.history())
+			t.Errorf("%s gets an event although it rings on:%s", p.account, p.history())
 		}
 	}
 	alice.does("cancel")
@@ -84,7 +84,7 @@ func TestCalleeSetsTheTimeOut(t *testing.T) {
 	for _, e := range alice.log()[alice.seen:] {
 		// This look may come late on a busy machine. Her own time-out is told 8 s after the ring.
 		if e.At < began.At+7000 {
-			t.Errorf("the caller is told of a device that stopped:%s", alice.history())
+			t.Errorf("the caller hears about a device that stopped:%s", alice.history())
 		}
 	}
 	took(t, "the last device's", began, phone.timedOut("beCallTimeOut"), 4*time.Second)

@@ -104,7 +104,7 @@ func TestOggGap(t *testing.T) {
 func TestNotAClip(t *testing.T) {
 	for _, text := range []string{"", "DKIF", "OggS", "RIFF0000WAVE", "DKIF\x00\x00\x20\x00VP90" + string(make([]byte, 20))} {
 		if _, err := NewClip(bytes.NewReader([]byte(text))); err == nil {
-			t.Errorf("%q is taken for a clip", text)
+			t.Errorf("%q is read as a clip", text)
 		}
 	}
 	if _, err := OpenClip(filepath.Join(t.TempDir(), "none.ogg")); !errors.Is(err, os.ErrNotExist) {
@@ -191,7 +191,7 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// A sender that begins anew with lower numbers is heard soon.
+// A sender that starts again with lower numbers is heard soon.
 func TestOrderAnew(t *testing.T) {
 	o, got := newOrder(time.Second), 0
 	for _, first := range []uint16{40_000, 10_000} {

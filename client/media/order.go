@@ -7,14 +7,14 @@ import (
 )
 
 const (
-	// How long a packet that is missing is waited for before it is taken for
+	// How long a packet that is missing is waited for before it counts as
 	// lost: long enough for a retransmission, which sound seldom gets.
 	audioPatience = 200 * time.Millisecond
 	videoPatience = 400 * time.Millisecond
 	// waitingMost bounds how many packets wait for one that is missing.
 	waitingMost = 1024
-	// lateMost is how many packets in a row may be old before they are taken for
-	// those of a sender that began anew.
+	// lateMost is how many packets in a row may be old before they count as
+	// those of a sender that started again.
 	lateMost = 64
 )
 

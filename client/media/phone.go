@@ -51,7 +51,7 @@ func New(c *client.Client, o Options) (*Phone, error) {
 }
 
 // Next is [client.Client.Next], and keeps the media of the calls in step with
-// what it tells. Whoever has a phone must keep reading.
+// what it tells. A program that has a phone must keep calling it.
 func (p *Phone) Next(ctx context.Context) (client.Event, error) {
 	e, err := p.client.Next(ctx)
 	if err != nil {

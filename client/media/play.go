@@ -11,7 +11,7 @@ import (
 const rewindPause = time.Second
 
 // Play sends a clip, in its time, from when media is up until its end or that
-// of the call, whichever is first; with loop it begins anew at its end. Sound
+// of the call, whichever is first; with loop it starts again at its end. Sound
 // and picture are two clips, played by two goroutines. Where the other side asks
 // for a key frame the picture goes back to the latest one.
 func (s *Session) Play(ctx context.Context, clip *Clip, loop bool) error {

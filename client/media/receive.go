@@ -14,7 +14,7 @@ const (
 	// keyframePause is how soon a key frame is asked for again.
 	keyframePause = 500 * time.Millisecond
 	// driftMost is how far timestamps may lead away from the clock before they
-	// are taken for those of a new beginning.
+	// count as those of a new beginning.
 	driftMost = 2 * time.Second
 	// frameMost bounds a picture of the other side's.
 	frameMost = 4 << 20

@@ -117,7 +117,7 @@ func shown(p client.Party) string {
 	return fmt.Sprintf("%s (%s)", p.Name, p.Account)
 }
 
-// decision is what becomes of a call that rings.
+// decision is the answer to a call that rings.
 type decision uint8
 
 const (

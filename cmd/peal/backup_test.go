@@ -9,6 +9,24 @@ import (
 	"github.com/peal-rtc/peal/internal/store/sqlstore"
 )
 
+// Both commands take names relative to the working folder, as people type them.
+func TestBackupByRelativeNames(t *testing.T) {
+	t.Chdir(t.TempDir())
+	s, err := sqlstore.Open(t.Context(), sqlstore.Config{Path: server.Database("peal-data")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code, out, stderr := peal("backup", "backup.db"); code != exitOK || !strings.HasPrefix(out, "backup.db: 0 records") {
+		t.Errorf("backup: %d %q %q", code, out, stderr)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if code, out, stderr := peal("restore", "--data", "peal-data", "./backup.db"); code != exitOK || !strings.Contains(out, "the database before: ") {
+		t.Errorf("restore: %d %q %q", code, out, stderr)
+	}
+}
+
 // A backup is made beside a server that runs; to put it back that one has to stop.
 func TestBackupAndRestore(t *testing.T) {
 	data := t.TempDir()

@@ -56,7 +56,7 @@ Examples:
   PEAL_SECRET=... peal bench https://calls.example.org --devices 2000 --rate 100 --duration 1m`
 }
 
-// Run puts the load on and tells what came of it.
+// Run makes the load and prints its figures.
 func (c *benchCommand) Run(std streams) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

@@ -151,8 +151,8 @@ func commandOf(err error) string {
 	return ""
 }
 
-// unknown calls what was taken for a command by that name: to the parser it is one
-// argument too many.
+// unknown words the error for a command that does not exist: to the parser its name is
+// one argument too many.
 func unknown(err error) error {
 	if word, is := strings.CutPrefix(err.Error(), "unexpected argument "); is && commandOf(err) == "" {
 		return fmt.Errorf("unknown command %s", word)

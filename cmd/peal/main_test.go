@@ -149,6 +149,9 @@ func TestRefuses(t *testing.T) {
 		{"a clip of nonsense", []string{"answer", "--server", "http://127.0.0.1:1", "--token", "x", "--play", write(t, "{}")}, exitFailed, "neither an Ogg"},
 		{"a recording of nonsense", []string{"answer", "--server", "http://127.0.0.1:1", "--token", "x", "--record", "x.mp3"}, exitFailed, ".ogg"},
 		{"token for too long", []string{"token", "--account", "a", "--secret", secret, "--ttl", "48h"}, exitFailed, "24h"},
+		{"token of no time", []string{"token", "--account", "a", "--secret", secret, "--ttl", "0s"}, exitFailed, "--ttl is 0s: give 1s to 24h"},
+		{"token of nobody", []string{"token", "--account", "", "--secret", secret}, exitFailed, "it has no sub"},
+		{"token with a blank account", []string{"token", "--account", " a", "--secret", secret}, exitFailed, "printable text without blanks around it"},
 		{"token with a long name", []string{"token", "--account", "a", "--secret", secret, "--name", strings.Repeat("n", 65)}, exitFailed, "name has 65 bytes, at most 64"},
 		{"token with a picture by http", []string{"token", "--account", "a", "--secret", secret, "--avatar", "http://example.com/a.png"}, exitFailed, "avatar is not an https URL"},
 		{"token of no server", []string{"token", "--account", "a", "--data", t.TempDir()}, exitFailed, "PEAL_SECRET"},
@@ -261,12 +264,18 @@ func serving(t *testing.T, scheme string, flags ...string) *process {
 
 func startProcess(t *testing.T, scheme string, args []string) *process {
 	t.Helper()
+	return startProgram(t, os.Args[0], scheme, []string{asPeal + "=1"}, args)
+}
+
+// startProgram starts a build of the command, and waits until it serves.
+func startProgram(t *testing.T, path, scheme string, env, args []string) *process {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 4*patience)
 	t.Cleanup(cancel)
 	found := make(chan string, 1)
 	p := &process{t: t, log: &output{scheme: scheme, found: found}}
-	p.cmd = exec.CommandContext(ctx, os.Args[0], args...)
-	p.cmd.Env = append(os.Environ(), asPeal+"=1")
+	p.cmd = exec.CommandContext(ctx, path, args...)
+	p.cmd.Env = append(os.Environ(), env...)
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)

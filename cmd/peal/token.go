@@ -9,12 +9,16 @@ import (
 
 	"github.com/peal-rtc/peal/internal/auth"
 	"github.com/peal-rtc/peal/internal/config"
+	"github.com/peal-rtc/peal/internal/protocol"
 )
+
+// leastTTL is one second, since a token counts in whole seconds.
+const leastTTL = time.Second
 
 // tokenCommand makes a token as an application's backend would.
 type tokenCommand struct {
 	Account     string        `required:"" placeholder:"NAME" help:"Account that the token is for."`
-	TTL         time.Duration `name:"ttl" default:"10m" help:"How long it is good for."`
+	TTL         time.Duration `name:"ttl" default:"10m" help:"How long it is good for: 1s to 24h."`
 	Secret      string        `placeholder:"SECRET" env:"PEAL_SECRET" help:"Secret of the server, as given to peal serve. Others on the machine can read flags: use --secret-file or the environment."`
 	SecretFile  string        `placeholder:"FILE" env:"PEAL_SECRET_FILE" help:"File that holds the secret alone."`
 	KeyID       string        `name:"key-id" default:"main" placeholder:"ID" env:"PEAL_KEY_ID" help:"Key id of that secret (${default})."`
@@ -37,6 +41,19 @@ Examples:
   peal token --account alice --name "Alice Example" --avatar https://example.com/alice.png
   peal token --account alice --secret-file secret --ttl 1h
   PEAL_SECRET=... peal token --account alice --audience calls.example.com`
+}
+
+// check refuses what no server takes by default. The signer refuses an empty account, and
+// checks the name and the picture.
+func (c *tokenCommand) check() error {
+	limits := protocol.DefaultLimits()
+	switch {
+	case c.TTL < leastTTL || c.TTL > auth.MaxTTL:
+		return fmt.Errorf("--ttl is %s: give %s to %s", c.TTL, leastTTL, auth.MaxTTL)
+	case c.Account != "" && !protocol.ValidAccount(c.Account, &limits):
+		return fmt.Errorf("%w: %s", auth.ErrInvalid, protocol.AccountRule(&limits))
+	}
+	return nil
 }
 
 // Run prints the token.
@@ -62,8 +79,8 @@ func (c *tokenCommand) Run(std streams) error {
 	} else if c.Data != "" {
 		return errors.New("both a secret and --data are given: unset PEAL_SECRET and PEAL_SECRET_FILE, or leave --data out")
 	}
-	if c.TTL > auth.MaxTTL {
-		return fmt.Errorf("a token may be good for %s at most", auth.MaxTTL)
+	if err := c.check(); err != nil {
+		return err
 	}
 	signer, err := auth.NewSigner(auth.Keys{keyID: secret}, keyID)
 	if err != nil {

@@ -7,7 +7,7 @@ const query = new URLSearchParams(location.search);
 const server = query.get("server") ?? "http://127.0.0.1:7325";
 const account = query.get("account") ?? "alice";
 
-// A `peal dev` gives a token for any name. Your backend gives one for whoever is logged in.
+// A `peal dev` gives a token for any name. Your backend gives one for the person who is logged in.
 async function getToken(): Promise<string> {
   const body = JSON.stringify({ account });
   const answer = await fetch(`${server}/dev/token`, { method: "POST", body });

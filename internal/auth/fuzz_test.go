@@ -119,9 +119,9 @@ func FuzzClaims(f *testing.F) {
 			among, err := asks.Verify(token, now)
 			switch want := names(t, []byte(says), audience); {
 			case want && (err != nil || among != who):
-				t.Fatalf("%s is for %q, and is taken for %v, %v", says, audience, among, err)
+				t.Fatalf("%s is for %q, and verified as %v, %v", says, audience, among, err)
 			case !want && (!errors.Is(err, ErrInvalid) || among != (Identity{}) || quotes(err, token)):
-				t.Fatalf("%s is not for %q, and is taken for %v, %v", says, audience, among, err)
+				t.Fatalf("%s is not for %q, and verified as %v, %v", says, audience, among, err)
 			}
 		}
 	})

@@ -3,15 +3,23 @@ package auth
 import (
 	"encoding/base64"
 	"errors"
+	"flag"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// The error names what is wrong with a token, by the name of the header or the claim, and
-// quotes nothing of it.
-func TestReasons(t *testing.T) {
+var update = flag.Bool("update", false, "rewrite testdata/reasons.txt")
+
+// faulty are tokens with something wrong in their form, and what the error says of each.
+func faulty(t *testing.T) map[string]string {
+	t.Helper()
 	hs256 := jwt.SigningMethodHS256
 	plain := token(t, hs256, []byte(good), nil, nil)
 	parts := strings.Split(plain, ".")
@@ -19,7 +27,7 @@ func TestReasons(t *testing.T) {
 	claims := func(name string, value any) string {
 		return token(t, hs256, []byte(good), nil, map[string]any{name: value})
 	}
-	for text, says := range map[string]string{
+	return map[string]string{
 		token(t, hs256, []byte(good), map[string]any{"kid": nil}, nil):              "its header has no kid: write the id of the server's key there (the setting key-id)",
 		token(t, hs256, []byte(good), map[string]any{"kid": 17}, nil):               "its header kid is not a string",
 		token(t, hs256, []byte(good), map[string]any{"kid": ""}, nil):               "its kid names no key of this server",
@@ -54,10 +62,57 @@ func TestReasons(t *testing.T) {
 		claims("name", 17):                                                          "its claim name is not a string",
 		claims("sub", nil):                                                          "it has no sub",
 		claims("exp", nil):                                                          "it has no exp",
-	} {
+	}
+}
+
+// The error names what is wrong with a token, by the name of the header or the claim, and
+// quotes nothing of it.
+func TestReasons(t *testing.T) {
+	for text, says := range faulty(t) {
 		_, err := verifier(t).Verify(text, now)
 		if !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "17") {
 			t.Errorf("got %v, want %q", err, says)
 		}
+	}
+}
+
+// TestReasonsAreListed keeps all reasons in a file, for the tests of the two doctors: each
+// reason has its advice there.
+func TestReasonsAreListed(t *testing.T) {
+	signed := func(header, claims map[string]any) string {
+		return token(t, jwt.SigningMethodHS256, []byte(good), header, claims)
+	}
+	tokens := slices.Collect(maps.Keys(faulty(t)))
+	tokens = append(
+		tokens, strings.Repeat("x", tokenBytes+1), signed(map[string]any{"crit": []string{"exp"}}, nil),
+		token(t, jwt.SigningMethodHS256, []byte(other), nil, nil), signed(nil, map[string]any{"exp": now.UnixMilli()}),
+		signed(nil, map[string]any{"exp": now.Add(48 * time.Hour).Unix()}), signed(nil, map[string]any{"nbf": now.Add(time.Hour).Unix()}),
+		signed(nil, map[string]any{"name": strings.Repeat("n", NameBytes+1)}), signed(nil, map[string]any{"name": "a\nb"}),
+		signed(nil, map[string]any{"avatar": 5}), signed(nil, map[string]any{"avatar": "http://example.com/"}),
+		signed(nil, map[string]any{"avatar": strings.Repeat("a", AvatarBytes+1)}),
+	)
+	var reasons []string
+	for v, tokens := range map[*Verifier][]string{
+		verifier(t): tokens, verifier(t).ForAudience("calls.example.com"): {signed(nil, map[string]any{"aud": "elsewhere"})},
+	} {
+		for _, text := range tokens {
+			_, err := v.Verify(text, now)
+			reasons = append(reasons, strings.TrimPrefix(err.Error(), ErrInvalid.Error()+": "))
+		}
+	}
+	slices.Sort(reasons)
+	got := strings.Join(slices.Compact(reasons), "\n") + "\n"
+	path := filepath.Join("testdata", "reasons.txt")
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(want) != got {
+		t.Errorf("testdata/reasons.txt differs, see -update:\n%s", got)
 	}
 }

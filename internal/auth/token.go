@@ -93,7 +93,7 @@ func (v *Verifier) Verify(token string, now time.Time) (Identity, error) {
 	}
 	switch {
 	case says.Subject == "":
-		return Identity{}, invalid("it has no sub")
+		return Identity{}, noSubject()
 	case !sane(says.ExpiresAt), !sane(says.IssuedAt), !sane(says.NotBefore):
 		return Identity{}, invalid("its exp, iat or nbf is not in seconds since 1970")
 	case says.ExpiresAt.Sub(now) > v.maxTTL+Leeway,
@@ -150,6 +150,8 @@ func invalid(format string, args ...any) error {
 	return &invalidError{fmt.Sprintf(format, args...)}
 }
 
+func noSubject() error { return invalid("it has no sub: write the account there in your backend") }
+
 // Signer makes tokens with one key.
 type Signer struct {
 	keyID    string
@@ -182,8 +184,11 @@ func (s *Signer) Sign(account string, ttl time.Duration, now time.Time) (string,
 // SignIdentity makes a token that says all that an identity does. Its key and
 // its audience are the signer's.
 func (s *Signer) SignIdentity(who Identity, now time.Time) (string, error) {
-	if who.Account == "" || !who.ExpiresAt.After(now) {
-		return "", errors.New("a token needs an account and a time to live")
+	switch {
+	case who.Account == "":
+		return "", noSubject()
+	case !who.ExpiresAt.After(now):
+		return "", errors.New("a token needs a time to live")
 	}
 	if err := who.Card.check(); err != nil {
 		return "", err

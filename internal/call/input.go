@@ -10,7 +10,12 @@ import "time"
 //	connections       Gone, Back, Leave, Reload
 //	the account       Supersede, Kick
 //	the server        Tick, Terminate
-type Input interface{ kind() kind }
+type Input interface {
+	kind() kind
+	// Sender is the device that the input is about, by the connection that it had then; zero
+	// where it is about none.
+	Sender() Device
+}
 
 // Cancel is the caller giving up while it rings.
 type Cancel struct{ Device Device }
@@ -179,6 +184,28 @@ func (Supersede) kind() kind   { return kindSupersede }
 func (Kick) kind() kind        { return kindKick }
 func (Tick) kind() kind        { return kindTick }
 func (Terminate) kind() kind   { return kindTerminate }
+
+func (in Cancel) Sender() Device      { return in.Device }
+func (in Offer) Sender() Device       { return in.Device }
+func (in Ring) Sender() Device        { return in.Device }
+func (in StopRinging) Sender() Device { return in.Device }
+func (in Accept) Sender() Device      { return in.Device }
+func (in Merge) Sender() Device       { return in.Device }
+func (in Reject) Sender() Device      { return in.Device }
+func (in Answer) Sender() Device      { return in.Device }
+func (in Hangup) Sender() Device      { return in.Device }
+func (in Report) Sender() Device      { return in.Device }
+func (in Restart) Sender() Device     { return in.Device }
+func (in SetTracks) Sender() Device   { return in.Device }
+func (in SwitchType) Sender() Device  { return in.Device }
+func (in Gone) Sender() Device        { return in.Device }
+func (in Back) Sender() Device        { return in.Device }
+func (in Leave) Sender() Device       { return in.Device }
+func (in Reload) Sender() Device      { return in.Device }
+func (in Supersede) Sender() Device   { return in.Device }
+func (in Kick) Sender() Device        { return in.Device }
+func (Tick) Sender() Device           { return Device{} }
+func (Terminate) Sender() Device      { return Device{} }
 
 // Effect is something to do once the new state is committed.
 type Effect struct {

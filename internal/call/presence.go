@@ -100,8 +100,8 @@ func (s *step) reload(in Reload) error {
 }
 
 // supersedeRinging ends the call of a caller that calls someone else. A callee
-// that calls someone else declines, by whichever device: being rung by one
-// person keeps nobody from calling another.
+// that calls someone else declines, by whichever device: a person who
+// is being rung may call another person.
 func (s *step) supersedeRinging(in Supersede) error {
 	if in.Device.Account == s.call.Callee().Account {
 		s.end(Rejected, in.Device)

@@ -23,7 +23,7 @@ func ignored() rule {
 // refused is an error in this state whoever asks. A stranger is still told nothing.
 func refused(why Refusal) rule {
 	return rule{"refused " + string(why), func(s *step, in Input) error {
-		if d, ok := origin(in); ok && s.call.Leg(d.Account) == nil {
+		if s.call.Leg(in.Sender().Account) == nil {
 			return Stranger
 		}
 		return why
@@ -119,39 +119,4 @@ var table = [numKinds]row{
 	kindTerminate: rules(
 		on("ends server", (*step).terminate), on("ends server", (*step).terminate), on("ends server", (*step).terminate),
 		ignored()),
-}
-
-// origin is the device that an input comes from, where it comes from one.
-func origin(in Input) (d Device, ok bool) {
-	switch in := in.(type) {
-	case Cancel:
-		return in.Device, true
-	case Offer:
-		return in.Device, true
-	case Ring:
-		return in.Device, true
-	case StopRinging:
-		return in.Device, true
-	case Accept:
-		return in.Device, true
-	case Merge:
-		return in.Device, true
-	case Reject:
-		return in.Device, true
-	case Answer:
-		return in.Device, true
-	case Hangup:
-		return in.Device, true
-	case Report:
-		return in.Device, true
-	case Restart:
-		return in.Device, true
-	case SetTracks:
-		return in.Device, true
-	case SwitchType:
-		return in.Device, true
-	case Gone, Back, Leave, Reload, Supersede, Kick, Tick, Terminate:
-		return Device{}, false
-	}
-	return Device{}, false
 }

@@ -1,6 +1,6 @@
 // Package config holds every setting of a server, with its default, its text
 // for people and its rules. cmd/peal fills it from a file, the environment and
-// flags; internal/server builds what it says. A Config is plain data: whoever
+// flags; internal/server builds what it says. A Config is plain data: the code that
 // filled it owns it, and nobody changes it after Check.
 package config
 
@@ -14,6 +14,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/peal-rtc/peal/internal/auth"
 )
 
 // Config is the settings of `peal serve`. The tags are read by kong: the name
@@ -25,11 +27,12 @@ type Config struct {
 	Durable string        `default:"full" enum:"off,normal,full" env:"PEAL_DURABLE" help:"When a commit counts as stored: full, flushed to disk; normal, the last ones may be lost when the machine dies; off, the database may be."`
 	Loop    string        `default:"epoll" enum:"epoll,goroutines" env:"PEAL_LOOP" help:"How to serve plain WebSockets: epoll, on Linux, by one event loop; goroutines, one or two for each socket, as over TLS and on other systems. It is for one release, in case epoll makes trouble."`
 
-	MetricsAddr string `placeholder:"HOST:PORT" env:"PEAL_METRICS_ADDR" help:"Where to serve metrics for Prometheus, at /metrics; nowhere, unless given. Whoever reaches it reads them, so use a loopback or private address, such as 127.0.0.1:9326."`
+	MetricsAddr string `placeholder:"HOST:PORT" env:"PEAL_METRICS_ADDR" help:"Where to serve metrics for Prometheus, at /metrics; nowhere, unless given. It asks for no password, so use a loopback or private address, such as 127.0.0.1:9326."`
 
 	TLS    TLS    `embed:"" prefix:"tls-" envprefix:"PEAL_TLS_" group:"TLS:"`
 	ACME   ACME   `embed:"" prefix:"acme-" envprefix:"PEAL_ACME_" group:"Certificates by ACME:"`
 	Auth   Auth   `embed:"" envprefix:"PEAL_" group:"Tokens:"`
+	API    API    `embed:"" prefix:"api-" envprefix:"PEAL_API_" group:"Server API:"`
 	Access Access `embed:"" envprefix:"PEAL_" group:"Access:"`
 	Media  Media  `embed:"" envprefix:"PEAL_" group:"Privacy of media:"`
 	TURN   TURN   `embed:"" prefix:"turn-" envprefix:"PEAL_TURN_" group:"STUN and TURN:"`
@@ -59,6 +62,11 @@ type Auth struct {
 	SingleLogin bool              `name:"single-login" env:"SINGLE_LOGIN" help:"Let each account be logged in on one device: a newer login ends the older. Tokens with the claim single_login ask for it one by one."`
 	MaxTTL      time.Duration     `name:"token-max-ttl" default:"24h" env:"TOKEN_MAX_TTL" help:"Longest time that a token may be good for."`
 	Audience    string            `name:"token-audience" placeholder:"TEXT" env:"TOKEN_AUDIENCE" help:"Audience (claim aud) that every token has to name, so that tokens for another service with the same secret are refused. Not checked, unless given."`
+}
+
+// API says which backends may use the server API. It is off without a key.
+type API struct {
+	Keys map[string]string `placeholder:"ID=SECRET" env:"KEYS" help:"Keys of backends for the server API under /api/v1: ids, and secrets of 43 characters of base64url (32 random bytes). A backend sends peal_sk_ID_SECRET. Do not give them by a flag, which others on the machine can read. Without one there is no server API."`
 }
 
 // Access says who may connect from where.
@@ -151,6 +159,7 @@ func (c *Config) Check() error {
 		c.TLS.validate(),
 		c.ACME.validate(&c.TLS),
 		c.Auth.validate(),
+		c.API.validate(),
 		c.Access.validate(),
 		c.TURN.validate(),
 		c.Media.validate(&c.TURN),
@@ -210,6 +219,17 @@ func (a *Auth) validate() error {
 		}
 	}
 	return a.checkAudience()
+}
+
+func (a *API) validate() error {
+	keys := make(auth.APIKeys, len(a.Keys))
+	for id, secret := range a.Keys {
+		keys[id] = auth.Secret(secret)
+	}
+	if err := keys.Validate(); err != nil {
+		return fmt.Errorf("api-keys: %w", err)
+	}
+	return nil
 }
 
 // audienceBytes is the longest audience: those that people use are names or addresses.

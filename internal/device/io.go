@@ -46,7 +46,7 @@ type (
 	Logout struct{ Ticket Ticket }
 	// Stop goes offline without a word, as a program that is killed does.
 	Stop struct{}
-	// Draft begins a call that is not sent yet: whoever makes it opens a microphone
+	// Draft begins a call that is not sent yet: the caller opens a microphone
 	// first, which takes a person's time, and no other call rings meanwhile. Its
 	// Invite needs no offer.
 	Draft struct {

@@ -49,7 +49,7 @@ type link struct {
 	tokens  tokens
 	// fresh: no call of before is in memory, until the first welcome.
 	fresh bool
-	// failures counts the attempts since the last welcome that came to nothing.
+	// failures counts the attempts since the last welcome that failed.
 	failures int
 	// renewed: a second token was fetched because the first had expired.
 	renewed bool
@@ -368,7 +368,7 @@ func (d *Device) beat() {
 	d.link.beatAt = d.now.Add(d.link.rhythm(d.active != nil).every)
 }
 
-// ping asks for a sign of life, one at a time. Whoever is less patient shortens the wait.
+// ping asks for a sign of life, one at a time. A shorter patience shortens the wait.
 func (d *Device) ping(patience time.Duration) {
 	d.beat()
 	l := &d.link

@@ -3,11 +3,9 @@ package doctor
 import (
 	"context"
 	"crypto/rand"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/coder/websocket"
@@ -169,53 +167,6 @@ func (r *run) login(ctx context.Context, token string) Result {
 	return ok("")
 }
 
-// whyRefused says what is wrong with a token, by what the server says of it.
-func (r *run) whyRefused(token string, e failure) Result {
-	has := func(part string) bool { return strings.Contains(e.Message, part) }
-	says := claimsOf(token)
-	switch {
-	case e.Code == string(protocol.TokenExpired):
-		result := bad(Failed, "the token has expired")
-		if says.expires.After(time.Now()) {
-			result.Seen += ", says the server; by this clock it has not: the clocks differ"
-			return result.mend("Set the clock of the server, and that of the backend that makes tokens, by NTP.", "the clock of the server")
-		}
-		if !says.expires.IsZero() {
-			result.Seen += fmt.Sprintf(" %s ago", time.Since(says.expires).Round(time.Second))
-		}
-		return result.mend("Make a new one: pages ask for it each time that they connect (getToken). 10 minutes are enough for exp.", "exp of the token")
-	case has("kid names no key"):
-		return bad(Failed, "the server knows no key %q, which the token names by kid", says.KeyID).
-			mend("Have the backend write the server's --key-id as kid, or add the key by --keys.", "--key-id", "--keys")
-	case has("has no kid"):
-		return bad(Failed, "the token does not say by kid with which key it is signed").
-			mend("Have the backend write the server's --key-id as kid into the header of the token.", "--key-id")
-	case has("its signature is not by"):
-		return bad(Failed, "the token is not signed with the secret that the server has for kid %q", says.KeyID).
-			mend("Give the backend the very text of --secret (PEAL_SECRET), for HS256, used as it is written and not decoded.", "--secret", "--keys")
-	case has("good for longer"):
-		return bad(Failed, "the token is good for too long: %s", reason(e)).
-			mend("Have the backend set exp nearer, or allow more by --token-max-ttl.", "--token-max-ttl")
-	case has("in the future"):
-		return bad(Failed, "the token is not good yet, by the server's clock").
-			mend("Set the clock of the server, and that of the backend that makes tokens, by NTP.", "the clock of the server")
-	case e.Code == string(protocol.BadToken):
-		return bad(Failed, "the token is refused: %s", reason(e)).
-			mend("It is a JWT by HS256 with kid in its header, and sub (the account) and exp.", "the backend that makes tokens")
-	case e.Code == string(protocol.TooManyDevices):
-		return bad(Failed, "the account is logged in on too many devices").mend("Try another account.", "--limits-devices")
-	}
-	return bad(Failed, "the login is refused: %s", e.Message).mend("Try again in a moment.")
-}
-
-// reason is the particular part of an error's text.
-func reason(e failure) string {
-	if _, particular, found := strings.Cut(e.Message, ": "); found {
-		return strings.TrimPrefix(particular, "token invalid: ")
-	}
-	return e.Message
-}
-
 // iceServers asks for what a device in a call is given.
 func (r *run) iceServers(ctx context.Context, token string) *Result {
 	answer, text, err := r.ask(ctx, http.MethodPost, "/v1/ice-servers", token, nil)
@@ -237,36 +188,6 @@ func (r *run) iceServers(ctx context.Context, token string) *Result {
 		return nil
 	}
 	return &result
-}
-
-// claims are what a token says of itself.
-type claims struct {
-	KeyID, Account string
-	expires        time.Time
-}
-
-// claimsOf reads a token without judging it; what cannot be read is empty.
-func claimsOf(token string) claims {
-	var header struct{ Kid string }
-	var body struct {
-		Sub string
-		Exp float64
-	}
-	parts := strings.Split(token, ".")
-	for i, into := range []any{&header, &body} {
-		if i >= len(parts) {
-			break
-		}
-		// A token that is none is the server's to refuse: there is nothing to read in it.
-		if text, err := base64.RawURLEncoding.DecodeString(parts[i]); err == nil {
-			_ = json.Unmarshal(text, into)
-		}
-	}
-	c := claims{KeyID: header.Kid, Account: body.Sub}
-	if body.Exp > 0 {
-		c.expires = time.Unix(int64(body.Exp), 0)
-	}
-	return c
 }
 
 func (r *run) describe(token string) string {

@@ -118,7 +118,7 @@ func binding(ctx context.Context, transport, address string) (netip.AddrPort, er
 	if transport == overUDP {
 		network = overUDP
 	}
-	// Connected, so that a port where nothing listens is told of at once.
+	// Connected, so that a port where nothing listens is found at once.
 	conn, err := new(net.Dialer).DialContext(ctx, network, address)
 	if err != nil {
 		return netip.AddrPort{}, err

@@ -28,7 +28,7 @@ const (
 	answerBytes = 1 << 20
 )
 
-// client makes requests of the server, of whoever claims to be it unless verify is
+// client makes requests of the server, without a check of its certificate unless verify is
 // set. It follows no redirects: a page that opens a WebSocket does not either.
 func (r *run) client(verify bool) *http.Client {
 	return &http.Client{

@@ -1,12 +1,15 @@
 package doctor_test
 
 import (
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/peal-rtc/peal/internal/config"
 	"github.com/peal-rtc/peal/internal/doctor"
@@ -201,6 +204,24 @@ func TestWebSocket(t *testing.T) {
 	_ = idle.CloseNow()
 }
 
+// signRaw makes a token as a backend does that gets something wrong: nil takes a claim out,
+// and without a key id there is no kid.
+func signRaw(t *testing.T, claims jwt.MapClaims, keyID string) string {
+	t.Helper()
+	all := jwt.MapClaims{"sub": "doctor", "exp": time.Now().Add(time.Minute).Unix()}
+	maps.Copy(all, claims)
+	maps.DeleteFunc(all, func(_ string, v any) bool { return v == nil })
+	made := jwt.NewWithClaims(jwt.SigningMethodHS256, all)
+	if keyID != "" {
+		made.Header["kid"] = keyID
+	}
+	text, err := made.SignedString([]byte(secret))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
 func TestToken(t *testing.T) {
 	s := start(t, nil)
 	now := time.Now()
@@ -216,6 +237,9 @@ func TestToken(t *testing.T) {
 		{"good for too long", sign(t, secret, "main", 48*time.Hour, now), "--token-max-ttl", doctor.Failed},
 		{"of the future", sign(t, secret, "main", time.Minute, now.Add(time.Hour)), "the clock of the server", doctor.Failed},
 		{"nonsense", "nonsense", "the backend that makes tokens", doctor.Failed},
+		{"without kid", signRaw(t, jwt.MapClaims{}, ""), "--key-id", doctor.Failed},
+		{"without sub", signRaw(t, jwt.MapClaims{"sub": nil}, "main"), "the backend that makes tokens", doctor.Failed},
+		{"in milliseconds", signRaw(t, jwt.MapClaims{"exp": now.UnixMilli()}, "main"), "exp of the token", doctor.Failed},
 	} {
 		f := visit(t, doctor.Config{Server: s, Token: test.token})
 		if test.setting != "" {

@@ -123,8 +123,8 @@ func TestScrape(t *testing.T) {
 	}
 }
 
-// labelsAllowed are the labels of all metrics. Whoever adds one has made sure that its values
-// are few and name nobody.
+// labelsAllowed are the labels of all metrics. Before you add one, make sure that its
+// values are few and name nobody.
 var labelsAllowed = []string{
 	"code", "command", "direction", "event", "goversion", "kind", "path", "query", "reason", "state", "transport", "type", "version", "why",
 }
@@ -204,12 +204,12 @@ func exercise(m *Metrics) {
 	c.Rev, c.State = 4, call.Ended
 	c.Outcome = call.Outcome{Reason: call.Completed, Kind: call.KindCompleted, EndedAt: now.Add(65 * time.Second)}
 	commit(now.Add(65*time.Second), 0) // Unknown,
-	m.Read(now, time.Millisecond, node.Load{ID: callID}, node.Loaded{Call: c})
+	m.Read(now, time.Millisecond, node.Load{ID: callID}, node.Loaded{Call: c}, nil)
 	for range 2 { // read back once, and read again.
-		m.Read(now, time.Millisecond, node.Load{ID: callID}, node.Loaded{Call: c})
+		m.Read(now, time.Millisecond, node.Load{ID: callID}, node.Loaded{Call: c}, nil)
 	}
-	m.Read(now, time.Millisecond, node.ListLive{}, node.Listed{Err: errors.New("192.0.2.1 is away")})
-	m.Read(now, time.Millisecond, node.Load{ID: "bob"}, node.Loaded{Err: store.ErrNotFound})
+	m.Read(now, time.Millisecond, node.ListLive{}, node.Listed{}, errors.New("192.0.2.1 is away"))
+	m.Read(now, time.Millisecond, node.Load{ID: "bob"}, node.Loaded{Err: store.ErrNotFound}, store.ErrNotFound)
 	m.Told(node.Closed{Conn: 1})
 }
 

@@ -63,42 +63,38 @@ func (m *Metrics) Committed(now time.Time, took time.Duration, changes []store.C
 	}
 }
 
-// Read notes the answer to a query and how long it took.
-func (m *Metrics) Read(now time.Time, took time.Duration, asked node.Effect, in node.Input) {
+// Read notes the answer to a request, how long it took, and whether it failed.
+func (m *Metrics) Read(now time.Time, took time.Duration, asked node.Request, answer node.Input, err error) {
 	if m == nil {
 		return
 	}
-	query, err := answered(asked, in)
+	query := queryOf(asked)
 	m.store.readSeconds.WithLabelValues(query).Observe(took.Seconds())
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		m.store.failures.WithLabelValues(query).Inc()
 	}
-	if l, ok := in.(node.Loaded); ok {
+	if l, ok := answer.(node.Loaded); ok {
 		m.calls.loaded(asked.(node.Load).ID, &l, now)
 	}
 }
 
 var queries = []string{"load", "list", "list_live", "list_records", "list_changed", "find_due", "beat"}
 
-// answered names a query, and tells whether it failed.
-func answered(asked node.Effect, in node.Input) (query string, err error) {
-	query = "list"
-	if _, ok := asked.(node.ListLive); ok {
-		query = "list_live"
+// queryOf names a request.
+func queryOf(asked node.Request) string {
+	switch asked.(type) {
+	case node.Load:
+		return "load"
+	case node.ListLive:
+		return "list_live"
+	case node.ListRecords:
+		return "list_records"
+	case node.ListChanged:
+		return "list_changed"
+	case node.FindDue:
+		return "find_due"
+	case node.Beat:
+		return "beat"
 	}
-	switch in := in.(type) {
-	case node.Loaded:
-		return "load", in.Err
-	case node.Listed:
-		return query, in.Err
-	case node.ListedRecords:
-		return "list_records", in.Err
-	case node.ListedChanged:
-		return "list_changed", in.Err
-	case node.FoundDue:
-		return "find_due", in.Err
-	case node.Beaten:
-		return "beat", in.Err
-	}
-	return query, nil
+	return "list"
 }

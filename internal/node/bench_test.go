@@ -47,10 +47,14 @@ type bench struct {
 	published []bus.Message
 	told      []node.Effect // For the log.
 	busy      bool
-	several   bool   // It is not the only node.
-	unheard   bool   // Its signs of life do not come to the store.
-	slowLists bool   // The calls of an account are read when all else is done.
-	after     func() // What happens once the next commit is done, before the node hears of it.
+	several   bool          // It is not the only node.
+	unheard   bool          // Its signs of life do not come to the store.
+	alive     []string      // The other nodes that live.
+	beats     int           // How often the node kept its lease.
+	drain     time.Duration // Of nodes booted from now on.
+	loads     int           // How many calls were read.
+	slowLists bool          // The calls of an account are read when all else is done.
+	after     func()        // What happens once the next commit is done, before the node hears of it.
 }
 
 func newBench(t *testing.T) *bench {
@@ -73,6 +77,7 @@ func (b *bench) boot() {
 		Policy:      b.policy,
 		Logger:      b.logger,
 		Alone:       !b.several,
+		Drain:       b.drain,
 		Verify: func(token string, now time.Time) (auth.Identity, error) {
 			switch token {
 			case "bad":
@@ -160,7 +165,7 @@ func (b *bench) carryOut(e node.Effect) {
 		if c := b.conns[e.Conn]; c != nil && !c.silent {
 			b.step(node.Ponged(e))
 		}
-	case node.Named, node.Moved, node.Flows:
+	case node.Named, node.Moved, node.Flows, node.Terminated:
 		b.told = append(b.told, e)
 	case node.Hurry:
 		b.hurried++
@@ -181,36 +186,29 @@ func (b *bench) carryOut(e node.Effect) {
 		}
 		b.step(node.Committed{Ticket: e.Ticket, Result: r[0]})
 	case node.Load:
+		b.loads++
 		c, err := b.memory.Call(ctx, e.ID)
 		if b.unread > 0 {
 			b.unread--
 			c, err = call.Call{}, store.ErrInjected
 		}
 		b.step(node.Loaded{Ticket: e.Ticket, Call: c, Err: err})
-	case node.List:
-		calls, err := b.memory.CallsOf(ctx, e.Account, e.EndedSince)
-		b.step(node.Listed{Ticket: e.Ticket, Calls: calls, Err: err})
-	case node.ListLive:
-		calls, err := b.memory.Live(ctx, e.After, e.Limit)
-		b.step(node.Listed{Ticket: e.Ticket, Calls: calls, Err: err})
-	case node.ListChanged:
-		marks, err := b.memory.Changed(ctx, e.Since, e.After, e.Limit)
-		b.step(node.ListedChanged{Ticket: e.Ticket, Marks: marks, Err: err})
-	case node.ListRecords:
-		records, err := b.memory.Records(ctx, e.Account, e.Page)
-		b.step(node.ListedRecords{Ticket: e.Ticket, Records: records, Err: err})
-	case node.FindDue:
-		ids, err := b.memory.Due(ctx, b.now, e.Limit)
-		b.step(node.FoundDue{IDs: ids, Err: err})
 	case node.Beat:
 		if b.unheard {
 			return
 		}
 		// The node before is known to be dead at once.
-		b.step(node.Beaten{Ticket: e.Ticket, Alive: []string{fmt.Sprintf("n%d", b.start)}})
+		b.beats++
+		b.step(node.Beaten{Ticket: e.Ticket, Alive: append([]string{fmt.Sprintf("n%d", b.start)}, b.alive...)})
 	case node.Publish:
 		b.published = append(b.published, e.Message)
 	case node.Subscribe, node.Unsubscribe:
+	case node.Request:
+		answer, err := e.Ask(ctx, b.memory)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		b.step(answer)
 	default:
 		b.t.Fatalf("unknown effect %T", e)
 	}
@@ -295,18 +293,28 @@ func (c *client) drop() {
 	c.b.step(node.Closed{Conn: c.conn})
 }
 
-// do sends a command and returns its answer. Events stay in the inbox.
-func (c *client) do(command any) *pealv1.ServerFrame {
+// send sends a command. Its answer goes to the inbox.
+func (c *client) send(command any) {
 	c.b.t.Helper()
 	c.id++
 	f := frame(c.b.t, command)
 	f.Id = c.id
 	c.b.step(node.Received{Conn: c.conn, Frame: f})
-	for i, r := range c.inbox {
-		if r.ReplyTo == c.id {
-			c.inbox = append(c.inbox[:i:i], c.inbox[i+1:]...)
-			return r
+}
+
+// do sends a command and returns its answer, for which it waits while the store fails.
+// Events stay in the inbox.
+func (c *client) do(command any) *pealv1.ServerFrame {
+	c.b.t.Helper()
+	c.send(command)
+	for range 16 {
+		for i, r := range c.inbox {
+			if r.ReplyTo == c.id {
+				c.inbox = append(c.inbox[:i:i], c.inbox[i+1:]...)
+				return r
+			}
 		}
+		c.b.wait(500 * time.Millisecond)
 	}
 	c.b.t.Fatalf("no answer to %T", command)
 	return nil

@@ -33,6 +33,9 @@ type Config struct {
 	SingleLogin bool
 	// Alone says that no other node shares the store, so that there is nobody
 	// whose messages could be lost.
-	Alone  bool
+	Alone bool
+	// Drain is how long a stopping node takes to close its connections, so that the nodes
+	// that take them over are not asked for all at once. Zero closes all of them at once.
+	Drain  time.Duration
 	Logger *slog.Logger
 }

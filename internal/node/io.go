@@ -89,6 +89,11 @@ type (
 type (
 	// Heard is a message of another node.
 	Heard struct{ Message bus.Message }
+	// Terminate ends a call for a backend. Request is the shell's; Terminated brings it back.
+	Terminate struct {
+		Request uint64
+		ID      call.ID
+	}
 	// Woke tells that the time of Node.Deadline has come.
 	Woke struct{}
 	// Stopping begins a graceful end: every connection is told to connect
@@ -108,6 +113,7 @@ func (ListedChanged) input() {}
 func (FoundDue) input()      {}
 func (Beaten) input()        {}
 func (Heard) input()         {}
+func (Terminate) input()     {}
 func (Woke) input()          {}
 func (Stopping) input()      {}
 
@@ -176,11 +182,15 @@ type (
 		Limit  int
 	}
 	// FindDue asks for calls past their deadline: store.Due.
-	FindDue struct{ Limit int }
-	// Beat keeps this node's lease: store.Beat with the node's incarnation.
+	FindDue struct {
+		Now   time.Time
+		Limit int
+	}
+	// Beat keeps this node's lease: store.Beat.
 	Beat struct {
-		Ticket Ticket
-		TTL    time.Duration
+		Ticket      Ticket
+		Incarnation string
+		TTL         time.Duration
 	}
 )
 
@@ -192,6 +202,14 @@ type (
 	Subscribe   struct{ Account call.Account }
 	Unsubscribe struct{ Account call.Account }
 )
+
+// Terminated answers Terminate: with the call, which has ended by it or before, or with the
+// reason why it goes on.
+type Terminated struct {
+	Request uint64
+	Call    *call.Call
+	Error   *pealv1.Error
+}
 
 // The effects that only tell, for the log: what they say has been decided, or stored.
 type (
@@ -218,6 +236,7 @@ type (
 	}
 )
 
+func (Terminated) effect()  {}
 func (Named) effect()       {}
 func (Moved) effect()       {}
 func (Flows) effect()       {}

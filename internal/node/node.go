@@ -15,10 +15,14 @@ import (
 	"errors"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"time"
 
+	"github.com/peal-rtc/peal/internal/bus"
 	"github.com/peal-rtc/peal/internal/call"
+	"github.com/peal-rtc/peal/internal/callqueue"
 	"github.com/peal-rtc/peal/internal/protocol"
+	"github.com/peal-rtc/peal/internal/protocol/pealv1"
 )
 
 // Rhythm of what a node does by itself.
@@ -32,22 +36,18 @@ const (
 
 // Node is one equal member of the service. One goroutine, the shell's, owns it.
 type Node struct {
-	cfg     Config
-	log     *slog.Logger
-	now     time.Time
-	effects []Effect
-
-	conns    map[ConnID]*device
-	accounts map[call.Account][]*device
-	turns    map[call.ID]*turn
-	tickets  map[Ticket]func(Input)
-	ticket   Ticket
-	schedule schedule
-	quota    quota
-
-	sweep    sweep
-	news     news
-	stopping bool
+	*loop
+	devices   *devices
+	delivery  *delivery
+	calls     *callqueue.Queues
+	greetings *greetings
+	logins    *logins
+	commands  *commands
+	leases    *leases
+	changes   *changes
+	quota     *quota
+	// drained is when a stopping node has closed its connections.
+	drained time.Time
 }
 
 // New makes a node. Its first Deadline is at once.
@@ -61,17 +61,21 @@ func New(cfg Config) (*Node, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
+	l := &loop{cfg: cfg, log: cfg.Logger, tickets: make(map[Ticket]func(Input))}
+	h := &host{loop: l, quota: newQuota(&l.cfg.Limits)}
+	calls := callqueue.New(callqueue.Config{Limits: &l.cfg.Limits, Timing: cfg.Timing, Log: cfg.Logger}, h)
+	ds := &devices{loop: l, calls: calls, conns: make(map[ConnID]*device), accounts: make(map[call.Account][]*device)}
+	dl := &delivery{loop: l, devices: ds}
+	gs := &greetings{loop: l, calls: calls, devices: ds, delivery: dl}
+	cg := &changes{loop: l, calls: calls, devices: ds, seen: make(map[call.ID]seen)}
+	h.calls, h.devices, h.delivery, h.greetings, h.changes = calls, ds, dl, gs, cg
 	n := &Node{
-		cfg:      cfg,
-		log:      cfg.Logger,
-		conns:    make(map[ConnID]*device),
-		accounts: make(map[call.Account][]*device),
-		turns:    make(map[call.ID]*turn),
-		tickets:  make(map[Ticket]func(Input)),
-		quota:    newQuota(&cfg.Limits),
-		news:     news{seen: make(map[call.ID]seen)},
+		loop: l, calls: calls, devices: ds, delivery: dl, greetings: gs, changes: cg, quota: h.quota,
+		logins:   &logins{loop: l, calls: calls, devices: ds, greetings: gs, quota: h.quota},
+		commands: &commands{loop: l, calls: calls, devices: ds, quota: h.quota},
+		leases:   &leases{loop: l, calls: calls, devices: ds, greetings: gs},
 	}
-	n.schedule.set(alarm{}, time.Time{})
+	n.alarms.set(alarm{}, time.Time{})
 	return n, nil
 }
 
@@ -81,16 +85,16 @@ func (n *Node) Step(now time.Time, in Input) []Effect {
 	n.now, n.effects = now, nil
 	switch in := in.(type) {
 	case Opened:
-		n.opened(in.Conn)
+		n.devices.open(in.Conn)
 	case Received:
 		n.received(in)
 	case Ponged:
-		if d := n.conns[in.Conn]; d != nil {
+		if d := n.devices.conns[in.Conn]; d != nil {
 			d.session.Ponged(now)
-			n.watch(d)
+			n.devices.watch(d)
 		}
 	case Closed:
-		n.closed(in)
+		n.devices.close(in)
 	case Committed:
 		n.resume(in.Ticket, in)
 	case Loaded:
@@ -102,12 +106,14 @@ func (n *Node) Step(now time.Time, in Input) []Effect {
 	case ListedRecords:
 		n.resume(in.Ticket, in)
 	case FoundDue:
-		n.foundDue(in)
+		n.leases.foundDue(in)
 	case Beaten:
-		n.beaten(in)
+		n.leases.beaten(in)
 		n.resume(in.Ticket, in)
 	case Heard:
 		n.heard(in.Message)
+	case Terminate:
+		n.calls.Add(in.ID, callqueue.Apply{Input: call.Terminate{}, Asker: backend{in.Request}})
 	case Woke:
 		n.woke()
 	case Stopping:
@@ -117,11 +123,11 @@ func (n *Node) Step(now time.Time, in Input) []Effect {
 }
 
 // Deadline is when the node wants a Woke.
-func (n *Node) Deadline() (time.Time, bool) { return n.schedule.next() }
+func (n *Node) Deadline() (time.Time, bool) { return n.alarms.next() }
 
 // Ready reports whether the node knows what earlier incarnations left behind,
 // and so answers hellos.
-func (n *Node) Ready() bool { return n.sweep.done && !n.stopping }
+func (n *Node) Ready() bool { return n.ready() }
 
 // Held is what a node holds on to.
 type Held struct {
@@ -133,70 +139,112 @@ type Held struct {
 
 // Held says what the node holds on to now.
 func (n *Node) Held() Held {
-	return Held{len(n.conns), len(n.accounts), len(n.turns), n.schedule.queue.Len()}
+	return Held{len(n.devices.conns), len(n.devices.accounts), n.calls.Len(), n.alarms.queue.Len()}
 }
 
 // Idle reports whether nothing is under way: no job waits for the store. That
 // a node looks around by itself now and then does not count.
 func (n *Node) Idle() bool {
-	return len(n.tickets) == 0 || len(n.tickets) == 1 && n.news.running
+	return len(n.tickets) == 0 || len(n.tickets) == 1 && n.changes.running
 }
 
-func (n *Node) do(e Effect) { n.effects = append(n.effects, e) }
-
-// await makes a ticket whose result goes to then.
-func (n *Node) await(then func(Input)) Ticket {
-	n.ticket++
-	n.tickets[n.ticket] = then
-	return n.ticket
-}
-
-func (n *Node) resume(t Ticket, in Input) {
-	if then := n.tickets[t]; then != nil {
-		delete(n.tickets, t)
-		then(in)
+// received takes a frame: the session's, a hello or a command.
+func (n *Node) received(in Received) {
+	d := n.devices.conns[in.Conn]
+	if d == nil {
+		return
 	}
-}
-
-// alarm is what wakes a node: a connection, a call, or, zero, its own chores.
-type alarm struct {
-	conn ConnID
-	call call.ID
-}
-
-// woke handles each alarm that is due once, so that one set again for now
-// waits for the next Woke.
-func (n *Node) woke() {
-	var due []alarm
-	for {
-		a, ok := n.schedule.pop(n.now)
-		if !ok {
-			break
+	if f := d.session.Receive(in.Frame, in.Error, n.now); f != nil {
+		if h, ok := f.Command.(*pealv1.ClientFrame_Hello); ok {
+			n.logins.hello(d, h.Hello)
+		} else {
+			n.commands.take(d, f)
 		}
-		due = append(due, a)
 	}
-	for _, a := range due {
+	n.devices.watch(d)
+}
+
+// heard takes a message of another node.
+func (n *Node) heard(m bus.Message) {
+	switch {
+	case m.Login != nil:
+		n.logins.loggedIn(*m.Login)
+	case m.Call != nil:
+		n.delivery.tell(m.Call, m.Account, m.Device, m.With, nil)
+		n.calls.Learn(*m.Call)
+	case m.Signal != nil:
+		n.delivery.signal(m.Account, m.Device, m.Signal)
+	}
+}
+
+// woke handles each alarm that is due.
+func (n *Node) woke() {
+	for _, a := range n.alarms.due(n.now) {
 		switch {
 		case a.conn != 0:
-			if d := n.conns[a.conn]; d != nil {
-				d.session.Expire(n.now)
-				n.watch(d)
-			}
+			n.devices.expire(a.conn)
 		case a.call != "":
-			if t := n.turns[a.call]; t != nil {
-				n.ticked(t)
-			}
+			n.calls.Ticked(a.call)
+		case a.drain:
+			n.drain()
 		default:
 			n.chores()
 		}
 	}
 }
 
+// chores are what a node does by itself.
+func (n *Node) chores() {
+	n.alarms.set(alarm{}, n.now.Add(leaseEvery))
+	// Also while stopping: a node whose lease runs out counts as dead, and its devices as gone.
+	n.do(Beat{Incarnation: n.cfg.Incarnation, TTL: leaseTTL})
+	if n.stopping {
+		return
+	}
+	n.logins.kickOwed()
+	if n.swept {
+		n.do(FindDue{n.now, pageSize})
+		if !n.cfg.Alone {
+			n.changes.look()
+		}
+	}
+	n.quota.prune(n.now)
+}
+
+// drainSlice is how far apart the slices are in which a stopping node closes its connections.
+const drainSlice = 100 * time.Millisecond
+
 // stop sends every client elsewhere. That they are gone is not noted in their
 // calls: the next incarnation finds that out, and begins their graces then.
 func (n *Node) stop() {
 	n.stopping = true
-	for _, id := range n.connIDs() {
-		n.conns[id].session.Close(protocol.ShuttingDown)
+	n.drained = n.now.Add(n.cfg.Drain)
+	n.drain()
+}
+
+// drain closes one slice of the connections, those in a call last, so that the other nodes
+// are not asked to welcome all of them at once.
+func (n *Node) drain() {
+	var idle, inCall []*device
+	for _, id := range sorted(n.devices.conns) {
+		switch d := n.devices.conns[id]; {
+		case d.session.Closed():
+		case d.busy():
+			inCall = append(inCall, d)
+		default:
+			idle = append(idle, d)
+		}
+	}
+	open := slices.Concat(idle, inCall)
+	left := int(n.drained.Sub(n.now)/drainSlice) + 1
+	if left < 1 {
+		left = 1
+	}
+	for _, d := range open[:(len(open)+left-1)/left] {
+		d.session.Close(protocol.ShuttingDown)
+		n.devices.watch(d)
+	}
+	if left > 1 {
+		n.alarms.set(alarm{drain: true}, n.now.Add(drainSlice))
 	}
 }

@@ -761,3 +761,50 @@ func TestRefusedInvitationIsRepeated(t *testing.T) {
 	bob.quiet()
 	want(t, bob.accept(1).GetCall(), connecting, 0, callee)
 }
+
+// A backend ends a call in any state, hears how it ended, and hears the same when it repeats that.
+func TestTerminate(t *testing.T) {
+	b := newBench(t)
+	alice, bob := b.login("alice", "a"), b.login("bob", "b")
+	terminate := func(n int) node.Terminated {
+		t.Helper()
+		b.told = nil
+		b.step(node.Terminate{Request: 7, ID: call.ID(callID(n))})
+		answer, ok := b.told[len(b.told)-1].(node.Terminated)
+		if !ok || answer.Request != 7 {
+			t.Fatalf("the backend hears %v", b.told)
+		}
+		return answer
+	}
+	if answer := terminate(1); answer.Error.GetCode() != string(protocol.NoSuchCall) || answer.Call != nil {
+		t.Errorf("no call: %+v", answer)
+	}
+	alice.invite(1, "bob")
+	bob.accept(1)
+	alice.events()
+	first := terminate(1)
+	if first.Error != nil || first.Call.Outcome.Reason != call.Terminated {
+		t.Errorf("the call ended as %+v", first)
+	}
+	for _, c := range []*client{alice, bob} {
+		events := c.events()
+		want(t, events[len(events)-1].GetCall(), ended, pealv1.Reason_REASON_SERVER, roleOf(c))
+	}
+	if second := terminate(1); second.Error != nil || second.Call.Outcome != first.Call.Outcome || second.Call.Rev != first.Call.Rev {
+		t.Errorf("repeated: %+v", second)
+	}
+	b.unread = 1000
+	b.told = nil
+	b.step(node.Terminate{Request: 8, ID: call.ID(callID(2))})
+	b.wait(6 * time.Second)
+	if answer, ok := b.told[len(b.told)-1].(node.Terminated); !ok || answer.Error.GetCode() != string(protocol.Unavailable) {
+		t.Errorf("while the store is away: %v", b.told)
+	}
+}
+
+func roleOf(c *client) pealv1.Role {
+	if c.account == "alice" {
+		return caller
+	}
+	return callee
+}

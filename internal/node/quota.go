@@ -34,8 +34,8 @@ type declined struct {
 	times int
 }
 
-func newQuota(l *protocol.Limits) quota {
-	return quota{
+func newQuota(l *protocol.Limits) *quota {
+	return &quota{
 		limits:   l,
 		invites:  perMinute[call.Account](l.InvitesPerMin),
 		pairs:    perMinute[pair](l.PairPerMin),

@@ -13,17 +13,17 @@ import (
 
 // listRecords answers with a page of the account's records. One more than
 // asked for is read, to tell whether there are more.
-func (n *Node) listRecords(d *device, id uint32, q *pealv1.ListRecords) {
+func (cs *commands) listRecords(d *device, id uint32, q *pealv1.ListRecords) {
 	page := pageOf(q)
 	if page.Limit == 0 {
-		page.Limit = n.cfg.Limits.RecordPage
+		page.Limit = cs.cfg.Limits.RecordPage
 	}
 	limit := page.Limit
 	page.Limit++
-	ticket := n.await(func(in Input) {
+	ticket := cs.await(func(in Input) {
 		r := in.(ListedRecords)
 		if r.Err != nil {
-			n.log.Warn("cannot read records", "error", r.Err)
+			cs.log.Warn("cannot read records", "error", r.Err)
 			d.session.Fail(id, protocol.Unavailable.Error())
 			return
 		}
@@ -33,7 +33,7 @@ func (n *Node) listRecords(d *device, id uint32, q *pealv1.ListRecords) {
 		}
 		d.session.Reply(id, &pealv1.ServerFrame{Body: &pealv1.ServerFrame_Records{Records: list}})
 	})
-	n.do(ListRecords{ticket, d.who.Account, page})
+	cs.do(ListRecords{ticket, d.who.Account, page})
 }
 
 func pageOf(q *pealv1.ListRecords) store.Page {

@@ -114,35 +114,19 @@ func show(t *testing.T, views []*view, s transcript.Step) {
 				tell(v, s.At)
 			}
 		}
-		if by(s.Input).Is(v.who) {
+		if asks(s.Input) && s.Input.Sender().Is(v.who) {
 			tell(v, s.At) // The answer to what it asked for.
 		}
 	}
 }
 
-// by is the device that asked for something.
-func by(in call.Input) call.Device {
-	switch in := in.(type) {
-	case call.Ring:
-		return in.Device
-	case call.StopRinging:
-		return in.Device
-	case call.Accept:
-		return in.Device
-	case call.Merge:
-		return in.Device
-	case call.Report:
-		return in.Device
-	case call.Restart:
-		return in.Device
-	case call.Offer:
-		return in.Device
-	case call.Answer:
-		return in.Device
-	case call.SwitchType:
-		return in.Device
+// asks says that the sender of an input is answered.
+func asks(in call.Input) bool {
+	switch in.(type) {
+	case nil, call.Gone, call.Back, call.Leave, call.Reload, call.Supersede, call.Kick:
+		return false
 	}
-	return call.Device{}
+	return true
 }
 
 // written gives the views as JSON, a line for each snapshot.

@@ -16,3 +16,6 @@ func CallID(now time.Time, chance [10]byte) string {
 	b[6], b[8] = b[6]&0x0f|0x70, b[8]&0x3f|0x80
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
+
+// ValidCallID tells whether a text is a call id as the wire takes it.
+func ValidCallID(s string) bool { return uuid("call_id", s) == nil }

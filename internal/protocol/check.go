@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"fmt"
 	"strings"
 	"time"
 	"unicode"
@@ -245,7 +246,12 @@ func deviceID(s string) bool {
 
 // BadAccount refuses a token whose account is not valid.
 func BadAccount(l *Limits) *pealv1.Error {
-	return BadToken.Because("its account (the claim sub) must be 1 to %d bytes of printable text without blanks around it", l.AccountBytes)
+	return BadToken.Because("%s", AccountRule(l))
+}
+
+// AccountRule says what the account of a token must be, for a token that breaks the rule.
+func AccountRule(l *Limits) string {
+	return fmt.Sprintf("its account (the claim sub) must be 1 to %d bytes of printable text without blanks around it", l.AccountBytes)
 }
 
 // ValidAccount says whether a text can name an account.

@@ -142,8 +142,7 @@ func TestRefreshOfNothing(t *testing.T) {
 	}
 }
 
-// A port that is given back by the end of a call keeps the channels of whoever has
-// it next.
+// A port that is given back by the end of a call keeps the channels of its next owner.
 func TestEndKeepsWhatComesNext(t *testing.T) {
 	var clock shifted
 	port := netip.MustParseAddrPort(listen(t).LocalAddr().String()).Port()

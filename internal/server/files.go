@@ -55,6 +55,8 @@ var sdkPolicy = map[string]string{
 type file struct {
 	name    string
 	content []byte
+	// zipped is the content as gzip has it; nil where it is sent as it is.
+	zipped  []byte
 	headers http.Header
 }
 
@@ -95,8 +97,8 @@ func loadFiles(web fs.FS, dev bool) (files, error) {
 			if !dev && path.Ext(name) == ".html" {
 				content = bytes.Replace(content, devMark, serveMark, 1)
 			}
-			all[folder.prefix+name] = newFile(name, content, folder.policy)
-			return nil
+			all[folder.prefix+name], err = newFile(name, content, folder.policy)
+			return err
 		})
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("read web files: %w", err)
@@ -111,9 +113,16 @@ func loadFiles(web fs.FS, dev bool) (files, error) {
 	return all, nil
 }
 
-func newFile(name string, content []byte, policy map[string]string) *file {
+func newFile(name string, content []byte, policy map[string]string) (*file, error) {
+	zipped, err := compressed(name, content)
+	if err != nil {
+		return nil, fmt.Errorf("compress %s: %w", name, err)
+	}
 	hash := sha256.Sum256(content)
-	f := &file{name: name, content: content, headers: http.Header{}}
+	f := &file{name: name, content: content, zipped: zipped, headers: http.Header{}}
+	if zipped != nil {
+		f.headers.Set("Vary", "Accept-Encoding")
+	}
 	// Asked about each time, and sent only when it has changed.
 	f.headers.Set("Cache-Control", "no-cache")
 	f.headers.Set("Etag", `"`+hex.EncodeToString(hash[:16])+`"`)
@@ -126,7 +135,7 @@ func newFile(name string, content []byte, policy map[string]string) *file {
 	for key, value := range policy {
 		f.headers.Set(key, value)
 	}
-	return f
+	return f, nil
 }
 
 // ServeHTTP serves one file.
@@ -145,5 +154,12 @@ func (all files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	maps.Copy(w.Header(), f.headers)
-	http.ServeContent(w, r, f.name, time.Time{}, bytes.NewReader(f.content))
+	content := f.content
+	if f.zipped != nil && takesGzip(r) {
+		content = f.zipped
+		w.Header().Set("Content-Encoding", "gzip")
+		// Other bytes, so another name.
+		w.Header().Set("Etag", strings.TrimSuffix(f.headers.Get("Etag"), `"`)+`-gzip"`)
+	}
+	http.ServeContent(w, r, f.name, time.Time{}, bytes.NewReader(content))
 }

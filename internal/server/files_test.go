@@ -1,6 +1,9 @@
 package server
 
 import (
+	"bytes"
+	"compress/gzip"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -61,5 +64,67 @@ func TestPagesKnowTheirServer(t *testing.T) {
 				t.Errorf("%s of a server with dev %t:\n%.600s", path, dev, text)
 			}
 		}
+	}
+}
+
+// Browsers get text compressed, and whoever does not take that gets it as it is.
+func TestFilesCompressed(t *testing.T) {
+	script := bytes.Repeat([]byte("export const ringing = 1;\n"), 1_000)
+	sound := bytes.Repeat([]byte("OggS"), 1_000)
+	all, err := loadFiles(fstest.MapFS{
+		"sdk/peal.js":   {Data: script},
+		"sdk/tiny.js":   {Data: []byte("1")},
+		"demo/ring.ogg": {Data: sound},
+	}, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	get := func(path string, headers map[string]string) *httptest.ResponseRecorder {
+		r := httptest.NewRequest(http.MethodGet, path, nil)
+		for name, value := range headers {
+			r.Header.Set(name, value)
+		}
+		w := httptest.NewRecorder()
+		all.ServeHTTP(w, r)
+		return w
+	}
+	for _, test := range []struct {
+		path, accept, span string
+		zipped             bool
+		want               []byte
+	}{
+		{"/sdk/peal.js", "gzip, deflate, br, zstd", "", true, script},
+		{"/sdk/peal.js", "br, GZIP;q=0.5", "", true, script},
+		{"/sdk/peal.js", "gzip;q=0", "", false, script},
+		{"/sdk/peal.js", "gzip;q=none", "", false, script},
+		{"/sdk/peal.js", "identity", "", false, script},
+		{"/sdk/peal.js", "", "", false, script},
+		{"/sdk/peal.js", "gzip", "bytes=0-5", false, script[:6]},
+		{"/sdk/tiny.js", "gzip", "", false, []byte("1")},
+		{"/ring.ogg", "gzip", "", false, sound},
+	} {
+		w := get(test.path, map[string]string{"Accept-Encoding": test.accept, "Range": test.span})
+		sent := w.Body.Len()
+		body := io.Reader(w.Body)
+		if zipped := w.Header().Get("Content-Encoding") == "gzip"; zipped != test.zipped {
+			t.Errorf("%s for %q: gzip %t, want %t", test.path, test.accept, zipped, test.zipped)
+		} else if zipped {
+			if body, err = gzip.NewReader(w.Body); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, err := io.ReadAll(body)
+		if err != nil || !bytes.Equal(got, test.want) || (test.zipped && sent > len(script)/10) {
+			t.Errorf("%s for %q: %d bytes of %d sent, %v", test.path, test.accept, len(got), sent, err)
+		}
+	}
+
+	plain, zipped := get("/sdk/peal.js", nil).Header(), get("/sdk/peal.js", map[string]string{"Accept-Encoding": "gzip"}).Header()
+	if plain.Get("Etag") == zipped.Get("Etag") || plain.Get("Vary") != "Accept-Encoding" || zipped.Get("Vary") != "Accept-Encoding" {
+		t.Errorf("caches cannot tell the two apart: %v, %v", plain, zipped)
+	}
+	again := get("/sdk/peal.js", map[string]string{"Accept-Encoding": "gzip", "If-None-Match": zipped.Get("Etag")})
+	if again.Code != http.StatusNotModified {
+		t.Errorf("got %d for a copy that is still good", again.Code)
 	}
 }

@@ -12,8 +12,10 @@ import (
 	"time"
 
 	"github.com/peal-rtc/peal/internal/api"
+	"github.com/peal-rtc/peal/internal/config"
 	"github.com/peal-rtc/peal/internal/protocol"
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
+	"github.com/peal-rtc/peal/internal/ws"
 	"github.com/peal-rtc/peal/web"
 )
 
@@ -41,8 +43,28 @@ func (s *Server) handler() (http.Handler, error) {
 		pages := api.NewPages(s.cfg.Settings.Addr, s.cfg.Settings.Access.Origins)
 		mux.Handle("/dev/token", api.DevToken(s.sign, s.limits, s.wall, pages))
 	}
+	if keys := apiKeysOf(&s.cfg.Settings.API); len(keys) > 0 {
+		mux.Handle("/api/", api.Backend{
+			Keys: keys, Limits: s.limits, Store: s.store, End: s.loop.endCall, Now: s.clock.now,
+			Address: s.addressOf,
+		}.Routes())
+	}
 	mux.Handle("/", built)
 	return s.strict(mux), nil
+}
+
+// addressOf is where a request comes from, behind trusted proxies; the zero address where
+// that cannot be told.
+func (s *Server) addressOf(r *http.Request) netip.Addr {
+	trusted, err := config.Prefixes("trusted-proxies", s.cfg.Settings.Access.TrustedProxies)
+	if err != nil {
+		return netip.Addr{} // Start has read them.
+	}
+	addr, err := ws.ClientAddr(r, trusted)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return addr
 }
 
 // unready says why calls cannot be made now; empty where they can.

@@ -62,6 +62,7 @@ type loop struct {
 	// stopping belongs to run: it was told to stop.
 	stopping bool
 
+	endings endings
 	storage storage
 	// ready mirrors the node's.
 	ready atomic.Bool
@@ -204,6 +205,8 @@ func (l *loop) do(effect node.Effect) {
 		l.journal.moved(e, l.clock.now())
 	case node.Flows:
 		l.journal.flows(e)
+	case node.Terminated:
+		l.endings.take(e)
 	case node.Commit:
 		l.commits.put(e)
 	case node.Hurry:
@@ -214,7 +217,7 @@ func (l *loop) do(effect node.Effect) {
 		l.member.Subscribe(e.Account)
 	case node.Unsubscribe:
 		l.member.Unsubscribe(e.Account)
-	default:
+	case node.Request:
 		l.reads.put(e)
 	}
 }
@@ -275,41 +278,26 @@ func (l *loop) read() {
 			return
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
-		begin := time.Now()
-		in := l.answer(ctx, asked)
+		in := l.ask(ctx, asked)
 		cancel()
-		l.metrics.Read(l.clock.now(), time.Since(begin), asked, in)
 		l.tell(arrival{in: in})
 	}
 }
 
-func (l *loop) answer(ctx context.Context, asked node.Effect) node.Input {
-	switch e := asked.(type) {
-	case node.Load:
-		c, err := l.store.Call(ctx, e.ID)
-		return node.Loaded{Ticket: e.Ticket, Call: c, Err: l.storage.read(err)}
-	case node.List:
-		calls, err := l.store.CallsOf(ctx, e.Account, e.EndedSince)
-		return node.Listed{Ticket: e.Ticket, Calls: calls, Err: l.storage.read(err)}
-	case node.ListLive:
-		calls, err := l.store.Live(ctx, e.After, e.Limit)
-		return node.Listed{Ticket: e.Ticket, Calls: calls, Err: l.storage.read(err)}
-	case node.ListRecords:
-		records, err := l.store.Records(ctx, e.Account, e.Page)
-		return node.ListedRecords{Ticket: e.Ticket, Records: records, Err: l.storage.read(err)}
-	case node.ListChanged:
-		marks, err := l.store.Changed(ctx, e.Since, e.After, e.Limit)
-		return node.ListedChanged{Ticket: e.Ticket, Marks: marks, Err: l.storage.read(err)}
-	case node.FindDue:
-		ids, err := l.store.Due(ctx, l.clock.now(), e.Limit)
-		return node.FoundDue{IDs: ids, Err: l.storage.read(err)}
-	case node.Beat:
-		alive, err := l.store.Beat(ctx, l.incarnation, e.TTL)
-		return node.Beaten{Ticket: e.Ticket, Alive: alive, Err: l.storage.write(err)}
-	default:
-		// do passes on nothing else: a new effect of the node has no hands yet.
-		panic("server: effect without a reader")
+// ask puts a request to the store. An error is one of the store's, for the log.
+func (l *loop) ask(ctx context.Context, asked node.Request) node.Input {
+	begin := time.Now()
+	answer, err := asked.Ask(ctx, l.store)
+	l.metrics.Read(l.clock.now(), time.Since(begin), asked, answer, err)
+	if _, beat := asked.(node.Beat); beat {
+		err = l.storage.write(err)
+	} else {
+		err = l.storage.read(err)
 	}
+	if err != nil {
+		return asked.Failed(err)
+	}
+	return answer
 }
 
 // Opened implements ws.Handler.

@@ -143,7 +143,7 @@ func goesOn(t *testing.T, o *old) (alice, bob *client) {
 		t.Errorf("it lasted %s, and the file is %s old", d, o.age)
 	}
 	if c := alice.until(on, pealv1.CallState_CALL_STATE_ENDED); c.Reason != pealv1.Reason_REASON_COMPLETED {
-		t.Errorf("alice is told of %v", c)
+		t.Errorf("alice receives %v", c)
 	}
 	// The hang-up of the other side crosses it, and files no second record.
 	alice.ask("hangup", map[string]any{"callId": on})
@@ -183,7 +183,7 @@ func TestOldDatabase(t *testing.T) {
 	carol.until(rings, pealv1.CallState_CALL_STATE_CONNECTING)
 	carol.ask("hangup", map[string]any{"callId": rings})
 	if c := dave.until(rings, pealv1.CallState_CALL_STATE_ENDED); c.Reason != pealv1.Reason_REASON_COMPLETED {
-		t.Errorf("dave is told of %v", c)
+		t.Errorf("dave receives %v", c)
 	}
 	wantRecords(t, carol, []string{"07", "05", "04"}, []string{"COMPLETED", "BUSY", "TIMEOUT"})
 	alice, bob := goesOn(t, o)
@@ -215,7 +215,7 @@ func TestMuchOlderDatabase(t *testing.T) {
 			u = &pealv1.CallUpdate{Call: c.until(rang, pealv1.CallState_CALL_STATE_ENDED)}
 		}
 		if u.Call.State != pealv1.CallState_CALL_STATE_ENDED || u.Call.Reason != pealv1.Reason_REASON_TIMEOUT {
-			t.Errorf("%s is told of %v", account, u.Call)
+			t.Errorf("%s receives %v", account, u.Call)
 		}
 		return c
 	}

@@ -8,7 +8,7 @@ import (
 )
 
 // What listens on a network must not be a way for the network to the loopback of the
-// developer's machine, where things trust whoever comes.
+// developer's machine, where programs trust every connection.
 func TestDevPeers(t *testing.T) {
 	for _, test := range []struct {
 		addr, turn, tls string

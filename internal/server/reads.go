@@ -12,7 +12,7 @@ import (
 type reads struct {
 	mu      sync.Mutex // Guards what follows.
 	filled  *sync.Cond
-	waiting []node.Effect
+	waiting []node.Request
 	closed  bool
 }
 
@@ -22,7 +22,7 @@ func newReads() *reads {
 	return r
 }
 
-func (r *reads) put(e node.Effect) {
+func (r *reads) put(e node.Request) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.waiting = append(r.waiting, e)
@@ -30,7 +30,7 @@ func (r *reads) put(e node.Effect) {
 }
 
 // take waits for the oldest. False means that the queue is closed and empty.
-func (r *reads) take() (node.Effect, bool) {
+func (r *reads) take() (node.Request, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for len(r.waiting) == 0 && !r.closed {

@@ -273,6 +273,7 @@ func (s *Server) startLoop() error {
 		return fmt.Errorf("make node: %w", err)
 	}
 	s.loop = &loop{node: n, store: s.store, clock: s.clock, log: s.log, metrics: s.metrics, incarnation: incarnation, journal: newJournal(s.log, &s.cfg.Settings)}
+	s.loop.storage.lost = s.loseStore
 	if s.cfg.Settings.Loop == config.Epoll {
 		if err := s.loop.newPoller(); err != nil {
 			return err
@@ -280,7 +281,7 @@ func (s *Server) startLoop() error {
 	}
 	origins := s.cfg.Settings.Access.Origins
 	if s.cfg.Dev {
-		origins = nil // They limit who gets a token. Whoever has one may connect.
+		origins = nil // They limit which pages get a token. Any page with one may connect.
 	}
 	s.endpoint = ws.New(ws.Config{
 		Limits: s.limits, Handler: s.loop, Origins: origins, TrustedProxies: trusted, Logger: s.log,
@@ -299,9 +300,20 @@ func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 // Failed tells of an end that nobody asked for.
 func (s *Server) Failed() <-chan error { return s.failed }
 
+// loseStore ends the server: only a start finds out what the store holds.
+func (s *Server) loseStore(err error) {
+	select {
+	case s.failed <- fmt.Errorf("%w: start the server again, and look at the disk of the data folder", err):
+	default: // It ends already.
+	}
+}
+
 func (s *Server) serve() {
 	if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
-		s.failed <- fmt.Errorf("serve HTTP: %w", err)
+		select {
+		case s.failed <- fmt.Errorf("serve HTTP: %w", err):
+		default: // It ends already.
+		}
 	}
 }
 

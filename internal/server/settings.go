@@ -70,9 +70,17 @@ func keysOf(a *config.Auth) auth.Keys {
 	return keys
 }
 
+func apiKeysOf(a *config.API) auth.APIKeys {
+	keys := make(auth.APIKeys, len(a.Keys))
+	for id, secret := range a.Keys {
+		keys[id] = auth.Secret(secret)
+	}
+	return keys
+}
+
 // devPeers are the special addresses that the relay of a peal dev reaches unless told.
-// Where others reach the server, loopback is not among them: what listens there trusts
-// whoever comes.
+// Where others reach the server, loopback is not among them: programs that listen there
+// trust every connection.
 func devPeers(c *config.Config) []netip.Prefix {
 	local := relay.LocalPrefixes()
 	if c.Exposed() {

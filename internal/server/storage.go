@@ -19,6 +19,9 @@ const (
 
 // storage remembers how the store does. Its methods may be called from any goroutine.
 type storage struct {
+	// lost is told when the store has failed until it is opened again.
+	lost func(error)
+
 	mu     sync.Mutex // Guards what follows.
 	wrote  time.Time
 	failed time.Time
@@ -29,7 +32,15 @@ func (s *storage) read(err error) error {
 	if err == nil || errors.Is(err, store.ErrNotFound) {
 		return err
 	}
+	s.look(err)
 	return storeError{err}
+}
+
+// look tells of an error after which the store does nothing any more.
+func (s *storage) look(err error) {
+	if errors.Is(err, store.ErrFailed) && s.lost != nil {
+		s.lost(err)
+	}
 }
 
 // write takes the error of a write, and marks it as one of the store.
@@ -41,6 +52,7 @@ func (s *storage) write(err error) error {
 		return nil
 	}
 	s.failed = time.Now()
+	s.look(err)
 	return storeError{err}
 }
 

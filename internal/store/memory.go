@@ -3,6 +3,8 @@ package store
 import (
 	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -10,241 +12,162 @@ import (
 	"github.com/peal-rtc/peal/internal/call"
 )
 
-// Memory is a store that forgets everything when the process ends. It is
-// deterministic: the same calls under the same clock give the same answers.
+// Memory is the store of one process: it holds live calls, claims, deadlines and
+// leases, and the calls that ended lately. A journal stores them before anyone can
+// read them. Under the same clock the same calls give the same answers.
 type Memory struct {
-	clock func() time.Time
+	clock   func() time.Time
+	journal Journal
+	// stays says that Close closes nothing.
+	stays bool
 
-	mu      sync.Mutex // Guards what follows.
-	live    map[call.ID]call.Call
-	ended   map[call.ID]call.Call
-	changed map[call.ID]time.Time
-	claims  map[call.Account]call.ID
-	records map[call.ID]call.Record
-	leases  map[string]time.Time // When each incarnation's runs out.
+	// writing is held while the journal writes. What mu guards changes only while
+	// both are held, so who holds writing reads it without mu.
+	writing sync.Mutex
+
+	mu     sync.RWMutex // Guards what follows.
+	live   map[call.ID]*kept
+	claims map[call.Account]call.ID
+	ended  endedCalls
+	leases map[string]time.Time // When the lease of each incarnation expires.
+	failed error                // Why nothing works until the journal is opened again.
 }
 
-// NewMemory makes an empty store that goes by the given clock.
+// kept is one call as it was committed last. It never changes.
+type kept struct {
+	call call.Call
+	at   time.Time // The store's time of that change.
+	due  time.Time // Its deadline; zero for none.
+}
+
+// NewMemory makes an empty store, over a journal that ends with the process. It can be
+// used after Close: the next server of a test finds the calls of the one before.
 func NewMemory(clock func() time.Time) *Memory {
+	m := newMemory(NewVolatile(), clock)
+	m.stays = true
+	return m
+}
+
+func newMemory(journal Journal, clock func() time.Time) *Memory {
 	return &Memory{
 		clock:   clock,
-		live:    make(map[call.ID]call.Call),
-		ended:   make(map[call.ID]call.Call),
-		changed: make(map[call.ID]time.Time),
+		journal: journal,
+		live:    make(map[call.ID]*kept),
 		claims:  make(map[call.Account]call.ID),
-		records: make(map[call.ID]call.Record),
+		ended:   newEndedCalls(),
 		leases:  make(map[string]time.Time),
 	}
 }
 
-// Commit implements Store. It errs only when ctx is done, and has then done nothing.
+// Open makes a store of what a journal holds. Closing the store closes the journal.
+func Open(ctx context.Context, journal Journal, clock func() time.Time) (*Memory, error) {
+	m := newMemory(journal, clock)
+	since := clock().Add(-KeepEnded)
+	replay := func(e Entry) error {
+		m.put(e)
+		return nil
+	}
+	if err := journal.Replay(ctx, since, replay); err != nil {
+		return nil, fmt.Errorf("replay journal: %w", err)
+	}
+	m.ended.dropped = since
+	m.ended.floor = leastID(since)
+	ids, err := journal.IDs(ctx, m.ended.floor)
+	if err != nil {
+		return nil, fmt.Errorf("list ids of journal: %w", err)
+	}
+	for _, id := range ids {
+		m.ended.note(id)
+	}
+	return m, nil
+}
+
+// Commit implements Store. The batch is visible once the journal has it.
 func (m *Memory) Commit(ctx context.Context, changes []Change) ([]Result, error) {
-	if err := ctx.Err(); err != nil {
+	m.writing.Lock()
+	defer m.writing.Unlock()
+	if err := cmp.Or(ctx.Err(), m.failed); err != nil {
 		return Unknown(len(changes), err), err
 	}
+	b := batch{memory: m, ctx: ctx}
+	for {
+		err := b.decide(changes)
+		if err == nil && len(b.entries) > 0 {
+			err = m.journal.Append(b.entries)
+		}
+		var exists *ExistsError
+		switch {
+		case err == nil:
+			m.apply(b.entries)
+			return b.results, nil
+		case errors.As(err, &exists) && b.refuse(exists.IDs):
+			// An older call has one of the ids. Decide again, without that change.
+		default:
+			err = m.judge(err)
+			return Unknown(len(changes), err), err
+		}
+	}
+}
+
+// judge takes the error of a write. One that leaves open what the journal holds
+// ends all work on it: what is read here might not be what a restart finds.
+func (m *Memory) judge(err error) error {
+	if err == nil || errors.Is(err, ErrNotDone) {
+		return err
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	results := make([]Result, len(changes))
-	for i, change := range changes {
-		if err := change.Validate(); err != nil {
-			results[i].Err = err
-			continue
-		}
-		if change.From == 0 {
-			results[i] = m.create(change)
-		} else {
-			results[i] = m.update(change)
-		}
+	if m.failed == nil {
+		m.failed = fmt.Errorf("%w: %w", ErrFailed, err)
 	}
-	return results, nil
+	return m.failed
 }
 
-func (m *Memory) create(change Change) Result {
-	c := change.Call
-	if _, err := m.find(c.ID); err == nil {
-		return Result{Verdict: Conflict}
+// apply makes a batch visible that the journal has.
+func (m *Memory) apply(batch []Entry) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, e := range batch {
+		m.put(e)
 	}
-	if !c.Live() {
-		m.put(c)
-		return Result{Verdict: Done}
-	}
-	if holder, claimed := m.claims[c.Caller().Account]; claimed {
-		return Result{Verdict: CallerClaimed, Holder: holder}
-	}
-	for _, leg := range c.Legs[1:] {
-		if holder, claimed := m.claims[leg.Account]; claimed {
-			if change.Busy != nil {
-				m.put(*change.Busy)
-			}
-			return Result{Verdict: CalleeBusy, Holder: holder}
+	m.ended.forget(m.clock())
+}
+
+// put keeps a call, with the claims that follow from it.
+func (m *Memory) put(e Entry) {
+	k := &kept{call: *e.Call, at: e.At}
+	id := k.call.ID
+	if k.call.Live() {
+		k.due, _ = k.call.Deadline()
+		m.live[id] = k
+		for i := range k.call.Legs {
+			m.claims[k.call.Legs[i].Account] = id
 		}
-	}
-	for _, leg := range c.Legs {
-		m.claims[leg.Account] = c.ID
-	}
-	m.put(c)
-	return Result{Verdict: Done}
-}
-
-func (m *Memory) update(change Change) Result {
-	stored, live := m.live[change.Call.ID]
-	if !live || stored.Rev != change.From {
-		return Result{Verdict: Conflict}
-	}
-	m.put(change.Call)
-	return Result{Verdict: Done}
-}
-
-// put keeps the call, and what belongs to its end when it has ended.
-func (m *Memory) put(c call.Call) {
-	c = c.Clone()
-	m.changed[c.ID] = m.clock()
-	if c.Live() {
-		m.live[c.ID] = c
 		return
 	}
-	delete(m.live, c.ID)
-	m.ended[c.ID] = c
-	for _, leg := range c.Legs {
-		if m.claims[leg.Account] == c.ID {
-			delete(m.claims, leg.Account)
+	delete(m.live, id)
+	for i := range k.call.Legs {
+		if account := k.call.Legs[i].Account; m.claims[account] == id {
+			delete(m.claims, account)
 		}
 	}
-	if r, ok := c.Record(); ok {
-		if _, filed := m.records[c.ID]; !filed {
-			m.records[c.ID] = r
-		}
-	}
+	m.ended.add(k)
 }
 
-// Call implements Store.
-func (m *Memory) Call(_ context.Context, id call.ID) (call.Call, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	c, err := m.find(id)
-	return c.Clone(), err
-}
-
-// find gives the kept call, not a copy.
-func (m *Memory) find(id call.ID) (call.Call, error) {
-	if c, ok := m.live[id]; ok {
-		return c, nil
-	}
-	if c, ok := m.ended[id]; ok {
-		return c, nil
-	}
-	return call.Call{}, ErrNotFound
-}
-
-// CallsOf implements Store.
-func (m *Memory) CallsOf(_ context.Context, account call.Account, endedSince time.Time) ([]call.Call, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	var calls []call.Call
-	if id, ok := m.claims[account]; ok {
-		calls = append(calls, m.live[id].Clone())
-	}
-	for _, c := range m.ended {
-		if c.Leg(account) != nil && !c.Outcome.EndedAt.Before(endedSince) {
-			calls = append(calls, c.Clone())
-		}
-	}
-	slices.SortFunc(calls, func(a, b call.Call) int {
-		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), cmp.Compare(a.ID, b.ID))
-	})
-	return calls, nil
-}
-
-// Due implements Store.
-func (m *Memory) Due(_ context.Context, now time.Time, limit int) ([]call.ID, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	deadlines := make(map[call.ID]time.Time)
-	var due []call.ID
-	for id, c := range m.live {
-		if at, ok := c.Deadline(); ok && !at.After(now) {
-			deadlines[id] = at
-			due = append(due, id)
-		}
-	}
-	slices.SortFunc(due, func(a, b call.ID) int {
-		return cmp.Or(deadlines[a].Compare(deadlines[b]), cmp.Compare(a, b))
-	})
-	return due[:min(limit, len(due))], nil
-}
-
-// Live implements Store.
-func (m *Memory) Live(_ context.Context, after call.ID, limit int) ([]call.Call, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	var calls []call.Call
-	for id, c := range m.live {
-		if id > after {
-			calls = append(calls, c)
-		}
-	}
-	slices.SortFunc(calls, func(a, b call.Call) int { return cmp.Compare(a.ID, b.ID) })
-	calls = calls[:min(limit, len(calls))]
-	for i := range calls {
-		calls[i] = calls[i].Clone()
-	}
-	return calls, nil
-}
-
-// Changed implements Store.
-func (m *Memory) Changed(_ context.Context, since time.Time, after call.ID, limit int) ([]Mark, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	var marks []Mark
-	for id, at := range m.changed {
-		if at.Before(since) || at.Equal(since) && id <= after {
-			continue
-		}
-		c, err := m.find(id)
-		if err != nil {
-			return nil, err
-		}
-		marks = append(marks, Mark{Call: id, Rev: c.Rev, Caller: c.Caller().Account, Callee: c.Callee().Account, At: at})
-	}
-	slices.SortFunc(marks, func(a, b Mark) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Call, b.Call)) })
-	return marks[:min(limit, len(marks))], nil
-}
-
-// Records implements Store.
-func (m *Memory) Records(_ context.Context, account call.Account, page Page) ([]call.Record, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	from := call.Record{EndedAt: page.Time}
-	if page.Call != "" {
-		r, ok := m.records[page.Call]
-		if !ok || r.Caller != account && r.Callee != account {
-			return nil, nil
-		}
-		from = r
-	}
-	order := func(a, b call.Record) int {
-		return cmp.Or(a.EndedAt.Compare(b.EndedAt), cmp.Compare(a.Call, b.Call))
-	}
-	var records []call.Record
-	for _, r := range m.records {
-		if r.Caller != account && r.Callee != account {
-			continue
-		}
-		side := order(r, from)
-		if page.Forward && side > 0 || !page.Forward && (side < 0 || from.EndedAt.IsZero()) {
-			records = append(records, r)
-		}
-	}
-	slices.SortFunc(records, order)
-	if !page.Forward {
-		slices.Reverse(records)
-	}
-	return records[:min(page.Limit, len(records))], nil
-}
-
-// Beat implements Store.
+// Beat implements Store. A lease is not durable: at the next start no other process
+// has the journal. The journal writes all the same, to show that it can.
 func (m *Memory) Beat(_ context.Context, incarnation string, ttl time.Duration) ([]string, error) {
+	m.writing.Lock()
+	defer m.writing.Unlock()
+	if m.failed != nil {
+		return nil, m.failed
+	}
 	now := m.clock()
+	if ttl > 0 {
+		if err := m.judge(m.journal.Touch(now)); err != nil {
+			return nil, fmt.Errorf("keep lease: %w", err)
+		}
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.leases[incarnation] = now.Add(ttl)
@@ -261,28 +184,40 @@ func (m *Memory) Beat(_ context.Context, incarnation string, ttl time.Duration) 
 }
 
 // Prune implements Store.
-func (m *Memory) Prune(_ context.Context, callsBefore, recordsBefore time.Time) (int, error) {
+func (m *Memory) Prune(ctx context.Context, callsBefore, recordsBefore time.Time) (int, error) {
+	m.writing.Lock()
+	err := m.failed
+	m.writing.Unlock()
+	if err != nil {
+		return 0, err
+	}
+	rows, err := m.journal.Prune(ctx, callsBefore, recordsBefore)
+	m.writing.Lock()
+	defer m.writing.Unlock()
+	if err = m.judge(err); err != nil {
+		return rows, fmt.Errorf("prune: %w", err)
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	rows := 0
-	for id, c := range m.ended {
-		if c.Outcome.EndedAt.Before(callsBefore) {
-			delete(m.ended, id)
-			delete(m.changed, id)
-			rows++
-		}
-	}
-	for id, r := range m.records {
-		if r.EndedAt.Before(recordsBefore) {
-			delete(m.records, id)
-			rows++
-		}
-	}
+	m.ended.prune(callsBefore)
 	return rows, nil
 }
 
 // Now implements Store.
 func (m *Memory) Now(context.Context) (time.Time, error) { return m.clock(), nil }
 
-// Close implements Store. There is nothing to close: what was kept stays.
-func (m *Memory) Close() error { return nil }
+// errClosed answers what is asked after Close.
+var errClosed = errors.New("store is closed")
+
+// Close implements Store. It waits for a commit that has begun.
+func (m *Memory) Close() error {
+	m.writing.Lock()
+	defer m.writing.Unlock()
+	if m.stays {
+		return nil
+	}
+	m.mu.Lock()
+	m.failed = cmp.Or(m.failed, errClosed)
+	m.mu.Unlock()
+	return m.journal.Close()
+}

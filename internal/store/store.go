@@ -21,6 +21,9 @@ var (
 	ErrFull = errors.New("disk full")
 	// ErrLocked: another process keeps the database locked.
 	ErrLocked = errors.New("database locked")
+	// ErrFailed: a write ended in a way that leaves open what the disk holds, such as a
+	// flush that failed. The store refuses everything until it is opened again.
+	ErrFailed = errors.New("store failed until it is opened again")
 )
 
 // Store is the durable memory of all nodes.
@@ -51,7 +54,8 @@ type Store interface {
 
 	// Changed lists what became of calls at or after a time, oldest change first:
 	// each call as it is now, once. After, where it is set, is the call of the
-	// mark at since from which to go on.
+	// mark at since from which to go on. A store may leave out calls that ended more
+	// than KeepEnded ago.
 	Changed(ctx context.Context, since time.Time, after call.ID, limit int) ([]Mark, error)
 
 	// Records lists a page of the records of an account.

@@ -12,14 +12,14 @@ import (
 	"github.com/peal-rtc/peal/internal/doorstep"
 )
 
-// clientAddr is where a request comes from: an IPv4 address, or the /64 of an
+// ClientAddr is where a request comes from: an IPv4 address, or the /64 of an
 // IPv6 one, since that is what one customer has. Each trusted proxy is believed
 // about the one before it, so what an outsider writes himself is not.
 //
 // A proxy writes X-Forwarded-For or Forwarded, and may pass on the other one as
 // the client wrote it. Where the two differ neither is believed, and the request
 // counts for the proxy.
-func clientAddr(r *http.Request, trusted []netip.Prefix) (netip.Addr, error) {
+func ClientAddr(r *http.Request, trusted []netip.Prefix) (netip.Addr, error) {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
 		return netip.Addr{}, fmt.Errorf("split remote address: %w", err)

@@ -17,7 +17,7 @@ func checkClientAddr(t *testing.T, remote string, lines []string, want string) {
 		name, value, _ := strings.Cut(line, ": ")
 		r.Header.Add(name, value)
 	}
-	if got, err := clientAddr(r, behindProxies); err != nil || got.String() != want {
+	if got, err := ClientAddr(r, behindProxies); err != nil || got.String() != want {
 		t.Errorf("%s with %q: got %v, %v, want %s", remote, lines, got, err, want)
 	}
 }

@@ -99,7 +99,7 @@ func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusForbidden, protocol.BadRequest.Because("pages of %.100q may not connect: see the setting origins", r.Header.Get("Origin")))
 		return
 	}
-	addr, err := clientAddr(r, e.cfg.TrustedProxies)
+	addr, err := ClientAddr(r, e.cfg.TrustedProxies)
 	if err != nil {
 		e.counts.refused.Add(1)
 		refuse(w, http.StatusBadRequest, protocol.BadRequest.Because("no address to answer to"))

@@ -395,11 +395,11 @@ func TestClientAddr(t *testing.T) {
 		if test.forwarded != "" {
 			r.Header.Set("X-Forwarded-For", test.forwarded)
 		}
-		if got, err := clientAddr(r, trusted); err != nil || got.String() != test.want {
+		if got, err := ClientAddr(r, trusted); err != nil || got.String() != test.want {
 			t.Errorf("%s for %q: got %v, %v, want %s", test.remote, test.forwarded, got, err, test.want)
 		}
 	}
-	if _, err := clientAddr(&http.Request{RemoteAddr: "pipe"}, nil); err == nil {
+	if _, err := ClientAddr(&http.Request{RemoteAddr: "pipe"}, nil); err == nil {
 		t.Error("takes an address that is none")
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// licenseFile is a file that whoever passes a module on has to pass on with it.
+// licenseFile matches the files of a module that must be passed on with the module.
 var licenseFile = regexp.MustCompile(`(?i)^(licen[cs]e|copying|notice|patents)([.-].*)?$`)
 
 // addLicenses reads those of every module that the binary for a system has, and of Go.

@@ -10,8 +10,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-
-	"github.com/pressly/goose/v3"
 )
 
 // Contents is what a database holds.
@@ -87,15 +85,15 @@ func Restore(ctx context.Context, from, path string) (_ Contents, old string, er
 		return Contents{}, "", fmt.Errorf("copy the backup: %w", err)
 	}
 	err = with(restored, func(db *sql.DB) error {
-		for _, drop := range []string{
-			`DELETE FROM claims`, `DELETE FROM descriptions`, `DELETE FROM leases`,
-			`DELETE FROM calls WHERE ended_ns IS NULL`,
-		} {
-			if _, err := db.ExecContext(ctx, drop); err != nil {
-				return err
-			}
+		version, err := latest(ctx, db)
+		if err != nil {
+			return err
 		}
-		return nil
+		if _, err := migrate(ctx, db, version); err != nil {
+			return err
+		}
+		_, err = db.ExecContext(ctx, `DELETE FROM live`)
+		return err
 	})
 	if err != nil {
 		return Contents{}, "", fmt.Errorf("drop live calls: %w", err)
@@ -125,14 +123,22 @@ func check(ctx context.Context, path string) (c Contents, err error) {
 		if err := db.QueryRowContext(ctx, `PRAGMA quick_check(1)`).Scan(&sound); err != nil || sound != "ok" {
 			return fmt.Errorf("%w, or is damaged: %s", ErrNoDatabase, errors.Join(err, errors.New(sound)))
 		}
-		version, err := latest(ctx, db, goose.DialectSQLite3)
+		version, err := latest(ctx, db)
 		if err != nil {
 			return fmt.Errorf("%w: %w", ErrNoDatabase, err)
 		}
-		if known, err := knownVersion(db); err != nil || version > known {
-			return errors.Join(err, fmt.Errorf("%w (schema %d, this one knows %d): use that version", ErrNewer, version, known))
+		provider, err := newProvider(db)
+		if err != nil {
+			return err
 		}
-		row := db.QueryRowContext(ctx, `SELECT (SELECT count(*) FROM calls WHERE ended_ns IS NULL), (SELECT count(*) FROM records)`)
+		if known := known(provider); version > known {
+			return fmt.Errorf("%w (schema %d, this one knows %d): use that version", ErrNewer, version, known)
+		}
+		live := `SELECT count(*) FROM live`
+		if version < journalVersion {
+			live = `SELECT count(*) FROM calls WHERE ended_ns IS NULL`
+		}
+		row := db.QueryRowContext(ctx, `SELECT (`+live+`), (SELECT count(*) FROM records)`)
 		if err := row.Scan(&c.Live, &c.Records); err != nil {
 			return fmt.Errorf("%w: %w", ErrNoDatabase, err)
 		}
@@ -147,20 +153,6 @@ func check(ctx context.Context, path string) (c Contents, err error) {
 	}
 	c.Bytes = info.Size()
 	return c, nil
-}
-
-// knownVersion is the version of the tables that this program makes.
-func knownVersion(db *sql.DB) (int64, error) {
-	migrations, err := fs.Sub(sqliteMigrations, "migrations/sqlite")
-	if err != nil {
-		return 0, fmt.Errorf("find migrations: %w", err)
-	}
-	provider, err := goose.NewProvider(goose.DialectSQLite3, db, migrations)
-	if err != nil {
-		return 0, fmt.Errorf("read migrations: %w", err)
-	}
-	sources := provider.ListSources()
-	return sources[len(sources)-1].Version, nil
 }
 
 // aside renames a database and what belongs to it, and returns its new name: none where

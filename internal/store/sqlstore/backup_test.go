@@ -18,7 +18,7 @@ import (
 	"github.com/peal-rtc/peal/internal/store/sqlstore"
 )
 
-func opened(t *testing.T, path string) *sqlstore.Store {
+func opened(t *testing.T, path string) *store.Memory {
 	t.Helper()
 	s, err := sqlstore.Open(t.Context(), sqlstore.Config{Path: path})
 	if err != nil {
@@ -27,7 +27,7 @@ func opened(t *testing.T, path string) *sqlstore.Store {
 	return s
 }
 
-func closed(t *testing.T, s *sqlstore.Store) {
+func closed(t *testing.T, s *store.Memory) {
 	t.Helper()
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
@@ -168,4 +168,32 @@ func TestBackupRefuses(t *testing.T) {
 	if err != nil || len(entries) > 0 {
 		t.Errorf("left behind: %v, %v", entries, err)
 	}
+}
+
+// The backup of an older version is brought up to date where it is restored.
+func TestRestoreOlder(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "peal.db")
+	backup, err := filepath.Abs("../../server/testdata/old/peal-0.1.0.sqlite")
+	if err != nil {
+		t.Fatal(err)
+	}
+	contents, _, err := sqlstore.Restore(t.Context(), backup, path)
+	if err != nil || contents.Live != 2 || contents.Records != 5 {
+		t.Fatalf("restored %+v, %v", contents, err)
+	}
+	s := opened(t, path)
+	if live, err := s.Live(t.Context(), "", 9); err != nil || len(live) != 0 {
+		t.Errorf("live: %v, %v", live, err)
+	}
+	for account, want := range map[call.Account]int{"alice": 4, "bob": 4, "carol": 2, "dave": 0} {
+		if records, err := s.Records(t.Context(), account, store.Newest(9)); err != nil || len(records) != want {
+			t.Errorf("%s has %d records, %v; want %d", account, len(records), err, want)
+		}
+	}
+	for id, want := range map[call.ID]call.Reason{"01": call.Completed, "02": call.Cancelled, "05": call.Busy} {
+		if c, err := s.Call(t.Context(), "019a0000-0000-7000-8000-0000000001"+id); err != nil || c.Outcome.Reason != want || c.Media.Offer != "" {
+			t.Errorf("call %s ended with %v, %v", id, c.Outcome.Reason, err)
+		}
+	}
+	closed(t, s)
 }

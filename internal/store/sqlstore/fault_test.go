@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -14,47 +15,61 @@ import (
 	"modernc.org/sqlite"
 )
 
-// TestDatabaseFails lets the database fail under a commit: nothing of it may
-// stay, each result says that the outcome is unknown, and the next is made.
+// openBoth opens a store, and shows its journal.
+func openBoth(t *testing.T, config Config) (*store.Memory, *journal) {
+	t.Helper()
+	j, clock, err := openJournal(t.Context(), &config)
+	if err != nil {
+		t.Fatalf("Open: %v", err)
+	}
+	s, err := store.Open(t.Context(), j, clock)
+	if err != nil {
+		t.Fatalf("Open: %v", err)
+	}
+	return s, j
+}
+
+// TestDatabaseFails lets the database fail under a commit in ways that leave nothing
+// of it: each result says that it was not done, and the next commit is made.
 func TestDatabaseFails(t *testing.T) {
 	var unlock func()
 	for _, test := range []struct {
 		name       string
-		fail, mend func(*testing.T, *Store)
+		fail, mend func(*testing.T, *journal)
 		is         error
 	}{
 		{
 			"at COMMIT",
-			func(t *testing.T, s *Store) { hookCommits(t, s, func() int32 { return 1 }) },
-			func(t *testing.T, s *Store) { hookCommits(t, s, nil) },
+			func(_ *testing.T, j *journal) { hookCommits(j, func() int32 { return 1 }) },
+			func(_ *testing.T, j *journal) { hookCommits(j, nil) },
 			nil,
 		},
 		{
 			"in a statement",
-			func(t *testing.T, s *Store) {
-				execute(t, s, `CREATE TRIGGER fails BEFORE INSERT ON claims WHEN NEW.account = 'dave'
+			func(t *testing.T, j *journal) {
+				execute(t, j, `CREATE TRIGGER fails BEFORE INSERT ON live WHEN NEW.id = 'c2'
 					BEGIN SELECT RAISE(FAIL, 'as the test wants'); END`)
 			},
-			func(t *testing.T, s *Store) { execute(t, s, `DROP TRIGGER fails`) },
+			func(t *testing.T, j *journal) { execute(t, j, `DROP TRIGGER fails`) },
 			nil,
 		},
 		{
 			"in a statement, disk full",
-			func(t *testing.T, s *Store) {
+			func(t *testing.T, j *journal) {
 				var pages int
-				if err := s.writer.QueryRow(`PRAGMA page_count`).Scan(&pages); err != nil {
+				if err := j.reader.QueryRow(`PRAGMA page_count`).Scan(&pages); err != nil {
 					t.Fatal(err)
 				}
-				setMaxPages(t, s, pages+1)
+				execute(t, j, fmt.Sprint(`PRAGMA max_page_count = `, pages+1))
 			},
-			func(t *testing.T, s *Store) { setMaxPages(t, s, 1<<30) },
+			func(t *testing.T, j *journal) { execute(t, j, `PRAGMA max_page_count = 1000000`) },
 			store.ErrFull,
 		},
 		{
 			"locked by another process",
-			func(t *testing.T, s *Store) {
-				execute(t, s, `PRAGMA busy_timeout = 10`)
-				other, err := sql.Open("sqlite", "file:"+databaseOf(t, s)+"?_txlock=immediate")
+			func(t *testing.T, j *journal) {
+				execute(t, j, `PRAGMA busy_timeout = 10`)
+				other, err := sql.Open("sqlite", "file:"+j.path+"?_txlock=immediate")
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -64,27 +79,30 @@ func TestDatabaseFails(t *testing.T) {
 				}
 				unlock = func() { _ = errors.Join(tx.Rollback(), other.Close()) }
 			},
-			func(*testing.T, *Store) { unlock() },
+			func(*testing.T, *journal) { unlock() },
 			store.ErrLocked,
+		},
+		{
+			"a file that cannot be written",
+			func(t *testing.T, j *journal) { execute(t, j, `PRAGMA query_only = on`) },
+			func(t *testing.T, j *journal) { execute(t, j, `PRAGMA query_only = off`) },
+			nil,
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			s, err := Open(t.Context(), Config{Path: filepath.Join(t.TempDir(), "peal.db")})
-			if err != nil {
-				t.Fatalf("Open: %v", err)
-			}
+			s, j := openBoth(t, Config{Path: filepath.Join(t.TempDir(), "peal.db")})
 			defer func() {
 				if err := s.Close(); err != nil {
 					t.Errorf("Close: %v", err)
 				}
 			}()
 			changes := []store.Change{{Call: ringing("c1", "alice", "bob")}, {Call: ringing("c2", "carol", "dave")}}
-			changes[1].Call.Attachment = string(make([]byte, 10_000))
+			changes[1].Call.Attachment = string(make([]byte, 500_000))
 
-			test.fail(t, s)
+			test.fail(t, j)
 			results, err := s.Commit(t.Context(), changes)
-			if err == nil || len(results) != 2 {
-				t.Fatalf("Commit = %+v, %v; want an error and two results", results, err)
+			if !errors.Is(err, store.ErrNotDone) || errors.Is(err, store.ErrFailed) || len(results) != 2 {
+				t.Fatalf("Commit = %+v, %v; want that nothing was done, and two results", results, err)
 			}
 			for _, known := range []error{store.ErrFull, store.ErrLocked} {
 				if errors.Is(err, known) != (known == test.is) {
@@ -100,7 +118,7 @@ func TestDatabaseFails(t *testing.T) {
 				t.Errorf("Call = %v, want ErrNotFound", err)
 			}
 
-			test.mend(t, s)
+			test.mend(t, j)
 			results, err = s.Commit(t.Context(), changes)
 			if err != nil || results[0].Verdict != store.Done || results[1].Verdict != store.Done {
 				t.Errorf("Commit = %+v, %v after the fault was mended", results, err)
@@ -109,57 +127,33 @@ func TestDatabaseFails(t *testing.T) {
 	}
 }
 
-func hookCommits(t *testing.T, s *Store, hook sqlite.CommitHookFn) {
+func hookCommits(j *journal, hook sqlite.CommitHookFn) {
+	j.writer.conn.(sqlite.HookRegisterer).RegisterCommitHook(hook)
+}
+
+// execute runs a statement on the connection that writes.
+func execute(t *testing.T, j *journal, statement string) {
 	t.Helper()
-	conn, err := s.writer.Conn(t.Context())
+	stmt, err := j.writer.conn.Prepare(statement)
+	if err == nil {
+		_, err = stmt.(driver.StmtExecContext).ExecContext(t.Context(), nil)
+		err = errors.Join(err, stmt.Close())
+	}
 	if err != nil {
-		t.Fatal(err)
-	}
-	err = conn.Raw(func(c any) error {
-		c.(sqlite.HookRegisterer).RegisterCommitHook(hook)
-		return nil
-	})
-	if err := errors.Join(err, conn.Close()); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func databaseOf(t *testing.T, s *Store) (path string) {
-	t.Helper()
-	var number int
-	var name string
-	if err := s.reader.QueryRow(`PRAGMA database_list`).Scan(&number, &name, &path); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
-func setMaxPages(t *testing.T, s *Store, n int) {
-	t.Helper()
-	execute(t, s, fmt.Sprint(`PRAGMA max_page_count = `, n))
-}
-
-func execute(t *testing.T, s *Store, statement string) {
-	t.Helper()
-	if _, err := s.writer.Exec(statement); err != nil {
 		t.Fatal(err)
 	}
 }
 
 // TestSettings looks at what the connections were opened with.
 func TestSettings(t *testing.T) {
-	for configured, want := range map[string]int{"": 2, "FULL": 2, "normal": 1, "off": 0} {
-		s, err := Open(t.Context(), Config{Path: filepath.Join(t.TempDir(), "peal.db"), Synchronous: configured})
-		if err != nil {
-			t.Fatalf("Open: %v", err)
-		}
-		wantPragma(t, s.writer, "synchronous", want)
-		wantPragma(t, s.writer, "journal_mode", "wal")
-		for _, db := range []*sql.DB{s.writer, s.reader} {
-			wantPragma(t, db, "foreign_keys", 1)
-			wantPragma(t, db, "busy_timeout", 5000)
-		}
-		if _, err := s.reader.Exec(`DELETE FROM calls`); err == nil {
+	for configured, want := range map[string]int64{"": 2, "FULL": 2, "normal": 1, "off": 0} {
+		s, j := openBoth(t, Config{Path: filepath.Join(t.TempDir(), "peal.db"), Synchronous: configured})
+		wantPragma(t, j, "synchronous", want)
+		wantPragma(t, j, "journal_mode", "wal")
+		wantPragma(t, j, "foreign_keys", int64(1))
+		wantPragma(t, j, "busy_timeout", int64(5000))
+		wantPragma(t, j, "wal_autocheckpoint", int64(0))
+		if _, err := j.reader.Exec(`DELETE FROM live`); err == nil {
 			t.Error("a connection that reads can write")
 		}
 		if err := s.Close(); err != nil {
@@ -168,62 +162,66 @@ func TestSettings(t *testing.T) {
 	}
 }
 
-func wantPragma[T comparable](t *testing.T, db *sql.DB, name string, want T) {
+func wantPragma(t *testing.T, j *journal, name string, want driver.Value) {
 	t.Helper()
-	var got T
-	if err := db.QueryRow(`PRAGMA ` + name).Scan(&got); err != nil || got != want {
-		t.Errorf("%s = %v, %v; want %v", name, got, err, want)
+	stmt, err := j.writer.conn.Prepare(`PRAGMA ` + name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, err := stmt.(driver.StmtQueryContext).QueryContext(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make([]driver.Value, 1)
+	if err := errors.Join(rows.Next(got), rows.Close(), stmt.Close()); err != nil || got[0] != want {
+		t.Errorf("%s = %v, %v; want %v", name, got[0], err, want)
 	}
 }
 
-// TestIndexed wants every query to find its rows by an index.
+// TestIndexed wants every statement to find its rows by an index.
 func TestIndexed(t *testing.T) {
-	s, err := Open(t.Context(), Config{Path: filepath.Join(t.TempDir(), "peal.db")})
-	if err != nil {
-		t.Fatalf("Open: %v", err)
-	}
+	s, j := openBoth(t, Config{Path: filepath.Join(t.TempDir(), "peal.db")})
 	defer func() {
 		if err := s.Close(); err != nil {
 			t.Errorf("Close: %v", err)
 		}
 	}()
-	for query, indexes := range map[string][]string{
-		sqlCall:          {"sqlite_autoindex_calls_1"},
-		sqlCallsOf:       {"calls_by_caller", "calls_by_callee"},
-		sqlDue:           {"calls_due"},
-		sqlLive:          {"calls_live"},
-		sqlRecordPlace:   nil, // The table itself is in that order.
-		sqlRecordsBefore: {"records_by_caller", "records_by_callee"},
-		sqlRecordsAfter:  {"records_by_caller", "records_by_callee"},
-		sqlPruneCalls:    {"calls_ended"},
-		sqlPruneRecords:  {"records_ended"},
-		sqlUpdate:        {"sqlite_autoindex_calls_1"},
-		sqlFree:          {"claims_by_call"},
+	for query, index := range map[string]string{
+		sqlCreate:        "PRIMARY KEY (id=?)",
+		sqlUpdate:        "INTEGER PRIMARY KEY (rowid=?)",
+		sqlRemove:        "INTEGER PRIMARY KEY (rowid=?)",
+		sqlReplayEnded:   "INDEX ended_by_time (ended_ns>?)",
+		sqlIDs:           "PRIMARY KEY (id>?)",
+		sqlEnded:         "PRIMARY KEY (id=?)",
+		sqlEndedOf:       "PRIMARY KEY (account=? AND ended_ns>?)",
+		sqlRecordPlace:   "PRIMARY KEY (call_id=?)",
+		sqlRecordsBefore: "PRIMARY KEY (account=? AND (ended_ns,call_id)<(?,?))",
+		sqlRecordsAfter:  "PRIMARY KEY (account=? AND (ended_ns,call_id)>(?,?))",
+		sqlPruneCalls:    "INDEX ended_by_time (ended_ns<?)",
+		sqlPruneRecords:  "INDEX records_ended (ended_ns<?)",
 	} {
 		var args []any
 		for strings.Contains(query, fmt.Sprint("$", len(args)+1)) {
 			args = append(args, 1)
 		}
-		explain, err := s.reader.PrepareContext(t.Context(), `EXPLAIN QUERY PLAN `+query)
-		if err != nil {
-			t.Fatalf("explain %s: %v", query, err)
-		}
-		steps, err := list(t.Context(), explain, func(r row) (detail string, err error) {
+		var steps []string
+		rows, err := j.reader.QueryContext(t.Context(), `EXPLAIN QUERY PLAN `+query, args...)
+		err = each(rows, err, func(r row) error {
 			var ignored int
-			err = r.Scan(&ignored, &ignored, &ignored, &detail)
-			return detail, err
-		}, args...)
+			var detail string
+			err := r.Scan(&ignored, &ignored, &ignored, &detail)
+			steps = append(steps, detail)
+			return err
+		})
 		if err != nil {
 			t.Fatalf("explain %s: %v", query, err)
 		}
-		for _, index := range indexes {
-			if !strings.Contains(strings.Join(steps, "\n"), "INDEX "+index+" ") {
-				t.Errorf("%s\nis done by %q, not by %s", query, steps, index)
-			}
+		if !strings.Contains(strings.Join(steps, "\n"), index) {
+			t.Errorf("%s\nis done by %q, not by %s", query, steps, index)
 		}
 		for _, step := range steps {
-			sorts := strings.Contains(step, "TEMP B-TREE") && query != sqlCallsOf
-			if sorts || (strings.HasPrefix(step, "SCAN") && step != "SCAN found") {
+			scans := strings.HasPrefix(step, "SCAN") && step != "SCAN old" && step != "SCAN CONSTANT ROW"
+			if strings.Contains(step, "TEMP B-TREE") || scans {
 				t.Errorf("%s\nis done by: %s", query, step)
 			}
 		}

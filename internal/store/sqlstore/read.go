@@ -14,67 +14,100 @@ import (
 
 // The queries. Each reads one consistent state by being one statement.
 const (
-	sqlCall = `
-		SELECT body, generation, offer, answer FROM calls
-		LEFT JOIN descriptions ON call_id = id WHERE id = $1`
-	// An account is in a live call exactly while that call claims it.
-	sqlCallsOf = `
-		SELECT body, generation, offer, answer FROM (
-			SELECT created_ns, id, body FROM calls
-			WHERE id IN (SELECT call_id FROM claims WHERE account = $1)
-			UNION ALL
-			SELECT created_ns, id, body FROM calls WHERE caller = $1 AND ended_ns >= $2
-			UNION ALL
-			SELECT created_ns, id, body FROM calls WHERE callee = $1 AND ended_ns >= $2
-		) AS found
-		LEFT JOIN descriptions ON call_id = id
-		ORDER BY created_ns, id`
-	sqlDue  = `SELECT id FROM calls WHERE deadline_ns <= $1 ORDER BY deadline_ns, id LIMIT $2`
-	sqlLive = `
-		SELECT body, generation, offer, answer FROM calls
-		LEFT JOIN descriptions ON call_id = id
-		WHERE ended_ns IS NULL AND id > $1 ORDER BY id LIMIT $2`
-	sqlChanged = `
-		SELECT id, rev, caller, callee, changed_ns FROM calls
-		WHERE (changed_ns, id) > ($1, $2) ORDER BY changed_ns, id LIMIT $3`
-	sqlRecordPlace   = `SELECT ended_ns FROM records WHERE call_id = $1 AND $2 IN (caller, callee)`
-	sqlRecordsBefore = `
-		SELECT call_id, kind, type, caller, callee, reason, created_ns, ended_ns, duration_s,
-			caller_name, caller_avatar, callee_name, callee_avatar FROM records
-		WHERE caller = $1 AND (ended_ns, call_id) < ($2, $3)
-		UNION ALL
-		SELECT call_id, kind, type, caller, callee, reason, created_ns, ended_ns, duration_s,
-			caller_name, caller_avatar, callee_name, callee_avatar FROM records
-		WHERE callee = $1 AND (ended_ns, call_id) < ($2, $3)
-		ORDER BY ended_ns DESC, call_id DESC LIMIT $4`
-	sqlRecordsAfter = `
-		SELECT call_id, kind, type, caller, callee, reason, created_ns, ended_ns, duration_s,
-			caller_name, caller_avatar, callee_name, callee_avatar FROM records
-		WHERE caller = $1 AND (ended_ns, call_id) > ($2, $3)
-		UNION ALL
-		SELECT call_id, kind, type, caller, callee, reason, created_ns, ended_ns, duration_s,
-			caller_name, caller_avatar, callee_name, callee_avatar FROM records
-		WHERE callee = $1 AND (ended_ns, call_id) > ($2, $3)
-		ORDER BY ended_ns, call_id LIMIT $4`
+	sqlReplayLive  = `SELECT slot, id, changed_ns, body, descriptions FROM live ORDER BY slot`
+	sqlReplayEnded = `SELECT id, ended_ns, body FROM ended WHERE ended_ns >= $1 ORDER BY ended_ns, id`
+	sqlIDs         = `SELECT id FROM ended WHERE id >= $1`
+	sqlEnded       = `SELECT id, ended_ns, body FROM ended WHERE id = $1`
+	sqlEndedOf     = `
+		SELECT id, ended.ended_ns, body FROM parties JOIN ended ON id = call_id
+		WHERE account = $1 AND parties.ended_ns >= $2`
+	sqlRecordPlace = `SELECT ended_ns FROM records WHERE call_id = $1 AND $2 IN (caller, callee)`
+
+	recordColumns = `
+		SELECT records.call_id, kind, type, caller, callee, reason, created_ns, records.ended_ns, duration_s,
+			caller_name, caller_avatar, callee_name, callee_avatar
+		FROM parties JOIN records ON records.call_id = parties.call_id`
+	sqlRecordsBefore = recordColumns + `
+		WHERE account = $1 AND (parties.ended_ns, parties.call_id) < ($2, $3)
+		ORDER BY parties.ended_ns DESC, parties.call_id DESC LIMIT $4`
+	sqlRecordsAfter = recordColumns + `
+		WHERE account = $1 AND (parties.ended_ns, parties.call_id) > ($2, $3)
+		ORDER BY parties.ended_ns, parties.call_id LIMIT $4`
+	sqlLatest = `
+		SELECT max(coalesce((SELECT max(changed_ns) FROM live), 0), coalesce((SELECT max(ended_ns) FROM ended), 0),
+			coalesce((SELECT max(ended_ns) FROM records), 0), (SELECT touched_ns FROM clock))`
 )
 
-// reads are the queries, prepared once.
+// reads are the queries that are asked while calls go on, prepared once.
 type reads struct {
-	call, callsOf, due, live, changed        *sql.Stmt
+	ended, endedOf                           *sql.Stmt
 	recordPlace, recordsBefore, recordsAfter *sql.Stmt
 }
 
 func prepareReads(ctx context.Context, db *sql.DB) (r reads, err error) {
-	err = prepare(ctx, db, map[string]**sql.Stmt{
-		sqlCall: &r.call, sqlCallsOf: &r.callsOf, sqlDue: &r.due, sqlLive: &r.live, sqlChanged: &r.changed,
+	for query, stmt := range map[string]**sql.Stmt{
+		sqlEnded: &r.ended, sqlEndedOf: &r.endedOf,
 		sqlRecordPlace: &r.recordPlace, sqlRecordsBefore: &r.recordsBefore, sqlRecordsAfter: &r.recordsAfter,
-	})
-	return r, err
+	} {
+		if *stmt, err = db.PrepareContext(ctx, query); err != nil {
+			return reads{}, fmt.Errorf("prepare statement: %w", err)
+		}
+	}
+	return r, nil
 }
 
-// Call implements store.Store.
-func (s *Store) Call(ctx context.Context, id call.ID) (call.Call, error) {
-	c, err := scanCall(s.read.call.QueryRowContext(ctx, id))
+// Replay implements store.Journal.
+func (j *journal) Replay(ctx context.Context, endedSince time.Time, take func(store.Entry) error) error {
+	rows, err := j.reader.QueryContext(ctx, sqlReplayLive)
+	err = each(rows, err, func(r row) error {
+		var slot, changed int64
+		var id call.ID
+		var body, descriptions []byte
+		if err := r.Scan(&slot, &id, &changed, &body, &descriptions); err != nil {
+			return err
+		}
+		c, err := decode(id, body, descriptions)
+		if err != nil {
+			return err
+		}
+		j.slots.replayed(id, slot)
+		return take(store.Entry{Call: &c, Created: true, At: fromUnixNano(changed)})
+	})
+	if err != nil {
+		return fmt.Errorf("read live calls: %w", named(err))
+	}
+	rows, err = j.reader.QueryContext(ctx, sqlReplayEnded, unixNano(endedSince))
+	err = each(rows, err, func(r row) error {
+		c, err := scanEnded(r)
+		if err != nil {
+			return err
+		}
+		return take(store.Entry{Call: &c, Created: true, At: c.Outcome.EndedAt})
+	})
+	if err != nil {
+		return fmt.Errorf("read ended calls: %w", named(err))
+	}
+	return nil
+}
+
+// IDs implements store.Journal.
+func (j *journal) IDs(ctx context.Context, least call.ID) (ids []call.ID, err error) {
+	rows, err := j.reader.QueryContext(ctx, sqlIDs, string(least))
+	err = each(rows, err, func(r row) error {
+		var id call.ID
+		err := r.Scan(&id)
+		ids = append(ids, id)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read ids: %w", named(err))
+	}
+	return ids, nil
+}
+
+// Ended implements store.Journal.
+func (j *journal) Ended(ctx context.Context, id call.ID) (call.Call, error) {
+	c, err := scanEnded(j.read.ended.QueryRowContext(ctx, string(id)))
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return call.Call{}, store.ErrNotFound
@@ -84,51 +117,29 @@ func (s *Store) Call(ctx context.Context, id call.ID) (call.Call, error) {
 	return c, nil
 }
 
-// CallsOf implements store.Store.
-func (s *Store) CallsOf(ctx context.Context, account call.Account, endedSince time.Time) ([]call.Call, error) {
-	calls, err := list(ctx, s.read.callsOf, scanCall, account, unixNano(endedSince))
+// EndedOf implements store.Journal.
+func (j *journal) EndedOf(ctx context.Context, account call.Account, since time.Time) (calls []call.Call, err error) {
+	rows, err := j.read.endedOf.QueryContext(ctx, string(account), unixNano(since))
+	err = each(rows, err, func(r row) error {
+		c, err := scanEnded(r)
+		calls = append(calls, c)
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("list calls of account: %w", named(err))
 	}
 	return calls, nil
 }
 
-// Due implements store.Store.
-func (s *Store) Due(ctx context.Context, now time.Time, limit int) ([]call.ID, error) {
-	ids, err := list(ctx, s.read.due, scan[call.ID], unixNano(now), limit)
-	if err != nil {
-		return nil, fmt.Errorf("list due calls: %w", named(err))
-	}
-	return ids, nil
-}
-
-// Live implements store.Store.
-func (s *Store) Live(ctx context.Context, after call.ID, limit int) ([]call.Call, error) {
-	calls, err := list(ctx, s.read.live, scanCall, after, limit)
-	if err != nil {
-		return nil, fmt.Errorf("list live calls: %w", named(err))
-	}
-	return calls, nil
-}
-
-// Changed implements store.Store.
-func (s *Store) Changed(ctx context.Context, since time.Time, after call.ID, limit int) ([]store.Mark, error) {
-	marks, err := list(ctx, s.read.changed, scanMark, unixNano(since), after, limit)
-	if err != nil {
-		return nil, fmt.Errorf("list changed calls: %w", named(err))
-	}
-	return marks, nil
-}
-
-// Records implements store.Store. A record never changes, so that finding a
+// Records implements store.Journal. A record never changes, so that finding a
 // place and reading from there need not be one statement.
-func (s *Store) Records(ctx context.Context, account call.Account, page store.Page) ([]call.Record, error) {
+func (j *journal) Records(ctx context.Context, account call.Account, page store.Page) (records []call.Record, err error) {
 	place := unixNano(page.Time)
 	if page.Time.IsZero() && !page.Forward {
 		place = math.MaxInt64
 	}
 	if page.Call != "" {
-		err := s.read.recordPlace.QueryRowContext(ctx, page.Call, account).Scan(&place)
+		err := j.read.recordPlace.QueryRowContext(ctx, string(page.Call), string(account)).Scan(&place)
 		switch {
 		case errors.Is(err, sql.ErrNoRows):
 			return nil, nil
@@ -136,47 +147,53 @@ func (s *Store) Records(ctx context.Context, account call.Account, page store.Pa
 			return nil, fmt.Errorf("find record: %w", named(err))
 		}
 	}
-	query := s.read.recordsBefore
+	query := j.read.recordsBefore
 	if page.Forward {
-		query = s.read.recordsAfter
+		query = j.read.recordsAfter
 	}
-	records, err := list(ctx, query, scanRecord, account, place, page.Call, page.Limit)
+	rows, err := query.QueryContext(ctx, string(account), place, string(page.Call), page.Limit)
+	err = each(rows, err, func(r row) error {
+		record, err := scanRecord(r)
+		records = append(records, record)
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("list records: %w", named(err))
 	}
 	return records, nil
 }
 
+// latest is the latest time that is stored: the clock never goes back behind it.
+func (j *journal) latest(ctx context.Context) (time.Time, error) {
+	var ns int64
+	if err := j.reader.QueryRowContext(ctx, sqlLatest).Scan(&ns); err != nil {
+		return time.Time{}, fmt.Errorf("read latest time: %w", named(err))
+	}
+	return fromUnixNano(ns), nil
+}
+
 // row is what a query yields one of.
 type row interface{ Scan(into ...any) error }
 
-// list reads all rows of a query.
-func list[T any](ctx context.Context, query *sql.Stmt, read func(row) (T, error), args ...any) (all []T, err error) {
-	rows, err := query.QueryContext(ctx, args...)
+// each reads all rows of a query.
+func each(rows *sql.Rows, err error, read func(row) error) error {
 	if err != nil {
-		return nil, err
+		return err
 	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		one, err := read(rows)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, one)
+	for err == nil && rows.Next() {
+		err = read(rows)
 	}
-	return all, rows.Err()
+	return errors.Join(err, rows.Err(), rows.Close())
 }
 
-func scan[T any](r row) (one T, err error) {
-	err = r.Scan(&one)
-	return one, err
-}
-
-func scanMark(r row) (m store.Mark, err error) {
-	var at int64
-	err = r.Scan(&m.Call, &m.Rev, &m.Caller, &m.Callee, &at)
-	m.At = fromUnixNano(at)
-	return m, err
+func scanEnded(r row) (call.Call, error) {
+	var id call.ID
+	var ended int64
+	var body []byte
+	if err := r.Scan(&id, &ended, &body); err != nil {
+		return call.Call{}, err
+	}
+	return decode(id, body, nil)
 }
 
 func scanRecord(r row) (record call.Record, err error) {

@@ -3,10 +3,8 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
-	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"maps"
 	"net/url"
@@ -18,8 +16,8 @@ import (
 
 	"github.com/pressly/goose/v3"
 	"modernc.org/sqlite" // Also the driver "sqlite".
-	sqlite3 "modernc.org/sqlite/lib"
 
+	"github.com/peal-rtc/peal/internal/call"
 	"github.com/peal-rtc/peal/internal/store"
 )
 
@@ -33,9 +31,6 @@ const sqliteBusyTimeout = 5 * time.Second
 // ErrInUse says that another process has the database open.
 var ErrInUse = errors.New("in use by another peal process")
 
-//go:embed migrations/sqlite/*.sql
-var sqliteMigrations embed.FS
-
 // Config says how to open an SQLite database.
 type Config struct {
 	// Path is the database file. It and its folder are made when missing.
@@ -48,47 +43,60 @@ type Config struct {
 	Clocks func() (wall time.Time, passed time.Duration)
 	// Logger may be nil.
 	Logger *slog.Logger
+
+	// vfs names what SQLite does its input and output by: "" for the usual.
+	vfs string
 }
 
-// Open opens an SQLite database, which no other process may have open, and
-// brings its tables up to date. Leases that it finds are those of processes
-// that are gone, so it drops them.
-func Open(ctx context.Context, config Config) (_ *Store, err error) {
-	s := &Store{}
+// Open opens a store whose journal is an SQLite database, which no other process may
+// have open, and brings its tables up to date.
+func Open(ctx context.Context, config Config) (*store.Memory, error) {
+	j, clock, err := openJournal(ctx, &config)
+	if err != nil {
+		return nil, err
+	}
+	m, err := store.Open(ctx, j, clock)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open %s: %w", j.path, err), j.Close())
+	}
+	return m, nil
+}
+
+func openJournal(ctx context.Context, config *Config) (_ *journal, clock func() time.Time, err error) {
 	path, err := filepath.Abs(config.Path)
 	if err != nil {
-		return nil, fmt.Errorf("find database: %w", err)
+		return nil, nil, fmt.Errorf("find database: %w", err)
 	}
 	synchronous := strings.ToLower(config.Synchronous)
 	switch {
 	case synchronous == "":
 		synchronous = "full"
 	case !slices.Contains([]string{"off", "normal", "full"}, synchronous):
-		return nil, fmt.Errorf("open %s: synchronous is %q, not one of off, normal, full", path, config.Synchronous)
+		return nil, nil, fmt.Errorf("open %s: synchronous is %q, not one of off, normal, full", path, config.Synchronous)
 	}
-	if s.release, err = claimFile(path); err != nil {
-		return nil, err
+	j := &journal{path: path, slots: slots{of: make(map[call.ID]int64)}}
+	if j.release, err = claimFile(path); err != nil {
+		return nil, nil, err
 	}
-	version, err := s.openSQLite(ctx, path, synchronous)
+	version, err := j.open(ctx, synchronous, config.vfs)
 	switch {
 	case errors.Is(err, ErrNewer):
-		return nil, errors.Join(fmt.Errorf("%s %w", path, err), s.release())
+		return nil, nil, errors.Join(fmt.Errorf("%s %w", path, err), j.release())
 	case err != nil:
-		return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), s.release())
+		return nil, nil, errors.Join(fmt.Errorf("open %s: %w", path, err), j.release())
 	}
-	latest, err := s.latestStored(ctx)
+	last, err := j.latest(ctx)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), s.Close())
+		return nil, nil, errors.Join(fmt.Errorf("open %s: %w", path, err), j.Close())
 	}
 	if config.Clocks == nil {
 		config.Clocks = store.Machine()
 	}
-	s.clock = store.NewClock(config.Clocks, latest).Now
 	if config.Logger != nil {
 		config.Logger.InfoContext(ctx, "store opened",
 			"path", path, "tables_version", version, "synchronous", synchronous)
 	}
-	return s, nil
+	return j, store.NewClock(config.Clocks, last).Now, nil
 }
 
 // claimFile makes the database file, readable by its owner alone, and keeps
@@ -122,83 +130,73 @@ func claimFile(path string) (release func() error, err error) {
 	return lock.Close, nil
 }
 
-// openSQLite opens the connections and returns the version of the tables.
-func (s *Store) openSQLite(ctx context.Context, path, synchronous string) (version int64, err error) {
+// open opens the connections and returns the version of the tables.
+func (j *journal) open(ctx context.Context, synchronous, vfs string) (version int64, err error) {
+	// SQLite's own fsync, where it is built as on any Linux: all that is needed to
+	// read the file back, and no time stamps. Where there is none it stays with fsync.
+	if _, err := sqlite.Fdatasync(true); err != nil && !errors.Is(err, sqlite.ErrFdatasyncUnavailable) {
+		return 0, fmt.Errorf("choose how to flush: %w", err)
+	}
 	common := url.Values{
 		"_busy_timeout": {fmt.Sprint(sqliteBusyTimeout.Milliseconds())},
 		"_foreign_keys": {"on"},
 		"_synchronous":  {synchronous},
 	}
-	s.writer, err = openConnections(path, 1, common, url.Values{
+	if vfs != "" {
+		common.Set("vfs", vfs)
+	}
+	writing := url.Values{
 		"_journal_mode": {"wal"},
 		"_txlock":       {"immediate"},
-		// Savepoints journal what they may have to undo: not on the disk.
-		"_pragma": {"temp_store(memory)"},
-	})
-	if err != nil {
+		// The journal does that itself, and sees whether it fails.
+		"_pragma": {"wal_autocheckpoint(0)", "cache_size(-16384)"},
+	}
+	if j.reader, err = openConnections(j.path, sqliteReaders, common, url.Values{"_query_only": {"on"}}); err != nil {
 		return 0, err
 	}
-	s.reader, err = openConnections(path, sqliteReaders, common, url.Values{"_query_only": {"on"}})
-	if err != nil {
-		return 0, errors.Join(err, s.writer.Close())
+	if version, err = j.migrate(ctx, common, writing); err == nil {
+		j.writer, err = newWriter(connection(j.path, common, writing))
 	}
-	version, err = s.prepareSQLite(ctx)
 	if err != nil {
-		return 0, errors.Join(err, s.reader.Close(), s.writer.Close())
+		return 0, errors.Join(err, j.reader.Close())
+	}
+	if j.read, err = prepareReads(ctx, j.reader); err != nil {
+		return 0, errors.Join(err, j.reader.Close(), j.writer.close())
 	}
 	return version, nil
 }
 
-func (s *Store) prepareSQLite(ctx context.Context) (version int64, err error) {
-	migrations, err := fs.Sub(sqliteMigrations, "migrations/sqlite")
-	if err != nil {
-		return 0, fmt.Errorf("find migrations: %w", err)
-	}
-	now, err := s.versionSQLite(ctx)
+// migrate brings the tables up to date.
+func (j *journal) migrate(ctx context.Context, settings ...url.Values) (version int64, err error) {
+	now, err := j.version(ctx)
 	if err != nil {
 		return 0, err
 	}
-	if version, err = migrate(ctx, s.writer, goose.DialectSQLite3, migrations, now); err != nil {
+	db, err := openConnections(j.path, 1, settings...)
+	if err != nil {
 		return 0, err
 	}
-	if _, err := s.writer.ExecContext(ctx, `DELETE FROM leases`); err != nil {
-		return 0, fmt.Errorf("drop former leases: %w", err)
-	}
-	if s.write, err = prepareWrites(ctx, s.writer); err != nil {
-		return 0, err
-	}
-	s.read, err = prepareReads(ctx, s.reader)
-	return version, err
+	version, err = migrate(ctx, db, now)
+	return version, errors.Join(err, db.Close())
 }
 
-// latestStored is the latest time that is stored: the clock never goes back behind it.
-func (s *Store) latestStored(ctx context.Context) (time.Time, error) {
-	var changed, ended sql.NullInt64
-	row := s.reader.QueryRowContext(ctx, `SELECT (SELECT max(changed_ns) FROM calls), (SELECT max(ended_ns) FROM records)`)
-	if err := row.Scan(&changed, &ended); err != nil {
-		return time.Time{}, fmt.Errorf("read latest time: %w", err)
-	}
-	return fromUnixNano(max(changed.Int64, ended.Int64)), nil
-}
-
-// versionSQLite is the version of the tables, 0 for none. It asks a connection that
-// cannot write: the first use of the one that writes changes the file to our journal
-// mode, and a newer peal must find its file as it was.
-func (s *Store) versionSQLite(ctx context.Context) (version int64, err error) {
+// version is that of the tables, 0 for none. It asks a connection that cannot write:
+// the first use of the one that writes changes the file to our journal mode, and a
+// newer peal must find its file as it was.
+func (j *journal) version(ctx context.Context) (version int64, err error) {
 	var n int
-	row := s.reader.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = $1`, goose.DefaultTablename)
+	row := j.reader.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = $1`, goose.DefaultTablename)
 	if err := row.Scan(&n); err != nil {
 		return 0, fmt.Errorf("look for version of tables: %w", err)
 	}
 	if n == 0 {
 		return 0, nil
 	}
-	return latest(ctx, s.reader, goose.DialectSQLite3)
+	return latest(ctx, j.reader)
 }
 
-// openConnections opens a number of connections, which stay open, since each
-// holds its settings and prepared statements.
-func openConnections(path string, n int, settings ...url.Values) (*sql.DB, error) {
+// connection names a connection with its settings.
+func connection(path string, settings ...url.Values) string {
 	query := make(url.Values)
 	for _, values := range settings {
 		maps.Copy(query, values)
@@ -208,26 +206,17 @@ func openConnections(path string, n int, settings ...url.Values) (*sql.DB, error
 		slashed = "/" + slashed // A drive letter.
 	}
 	name := url.URL{Scheme: "file", Path: slashed, RawQuery: query.Encode()}
-	db, err := sql.Open("sqlite", name.String())
+	return name.String()
+}
+
+// openConnections opens a number of connections, which stay open, since each
+// holds its settings and prepared statements.
+func openConnections(path string, n int, settings ...url.Values) (*sql.DB, error) {
+	db, err := sql.Open("sqlite", connection(path, settings...))
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
 	db.SetMaxOpenConns(n)
 	db.SetMaxIdleConns(n)
 	return db, nil
-}
-
-// named says by store's own errors why SQLite failed, where those have a name for it.
-func named(err error) error {
-	var failed *sqlite.Error
-	if !errors.As(err, &failed) {
-		return err
-	}
-	switch failed.Code() & 0xff { // The rest is particulars.
-	case sqlite3.SQLITE_FULL:
-		return fmt.Errorf("%w: %w", store.ErrFull, err)
-	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
-		return fmt.Errorf("%w: %w", store.ErrLocked, err)
-	}
-	return err
 }

@@ -32,7 +32,7 @@ func TestSQLite(t *testing.T) {
 // path is where a test keeps its database. It has what a URI would stumble over.
 func path(t testing.TB) string { return filepath.Join(t.TempDir(), "a folder?#%41", "peal.db") }
 
-func open(t testing.TB, config sqlstore.Config) *sqlstore.Store {
+func open(t testing.TB, config sqlstore.Config) *store.Memory {
 	t.Helper()
 	s, err := sqlstore.Open(t.Context(), config)
 	if err != nil {
@@ -42,7 +42,7 @@ func open(t testing.TB, config sqlstore.Config) *sqlstore.Store {
 	return s
 }
 
-func closeStore(t testing.TB, s *sqlstore.Store) {
+func closeStore(t testing.TB, s *store.Memory) {
 	t.Helper()
 	if err := s.Close(); err != nil {
 		t.Errorf("Close: %v", err)
@@ -63,7 +63,7 @@ func ringing(t testing.TB, n int) call.Call {
 	return c
 }
 
-func commit(t testing.TB, s *sqlstore.Store, changes ...store.Change) {
+func commit(t testing.TB, s *store.Memory, changes ...store.Change) {
 	t.Helper()
 	results, err := s.Commit(t.Context(), changes)
 	if err != nil {
@@ -83,7 +83,7 @@ func TestReopened(t *testing.T) {
 		t.Fatalf("Open: %v", err)
 	}
 	live, over := ringing(t, 1), ringing(t, 2)
-	over.State = call.Ended
+	over.State, over.Media = call.Ended, call.Media{Generation: 1, Rebuild: 1}
 	over.Outcome = call.Outcome{Reason: call.Busy, EndedAt: over.CreatedAt, Kind: call.KindBusy}
 	commit(t, s, store.Change{Call: live}, store.Change{Call: over})
 	if _, err := s.Beat(t.Context(), "former", time.Hour); err != nil {
@@ -180,7 +180,7 @@ func TestOpened(t *testing.T) {
 	var log bytes.Buffer
 	config := sqlstore.Config{Path: path(t), Logger: slog.New(slog.NewTextHandler(&log, nil))}
 	open(t, config)
-	if !strings.Contains(log.String(), "tables_version=3") {
+	if !strings.Contains(log.String(), "tables_version=4") {
 		t.Errorf("log %q, want the version of the tables", log.String())
 	}
 	for _, name := range []string{config.Path, config.Path + "-wal", config.Path + ".lock"} {

@@ -12,12 +12,18 @@ import (
 	"github.com/peal-rtc/peal/internal/store"
 )
 
-func testRoundTrip(t *testing.T, s store.Store) {
+// Full is a live call of which no field is zero.
+func Full() call.Call {
 	var full call.Call
 	new(filler).fill(reflect.ValueOf(&full).Elem())
 	full.Rev, full.State = 1, call.Ringing
 	full.ConnectedAt, full.Outcome.EndedAt = after(70), after(190)
 	full.Media.Offer = "v=0\r\na=x:\"\\</script>\u2028é\x00\r\n"
+	return full
+}
+
+func testRoundTrip(t *testing.T, s store.Store) {
+	full := Full()
 	create(t, s, full)
 	wantCall(t, s, full)
 

@@ -51,11 +51,14 @@ func (s *server) audit(t *testing.T, b *books) {
 	}
 	defer func() { _ = db.Close() }()
 	for what, query := range map[string]string{
-		"live calls":                 `SELECT count(*) FROM calls WHERE ended_ns IS NULL`,
-		"deadlines":                  `SELECT count(*) FROM calls WHERE deadline_ns IS NOT NULL`,
-		"claims":                     `SELECT count(*) FROM claims`,
-		"descriptions":               `SELECT count(*) FROM descriptions`,
-		"calls without their record": `SELECT count(*) FROM calls WHERE id NOT IN (SELECT call_id FROM records)`,
+		// Claims, deadlines and descriptions are parts of them.
+		"live calls":                 `SELECT count(*) FROM live`,
+		"calls without their record": `SELECT count(*) FROM ended WHERE id NOT IN (SELECT call_id FROM records)`,
+		"records that a side does not find": `
+			SELECT count(*) FROM records WHERE
+				(caller, ended_ns, call_id) NOT IN (SELECT account, ended_ns, call_id FROM parties) OR
+				(callee, ended_ns, call_id) NOT IN (SELECT account, ended_ns, call_id FROM parties)`,
+		"sides without a record": `SELECT count(*) FROM parties WHERE call_id NOT IN (SELECT call_id FROM records)`,
 	} {
 		var n int
 		if err := db.QueryRowContext(ctx, query).Scan(&n); err != nil || n > 0 {

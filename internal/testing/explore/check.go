@@ -178,51 +178,6 @@ func answersTo(in call.Input) bool {
 	return true
 }
 
-// actor is whom an input comes from or is about; nobody for time and operators.
-func actor(in call.Input) call.Device {
-	switch in := in.(type) {
-	case call.Cancel:
-		return in.Device
-	case call.Offer:
-		return in.Device
-	case call.Ring:
-		return in.Device
-	case call.StopRinging:
-		return in.Device
-	case call.Accept:
-		return in.Device
-	case call.Merge:
-		return in.Device
-	case call.Reject:
-		return in.Device
-	case call.Answer:
-		return in.Device
-	case call.Hangup:
-		return in.Device
-	case call.Report:
-		return in.Device
-	case call.Restart:
-		return in.Device
-	case call.SetTracks:
-		return in.Device
-	case call.SwitchType:
-		return in.Device
-	case call.Gone:
-		return in.Device
-	case call.Back:
-		return in.Device
-	case call.Leave:
-		return in.Device
-	case call.Reload:
-		return in.Device
-	case call.Supersede:
-		return in.Device
-	case call.Kick:
-		return in.Device
-	}
-	return call.Device{}
-}
-
 // deadEnd holds that once everybody is gone time alone brings the call to its
 // end, soon, and to the same one however late it is told.
 func deadEnd(c call.Call, there []call.Device, begin time.Time) error {

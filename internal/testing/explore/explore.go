@@ -322,7 +322,7 @@ func (w *walk) apply(n *world, in call.Input, asker int) error {
 	if asker >= 0 {
 		heard[asker] = true
 		var with call.Attachments
-		if d := n.devices[asker].device; d != actor(in) {
+		if d := n.devices[asker].device; d != in.Sender() {
 			with = next.Needs(d)
 		}
 		if err := n.show(asker, with); err != nil {
@@ -333,7 +333,7 @@ func (w *walk) apply(n *world, in call.Input, asker int) error {
 		d := n.devices[i].device
 		_, back := in.(call.Back)
 		_, reload := in.(call.Reload)
-		if (back || reload) && d == actor(in) { // The welcome.
+		if (back || reload) && d == in.Sender() { // The welcome.
 			heard[i] = true
 			if err := n.show(i, next.Needs(d)); err != nil {
 				return n.fail(err)

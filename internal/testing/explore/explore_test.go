@@ -212,6 +212,11 @@ var glares = []explore.Glare{
 		Cancel: true, Accept: true, Hangup: true,
 	},
 	{
+		Name:   "two at two nodes call each other, give up and hang up",
+		Dials:  []explore.Dial{{From: "a1", To: "b"}, {From: "b1", To: "a"}},
+		Cancel: true, Accept: true, Hangup: true, Apart: true,
+	},
+	{
 		Name:   "calling someone else",
 		Dials:  []explore.Dial{{From: "a1", To: "b"}, {From: "a1", To: "c"}},
 		Others: []call.DeviceID{"b1"},

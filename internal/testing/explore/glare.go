@@ -5,16 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"log/slog"
 	"slices"
 	"time"
 
 	"github.com/peal-rtc/peal/internal/call"
+	"github.com/peal-rtc/peal/internal/callqueue"
+	"github.com/peal-rtc/peal/internal/protocol"
 )
 
 // Glare is a world of several calls: people who call each other, or someone
-// else, at the same time. It knows of the node that an invitation is looked at in
-// steps, with anything in between: the store is asked for it, the call that
-// claims its caller is looked at, and it is tried again.
+// else, at the same time. It walks the queues of calls that the node runs: whatever they
+// ask of the store is answered at any time, with anything in between.
 type Glare struct {
 	Name string
 	// Dials are who calls whom: a device's name begins with its account's letter.
@@ -24,8 +26,10 @@ type Glare struct {
 	// Cancel lets callers give up, Accept anybody who is rung accept, and Hangup
 	// anybody in a call hang up, each once per call.
 	Cancel, Accept, Hangup bool
+	// Apart has the accounts connected to two nodes, by turns.
+	Apart bool
 	// How often each may happen in all. A duplicate is an invitation that is
-	// sent again, maybe to another node.
+	// sent again, to the other node.
 	Duplicate, Loss int
 	// Time lets time pass.
 	Time bool
@@ -47,10 +51,6 @@ const (
 	elsewhere        // Another device of the account is in a call.
 )
 
-// trial is one invitation on its way through a node: settles is the call that it
-// waits for, or -1 where it is to be tried.
-type trial struct{ dial, settles int8 }
-
 // order is something that a device has asked for about a call.
 type order struct {
 	act    Act
@@ -60,18 +60,21 @@ type order struct {
 
 // duel is one state.
 type duel struct {
-	now     time.Time
-	calls   []call.Call // By dial; without an id where there is none.
-	sent    []bool
-	answers []answer
-	into    []int8 // The call that a dial was merged into.
-	gaveUp  []bool
-	done    map[order]bool
-	trials  []trial
-	orders  []order
-	left    Glare
-	calm    bool // Nobody did anything but dial.
-	path    *path
+	now      time.Time
+	calls    []call.Call // By dial; without an id where there is none.
+	sent     []bool
+	answers  []answer
+	into     []int8 // The call that a dial was merged into.
+	gaveUp   []bool
+	done     map[order]bool
+	sites    []*site
+	requests []request // Of the store, under way.
+	reads    []read
+	orders   []order
+	err      error // A violation that the queues' host has seen.
+	left     Glare
+	calm     bool // Nobody did anything but dial.
+	path     *path
 }
 
 // RunGlare walks a scope of several calls.
@@ -88,16 +91,25 @@ func RunGlare(g Glare) (Result, error) {
 			w.people = append(w.people, d)
 		}
 	}
-	n := len(g.Dials)
-	w.add(&duel{
+	n, limits := len(g.Dials), protocol.DefaultLimits()
+	first := &duel{
 		now: epoch, calls: make([]call.Call, n), sent: make([]bool, n), answers: make([]answer, n), into: make([]int8, n),
 		gaveUp: make([]bool, n), done: map[order]bool{}, left: g, calm: true, path: &path{what: "it begins"},
-	})
+	}
+	for i := range int8(2) {
+		s := &site{walk: w, world: first, number: i}
+		s.queues = callqueue.New(callqueue.Config{Limits: &limits, Timing: call.DefaultTiming(), Log: slog.New(slog.DiscardHandler)}, s)
+		first.sites = append(first.sites, s)
+	}
+	w.add(first)
 	for len(w.queue) > 0 {
 		next := w.queue[len(w.queue)-1]
 		w.queue = w.queue[:len(w.queue)-1]
 		if err := w.expand(next); err != nil {
 			return w.result, err
+		}
+		if len(w.failed) > 0 {
+			return w.result, w.failed[0].fail(w.failed[0].err)
 		}
 	}
 	return w.result, nil
@@ -114,10 +126,20 @@ type duels struct {
 	people  []call.Device // Each of them once.
 	known   map[key]struct{}
 	queue   []*duel
+	failed  []*duel
 	result  Result
 }
 
+// add takes a state that was come to, unless it is known. Reads are answered first: when a
+// call is read matters by what is committed until its queue commits, and that comes in every order.
 func (w *duels) add(s *duel) {
+	for len(s.reads) > 0 {
+		s.read()
+	}
+	if s.err != nil {
+		w.failed = append(w.failed, s)
+		return
+	}
 	k := s.key()
 	if _, seen := w.known[k]; seen {
 		return
@@ -137,11 +159,13 @@ func (w *duels) expand(s *duel) error {
 		return s.fail(err)
 	}
 	for i := range w.scope.Dials {
-		w.dial(s, i)
+		if err := w.dial(s, i); err != nil {
+			return err
+		}
 	}
-	for i := range s.trials {
-		n := s.next(w.scope.Dials[s.trials[i].dial].From, "", "invitation is looked at")
-		if err := w.try(n, i); err != nil {
+	for i := range s.requests {
+		n := s.next(w.scope.Dials[s.requests[i].call].From, "", "call is committed")
+		if err := w.serve(n, i); err != nil {
 			return n.fail(err)
 		}
 		w.add(n)
@@ -149,22 +173,21 @@ func (w *duels) expand(s *duel) error {
 	for i, o := range s.orders {
 		n := s.next(w.devices[o.device].ID, o.act, "arrives")
 		n.orders = slices.Delete(n.orders, i, i+1)
-		if err := w.obey(n, o); err != nil {
-			return n.fail(err)
+		if err := w.asks(n, o, false); err != nil {
+			return err
 		}
-		w.add(n)
 	}
-	w.wish(s)
-	if !w.scope.Time {
-		return nil
+	if err := w.wish(s); err != nil || !w.scope.Time {
+		return err
 	}
 	for i := range s.calls {
 		c := &s.calls[i]
 		if at, due := c.Deadline(); c.ID != "" && due {
 			n := s.next("", "", "time passes")
 			n.now, n.calm = later(n.now, at), false
-			if err := w.step(n, i, call.Tick{}); err != nil {
-				return n.fail(err)
+			n.sites[0].queues.Due(idOf(i))
+			if n.err != nil {
+				return n.fail(n.err)
 			}
 			w.add(n)
 		}
@@ -172,39 +195,39 @@ func (w *duels) expand(s *duel) error {
 	return nil
 }
 
-// dial sends an invitation, or sends it again, or loses it.
-func (w *duels) dial(s *duel, i int) {
-	from := w.scope.Dials[i].From
-	send := func(what string) *duel {
-		n := s.next(from, "", what)
-		n.trials = append(n.trials, trial{int8(i), -1})
-		return n
-	}
-	switch {
-	case !s.sent[i]:
-		n := send("dials")
+// dial sends an invitation, or sends it again, to the other node.
+func (w *duels) dial(s *duel, i int) error {
+	if !s.sent[i] {
+		n := s.next(w.scope.Dials[i].From, Dials, "is sent")
 		n.sent[i] = true
+		n.orders = append(n.orders, order{Dials, int8(i), int8(i)})
 		w.add(n)
-	case s.answers[i] == waits && s.left.Duplicate > 0:
-		n := send("dials again")
-		n.left.Duplicate--
-		w.add(n)
+		return nil
 	}
+	if s.answers[i] != waits || s.left.Duplicate == 0 {
+		return nil
+	}
+	n := s.next(w.scope.Dials[i].From, Dials, "is sent again")
+	n.left.Duplicate--
+	return w.asks(n, order{Dials, int8(i), int8(i)}, true)
 }
 
-// wish has people do what they like with the calls that they know.
-func (w *duels) wish(s *duel) {
+// Dials is a device inviting somebody: of these worlds alone.
+const Dials Act = "invite"
+
+// wish has people do what they like with the calls that they know. What comes to a node waits
+// in its queue, so a command that is sent is there.
+func (w *duels) wish(s *duel) (err error) {
 	do := func(o order) {
-		if s.done[o] {
+		if s.done[o] || err != nil {
 			return
 		}
 		n := s.next(w.devices[o.device].ID, o.act, "is sent")
 		n.calm, n.done[o] = false, true
-		n.orders = append(n.orders, o)
 		if o.act == Cancel {
 			n.gaveUp[o.call] = true
 		}
-		w.add(n)
+		err = w.asks(n, o, false)
 		if s.left.Loss > 0 && o.act != Cancel {
 			lost := s.next(w.devices[o.device].ID, o.act, "is lost")
 			lost.calm, lost.done[o] = false, true
@@ -230,6 +253,7 @@ func (w *duels) wish(s *duel) {
 			}
 		}
 	}
+	return err
 }
 
 // holds checks one state.
@@ -260,7 +284,7 @@ func (w *duels) holds(s *duel) error {
 			}
 		}
 	}
-	if len(s.trials) > 0 || len(s.orders) > 0 {
+	if len(s.requests) > 0 || len(s.orders) > 0 {
 		return nil
 	}
 	return w.rest(s)
@@ -312,13 +336,31 @@ func (w *duels) rest(s *duel) error {
 func (s *duel) next(who call.DeviceID, act Act, what string) *duel {
 	n := *s
 	n.calls, n.sent, n.answers, n.into = slices.Clone(s.calls), slices.Clone(s.sent), slices.Clone(s.answers), slices.Clone(s.into)
-	n.gaveUp, n.trials, n.orders = slices.Clone(s.gaveUp), slices.Clone(s.trials), slices.Clone(s.orders)
+	n.gaveUp, n.requests, n.orders = slices.Clone(s.gaveUp), slices.Clone(s.requests), slices.Clone(s.orders)
 	n.done = make(map[order]bool, len(s.done))
 	for o := range s.done {
 		n.done[o] = true
 	}
 	n.path = &path{who, act, what, s.path}
+	n.sites = make([]*site, len(s.sites))
+	for i, was := range s.sites {
+		copied := &site{walk: was.walk, world: &n, number: was.number}
+		copied.queues = was.queues.Clone(copied)
+		n.sites[i] = copied
+	}
 	return &n
+}
+
+// siteOf is the node of a device, or the other one.
+func (s *duel) siteOf(d call.Device, other bool) *site {
+	i := 0
+	if s.left.Apart {
+		i = int(d.Account[0]-'a') % 2
+	}
+	if other {
+		i = 1 - i
+	}
+	return s.sites[i]
 }
 
 func (s *duel) key() key {
@@ -350,8 +392,10 @@ func (s *duel) key() key {
 	}
 	// The order of what is on its way does not matter: any may come first.
 	all := make([]uint64, 0, 64)
-	for _, t := range s.trials {
-		all = append(all, 1<<40|uint64(t.dial)<<8|uint64(uint8(t.settles)))
+	for _, r := range s.requests {
+		c := &r.change
+		stale := min(s.calls[r.call].Rev-c.From, 1)
+		all = append(all, 1<<40|uint64(r.site)<<32|uint64(r.call)<<24|uint64(stale)<<16|uint64(c.Call.State)<<8|uint64(c.Call.Outcome.Reason))
 	}
 	// The acts of these worlds differ in their first letters.
 	for _, o := range s.orders {
@@ -364,6 +408,9 @@ func (s *duel) key() key {
 	for _, n := range all {
 		b = binary.AppendUvarint(b, n)
 	}
+	for _, one := range s.sites {
+		b = one.queues.AppendShape(b)
+	}
 	num(int64(s.left.Duplicate), int64(s.left.Loss))
 	flag(s.calm)
 	h := fnv.New128a()
@@ -372,3 +419,31 @@ func (s *duel) key() key {
 }
 
 func (s *duel) fail(what error) error { return s.path.fail(what) }
+
+// asks has a device ask its node, or the other one, for something.
+func (w *duels) asks(n *duel, o order, other bool) error {
+	d := w.devices[o.device]
+	queues, id := n.siteOf(d, other).queues, idOf(int(o.call))
+	apply := func(in call.Input) {
+		queues.Add(id, callqueue.Apply{Input: in, Asker: asker{d, o.act, o.device}})
+	}
+	switch {
+	case o.act == Dials:
+		queues.Invite(asker{device: d, dial: o.call}, call.Invite{
+			ID: id, Caller: d, Callee: w.scope.Dials[o.call].To, Type: call.Audio, Offer: describe("offer", 1, d.ID, false), Timing: call.DefaultTiming(),
+		})
+	case o.act == Hangup:
+		apply(call.Hangup{Device: d})
+	case o.act == Cancel:
+		apply(call.Cancel{Device: d})
+	case o.act == Accept:
+		apply(call.Accept{Device: d, Generation: 1, Answer: describe("answer", 1, d.ID, false)})
+	default:
+		return n.fail(fmt.Errorf("nobody does %q here", o.act))
+	}
+	if n.err != nil {
+		return n.fail(n.err)
+	}
+	w.add(n)
+	return nil
+}

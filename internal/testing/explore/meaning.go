@@ -12,7 +12,7 @@ import (
 
 // promises holds one step to what every step promises.
 func promises(was, next *call.Call, in call.Input, effects []call.Effect, refusal error) error {
-	caller, by := was.Caller().Account, actor(in)
+	caller, by := was.Caller().Account, in.Sender()
 	changed := next.Rev != was.Rev
 	rings := was.State == call.Ringing && next.State == call.Ringing
 	for i := range was.Legs {
@@ -86,12 +86,12 @@ func ending(was, next *call.Call, in call.Input, now time.Time) error {
 	want := wanted(was, in)
 	if next.Live() || !was.Live() {
 		if want != 0 && was.Live() {
-			return fmt.Errorf("%T of %s does not end a call that is %s", in, actor(in).ID, stateName(was.State))
+			return fmt.Errorf("%T of %s does not end a call that is %s", in, in.Sender().ID, stateName(was.State))
 		}
 		return nil
 	}
 	o := &next.Outcome
-	by, rang := actor(in), was.State == call.Ringing
+	by, rang := in.Sender(), was.State == call.Ringing
 	kind := map[call.Reason]call.Kind{
 		call.Completed: call.KindCompleted, call.Failed: call.KindCompleted, call.Cancelled: call.KindCancelled,
 		call.Rejected: call.KindRejected, call.Timeout: call.KindTimeout,
@@ -123,7 +123,7 @@ func ending(was, next *call.Call, in call.Input, now time.Time) error {
 // wanted is the reason with which an input by itself ends the call; zero where
 // it does not, or time decides.
 func wanted(was *call.Call, in call.Input) call.Reason {
-	by, rings := actor(in), was.State == call.Ringing
+	by, rings := in.Sender(), was.State == call.Ringing
 	callee := by.Account == was.Callee().Account
 	switch in := in.(type) {
 	case call.Cancel:
@@ -219,7 +219,7 @@ func acceptance(was, next *call.Call, in call.Input, now time.Time) error {
 	if _, accepts := in.(call.Accept); !accepts && !merges {
 		return fmt.Errorf("%T answers", in)
 	}
-	by := actor(in)
+	by := in.Sender()
 	switch {
 	case next.Callee().Device != by:
 		return fmt.Errorf("S1: %s answers, and %s is in the call", by.ID, next.Callee().Device.ID)
@@ -237,7 +237,7 @@ func acceptance(was, next *call.Call, in call.Input, now time.Time) error {
 
 // ringing holds each device to its own ringing.
 func ringing(was, next *call.Call, in call.Input, now time.Time, refusal error) error {
-	by := actor(in)
+	by := in.Sender()
 	_, stops := in.(call.StopRinging)
 	_, tick := in.(call.Tick)
 	_, accepts := in.(call.Accept)
@@ -276,7 +276,7 @@ func ringing(was, next *call.Call, in call.Input, now time.Time, refusal error) 
 
 // presence holds connections, and time, to what they bring about.
 func presence(was, next *call.Call, in call.Input, now time.Time) error {
-	by := actor(in)
+	by := in.Sender()
 	if !was.Has(by) {
 		return nil
 	}

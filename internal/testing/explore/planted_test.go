@@ -17,7 +17,7 @@ var planted = flag.Bool("planted", false, "plant each bug and walk the default s
 // root is the module's folder.
 const root = "../../.."
 
-// bugs are mistakes that one could make in the state machine, each put in place
+// bugs are mistakes that one could make in the state machine or its queue, each put in place
 // of the code that is right. Every one breaks a promise; the walks must notice.
 //
 // Left out, because nothing that is promised changes:
@@ -205,6 +205,30 @@ var bugs = []struct {
 	{
 		"an invitation that crosses another ends it", "internal/call/meet.go",
 		"(c.State == Ringing || c.State == Connecting && c.Has(in.Caller))", "(c.State == Connecting && c.Has(in.Caller))",
+	},
+	{
+		"an invitation is not tried again once its caller is free", "internal/callqueue/invite.go",
+		"	default:\n\t\tq.known = false\n\t\tq.again()\n\t}\n\tq.run()", "	default:\n\t\tq.finish(nil, protocol.BusyElsewhere.Error())\n\t}\n\tq.run()",
+	},
+	{
+		"an invitation is tried while the call that claims its caller is looked at", "internal/callqueue/invite.go",
+		"	q.busy = true\n\tq.all.Add(holder", "	q.known = false\n\tq.all.Add(holder",
+	},
+	{
+		"the answer to an invitation that merged comes without the call", "internal/callqueue/invite.go",
+		"_, j.merges = in.(call.Merge)", "_ = in",
+	},
+	{
+		"a command is done on a copy that is too old", "internal/callqueue/queue.go",
+		"case store.Conflict:\n\t\tq.known = false\n\t\tq.again()", "case store.Conflict:\n\t\tq.finish(&q.call, nil)",
+	},
+	{
+		"the devices of a call hear of nothing that was committed", "internal/callqueue/queue.go",
+		"for _, e := range effects {\n\t\tq.host().Tell(&c, e, j.answered())\n\t}", "_ = effects",
+	},
+	{
+		"an invitation that was cancelled before it came rings", "internal/callqueue/job.go",
+		"grave := call.Tombstone(q.id, cancel.Device, q.all.cfg.Timing, q.host().Now())\n\tq.commit(pending{change: store.Change{Call: grave}})", "_ = store.Change{}\n\tq.finish(nil, protocol.NoSuchCall.Error())",
 	},
 }
 

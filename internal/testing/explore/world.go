@@ -225,6 +225,7 @@ func (w *world) input(act Act, d device) (in call.Input, ok bool) {
 		return call.Leave{Device: who}, talks || caller
 	case Terminate:
 		return call.Terminate{}, caller
+	case Dials: // Of a world of several calls.
 	case StrangerIn:
 		return call.Hangup{Device: who}, who.Account == "carol"
 	}

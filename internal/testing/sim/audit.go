@@ -119,7 +119,7 @@ func (a *audit) made(from uint32, c call.Call) {
 // of life in time are not.
 func (a *audit) buried(c *call.Call, l *call.Leg) {
 	for _, h := range a.w.hosts {
-		if h.alive && !h.stopping && h.label() == l.Device.Conn.Incarnation && h.blind().Before(h.booted) {
+		if h.alive && !h.stopping && h.label() == l.Device.Conn.Incarnation && h.silent().Before(h.booted) {
 			a.w.violate("L4: %s takes %s for dead in %s, and it lives", l.Finder, h.label(), c.ID)
 		}
 	}

@@ -76,48 +76,47 @@ var bugs = []bug{
 		"case leg.Device != in.Device:\n\t\treturn nil\n\tcase crashed", "case !leg.Device.Is(in.Device):\n\t\treturn nil\n\tcase crashed",
 	},
 	{
-		"nobody rings after the node that rang them died", "internal/node/news.go",
-		"n.introduce(&c)", "_ = n.introduce",
+		"nobody rings after the node that rang them died", "internal/callqueue/job.go",
+		"q.host().Introduce(&c)", "_ = q.host().Introduce",
 	},
 	{
 		"the claim is not freed where the call ended", "internal/store/memory.go",
-		"delete(m.claims, leg.Account)", "_ = m.claims[leg.Account]",
+		"delete(m.claims, account)", "_ = m.claims[account]",
 	},
 	{
-		"the callee's claim is not looked at", "internal/store/memory.go",
-		"if holder, claimed := m.claims[leg.Account]; claimed {", "if holder, claimed := m.claims[leg.Account]; claimed && holder == c.ID {",
+		"the callee's claim is not looked at", "internal/store/batch.go",
+		"if holder := b.holder(c.Legs[1+i].Account); holder != \"\" {", "if holder := b.holder(c.Legs[1+i].Account); holder == c.ID {",
 	},
 	{
-		"the stored rev is not looked at", "internal/store/memory.go",
-		"if !live || stored.Rev != change.From {", "if !live && stored.Rev != change.From {",
+		"the stored rev is not looked at", "internal/store/batch.go",
+		"!was.Live() || was.Rev != change.From {", "!was.Live() && was.Rev != change.From {",
 	},
 	{
-		"no record is filed with the end", "internal/store/memory.go",
-		"m.records[c.ID] = r", "_ = r",
+		"no record is filed with the end", "internal/store/volatile.go",
+		"v.records[id] = r", "_ = r",
 	},
 	{
-		"those who are asked are told before the commit", "internal/node/turn.go",
-		"	default:\n\t\tn.commit(t, store.Change{Call: next, From: t.call.Rev}, effects)\n\t}\n}\n\n// attemptAbsent",
-		"	default:\n\t\tfor _, e := range effects {\n\t\t\tn.spread(&next, e, nil)\n\t\t}\n\t\tn.commit(t, store.Change{Call: next, From: t.call.Rev}, effects)\n\t}\n}\n\n// attemptAbsent",
+		"those who are asked are told before the commit", "internal/callqueue/queue.go",
+		"\tdefault:\n\t\tq.commit(pending{change", "\tdefault:\n\t\tfor _, e := range effects {\n\t\t\tq.host().Tell(&next, e, nil)\n\t\t}\n\t\tq.commit(pending{change",
 	},
 	{
-		"a commit without a result counts as done", "internal/node/turn.go",
-		"t.known, t.announce = false, true\n\t\tn.doubt(t.id, ch.From)\n\t\tn.again(t)", "n.set(t, ch.Call)\n\t\tn.finishWith(t, effects)",
+		"a commit without a result counts as done", "internal/callqueue/queue.go",
+		"q.known, q.announce, q.unknown = false, true, true\n\t\tq.host().Doubted(q.id, p.change.From)\n\t\tq.fails()", "q.done(p.change.Call, p.input, p.effects)",
 	},
 	{
-		"a commit without a result is not made known once it is read back", "internal/node/turn.go",
-		"if t.announce {", "if false {",
+		"a commit without a result is not made known once it is read back", "internal/callqueue/queue.go",
+		"if q.announce {\n", "if false {\n",
 	},
 	{
-		"a turn that waits for the store loses its alarm", "internal/node/turn.go",
-		"if t.paused {\n\t\treturn\n\t}", "",
+		"a queue that waits for the store loses its alarm", "internal/callqueue/queue.go",
+		"if q.paused {\n\t\treturn\n\t}\n\tat,", "at,",
 	},
 	{
-		"the calls of devices whose node died are not told", "internal/node/sweep.go",
-		"n.bury(&in.Calls[i])", "_ = i",
+		"the calls of devices whose node died are not told", "internal/node/leases.go",
+		"ls.bury(&in.Calls[i])", "_ = i",
 	},
 	{
-		"deadlines that a dead node left are not looked for", "internal/node/sweep.go",
+		"deadlines that a dead node left are not looked for", "internal/node/leases.go",
 		"for _, id := range in.IDs {", "for _, id := range in.IDs[:0] {",
 	},
 	{
@@ -125,7 +124,7 @@ var bugs = []bug{
 		"case greeting:\n\t\tif len(s.held)", "case greeting:\n\t\ts.line.Send(f)\n\t\treturn\n\t\tif len(s.held)",
 	},
 	{
-		"a welcome holds the calls as they were before the device came back", "internal/node/hello.go",
+		"a welcome holds the calls as they were before the device came back", "internal/node/greeting.go",
 		"if g.calls[i].ID == c.ID && g.calls[i].Rev < c.Rev {", "if g.calls[i].ID == c.ID && g.calls[i].Rev > c.Rev {",
 	},
 	{
@@ -133,33 +132,32 @@ var bugs = []bug{
 		"s.close(\"silent\", protocol.CloseSilent)", "l.last = now",
 	},
 	{
-		"who calls someone else does not hear that the call before is over", "internal/node/turn.go",
-		"case j.settle.merge:", "case j.settle != nil:",
+		"who calls someone else does not hear that the call before is over", "internal/callqueue/invite.go",
+		"if j.merges {\n\t\treturn j.invite.asker\n\t}\n\treturn nil", "return j.invite.asker",
 	},
 	{
 		"late word of a login closes the newer connection", "internal/node/login.go",
-		"n.replace(l, l.Connected.Add(-clockMargin))", "n.replace(l, n.now)",
+		"lg.replace(l, l.Connected.Add(-clockMargin))", "lg.replace(l, lg.now)",
 	},
 	{
 		"a kicked device stays in its call", "internal/node/login.go",
-		"n.enqueue(id, &job{in: call.Kick{Device: d.who}})\n\t}\n\td.kicked = true\n\td.session.Close(protocol.Kicked)\n\tn.watch(d)\n\tn.kickLate(d.who)",
-		"_ = id\n\t}\n\td.kicked = true\n\td.session.Close(protocol.Kicked)\n\tn.watch(d)",
+		"lg.calls.Add(id, callqueue.Apply{Input: call.Kick{Device: d.who}})\n\t}\n\td.kicked = true\n\td.session.Close(protocol.Kicked)\n\tlg.devices.watch(d)\n\tlg.kickLate(d.who)", "_ = id\n\t}\n\td.kicked = true\n\td.session.Close(protocol.Kicked)\n\tlg.devices.watch(d)",
 	},
 	{
 		"what a device did before word of a newer login came goes on", "internal/node/login.go",
-		"n.kickLate(who)", "_ = n.kickLate",
+		"lg.kickLate(who)", "_ = lg.kickLate",
 	},
 	{
-		"a device that another node lost is not looked for here", "internal/node/presence.go",
+		"a device that another node lost is not looked for here", "internal/node/calls.go",
 		"case d != nil && !l.Gone.IsZero():", "case d != nil && d.who == l.Device && !l.Gone.IsZero():",
 	},
 	{
-		"a program that was started again goes on with media that are gone", "internal/node/presence.go",
+		"a program that was started again goes on with media that are gone", "internal/node/device.go",
 		"if h := d.session.Hello(); h.GetFresh() {", "if h := d.session.Hello(); h.GetFresh() && !h.Resume {",
 	},
 	{
-		"a device does not hear of a call that was made after it was welcomed", "internal/node/turn.go",
-		"by the welcome.\n\t\tn.introduce(&c)", "by the welcome.\n\t\t_ = n.introduce",
+		"a device does not hear of a call that was made after it was welcomed", "internal/callqueue/queue.go",
+		"hears of it by the welcome.\n\t\tq.host().Introduce(&c)", "hears of it by the welcome.\n\t\t_ = q.host().Introduce",
 	},
 	{
 		"a hang-up is not repeated after a reconnect", "internal/device/link.go",
@@ -174,7 +172,7 @@ var bugs = []bug{
 		"if v.over || next.Rev <= was.Rev {", "if v.over || next.Rev == was.Rev {",
 	},
 	{
-		"each node that finds a node dead grants the grace anew", "internal/node/sweep.go",
+		"each node that finds a node dead grants the grace anew", "internal/node/leases.go",
 		"&& !lives(inc) && !lives(finder)", "&& !lives(inc)",
 	},
 	{
@@ -190,12 +188,12 @@ var bugs = []bug{
 		"s.changed = true\n\ts.tellPeer(leg, 0)\n\treturn nil\n}\n\n// lapse", "s.changed = true\n\treturn nil\n}\n\n// lapse",
 	},
 	{
-		"what another node tells takes the place of what a commit came to", "internal/node/turn.go",
-		"t.busy || t.announce || t.known", "t.busy || t.known",
+		"what another node tells takes the place of what a commit came to", "internal/callqueue/queues.go",
+		"q.busy || q.announce || q.known", "q.busy || q.known",
 	},
 	{
-		"a call whose people are gone is kept in memory", "internal/node/turn.go",
-		"delete(n.turns, t.id)\n\t\tn.schedule.drop", "n.schedule.drop",
+		"a call whose people are gone is kept in memory", "internal/callqueue/queue.go",
+		"delete(q.all.each, q.id)\n\t\tq.host()", "q.host()",
 	},
 	{
 		"what was missed is asked for from the end of a call that the welcome tells of", "internal/device/link.go",
@@ -211,7 +209,7 @@ var bugs = []bug{
 		"		d.merge(v, t, r.update)", "		d.abandon(v)\n\t\td.do(Answer{Ticket: t, Update: r.update})",
 	},
 	{
-		"an invitation that came to be after its program was started anew goes on", "internal/device/calls.go",
+		"an invitation that was committed after its program restarted goes on", "internal/device/calls.go",
 		"in(c) && (d.past.has(c.CallId) || !d.resumes):", "in(c) && d.past.has(c.CallId):",
 	},
 	{
@@ -223,8 +221,16 @@ var bugs = []bug{
 		"d.link.phase != online || v.call.Rev == 0:", "d.link.phase != online:",
 	},
 	{
-		"a node that begins after the last look at those that live is taken for dead", "internal/node/sweep.go",
-		"	if !slices.ContainsFunc(in.Calls, func(c call.Call) bool { return len(n.deaths(&c)) > 0 }) {\n", "	for i := range in.Calls {\n\t\tn.bury(&in.Calls[i])\n\t}\n\tif true {\n",
+		"a node that begins after the last look at those that live is taken for dead", "internal/node/leases.go",
+		"\tif !slices.ContainsFunc(in.Calls, func(c call.Call) bool { return len(ls.deaths(&c)) > 0 }) {\n", "\tfor i := range in.Calls {\n\t\tls.bury(&in.Calls[i])\n\t}\n\tif true {\n",
+	},
+	{
+		"nodes are taken for dead after the store was away for all", "internal/node/leases.go",
+		"ls.judges = ls.now.Add(leaseTTL)\n\t\tls.log.Warn", "ls.log.Warn",
+	},
+	{
+		"a node that begins after the store was away takes the others for dead", "internal/node/leases.go",
+		"this node cannot know.\n\t\tls.judges = ls.now.Add(leaseTTL)", "this node cannot know.",
 	},
 	{
 		"what rang when a login ended does not ring for the next one", "internal/device/link.go",
@@ -235,12 +241,36 @@ var bugs = []bug{
 		"pealv1.Reason(r.Reason)", "pealv1.Reason_REASON_COMPLETED",
 	},
 	{
-		"who is free is busy", "internal/store/memory.go",
-		"if holder, claimed := m.claims[leg.Account]; claimed {", "if holder, claimed := m.claims[leg.Account]; claimed || c.ID[len(c.ID)-1] == '0' {",
+		"who is free is busy", "internal/store/batch.go",
+		"if holder := b.holder(c.Legs[1+i].Account); holder != \"\" {", "if holder := b.holder(c.Legs[1+i].Account); holder != \"\" || c.ID[len(c.ID)-1] == '0' {",
 	},
 	{
-		"all devices of an account are given the candidates for one", "internal/node/command.go",
-		"n.signal(to, device, f) && device != \"\"", "n.signal(to, \"\", f) && device != \"\"",
+		"a commit is seen before the journal has it", "internal/store/memory.go",
+		"err = m.journal.Append(b.entries)", "m.apply(b.entries)\n\t\t\terr = m.journal.Append(b.entries)",
+	},
+	{
+		"a commit that is not stored is seen", "internal/store/memory.go",
+		"			err = m.judge(err)\n			return Unknown", "			m.apply(b.entries)\n			err = m.judge(err)\n			return Unknown",
+	},
+	{
+		"a commit is told as done that the journal has refused", "internal/store/memory.go",
+		"		case err == nil:\n			m.apply", "		case err == nil, errors.Is(err, ErrNotDone):\n			m.apply",
+	},
+	{
+		"commits go on after a flush that failed", "internal/store/memory.go",
+		"cmp.Or(ctx.Err(), m.failed)", "cmp.Or(ctx.Err(), nil)",
+	},
+	{
+		"the claims of live calls are not there after a start", "internal/store/memory.go",
+		"		m.put(e)\n		return nil", "		if m.put(e); e.Call.Live() {\n			delete(m.claims, e.Call.Callee().Account)\n		}\n		return nil",
+	},
+	{
+		"calls that ended before a start are not told of after it", "internal/store/memory.go",
+		"		m.put(e)\n		return nil", "		if e.Call.Live() {\n			m.put(e)\n		}\n		return nil",
+	},
+	{
+		"all devices of an account are given the candidates for one", "internal/node/audience.go",
+		"h.delivery.signal(to, device, f) && device != \"\"", "h.delivery.signal(to, \"\", f) && device != \"\"",
 	},
 	{
 		"a record is told as often as it comes", "internal/device/records.go",
@@ -267,7 +297,7 @@ var bugs = []bug{
 		"	case d.past.has(in.Invite.CallId):", "	case false:",
 	},
 	{
-		"the server is told of a draft that was given up", "internal/device/calls.go",
+		"the server receives a draft that was given up", "internal/device/calls.go",
 		"		d.do(Answer{Ticket: in.Ticket}) // It is over already.\n\tcase v.draft:",
 		"		d.do(Answer{Ticket: in.Ticket}) // It is over already.\n\tcase v.draft && d.logsOut:",
 	},
@@ -309,7 +339,7 @@ var scriptBugs = []bug{
 		"    merge(d, v, ticket, r.update);", "    abandon(d, v);\n    d.do({ kind: \"answer\", ticket, update: r.update });",
 	},
 	{
-		"an invitation that came to be after its program was started anew goes on (ts)", "web/sdk/src/device/calls.ts",
+		"an invitation that was committed after its program restarted goes on (ts)", "web/sdk/src/device/calls.ts",
 		"isIn(c) && (d.past.has(id) || !d.resumes)", "isIn(c) && d.past.has(id)",
 	},
 	{
@@ -349,7 +379,7 @@ var scriptBugs = []bug{
 		"if (d.past.has(id)) {", "if (id === \"\") {",
 	},
 	{
-		"the server is told of a draft that was given up (ts)", "web/sdk/src/device/calls.ts",
+		"the server receives a draft that was given up (ts)", "web/sdk/src/device/calls.ts",
 		"} else if (v.draft) {", "} else if (v.draft && d.logsOut) {",
 	},
 	{

@@ -3,6 +3,9 @@ package sim
 import (
 	"errors"
 	"time"
+
+	"github.com/peal-rtc/peal/internal/call"
+	"github.com/peal-rtc/peal/internal/node"
 )
 
 // Faults are chances, each for one opportunity, and how bad things get.
@@ -23,12 +26,19 @@ type Faults struct {
 	StoreLost float64 // or it cannot reach the store for a while,
 	StoreDown float64 // or no node can.
 
+	Ended float64 // A backend ends a call, each second.
+
 	CommitSkip float64 // A commit fails.
 	CommitHide float64 // A commit is done and reported as failed.
 	CommitLate float64 // A commit is reported as failed and done later.
 	CommitSlow float64 // A commit takes seconds.
-	ReadFail   float64 // A read of the store fails.
-	ReadSlow   float64 // A read takes seconds.
+	// Of the journal of a host that is alone:
+	AppendSkip float64 // The disk is full.
+	AppendFail float64 // A flush fails, and what it was to flush is there or not.
+	PowerLoss  float64 // The same, and the host is gone at once.
+
+	ReadFail float64 // A read of the store fails.
+	ReadSlow float64 // A read takes seconds.
 
 	BusDrop  float64 // A message between nodes is lost,
 	BusTwice float64 // or comes twice, at different times.
@@ -85,9 +95,10 @@ func (w *world) calamity() {
 		h.loseStore(down)
 	}
 	if w.fault(f.StoreDown, "the store is down") {
-		for _, h := range w.hosts {
-			h.loseStore(down)
-		}
+		w.away = latest(w.away, w.now.Add(down))
+	}
+	if live := w.live(); len(live) > 0 && h.healthy() && w.fault(f.Ended, "a backend ends a call") {
+		h.step(node.Terminate{ID: live[w.chaos.IntN(len(live))]})
 	}
 	if w.fault(f.ClockStep, "the wall clock is set to another time") {
 		by := time.Minute + time.Duration(w.chaos.Int64N(int64(3*time.Hour)))
@@ -97,6 +108,16 @@ func (w *world) calamity() {
 		w.stepped += by
 	}
 	w.after(time.Second, w.calamity)
+}
+
+// live are the live calls, in the order of ids.
+func (w *world) live() (ids []call.ID) {
+	for _, id := range sortedIDs(w.audit.calls) {
+		if c := w.audit.calls[id]; c.Live() {
+			ids = append(ids, id)
+		}
+	}
+	return ids
 }
 
 func latest(a, b time.Time) time.Time {

@@ -3,6 +3,7 @@ package sim
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -44,10 +45,14 @@ type host struct {
 	unheard  time.Time // and when one had been missed before that.
 }
 
-// blind is until when the others may have taken it for dead: it was cut off from the
-// store, or its signs of life did not come there.
-func (h *host) blind() time.Time {
-	if h.alive && h.w.now.Sub(h.beat) > lease {
+// blind is until when it could not do its work: the store was away for it, or for all.
+func (h *host) blind() time.Time { return latest(h.silent(), h.w.away) }
+
+// silent is until when the others may have taken it for dead: it was cut off from the
+// store, or its signs of life did not come there. Where the store was away for all nobody
+// may be.
+func (h *host) silent() time.Time {
+	if h.alive && h.w.now.Sub(latest(h.beat, h.w.away)) > lease {
 		return h.w.now
 	}
 	return latest(h.unheard, h.cutOff)
@@ -55,7 +60,7 @@ func (h *host) blind() time.Time {
 
 // heard notes that a sign of life has come to the store.
 func (h *host) heard() {
-	if gap := h.w.now.Sub(h.beat); gap > lease {
+	if gap := h.w.now.Sub(latest(h.beat, h.w.away)); gap > lease {
 		h.unheard = h.w.now
 		h.w.watch.died(h)
 	}
@@ -74,11 +79,13 @@ func (h *host) boot() {
 	if h.alive {
 		return
 	}
+	h.w.openStore()
 	h.start++
 	n, err := node.New(node.Config{
 		SingleLogin: h.w.cfg.SingleLogin,
 		Incarnation: h.label(),
 		Alone:       h.w.cfg.Nodes == 1,
+		Drain:       time.Duration(h.start%3) * 2 * time.Second,
 		Limits:      h.limits,
 		Timing:      call.DefaultTiming(),
 		Verify:      verify,
@@ -159,7 +166,10 @@ const (
 )
 
 // healthy says whether the host can do its work.
-func (h *host) healthy() bool { return h.alive && h.node.Ready() && !h.w.now.Before(h.cutOff) }
+func (h *host) healthy() bool { return h.alive && h.node.Ready() && !h.cut() }
+
+// cut says that the host cannot reach the store.
+func (h *host) cut() bool { return h.w.now.Before(latest(h.cutOff, h.w.away)) }
 
 // tokenPrefix begins all tokens, and nothing else.
 const tokenPrefix = "token of "
@@ -237,7 +247,6 @@ func (h *host) rewake() {
 }
 
 func (h *host) carryOut(e node.Effect) {
-	ctx, s := context.Background(), h.w.store
 	switch e := e.(type) {
 	case node.Send:
 		if l := h.conns[e.Conn]; l != nil {
@@ -254,65 +263,10 @@ func (h *host) carryOut(e node.Effect) {
 	case node.Commit:
 		h.commit(e)
 	case node.Named, node.Moved, node.Flows: // They are for the log.
+	case node.Terminated: // The backend needs no answer: the watch sees the end.
 	case node.Hurry: // No commit here waits on purpose.
-	case node.Load:
-		h.ask(func(err error) node.Input {
-			var c call.Call
-			if err == nil {
-				c, err = s.Call(ctx, e.ID)
-			}
-			return node.Loaded{Ticket: e.Ticket, Call: c, Err: err}
-		})
-	case node.List:
-		h.ask(func(err error) node.Input {
-			var calls []call.Call
-			if err == nil {
-				calls, err = s.CallsOf(ctx, e.Account, e.EndedSince)
-			}
-			return node.Listed{Ticket: e.Ticket, Calls: calls, Err: err}
-		})
-	case node.ListLive:
-		h.ask(func(err error) node.Input {
-			var calls []call.Call
-			if err == nil {
-				calls, err = s.Live(ctx, e.After, e.Limit)
-			}
-			return node.Listed{Ticket: e.Ticket, Calls: calls, Err: err}
-		})
-	case node.ListRecords:
-		h.ask(func(err error) node.Input {
-			var records []call.Record
-			if err == nil {
-				records, err = s.Records(ctx, e.Account, e.Page)
-			}
-			return node.ListedRecords{Ticket: e.Ticket, Records: records, Err: err}
-		})
-	case node.ListChanged:
-		h.ask(func(err error) node.Input {
-			var marks []store.Mark
-			if err == nil {
-				marks, err = s.Changed(ctx, e.Since, e.After, e.Limit)
-			}
-			return node.ListedChanged{Ticket: e.Ticket, Marks: marks, Err: err}
-		})
-	case node.FindDue:
-		h.ask(func(err error) node.Input {
-			var ids []call.ID
-			if err == nil {
-				ids, err = s.Due(ctx, h.clock(), e.Limit)
-			}
-			return node.FoundDue{IDs: ids, Err: err}
-		})
-	case node.Beat:
-		incarnation := h.label()
-		h.ask(func(err error) node.Input {
-			var alive []string
-			if err == nil {
-				h.heard()
-				alive, err = s.Beat(ctx, incarnation, e.TTL)
-			}
-			return node.Beaten{Ticket: e.Ticket, Alive: alive, Err: err}
-		})
+	case node.Request:
+		h.ask(e)
 	case node.Publish:
 		h.publish(e.Message)
 	case node.Subscribe:
@@ -324,9 +278,9 @@ func (h *host) carryOut(e node.Effect) {
 	}
 }
 
-// ask does a read of the store on this incarnation's behalf, after a while,
-// and gives the answer a while later. A read that goes wrong is told so.
-func (h *host) ask(read func(error) node.Input) {
+// ask puts a request to the store on this incarnation's behalf, after a while,
+// and gives the answer a while later.
+func (h *host) ask(e node.Request) {
 	start, f := h.start, &h.w.cfg.Faults
 	d := h.w.upTo(f.StoreDelay)
 	if h.w.fault(f.ReadSlow, "a slow read of "+h.label()) {
@@ -336,11 +290,16 @@ func (h *host) ask(read func(error) node.Input) {
 		if !h.alive || h.start != start {
 			return
 		}
-		var err error
-		if h.w.now.Before(h.cutOff) || h.w.fault(f.ReadFail, h.label()+" cannot read") {
-			err = errInjected
+		back := h.w.upTo(f.StoreDelay)
+		if h.cut() || h.w.fault(f.ReadFail, h.label()+" cannot read") {
+			h.later(back, e.Failed(errInjected))
+			return
 		}
-		h.later(h.w.upTo(f.StoreDelay), read(err))
+		if _, beat := e.(node.Beat); beat {
+			h.heard()
+		}
+		answer, _ := e.Ask(context.Background(), h.w.store) // The error is in the answer.
+		h.later(back, answer)
 	})
 }
 
@@ -355,6 +314,9 @@ func (h *host) commit(e node.Commit) {
 	}
 	commit := func() store.Result {
 		results, err := w.store.Commit(context.Background(), []store.Change{e.Change})
+		if errors.Is(err, store.ErrFailed) {
+			h.loses()
+		}
 		if err != nil {
 			return store.Result{Err: err}
 		}
@@ -372,7 +334,7 @@ func (h *host) commit(e node.Commit) {
 		}
 		back := w.upTo(f.StoreDelay)
 		switch {
-		case w.now.Before(h.cutOff), w.fault(f.CommitSkip, "a commit of "+id+" fails"):
+		case h.cut(), w.fault(f.CommitSkip, "a commit of "+id+" fails"):
 			answer(back, failed)
 		case w.fault(f.CommitHide, "a commit of "+id+" is done and reported as failed"):
 			commit()

@@ -176,7 +176,8 @@ func (f Faults) served() bool {
 
 // stored says that the nodes live and the store does its work in this schedule.
 func (f Faults) stored() bool {
-	return f.Crash+f.Stop+f.StoreLost+f.StoreDown+f.CommitSkip+f.CommitHide+f.CommitLate+f.CommitSlow+f.ReadFail+f.ReadSlow == 0
+	return f.Crash+f.Stop+f.StoreLost+f.StoreDown+f.CommitSkip+f.CommitHide+f.CommitLate+f.CommitSlow+f.ReadFail+f.ReadSlow == 0 &&
+		f.AppendSkip+f.AppendFail+f.PowerLoss == 0
 }
 
 // news is how long it may take until those who are connected know.
@@ -476,7 +477,7 @@ func (x *watch) regranted(was *call.Leg) {
 	}
 	for _, h := range x.w.hosts {
 		// One that has just started is not known to all yet.
-		if h.alive && !h.stopping && h.label() == finder && x.w.now.Sub(h.booted) > 5*time.Second && !h.blind().After(x.w.now.Add(-30*time.Second)) {
+		if h.alive && !h.stopping && h.label() == finder && x.w.now.Sub(h.booted) > 5*time.Second && !h.silent().After(x.w.now.Add(-30*time.Second)) {
 			x.w.violate("L3: %s/%s is granted its grace anew, and %s, which found it gone, lives", was.Account, was.Device.ID, finder)
 		}
 	}
@@ -486,7 +487,7 @@ func (x *watch) regranted(was *call.Leg) {
 // unless its node is taken for dead.
 func (x *watch) missed(l *call.Leg) {
 	for _, h := range x.w.hosts {
-		if !h.alive || h.stopping || h.label() != l.Device.Conn.Incarnation || h.blind().After(x.w.now.Add(-30*time.Second)) {
+		if !h.alive || h.stopping || h.label() != l.Device.Conn.Incarnation || h.silent().After(x.w.now.Add(-30*time.Second)) {
 			continue
 		}
 		if link := h.conns[node.ConnID(l.Device.Conn.Seq)]; link != nil && !link.deadUp && !link.deadDown {

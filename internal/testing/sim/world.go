@@ -1,6 +1,7 @@
 // Package sim runs real nodes, sessions, client devices and the memory store
 // under virtual time, with faults, all of it from one seed: the same seed gives
-// the same run, to the last message.
+// the same run, to the last message. Several nodes share one store. A node that is
+// alone has its own over a journal, from which each of its starts opens it again.
 //
 // Tests call Run. A world is owned by the goroutine that runs it; nothing in
 // it is concurrent, all that looks so is the order of events in one queue.
@@ -114,7 +115,11 @@ type world struct {
 	queue     events
 	seq       uint64
 
-	store   store.Store
+	store *audited
+	// away is until when no host reaches the store. It is nobody's death.
+	away time.Time
+	// journal is that of a world with one host; nil where there are several.
+	journal *journal
 	audit   *audit
 	watch   *watch
 	hosts   []*host
@@ -140,7 +145,12 @@ func newWorld(cfg Config) *world {
 	}
 	w.audit = newAudit(w)
 	w.clock = store.NewClock(func() (time.Time, time.Duration) { return w.now.Add(w.stepped), w.now.Sub(w.epoch) }, time.Time{})
-	w.store = &audited{store.NewMemory(w.clock.Now), w.audit}
+	w.store = &audited{audit: w.audit}
+	if cfg.Nodes == 1 {
+		w.journal = &journal{Volatile: store.NewVolatile(), w: w}
+	} else {
+		w.store.Store = store.NewMemory(w.clock.Now)
+	}
 	w.watch = newWatch(w)
 	return w
 }
@@ -184,6 +194,9 @@ func (w *world) calm() {
 			h.cutOff = w.now
 		}
 		h.boot()
+	}
+	if w.away.After(w.now) {
+		w.away = w.now
 	}
 	w.watch.calmed()
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { at, isAddress, isPrivate, placesOf } from "./address";
-import { claims } from "./login";
+import { claims } from "./refused";
 
 const servers = [
   { urls: ["stun:203.0.113.7:3478"] },

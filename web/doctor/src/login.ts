@@ -1,4 +1,5 @@
 import { type Finding, failed, notChecked, ok } from "./finding";
+import { whyRefused } from "./refused";
 import { ask, patience } from "./server";
 
 const subprotocol = "peal.v1.json";
@@ -131,70 +132,4 @@ function hello(socket: WebSocket, token: string): Promise<Answer | null> {
     const command = { token, deviceId, fresh: true, client: "peal-doctor" };
     socket.send(JSON.stringify({ id: 1, hello: command }));
   });
-}
-
-/** What is wrong with a token, by what the server says of it. */
-function whyRefused(token: string, code: string, message: string): Finding {
-  const { kid, exp } = claims(token);
-  const says = (part: string): boolean => message.includes(part);
-  if (code === "token_expired") {
-    const clock = exp * 1000 > Date.now();
-    return failed(
-      (t) => (clock ? t.tokenExpiredClock : t.tokenExpired),
-      (t) => (clock ? t.clockAdvice : t.tokenExpiredAdvice),
-      (t) => (clock ? t.clockSetting : t.tokenExpSetting),
-    );
-  }
-  if (says("kid names no key")) {
-    return failed(
-      (t) => t.tokenKey(kid),
-      (t) => t.tokenKeyAdvice,
-      "--key-id",
-      "--keys",
-    );
-  }
-  if (says("signature")) {
-    return failed(
-      (t) => t.tokenSecret(kid),
-      (t) => t.tokenSecretAdvice,
-      "--secret",
-      "--keys",
-    );
-  }
-  if (says("good for longer")) {
-    return failed(
-      (t) => t.tokenLong,
-      (t) => t.tokenLongAdvice,
-      "--token-max-ttl",
-    );
-  }
-  if (says("in the future")) {
-    return failed(
-      (t) => t.tokenEarly,
-      (t) => t.clockAdvice,
-      (t) => t.clockSetting,
-    );
-  }
-  return failed(
-    (t) => t.tokenBad(message),
-    (t) => t.tokenBadAdvice,
-    (t) => t.tokenSetting,
-  );
-}
-
-/** What a token says of itself; a text that is no token says nothing. */
-export function claims(token: string): { kid: string; exp: number } {
-  const [header = "", body = ""] = token.split(".");
-  const { kid } = part(header);
-  const { exp } = part(body);
-  return { kid: typeof kid === "string" ? kid : "", exp: typeof exp === "number" ? exp : 0 };
-}
-
-function part(text: string): { kid?: unknown; exp?: unknown } {
-  try {
-    const value: unknown = JSON.parse(atob(text.replaceAll("-", "+").replaceAll("_", "/")));
-    return typeof value === "object" && value !== null ? value : {};
-  } catch {
-    return {};
-  }
 }

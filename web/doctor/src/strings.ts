@@ -1,6 +1,10 @@
 /** Every text that the page shows, in English and Chinese. */
 
+import { tokenEn, tokenZh } from "./tokentexts";
+
 const en = {
+  ...tokenEn,
+
   title: "Connection doctor",
   otherLanguage: "中文",
   otherLanguageLabel: "切换到中文",
@@ -209,6 +213,8 @@ export type PlainText = {
 }[keyof Texts];
 
 const zh: Texts = {
+  ...tokenZh,
+
   title: "连接诊断",
   otherLanguage: "English",
   otherLanguageLabel: "Switch to English",
@@ -406,6 +412,7 @@ const devEn = {
   tokenSecretAdvice:
     "The secret of a peal dev is in its folder: dev-secret. It is used as it is written, for HS256.",
   tokenLongAdvice: "Set exp nearer: 24 hours ahead at most.",
+  tokenKidAdvice: "A peal dev knows the key “dev” alone: have it as kid, as a string.",
   tlsMissingAdvice: "Give --turn-tls-addr.",
   hostTlsAdvice: (host: string) =>
     `The browser does not take a self-made certificate for ${host}. If it does take it, open the port of --turn-tls-addr in the firewall.`,
@@ -427,6 +434,7 @@ const devZh: typeof devEn = {
   tokenKeyAdvice: "peal dev 只认识密钥 “dev”：请把它写进 kid。",
   tokenSecretAdvice: "peal dev 的密钥在它的数据目录里：dev-secret。用于 HS256，按所写的文字使用。",
   tokenLongAdvice: "请把 exp 设近一些：最多 24 小时之后。",
+  tokenKidAdvice: "peal dev 只认识密钥 “dev”：请把它以字符串写进 kid。",
   tlsMissingAdvice: "请设置 --turn-tls-addr。",
   hostTlsAdvice: (host) =>
     `浏览器不接受 ${host} 的自签证书。如果接受，请在防火墙里放行 --turn-tls-addr 的端口。`,

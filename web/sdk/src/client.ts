@@ -328,7 +328,7 @@ export class PealClient extends Emitter<ClientEvents> implements Client {
   #call(shell: Shell, direction: Direction, first: Snapshot, profile: MediaProfile = {}): Call {
     const { iceTransportPolicy: policy = "all", microphone = "required" } = this.#options;
     const { make } = this.#surroundings;
-    const call = new Call(shell, make, policy, direction, first, profile, microphone);
+    const call = new Call({ shell, make, policy, direction, first, profile, microphone });
     this.#active = call;
     this.#store.changed();
     call.subscribe(() => this.#store.changed());

@@ -1567,7 +1567,7 @@ describe("a client", () => {
   const ringsUpdate = { call: snapshot({ ...rings, callee: side("alice") }), offer: "v=0 offer" };
   const kicked = { goodbye: { reconnect: false, error: { code: "kicked" } } } as const;
 
-  it("may call in the moment in which a call is over, whoever rings beside it", async () => {
+  it("may call in the moment in which a call is over, whatever call rings beside it", async () => {
     await login();
     const call = await calling(1);
     server.socket.give({ call: ringsUpdate });
@@ -1633,7 +1633,7 @@ describe("a client", () => {
     await settled();
     expect(client.connection).toBe("online");
   });
-  it("begins a login anew where the last one is over and that is still to be told", async () => {
+  it("begins a new login where the last one is over and that is still to be told", async () => {
     await login();
     const again = client.records().catch(() => client.connect());
     server.socket.give(kicked);

@@ -16,11 +16,11 @@ interface Stat {
  * of a type and, where it is given, of a kind.
  */
 export class Look {
-  readonly #all: Stat[] = [];
+  readonly #all: readonly Stat[];
   readonly #before: readonly Stat[];
 
   constructor(stats: RTCStatsReport, before: Look | null) {
-    stats.forEach((s: Stat) => void this.#all.push(s));
+    this.#all = [...stats.values()];
     this.#before = before ? before.#all : [];
   }
 

@@ -266,7 +266,6 @@ export class Watch {
 
 /** One entry of the statistics. */
 interface Stat {
-  readonly id: string;
   readonly type: string;
   readonly state?: string;
   readonly packetsReceived?: number;
@@ -277,10 +276,7 @@ interface Stat {
 
 /** Reads the statistics of a connection. */
 export async function flowOf(pc: RTCPeerConnection | null): Promise<Flow> {
-  const all = new Map<string, Stat>();
-  (await pc?.getStats())?.forEach((s: Stat) => {
-    all.set(s.id, s);
-  });
+  const all: ReadonlyMap<string, Stat> = (await pc?.getStats()) ?? new Map();
   let packets = 0;
   let selected: Stat | undefined;
   const working: Stat[] = [];

@@ -14,8 +14,7 @@ interface Stat {
 
 /** What media flows by, of a browser's statistics; null where they do not say. */
 export function readPath(stats: RTCStatsReport): MediaPath | null {
-  const all = new Map<string, Stat>();
-  stats.forEach((s: Stat, id: string) => void all.set(id, s));
+  const all: ReadonlyMap<string, Stat> = stats;
   let pair: Stat | undefined;
   for (const s of all.values()) {
     if (s.type === "transport" && s.selectedCandidatePairId)

@@ -1,3 +1,5 @@
+import { Gesture, wantsGesture } from "./gesture";
+
 /** A built-in tone: what sounds, in hertz, and for how many seconds of each cycle. */
 interface Tone {
   readonly pitches: readonly number[];
@@ -28,11 +30,12 @@ export class Ringing {
   readonly #play: () => Promise<void>;
   readonly #end: () => void;
   readonly #tell: (news: RingNews) => void;
-  #blocked = false;
+  readonly #gesture: Gesture;
   #over = false;
 
   constructor(sound: string | Tone, tell: (news: RingNews) => void) {
     this.#tell = tell;
+    this.#gesture = new Gesture(this.#start, (blocked) => tell({ kind: "blocked", blocked }));
     if (typeof sound === "string") {
       const element = new Audio(sound);
       element.loop = true;
@@ -53,11 +56,11 @@ export class Ringing {
 
   readonly #start = (): void => {
     this.#play().then(
-      () => this.#block(false),
+      () => this.#gesture.await(false),
       (e: unknown) => {
         if (this.#over) return;
-        if (e instanceof DOMException && e.name === "NotAllowedError") {
-          this.#block(true);
+        if (wantsGesture(e)) {
+          this.#gesture.await(true);
           return;
         }
         this.stop();
@@ -66,18 +69,8 @@ export class Ringing {
     );
   };
 
-  #block(blocked: boolean): void {
-    if (this.#blocked === blocked || this.#over) return;
-    this.#blocked = blocked;
-    for (const gesture of ["pointerdown", "pointerup", "keydown"]) {
-      if (blocked) document.addEventListener(gesture, this.#start, true);
-      else document.removeEventListener(gesture, this.#start, true);
-    }
-    this.#tell({ kind: "blocked", blocked });
-  }
-
   stop(): void {
-    this.#block(false);
+    this.#gesture.await(false);
     if (this.#over) return;
     this.#over = true;
     this.#end();

@@ -1,4 +1,5 @@
 import { chosen, keepChoice, namedDevices, noSuch } from "../capture/devices";
+import { Gesture, wantsGesture } from "./gesture";
 import { Picture } from "./picture";
 
 /** The size of a picture in pixels, and whether it is cut to fill that. */
@@ -27,10 +28,9 @@ export class Views {
   readonly #remote = new Picture("", this.#start);
   /** The speaker that the sound goes to; no id for the system's. */
   #sink = { id: "", label: "" };
-  readonly #blocked: (blocked: boolean) => void;
   /** What the browser does not play before a gesture. */
   readonly #refused = new Set<HTMLMediaElement>();
-  #waiting = false;
+  readonly #gesture: Gesture;
   #hidden = false;
   #sent = true;
   /** The other side shows its screen, of which nothing is cut off. */
@@ -40,7 +40,7 @@ export class Views {
 
   /** `blocked` hears true when the browser wants a gesture before it plays, and false after one. */
   constructor(blocked: (blocked: boolean) => void) {
-    this.#blocked = blocked;
+    this.#gesture = new Gesture(() => this.#again(), blocked);
     this.#sound.autoplay = true;
     this.#takeChosen();
   }
@@ -78,7 +78,7 @@ export class Views {
 
   /** Fails where the browser wants a gesture first. */
   async play(): Promise<void> {
-    this.#gesture();
+    this.#again();
     await this.#play(this.#sound);
   }
 
@@ -87,28 +87,17 @@ export class Views {
       if (element.srcObject) await element.play();
       this.#refused.delete(element);
     } catch (e) {
-      const refused = e instanceof DOMException && e.name === "NotAllowedError";
-      if (refused && element.srcObject) this.#refused.add(element);
+      if (wantsGesture(e) && element.srcObject) this.#refused.add(element);
       throw e;
     } finally {
-      this.#listen();
+      this.#gesture.await(this.#refused.size > 0);
     }
   }
 
-  /** Whatever the person does next in the page lets through what is refused. */
-  #listen(): void {
-    const on = this.#refused.size > 0;
-    if (this.#waiting === on) return;
-    this.#waiting = on;
-    for (const gesture of ["pointerdown", "pointerup", "keydown"]) {
-      if (on) document.addEventListener(gesture, this.#gesture, true);
-      else document.removeEventListener(gesture, this.#gesture, true);
-    }
-    this.#blocked(on);
+  /** Plays what was refused. */
+  #again(): void {
+    this.#refused.forEach(this.#start);
   }
-
-  /** Some are none that the browser goes by: there will be more. */
-  readonly #gesture = (): void => this.#refused.forEach(this.#start);
 
   /** Hides the other side's picture, by one's own wish. */
   hide(hidden: boolean): void {
@@ -205,7 +194,7 @@ export class Views {
     this.#local.close();
     this.#remote.close();
     this.#refused.clear();
-    this.#listen();
+    this.#gesture.await(false);
   }
 }
 

@@ -62,6 +62,18 @@ export class FakeWebSocket {
   }
 }
 
+/**
+ * A channel whose messages come by the clock of the test. Those of a real one come late on a
+ * machine that has much to do, and that clock does not wait for them.
+ */
+class FakeChannel {
+  readonly port1: { onmessage: (() => void) | null; close(): void } = {
+    onmessage: null,
+    close: () => {},
+  };
+  readonly port2 = { postMessage: () => void setTimeout(() => this.port1.onmessage?.(), 0) };
+}
+
 /** What a page has of the web beside `fakeBrowser`: sockets, locks, storage of the session. */
 export class FakeWeb {
   readonly sockets: FakeWebSocket[] = [];
@@ -84,6 +96,7 @@ export class FakeWeb {
         }
       },
     );
+    vi.stubGlobal("MessageChannel", FakeChannel);
     const session = new Map<string, string>();
     vi.stubGlobal("sessionStorage", {
       getItem: (key: string) => session.get(key) ?? null,

@@ -414,13 +414,16 @@ describe("the statistics", () => {
     localCandidateId,
     state,
   });
-  const of = (...stats: object[]) =>
+  const of = (...stats: { id: string; [field: string]: unknown }[]) =>
     flowOf({
-      getStats: async () => [
-        { id: "l1", type: "local-candidate", usernameFragment: "old1" },
-        { id: "l2", type: "local-candidate", usernameFragment: "new2" },
-        ...stats,
-      ],
+      getStats: async () =>
+        new Map(
+          [
+            { id: "l1", type: "local-candidate", usernameFragment: "old1" },
+            { id: "l2", type: "local-candidate", usernameFragment: "new2" },
+            ...stats,
+          ].map((s) => [s.id, s]),
+        ),
       localDescription: { sdp: "v=0\r\na=ice-ufrag:new2\r\n" },
     } as unknown as RTCPeerConnection);
 

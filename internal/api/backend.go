@@ -1,0 +1,351 @@
+package api
+
+import (
+	"context"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+	"unicode"
+
+	"golang.org/x/time/rate"
+
+	"github.com/peal-rtc/peal/internal/auth"
+	"github.com/peal-rtc/peal/internal/call"
+	"github.com/peal-rtc/peal/internal/protocol"
+	"github.com/peal-rtc/peal/internal/store"
+)
+
+// Limits of the server API.
+const (
+	backendBodyBytes = 16 << 10
+	pageMost         = 500
+	pageUsual        = 100
+	keyRate          = 50 // Requests a second of one key,
+	keyBurst         = 100
+	wrongKeysPerMin  = 10 // Of one address.
+	requestIDBytes   = 64
+)
+
+const requestIDHeader = "X-Request-Id"
+
+// Backend is what the server API is made of.
+type Backend struct {
+	Keys   auth.APIKeys
+	Limits protocol.Limits
+	Store  store.Store
+	// End ends a call and gives it as it ended; store.ErrNotFound where there is none.
+	End func(context.Context, call.ID) (call.Call, error)
+	// Address is where a request comes from, behind trusted proxies.
+	Address func(*http.Request) netip.Addr
+	// Now is the store's time.
+	Now func() time.Time
+}
+
+//go:embed openapi.json
+var openAPI []byte
+
+// route is one route of the server API.
+type route struct {
+	pattern string
+	handle  func(*backend, http.ResponseWriter, *http.Request)
+}
+
+// routes are all that there are: openapi.json describes each, and a test holds the two together.
+var routes = []route{
+	{"GET /api/v1/calls", (*backend).listCalls},
+	{"GET /api/v1/calls/{id}", (*backend).getCall},
+	{"POST /api/v1/calls/{id}/end", (*backend).endCall},
+	{"GET /api/v1/records", (*backend).listRecords},
+}
+
+// Routes serves the server API, for backends that have an API key.
+func (b Backend) Routes() http.Handler {
+	served := &backend{Backend: b, keys: make(map[string]*rate.Limiter), wrong: make(map[netip.Addr]*rate.Limiter)}
+	mux := http.NewServeMux()
+	for _, r := range routes {
+		mux.HandleFunc(r.pattern, func(w http.ResponseWriter, q *http.Request) {
+			if served.admit(w, q) {
+				r.handle(served, w, q)
+			}
+		})
+	}
+	mux.HandleFunc("GET /api/v1/openapi.json", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(openAPI)
+	})
+	mux.HandleFunc("/api/", func(w http.ResponseWriter, q *http.Request) {
+		if served.admit(w, q) {
+			deny(w, notFound, "%s %s is no route of this server: see /api/v1/openapi.json", q.Method, q.URL.Path)
+		}
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		w.Header().Set(requestIDHeader, requestID(q))
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		q.Body = http.MaxBytesReader(w, q.Body, backendBodyBytes)
+		mux.ServeHTTP(w, q)
+	})
+}
+
+// backend serves requests at the same time.
+type backend struct {
+	Backend
+	mu     sync.Mutex // Guards what follows.
+	keys   map[string]*rate.Limiter
+	wrong  map[netip.Addr]*rate.Limiter
+	pruned time.Time
+}
+
+// requestID is the request's own, or a new one.
+func requestID(q *http.Request) string {
+	id := q.Header.Get(requestIDHeader)
+	if id == "" || len(id) > requestIDBytes || slices.ContainsFunc([]rune(id), func(r rune) bool { return r > unicode.MaxASCII || !unicode.IsPrint(r) }) {
+		return string(auth.NewSecret())[:22]
+	}
+	return id
+}
+
+// admit answers requests that come without a key that is good, or too often.
+func (b *backend) admit(w http.ResponseWriter, q *http.Request) bool {
+	now := time.Now()
+	from := b.Address(q)
+	if wait := b.waits(from, now); wait > 0 {
+		w.Header().Set("Retry-After", seconds(wait))
+		deny(w, tooManyRequests, "too many requests with a wrong key came from this address: wait %s s", seconds(wait))
+		return false
+	}
+	token := bearer(q.Header.Get("Authorization"))
+	id, ok := b.Keys.Check(token)
+	if !ok {
+		b.fails(from, now)
+		w.Header().Set("WWW-Authenticate", `Bearer realm="peal server API"`)
+		if token == "" {
+			deny(w, invalidKey, "send the header Authorization: Bearer peal_sk_ID_SECRET with a key of PEAL_API_KEYS")
+		} else {
+			deny(w, invalidKey, "this is no API key of this server: a token of a device opens no route of the API")
+		}
+		return false
+	}
+	left, wait := b.spend(id, now)
+	w.Header().Set("RateLimit-Policy", fmt.Sprintf(`"key";q=%d;w=%d`, keyBurst, keyBurst/keyRate))
+	w.Header().Set("RateLimit", fmt.Sprintf(`"key";r=%d;t=%s`, left, seconds(wait)))
+	if wait > 0 {
+		w.Header().Set("Retry-After", seconds(wait))
+		deny(w, tooManyRequests, "a key may ask %d times a second: wait %s s", keyRate, seconds(wait))
+		return false
+	}
+	return true
+}
+
+// seconds rounds up: zero seconds would be no wait at all.
+func seconds(d time.Duration) string { return strconv.Itoa(int(math.Ceil(d.Seconds()))) }
+
+// spend takes one request from a key's budget, and says how many are left, or how long to wait.
+func (b *backend) spend(id string, now time.Time) (left int, wait time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	l := b.keys[id]
+	if l == nil {
+		l = rate.NewLimiter(keyRate, keyBurst)
+		b.keys[id] = l
+	}
+	if !l.AllowN(now, 1) {
+		return 0, time.Second / keyRate
+	}
+	return int(l.TokensAt(now)), 0
+}
+
+// waits is how long an address has to wait that tried too many wrong keys.
+func (b *backend) waits(from netip.Addr, now time.Time) time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	l := b.wrong[from]
+	if l == nil || l.TokensAt(now) >= 1 {
+		return 0
+	}
+	return time.Duration((1 - l.TokensAt(now)) * float64(time.Minute) / wrongKeysPerMin)
+}
+
+// fails counts a wrong key of an address.
+func (b *backend) fails(from netip.Addr, now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if now.Sub(b.pruned) > time.Minute {
+		b.pruned = now
+		for a, l := range b.wrong {
+			if l.TokensAt(now) >= wrongKeysPerMin {
+				delete(b.wrong, a)
+			}
+		}
+	}
+	l := b.wrong[from]
+	if l == nil {
+		l = rate.NewLimiter(rate.Every(time.Minute/wrongKeysPerMin), wrongKeysPerMin)
+		b.wrong[from] = l
+	}
+	l.AllowN(now, 1)
+}
+
+// listCalls gives the live calls, all of them or those of an account.
+func (b *backend) listCalls(w http.ResponseWriter, q *http.Request) {
+	p, ok := b.page(w, q, "live", "account")
+	if !ok {
+		return
+	}
+	if live := q.URL.Query().Get("live"); live != "" && live != "1" {
+		deny(w, protocol.BadRequest, "live=%s: the list has live calls alone, so leave it out or send live=1", live)
+		return
+	}
+	answer := struct {
+		Calls []callShape `json:"calls"`
+		Next  string      `json:"next,omitempty"`
+	}{Calls: []callShape{}}
+	var calls []call.Call
+	var err error
+	if p.account != "" {
+		calls, err = b.Store.CallsOf(q.Context(), p.account, b.Now())
+		calls = slices.DeleteFunc(calls, func(c call.Call) bool { return !c.Live() })
+	} else {
+		calls, err = b.Store.Live(q.Context(), call.ID(p.cursor), p.limit)
+		if len(calls) == p.limit {
+			answer.Next = string(calls[p.limit-1].ID)
+		}
+	}
+	if err != nil {
+		deny(w, protocol.Unavailable, "the store does not answer: try again")
+		return
+	}
+	for i := range calls {
+		answer.Calls = append(answer.Calls, callOf(&calls[i]))
+	}
+	reply(w, answer)
+}
+
+// getCall gives one call: a live one, or one that ended within the last day.
+func (b *backend) getCall(w http.ResponseWriter, q *http.Request) {
+	id, ok := callIDOf(w, q)
+	if !ok {
+		return
+	}
+	c, err := b.Store.Call(q.Context(), id)
+	b.answer(w, id, c, err)
+}
+
+// endCall ends a call, and gives it as it ended, by this or before.
+func (b *backend) endCall(w http.ResponseWriter, q *http.Request) {
+	id, ok := callIDOf(w, q)
+	if !ok || !emptyBody(w, q) {
+		return
+	}
+	c, err := b.End(q.Context(), id)
+	b.answer(w, id, c, err)
+}
+
+func (b *backend) answer(w http.ResponseWriter, id call.ID, c call.Call, err error) {
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		deny(w, protocol.NoSuchCall, "no call %s is live or ended within the last day: its record may be in /api/v1/records", id)
+	case err != nil:
+		deny(w, protocol.Unavailable, "the store does not answer: try again")
+	default:
+		reply(w, callOf(&c))
+	}
+}
+
+// listRecords gives records of an account, the newest first.
+func (b *backend) listRecords(w http.ResponseWriter, q *http.Request) {
+	p, ok := b.page(w, q, "account")
+	if !ok {
+		return
+	}
+	if p.account == "" {
+		deny(w, protocol.BadRequest, "send account=NAME: records are listed for one account")
+		return
+	}
+	records, err := b.Store.Records(q.Context(), p.account, store.Page{Call: call.ID(p.cursor), Limit: p.limit + 1})
+	if err != nil {
+		deny(w, protocol.Unavailable, "the store does not answer: try again")
+		return
+	}
+	answer := struct {
+		Records []recordShape `json:"records"`
+		Next    string        `json:"next,omitempty"`
+	}{Records: []recordShape{}}
+	for i := range records[:min(p.limit, len(records))] {
+		answer.Records = append(answer.Records, recordOf(&records[i]))
+	}
+	if len(records) > p.limit {
+		answer.Next = string(records[p.limit-1].Call)
+	}
+	reply(w, answer)
+}
+
+// page is what a list is asked for.
+type page struct {
+	account call.Account
+	limit   int
+	cursor  string
+}
+
+// page reads the query of a list, and refuses what it does not know.
+func (b *backend) page(w http.ResponseWriter, q *http.Request, more ...string) (p page, ok bool) {
+	known := append([]string{"limit", "cursor"}, more...)
+	query := q.URL.Query()
+	for key, values := range query {
+		if !slices.Contains(known, key) || len(values) != 1 {
+			deny(w, protocol.BadRequest, "the query has %s: this route takes %v, each once", key, known)
+			return page{}, false
+		}
+	}
+	p = page{account: call.Account(query.Get("account")), limit: pageUsual, cursor: query.Get("cursor")}
+	if text := query.Get("limit"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 || n > pageMost {
+			deny(w, protocol.BadRequest, "limit=%s: from 1 to %d", text, pageMost)
+			return page{}, false
+		}
+		p.limit = n
+	}
+	if query.Has("account") && !protocol.ValidAccount(string(p.account), &b.Limits) {
+		deny(w, protocol.BadRequest, "%s", protocol.BadAccount(&b.Limits).Message)
+		return page{}, false
+	}
+	if p.cursor != "" && !protocol.ValidCallID(p.cursor) {
+		deny(w, protocol.BadRequest, "cursor: send what came as next")
+		return page{}, false
+	}
+	return p, true
+}
+
+func callIDOf(w http.ResponseWriter, q *http.Request) (call.ID, bool) {
+	id := q.PathValue("id")
+	if !protocol.ValidCallID(id) {
+		deny(w, protocol.BadRequest, "%q is no call id: those are UUIDs in small letters", id)
+		return "", false
+	}
+	return call.ID(id), true
+}
+
+// emptyBody holds that a request has no body, or an empty object.
+func emptyBody(w http.ResponseWriter, q *http.Request) bool {
+	text, err := io.ReadAll(q.Body)
+	var fields map[string]any
+	switch {
+	case err != nil:
+		deny(w, protocol.BadRequest, "the body has more than %d bytes", backendBodyBytes)
+	case len(text) > 0 && (json.Unmarshal(text, &fields) != nil || len(fields) > 0):
+		deny(w, protocol.BadRequest, "this route takes no fields: send no body, or {}")
+	default:
+		return true
+	}
+	return false
+}

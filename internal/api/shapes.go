@@ -1,0 +1,109 @@
+package api
+
+import (
+	"strings"
+	"time"
+
+	"github.com/peal-rtc/peal/internal/call"
+	"github.com/peal-rtc/peal/internal/protocol/pealv1"
+)
+
+// The shapes of the server API. Names and numbers are those of the SDK.
+
+// callShape is a call as a backend sees it.
+type callShape struct {
+	CallID      string       `json:"callId"`
+	Rev         uint32       `json:"rev"`
+	State       string       `json:"state"`
+	Type        int          `json:"type"`
+	Parties     []partyShape `json:"parties"`
+	Attachment  string       `json:"attachment,omitempty"`
+	CreatedAt   time.Time    `json:"createdAt"`
+	ConnectedAt *time.Time   `json:"connectedAt,omitempty"`
+	EndedAt     *time.Time   `json:"endedAt,omitempty"`
+	Reason      string       `json:"reason,omitempty"`
+	EndedBy     string       `json:"endedBy,omitempty"`
+	Record      *recordShape `json:"record,omitempty"`
+}
+
+type partyShape struct {
+	Account string `json:"account"`
+	Role    string `json:"role"`
+	Name    string `json:"name,omitempty"`
+	Avatar  string `json:"avatar,omitempty"`
+	// Of live calls: the device that is in the call, whether it is connected and has media.
+	Device  string `json:"device,omitempty"`
+	Present *bool  `json:"present,omitempty"`
+	MediaUp *bool  `json:"mediaUp,omitempty"`
+}
+
+// recordShape is the record of a call that has ended.
+type recordShape struct {
+	CallID          string       `json:"callId"`
+	Kind            int          `json:"kind"`
+	Type            int          `json:"type"`
+	Reason          string       `json:"reason"`
+	Parties         []partyShape `json:"parties"`
+	CreatedAt       time.Time    `json:"createdAt"`
+	EndedAt         time.Time    `json:"endedAt"`
+	DurationSeconds int          `json:"durationSeconds"`
+}
+
+const (
+	callerRole = "caller"
+	calleeRole = "callee"
+)
+
+func callOf(c *call.Call) callShape {
+	s := callShape{
+		CallID: string(c.ID), Rev: c.Rev, State: name(pealv1.CallState(c.State), "CALL_STATE_"), Type: int(c.Type),
+		Attachment: c.Attachment, CreatedAt: c.CreatedAt.UTC(),
+	}
+	for i := range c.Legs {
+		l := &c.Legs[i]
+		if l.Account == "" {
+			continue // Of a call that was cancelled before its invitation came.
+		}
+		p := partyShape{Account: string(l.Account), Role: calleeRole, Name: l.Card.Name, Avatar: l.Card.Avatar}
+		if i == 0 {
+			p.Role = callerRole
+		}
+		if c.Live() {
+			present, up := l.Device.ID != "" && l.Gone.IsZero(), l.MediaUp
+			p.Device, p.Present, p.MediaUp = string(l.Device.ID), &present, &up
+		}
+		s.Parties = append(s.Parties, p)
+	}
+	if !c.ConnectedAt.IsZero() {
+		at := c.ConnectedAt.UTC()
+		s.ConnectedAt = &at
+	}
+	if !c.Live() {
+		o := &c.Outcome
+		at := o.EndedAt.UTC()
+		s.EndedAt, s.Reason, s.EndedBy = &at, reason(o.Reason), string(o.Actor)
+		if r, ok := c.Record(); ok {
+			record := recordOf(&r)
+			s.Record = &record
+		}
+	}
+	return s
+}
+
+func recordOf(r *call.Record) recordShape {
+	return recordShape{
+		CallID: string(r.Call), Kind: int(r.Kind), Type: int(r.Type), Reason: reason(r.Reason),
+		Parties: []partyShape{
+			{Account: string(r.Caller), Role: callerRole, Name: r.CallerCard.Name, Avatar: r.CallerCard.Avatar},
+			{Account: string(r.Callee), Role: calleeRole, Name: r.CalleeCard.Name, Avatar: r.CalleeCard.Avatar},
+		},
+		CreatedAt: r.CreatedAt.UTC(), EndedAt: r.EndedAt.UTC(), DurationSeconds: int(r.Duration / time.Second),
+	}
+}
+
+func reason(r call.Reason) string { return name(pealv1.Reason(r), "REASON_") }
+
+// name is a value of the schema as the SDK spells it.
+func name(v interface{ String() string }, prefix string) string {
+	return strings.ToLower(strings.TrimPrefix(v.String(), prefix))
+}

@@ -1,0 +1,124 @@
+package node
+
+import (
+	"time"
+
+	"github.com/peal-rtc/peal/internal/call"
+	"github.com/peal-rtc/peal/internal/callqueue"
+	"github.com/peal-rtc/peal/internal/protocol/pealv1"
+	"github.com/peal-rtc/peal/internal/store"
+)
+
+// host is what the queues of calls see of their node.
+type host struct {
+	*loop
+	calls     *callqueue.Queues
+	devices   *devices
+	delivery  *delivery
+	greetings *greetings
+	changes   *changes
+	quota     *quota
+}
+
+// Now implements callqueue.Store.
+func (h *host) Now() time.Time { return h.now }
+
+// Load implements callqueue.Store.
+func (h *host) Load(id call.ID) {
+	h.do(Load{h.await(func(in Input) {
+		l := in.(Loaded)
+		h.calls.Loaded(id, l.Call, l.Err)
+	}), id})
+}
+
+// Commit implements callqueue.Store.
+func (h *host) Commit(c store.Change, patient bool) {
+	id := c.Call.ID
+	h.do(Commit{h.await(func(in Input) { h.calls.Committed(id, in.(Committed).Result) }), c, patient})
+}
+
+// Hurry implements callqueue.Store.
+func (h *host) Hurry() { h.do(Hurry{}) }
+
+// Wake implements callqueue.Store.
+func (h *host) Wake(id call.ID, at time.Time) {
+	if at.IsZero() {
+		h.alarms.drop(alarm{call: id})
+	} else {
+		h.alarms.set(alarm{call: id}, at)
+	}
+}
+
+// Admit implements callqueue.Policy.
+func (h *host) Admit(caller, callee call.Account) *pealv1.Error {
+	if callee == "" {
+		return h.quota.tombstone(caller, h.now)
+	}
+	return h.quota.invite(caller, callee, h.now)
+}
+
+// Learned implements callqueue.Policy. It corrects a call that is mistaken about a
+// connection of this node: news of it was lost, or another node took this one for dead, or
+// had an older connection of the device, which was late. A node that is not known to live
+// yet puts its devices back when it greets them, and one that stops leaves that to the next.
+func (h *host) Learned(c *call.Call, by call.Input) {
+	if _, calls := by.(call.Supersede); !calls { // A device that calls somebody else declines nobody.
+		h.quota.heard(c)
+	}
+	if !h.ready() || !c.Live() {
+		return
+	}
+	for i := range c.Legs {
+		l := &c.Legs[i]
+		d := h.devices.connection(l.Device)
+		switch {
+		case d != nil && !l.Gone.IsZero():
+			h.calls.Add(c.ID, callqueue.Present{Device: d})
+		case l.Gone.IsZero() && l.Device.Conn.Incarnation == h.cfg.Incarnation && (d == nil || d.who != l.Device):
+			h.calls.Add(c.ID, callqueue.Apply{Input: call.Gone{Device: l.Device}})
+		}
+	}
+}
+
+// First implements callqueue.Policy. A device that asks for something, or is greeted, by
+// another connection than the call knows is back first. What it asked for by the one before
+// took effect when it was here already.
+func (h *host) First(a callqueue.Asker, c *call.Call) callqueue.Presence {
+	d, greeted := deviceOf(a)
+	if d == nil {
+		return nil
+	}
+	l := c.Leg(d.who.Account)
+	switch {
+	case d.session.Closed(), l == nil, !l.Device.Is(d.who), l.Device == d.who:
+		return nil
+	case greeted && l.Gone.IsZero() && l.Device.Conn.Incarnation != h.cfg.Incarnation:
+		return nil // It has nothing to ask for, and may be there by a newer connection.
+	}
+	return d
+}
+
+// Moved implements callqueue.Policy.
+func (h *host) Moved(c *call.Call, from call.State) {
+	if c.State == from {
+		return
+	}
+	e := Moved{Call: c, From: from}
+	if c.State == call.Connected {
+		e.CallerPath, e.CalleePath = h.pathOf(c, c.Caller()), h.pathOf(c, c.Callee())
+	}
+	h.do(e)
+}
+
+// pathOf is what media of one side flow by, where its device is here and has told.
+func (h *host) pathOf(c *call.Call, l *call.Leg) pealv1.MediaPath {
+	for _, d := range h.devices.of(l.Account, l.Device.ID) {
+		if v := d.calls[c.ID]; v != nil && v.pathOf == c.Media.Generation {
+			return v.path
+		}
+	}
+	return pealv1.MediaPath_MEDIA_PATH_UNSPECIFIED
+}
+
+// Doubted implements callqueue.Policy.
+func (h *host) Doubted(id call.ID, rev uint32) { h.changes.doubt(id, rev) }

@@ -1,0 +1,91 @@
+package node
+
+import (
+	"time"
+
+	"github.com/peal-rtc/peal/internal/call"
+	"github.com/peal-rtc/peal/internal/callqueue"
+	"github.com/peal-rtc/peal/internal/store"
+)
+
+// changesOverlap is how far back each look for changes goes again: a change has
+// its time before it can be seen, and a slow commit may take its while.
+const changesOverlap = 12 * time.Second
+
+// changes find what a lost message of another node would have said: a node that is not
+// alone asks the store which calls were changed, and looks at those of its accounts.
+type changes struct {
+	*loop
+	calls   *callqueue.Queues
+	devices *devices
+	from    time.Time // All changes before this time are known.
+	running bool
+	// seen has the revs that were looked at lately. A call with an entry is followed for a
+	// while even where no device of it is here.
+	seen map[call.ID]seen
+}
+
+type seen struct {
+	rev uint32
+	at  time.Time
+}
+
+// look asks for what was changed since the last time.
+func (cg *changes) look() {
+	if cg.running {
+		return
+	}
+	if cg.from.IsZero() {
+		cg.from = cg.now
+	}
+	cg.running = true
+	cg.lookFrom(cg.from.Add(-changesOverlap), "")
+}
+
+func (cg *changes) lookFrom(since time.Time, after call.ID) {
+	cg.do(ListChanged{cg.await(func(in Input) { cg.looked(in.(ListedChanged)) }), since, after, pageSize})
+}
+
+func (cg *changes) looked(in ListedChanged) {
+	if in.Err != nil {
+		cg.log.Warn("cannot look for changed calls", "error", in.Err)
+		cg.running = false
+		return
+	}
+	for _, m := range in.Marks {
+		cg.noticed(m)
+		if m.At.After(cg.from) {
+			cg.from = m.At
+		}
+	}
+	if len(in.Marks) == pageSize {
+		last := in.Marks[pageSize-1]
+		cg.lookFrom(last.At, last.Call)
+		return
+	}
+	cg.running = false
+	for _, id := range sorted(cg.seen) {
+		if cg.now.Sub(cg.seen[id].at) > 2*changesOverlap {
+			delete(cg.seen, id)
+		}
+	}
+}
+
+// noticed has a call looked at that has changed, for the sake of those here who
+// may not have heard of it.
+func (cg *changes) noticed(m store.Mark) {
+	was, followed := cg.seen[m.Call]
+	if was.rev >= m.Rev || !followed && len(cg.devices.accounts[m.Caller]) == 0 && len(cg.devices.accounts[m.Callee]) == 0 {
+		return
+	}
+	cg.seen[m.Call] = seen{m.Rev, cg.now}
+	cg.calls.Look(m.Call, m.Rev)
+}
+
+// doubt has a call followed from a rev on: what this node takes for not committed may be
+// done later, with a device in the call that has left meanwhile.
+func (cg *changes) doubt(id call.ID, rev uint32) {
+	if !cg.cfg.Alone {
+		cg.seen[id] = seen{rev, cg.now}
+	}
+}

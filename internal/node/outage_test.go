@@ -1,0 +1,134 @@
+package node_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/peal-rtc/peal/internal/call"
+	"github.com/peal-rtc/peal/internal/node"
+	"github.com/peal-rtc/peal/internal/protocol"
+	"github.com/peal-rtc/peal/internal/protocol/pealv1"
+	"github.com/peal-rtc/peal/internal/store"
+)
+
+// A store that is away for longer than a lease lets all leases run out. No node is dead for
+// that, until the others have had a lease's time to come back.
+func TestStoreAwayIsNobodysDeath(t *testing.T) {
+	b := several(t)
+	alice, bob := b.answeredElsewhere()
+	b.elsewhere(1, func(*call.Call) call.Input { return call.Report{Device: bob, Generation: 1, Up: true} })
+	alice.do(&pealv1.MediaReport{CallId: callID(1), Generation: 1, Up: true})
+	b.alive = []string{"other"}
+	b.wait(10 * time.Second)
+	b.unheard = true
+	b.wait(9 * time.Second)
+	b.unheard, b.alive = false, nil // The other one is slower to come back.
+	b.wait(5 * time.Second)
+	if c := b.stored(1); !c.Callee().Gone.IsZero() {
+		t.Error("the device counts as gone, and the store was away")
+	}
+	b.alive = []string{"other"}
+	b.wait(10 * time.Second)
+	if c := b.stored(1); !c.Callee().Gone.IsZero() {
+		t.Error("the device counts as gone, and its node is back")
+	}
+	b.alive = nil
+	b.wait(10 * time.Second)
+	if c := b.stored(1); c.Callee().Gone.IsZero() {
+		t.Error("the device went down with its node, and counts as present")
+	}
+}
+
+// A node that begins cannot know whether the store was away just now.
+func TestBootJudgesNobodyAtOnce(t *testing.T) {
+	b := newBench(t)
+	b.answeredElsewhere()
+	b.several = true
+	b.boot()
+	if w := b.open().do(&pealv1.Hello{Token: "alice", DeviceId: "a"}).GetWelcome(); w == nil {
+		t.Fatal("the node does not answer a hello")
+	}
+	b.wait(4 * time.Second)
+	if c := b.stored(1); !c.Callee().Gone.IsZero() {
+		t.Error("a node that has just begun takes another one for dead")
+	}
+	b.wait(6 * time.Second)
+	if c := b.stored(1); c.Callee().Gone.IsZero() {
+		t.Error("the dead node is never found")
+	}
+}
+
+// Reads of a store that fails are tried again with pauses, and a short outage only delays.
+func TestPausesWhileTheStoreIsAway(t *testing.T) {
+	b := newBench(t)
+	alice := b.login("alice", "a")
+	b.login("bob", "b")
+	b.unread, b.loads = 1000, 0
+	begun := b.now
+	wantError(t, alice.invite(1, "bob"), protocol.Unavailable)
+	if took := b.now.Sub(begun); took < 5*time.Second || took > 7*time.Second || b.loads > 12 {
+		t.Errorf("refused after %s and %d reads", took, b.loads)
+	}
+	b.unread, b.loads = 4, 0
+	begun = b.now
+	want(t, alice.invite(2, "bob").GetCall(), ringing, 0, caller)
+	if took := b.now.Sub(begun); took > time.Second {
+		t.Errorf("an outage of four reads delays an invitation by %s", took)
+	}
+}
+
+// Each job that waits behind one that was refused has had its time as well.
+func TestRefusedTogether(t *testing.T) {
+	b := newBench(t)
+	alice, bob := b.login("alice", "a"), b.login("bob", "b")
+	alice.invite(1, "bob")
+	b.fault, b.faults, b.unread = store.Skip, 1000, 1000
+	bob.send(&pealv1.Accept{CallId: callID(1), Answer: "v=0 answer", Generation: 1})
+	bob.send(&pealv1.Reject{CallId: callID(1)})
+	b.wait(6 * time.Second)
+	refused := 0
+	for _, f := range bob.events() {
+		if f.GetError().GetCode() == string(protocol.Unavailable) {
+			refused++
+		}
+	}
+	if refused != 2 {
+		t.Errorf("%d of 2 commands were refused within 6 s", refused)
+	}
+}
+
+// A stopping node closes its connections in slices, those in a call last, and keeps its
+// lease meanwhile.
+func TestStoppingInSlices(t *testing.T) {
+	b := newBench(t)
+	b.several, b.drain, b.limits.Devices = true, 4*time.Second, 100
+	b.boot()
+	alice, bob := b.login("alice", "a"), b.login("bob", "b")
+	alice.invite(1, "bob")
+	bob.accept(1)
+	for n := range 40 {
+		b.login("idle", string(rune('a'+n)))
+	}
+	b.step(node.Stopping{})
+	most := b.node.Held().Connections
+	beats := b.beats
+	for b.node.Held().Connections > 0 {
+		before := b.node.Held().Connections
+		if alice.closed+bob.closed != "" && before > 2 {
+			t.Fatalf("a device in a call is closed, and %d connections are open", before)
+		}
+		b.wait(500 * time.Millisecond)
+		if closed := before - b.node.Held().Connections; closed > most/2 {
+			t.Fatalf("%d of %d connections are closed within half a second", closed, before)
+		}
+		if b.now.Sub(time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)) > time.Minute {
+			t.Fatal("they are never closed")
+		}
+	}
+	if b.beats == beats {
+		t.Error("the node gave up its lease while it was stopping")
+	}
+	if c := b.stored(1); c.State != call.Connecting || !c.Caller().Gone.IsZero() {
+		t.Errorf("the call is in state %d, and the caller gone at %s", c.State, c.Caller().Gone)
+	}
+}

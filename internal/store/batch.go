@@ -1,0 +1,163 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/peal-rtc/peal/internal/call"
+)
+
+// batch decides about the changes of one commit, against what is stored and what
+// earlier changes of the batch do to it.
+type batch struct {
+	memory *Memory
+	ctx    context.Context
+
+	results []Result
+	// entries are what the journal is to store, one for each call.
+	entries []Entry
+	// at says where in entries a call is, and claims which call holds an account
+	// after the changes so far, none where it is "". Both are nil for one change.
+	at     map[call.ID]int
+	claims map[call.Account]call.ID
+	// taken are ids of which the journal says that they exist.
+	taken map[call.ID]bool
+}
+
+// decide gives each change its verdict, and gathers what is to be stored.
+func (b *batch) decide(changes []Change) error {
+	b.results, b.entries = make([]Result, len(changes)), make([]Entry, 0, len(changes))
+	if len(changes) > 1 {
+		b.at, b.claims = make(map[call.ID]int), make(map[call.Account]call.ID)
+	}
+	now := b.memory.clock()
+	for i, change := range changes {
+		if err := change.Validate(); err != nil {
+			b.results[i].Err = err
+			continue
+		}
+		var err error
+		var stored *call.Call
+		var created bool
+		if change.From == 0 {
+			stored, b.results[i], err = b.create(&change)
+			created = true
+		} else {
+			stored, b.results[i], created = b.update(&change)
+		}
+		if err != nil {
+			return err
+		}
+		if stored != nil {
+			b.put(stored, Entry{Created: created, At: now})
+		}
+	}
+	return nil
+}
+
+// refuse takes ids that exist already, and says whether that is news.
+func (b *batch) refuse(ids []call.ID) bool {
+	if b.taken == nil {
+		b.taken = make(map[call.ID]bool)
+	}
+	before := len(b.taken)
+	for _, id := range ids {
+		b.taken[id] = true
+	}
+	return len(b.taken) > before
+}
+
+func (b *batch) create(change *Change) (*call.Call, Result, error) {
+	c := &change.Call
+	if b.exists(c.ID) {
+		return nil, Result{Verdict: Conflict}, nil
+	}
+	if !c.Live() {
+		return c, Result{Verdict: Done}, nil
+	}
+	if holder := b.holder(c.Caller().Account); holder != "" {
+		return b.refused(c.ID, Result{Verdict: CallerClaimed, Holder: holder})
+	}
+	for i := range c.Legs[1:] {
+		if holder := b.holder(c.Legs[1+i].Account); holder != "" {
+			busy := Result{Verdict: CalleeBusy, Holder: holder}
+			if change.Busy != nil {
+				return change.Busy, busy, nil
+			}
+			return b.refused(c.ID, busy)
+		}
+	}
+	return c, Result{Verdict: Done}, nil
+}
+
+// refused answers a creation that stores nothing. Where the id may be that of an
+// older call the journal has to be asked; storing would have shown it.
+func (b *batch) refused(id call.ID, verdict Result) (*call.Call, Result, error) {
+	if !b.memory.ended.elsewhere(id) {
+		return nil, verdict, nil
+	}
+	_, err := b.memory.journal.Ended(b.ctx, id)
+	switch {
+	case err == nil:
+		return nil, Result{Verdict: Conflict}, nil
+	case errors.Is(err, ErrNotFound):
+		return nil, verdict, nil
+	}
+	return nil, Result{}, fmt.Errorf("%w: %w", ErrNotDone, err)
+}
+
+func (b *batch) update(change *Change) (stored *call.Call, result Result, created bool) {
+	at, staged := b.at[change.Call.ID]
+	var was *call.Call
+	if staged {
+		was, created = b.entries[at].Call, b.entries[at].Created
+	} else if k := b.memory.live[change.Call.ID]; k != nil {
+		was = &k.call
+	}
+	if was == nil || !was.Live() || was.Rev != change.From {
+		return nil, Result{Verdict: Conflict}, false
+	}
+	return &change.Call, Result{Verdict: Done}, created
+}
+
+// exists says whether a call of this id is known here.
+func (b *batch) exists(id call.ID) bool {
+	if _, staged := b.at[id]; staged || b.taken[id] {
+		return true
+	}
+	return b.memory.live[id] != nil || b.memory.ended.calls[id] != nil
+}
+
+// holder is the call that claims an account, or "".
+func (b *batch) holder(account call.Account) call.ID {
+	if id, touched := b.claims[account]; touched {
+		return id
+	}
+	return b.memory.claims[account]
+}
+
+// put stages a call, with its claims.
+func (b *batch) put(c *call.Call, e Entry) {
+	own := c.Clone() // Whoever made the change may go on with it.
+	e.Call = &own
+	if at, staged := b.at[own.ID]; staged {
+		b.entries[at] = e
+	} else {
+		b.entries = append(b.entries, e)
+		if b.at != nil {
+			b.at[own.ID] = len(b.entries) - 1
+		}
+	}
+	if b.claims == nil {
+		return
+	}
+	for i := range own.Legs {
+		account := own.Legs[i].Account
+		if own.Live() {
+			b.claims[account] = own.ID
+		} else if b.holder(account) == own.ID {
+			b.claims[account] = ""
+		}
+	}
+}

@@ -1,0 +1,146 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+
+	"modernc.org/sqlite"
+
+	"github.com/peal-rtc/peal/internal/store"
+)
+
+// The statements that write.
+const (
+	sqlCreate = `
+		INSERT INTO live (slot, id, changed_ns, body, descriptions)
+		SELECT $1, $2, $3, $4, $5 WHERE NOT EXISTS (SELECT 1 FROM ended WHERE id = $2)`
+	sqlUpdate = `UPDATE live SET changed_ns = $2, body = $3, descriptions = $4 WHERE slot = $1`
+	sqlRemove = `DELETE FROM live WHERE slot = $1`
+	sqlEnd    = `INSERT INTO ended (id, ended_ns, body) VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING`
+	sqlFile   = `
+		INSERT INTO records (call_id, kind, type, caller, callee, reason, created_ns, ended_ns, duration_s,
+			caller_name, caller_avatar, callee_name, callee_avatar)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+		ON CONFLICT (call_id) DO NOTHING`
+	sqlList  = `INSERT INTO parties (account, ended_ns, call_id) VALUES ($1, $3, $4), ($2, $3, $4)`
+	sqlTouch = `UPDATE clock SET touched_ns = $1`
+
+	sqlPruneCalls = `
+		DELETE FROM ended WHERE id IN
+			(SELECT id FROM ended WHERE ended_ns < $1 ORDER BY ended_ns LIMIT $2)`
+	// A trigger deletes the rows of parties.
+	sqlPruneRecords = `
+		DELETE FROM records WHERE call_id IN
+			(SELECT call_id FROM records WHERE ended_ns < $1 ORDER BY ended_ns, call_id LIMIT $2)`
+)
+
+// writer is the connection that writes, with its statements. It is used without
+// database/sql, which takes its time for pools and conversions; one goroutine at a
+// time uses it.
+type writer struct {
+	conn driver.Conn
+	args []driver.NamedValue
+
+	begin, commit, rollback, checkpoint driver.StmtExecContext
+	create, update, remove, end         driver.StmtExecContext
+	file, list, touch                   driver.StmtExecContext
+	calls, records                      driver.StmtExecContext
+}
+
+// newWriter opens the connection.
+func newWriter(name string) (_ *writer, err error) {
+	w := &writer{args: make([]driver.NamedValue, 0, 16)}
+	if w.conn, err = new(sqlite.Driver).Open(name); err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	for query, stmt := range map[string]*driver.StmtExecContext{
+		`BEGIN IMMEDIATE`: &w.begin, `COMMIT`: &w.commit, `ROLLBACK`: &w.rollback, `PRAGMA wal_checkpoint(PASSIVE)`: &w.checkpoint,
+		sqlCreate: &w.create, sqlUpdate: &w.update, sqlRemove: &w.remove, sqlEnd: &w.end,
+		sqlFile: &w.file, sqlList: &w.list, sqlTouch: &w.touch,
+		sqlPruneCalls: &w.calls, sqlPruneRecords: &w.records,
+	} {
+		prepared, err := w.conn.Prepare(query)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("prepare statement: %w", err), w.conn.Close())
+		}
+		*stmt = prepared.(driver.StmtExecContext)
+	}
+	return w, nil
+}
+
+// exec runs a statement and returns how many rows it wrote. The statement waits for
+// the disk alone, which no cancelling would hurry.
+func (w *writer) exec(stmt driver.StmtExecContext, args ...driver.Value) (rows int64, err error) {
+	w.args = w.args[:0]
+	for i, arg := range args {
+		w.args = append(w.args, driver.NamedValue{Ordinal: i + 1, Value: arg})
+	}
+	done, err := stmt.ExecContext(context.Background(), w.args)
+	if err != nil {
+		return 0, err
+	}
+	return done.RowsAffected()
+}
+
+// put writes one call, and says no where there is an older one of its id.
+func (w *writer) put(e *store.Entry, slot int64) (done bool, err error) {
+	c := e.Call
+	body, err := encode(c)
+	if err != nil {
+		return false, err
+	}
+	id := string(c.ID)
+	if !c.Live() {
+		if !e.Created {
+			if _, err := w.exec(w.remove, slot); err != nil {
+				return false, err
+			}
+		}
+		rows, err := w.exec(w.end, id, unixNano(c.Outcome.EndedAt), body)
+		if err != nil || rows == 0 {
+			return false, err
+		}
+		return true, w.record(e)
+	}
+	descriptions, err := describe(c)
+	if err != nil {
+		return false, err
+	}
+	var rows int64
+	if e.Created {
+		rows, err = w.exec(w.create, slot, id, unixNano(e.At), body, descriptions)
+	} else {
+		rows, err = w.exec(w.update, slot, unixNano(e.At), body, descriptions)
+	}
+	return rows > 0, err
+}
+
+// record files the record of a call that has one, and lists it for both sides.
+func (w *writer) record(e *store.Entry) error {
+	r, ok := e.Call.Record()
+	if !ok {
+		return nil
+	}
+	id, ended := string(r.Call), unixNano(r.EndedAt)
+	caller, callee := string(r.Caller), string(r.Callee)
+	rows, err := w.exec(w.file, id, int64(r.Kind), int64(r.Type), caller, callee, int64(r.Reason),
+		unixNano(r.CreatedAt), ended, int64(r.Duration.Seconds()),
+		r.CallerCard.Name, r.CallerCard.Avatar, r.CalleeCard.Name, r.CalleeCard.Avatar)
+	if err != nil || rows == 0 {
+		return err
+	}
+	_, err = w.exec(w.list, caller, callee, ended, id)
+	return err
+}
+
+func (w *writer) pruneCalls(before int64) (int64, error) {
+	return w.exec(w.calls, before, int64(pruneRows))
+}
+
+func (w *writer) pruneRecords(before int64) (int64, error) {
+	return w.exec(w.records, before, int64(pruneRows))
+}
+
+func (w *writer) close() error { return w.conn.Close() }

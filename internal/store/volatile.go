@@ -1,0 +1,180 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/peal-rtc/peal/internal/call"
+)
+
+// Volatile is a journal that lasts as long as the process, for tests and the
+// simulator. It is deterministic.
+type Volatile struct {
+	mu      sync.Mutex // Guards what follows.
+	live    map[call.ID]Entry
+	ended   map[call.ID]Entry
+	records map[call.ID]call.Record
+}
+
+// NewVolatile makes an empty journal.
+func NewVolatile() *Volatile {
+	return &Volatile{
+		live:    make(map[call.ID]Entry),
+		ended:   make(map[call.ID]Entry),
+		records: make(map[call.ID]call.Record),
+	}
+}
+
+// Append implements Journal.
+func (v *Volatile) Append(batch []Entry) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	var exist []call.ID
+	for _, e := range batch {
+		if _, ended := v.ended[e.Call.ID]; ended && e.Created {
+			exist = append(exist, e.Call.ID)
+		}
+	}
+	if len(exist) > 0 {
+		return &ExistsError{exist}
+	}
+	for _, e := range batch {
+		id := e.Call.ID
+		kept := e.Call.Clone()
+		e.Call = &kept
+		if kept.Live() {
+			v.live[id] = e
+			continue
+		}
+		delete(v.live, id)
+		v.ended[id] = e
+		if r, ok := kept.Record(); ok {
+			if _, filed := v.records[id]; !filed {
+				v.records[id] = r
+			}
+		}
+	}
+	return nil
+}
+
+// Touch implements Journal. There is nothing to write.
+func (v *Volatile) Touch(time.Time) error { return nil }
+
+// Replay implements Journal.
+func (v *Volatile) Replay(_ context.Context, endedSince time.Time, take func(Entry) error) error {
+	v.mu.Lock()
+	var all []Entry
+	for _, e := range v.live {
+		all = append(all, e)
+	}
+	for _, e := range v.ended {
+		if !e.Call.Outcome.EndedAt.Before(endedSince) || !e.At.Before(endedSince) {
+			all = append(all, e)
+		}
+	}
+	v.mu.Unlock()
+	slices.SortFunc(all, func(a, b Entry) int {
+		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Call.ID, b.Call.ID))
+	})
+	for _, e := range all {
+		if err := take(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// IDs implements Journal.
+func (v *Volatile) IDs(_ context.Context, least call.ID) ([]call.ID, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	var ids []call.ID
+	for id := range v.ended {
+		if id >= least {
+			ids = append(ids, id)
+		}
+	}
+	return ids, nil
+}
+
+// Ended implements Journal.
+func (v *Volatile) Ended(_ context.Context, id call.ID) (call.Call, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	e, ok := v.ended[id]
+	if !ok {
+		return call.Call{}, ErrNotFound
+	}
+	return e.Call.Clone(), nil
+}
+
+// EndedOf implements Journal.
+func (v *Volatile) EndedOf(_ context.Context, account call.Account, since time.Time) ([]call.Call, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	var calls []call.Call
+	for _, e := range v.ended {
+		if e.Call.Leg(account) != nil && !e.Call.Outcome.EndedAt.Before(since) {
+			calls = append(calls, e.Call.Clone())
+		}
+	}
+	return calls, nil
+}
+
+// Records implements Journal.
+func (v *Volatile) Records(_ context.Context, account call.Account, page Page) ([]call.Record, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	from := call.Record{EndedAt: page.Time}
+	if page.Call != "" {
+		r, ok := v.records[page.Call]
+		if !ok || r.Caller != account && r.Callee != account {
+			return nil, nil
+		}
+		from = r
+	}
+	order := func(a, b call.Record) int {
+		return cmp.Or(a.EndedAt.Compare(b.EndedAt), cmp.Compare(a.Call, b.Call))
+	}
+	var records []call.Record
+	for _, r := range v.records {
+		if r.Caller != account && r.Callee != account {
+			continue
+		}
+		side := order(r, from)
+		if page.Forward && side > 0 || !page.Forward && (side < 0 || from.EndedAt.IsZero()) {
+			records = append(records, r)
+		}
+	}
+	slices.SortFunc(records, order)
+	if !page.Forward {
+		slices.Reverse(records)
+	}
+	return records[:min(page.Limit, len(records))], nil
+}
+
+// Prune implements Journal.
+func (v *Volatile) Prune(_ context.Context, callsBefore, recordsBefore time.Time) (int, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	rows := 0
+	for id, e := range v.ended {
+		if e.Call.Outcome.EndedAt.Before(callsBefore) {
+			delete(v.ended, id)
+			rows++
+		}
+	}
+	for id, r := range v.records {
+		if r.EndedAt.Before(recordsBefore) {
+			delete(v.records, id)
+			rows++
+		}
+	}
+	return rows, nil
+}
+
+// Close implements Journal. There is nothing to close: what was kept stays.
+func (v *Volatile) Close() error { return nil }
