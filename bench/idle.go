@@ -41,7 +41,7 @@ func benchIdle(ctx context.Context, args []string) error {
 		return fmt.Errorf("bare sockets: %w", err)
 	}
 	fmt.Printf("bare sockets of the same library: %.1f KB each\n", bare)
-	last := fmt.Sprintf(" bare_kb=%.1f", bare)
+	last := []string{fmt.Sprintf("bare_kb=%.1f", bare)}
 	servers := map[string][]string{"": {o.peal}, "other_": strings.Fields(o.against)}
 	var certified []string
 	if o.tls {
@@ -67,16 +67,16 @@ func benchIdle(ctx context.Context, args []string) error {
 		if prefix == "" {
 			back = r
 		}
-		last += fmt.Sprintf(" %sidle_kb=%.1f", prefix, kb)
+		last = append(last, fmt.Sprintf("%sidle_kb=%.1f", prefix, kb))
 		if certified == nil {
 			continue
 		}
 		if kb, _, err = o.idle(ctx, prefix+"peal over TLS", command, certified, false); err != nil {
 			return err
 		}
-		last += fmt.Sprintf(" %sidle_tls_kb=%.1f", prefix, kb)
+		last = append(last, fmt.Sprintf("%sidle_tls_kb=%.1f", prefix, kb))
 	}
-	fmt.Printf("%s back_s=%.1f peak_mb=%.0f\n", strings.TrimSpace(last), back.within.Seconds(), kilobytes(back.peak)/1024)
+	fmt.Printf("%s back_s=%.1f peak_mb=%.0f\n", strings.Join(last, " "), back.within.Seconds(), kilobytes(back.peak)/1024)
 	return nil
 }
 
