@@ -236,10 +236,7 @@ func (n *Node) drain() {
 		}
 	}
 	open := slices.Concat(idle, inCall)
-	left := int(n.drained.Sub(n.now)/drainSlice) + 1
-	if left < 1 {
-		left = 1
-	}
+	left := max(int(n.drained.Sub(n.now)/drainSlice)+1, 1)
 	for _, d := range open[:(len(open)+left-1)/left] {
 		d.session.Close(protocol.ShuttingDown)
 		n.devices.watch(d)
