@@ -64,7 +64,7 @@ func flags(name string) *flag.FlagSet {
 }
 
 func pealFlag(f *flag.FlagSet) *string {
-	return f.String("peal", "bin/peal", "the binary to measure; make build makes it")
+	return f.String("peal", "bin/peal", "path of the binary to measure; make build makes it")
 }
 
 // median of some values; zero of none.
