@@ -159,7 +159,7 @@ var allowed = map[string]imports{
 	// It starts servers as anybody would; what it needs of ours is for the load.
 	"bench": {
 		ours:   []string{"internal/auth", "internal/load"},
-		theirs: []string{"github.com/coder/websocket", "github.com/gobwas/ws", "github.com/pion/turn", "golang.org/x/sys", "modernc.org/sqlite"},
+		theirs: []string{"github.com/coder/websocket", "github.com/gobwas/ws", "github.com/pion/stun", "github.com/pion/turn", "golang.org/x/sys", "modernc.org/sqlite"},
 	},
 	// It knows the server as everybody does: by HTTP and a browser.
 	// Its caller of another kind is the Go SDK.

@@ -10,48 +10,50 @@ import (
 	"time"
 )
 
-// tick is the step in which the kernel tells CPU time.
+// tick is the step in which the kernel tells the CPU time of processes that have ended.
 const tick = 10 * time.Millisecond
 
-// cpu is what processes and all below them have used so far, user and system. The kernel
-// counts exactly and tells in ticks. A process's figure holds all its threads: those that
-// have ended, and those of the kernel that work for it alone (io_uring's), which are
-// threads of the process.
+// cpu is what processes and all below them have used so far, user and system. A process's
+// figure holds all its threads: those that have ended, and those of the kernel that work
+// for it alone (io_uring's), which are threads of the process.
 func cpu(pids ...int) (time.Duration, error) {
-	var sum int64
+	var sum time.Duration
 	for _, pid := range pids {
-		ticks, err := cpuTicks(pid)
+		used, err := cpuWithEnded(pid)
 		if err != nil {
 			return 0, err
 		}
-		sum += ticks
+		sum += used
 		for _, child := range children(pid) {
-			more, err := cpuTicks(child)
+			more, err := cpuWithEnded(child)
 			if err == nil { // It may have ended.
 				sum += more
 			}
 		}
 	}
-	return time.Duration(sum) * tick, nil
+	return sum, nil
 }
 
-// cpuTicks is the CPU time of a process and of its children that have ended.
-func cpuTicks(pid int) (int64, error) {
+// cpuWithEnded is the CPU time of a process and of its children that have ended.
+func cpuWithEnded(pid int) (time.Duration, error) {
+	used, err := cpuTime(pid)
+	if err != nil {
+		return 0, err
+	}
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return 0, err
 	}
 	// The name in parentheses may hold anything.
 	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
-	var sum int64
-	for _, field := range fields[11:15] { // utime, stime, cutime, cstime
+	for _, field := range fields[13:15] { // cutime, cstime
 		n, err := strconv.ParseInt(field, 10, 64)
 		if err != nil {
 			return 0, err
 		}
-		sum += n
+		used += time.Duration(n) * tick
 	}
-	return sum, nil
+	return used, nil
 }
 
 // switched is how often threads have left a processor.

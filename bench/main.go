@@ -4,7 +4,7 @@
 //	bench call         CPU of the server for one complete call, beside bare relays and Kamailio
 //	bench saturation   calls a second that ring in time, beside another version
 //	bench idle         memory for one idle device, plain and over TLS, and everybody coming back
-//	bench turn         CPU for one relayed packet, beside coturn
+//	bench turn         CPU for one relayed packet by channel, indication and TCP, beside coturn
 //	bench cost         what grows with calls, live calls and accounts
 //
 // Everything runs on loopback, in processes that it starts and stops itself. The

@@ -7,11 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"math"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 	"unicode"
@@ -32,6 +35,8 @@ const (
 	keyRate          = 50 // Requests a second of one key,
 	keyBurst         = 100
 	wrongKeysPerMin  = 10 // Of one address.
+	addressesMost    = 1 << 16
+	backendTimeout   = 10 * time.Second // For one request.
 	requestIDBytes   = 64
 )
 
@@ -48,6 +53,7 @@ type Backend struct {
 	Address func(*http.Request) netip.Addr
 	// Now is the store's time.
 	Now func() time.Time
+	Log *slog.Logger
 }
 
 //go:embed openapi.json
@@ -73,8 +79,10 @@ func (b Backend) Routes() http.Handler {
 	mux := http.NewServeMux()
 	for _, r := range routes {
 		mux.HandleFunc(r.pattern, func(w http.ResponseWriter, q *http.Request) {
-			if served.admit(w, q) {
-				r.handle(served, w, q)
+			if key, ok := served.admit(w, q); ok {
+				ctx, cancel := context.WithTimeout(q.Context(), backendTimeout)
+				defer cancel()
+				r.handle(served, w, q.WithContext(context.WithValue(ctx, keyID{}, key)))
 			}
 		})
 	}
@@ -82,9 +90,9 @@ func (b Backend) Routes() http.Handler {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write(openAPI)
 	})
-	mux.HandleFunc("/api/", func(w http.ResponseWriter, q *http.Request) {
-		if served.admit(w, q) {
-			deny(w, notFound, "%s %s is no route of this server: see /api/v1/openapi.json", q.Method, q.URL.Path)
+	mux.HandleFunc(elsewhere, func(w http.ResponseWriter, q *http.Request) {
+		if _, ok := served.admit(w, q); ok {
+			denyRoute(mux, w, q)
 		}
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
@@ -95,6 +103,29 @@ func (b Backend) Routes() http.Handler {
 		mux.ServeHTTP(w, q)
 	})
 }
+
+// elsewhere is the pattern of what is no route.
+const elsewhere = "/api/"
+
+// denyRoute refuses what is no route, or a route by another method.
+func denyRoute(mux *http.ServeMux, w http.ResponseWriter, q *http.Request) {
+	var allowed []string
+	for _, method := range []string{http.MethodGet, http.MethodPost} {
+		other := &http.Request{Method: method, URL: q.URL, Host: q.Host}
+		if _, pattern := mux.Handler(other); pattern != "" && pattern != elsewhere {
+			allowed = append(allowed, method)
+		}
+	}
+	if len(allowed) == 0 {
+		deny(w, notFound, "%s is no route of this server: see /api/v1/openapi.json", q.URL.Path)
+		return
+	}
+	w.Header().Set("Allow", strings.Join(allowed, ", "))
+	deny(w, methodNotAllowed, "%s takes %s: send that in place of %s", q.URL.Path, strings.Join(allowed, " or "), q.Method)
+}
+
+// keyID is under which a request's context has the id of its key.
+type keyID struct{}
 
 // backend serves requests at the same time.
 type backend struct {
@@ -114,26 +145,25 @@ func requestID(q *http.Request) string {
 	return id
 }
 
-// admit answers requests that come without a key that is good, or too often.
-func (b *backend) admit(w http.ResponseWriter, q *http.Request) bool {
+// admit gives the id of a request's key, and answers requests that come without a key that is
+// good, or too often. A good key is never refused for wrong ones of its address, which others
+// may share.
+func (b *backend) admit(w http.ResponseWriter, q *http.Request) (key string, ok bool) {
 	now := time.Now()
-	from := b.Address(q)
-	if wait := b.waits(from, now); wait > 0 {
-		w.Header().Set("Retry-After", seconds(wait))
-		deny(w, tooManyRequests, "too many requests with a wrong key came from this address: wait %s s", seconds(wait))
-		return false
-	}
 	token := bearer(q.Header.Get("Authorization"))
 	id, ok := b.Keys.Check(token)
 	if !ok {
-		b.fails(from, now)
 		w.Header().Set("WWW-Authenticate", `Bearer realm="peal server API"`)
-		if token == "" {
+		switch wait := b.fails(b.Address(q), now); {
+		case wait > 0:
+			w.Header().Set("Retry-After", seconds(wait))
+			deny(w, tooManyRequests, "too many requests without a good key came from this address: wait %s s", seconds(wait))
+		case token == "":
 			deny(w, invalidKey, "send the header Authorization: Bearer peal_sk_ID_SECRET with a key of PEAL_API_KEYS")
-		} else {
+		default:
 			deny(w, invalidKey, "this is no API key of this server: a token of a device opens no route of the API")
 		}
-		return false
+		return "", false
 	}
 	left, wait := b.spend(id, now)
 	w.Header().Set("RateLimit-Policy", fmt.Sprintf(`"key";q=%d;w=%d`, keyBurst, keyBurst/keyRate))
@@ -141,9 +171,9 @@ func (b *backend) admit(w http.ResponseWriter, q *http.Request) bool {
 	if wait > 0 {
 		w.Header().Set("Retry-After", seconds(wait))
 		deny(w, tooManyRequests, "a key may ask %d times a second: wait %s s", keyRate, seconds(wait))
-		return false
+		return "", false
 	}
-	return true
+	return id, true
 }
 
 // seconds rounds up: zero seconds would be no wait at all.
@@ -164,19 +194,9 @@ func (b *backend) spend(id string, now time.Time) (left int, wait time.Duration)
 	return int(l.TokensAt(now)), 0
 }
 
-// waits is how long an address has to wait that tried too many wrong keys.
-func (b *backend) waits(from netip.Addr, now time.Time) time.Duration {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	l := b.wrong[from]
-	if l == nil || l.TokensAt(now) >= 1 {
-		return 0
-	}
-	return time.Duration((1 - l.TokensAt(now)) * float64(time.Minute) / wrongKeysPerMin)
-}
-
-// fails counts a wrong key of an address.
-func (b *backend) fails(from netip.Addr, now time.Time) {
+// fails counts a wrong key of an address, and says how long the address has to wait where it
+// sent too many.
+func (b *backend) fails(from netip.Addr, now time.Time) (wait time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if now.Sub(b.pruned) > time.Minute {
@@ -187,12 +207,18 @@ func (b *backend) fails(from netip.Addr, now time.Time) {
 			}
 		}
 	}
+	if b.wrong[from] == nil && len(b.wrong) >= addressesMost {
+		from = netip.Addr{} // The rest share one budget.
+	}
 	l := b.wrong[from]
 	if l == nil {
 		l = rate.NewLimiter(rate.Every(time.Minute/wrongKeysPerMin), wrongKeysPerMin)
 		b.wrong[from] = l
 	}
-	l.AllowN(now, 1)
+	if l.AllowN(now, 1) {
+		return 0
+	}
+	return time.Duration((1 - l.TokensAt(now)) * float64(time.Minute) / wrongKeysPerMin)
 }
 
 // listCalls gives the live calls, all of them or those of an account.
@@ -212,6 +238,10 @@ func (b *backend) listCalls(w http.ResponseWriter, q *http.Request) {
 	var calls []call.Call
 	var err error
 	if p.account != "" {
+		if p.cursor != "" {
+			deny(w, protocol.BadRequest, "cursor and account: an account has too few live calls for pages, so leave cursor out")
+			return
+		}
 		calls, err = b.Store.CallsOf(q.Context(), p.account, b.Now())
 		calls = slices.DeleteFunc(calls, func(c call.Call) bool { return !c.Live() })
 	} else {
@@ -221,7 +251,7 @@ func (b *backend) listCalls(w http.ResponseWriter, q *http.Request) {
 		}
 	}
 	if err != nil {
-		deny(w, protocol.Unavailable, "the store does not answer: try again")
+		b.unavailable(w, q, err)
 		return
 	}
 	for i := range calls {
@@ -237,7 +267,7 @@ func (b *backend) getCall(w http.ResponseWriter, q *http.Request) {
 		return
 	}
 	c, err := b.Store.Call(q.Context(), id)
-	b.answer(w, id, c, err)
+	b.answer(w, q, id, c, err)
 }
 
 // endCall ends a call, and gives it as it ended, by this or before.
@@ -247,15 +277,24 @@ func (b *backend) endCall(w http.ResponseWriter, q *http.Request) {
 		return
 	}
 	c, err := b.End(q.Context(), id)
-	b.answer(w, id, c, err)
+	if err == nil {
+		b.Log.Info("call ended by a backend", "call", id, "key", q.Context().Value(keyID{}), "request_id", w.Header().Get(requestIDHeader))
+	}
+	b.answer(w, q, id, c, err)
 }
 
-func (b *backend) answer(w http.ResponseWriter, id call.ID, c call.Call, err error) {
+// unavailable answers for a store that failed, and says in the log why.
+func (b *backend) unavailable(w http.ResponseWriter, q *http.Request, err error) {
+	b.Log.Warn("cannot answer a backend", "method", q.Method, "path", q.URL.Path, "request_id", w.Header().Get(requestIDHeader), "error", err)
+	deny(w, protocol.Unavailable, "the store does not answer, or the server is stopping: try again")
+}
+
+func (b *backend) answer(w http.ResponseWriter, q *http.Request, id call.ID, c call.Call, err error) {
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		deny(w, protocol.NoSuchCall, "no call %s is live or ended within the last day: its record may be in /api/v1/records", id)
 	case err != nil:
-		deny(w, protocol.Unavailable, "the store does not answer: try again")
+		b.unavailable(w, q, err)
 	default:
 		reply(w, callOf(&c))
 	}
@@ -273,7 +312,7 @@ func (b *backend) listRecords(w http.ResponseWriter, q *http.Request) {
 	}
 	records, err := b.Store.Records(q.Context(), p.account, store.Page{Call: call.ID(p.cursor), Limit: p.limit + 1})
 	if err != nil {
-		deny(w, protocol.Unavailable, "the store does not answer: try again")
+		b.unavailable(w, q, err)
 		return
 	}
 	answer := struct {
@@ -299,10 +338,14 @@ type page struct {
 // page reads the query of a list, and refuses what it does not know.
 func (b *backend) page(w http.ResponseWriter, q *http.Request, more ...string) (p page, ok bool) {
 	known := append([]string{"limit", "cursor"}, more...)
-	query := q.URL.Query()
+	query, err := url.ParseQuery(q.URL.RawQuery)
+	if err != nil {
+		deny(w, protocol.BadRequest, "the query cannot be read: percent-encode its values, also %% and ;")
+		return page{}, false
+	}
 	for key, values := range query {
 		if !slices.Contains(known, key) || len(values) != 1 {
-			deny(w, protocol.BadRequest, "the query has %s: this route takes %v, each once", key, known)
+			deny(w, protocol.BadRequest, "the query has %q: send only %s, each once", key, strings.Join(known, ", "))
 			return page{}, false
 		}
 	}
@@ -310,7 +353,7 @@ func (b *backend) page(w http.ResponseWriter, q *http.Request, more ...string) (
 	if text := query.Get("limit"); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 || n > pageMost {
-			deny(w, protocol.BadRequest, "limit=%s: from 1 to %d", text, pageMost)
+			deny(w, protocol.BadRequest, "limit=%s: send a number from 1 to %d", text, pageMost)
 			return page{}, false
 		}
 		p.limit = n
@@ -320,7 +363,7 @@ func (b *backend) page(w http.ResponseWriter, q *http.Request, more ...string) (
 		return page{}, false
 	}
 	if p.cursor != "" && !protocol.ValidCallID(p.cursor) {
-		deny(w, protocol.BadRequest, "cursor: send what came as next")
+		deny(w, protocol.BadRequest, "cursor=%s: send the value of next in the answer before", p.cursor)
 		return page{}, false
 	}
 	return p, true
@@ -338,11 +381,14 @@ func callIDOf(w http.ResponseWriter, q *http.Request) (call.ID, bool) {
 // emptyBody holds that a request has no body, or an empty object.
 func emptyBody(w http.ResponseWriter, q *http.Request) bool {
 	text, err := io.ReadAll(q.Body)
+	var large *http.MaxBytesError
 	var fields map[string]any
 	switch {
+	case errors.As(err, &large):
+		deny(w, protocol.BadRequest, "the body has more than %d bytes: send none, or {}", backendBodyBytes)
 	case err != nil:
-		deny(w, protocol.BadRequest, "the body has more than %d bytes", backendBodyBytes)
-	case len(text) > 0 && (json.Unmarshal(text, &fields) != nil || len(fields) > 0):
+		deny(w, protocol.BadRequest, "the body did not arrive whole: send the request again")
+	case len(text) > 0 && (json.Unmarshal(text, &fields) != nil || fields == nil || len(fields) > 0):
 		deny(w, protocol.BadRequest, "this route takes no fields: send no body, or {}")
 	default:
 		return true

@@ -23,9 +23,10 @@ type problem struct {
 
 // The codes of the server API beside those of the wire.
 const (
-	invalidKey      protocol.Code = "invalid_key"
-	notFound        protocol.Code = "not_found"
-	tooManyRequests protocol.Code = "too_many_requests"
+	invalidKey       protocol.Code = "invalid_key"
+	notFound         protocol.Code = "not_found"
+	methodNotAllowed protocol.Code = "method_not_allowed"
+	tooManyRequests  protocol.Code = "too_many_requests"
 )
 
 // titles say in a few words what each code of the server API means.
@@ -35,6 +36,7 @@ var titles = map[protocol.Code]string{
 	protocol.Unavailable: "The server cannot do this now",
 	invalidKey:           "The API key is missing or wrong",
 	notFound:             "There is no such route",
+	methodNotAllowed:     "The route takes another method",
 	tooManyRequests:      "Too many requests",
 }
 
@@ -45,6 +47,7 @@ var statuses = map[protocol.Code]int{
 	protocol.Unavailable: http.StatusServiceUnavailable,
 	invalidKey:           http.StatusUnauthorized,
 	notFound:             http.StatusNotFound,
+	methodNotAllowed:     http.StatusMethodNotAllowed,
 	tooManyRequests:      http.StatusTooManyRequests,
 }
 

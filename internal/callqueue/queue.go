@@ -21,6 +21,8 @@ const (
 	pauseMost  = time.Second
 	// outageMost is how long a store may fail before askers hear that it is unavailable.
 	outageMost = 5 * time.Second
+	// outageApart is how far apart two failures are that belong to one outage, at most.
+	outageApart = 12 * time.Second
 )
 
 // Queue does the jobs of one call, one at a time.
@@ -45,14 +47,15 @@ type Queue struct {
 	running bool
 	// paused: the store failed; Ticked tries again.
 	paused bool
-	// failing is how many reads in a row failed, since failed.
-	failing int
-	failed  time.Time
+	// failing is how many requests in a row failed, since began, the last of them at failed.
+	failing       int
+	began, failed time.Time
 	// announce: a commit's result was unknown, so that once the call has been read everyone
 	// is told what it says.
 	announce bool
-	// unknown: a commit's result is unknown, so that what is read may be its doing.
+	// unknown: the result of the commit doubted is unknown, so that what is read may be its doing.
 	unknown bool
+	doubted pending
 	// sent are the candidates of each side in the present generation.
 	sent map[call.Account]*sentCandidates
 	// holders counts the devices here that have to do with the call.
@@ -161,7 +164,7 @@ func (q *Queue) committed(r store.Result) {
 	default:
 		// Unknown: the change may have been made. Read the call before anyone is answered.
 		q.all.cfg.Log.Warn("commit without a result", "call", q.id, "error", r.Err)
-		q.known, q.announce, q.unknown = false, true, true
+		q.known, q.announce, q.unknown, q.doubted = false, true, true, p
 		q.host().Doubted(q.id, p.change.From)
 		q.fails()
 	}
@@ -186,12 +189,15 @@ func (q *Queue) done(c call.Call, by call.Input, effects []call.Effect) {
 
 // read takes the call as it was loaded.
 func (q *Queue) read(c call.Call) {
-	q.running = true
+	var by call.Input
 	if q.unknown {
 		q.host().Moved(&c, q.call.State)
+		if d := &q.doubted; c.Rev == d.change.Call.Rev {
+			by = d.input
+		}
 	}
-	q.unknown = false
-	q.set(c, nil)
+	q.unknown, q.doubted = false, pending{}
+	q.set(c, by)
 	if q.announce {
 		for i := range c.Legs {
 			if a := c.Legs[i].Account; a != "" {
@@ -201,7 +207,7 @@ func (q *Queue) read(c call.Call) {
 	} else {
 		q.host().Update(&c)
 	}
-	q.announce, q.running = false, false
+	q.announce = false
 }
 
 // set takes a newer copy of the call.
@@ -229,27 +235,30 @@ func (q *Queue) again() {
 	switch {
 	case e.tries < triesMost:
 	case e.asks() != nil:
-		q.giveUp()
+		q.refuse(func(one *entry) bool { return one == e })
 	default:
 		e.tries = 0
 		q.pause(pauseMost)
 	}
 }
 
-// fails has the first job tried again after a pause, as the store failed. Where it has
-// failed for long, those who ask are refused.
+// fails has the first job tried again after a pause, as the store failed. Where the store has
+// failed for long, all who ask are refused.
 func (q *Queue) fails() {
 	now := q.host().Now()
-	if q.failing == 0 {
-		q.failed = now
+	if q.failing == 0 || now.Sub(q.failed) > outageApart {
+		q.failing, q.began = 0, now
 	}
-	if q.jobs[0].asks() != nil && now.Sub(q.failed) >= outageMost {
-		q.giveUp()
-		return
+	q.failed = now
+	if now.Sub(q.began) >= outageMost {
+		q.refuse(func(*entry) bool { return true })
+		if len(q.jobs) == 0 {
+			return
+		}
 	}
 	pause := min(pauseFirst<<q.failing, pauseMost)
-	if pause < pauseMost {
-		q.failing++
+	if q.failing++; pause == pauseMost {
+		q.failing = max(q.failing-1, 1)
 	}
 	q.pause(pause)
 }
@@ -259,17 +268,35 @@ func (q *Queue) pause(d time.Duration) {
 	q.host().Wake(q.id, q.host().Now().Add(d))
 }
 
-// giveUp refuses the first job.
-func (q *Queue) giveUp() {
-	j := q.jobs[0].Job
-	q.pop().finished(q, nil, protocol.Unavailable.Error())
-	if i, ok := j.(invite); ok && q.announce {
-		q.withdraw(i.Caller)
+// refuse tells those who ask, of the jobs that are chosen, that the store is unavailable. What
+// the node does by itself stays.
+func (q *Queue) refuse(chosen func(*entry) bool) {
+	var refused []Job
+	kept := make([]entry, 0, len(q.jobs))
+	for i := range q.jobs {
+		if e := &q.jobs[i]; e.asks() != nil && chosen(e) {
+			refused = append(refused, e.Job)
+		} else {
+			kept = append(kept, *e)
+		}
 	}
-	if q.announce && len(q.jobs) == 0 {
-		// Nobody waits for the result any more, and everyone is to be told all the same.
-		q.host().Wake(q.id, q.host().Now().Add(pauseMost))
+	q.jobs = kept
+	for _, j := range refused {
+		j.finished(q, nil, protocol.Unavailable.Error())
+		if i, ok := j.(invite); ok && q.announce {
+			q.withdraw(i.Caller)
+		}
 	}
+	if len(q.jobs) > 0 {
+		return
+	}
+	// The alarm was there for those who were refused.
+	at, _ := q.call.Deadline()
+	if q.announce {
+		// Nobody waits for the result any more, and everyone is to receive it all the same.
+		at = q.host().Now().Add(pauseMost)
+	}
+	q.host().Wake(q.id, at)
 }
 
 // ticked ends a pause, or gives the call a tick.
@@ -300,11 +327,12 @@ func isTick(e entry) bool {
 // finish takes the first job off the queue and answers its asker. c is nil where the asker
 // is not to see the call.
 func (q *Queue) finish(c *call.Call, failure *pealv1.Error) {
-	q.failing = 0
 	q.pop().finished(q, c, failure)
 }
 
+// pop takes the first job, which is done: the store answers.
 func (q *Queue) pop() Job {
+	q.failing = 0
 	j := q.jobs[0].Job
 	q.jobs[0] = entry{}
 	if q.jobs = q.jobs[1:]; len(q.jobs) == 0 {

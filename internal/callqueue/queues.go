@@ -41,6 +41,16 @@ func New(cfg Config, host Host) *Queues {
 // Len is how many there are.
 func (s *Queues) Len() int { return len(s.each) }
 
+// Working says that a job or a result waits for the store, or for its failure to pass.
+func (s *Queues) Working() bool {
+	for _, q := range s.each {
+		if len(q.jobs) > 0 || q.announce {
+			return true
+		}
+	}
+	return false
+}
+
 // Copy is the copy of a call; nil where there is none to go by.
 func (s *Queues) Copy(id call.ID) *call.Call {
 	q := s.each[id]
@@ -96,7 +106,7 @@ func (s *Queues) Invite(a Asker, in call.Invite) {
 // Loaded takes the answer to Store.Load.
 func (s *Queues) Loaded(id call.ID, c call.Call, err error) {
 	q := s.queue(id)
-	q.busy = false
+	q.busy, q.running = false, true
 	switch {
 	case err == nil:
 		q.read(c)
@@ -106,6 +116,7 @@ func (s *Queues) Loaded(id call.ID, c call.Call, err error) {
 		s.cfg.Log.Warn("cannot read a call", "call", id, "error", err)
 		q.fails()
 	}
+	q.running = false
 	q.run()
 }
 
@@ -142,10 +153,11 @@ func (s *Queues) Learn(c call.Call) {
 	if q.busy || q.announce || q.known && q.call.Rev >= c.Rev {
 		return
 	}
+	running := q.running
 	q.running = true
 	q.set(c, nil)
 	s.host.Update(&c)
-	q.running = false
+	q.running = running
 	q.run()
 }
 

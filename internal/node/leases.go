@@ -18,8 +18,8 @@ type leases struct {
 	alive     []string // The nodes of the last Beat.
 	wanted    bool     // A node died since the last sweep began.
 	sweeping  bool
-	beat      time.Time // When the last Beat was answered,
-	judges    time.Time // and from when on other nodes may be judged.
+	beat      time.Time // When the last Beat was answered.
+	judges    time.Time // From when on this node may find other nodes dead.
 }
 
 // beatLate is how long after an answered Beat the next one shows that the store was away:
@@ -32,9 +32,9 @@ func (ls *leases) beaten(in Beaten) {
 		ls.log.Warn("cannot keep the lease", "error", in.Err)
 		return
 	}
-	if !ls.beat.IsZero() && ls.now.Sub(ls.beat) > beatLate {
+	if silent := ls.now.Sub(ls.beat); !ls.cfg.Alone && !ls.beat.IsZero() && silent > beatLate {
 		ls.judges = ls.now.Add(leaseTTL)
-		ls.log.Warn("the store was away: no node counts as dead for a while", "for", ls.now.Sub(ls.beat))
+		ls.log.Warn("the store was away: no node counts as dead for a while", "silent_for", silent, "until", ls.judges)
 	}
 	if ls.beat.IsZero() && !ls.cfg.Alone {
 		// Whether the store was away for the others as well, this node cannot know.

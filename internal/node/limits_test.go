@@ -10,6 +10,7 @@ import (
 	"github.com/peal-rtc/peal/internal/node"
 	"github.com/peal-rtc/peal/internal/protocol"
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
+	"github.com/peal-rtc/peal/internal/store"
 )
 
 // batch is as many candidates as fit into one message, which no batch before had.
@@ -288,6 +289,21 @@ func TestDecliningByCallingIsNoRejection(t *testing.T) {
 	for n := 1; n < 24; n += 2 {
 		want(t, alice.invite(n, "bob").GetCall(), ringing, 0, caller)
 		bob.events()
+		want(t, bob.invite(n+1, "carol").GetCall(), ringing, 0, caller)
+		bob.hangup(n + 1)
+		alice.events()
+		b.wait(time.Minute)
+	}
+}
+
+// Nor does one whose commit had no result.
+func TestDecliningByCallingWithoutAResult(t *testing.T) {
+	b := newBench(t)
+	alice, bob := b.login("alice", "a"), b.login("bob", "b")
+	for n := 1; n < 12; n += 2 {
+		want(t, alice.invite(n, "bob").GetCall(), ringing, 0, caller)
+		bob.events()
+		b.after = func() { b.fault, b.faults = store.Hide, 1 } // The end of the call that rings.
 		want(t, bob.invite(n+1, "carol").GetCall(), ringing, 0, caller)
 		bob.hangup(n + 1)
 		alice.events()

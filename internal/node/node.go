@@ -125,8 +125,8 @@ func (n *Node) Step(now time.Time, in Input) []Effect {
 // Deadline is when the node wants a Woke.
 func (n *Node) Deadline() (time.Time, bool) { return n.alarms.next() }
 
-// Ready reports whether the node knows what earlier incarnations left behind,
-// and so answers hellos.
+// Ready reports whether the node answers hellos. A node that is alone first finds what
+// earlier incarnations left behind; beside others it looks for dead nodes one lease later.
 func (n *Node) Ready() bool { return n.ready() }
 
 // Held is what a node holds on to.
@@ -142,10 +142,10 @@ func (n *Node) Held() Held {
 	return Held{len(n.devices.conns), len(n.devices.accounts), n.calls.Len(), n.alarms.queue.Len()}
 }
 
-// Idle reports whether nothing is under way: no job waits for the store. That
-// a node looks around by itself now and then does not count.
+// Idle reports whether nothing is under way: no job waits for the store, or for an outage of
+// it to pass. That a node looks around by itself now and then does not count.
 func (n *Node) Idle() bool {
-	return len(n.tickets) == 0 || len(n.tickets) == 1 && n.changes.running
+	return (len(n.tickets) == 0 || len(n.tickets) == 1 && n.changes.running) && !n.calls.Working()
 }
 
 // received takes a frame: the session's, a hello or a command.

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/peal-rtc/peal/internal/bus"
 	"github.com/peal-rtc/peal/internal/call"
 	"github.com/peal-rtc/peal/internal/node"
 	"github.com/peal-rtc/peal/internal/protocol"
@@ -130,5 +131,86 @@ func TestStoppingInSlices(t *testing.T) {
 	}
 	if c := b.stored(1); c.State != call.Connecting || !c.Caller().Gone.IsZero() {
 		t.Errorf("the call is in state %d, and the caller gone at %s", c.State, c.Caller().Gone)
+	}
+}
+
+// What the node has to do by itself keeps no asker waiting for longer than an outage may last.
+func TestRefusedBehindATick(t *testing.T) {
+	b := newBench(t)
+	alice, bob := b.login("alice", "a"), b.login("bob", "b")
+	alice.invite(1, "bob")
+	b.wait(58 * time.Second)
+	b.fault, b.faults, b.unread = store.Skip, 1000, 1000
+	b.wait(3 * time.Second) // The call has timed out, and that cannot be stored.
+	bob.events()
+	bob.send(&pealv1.Reject{CallId: callID(1)})
+	b.step(node.Terminate{Request: 1, ID: call.ID(callID(1))})
+	b.told = nil
+	b.wait(7 * time.Second)
+	if events := bob.events(); len(events) != 1 || events[0].GetError().GetCode() != string(protocol.Unavailable) {
+		t.Errorf("bob hears %v", events)
+	}
+	if len(b.told) != 1 || b.told[0].(node.Terminated).Error.GetCode() != string(protocol.Unavailable) {
+		t.Errorf("the backend hears %v", b.told)
+	}
+	b.faults, b.unread = 0, 0
+	b.wait(2 * time.Second)
+	if c := b.stored(1); c.Outcome.Reason != call.Timeout {
+		t.Errorf("the call is in state %d, reason %d", c.State, c.Outcome.Reason)
+	}
+}
+
+// A stopping node is not done while a job waits for the store to come back.
+func TestNotDrainedWhileJobsWait(t *testing.T) {
+	b := newBench(t)
+	alice, bob := b.login("alice", "a"), b.login("bob", "b")
+	alice.invite(1, "bob")
+	bob.accept(1)
+	b.fault, b.faults, b.unread = store.Skip, 1, 1
+	alice.send(&pealv1.Hangup{CallId: callID(1)})
+	b.step(node.Stopping{})
+	if b.node.Idle() {
+		t.Error("the node is done, and a hang-up is not")
+	}
+	b.wait(2 * time.Second)
+	if c := b.stored(1); c.Live() || !b.node.Idle() {
+		t.Errorf("the call is in state %d, the node idle: %v", c.State, b.node.Idle())
+	}
+}
+
+// The deadline of a call is kept over an outage.
+func TestDeadlineAfterAnOutage(t *testing.T) {
+	b := newBench(t)
+	alice := b.login("alice", "a")
+	b.login("bob", "b")
+	alice.invite(1, "bob")
+	begun := b.now
+	b.wait(30 * time.Second)
+	b.fault, b.faults, b.unread = store.Skip, 1000, 1000
+	wantError(t, alice.do(&pealv1.Cancel{CallId: callID(1)}), protocol.Unavailable)
+	b.faults, b.unread = 0, 0
+	b.wait(begun.Add(60*time.Second + 100*time.Millisecond).Sub(b.now))
+	if c := b.stored(1); c.Outcome.Reason != call.Timeout {
+		t.Errorf("after its ring time-out the call is in state %d", c.State)
+	}
+}
+
+// A failure long after the last one begins an outage of its own.
+func TestOutagesApart(t *testing.T) {
+	b := several(t)
+	alice, bob := b.login("alice", "a"), b.login("bob", "b")
+	alice.invite(1, "bob")
+	bob.accept(1)
+	for range 2 {
+		b.unread = 1
+		b.elsewhere(1, func(c *call.Call) call.Input {
+			return call.SetTracks{Device: c.Callee().Device, Tracks: call.Tracks{Audio: len(alice.inbox)%2 == 0}}
+		})
+		b.step(node.Heard{Message: bus.Message{Account: "nobody", Device: "x", Call: func() *call.Call { c := b.stored(1); return &c }()}})
+		if f := alice.do(&pealv1.Candidates{CallId: callID(1), Generation: 1, Candidates: []*pealv1.Candidate{{Candidate: "candidate:1"}}}); f.GetError() != nil {
+			t.Errorf("one failed read is answered %v", f)
+		}
+		b.unread = 0
+		b.wait(5 * time.Second)
 	}
 }

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"crypto/rand"
 	"encoding/binary"
 	"net/netip"
 	"sync"
@@ -15,6 +16,11 @@ const (
 	datagramMost = 1600
 	// channelHeader is the size of what precedes data on a channel.
 	channelHeader = 4
+	// headroom is before each datagram, for the header of any message that it becomes.
+	headroom = indicationHeader
+	// roomSize has one byte more than is taken, to tell what is longer. So there is
+	// space for padding as well.
+	roomSize = headroom + datagramMost + 1
 )
 
 // packet is a datagram, and where it came from or goes to.
@@ -27,11 +33,13 @@ type packet struct {
 // collects what is to be sent at one. It belongs to the goroutine that received
 // it, until that releases it.
 type batch struct {
-	in    []packet // Each with space for a channel's header before it.
+	in    []packet // Each with headroom before it.
 	taken int      // How many of in have been looked at.
 	out   []packet
-	// room has one byte more than is taken, to tell what is longer.
-	room [batchMost][channelHeader + datagramMost + 1]byte
+	space [batchMost * roomSize]byte
+	// transactions are random, for the indications of this batch: unused are left.
+	transactions [batchMost * transactionSize]byte
+	unused       int
 	calls
 }
 
@@ -48,12 +56,17 @@ func (b *batch) release() {
 	batches.Put(b)
 }
 
+// room is the space for a datagram, with its headroom.
+func (b *batch) room(i int) []byte {
+	return b.space[i*roomSize : (i+1)*roomSize : (i+1)*roomSize]
+}
+
 // received notes that there is a datagram in a room.
 func (b *batch) received(room, size int, from netip.AddrPort) {
 	if size > datagramMost {
 		return
 	}
-	b.in = append(b.in, packet{b.room[room][:channelHeader+size], from})
+	b.in = append(b.in, packet{b.room(room)[:headroom+size], from})
 }
 
 // next gives the next datagram, if there is one.
@@ -63,19 +76,45 @@ func (b *batch) next() (packet, bool) {
 	}
 	p := b.in[b.taken]
 	b.taken++
-	return packet{p.data[channelHeader:], p.addr}, true
+	return packet{p.data[headroom:], p.addr}, true
 }
 
 // collect adds a datagram to what is to be sent.
 func (b *batch) collect(data []byte, to netip.AddrPort) { b.out = append(b.out, packet{data, to}) }
 
 // framed is the datagram that next gave as a message of a channel (RFC 8656,
-// section 12.4). Padding is for streams.
+// section 12.4). Padding is for streams: see pad.
 func (b *batch) framed(channel uint16) []byte {
-	p := b.in[b.taken-1].data
+	p := b.in[b.taken-1].data[headroom-channelHeader:]
 	binary.BigEndian.PutUint16(p, channel)
 	binary.BigEndian.PutUint16(p[2:], uint16(len(p)-channelHeader))
 	return p
+}
+
+// indicated is the datagram that next gave as a Data indication (RFC 8656, section 11.4).
+func (b *batch) indicated() []byte {
+	if b.unused == 0 {
+		_, _ = rand.Read(b.transactions[:]) // It never fails.
+		b.unused = batchMost
+	}
+	b.unused--
+	p := b.in[b.taken-1]
+	return indicate(p.data, bare(p.addr), b.transactions[b.unused*transactionSize:][:transactionSize])
+}
+
+// joined is what is collected from one on, as much of it as goes into most bytes or one
+// message, and where the rest begins. What is collected are datagrams of this batch in
+// their order: each moves towards the front, over what is sent already.
+func (b *batch) joined(from, most int) (p []byte, rest int) {
+	end := 0
+	for rest = from; rest < len(b.out); rest++ {
+		one := b.out[rest].data
+		if end > 0 && end+len(one) > most {
+			break
+		}
+		end += copy(b.space[end:], one)
+	}
+	return b.space[:end], rest
 }
 
 // reader reads a socket batch by batch. One goroutine uses it.

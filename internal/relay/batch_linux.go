@@ -88,7 +88,7 @@ type mmsghdr struct {
 func (b *batch) prepare() {
 	b.give = b.trySend
 	for i := range batchMost {
-		datagram := b.room[i][channelHeader:]
+		datagram := b.room(i)[headroom:]
 		b.into[i].Base = &datagram[0]
 		b.into[i].SetLen(len(datagram))
 		b.arriving[i].refer(&b.from[i], &b.into[i])
@@ -137,10 +137,13 @@ func (b *batch) trySend(fd uintptr) bool {
 	return true
 }
 
-// many is recvmmsg or sendmmsg, on a socket that does not block.
+// many is recvmmsg or sendmmsg, on a socket that does not block. The scheduler does not
+// learn of the call, which costs more than the call of a few datagrams: it would wake a
+// thread that watches, and give the processor to another. In return nothing else runs on
+// that processor, and no collection of garbage begins, for as long as a batch takes.
 func many(call, fd uintptr, heads []mmsghdr) (int, syscall.Errno) {
 	for {
-		n, _, err := unix.Syscall6(call, fd, uintptr(unsafe.Pointer(&heads[0])), uintptr(len(heads)), 0, 0, 0)
+		n, _, err := unix.RawSyscall6(call, fd, uintptr(unsafe.Pointer(&heads[0])), uintptr(len(heads)), 0, 0, 0)
 		if err != unix.EINTR {
 			return int(n), err
 		}

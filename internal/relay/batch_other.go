@@ -12,7 +12,7 @@ func newSocket(conn *net.UDPConn) (*socket, error) { return &socket{conn}, nil }
 // receive waits for a datagram.
 func (s *socket) receive() (*batch, error) {
 	b := newBatch()
-	n, from, err := s.ReadFromUDPAddrPort(b.room[0][channelHeader:])
+	n, from, err := s.ReadFromUDPAddrPort(b.room(0)[headroom:])
 	if err != nil {
 		b.release()
 		return nil, err

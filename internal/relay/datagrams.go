@@ -12,9 +12,9 @@ import (
 // the relay waits for its turn: some hundred packets. It may give less.
 const receiveBuffer = 1 << 20
 
-// datagrams is a socket for clients over UDP. What they send on their channels
-// goes to the peers from here, many datagrams at a time; the library gets the
-// rest, in its order.
+// datagrams is a socket for clients over UDP. What they send on their channels and by
+// Send indications goes to the peers from here, many datagrams at a time; the library
+// gets the rest, in its order.
 type datagrams struct {
 	reader
 	onward []onward // What goes to peers next. The goroutine that reads has it.
@@ -43,7 +43,7 @@ func newDatagrams(conn net.PacketConn, err error) (*datagrams, error) {
 	return &datagrams{reader: reader{socket: s, clock: time.Now}, clients: make(map[netip.AddrPort]*relayed)}, nil
 }
 
-// ReadFrom gives the library what is not data on a channel.
+// ReadFrom gives the library what is not data for a peer.
 func (d *datagrams) ReadFrom(p []byte) (int, net.Addr, error) {
 	for {
 		for packet, ok := d.batch.next(); ok; packet, ok = d.batch.next() {
@@ -59,27 +59,20 @@ func (d *datagrams) ReadFrom(p []byte) (int, net.Addr, error) {
 	}
 }
 
-// passes is whether a packet is data on a channel, for a peer that is judged here
-// each time. Data above the rate are lost.
+// passes is whether a packet is data for a peer, who is judged here each time. Data above
+// the rate are lost.
 func (d *datagrams) passes(p packet) bool {
-	channel, data, ok := unframed(p.data)
-	if !ok {
-		return false
-	}
 	d.mu.Lock()
 	from := d.clients[p.addr]
 	d.mu.Unlock()
 	if from == nil {
 		return false
 	}
-	peer, pass, ok := from.forwards(channel, len(data), d.now)
-	if !ok {
-		return false
+	to, pass, ok := from.takes(p.data, d.now)
+	if pass && ok {
+		d.onward = append(d.onward, onward{from, to})
 	}
-	if pass {
-		d.onward = append(d.onward, onward{from, packet{data, peer}})
-	}
-	return true
+	return ok
 }
 
 // flush sends what is to go to peers, together what goes from one address.

@@ -71,17 +71,48 @@ type flow struct {
 	until          time.Time
 }
 
+// permission is that of an address, to send to the client and be sent to.
+type permission struct {
+	// strangers is what the ports there share that are no flows.
+	strangers bucket
+	// granted is when the library has the permission, not only the intention.
+	granted bool
+}
+
 // admits says whether it may speak with one more address, or with one again.
 func (r *relayed) admits(peer netip.Addr) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.permitted[peer] == nil {
-		if len(r.permitted) >= PeersPerAllocation {
-			return false
-		}
-		r.permitted[peer] = &bucket{}
+	return r.admit(peer) != nil
+}
+
+// admit needs the lock. It gives the permission of an address; nil where there are too many.
+func (r *relayed) admit(peer netip.Addr) *permission {
+	p := r.permitted[peer]
+	if p == nil && len(r.permitted) < PeersPerAllocation {
+		p = &permission{}
+		r.permitted[peer] = p
 	}
-	return true
+	return p
+}
+
+// granted notes that the library has a permission. One that expired while the client
+// renewed it was dismissed.
+func (r *relayed) granted(peer netip.Addr) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if p := r.admit(peer); p != nil {
+		p.granted = true
+	}
+}
+
+// indicates reports whether what a peer without a channel sends goes to the client as an
+// indication: its address has a permission.
+func (r *relayed) indicates(from netip.AddrPort) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p := r.permitted[canonical(from.Addr())]
+	return p != nil && p.granted && !r.unknown
 }
 
 // dismisses forgets an address whose permission is over, and its ports but those with
@@ -104,7 +135,8 @@ func (r *relayed) bound(channel uint16, peer netip.AddrPort) {
 	peer = bare(peer)
 	f := r.flowTo(peer)
 	if f == nil {
-		return // The library has it, and it shares the rate of strangers.
+		r.unknown = true // The library has it, and it shares the rate of strangers.
+		return
 	}
 	f.channel = channel
 	r.channels[channel] = peer
@@ -183,6 +215,24 @@ func (r *relayed) sends(now time.Time, bytes int) bool {
 func (r *relayed) sendsTo(peer netip.AddrPort, bytes int, now time.Time) (reach, pass bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	return r.sendTo(peer, bytes, now)
+}
+
+// sendsIndicated judges data that the client sends by an indication: ok is false where
+// the library has to, pass is false where they are lost.
+func (r *relayed) sendsIndicated(peer netip.AddrPort, bytes int, now time.Time) (pass, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p := r.permitted[canonical(peer.Addr())]
+	if p == nil || !p.granted || peer.Addr().Is4() != r.ports.host.Is4() {
+		return false, false
+	}
+	_, pass = r.sendTo(peer, bytes, now)
+	return pass, true
+}
+
+// sendTo needs the lock.
+func (r *relayed) sendTo(peer netip.AddrPort, bytes int, now time.Time) (reach, pass bool) {
 	peer = bare(peer)
 	f := r.flowTo(peer)
 	if f == nil {
@@ -203,11 +253,11 @@ func (r *relayed) receives(from netip.AddrPort, bytes int, now time.Time) (chann
 	from = bare(from)
 	f := r.flows[from]
 	if f == nil {
-		b := r.permitted[canonical(from.Addr())]
-		if b == nil || !b.has(now, strangerRate, bytes) || !r.ports.hears(r.party, from) {
+		p := r.permitted[canonical(from.Addr())]
+		if p == nil || !p.strangers.has(now, strangerRate, bytes) || !r.ports.hears(r.party, from) {
 			return 0, r.count(ToClient, bytes, false)
 		}
-		b.take(now, strangerRate, bytes)
+		p.strangers.take(now, strangerRate, bytes)
 		return 0, r.count(ToClient, bytes, true)
 	}
 	if r.judge(f, from, now); !f.heard || !f.in.has(now, peerRate, bytes) || !r.in.has(now, peersRate, bytes) {

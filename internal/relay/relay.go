@@ -335,23 +335,28 @@ func (r *Relay) serverConfig(packets []*datagrams, listeners []*streams) turn.Se
 			Listener: l, RelayAddressGenerator: portsBy{r.ports, nil, TCP + Transport(i)}, PermissionHandler: r.permit(l.Addr()),
 		})
 	}
-	tell := func(client net.Addr, has bool) {
-		if client.Network() == "tcp" {
-			for _, l := range listeners {
+	// One address of a client may have a connection to each listener.
+	tell := func(client, at net.Addr, has *relayed) {
+		for _, l := range listeners {
+			if client.Network() == "tcp" && portOf(l.Addr()) == portOf(at) {
 				l.allocated(client, has)
 			}
 		}
 	}
 	cfg.EventHandler = turn.EventHandler{
 		OnAllocationCreated: func(from, at net.Addr, _, _, _ string, relayed net.Addr, _ int) {
-			r.allocated(from, at, portOf(relayed))
-			tell(from, true)
+			a := r.ports.at(portOf(relayed))
+			if a == nil {
+				return
+			}
+			r.allocated(from, at, a)
+			tell(from, at, a)
 		},
 		OnAllocationDeleted: func(from, at net.Addr, _, _, _ string) {
 			r.mu.Lock()
 			delete(r.clients, clientAt(from, at))
 			r.mu.Unlock()
-			tell(from, false)
+			tell(from, at, nil)
 		},
 		OnChannelCreated: func(_, _ net.Addr, _, _, _ string, relayed, peer net.Addr, channel uint16) {
 			if a := r.ports.at(portOf(relayed)); a != nil {
@@ -363,11 +368,10 @@ func (r *Relay) serverConfig(packets []*datagrams, listeners []*streams) turn.Se
 				a.unbound(channel, addrPortOf(peer))
 			}
 		},
-		// A permission that expired while the client renewed it was dismissed.
 		OnPermissionCreated: func(from, at net.Addr, _, _, _ string, _ net.Addr, peer net.IP) {
 			if addr, ok := netip.AddrFromSlice(peer); ok {
 				if a := r.allocationOf(clientAt(from, at)); a != nil {
-					a.admits(canonical(addr))
+					a.granted(canonical(addr))
 				}
 			}
 		},
@@ -386,11 +390,7 @@ func clientAt(from, at net.Addr) client {
 	return client{from.Network(), from.String(), int(portOf(at))}
 }
 
-func (r *Relay) allocated(from, at net.Addr, port uint16) {
-	a := r.ports.at(port)
-	if a == nil {
-		return
-	}
+func (r *Relay) allocated(from, at net.Addr, a *relayed) {
 	if a.via != nil {
 		a.via.allocated(addrPortOf(from), a)
 	}

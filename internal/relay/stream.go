@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/peal-rtc/peal/internal/doorstep"
@@ -16,9 +17,12 @@ import (
 const (
 	// handshakeTime is for TLS.
 	handshakeTime = 10 * time.Second
-	// streamWrite is for writing one packet: who reads more slowly loses the
-	// connection, as media that are late are of no use.
+	// streamWrite is for writing writeMost bytes or one packet: who reads more slowly
+	// loses the connection, as media that are late are of no use.
 	streamWrite = 5 * time.Second
+	// writeMost is how many bytes of packets that came at the same moment are written
+	// at a time: a record of TLS holds as many.
+	writeMost = 16 << 10
 	// streamsMost bounds the TCP connections of one listener.
 	streamsMost = 10_000
 )
@@ -36,6 +40,7 @@ type streams struct {
 	// doorstep counts those without an allocation, of all listeners of the relay.
 	doorstep *doorstep.Doorstep
 	proxies  []netip.Prefix
+	now      func() time.Time
 
 	ready   chan net.Conn
 	quit    chan struct{}
@@ -48,7 +53,7 @@ type streams struct {
 
 func newStreams(l net.Listener, secure *tls.Config, cfg *Config, d *doorstep.Doorstep) *streams {
 	s := &streams{
-		Listener: l, tls: secure, log: cfg.Logger, silent: cfg.SilentTime, doorstep: d, proxies: cfg.TrustedProxies,
+		Listener: l, tls: secure, log: cfg.Logger, silent: cfg.SilentTime, doorstep: d, proxies: cfg.TrustedProxies, now: cfg.Now,
 		ready: make(chan net.Conn), quit: make(chan struct{}), open: make(map[string]*stream),
 	}
 	s.workers.Go(s.accept)
@@ -155,6 +160,8 @@ func (s *streams) admit(c *stream) {
 			return
 		}
 		c.secured = secured
+	} else {
+		c.plain = newPlain(c.Conn)
 	}
 	select {
 	case s.ready <- c:
@@ -163,57 +170,101 @@ func (s *streams) admit(c *stream) {
 	}
 }
 
-// allocated notes that the client at an address has a relayed address now, or
+// allocated notes that the client at an address has a relayed address now, or with nil
 // has none any more, and then needs a place as at the beginning.
-func (s *streams) allocated(client net.Addr, has bool) {
+func (s *streams) allocated(client net.Addr, has *relayed) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.open[client.String()]
 	switch {
 	case c == nil:
 		return
-	case has:
+	case has != nil:
+		has.stream = c
+		c.relayed.Store(has)
 		s.leave(c)
 	case !s.enter(c):
 		_ = c.Conn.Close() // The library reads it and closes the stream.
 		return
 	}
 	var until time.Time
-	if !has {
+	if has == nil {
 		until = time.Now().Add(s.silent)
 	}
 	_ = c.Conn.SetReadDeadline(until) // Where it is closed there is nothing to wait for.
 }
 
-// stream is one connection of a client.
+// stream is one connection of a client. What it sends on its channels and by Send
+// indications goes to the peers from here (frames.go); the library gets the rest, in its
+// order.
 type stream struct {
 	net.Conn
 	secured *tls.Conn // nil for plain TCP.
+	plain   *plain    // nil for TLS, and elsewhere than on Linux.
 	streams *streams
 	addr    netip.Addr // By which it is counted.
 	waits   bool       // It has a place on the doorstep. The lock of streams guards it.
+	relayed atomic.Pointer[relayed]
+	frames  frames
+
+	writing sync.Mutex // Held while a message is written.
 }
 
-func (c *stream) Read(p []byte) (int, error) {
-	if c.secured != nil {
+// read waits for what comes.
+func (c *stream) read(p []byte) (int, error) {
+	switch {
+	case c.secured != nil:
 		return c.secured.Read(p)
+	case c.plain != nil:
+		return c.plain.read(p)
+	default:
+		return c.Conn.Read(p)
 	}
-	return c.Conn.Read(p)
 }
 
-func (c *stream) Write(p []byte) (int, error) {
-	if err := c.Conn.SetWriteDeadline(time.Now().Add(streamWrite)); err != nil {
-		return 0, err
+// deliver writes what is collected in a batch of peers' datagrams. What cannot be
+// written is lost, and the connection is closed.
+func (c *stream) deliver(b *batch) {
+	for done := 0; done < len(b.out); {
+		var p []byte
+		p, done = b.joined(done, writeMost)
+		if _, err := c.Write(p); err != nil {
+			break
+		}
 	}
-	var n int
-	var err error
-	if c.secured != nil {
-		n, err = c.secured.Write(p)
-	} else {
-		n, err = c.Conn.Write(p)
+	b.out = b.out[:0]
+}
+
+// Write writes messages.
+func (c *stream) Write(p []byte) (int, error) {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	n, err := 0, error(nil)
+	if c.plain != nil {
+		n, err = c.plain.write(p)
+	}
+	if err == nil && n < len(p) {
+		var rest int
+		rest, err = c.writeSlowly(p[n:])
+		n += rest
 	}
 	if err != nil {
 		_ = c.Conn.Close() // Half a packet may have gone out: nothing after it makes sense.
+	}
+	return n, err
+}
+
+// writeSlowly needs the lock. It waits for the client to read, up to streamWrite.
+func (c *stream) writeSlowly(p []byte) (int, error) {
+	if err := c.Conn.SetWriteDeadline(time.Now().Add(streamWrite)); err != nil {
+		return 0, err
+	}
+	if c.secured != nil {
+		return c.secured.Write(p)
+	}
+	n, err := c.Conn.Write(p)
+	if err == nil {
+		err = c.Conn.SetWriteDeadline(time.Time{}) // The next one does not wait at first.
 	}
 	return n, err
 }

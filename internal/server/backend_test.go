@@ -191,6 +191,9 @@ func TestBackendRefuses(t *testing.T) {
 		{"GET", "/api/v1/calls", "/api/v1/calls?acount=bob", 400, "acount"},
 		{"GET", "/api/v1/calls", "/api/v1/calls?account=%20bob", 400, "account"},
 		{"GET", "/api/v1/calls", "/api/v1/calls?cursor=x", 400, "next"},
+		{"GET", "/api/v1/calls", "/api/v1/calls?account=a;b", 400, "percent-encode"},
+		{"GET", "/api/v1/calls", "/api/v1/calls?account=50%off", 400, "percent-encode"},
+		{"GET", "/api/v1/calls", "/api/v1/calls?account=bob&cursor=" + numbered(1), 400, "leave cursor out"},
 		{"GET", "/api/v1/records", "/api/v1/records", 400, "account=NAME"},
 		{"GET", "/api/v1/records", "/api/v1/records?account=", 400, "account"},
 		{"GET", "/api/v1/calls/{id}", "/api/v1/calls/7", 400, "UUID"},
@@ -206,6 +209,31 @@ func TestBackendRefuses(t *testing.T) {
 	if w, text := b.get(http.MethodGet, "/api/v1/nothing", map[string]string{"Authorization": "Bearer " + key, "X-Request-Id": "mine"}); w.StatusCode != http.StatusNotFound ||
 		w.Header.Get("X-Request-Id") != "mine" || !strings.Contains(text, "openapi.json") {
 		t.Errorf("an unknown route: %d %s", w.StatusCode, text)
+	}
+}
+
+// TestBackendMethods: what is no route is refused by a problem as well.
+func TestBackendMethods(t *testing.T) {
+	b := start(t, withAPI)
+	key := map[string]string{"Authorization": "Bearer " + goodKey + apiSecret}
+	for _, x := range []struct {
+		method, path string
+		status       int
+		allow, says  string
+	}{
+		{"PUT", "/api/v1/calls", http.StatusMethodNotAllowed, "GET", "in place of PUT"},
+		{"GET", "/api/v1/calls/" + numbered(1) + "/end", http.StatusMethodNotAllowed, "POST", "in place of GET"},
+		{"GET", "/api/v1/calls/", http.StatusNotFound, "", "no route"},
+		{"GET", "/api/v2/calls", http.StatusNotFound, "", "no route"},
+	} {
+		w, text := b.get(x.method, x.path, key)
+		if w.StatusCode != x.status || w.Header.Get("Allow") != x.allow || !strings.Contains(text, x.says) ||
+			w.Header.Get("Content-Type") != "application/problem+json" {
+			t.Errorf("%s %s: %d %v %s", x.method, x.path, w.StatusCode, w.Header, text)
+		}
+		if w, _ := b.get(x.method, x.path, nil); w.StatusCode != http.StatusUnauthorized && w.StatusCode != http.StatusTooManyRequests {
+			t.Errorf("%s %s without a key: %d", x.method, x.path, w.StatusCode)
+		}
 	}
 }
 
@@ -244,10 +272,19 @@ func TestBackendKeys(t *testing.T) {
 	}
 }
 
-// TestBackendLimits: a key has a budget, and so has an address that guesses keys.
+// TestBackendLimits: a key has a budget, and so has an address that sends wrong ones, which
+// costs a good key of the same address nothing.
 func TestBackendLimits(t *testing.T) {
 	b := start(t, withAPI)
 	k := b.backend()
+	for range 20 {
+		k.ask(http.MethodGet, "/api/v1/calls", "/api/v1/calls", "")
+	}
+	if status, _, _ := k.ask(http.MethodGet, "/api/v1/calls", "/api/v1/calls", goodKey+apiSecret); status != http.StatusOK {
+		t.Errorf("a good key beside wrong ones: %d", status)
+	}
+	b = start(t, withAPI)
+	k = b.backend()
 	limited := false
 	for range 300 {
 		status, header, body := k.ask(http.MethodGet, "/api/v1/calls", "/api/v1/calls", goodKey+apiSecret)

@@ -45,7 +45,7 @@ func (s *Server) handler() (http.Handler, error) {
 	}
 	if keys := apiKeysOf(&s.cfg.Settings.API); len(keys) > 0 {
 		mux.Handle("/api/", api.Backend{
-			Keys: keys, Limits: s.limits, Store: s.store, End: s.loop.endCall, Now: s.clock.now,
+			Keys: keys, Limits: s.limits, Store: s.store, End: s.loop.endCall, Now: s.clock.now, Log: s.log,
 			Address: s.addressOf,
 		}.Routes())
 	}

@@ -101,11 +101,11 @@ var bugs = []bug{
 	},
 	{
 		"a commit without a result counts as done", "internal/callqueue/queue.go",
-		"q.known, q.announce, q.unknown = false, true, true\n\t\tq.host().Doubted(q.id, p.change.From)\n\t\tq.fails()", "q.done(p.change.Call, p.input, p.effects)",
+		"q.known, q.announce, q.unknown, q.doubted = false, true, true, p\n\t\tq.host().Doubted(q.id, p.change.From)\n\t\tq.fails()", "q.done(p.change.Call, p.input, p.effects)",
 	},
 	{
 		"a commit without a result is not made known once it is read back", "internal/callqueue/queue.go",
-		"if q.announce {\n", "if false {\n",
+		"if q.announce {\n\t\tfor i", "if false {\n\t\tfor i",
 	},
 	{
 		"a queue that waits for the store loses its alarm", "internal/callqueue/queue.go",
