@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Kamailio is what a call is compared with. Alone it keeps as little as it can of a
@@ -19,6 +20,8 @@ const (
 	bareWorkers = 2
 	// dbWorkers serve where each of them waits for commits.
 	dbWorkers = 8
+	// sipPatience is how long calls that have begun may take to end.
+	sipPatience = 40 * time.Second
 )
 
 var (
@@ -139,6 +142,7 @@ func (k *kamailio) run(ctx context.Context) (int, error) {
 	}
 	caller, err := start(ctx, "sipp", "sipp", "-sf", k.file("caller.xml"), "-i", "127.0.0.1", "-p", strconv.Itoa(port),
 		"-r", strconv.FormatFloat(k.o.rate, 'f', -1, 64), "-m", strconv.Itoa(calls), "-l", strconv.Itoa(10*calls),
+		"-timeout", strconv.Itoa(int((k.o.each + sipPatience).Seconds())), "-timeout_error",
 		"-s", "callee", "-nostdin", fmt.Sprintf("127.0.0.1:%d", k.port))
 	if err != nil {
 		return 0, err
