@@ -28,7 +28,7 @@ node_modules := web/node_modules/.package-lock.json
 
 .PHONY: help
 help: ## List the targets.
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: ## Start a server for trying out; needs Go alone.
@@ -86,8 +86,12 @@ bench := bin/bench
 BENCH_FLAGS ?=
 
 .PHONY: bench-call
-bench-call: build $(bench) ## Measure a call beside a bare relay and Kamailio; BENCH_FLAGS=-h lists flags.
+bench-call: build $(bench) ## Measure a call beside bare relays and Kamailio; BENCH_FLAGS=-h lists flags.
 	$(bench) call $(BENCH_FLAGS)
+
+.PHONY: bench-saturation
+bench-saturation: build $(bench) ## Measure how many calls a second still ring in time.
+	$(bench) saturation $(BENCH_FLAGS)
 
 .PHONY: bench-idle
 bench-idle: build $(bench) ## Measure memory of idle devices, and all of them coming back.

@@ -19,34 +19,62 @@ type callOptions struct {
 	rate       float64
 	each       time.Duration
 	ring, talk time.Duration
-	text       bool
+	// peers are what to measure beside Peal; all that can be, where it is empty.
+	peers []string
 	// against is another server to compare with, as a command line.
 	against string
+	profile bool
 }
 
-func benchCall(ctx context.Context, args []string) error {
+// callFlags reads the command line of bench call.
+func callFlags(args []string) (*callOptions, error) {
 	var o callOptions
 	f := flags("call")
 	binary := pealFlag(f)
-	f.IntVar(&o.rounds, "rounds", 5, "how often each server is measured, in turn; 50 at most")
-	f.Float64Var(&o.rate, "rate", 50, "calls a second, the same for all; 500 at most")
-	f.DurationVar(&o.each, "each", 6*time.Second, "how long each is measured at a time; 1m at most")
-	f.DurationVar(&o.ring, "ring", 100*time.Millisecond, "how long it rings")
-	f.DurationVar(&o.talk, "talk", 300*time.Millisecond, "how long a call lasts")
-	f.BoolVar(&o.text, "json", false, "speak JSON to Peal, as browsers do, in place of the binary encoding")
-	f.StringVar(&o.against, "against", "", "another binary of Peal to measure in turn, with further flags of peal serve: 'bin/peal --loop goroutines'")
+	f.IntVar(&o.rounds, "rounds", 5, "number of rounds that count, each of which measures every server once; 50 at most")
+	f.Float64Var(&o.rate, "rate", 200, "calls to start each second, the same for all; 500 at most")
+	f.DurationVar(&o.each, "each", 6*time.Second, "time to measure one server in one round; 1m at most")
+	f.DurationVar(&o.ring, "ring", 100*time.Millisecond, "time to ring")
+	f.DurationVar(&o.talk, "talk", 300*time.Millisecond, "time from the answer to the hang-up")
+	peers := f.String("peers", "", "servers to measure beside peal, with commas between them: "+strings.Join(peerNames(), ",")+"; the default is all whose programs are installed")
+	f.StringVar(&o.against, "against", "", "command of another Peal to measure as well, with further flags of peal serve: 'bin/peal --loop goroutines'")
+	f.BoolVar(&o.profile, "profile", false, "print system calls, context switches and allocations per call, from one more run of each server")
 	if err := f.Parse(args); err != nil {
-		return err
+		return nil, err
 	}
 	if o.peal = *binary; o.rounds < 1 || o.rounds > 50 || o.rate < 1 || o.rate > 500 || o.each < time.Second || o.each > time.Minute {
-		return errors.New("-rounds, -rate or -each is out of bounds: see bench call -h")
+		return nil, errors.New("-rounds, -rate or -each is out of bounds: see bench call -h")
 	}
-	frames, err := framesOfACall(ctx, &o)
+	if *peers == "" {
+		return &o, nil
+	}
+	for name := range strings.SplitSeq(*peers, ",") {
+		name = strings.TrimSpace(name)
+		switch {
+		case name == "peal": // It is measured in any case.
+		case !slices.Contains(peerNames(), name):
+			return nil, fmt.Errorf("-peers: no peer is called %q: give some of %s", name, strings.Join(peerNames(), ","))
+		case !slices.Contains(o.peers, name):
+			o.peers = append(o.peers, name)
+		}
+	}
+	if o.peers == nil {
+		o.peers = []string{}
+	}
+	return &o, nil
+}
+
+func benchCall(ctx context.Context, args []string) error {
+	o, err := callFlags(args)
+	if err != nil {
+		return err
+	}
+	frames, err := framesOfACall(ctx, o)
 	if err != nil {
 		return err
 	}
 	printFrames(frames)
-	return compareCalls(ctx, &o, frames)
+	return compareCalls(ctx, o, script(frames, o))
 }
 
 // devices are enough for the calls that are live at a time, and to spare.
@@ -72,7 +100,7 @@ func framesOfACall(ctx context.Context, o *callOptions) ([]noted, error) {
 		frames []noted
 	)
 	cfg := s.load(2)
-	cfg.Rate, cfg.Duration, cfg.Ring, cfg.Talk, cfg.JSON = 1, time.Second, o.ring, o.talk, o.text
+	cfg.Rate, cfg.Duration, cfg.Ring, cfg.Talk = 1, time.Second, o.ring, o.talk
 	cfg.Watch = func(f load.Frame) {
 		mu.Lock()
 		defer mu.Unlock()
@@ -159,114 +187,4 @@ func script(frames []noted, o *callOptions) []step {
 	}
 	finish()
 	return steps
-}
-
-// contender is one server that is compared.
-type contender struct {
-	name string
-	pid  int
-	// calls makes calls, and gives how many there were.
-	calls func(context.Context) (int, error)
-	us    []float64 // CPU a call, of each round.
-}
-
-// callsOf starts a server of Peal and its devices.
-func callsOf(ctx context.Context, o *callOptions, name, binary string, more ...string) (c *contender, stop func(), err error) {
-	s, err := startPeal(ctx, binary, more...)
-	if err != nil {
-		return nil, nil, err
-	}
-	cfg := s.load(o.devices())
-	cfg.Rate, cfg.Duration, cfg.Ring, cfg.Talk, cfg.JSON = o.rate, o.each, o.ring, o.talk, o.text
-	calls, err := fleet(ctx, cfg)
-	if err != nil {
-		s.stop()
-		return nil, nil, err
-	}
-	return &contender{name: name, pid: s.pid(), calls: func(ctx context.Context) (int, error) {
-		before := calls.Completed()
-		r, err := calls.Run(ctx)
-		if err == nil && r.Failed > 0 {
-			err = fmt.Errorf("calls failed: %v", r.Errors)
-		}
-		return calls.Completed() - before, err
-	}}, func() { calls.Close(); s.stop() }, nil
-}
-
-func compareCalls(ctx context.Context, o *callOptions, frames []noted) error {
-	ours, stop, err := callsOf(ctx, o, "peal", o.peal)
-	if err != nil {
-		return err
-	}
-	defer stop()
-	all := []*contender{ours}
-	if command := strings.Fields(o.against); len(command) > 0 {
-		other, stop, err := callsOf(ctx, o, "other", command[0], command[1:]...)
-		if err != nil {
-			return err
-		}
-		defer stop()
-		all = append(all, other)
-	}
-	relay, err := startFloor(ctx, o.devices()/2, script(frames, o))
-	if err != nil {
-		return err
-	}
-	defer relay.stop()
-	floor := &contender{name: "bare relay", pid: relay.pid(), calls: func(ctx context.Context) (int, error) {
-		n := int(o.rate * o.each.Seconds())
-		_, err := relay.run(ctx, o.rate, n)
-		return n, err
-	}}
-	all = append(all, floor)
-	sip, err := startKamailio(ctx, o)
-	if err != nil {
-		fmt.Printf("Without Kamailio: %v\n", err)
-	} else {
-		defer sip.stop()
-		all = append(all, &contender{name: "Kamailio", pid: sip.pid(), calls: sip.run})
-	}
-	if err := measure(ctx, o.rounds, all); err != nil {
-		return err
-	}
-	last := fmt.Sprintf("call_cpu_us=%.0f floor_ratio=%.2f", median(ours.us), ratio(ours.us, floor.us))
-	if o.against != "" {
-		last += fmt.Sprintf(" other_ratio=%.2f", ratio(ours.us, all[1].us))
-	}
-	if sip != nil {
-		last += fmt.Sprintf(" kamailio_ratio=%.2f", ratio(ours.us, all[len(all)-1].us))
-	} else {
-		last += " kamailio_ratio=none"
-	}
-	fmt.Println(last)
-	return nil
-}
-
-// measure measures each in turn. The first round is to warm up, and not counted.
-func measure(ctx context.Context, rounds int, all []*contender) error {
-	for round := range rounds + 1 {
-		for _, c := range all {
-			before, err := cpu(c.pid)
-			if err != nil {
-				return err
-			}
-			waited := switches(c.pid)
-			calls, err := c.calls(ctx)
-			if err != nil {
-				return fmt.Errorf("%s: %w", c.name, err)
-			}
-			after, err := cpu(c.pid)
-			if err != nil {
-				return err
-			}
-			sw := switches(c.pid) - waited
-			us := float64((after - before).Microseconds()) / float64(max(calls, 1))
-			if round == 0 {
-				continue
-			}
-			c.us = append(c.us, us)
-			fmt.Printf("round %d  %-10s  %6.0f µs CPU, %4.0f switches a call (%d calls)\n", round, c.name, us, float64(sw)/float64(max(calls, 1)), calls)
-		}
-	}
-	return nil
 }

@@ -172,7 +172,7 @@ func (o *costOptions) floor(ctx context.Context, pairs int) (frames int, f *floo
 	if err != nil {
 		return 0, nil, err
 	}
-	f, err = startFloor(ctx, pairs, script(noted, &callOptions{}))
+	f, err = startFloor(ctx, "relay", pairs, script(noted, &callOptions{}))
 	return len(noted), f, err
 }
 
@@ -265,6 +265,12 @@ INSERT INTO records (call_id, kind, type, caller, callee, reason, created_ns, en
 SELECT printf('018f0000-0000-7000-8000-%012x', i), 1, 2, 'bench-' || i, 'bench-' || ((i * 7919 + 1) % ?1), 1,
        ?2 - (i % 86400) * 1000000000, ?2 - (i % 86400) * 1000000000 + 60000000000, 60 FROM n`
 
+// fillParties says who has those records, where the server keeps that in a table.
+const fillParties = `INSERT INTO parties (account, ended_ns, call_id)
+SELECT caller, ended_ns, call_id FROM records WHERE true ON CONFLICT DO NOTHING;
+INSERT INTO parties (account, ended_ns, call_id)
+SELECT callee, ended_ns, call_id FROM records WHERE true ON CONFLICT DO NOTHING`
+
 func (o *costOptions) filled(ctx context.Context, accounts int) (float64, error) {
 	s, err := startPeal(ctx, o.peal)
 	if err != nil {
@@ -276,7 +282,14 @@ func (o *costOptions) filled(ctx context.Context, accounts int) (float64, error)
 	if err != nil {
 		return 0, err
 	}
-	_, err = db.ExecContext(ctx, fill, accounts, time.Now().Add(-24*time.Hour).UnixNano())
+	var parties int
+	err = db.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema WHERE name = 'parties'").Scan(&parties)
+	if err == nil {
+		_, err = db.ExecContext(ctx, fill, accounts, time.Now().Add(-24*time.Hour).UnixNano())
+	}
+	if err == nil && parties > 0 {
+		_, err = db.ExecContext(ctx, fillParties)
+	}
 	if err := errors.Join(err, db.Close()); err != nil {
 		return 0, fmt.Errorf("fill the store: %w", err)
 	}

@@ -4,84 +4,151 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/coder/websocket"
 )
 
+// idleOptions say how idle devices are measured.
+type idleOptions struct {
+	peal    string
+	devices int
+	// against is another server to compare with, as a command line.
+	against string
+	tls     bool
+}
+
 func benchIdle(ctx context.Context, args []string) error {
+	var o idleOptions
 	f := flags("idle")
 	binary := pealFlag(f)
-	devices := f.Int("devices", 9000, "how many devices are logged in; 30000 at most, and each takes a file descriptor here and there")
+	f.IntVar(&o.devices, "devices", 9000, "number of devices to log in; 30000 at most, and each takes a file descriptor here and there")
+	f.StringVar(&o.against, "against", "", "command of another Peal to measure as well, with further flags of peal serve: 'bin/peal --loop goroutines'")
+	f.BoolVar(&o.tls, "tls", true, "measure devices over TLS as well")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
-	if *devices < 100 || *devices > 30_000 {
+	if o.peal = *binary; o.devices < 100 || o.devices > 30_000 {
 		return errors.New("-devices is out of bounds: see bench idle -h")
 	}
-	bare, err := idleBare(ctx, *devices)
+	printLoad("at the beginning")
+	bare, err := idleBare(ctx, o.devices)
 	if err != nil {
 		return fmt.Errorf("bare sockets: %w", err)
 	}
 	fmt.Printf("bare sockets of the same library: %.1f KB each\n", bare)
-	s, err := startPeal(ctx, *binary)
+	last := []string{fmt.Sprintf("bare_kb=%.1f", bare)}
+	servers := map[string][]string{"": {o.peal}, "other_": strings.Fields(o.against)}
+	var certified []string
+	if o.tls {
+		folder, err := os.MkdirTemp("", "peal-bench-tls-")
+		if err != nil {
+			return err
+		}
+		defer func() { _ = os.RemoveAll(folder) }()
+		if certified, err = certify(folder); err != nil {
+			return err
+		}
+	}
+	var back returned
+	for _, prefix := range []string{"", "other_"} {
+		command := servers[prefix]
+		if len(command) == 0 {
+			continue
+		}
+		kb, r, err := o.idle(ctx, prefix+"peal", command, nil, prefix == "")
+		if err != nil {
+			return err
+		}
+		if prefix == "" {
+			back = r
+		}
+		last = append(last, fmt.Sprintf("%sidle_kb=%.1f", prefix, kb))
+		if certified == nil {
+			continue
+		}
+		if kb, _, err = o.idle(ctx, prefix+"peal over TLS", command, certified, false); err != nil {
+			return err
+		}
+		last = append(last, fmt.Sprintf("%sidle_tls_kb=%.1f", prefix, kb))
+	}
+	fmt.Printf("%s back_s=%.1f peak_mb=%.0f\n", strings.Join(last, " "), back.within.Seconds(), kilobytes(back.peak)/1024)
+	return nil
+}
+
+// returned is how all devices came back to a server that had died.
+type returned struct {
+	within time.Duration
+	peak   int64 // The most memory, in bytes.
+}
+
+// idle is the memory of one device, in KB, over TLS where it gets the flags for that. With
+// kill the server dies at the end, and all devices come back to the next one.
+func (o *idleOptions) idle(ctx context.Context, name string, command, certified []string, kill bool) (kb float64, r returned, err error) {
+	more := append(slices.Clone(command[1:]), certified...)
+	s, err := startPeal(ctx, command[0], more...)
 	if err != nil {
-		return err
+		return 0, r, err
 	}
 	defer func() { s.stop() }()
+	if certified != nil {
+		s.scheme = "https"
+	}
 	before, err := settled(ctx, s.process)
 	if err != nil {
-		return err
+		return 0, r, err
 	}
-	cfg := s.load(*devices)
+	cfg := s.load(o.devices)
 	cfg.Rate = 0
 	begin := time.Now()
 	all, err := fleet(ctx, cfg)
 	if err != nil {
-		return err
+		return 0, r, err
 	}
 	defer all.Close()
 	login := time.Since(begin)
 	_, peak, err := memory(s.pid())
 	if err != nil {
-		return err
+		return 0, r, err
 	}
 	after, err := settled(ctx, s.process)
 	if err != nil {
-		return err
+		return 0, r, err
 	}
-	ours := kilobytes(after-before) / float64(*devices)
-	fmt.Printf("%d devices logged in within %.1f s, %d at a time: %.1f KB each; %.0f MB in all, %.0f MB at the most\n",
-		*devices, login.Seconds(), cfg.Connects, ours, kilobytes(after)/1024, kilobytes(peak)/1024)
-
-	// The server dies, and comes again where it was.
+	kb = kilobytes(after-before) / float64(o.devices)
+	fmt.Printf("%s: %d devices logged in within %.1f s, %d at a time: %.1f KB each; %.0f MB in all, %.0f MB at the most\n",
+		name, o.devices, login.Seconds(), cfg.Connects, kb, kilobytes(after)/1024, kilobytes(peak)/1024)
+	if !kill {
+		return kb, r, nil
+	}
 	_ = s.cmd.Process.Kill()
 	<-s.done
-	again, err := startPealAt(ctx, *binary, s.data, s.addr)
+	again, err := startPealAt(ctx, command[0], s.data, s.addr, more...)
 	if err != nil {
-		return err
+		return 0, r, err
 	}
 	s = again
 	begin = time.Now()
-	if err := until(ctx, func() bool { return all.Online() == *devices }); err != nil {
-		return fmt.Errorf("%d of %d devices are back: %w", all.Online(), *devices, err)
+	if err := until(ctx, func() bool { return all.Online() == o.devices }); err != nil {
+		return 0, r, fmt.Errorf("%d of %d devices are back: %w", all.Online(), o.devices, err)
 	}
-	storm := time.Since(begin)
-	_, peak, err = memory(s.pid())
-	if err != nil {
-		return err
+	r.within = time.Since(begin)
+	if _, r.peak, err = memory(s.pid()); err != nil {
+		return 0, r, err
 	}
-	fmt.Printf("after kill -9 and a new start all were back in %.1f s; %.0f MB at the most\n", storm.Seconds(), kilobytes(peak)/1024)
-	fmt.Printf("idle_kb=%.1f bare_kb=%.1f back_s=%.1f peak_mb=%.0f\n", ours, bare, storm.Seconds(), kilobytes(peak)/1024)
-	return nil
+	fmt.Printf("after kill -9 and a new start all were back in %.1f s; %.0f MB at the most\n", r.within.Seconds(), kilobytes(r.peak)/1024)
+	return kb, r, nil
 }
 
 func kilobytes(bytes int64) float64 { return float64(bytes) / 1024 }
 
 // idleBare is the memory for one socket of a server that does nothing with it.
 func idleBare(ctx context.Context, n int) (float64, error) {
-	p, addr, err := startRelay(ctx)
+	p, addr, err := startRelay(ctx, "relay")
 	if err != nil {
 		return 0, err
 	}

@@ -1,10 +1,11 @@
 // Command bench measures a Peal server beside its peers, interleaved in one
 // run, so that what is noise on a machine falls on all of them:
 //
-//	bench call   CPU of the server for one complete call, beside a bare relay and Kamailio
-//	bench idle   memory for one idle device, and everybody coming back at once
-//	bench turn   CPU for one relayed packet by channel, indication and TCP, beside coturn
-//	bench cost   what grows with calls, live calls and accounts
+//	bench call         CPU of the server for one complete call, beside bare relays and Kamailio
+//	bench saturation   calls a second that ring in time, beside another version
+//	bench idle         memory for one idle device, plain and over TLS, and everybody coming back
+//	bench turn         CPU for one relayed packet by channel, indication and TCP, beside coturn
+//	bench cost         what grows with calls, live calls and accounts
 //
 // Everything runs on loopback, in processes that it starts and stops itself. The
 // last line of each is for programs. See docs/performance.md for figures.
@@ -26,7 +27,7 @@ import (
 const longest = 15 * time.Minute
 
 // errUsage is a command line that cannot be carried out.
-var errUsage = errors.New("usage: bench call|idle|turn|cost [flags]; see bench call -h")
+var errUsage = errors.New("usage: bench call|saturation|idle|turn|cost [flags]; see bench call -h")
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -46,8 +47,9 @@ func run(ctx context.Context, args []string) error {
 	}
 	commands := map[string]func(context.Context, []string) error{
 		"call": benchCall, "idle": benchIdle, "turn": benchTurn, "cost": benchCost,
-		// In a process of its own, so that its CPU can be told from the load's.
-		"relay": serveRelay,
+		"saturation": benchSaturation,
+		// In processes of their own, so that their CPU can be told from the load's.
+		"relay": serveRelay, "loop-relay": serveLoopRelay,
 	}
 	command, ok := commands[args[0]]
 	if !ok {
@@ -62,7 +64,7 @@ func flags(name string) *flag.FlagSet {
 }
 
 func pealFlag(f *flag.FlagSet) *string {
-	return f.String("peal", "bin/peal", "the binary to measure; make build makes it")
+	return f.String("peal", "bin/peal", "path of the binary to measure; make build makes it")
 }
 
 // median of some values; zero of none.

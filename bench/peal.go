@@ -16,6 +16,7 @@ const secret = "a secret for measuring alone, known to all"
 type peal struct {
 	*process
 	addr, data string
+	scheme     string // "http" or "https".
 }
 
 // startPeal starts a server as it is by default, commits flushed to disk, but
@@ -44,7 +45,7 @@ func startPealAt(ctx context.Context, binary, data, addr string, more ...string)
 	if err != nil {
 		return nil, fmt.Errorf("%w: run make build, or give -peal", err)
 	}
-	s := &peal{p, addr, data}
+	s := &peal{process: p, addr: addr, data: data, scheme: "http"}
 	if err := p.until(ctx, answers(addr)); err != nil {
 		s.stop()
 		return nil, err
@@ -60,7 +61,7 @@ func (s *peal) stop() {
 // load is a load for the server.
 func (s *peal) load(devices int) load.Config {
 	return load.Config{
-		Server: "http://" + s.addr, Prefix: "bench-", Devices: devices, Connects: 64,
+		Server: s.scheme + "://" + s.addr, Prefix: "bench-", Devices: devices, Connects: 64,
 		Token: func(_ context.Context, account string) (string, error) {
 			signer, err := auth.NewSigner(auth.Keys{"main": auth.Secret(secret)}, "main")
 			if err != nil {

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -22,13 +21,15 @@ type process struct {
 	cmd  *exec.Cmd
 	log  *tail
 	done chan struct{}
+	// quit is the signal that asks it to end.
+	quit syscall.Signal
 }
 
 // start starts a program, which ends with ctx at the latest.
 func start(ctx context.Context, name string, command ...string) (*process, error) {
-	p := &process{name: name, cmd: exec.CommandContext(ctx, command[0], command[1:]...), log: &tail{}, done: make(chan struct{})}
+	p := &process{name: name, cmd: exec.CommandContext(ctx, command[0], command[1:]...), log: &tail{}, done: make(chan struct{}), quit: syscall.SIGTERM}
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
-	p.cmd.Cancel = func() error { return p.cmd.Process.Signal(syscall.SIGTERM) }
+	p.cmd.Cancel = func() error { return p.cmd.Process.Signal(p.quit) }
 	p.cmd.WaitDelay = 5 * time.Second
 	if err := p.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
@@ -42,7 +43,7 @@ func start(ctx context.Context, name string, command ...string) (*process, error
 
 // stop asks a program to end, and sees to it that it does.
 func (p *process) stop() {
-	_ = p.cmd.Process.Signal(syscall.SIGTERM) // It may have ended.
+	_ = p.cmd.Process.Signal(p.quit) // It may have ended.
 	select {
 	case <-p.done:
 	case <-time.After(10 * time.Second):
@@ -112,57 +113,6 @@ func (t *tail) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return string(t.text)
-}
-
-// cpu is what a process and its children have used so far, user and system.
-func cpu(pid int) (time.Duration, error) {
-	sum, err := cpuTime(pid)
-	if err != nil {
-		return 0, err
-	}
-	for _, child := range children(pid) {
-		more, err := cpuTime(child)
-		if err == nil { // It may have ended.
-			sum += more
-		}
-	}
-	return sum, nil
-}
-
-// switches is how often the threads of a process have waited so far: voluntary context
-// switches of those that there are.
-func switches(pid int) int64 {
-	paths, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
-	var sum int64
-	for _, path := range paths {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			continue // It has ended.
-		}
-		_, after, _ := strings.Cut(string(text), "\nvoluntary_ctxt_switches:")
-		first, _, _ := strings.Cut(after, "\n")
-		n, _ := strconv.ParseInt(strings.TrimSpace(first), 10, 64)
-		sum += n
-	}
-	return sum
-}
-
-// children are the processes that a process has forked, at any depth.
-func children(pid int) []int {
-	paths, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
-	var found []int
-	for _, path := range paths {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			continue
-		}
-		for word := range strings.FieldsSeq(string(text)) {
-			if child, err := strconv.Atoi(word); err == nil {
-				found = append(append(found, child), children(child)...)
-			}
-		}
-	}
-	return found
 }
 
 // memory is what a process holds, and the most that it has held, in bytes.

@@ -125,8 +125,8 @@ func (r *relay) serve(conn net.Conn, pair string, side int) {
 	}
 }
 
-// startRelay starts the relay in a process of its own.
-func startRelay(ctx context.Context) (p *process, addr string, err error) {
+// startRelay starts a relay in a process of its own: "relay" or "loop-relay".
+func startRelay(ctx context.Context, kind string) (p *process, addr string, err error) {
 	port, err := freePort()
 	if err != nil {
 		return nil, "", err
@@ -136,7 +136,7 @@ func startRelay(ctx context.Context) (p *process, addr string, err error) {
 		return nil, "", err
 	}
 	addr = fmt.Sprintf("127.0.0.1:%d", port)
-	if p, err = start(ctx, "the relay", self, "relay", addr); err != nil {
+	if p, err = start(ctx, "the relay", self, kind, addr); err != nil {
 		return nil, "", err
 	}
 	return p, addr, p.until(ctx, answers(addr))
@@ -166,8 +166,8 @@ type pair struct {
 	got   [2]chan struct{}
 }
 
-func startFloor(ctx context.Context, pairs int, steps []step) (*floor, error) {
-	p, addr, err := startRelay(ctx)
+func startFloor(ctx context.Context, kind string, pairs int, steps []step) (*floor, error) {
+	p, addr, err := startRelay(ctx, kind)
 	if err != nil {
 		return nil, err
 	}
