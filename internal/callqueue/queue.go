@@ -334,10 +334,7 @@ func (q *Queue) finish(c *call.Call, failure *pealv1.Error) {
 func (q *Queue) pop() Job {
 	q.failing = 0
 	j := q.jobs[0].Job
-	q.jobs[0] = entry{}
-	if q.jobs = q.jobs[1:]; len(q.jobs) == 0 {
-		q.jobs = nil
-	}
+	q.jobs = slices.Delete(q.jobs, 0, 1) // In place: the next job needs no new array.
 	return j
 }
 

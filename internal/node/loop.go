@@ -25,7 +25,15 @@ type loop struct {
 // ready says that the node answers hellos.
 func (l *loop) ready() bool { return l.swept && !l.stopping }
 
-func (l *loop) do(e Effect) { l.effects = append(l.effects, e) }
+// effectsUsual is how many effects most inputs have at most.
+const effectsUsual = 8
+
+func (l *loop) do(e Effect) {
+	if l.effects == nil {
+		l.effects = make([]Effect, 0, effectsUsual)
+	}
+	l.effects = append(l.effects, e)
+}
 
 // await makes a ticket whose result goes to then.
 func (l *loop) await(then func(Input)) Ticket {

@@ -33,6 +33,8 @@ type endedCalls struct {
 	// floor, or one that is in ids. Some of those have been pruned since.
 	floor call.ID
 	ids   map[call.ID]struct{}
+	// raised is the time that the floor was moved to last.
+	raised time.Time
 }
 
 func newEndedCalls() endedCalls {
@@ -104,7 +106,8 @@ func (e *endedCalls) forget(now time.Time) {
 
 // raise moves the floor on, now and then, and drops the ids below it.
 func (e *endedCalls) raise(least time.Time) {
-	if floor := leastID(least.Add(-KeepEnded)); floor > e.floor {
+	if least.Sub(e.raised) > KeepEnded {
+		e.raised = least
 		e.lift(leastID(least))
 	}
 }
