@@ -4,7 +4,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/peal-rtc/peal/internal/bus"
 	"github.com/peal-rtc/peal/internal/call"
 	"github.com/peal-rtc/peal/internal/node"
 	"github.com/peal-rtc/peal/internal/protocol"
@@ -183,6 +182,7 @@ func TestDeadlineAfterAnOutage(t *testing.T) {
 	b := newBench(t)
 	alice := b.login("alice", "a")
 	b.login("bob", "b")
+	b.wait(time.Second) // Calls that are due are looked for at even seconds.
 	alice.invite(1, "bob")
 	begun := b.now
 	b.wait(30 * time.Second)
@@ -195,22 +195,37 @@ func TestDeadlineAfterAnOutage(t *testing.T) {
 	}
 }
 
-// A failure long after the last one begins an outage of its own.
+// A read that fails after others have succeeded begins an outage of its own.
 func TestOutagesApart(t *testing.T) {
-	b := several(t)
+	b := newBench(t)
 	alice, bob := b.login("alice", "a"), b.login("bob", "b")
 	alice.invite(1, "bob")
 	bob.accept(1)
 	for range 2 {
 		b.unread = 1
-		b.elsewhere(1, func(c *call.Call) call.Input {
-			return call.SetTracks{Device: c.Callee().Device, Tracks: call.Tracks{Audio: len(alice.inbox)%2 == 0}}
-		})
-		b.step(node.Heard{Message: bus.Message{Account: "nobody", Device: "x", Call: func() *call.Call { c := b.stored(1); return &c }()}})
-		if f := alice.do(&pealv1.Candidates{CallId: callID(1), Generation: 1, Candidates: []*pealv1.Candidate{{Candidate: "candidate:1"}}}); f.GetError() != nil {
-			t.Errorf("one failed read is answered %v", f)
+		// The node reads the call before it refuses.
+		wantError(t, alice.do(&pealv1.Candidates{CallId: callID(1), Generation: 2}), protocol.StaleGeneration)
+		if b.unread > 0 {
+			t.Fatal("nothing was read")
 		}
-		b.unread = 0
-		b.wait(5 * time.Second)
+		b.wait(6 * time.Second)
+	}
+}
+
+// Nor does an outage that was over long ago count for a later failure.
+func TestOutageLongAgo(t *testing.T) {
+	b := newBench(t)
+	alice := b.login("alice", "a")
+	b.login("bob", "b")
+	alice.invite(1, "bob")
+	stale := &pealv1.Candidates{CallId: callID(1), Generation: 2}
+	b.unread = 1000
+	wantError(t, alice.do(stale), protocol.Unavailable)
+	b.unread = 0
+	b.wait(20 * time.Second)
+	b.unread = 1
+	wantError(t, alice.do(stale), protocol.StaleGeneration)
+	if b.unread > 0 {
+		t.Error("nothing was read")
 	}
 }
