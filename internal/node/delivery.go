@@ -42,7 +42,7 @@ func (dl *delivery) signal(a call.Account, id call.DeviceID, f *pealv1.ServerFra
 	return len(devices) > 0
 }
 
-// knows says that a device was told of a later state: messages of other nodes
+// knows says that a device has received a later state: messages of other nodes
 // come in any order.
 func (d *device) knows(c *call.Call) bool {
 	v := d.calls[c.ID]

@@ -67,7 +67,7 @@ func TestPagesKnowTheirServer(t *testing.T) {
 	}
 }
 
-// Browsers get text compressed, and whoever does not take that gets it as it is.
+// Browsers receive text compressed. A client that does not accept gzip receives it as it is.
 func TestFilesCompressed(t *testing.T) {
 	script := bytes.Repeat([]byte("export const ringing = 1;\n"), 1_000)
 	sound := bytes.Repeat([]byte("OggS"), 1_000)

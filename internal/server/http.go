@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/peal-rtc/peal/internal/api"
-	"github.com/peal-rtc/peal/internal/config"
 	"github.com/peal-rtc/peal/internal/protocol"
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
 	"github.com/peal-rtc/peal/internal/ws"
@@ -56,11 +55,7 @@ func (s *Server) handler() (http.Handler, error) {
 // addressOf is where a request comes from, behind trusted proxies; the zero address where
 // that cannot be told.
 func (s *Server) addressOf(r *http.Request) netip.Addr {
-	trusted, err := config.Prefixes("trusted-proxies", s.cfg.Settings.Access.TrustedProxies)
-	if err != nil {
-		return netip.Addr{} // Start has read them.
-	}
-	addr, err := ws.ClientAddr(r, trusted)
+	addr, err := ws.ClientAddr(r, s.trusted)
 	if err != nil {
 		return netip.Addr{}
 	}

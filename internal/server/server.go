@@ -16,6 +16,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -59,6 +60,8 @@ type Server struct {
 	limits  protocol.Limits
 	log     *slog.Logger
 	sampler *sampler
+	// trusted are the proxies that are believed about where a request comes from.
+	trusted []netip.Prefix
 	store   store.Store
 	clock   *clock
 	// ahead is how far the store's clock was ahead of the wall clock when that was last
@@ -100,6 +103,10 @@ func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
 		clock: newClock(), bus: bus.NewMemory(),
 		failed: make(chan error, 1), quit: make(chan struct{}),
 	}
+	if s.trusted, err = config.Prefixes("trusted-proxies", cfg.Settings.Access.TrustedProxies); err != nil {
+		sampler.close()
+		return nil, err
+	}
 	undo := []func(){sampler.close}
 	defer func() {
 		if err != nil {
@@ -136,20 +143,7 @@ func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	trusted, err := config.Prefixes("trusted-proxies", cfg.Settings.Access.TrustedProxies)
-	if err != nil {
-		return nil, err
-	}
-	s.http = &http.Server{
-		Handler:           handler,
-		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       15 * time.Second,
-		WriteTimeout:      30 * time.Second,
-		IdleTimeout:       15 * time.Second,
-		MaxHeaderBytes:    32 << 10,
-		ConnState:         newVisitors(cfg.Settings.Limits.SocketsPerAddr, trusted).changed,
-		ErrorLog:          slog.NewLogLogger(panicsOnly{s.log.Handler()}, slog.LevelError),
-	}
+	s.http = s.newHTTP(handler)
 	s.chores.Go(s.serve)
 	s.chores.Go(s.upkeep)
 	if watch := s.watchCertificate(); watch != nil {
@@ -162,6 +156,19 @@ func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
 	s.log.InfoContext(ctx, "server started",
 		"addr", s.Addr().String(), "turn_addr", s.TURNAddr().String(), "incarnation", s.loop.incarnation)
 	return s, nil
+}
+
+func (s *Server) newHTTP(handler http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       15 * time.Second,
+		WriteTimeout:      30 * time.Second,
+		IdleTimeout:       15 * time.Second,
+		MaxHeaderBytes:    32 << 10,
+		ConnState:         newVisitors(s.cfg.Settings.Limits.SocketsPerAddr, s.trusted).changed,
+		ErrorLog:          slog.NewLogLogger(panicsOnly{s.log.Handler()}, slog.LevelError),
+	}
 }
 
 func openStore(ctx context.Context, cfg *Config) (store.Store, error) {
@@ -252,10 +259,6 @@ func (s *Server) startLoop() error {
 		return err
 	}
 	s.keys.Store(keys)
-	trusted, err := config.Prefixes("trusted-proxies", s.cfg.Settings.Access.TrustedProxies)
-	if err != nil {
-		return err
-	}
 	incarnation := rand.Text()
 	n, err := node.New(node.Config{
 		Incarnation: incarnation,
@@ -284,7 +287,7 @@ func (s *Server) startLoop() error {
 		origins = nil // They limit which pages get a token. Any page with one may connect.
 	}
 	s.endpoint = ws.New(ws.Config{
-		Limits: s.limits, Handler: s.loop, Origins: origins, TrustedProxies: trusted, Logger: s.log,
+		Limits: s.limits, Handler: s.loop, Origins: origins, TrustedProxies: s.trusted, Logger: s.log,
 		Poller: s.loop.poller,
 	})
 	if err := s.loop.begin(s.bus); err != nil {

@@ -134,7 +134,7 @@ func (b *batch) holder(account call.Account) call.ID {
 
 // put stages a call, with its claims.
 func (b *batch) put(c *call.Call, e Entry) {
-	own := c.Clone() // Whoever made the change may go on with it.
+	own := c.Clone() // The caller may go on with its own.
 	e.Call = &own
 	if at, staged := b.at[own.ID]; staged {
 		b.entries[at] = e

@@ -48,7 +48,7 @@ type Conn struct {
 	// addr has a place on the doorstep, while waits.
 	addr  netip.Addr
 	waits atomic.Bool
-	// part belongs to whoever reads; nil between two messages. So does telling: the
+	// part belongs to the reader; nil between two messages. So does telling: the
 	// Handler is being told of something that was read.
 	part    *part
 	telling bool

@@ -461,7 +461,7 @@ func (m mode) Largest(t *testing.T) {
 	}
 }
 
-// SlowestEnd: whoever reads a bit now and then does not put off the end.
+// SlowestEnd: a client that reads a bit now and then does not put off the end.
 func (m mode) SlowestEnd(t *testing.T) {
 	b := m.start(t, func(c *Config) {
 		c.Limits.Write, c.Limits.QueueBytes, c.Limits.QueueMessages = 500*time.Millisecond, 64<<20, 1000

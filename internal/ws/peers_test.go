@@ -57,7 +57,7 @@ func (m mode) HalfOpen(t *testing.T) {
 	b.told.next(t, "closed")
 }
 
-// Broken: whoever breaks the protocol learns why, and is not waited for to read it.
+// Broken: a client that breaks the protocol receives the reason, and the end does not wait for it to be read.
 func (m mode) Broken(t *testing.T) {
 	b := m.start(t, func(c *Config) { c.Limits.Write = time.Hour })
 	r := b.raw()
@@ -83,7 +83,7 @@ func (m mode) Vanishes(t *testing.T) {
 	b.told.next(t, "closed")
 }
 
-// Flood: whoever floods with what is answered is answered as well as they read, and
+// Flood: a client that floods with what is answered is answered as fast as it reads, and
 // what waits stays bounded. Others are served meanwhile.
 func (m mode) Flood(t *testing.T) {
 	b := m.start(t)
@@ -178,7 +178,7 @@ func (m mode) Cuts(t *testing.T) {
 }
 
 // Ends: connections that end while others begin, and are written to from everywhere,
-// leave no descriptor behind. Each is told of once.
+// leave no descriptor behind. Each is reported once.
 func (m mode) Ends(t *testing.T) {
 	b := m.start(t)
 	b.raw()

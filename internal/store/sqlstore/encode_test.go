@@ -18,7 +18,7 @@ import (
 	"github.com/peal-rtc/peal/internal/store/storetest"
 )
 
-var update = flag.Bool("update", false, "write testdata anew")
+var update = flag.Bool("update", false, "write testdata again")
 
 // TestEncoding: a call comes back from its body as it was, whatever is in it.
 func TestEncoding(t *testing.T) {
@@ -44,7 +44,7 @@ func TestEncoding(t *testing.T) {
 			t.Errorf("the body of a live call has %d bytes", len(body))
 		}
 		if _, err := decode(want.ID, body[:len(body)-1], descriptions); err == nil {
-			t.Error("a body that is cut off is taken for a call")
+			t.Error("a body that is cut off is read as a call")
 		}
 	}
 }

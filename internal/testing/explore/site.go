@@ -147,7 +147,7 @@ func (s *site) AnswerMerged(a callqueue.Asker, _ call.ID, into *call.Call) {
 	s.answered(asked, merged, int(numberOf(into.ID)))
 }
 
-// answered tells a device what has become of its invitation. One that has given up, or has
+// answered gives a device the result of its invitation. One that has given up, or has
 // an answer already, wants nothing of what is made now.
 func (s *site) answered(a asker, what answer, into int) {
 	n, i := s.world, a.dial

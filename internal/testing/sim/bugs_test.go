@@ -225,11 +225,11 @@ var bugs = []bug{
 		"\tif !slices.ContainsFunc(in.Calls, func(c call.Call) bool { return len(ls.deaths(&c)) > 0 }) {\n", "\tfor i := range in.Calls {\n\t\tls.bury(&in.Calls[i])\n\t}\n\tif true {\n",
 	},
 	{
-		"nodes are taken for dead after the store was away for all", "internal/node/leases.go",
+		"nodes count as dead after the store was away for all", "internal/node/leases.go",
 		"ls.judges = ls.now.Add(leaseTTL)\n\t\tls.log.Warn", "ls.log.Warn",
 	},
 	{
-		"a node that begins after the store was away takes the others for dead", "internal/node/leases.go",
+		"a node that begins after the store was away finds the others dead", "internal/node/leases.go",
 		"this node cannot know.\n\t\tls.judges = ls.now.Add(leaseTTL)", "this node cannot know.",
 	},
 	{

@@ -36,7 +36,7 @@ export abstract class MediaCall extends KnownCall {
   /** What is asked of the devices and sent of them. */
   profile: MediaProfile;
   readonly #meter = new QualityMeter();
-  /** Media are missed, and what the application was told of that. */
+  /** Media are missed, and what was reported of that. */
   #lost = { now: false, told: false };
   #path: MediaPath | null = null;
   #networkQuality: NetworkQuality | null = null;
