@@ -42,7 +42,9 @@ func TestStoreAwayIsNobodysDeath(t *testing.T) {
 // One sign of life that fails shows that the store was away as well: others may have missed two.
 func TestOneFailedBeatIsNobodysDeath(t *testing.T) {
 	b := several(t)
-	b.answeredElsewhere()
+	alice, bob := b.answeredElsewhere()
+	b.elsewhere(1, func(*call.Call) call.Input { return call.Report{Device: bob, Generation: 1, Up: true} })
+	alice.do(&pealv1.MediaReport{CallId: callID(1), Generation: 1, Up: true})
 	b.alive = []string{"other"}
 	b.wait(10 * time.Second)
 	b.breathless, b.alive = 1, nil
