@@ -17,6 +17,7 @@ type Volatile struct {
 	live    map[call.ID]Entry
 	ended   map[call.ID]Entry
 	records map[call.ID]call.Record
+	volatileBooks
 }
 
 // NewVolatile makes an empty journal.
@@ -117,7 +118,7 @@ func (v *Volatile) EndedOf(_ context.Context, account call.Account, since time.T
 	defer v.mu.Unlock()
 	var calls []call.Call
 	for _, e := range v.ended {
-		if e.Call.Leg(account) != nil && !e.Call.Outcome.EndedAt.Before(since) {
+		if !isAlias(account) && e.Call.Leg(account) != nil && !e.Call.Outcome.EndedAt.Before(since) {
 			calls = append(calls, e.Call.Clone())
 		}
 	}
@@ -141,7 +142,7 @@ func (v *Volatile) Records(_ context.Context, account call.Account, page Page) (
 	}
 	var records []call.Record
 	for _, r := range v.records {
-		if r.Caller != account && r.Callee != account {
+		if isAlias(account) || r.Caller != account && r.Callee != account {
 			continue
 		}
 		side := order(r, from)
