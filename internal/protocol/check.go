@@ -249,6 +249,15 @@ func BadAccount(l *Limits) *pealv1.Error {
 	return BadToken.Because("%s", AccountRule(l))
 }
 
+// RevokedToken refuses a token that was issued before its account was logged out; issued is
+// the zero time where the token does not say.
+func RevokedToken(issued time.Time) *pealv1.Error {
+	if issued.IsZero() {
+		return TokenRevoked.Because("it has no iat, the time at which it was made: write that in your backend")
+	}
+	return TokenRevoked.Error()
+}
+
 // AccountRule says what the account of a token must be, for a token that breaks the rule.
 func AccountRule(l *Limits) string {
 	return fmt.Sprintf("its account (the claim sub) must be 1 to %d bytes of printable text without blanks around it", l.AccountBytes)

@@ -11,6 +11,8 @@ const (
 	// keepCalls is how long an ended call is kept beside its record: commands
 	// about it may be repeated until then.
 	keepCalls = 24 * time.Hour
+	// keyringFailure is logged where the last use of API keys cannot be stored.
+	keyringFailure = "cannot store when API keys were used"
 )
 
 // upkeep does what has to be done now and then, until the server stops.
@@ -34,7 +36,7 @@ func (s *Server) upkeep() {
 		case <-prunes.C:
 			s.prune()
 		case <-uses.C:
-			s.fileKeys()
+			s.do(keyringFailure, s.keyring.file)
 		}
 	}
 }
@@ -46,9 +48,6 @@ func (s *Server) prune() {
 		return err
 	})
 }
-
-// fileKeys stores when API keys were used last.
-func (s *Server) fileKeys() { s.do("cannot store when API keys were used", s.keyring.file) }
 
 func (s *Server) do(failure string, chore func(context.Context) error) {
 	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
