@@ -44,7 +44,7 @@ func (s *Server) handler() (http.Handler, error) {
 	}
 	mux.Handle("/api/", s.keyring.serve(api.Backend{
 		Keys: s.keyring, Limits: s.limits, Store: s.store, End: s.loop.endCall, Now: s.clock.now, Log: s.log,
-		Address: s.addressOf,
+		Address: s.addressOf, Accounts: &accounts{s.loop, s.store, s.logOuts, s.wall},
 	}.Routes(), built))
 	mux.Handle("/", built)
 	return s.strict(mux), nil

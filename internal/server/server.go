@@ -82,6 +82,7 @@ type Server struct {
 	listener    net.Listener
 	http        *http.Server
 	keyring     *keyring
+	logOuts     *logOuts
 	commands    *commandSocket // nil where commands cannot reach the server.
 	// stopping says that Shutdown has begun.
 	stopping atomic.Bool
@@ -126,6 +127,9 @@ func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
 	}
 	s.compare(ctx)
 	if s.keyring, err = openKeyring(ctx, apiKeysOf(&cfg.Settings.API), s.store, s.clock.now); err != nil {
+		return nil, err
+	}
+	if s.logOuts, err = openLogOuts(ctx, s.store); err != nil {
 		return nil, err
 	}
 	if s.listener, err = s.listen(); err != nil {

@@ -47,6 +47,15 @@ func (s *Server) prune() {
 		_, err := s.store.Prune(ctx, now.Add(-keepCalls), now.Add(-s.cfg.Settings.Keep))
 		return err
 	})
+	s.do("cannot delete what is old of the audit", func(ctx context.Context) error {
+		// After that no token is good any more that was made before a log-out.
+		holds := s.wall().Add(-max(logOutsHold, s.cfg.Settings.Auth.MaxTTL))
+		_, err := s.store.PruneBooks(ctx, s.clock.now().Add(-s.cfg.Settings.Keep), holds)
+		if err == nil {
+			s.logOuts.drop(holds)
+		}
+		return err
+	})
 }
 
 func (s *Server) do(failure string, chore func(context.Context) error) {
