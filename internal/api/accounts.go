@@ -44,7 +44,7 @@ type LoggedOut struct {
 
 // accountOf is the account that a path names.
 func (b *backend) accountOf(w http.ResponseWriter, q *http.Request) (call.Account, bool) {
-	account := q.PathValue("a")
+	account := named(q, "a")
 	if !protocol.ValidAccount(account, &b.Limits) {
 		deny(w, protocol.BadRequest, "%.200q is no account: it must be 1 to %d bytes of printable text without blanks around it, percent-encoded in the path",
 			account, b.Limits.AccountBytes)

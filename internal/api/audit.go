@@ -58,7 +58,7 @@ func deedOf(q *http.Request) *deed {
 func (b *backend) audited(r *route, key auth.APIKey, w http.ResponseWriter, q *http.Request) {
 	d := &deed{Audit: store.Audit{
 		At: b.Now(), Key: key.ID, Action: r.action, Request: w.Header().Get(requestIDHeader), Addr: b.Address(q).String(),
-		Target: clip(q.PathValue("id") + q.PathValue("a")), Other: clip(q.PathValue("b")),
+		Target: clip(q.PathValue("id") + named(q, "a")), Other: clip(named(q, "b")),
 	}}
 	noted := &noting{ResponseWriter: w, status: http.StatusOK}
 	r.handle(b, noted, q.WithContext(context.WithValue(q.Context(), deedKey{}, d)))

@@ -110,7 +110,7 @@ func (b Backend) Routes() http.Handler {
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		q.Body = http.MaxBytesReader(w, q.Body, backendBodyBytes)
-		mux.ServeHTTP(w, q)
+		mux.ServeHTTP(w, slashed(q))
 	})
 }
 
