@@ -33,6 +33,7 @@ const (
 
 // journal implements store.Journal.
 type journal struct {
+	books
 	path   string
 	reader *sql.DB
 	read   reads
@@ -73,7 +74,7 @@ func (j *journal) Append(batch []store.Entry) error {
 		if len(exist) > 0 {
 			return &store.ExistsError{IDs: exist}
 		}
-		return nil
+		return w.queue(batch)
 	})
 	if err != nil {
 		for _, id := range taken {
