@@ -387,8 +387,8 @@ func TestServerAPIDocs(t *testing.T) {
 				t.Errorf("%s: %s: %v\n%s", file, block[1], err, out)
 			}
 		}
-		if ran != 5 {
-			t.Errorf("%s: ran %d commands, want 5", file, ran)
+		if ran != 9 {
+			t.Errorf("%s: ran %d commands, want 9", file, ran)
 		}
 	}
 }
