@@ -144,6 +144,10 @@ var bugs = []bug{
 		"lg.end(d, protocol.Kicked)\n\tlg.kickLate(d.who)", "d.kicked = true\n\td.session.Close(protocol.Kicked)\n\tlg.devices.watch(d)",
 	},
 	{
+		"an account that is logged out goes on with its call", "internal/node/account.go",
+		"lg.kickAll(ls, c, in)", "_, _ = c, lg.kickAll",
+	},
+	{
 		"what a device did before word of a newer login came goes on", "internal/node/login.go",
 		"lg.kickLate(who)", "_ = lg.kickLate",
 	},
