@@ -79,8 +79,8 @@ func (e *endedCalls) note(id call.ID) {
 func (e *endedCalls) add(k *kept) {
 	e.calls[k.call.ID] = k
 	e.order = append(e.order, k)
-	for i := range k.call.Legs {
-		account := k.call.Legs[i].Account
+	for _, member := range k.call.Members() {
+		account := member.Account
 		e.of[account] = append(e.of[account], k)
 	}
 }
@@ -134,8 +134,8 @@ func (e *endedCalls) prune(before time.Time) {
 
 func (e *endedCalls) drop(k *kept) {
 	delete(e.calls, k.call.ID)
-	for i := range k.call.Legs {
-		account := k.call.Legs[i].Account
+	for _, member := range k.call.Members() {
+		account := member.Account
 		rest := slices.DeleteFunc(e.of[account], func(other *kept) bool { return other == k })
 		if len(rest) == 0 {
 			delete(e.of, account)

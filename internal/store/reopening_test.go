@@ -55,6 +55,22 @@ func (r *reopening) Changed(ctx ctx, since time.Time, after call.ID, limit int) 
 	return r.open().Changed(ctx, since, after, limit)
 }
 
+func (r *reopening) Block(ctx ctx, account, blocked call.Account) (store.Block, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.open().Block(ctx, account, blocked)
+}
+
+func (r *reopening) Unblock(ctx ctx, account, blocked call.Account) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.open().Unblock(ctx, account, blocked)
+}
+
+func (r *reopening) Blocks(ctx ctx, account, after call.Account, limit int) ([]store.Block, error) {
+	return r.open().Blocks(ctx, account, after, limit)
+}
+
 func (r *reopening) Records(ctx ctx, account call.Account, page store.Page) ([]call.Record, error) {
 	return r.open().Records(ctx, account, page)
 }

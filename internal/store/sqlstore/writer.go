@@ -21,11 +21,14 @@ const (
 	sqlEnd    = `INSERT INTO ended (id, ended_ns, body) VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING`
 	sqlFile   = `
 		INSERT INTO records (call_id, kind, type, caller, callee, reason, created_ns, ended_ns, duration_s,
-			caller_name, caller_avatar, callee_name, callee_avatar)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+			caller_name, caller_avatar, callee_name, callee_avatar, deaf)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 		ON CONFLICT (call_id) DO NOTHING`
-	sqlList  = `INSERT INTO parties (account, ended_ns, call_id) VALUES ($1, $3, $4), ($2, $3, $4)`
-	sqlTouch = `UPDATE clock SET touched_ns = $1`
+	sqlList     = `INSERT INTO parties (account, ended_ns, call_id) VALUES ($1, $3, $4), ($2, $3, $4)`
+	sqlListDeaf = `INSERT INTO parties (account, ended_ns, call_id) VALUES ($1, $2, $3)`
+	sqlBlock    = `INSERT INTO blocks (account, blocked, created_ns) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`
+	sqlUnblock  = `DELETE FROM blocks WHERE account = $1 AND blocked = $2`
+	sqlTouch    = `UPDATE clock SET touched_ns = $1`
 
 	sqlPruneCalls = `
 		DELETE FROM ended WHERE id IN
@@ -47,7 +50,8 @@ type writer struct {
 
 	begin, commit, rollback, checkpoint driver.StmtExecContext
 	create, update, remove, end         driver.StmtExecContext
-	file, list, touch                   driver.StmtExecContext
+	file, list, listDeaf, touch         driver.StmtExecContext
+	block, unblock                      driver.StmtExecContext
 	calls, records                      driver.StmtExecContext
 }
 
@@ -60,7 +64,8 @@ func newWriter(name string) (_ *writer, err error) {
 	for query, stmt := range map[string]*driver.StmtExecContext{
 		`BEGIN IMMEDIATE`: &w.begin, `COMMIT`: &w.commit, `ROLLBACK`: &w.rollback, `PRAGMA wal_checkpoint(PASSIVE)`: &w.checkpoint,
 		sqlCreate: &w.create, sqlUpdate: &w.update, sqlRemove: &w.remove, sqlEnd: &w.end,
-		sqlFile: &w.file, sqlList: &w.list, sqlTouch: &w.touch,
+		sqlFile: &w.file, sqlList: &w.list, sqlListDeaf: &w.listDeaf, sqlTouch: &w.touch,
+		sqlBlock: &w.block, sqlUnblock: &w.unblock,
 		sqlPruneCalls: &w.calls, sqlPruneRecords: &w.records,
 	} {
 		prepared, err := w.conn.Prepare(query)
@@ -120,7 +125,8 @@ func (w *writer) put(e *store.Entry, slot int64) (done bool, err error) {
 	return rows > 0, err
 }
 
-// record files the record of a call that has one, and lists it for both sides.
+// record files the record of a call that has one, and lists it for both sides, or for the
+// caller alone.
 func (w *writer) record(e *store.Entry) error {
 	r, ok := e.Call.Record()
 	if !ok {
@@ -130,8 +136,12 @@ func (w *writer) record(e *store.Entry) error {
 	caller, callee := string(r.Caller), string(r.Callee)
 	rows, err := w.exec(w.file, id, int64(r.Kind), int64(r.Type), caller, callee, int64(r.Reason),
 		unixNano(r.CreatedAt), ended, int64(r.Duration.Seconds()),
-		r.CallerCard.Name, r.CallerCard.Avatar, r.CalleeCard.Name, r.CalleeCard.Avatar)
+		r.CallerCard.Name, r.CallerCard.Avatar, r.CalleeCard.Name, r.CalleeCard.Avatar, r.Deaf)
 	if err != nil || rows == 0 {
+		return err
+	}
+	if r.Deaf {
+		_, err = w.exec(w.listDeaf, caller, ended, id)
 		return err
 	}
 	_, err = w.exec(w.list, caller, callee, ended, id)
