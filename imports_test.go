@@ -32,7 +32,7 @@ type imports struct {
 // an import here is to decide that the lower package may be known up there.
 var allowed = map[string]imports{
 	"cmd/peal": {
-		ours:   []string{"client", "client/media", "internal/auth", "internal/config", "internal/doctor", "internal/load", "internal/protocol", "internal/server"},
+		ours:   []string{"client", "client/media", "internal/auth", "internal/config", "internal/control", "internal/doctor", "internal/load", "internal/protocol", "internal/server"},
 		theirs: []string{"github.com/alecthomas/kong"},
 	},
 	"client": {
@@ -64,7 +64,8 @@ var allowed = map[string]imports{
 	},
 	"internal/server": {
 		ours: []string{
-			"internal/api", "internal/auth", "internal/bus", "internal/call", "internal/config", "internal/doorstep", "internal/metrics",
+			"internal/api", "internal/auth", "internal/bus", "internal/call", "internal/config", "internal/control", "internal/doorstep",
+			"internal/metrics",
 			"internal/node",
 			"internal/protocol", "internal/relay", "internal/session", "internal/store", "internal/store/sqlstore",
 			"internal/ws", "web",
@@ -81,6 +82,8 @@ var allowed = map[string]imports{
 		ours:   []string{"internal/protocol", "internal/relay"},
 		theirs: []string{"github.com/coder/websocket", "github.com/pion/logging", "github.com/pion/stun", "github.com/pion/turn"},
 	},
+	// Commands ask by it the server that runs on their data folder.
+	"internal/control":  {},
 	"internal/doorstep": {},
 	"internal/ws": {
 		ours:   []string{"internal/doorstep", "internal/protocol"},

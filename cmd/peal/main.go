@@ -22,6 +22,7 @@ type commands struct {
 	Serve   serveCommand   `cmd:"" help:"Start a server for real use."`
 	Backup  backupCommand  `cmd:"" help:"Copy the database of a server, which goes on meanwhile."`
 	Restore restoreCommand `cmd:"" help:"Put a backup in the place of a server's database."`
+	Key     keyCommand     `cmd:"" help:"Make, list and revoke the keys of the server API, of a server that runs."`
 	ICE     iceCommand     `cmd:"" name:"ice" help:"Show the STUN and TURN servers that a server gives to an account."`
 	Doctor  doctorCommand  `cmd:"" help:"Find out why calls on a server do not connect, and which setting is wrong."`
 	Bench   benchCommand   `cmd:"" help:"Put load on a server and measure it: devices that call each other."`
@@ -94,7 +95,7 @@ func run(args []string, std streams) int {
 	var code exit
 	switch {
 	case errors.As(err, &misuse{}):
-		return misused(std, err, command.Selected().Name)
+		return misused(std, err, command.Selected().Path())
 	case errors.As(err, &code):
 		return int(code)
 	case err != nil:
@@ -146,7 +147,7 @@ func (l commandLine) parse() (*commands, *kong.Context, error) {
 func commandOf(err error) string {
 	var misspelt *kong.ParseError
 	if errors.As(err, &misspelt) && misspelt.Context != nil && misspelt.Context.Selected() != nil {
-		return misspelt.Context.Selected().Name
+		return misspelt.Context.Selected().Path()
 	}
 	return ""
 }

@@ -300,6 +300,12 @@ func (c *Call) Leg(a Account) *Leg {
 	return nil
 }
 
+// Names says whether an account has a leg, also one without a part in the call: whatever is
+// stored of the call has the name of the account in it.
+func (c *Call) Names(a Account) bool {
+	return slices.ContainsFunc(c.Legs, func(l Leg) bool { return l.Account == a })
+}
+
 // Peer is the leg opposite to an account's.
 func (c *Call) Peer(a Account) *Leg {
 	if c.Caller().Account == a {

@@ -42,14 +42,23 @@ func (s *Server) handler() (http.Handler, error) {
 		pages := api.NewPages(s.cfg.Settings.Addr, s.cfg.Settings.Access.Origins)
 		mux.Handle("/dev/token", api.DevToken(s.sign, s.limits, s.wall, pages))
 	}
-	if keys := apiKeysOf(&s.cfg.Settings.API); len(keys) > 0 {
-		mux.Handle("/api/", api.Backend{
-			Keys: keys, Limits: s.limits, Store: s.store, End: s.loop.endCall, Now: s.clock.now, Log: s.log,
-			Address: s.addressOf,
-		}.Routes())
-	}
+	mux.Handle("/api/", s.whereKeyed(api.Backend{
+		Keys: s.keyring, Limits: s.limits, Store: s.store, End: s.loop.endCall, Now: s.clock.now, Log: s.log,
+		Address: s.addressOf,
+	}.Routes(), built))
 	mux.Handle("/", built)
 	return s.strict(mux), nil
+}
+
+// whereKeyed serves the server API where there is a key for it, and otherwise as if there were none.
+func (s *Server) whereKeyed(api, otherwise http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.keyring.any() {
+			api.ServeHTTP(w, r)
+		} else {
+			otherwise.ServeHTTP(w, r)
+		}
+	})
 }
 
 // addressOf is where a request comes from, behind trusted proxies; the zero address where

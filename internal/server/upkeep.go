@@ -17,9 +17,10 @@ const (
 func (s *Server) upkeep() {
 	// Also at the start: a server that is restarted often must not keep all for ever.
 	s.prune()
-	clocks, prunes := time.NewTicker(clockEvery), time.NewTicker(pruneEvery)
+	clocks, prunes, uses := time.NewTicker(clockEvery), time.NewTicker(pruneEvery), time.NewTicker(usedTo)
 	defer clocks.Stop()
 	defer prunes.Stop()
+	defer uses.Stop()
 	for {
 		select {
 		case <-s.quit:
@@ -32,6 +33,8 @@ func (s *Server) upkeep() {
 			})
 		case <-prunes.C:
 			s.prune()
+		case <-uses.C:
+			s.fileKeys()
 		}
 	}
 }
@@ -43,6 +46,9 @@ func (s *Server) prune() {
 		return err
 	})
 }
+
+// fileKeys stores when API keys were used last.
+func (s *Server) fileKeys() { s.do("cannot store when API keys were used", s.keyring.file) }
 
 func (s *Server) do(failure string, chore func(context.Context) error) {
 	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)

@@ -33,6 +33,14 @@ func (b blocks) remove(account, blocked call.Account) {
 	}
 }
 
+// erase drops the blocks by and of an account.
+func (b blocks) erase(account call.Account) {
+	delete(b, account)
+	for by := range b {
+		b.remove(by, account)
+	}
+}
+
 // of lists the blocks of an account, in the order of names.
 func (b blocks) of(account call.Account) []Block {
 	list := make([]Block, 0, len(b[account]))
@@ -44,7 +52,7 @@ func (b blocks) of(account call.Account) []Block {
 }
 
 // Block implements Store. A commit that begins after its return finds the block.
-func (m *Memory) Block(ctx context.Context, account, blocked call.Account) (Block, error) {
+func (m *Memory) Block(ctx context.Context, account, blocked call.Account, audit Audit) (Block, error) {
 	m.writing.Lock()
 	defer m.writing.Unlock()
 	if err := cmp.Or(ctx.Err(), m.failed); err != nil {
@@ -58,7 +66,7 @@ func (m *Memory) Block(ctx context.Context, account, blocked call.Account) (Bloc
 	case len(m.blocks[account]) >= BlocksMost:
 		return Block{}, ErrBlocksFull
 	}
-	if err := m.judge(m.journal.Block(b)); err != nil {
+	if err := m.judge(m.journal.Block(b, audit)); err != nil {
 		return Block{}, fmt.Errorf("store block: %w", err)
 	}
 	m.mu.Lock()
@@ -68,7 +76,7 @@ func (m *Memory) Block(ctx context.Context, account, blocked call.Account) (Bloc
 }
 
 // Unblock implements Store.
-func (m *Memory) Unblock(ctx context.Context, account, blocked call.Account) error {
+func (m *Memory) Unblock(ctx context.Context, account, blocked call.Account, audit Audit) error {
 	m.writing.Lock()
 	defer m.writing.Unlock()
 	if err := cmp.Or(ctx.Err(), m.failed); err != nil {
@@ -77,7 +85,7 @@ func (m *Memory) Unblock(ctx context.Context, account, blocked call.Account) err
 	if !m.blocks.has(account, blocked) {
 		return nil
 	}
-	if err := m.judge(m.journal.Unblock(account, blocked)); err != nil {
+	if err := m.judge(m.journal.Unblock(account, blocked, audit)); err != nil {
 		return fmt.Errorf("delete block: %w", err)
 	}
 	m.mu.Lock()

@@ -44,10 +44,10 @@ type Journal interface {
 	// Records lists a page of the records of an account.
 	Records(ctx context.Context, account call.Account, page Page) ([]call.Record, error)
 
-	// Block stores a block, flushed, and Unblock deletes one. Their errors are those of
-	// Append. Memory calls them, Append and Touch one at a time.
-	Block(Block) error
-	Unblock(account, blocked call.Account) error
+	// Block stores a block with its audit entry, and Unblock deletes one. Their errors are
+	// those of Append. Memory calls them, Append and Touch one at a time.
+	Block(Block, Audit) error
+	Unblock(account, blocked call.Account, audit Audit) error
 
 	// ReplayBlocks gives all blocks. It runs before anything but Replay.
 	ReplayBlocks(ctx context.Context, take func(Block)) error
@@ -57,6 +57,21 @@ type Journal interface {
 	Prune(ctx context.Context, callsBefore, recordsBefore time.Time) (int, error)
 
 	EventJournal
+
+	// Books are those of the store. The errors of their writes are those of Append.
+	Books
+
+	// Salt is what the aliases of erased accounts are made with: random, and always the same.
+	Salt(ctx context.Context) ([]byte, error)
+
+	// EndedWith lists the ended calls of an account, also those without a record.
+	EndedWith(ctx context.Context, account call.Account) ([]call.ID, error)
+
+	// Erase replaces an account in records and in the ended calls of the list, a portion of
+	// them each time. The portion that leaves none does the rest, and files the audit entry.
+	// Its errors are those of Append. From then on nothing is listed for the account or its
+	// alias.
+	Erase(e Erasure) (more bool, err error)
 
 	Close() error
 }

@@ -64,11 +64,12 @@ type Store interface {
 
 	// Block makes every call deaf that one account makes to another after this: see
 	// call.Call.Deaf. A call between them that is live already stays as it is. It
-	// returns the block, which may be an older one, or ErrBlocksFull.
-	Block(ctx context.Context, account, blocked call.Account) (Block, error)
+	// returns the block, which may be an older one, or ErrBlocksFull. The audit entry is
+	// filed with a new block alone.
+	Block(ctx context.Context, account, blocked call.Account, audit Audit) (Block, error)
 
-	// Unblock ends a block. It is no error where there is none.
-	Unblock(ctx context.Context, account, blocked call.Account) error
+	// Unblock ends a block. Where there is none nothing happens, and nothing is audited.
+	Unblock(ctx context.Context, account, blocked call.Account, audit Audit) error
 
 	// Blocks lists the blocks of an account in the order of whom it blocks, those after
 	// a name.
@@ -81,6 +82,17 @@ type Store interface {
 	// Prune deletes calls that ended before callsBefore and records of calls
 	// that ended before recordsBefore, and returns how many of both went.
 	Prune(ctx context.Context, callsBefore, recordsBefore time.Time) (int, error)
+
+	Books
+
+	// Alias is the name that takes the place of an account which is erased.
+	Alias(account call.Account) call.Account
+
+	// Erase replaces an account by its alias in records, in calls that have ended and in the
+	// audit, and deletes its name, picture and attachments there. It deletes the blocks by and
+	// of the account. It refuses an account that
+	// is in a live call with ErrInCall. Repeat it where it failed: it goes on.
+	Erase(ctx context.Context, account call.Account, audit Audit) error
 
 	// Now is the store's clock, by which all deadlines go.
 	Now(ctx context.Context) (time.Time, error)

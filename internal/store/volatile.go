@@ -19,6 +19,7 @@ type Volatile struct {
 	records map[call.ID]call.Record
 	blocks  blocks
 	out     volatileOutbox
+	volatileBooks
 }
 
 // NewVolatile makes an empty journal.
@@ -127,7 +128,7 @@ func (v *Volatile) EndedOf(_ context.Context, account call.Account, since time.T
 	defer v.mu.Unlock()
 	var calls []call.Call
 	for _, e := range v.ended {
-		if e.Call.Leg(account) != nil && !e.Call.Outcome.EndedAt.Before(since) {
+		if !isAlias(account) && e.Call.Leg(account) != nil && !e.Call.Outcome.EndedAt.Before(since) {
 			calls = append(calls, e.Call.Clone())
 		}
 	}
@@ -151,7 +152,7 @@ func (v *Volatile) Records(_ context.Context, account call.Account, page Page) (
 	}
 	var records []call.Record
 	for _, r := range v.records {
-		if !lists(&r, account) {
+		if isAlias(account) || !lists(&r, account) {
 			continue
 		}
 		side := order(r, from)
@@ -172,19 +173,19 @@ func lists(r *call.Record, account call.Account) bool {
 }
 
 // Block implements Journal.
-func (v *Volatile) Block(b Block) error {
+func (v *Volatile) Block(b Block, audit Audit) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.blocks.put(b)
-	return nil
+	return v.File(context.Background(), audit)
 }
 
 // Unblock implements Journal.
-func (v *Volatile) Unblock(account, blocked call.Account) error {
+func (v *Volatile) Unblock(account, blocked call.Account, audit Audit) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.blocks.remove(account, blocked)
-	return nil
+	return v.File(context.Background(), audit)
 }
 
 // ReplayBlocks implements Journal.

@@ -8,25 +8,30 @@ import (
 	"github.com/peal-rtc/peal/internal/store"
 )
 
+// The statements of blocks. Those that write are needed seldom.
+const (
+	sqlBlocks  = `SELECT account, blocked, created_ns FROM blocks`
+	sqlBlock   = `INSERT INTO blocks (account, blocked, created_ns) VALUES ($1, $2, $3)`
+	sqlUnblock = `DELETE FROM blocks WHERE account = $1 AND blocked = $2`
+)
+
 // Block implements store.Journal.
-func (j *journal) Block(b store.Block) error {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.changes++
-	return j.transact(func(w *writer) error {
-		_, err := w.exec(w.block, string(b.Account), string(b.Blocked), unixNano(b.Since))
-		return err
+func (j *journal) Block(b store.Block, audit store.Audit) error {
+	return j.amend(func(w *writer) error {
+		if _, err := w.once(sqlBlock, string(b.Account), string(b.Blocked), unixNano(b.Since)); err != nil {
+			return err
+		}
+		return w.fileAudit(&audit)
 	})
 }
 
 // Unblock implements store.Journal.
-func (j *journal) Unblock(account, blocked call.Account) error {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.changes++
-	return j.transact(func(w *writer) error {
-		_, err := w.exec(w.unblock, string(account), string(blocked))
-		return err
+func (j *journal) Unblock(account, blocked call.Account, audit store.Audit) error {
+	return j.amend(func(w *writer) error {
+		if _, err := w.once(sqlUnblock, string(account), string(blocked)); err != nil {
+			return err
+		}
+		return w.fileAudit(&audit)
 	})
 }
 

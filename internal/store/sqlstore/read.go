@@ -22,7 +22,6 @@ const (
 		SELECT id, ended.ended_ns, body FROM parties JOIN ended ON id = call_id
 		WHERE account = $1 AND parties.ended_ns >= $2`
 	sqlRecordPlace = `SELECT ended_ns FROM records WHERE call_id = $1 AND ($2 = caller OR $2 = callee AND NOT deaf)`
-	sqlBlocks      = `SELECT account, blocked, created_ns FROM blocks`
 
 	recordColumns = `
 		SELECT records.call_id, kind, type, caller, callee, reason, created_ns, records.ended_ns, duration_s,

@@ -27,8 +27,6 @@ const (
 		ON CONFLICT (call_id) DO NOTHING`
 	sqlList     = `INSERT INTO parties (account, ended_ns, call_id) VALUES ($1, $3, $4), ($2, $3, $4)`
 	sqlListDeaf = `INSERT INTO parties (account, ended_ns, call_id) VALUES ($1, $2, $3)`
-	sqlBlock    = `INSERT INTO blocks (account, blocked, created_ns) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`
-	sqlUnblock  = `DELETE FROM blocks WHERE account = $1 AND blocked = $2`
 	sqlTouch    = `UPDATE clock SET touched_ns = $1`
 
 	sqlPruneCalls = `
@@ -52,7 +50,6 @@ type writer struct {
 	begin, commit, rollback, checkpoint driver.StmtExecContext
 	create, update, remove, end         driver.StmtExecContext
 	file, list, listDeaf, touch         driver.StmtExecContext
-	block, unblock                      driver.StmtExecContext
 	calls, records                      driver.StmtExecContext
 	outbox                              outboxStatements
 }
@@ -67,7 +64,6 @@ func newWriter(name string) (_ *writer, err error) {
 		`BEGIN IMMEDIATE`: &w.begin, `COMMIT`: &w.commit, `ROLLBACK`: &w.rollback, `PRAGMA wal_checkpoint(PASSIVE)`: &w.checkpoint,
 		sqlCreate: &w.create, sqlUpdate: &w.update, sqlRemove: &w.remove, sqlEnd: &w.end,
 		sqlFile: &w.file, sqlList: &w.list, sqlListDeaf: &w.listDeaf, sqlTouch: &w.touch,
-		sqlBlock: &w.block, sqlUnblock: &w.unblock,
 		sqlPruneCalls: &w.calls, sqlPruneRecords: &w.records,
 	}
 	maps.Copy(statements, w.outbox.statements())

@@ -16,7 +16,7 @@ var deaf = store.Result{Verdict: store.Done, Deaf: true}
 
 func block(t *testing.T, s store.Store, account, blocked call.Account) store.Block {
 	t.Helper()
-	b, err := s.Block(t.Context(), account, blocked)
+	b, err := s.Block(t.Context(), account, blocked, entry("account.block", string(account), string(blocked), after(0)))
 	if err != nil {
 		t.Fatalf("Block: %v", err)
 	}
@@ -160,7 +160,7 @@ func testBlockLater(t *testing.T, s store.Store) {
 
 	c = ringing(t, "c2", "alice", "bob", 2)
 	commit(t, s, []store.Change{{Call: c}}, deaf)
-	if err := s.Unblock(t.Context(), "bob", "alice"); err != nil {
+	if err := s.Unblock(t.Context(), "bob", "alice", store.Audit{}); err != nil {
 		t.Fatal(err)
 	}
 	// The one that is live stays deaf, the next rings.
@@ -202,14 +202,48 @@ func testBlocks(t *testing.T, s store.Store) {
 		t.Errorf("listed as %+v (%v), first %+v", got, err, first)
 	}
 	for range 2 {
-		if err := s.Unblock(t.Context(), "bob", "carol"); err != nil {
+		if err := s.Unblock(t.Context(), "bob", "carol", entry("account.unblock", "bob", "carol", after(1))); err != nil {
 			t.Fatalf("Unblock: %v", err)
 		}
 		wantSame(t, list("bob", "", 9), []call.Account{"Zoe", "alice", "dave"})
 	}
-	if err := s.Unblock(t.Context(), "nobody", "carol"); err != nil {
+	if err := s.Unblock(t.Context(), "nobody", "carol", store.Audit{}); err != nil {
 		t.Errorf("Unblock: %v", err)
 	}
+	// What changed nothing is not audited.
+	wantTrail(t, s, "account.unblock bob carol", "account.block carol bob", "account.block bob Zoe",
+		"account.block bob dave", "account.block bob alice", "account.block bob carol")
+}
+
+// testEraseBlocks: of an account that is erased no block is left, and no call that it did not
+// hear.
+func testEraseBlocks(t *testing.T, s store.Store) {
+	block(t, s, "alice", "bob")
+	block(t, s, "carol", "alice")
+	block(t, s, "carol", "bob")
+	c := ringing(t, "c1", "bob", "alice", 0)
+	commit(t, s, []store.Change{{Call: c}}, deaf)
+	alias := s.Alias("alice")
+	if err := s.Erase(t.Context(), "alice", entry("account.erase", string(alias), "", after(2))); !errors.Is(err, store.ErrInCall) {
+		t.Errorf("while a call names it: %v", err)
+	}
+	update(t, s, ended(deafened(c), 1))
+	if err := s.Erase(t.Context(), "alice", entry("account.erase", string(alias), "", after(2))); err != nil {
+		t.Fatal(err)
+	}
+	records, err := s.Records(t.Context(), "bob", store.Newest(9))
+	if err != nil || len(records) != 1 || records[0].Callee != alias {
+		t.Errorf("bob has %+v, %v", records, err)
+	}
+	if c, err := s.Call(t.Context(), "c1"); err != nil || c.Names("alice") || !c.Names(alias) {
+		t.Errorf("the call is %+v, %v", c, err)
+	}
+	for account, want := range map[call.Account]int{"alice": 0, "carol": 1} {
+		if list, err := s.Blocks(t.Context(), account, "", 9); err != nil || len(list) != want {
+			t.Errorf("%s blocks %v, %v", account, list, err)
+		}
+	}
+	create(t, s, ringing(t, "c2", "bob", "alice", 3))
 }
 
 // A call that is made after Block has returned is deaf, one before it is not.
@@ -227,8 +261,8 @@ func testRacingBlocks(t *testing.T, s store.Store) {
 		})
 		racing.Go(func() {
 			<-begin
-			_, err1 := s.Block(t.Context(), bob, alice)
-			_, err2 := s.Block(t.Context(), bob, "late-"+alice)
+			_, err1 := s.Block(t.Context(), bob, alice, store.Audit{})
+			_, err2 := s.Block(t.Context(), bob, "late-"+alice, store.Audit{})
 			if err := errors.Join(err1, err2); err != nil {
 				t.Errorf("Block: %v", err)
 			}

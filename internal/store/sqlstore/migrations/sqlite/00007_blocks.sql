@@ -7,6 +7,7 @@ CREATE TABLE blocks (
     created_ns INTEGER NOT NULL,
     PRIMARY KEY (account, blocked)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX blocks_by_blocked ON blocks (blocked);
 
 -- A deaf record is listed for the caller alone: parties has one row of it.
 ALTER TABLE records ADD COLUMN deaf INTEGER NOT NULL DEFAULT 0;

@@ -1,0 +1,125 @@
+package sqlstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/peal-rtc/peal/internal/call"
+	"github.com/peal-rtc/peal/internal/store"
+)
+
+const (
+	// sqlWith looks at the bytes of each call: no index finds those without a record.
+	sqlWith = `SELECT id, ended_ns, body FROM ended WHERE instr(body, $1) > 0 ORDER BY id`
+
+	// sqlPortion are the next records of an account.
+	sqlPortion      = `SELECT call_id FROM parties WHERE account = $1 ORDER BY ended_ns, call_id LIMIT $2`
+	sqlEraseCaller  = `UPDATE records SET caller = $3, caller_name = '', caller_avatar = '' WHERE caller = $1 AND call_id IN (` + sqlPortion + `)`
+	sqlEraseCallee  = `UPDATE records SET callee = $3, callee_name = '', callee_avatar = '' WHERE callee = $1 AND call_id IN (` + sqlPortion + `)`
+	sqlEraseParties = `DELETE FROM parties WHERE account = $1 AND call_id IN (` + sqlPortion + `)`
+	// No row of parties leads to a deaf record from its callee.
+	sqlEraseDeaf = `
+		UPDATE records SET callee = $3, callee_name = '', callee_avatar = '' WHERE call_id IN
+			(SELECT call_id FROM records WHERE callee = $1 AND deaf = 1 LIMIT $2)`
+	sqlEraseBlocks = `DELETE FROM blocks WHERE account = $1 OR blocked = $1`
+	sqlEraseEnded  = `UPDATE ended SET body = $2 WHERE id = $1`
+	sqlEraseTarget = `UPDATE audit SET target = $2 WHERE target = $1 AND action GLOB '` + store.AccountActions + `*'`
+	sqlEraseOther  = `UPDATE audit SET other = $2 WHERE other = $1 AND action GLOB '` + store.AccountActions + `*'`
+)
+
+// EndedWith implements store.Journal.
+func (j *journal) EndedWith(ctx context.Context, account call.Account) (ids []call.ID, err error) {
+	rows, err := j.reader.QueryContext(ctx, sqlWith, []byte(account))
+	err = each(rows, err, func(r row) error {
+		c, err := scanEnded(r)
+		if err == nil && c.Names(account) {
+			ids = append(ids, c.ID)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look through ended calls: %w", named(err))
+	}
+	return ids, nil
+}
+
+// Erase implements store.Journal.
+func (j *journal) Erase(e store.Erasure) (more bool, err error) {
+	calls, err := j.toErase(&e)
+	if err != nil {
+		return false, fmt.Errorf("%w: %w", store.ErrNotDone, err)
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.changes += pruneRows
+	err = j.transact(func(w *writer) error {
+		for i := range calls {
+			if err := w.eraseCall(&calls[i], &e); err != nil {
+				return err
+			}
+		}
+		rows, err := w.eraseRecords(&e)
+		if more = len(calls) == pruneRows || rows == pruneRows; err != nil || more {
+			return err
+		}
+		return w.eraseAudit(&e)
+	})
+	return more, err
+}
+
+// toErase reads a portion of the ended calls that have the account still.
+func (j *journal) toErase(e *store.Erasure) (calls []call.Call, err error) {
+	for _, id := range e.Ended {
+		if len(calls) == pruneRows {
+			break
+		}
+		c, err := j.Ended(context.Background(), id)
+		switch {
+		case errors.Is(err, store.ErrNotFound): // It was pruned.
+		case err != nil:
+			return nil, err
+		case c.Names(e.Account):
+			calls = append(calls, c)
+		}
+	}
+	return calls, nil
+}
+
+func (w *writer) eraseCall(c *call.Call, e *store.Erasure) error {
+	c.Erase(e.Account, e.Alias)
+	body, err := encode(c)
+	if err == nil {
+		_, err = w.once(sqlEraseEnded, string(c.ID), body)
+	}
+	return err
+}
+
+// eraseRecords erases a portion of the records, and says how many.
+func (w *writer) eraseRecords(e *store.Erasure) (rows int64, err error) {
+	account, alias := string(e.Account), string(e.Alias)
+	for _, query := range []string{sqlEraseCaller, sqlEraseCallee} {
+		if _, err := w.once(query, account, int64(pruneRows), alias); err != nil {
+			return 0, err
+		}
+	}
+	deaf, err := w.once(sqlEraseDeaf, account, int64(pruneRows), alias)
+	if err != nil {
+		return 0, err
+	}
+	rows, err = w.once(sqlEraseParties, account, int64(pruneRows))
+	return max(rows, deaf), err
+}
+
+// eraseAudit is what is done once nothing else has the account.
+func (w *writer) eraseAudit(e *store.Erasure) error {
+	if _, err := w.once(sqlEraseBlocks, string(e.Account)); err != nil {
+		return err
+	}
+	for _, query := range []string{sqlEraseTarget, sqlEraseOther} {
+		if _, err := w.once(query, string(e.Account), string(e.Alias)); err != nil {
+			return err
+		}
+	}
+	return w.fileAudit(&e.Audit)
+}
