@@ -80,6 +80,9 @@ var routes = []route{
 	{"GET /api/v1/calls/{id}", auth.ScopeRead, (*backend).getCall},
 	{"POST /api/v1/calls/{id}/end", auth.ScopeCalls, (*backend).endCall},
 	{"GET /api/v1/records", auth.ScopeRead, (*backend).listRecords},
+	{"GET /api/v1/accounts/{account}/blocks", auth.ScopeRead, (*backend).listBlocks},
+	{"PUT /api/v1/accounts/{account}/blocks/{blocked}", auth.ScopeAccounts, (*backend).putBlock},
+	{"DELETE /api/v1/accounts/{account}/blocks/{blocked}", auth.ScopeAccounts, (*backend).deleteBlock},
 }
 
 // Routes serves the server API, for backends that have an API key.
@@ -354,27 +357,11 @@ type page struct {
 
 // page reads the query of a list, and refuses what it does not know.
 func (b *backend) page(w http.ResponseWriter, q *http.Request, more ...string) (p page, ok bool) {
-	known := append([]string{"limit", "cursor"}, more...)
-	query, err := url.ParseQuery(q.URL.RawQuery)
-	if err != nil {
-		deny(w, protocol.BadRequest, "the query cannot be read: percent-encode its values, also %% and ;")
+	query, limit, ok := readQuery(w, q, append([]string{"limit", "cursor"}, more...)...)
+	if !ok {
 		return page{}, false
 	}
-	for key, values := range query {
-		if !slices.Contains(known, key) || len(values) != 1 {
-			deny(w, protocol.BadRequest, "the query has %q: send only %s, each once", key, strings.Join(known, ", "))
-			return page{}, false
-		}
-	}
-	p = page{account: call.Account(query.Get("account")), limit: pageUsual, cursor: query.Get("cursor")}
-	if text := query.Get("limit"); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 || n > pageMost {
-			deny(w, protocol.BadRequest, "limit=%s: send a number from 1 to %d", text, pageMost)
-			return page{}, false
-		}
-		p.limit = n
-	}
+	p = page{account: call.Account(query.Get("account")), limit: limit, cursor: query.Get("cursor")}
 	if query.Has("account") && !protocol.ValidAccount(string(p.account), &b.Limits) {
 		deny(w, protocol.BadRequest, "%s", protocol.BadAccount(&b.Limits).Message)
 		return page{}, false
@@ -384,6 +371,31 @@ func (b *backend) page(w http.ResponseWriter, q *http.Request, more ...string) (
 		return page{}, false
 	}
 	return p, true
+}
+
+// readQuery reads a query of known names, and its limit, and refuses any other.
+func readQuery(w http.ResponseWriter, q *http.Request, known ...string) (query url.Values, limit int, ok bool) {
+	query, err := url.ParseQuery(q.URL.RawQuery)
+	if err != nil {
+		deny(w, protocol.BadRequest, "the query cannot be read: percent-encode its values, also %% and ;")
+		return nil, 0, false
+	}
+	for key, values := range query {
+		if !slices.Contains(known, key) || len(values) != 1 {
+			deny(w, protocol.BadRequest, "the query has %q: send only %s, each once", key, strings.Join(known, ", "))
+			return nil, 0, false
+		}
+	}
+	limit = pageUsual
+	if text := query.Get("limit"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 || n > pageMost {
+			deny(w, protocol.BadRequest, "limit=%s: send a number from 1 to %d", text, pageMost)
+			return nil, 0, false
+		}
+		limit = n
+	}
+	return query, limit, true
 }
 
 func callIDOf(w http.ResponseWriter, q *http.Request) (call.ID, bool) {

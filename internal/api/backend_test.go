@@ -76,6 +76,10 @@ var scopeRows = map[string]struct {
 	"GET /api/v1/calls/{id}":      {"/api/v1/calls/" + aCall, "read"},
 	"POST /api/v1/calls/{id}/end": {"/api/v1/calls/" + aCall + "/end", "calls"},
 	"GET /api/v1/records":         {"/api/v1/records?account=alice", "read"},
+
+	"GET /api/v1/accounts/{account}/blocks":              {"/api/v1/accounts/alice/blocks", "read"},
+	"PUT /api/v1/accounts/{account}/blocks/{blocked}":    {"/api/v1/accounts/alice/blocks/bob", "accounts"},
+	"DELETE /api/v1/accounts/{account}/blocks/{blocked}": {"/api/v1/accounts/alice/blocks/bob", "accounts"},
 }
 
 const aCall = "019a0000-0000-7000-8000-000000000001"

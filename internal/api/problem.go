@@ -32,26 +32,28 @@ const (
 
 // titles say in a few words what each code of the server API means.
 var titles = map[protocol.Code]string{
-	protocol.BadRequest:  "The request is not valid",
-	protocol.NoSuchCall:  "There is no such call",
-	protocol.Unavailable: "The server cannot do this now",
-	invalidKey:           "The API key is missing or wrong",
-	missingScope:         "The API key lacks the scope of the route",
-	notFound:             "There is no such route",
-	methodNotAllowed:     "The route takes another method",
-	tooManyRequests:      "Too many requests",
+	protocol.BadRequest:    "The request is not valid",
+	protocol.NoSuchCall:    "There is no such call",
+	protocol.LimitExceeded: "There are too many already",
+	protocol.Unavailable:   "The server cannot do this now",
+	invalidKey:             "The API key is missing or wrong",
+	missingScope:           "The API key lacks the scope of the route",
+	notFound:               "There is no such route",
+	methodNotAllowed:       "The route takes another method",
+	tooManyRequests:        "Too many requests",
 }
 
 // statuses are the HTTP statuses of the codes.
 var statuses = map[protocol.Code]int{
-	protocol.BadRequest:  http.StatusBadRequest,
-	protocol.NoSuchCall:  http.StatusNotFound,
-	protocol.Unavailable: http.StatusServiceUnavailable,
-	invalidKey:           http.StatusUnauthorized,
-	missingScope:         http.StatusForbidden,
-	notFound:             http.StatusNotFound,
-	methodNotAllowed:     http.StatusMethodNotAllowed,
-	tooManyRequests:      http.StatusTooManyRequests,
+	protocol.BadRequest:    http.StatusBadRequest,
+	protocol.NoSuchCall:    http.StatusNotFound,
+	protocol.LimitExceeded: http.StatusConflict,
+	protocol.Unavailable:   http.StatusServiceUnavailable,
+	invalidKey:             http.StatusUnauthorized,
+	missingScope:           http.StatusForbidden,
+	notFound:               http.StatusNotFound,
+	methodNotAllowed:       http.StatusMethodNotAllowed,
+	tooManyRequests:        http.StatusTooManyRequests,
 }
 
 // deny answers by a problem.
