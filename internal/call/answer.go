@@ -33,7 +33,7 @@ func (s *step) repeated(as Reason, d Device) error {
 
 // hangupRinging names the reason from the state and the side.
 func (s *step) hangupRinging(in Hangup) error {
-	if s.call.Callee() == s.call.Leg(in.Device.Account) {
+	if in.Device.Account == s.call.Callee().Account {
 		return s.reject(Reject(in))
 	}
 	return s.cancel(Cancel(in))
