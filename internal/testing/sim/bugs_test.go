@@ -118,7 +118,7 @@ var bugs = []bug{
 	},
 	{
 		"no record is filed with the end", "internal/store/volatile.go",
-		"v.records[id] = r", "_ = r",
+		"v.records[id], filed = r, true", "filed = true",
 	},
 	{
 		"those who are asked are told before the commit", "internal/callqueue/queue.go",
@@ -130,7 +130,7 @@ var bugs = []bug{
 	},
 	{
 		"a commit without a result is not made known once it is read back", "internal/callqueue/queue.go",
-		"if q.announce {\n\t\tfor i", "if false {\n\t\tfor i",
+		"if q.announce {\n\t\tfor _, member", "if false {\n\t\tfor _, member",
 	},
 	{
 		"a queue that waits for the store loses its alarm", "internal/callqueue/queue.go",
