@@ -11,7 +11,6 @@ import (
 	"math"
 	"net/http"
 	"net/netip"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -56,6 +55,8 @@ type Backend struct {
 	Store  store.Store
 	// End ends a call and gives it as it ended; store.ErrNotFound where there is none.
 	End func(context.Context, call.ID) (call.Call, error)
+	// Accounts says who is connected, and logs out.
+	Accounts Accounts
 	// Address is where a request comes from, behind trusted proxies.
 	Address func(*http.Request) netip.Addr
 	// Now is the store's time.
@@ -72,17 +73,23 @@ type route struct {
 	// scope is what a key needs for it.
 	scope  auth.Scope
 	handle func(*backend, http.ResponseWriter, *http.Request)
+	// action is what the audit calls it: of a route that writes, and of no other.
+	action string
 }
 
 // routes are all that there are: openapi.json describes each, and a test holds the two together.
 var routes = []route{
-	{"GET /api/v1/calls", auth.ScopeRead, (*backend).listCalls},
-	{"GET /api/v1/calls/{id}", auth.ScopeRead, (*backend).getCall},
-	{"POST /api/v1/calls/{id}/end", auth.ScopeCalls, (*backend).endCall},
-	{"GET /api/v1/records", auth.ScopeRead, (*backend).listRecords},
-	{"GET /api/v1/accounts/{account}/blocks", auth.ScopeRead, (*backend).listBlocks},
-	{"PUT /api/v1/accounts/{account}/blocks/{blocked}", auth.ScopeAccounts, (*backend).putBlock},
-	{"DELETE /api/v1/accounts/{account}/blocks/{blocked}", auth.ScopeAccounts, (*backend).deleteBlock},
+	{"GET /api/v1/calls", auth.ScopeRead, (*backend).listCalls, ""},
+	{"GET /api/v1/calls/{id}", auth.ScopeRead, (*backend).getCall, ""},
+	{"POST /api/v1/calls/{id}/end", auth.ScopeCalls, (*backend).endCall, actionEndCall},
+	{"GET /api/v1/records", auth.ScopeRead, (*backend).listRecords, ""},
+	{"GET /api/v1/accounts/{a}", auth.ScopeRead, (*backend).getAccount, ""},
+	{"POST /api/v1/accounts/{a}/logout", auth.ScopeAccounts, (*backend).logOut, actionLogOut},
+	{"DELETE /api/v1/accounts/{a}", auth.ScopeAccounts, (*backend).eraseAccount, actionErase},
+	{"GET /api/v1/accounts/{a}/blocks", auth.ScopeRead, (*backend).listBlocks, ""},
+	{"PUT /api/v1/accounts/{a}/blocks/{b}", auth.ScopeAccounts, (*backend).putBlock, actionBlock},
+	{"DELETE /api/v1/accounts/{a}/blocks/{b}", auth.ScopeAccounts, (*backend).deleteBlock, actionUnblock},
+	{"GET /api/v1/audit", auth.ScopeAdmin, (*backend).listAudit, ""},
 }
 
 // Routes serves the server API, for backends that have an API key.
@@ -106,7 +113,7 @@ func (b Backend) Routes() http.Handler {
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		q.Body = http.MaxBytesReader(w, q.Body, backendBodyBytes)
-		mux.ServeHTTP(w, q)
+		mux.ServeHTTP(w, slashed(q))
 	})
 }
 
@@ -152,7 +159,11 @@ func (b *backend) serve(r *route, w http.ResponseWriter, q *http.Request) {
 	default:
 		ctx, cancel := context.WithTimeout(context.WithValue(q.Context(), keyID{}, key.ID), backendTimeout)
 		defer cancel()
-		r.handle(b, w, q.WithContext(ctx))
+		if q = q.WithContext(ctx); r.action == "" {
+			r.handle(b, w, q)
+		} else {
+			b.audited(r, key, w, q)
+		}
 	}
 }
 
@@ -357,11 +368,14 @@ type page struct {
 
 // page reads the query of a list, and refuses what it does not know.
 func (b *backend) page(w http.ResponseWriter, q *http.Request, more ...string) (p page, ok bool) {
-	query, limit, ok := readQuery(w, q, append([]string{"limit", "cursor"}, more...)...)
+	query, ok := known(w, q, append([]string{"limit", "cursor"}, more...)...)
 	if !ok {
 		return page{}, false
 	}
-	p = page{account: call.Account(query.Get("account")), limit: limit, cursor: query.Get("cursor")}
+	p = page{account: call.Account(query.Get("account")), cursor: query.Get("cursor")}
+	if p.limit, ok = limitOf(w, query); !ok {
+		return page{}, false
+	}
 	if query.Has("account") && !protocol.ValidAccount(string(p.account), &b.Limits) {
 		deny(w, protocol.BadRequest, "%s", protocol.BadAccount(&b.Limits).Message)
 		return page{}, false
@@ -371,31 +385,6 @@ func (b *backend) page(w http.ResponseWriter, q *http.Request, more ...string) (
 		return page{}, false
 	}
 	return p, true
-}
-
-// readQuery reads a query of known names, and its limit, and refuses any other.
-func readQuery(w http.ResponseWriter, q *http.Request, known ...string) (query url.Values, limit int, ok bool) {
-	query, err := url.ParseQuery(q.URL.RawQuery)
-	if err != nil {
-		deny(w, protocol.BadRequest, "the query cannot be read: percent-encode its values, also %% and ;")
-		return nil, 0, false
-	}
-	for key, values := range query {
-		if !slices.Contains(known, key) || len(values) != 1 {
-			deny(w, protocol.BadRequest, "the query has %q: send only %s, each once", key, strings.Join(known, ", "))
-			return nil, 0, false
-		}
-	}
-	limit = pageUsual
-	if text := query.Get("limit"); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 || n > pageMost {
-			deny(w, protocol.BadRequest, "limit=%s: send a number from 1 to %d", text, pageMost)
-			return nil, 0, false
-		}
-		limit = n
-	}
-	return query, limit, true
 }
 
 func callIDOf(w http.ResponseWriter, q *http.Request) (call.ID, bool) {

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"time"
@@ -28,14 +27,15 @@ func (b *backend) putBlock(w http.ResponseWriter, q *http.Request) {
 	if !ok {
 		return
 	}
-	one, err := b.Store.Block(q.Context(), account, blocked, b.entry(w, q, "account.block", account, blocked))
+	d := deedOf(q)
+	one, err := b.Store.Block(q.Context(), account, blocked, d.done())
+	d.filed = err == nil
 	switch {
 	case errors.Is(err, store.ErrBlocksFull):
-		deny(w, protocol.LimitExceeded, "%s blocks %d others, and may not block more: end a block first", account, store.BlocksMost)
+		deny(w, conflict, "the account blocks %d others, and may not block more: end a block first", store.BlocksMost)
 	case err != nil:
 		b.unavailable(w, q, err)
 	default:
-		b.did(q.Context(), w, "account blocked by a backend", account, blocked)
 		reply(w, blockOf(&one))
 	}
 }
@@ -46,21 +46,26 @@ func (b *backend) deleteBlock(w http.ResponseWriter, q *http.Request) {
 	if !ok {
 		return
 	}
-	if err := b.Store.Unblock(q.Context(), account, blocked, b.entry(w, q, "account.unblock", account, blocked)); err != nil {
+	d := deedOf(q)
+	if err := b.Store.Unblock(q.Context(), account, blocked, d.done()); err != nil {
+		d.filed = false
 		b.unavailable(w, q, err)
 		return
 	}
-	b.did(q.Context(), w, "account unblocked by a backend", account, blocked)
 	reply(w, struct{}{})
 }
 
 // listBlocks gives whom an account blocks, in the order of names.
 func (b *backend) listBlocks(w http.ResponseWriter, q *http.Request) {
-	account, ok := b.accountIn(w, q, "account")
+	account, ok := b.accountOf(w, q)
 	if !ok {
 		return
 	}
-	query, limit, ok := readQuery(w, q, "limit", "cursor")
+	query, ok := known(w, q, "limit", "cursor")
+	if !ok {
+		return
+	}
+	limit, ok := limitOf(w, query)
 	if !ok {
 		return
 	}
@@ -84,39 +89,15 @@ func (b *backend) listBlocks(w http.ResponseWriter, q *http.Request) {
 
 // pair reads the two accounts of a block.
 func (b *backend) pair(w http.ResponseWriter, q *http.Request) (account, blocked call.Account, ok bool) {
-	if account, ok = b.accountIn(w, q, "account"); !ok {
+	if account, ok = b.accountOf(w, q); !ok {
 		return "", "", false
 	}
-	if blocked, ok = b.accountIn(w, q, "blocked"); !ok || !emptyBody(w, q) {
+	if blocked, ok = b.accountIn(w, q, "b"); !ok || !emptyBody(w, q) {
 		return "", "", false
 	}
 	if account == blocked {
-		deny(w, protocol.BadRequest, "%s cannot block itself: name another account", account)
+		deny(w, protocol.BadRequest, "an account cannot block itself: name another one")
 		return "", "", false
 	}
 	return account, blocked, true
-}
-
-// accountIn reads an account in the path of a request.
-func (b *backend) accountIn(w http.ResponseWriter, q *http.Request, name string) (call.Account, bool) {
-	account := q.PathValue(name)
-	if !protocol.ValidAccount(account, &b.Limits) {
-		deny(w, protocol.BadRequest, "%q in the path: %s", account, protocol.BadAccount(&b.Limits).Message)
-		return "", false
-	}
-	return call.Account(account), true
-}
-
-// entry is the audit entry of a write that succeeds.
-func (b *backend) entry(w http.ResponseWriter, q *http.Request, action string, target, other call.Account) store.Audit {
-	key, _ := q.Context().Value(keyID{}).(string)
-	return store.Audit{
-		At: b.Now(), Key: key, Action: action, Target: string(target), Other: string(other),
-		Request: w.Header().Get(requestIDHeader), Addr: b.Address(q).String(), Status: http.StatusOK,
-	}
-}
-
-// did notes in the log what a backend did.
-func (b *backend) did(ctx context.Context, w http.ResponseWriter, what string, account, blocked call.Account) {
-	b.Log.InfoContext(ctx, what, "account", account, "blocked", blocked, "key", ctx.Value(keyID{}), "request_id", w.Header().Get(requestIDHeader))
 }

@@ -24,6 +24,7 @@ type problem struct {
 // The codes of the server API beside those of the wire.
 const (
 	invalidKey       protocol.Code = "invalid_key"
+	conflict         protocol.Code = "conflict"
 	missingScope     protocol.Code = "missing_scope"
 	notFound         protocol.Code = "not_found"
 	methodNotAllowed protocol.Code = "method_not_allowed"
@@ -32,28 +33,28 @@ const (
 
 // titles say in a few words what each code of the server API means.
 var titles = map[protocol.Code]string{
-	protocol.BadRequest:    "The request is not valid",
-	protocol.NoSuchCall:    "There is no such call",
-	protocol.LimitExceeded: "There are too many already",
-	protocol.Unavailable:   "The server cannot do this now",
-	invalidKey:             "The API key is missing or wrong",
-	missingScope:           "The API key lacks the scope of the route",
-	notFound:               "There is no such route",
-	methodNotAllowed:       "The route takes another method",
-	tooManyRequests:        "Too many requests",
+	protocol.BadRequest:  "The request is not valid",
+	protocol.NoSuchCall:  "There is no such call",
+	protocol.Unavailable: "The server cannot do this now",
+	invalidKey:           "The API key is missing or wrong",
+	conflict:             "The request does not fit the present state",
+	missingScope:         "The API key lacks the scope of the route",
+	notFound:             "There is no such route",
+	methodNotAllowed:     "The route takes another method",
+	tooManyRequests:      "Too many requests",
 }
 
 // statuses are the HTTP statuses of the codes.
 var statuses = map[protocol.Code]int{
-	protocol.BadRequest:    http.StatusBadRequest,
-	protocol.NoSuchCall:    http.StatusNotFound,
-	protocol.LimitExceeded: http.StatusConflict,
-	protocol.Unavailable:   http.StatusServiceUnavailable,
-	invalidKey:             http.StatusUnauthorized,
-	missingScope:           http.StatusForbidden,
-	notFound:               http.StatusNotFound,
-	methodNotAllowed:       http.StatusMethodNotAllowed,
-	tooManyRequests:        http.StatusTooManyRequests,
+	protocol.BadRequest:  http.StatusBadRequest,
+	protocol.NoSuchCall:  http.StatusNotFound,
+	protocol.Unavailable: http.StatusServiceUnavailable,
+	invalidKey:           http.StatusUnauthorized,
+	conflict:             http.StatusConflict,
+	missingScope:         http.StatusForbidden,
+	notFound:             http.StatusNotFound,
+	methodNotAllowed:     http.StatusMethodNotAllowed,
+	tooManyRequests:      http.StatusTooManyRequests,
 }
 
 // deny answers by a problem.

@@ -36,6 +36,7 @@ type bench struct {
 	fault     store.Fault // What goes wrong with the next commits,
 	faults    int         // and with how many of them.
 	unread    int         // How many of the next reads of calls fail.
+	unlisted  bool        // The calls of an account cannot be read.
 	commits   []bool      // The commits so far: whether each was patient.
 	hurried   int         // How often patience was ended.
 	meddle    func()      // What happens while the next commit is under way.
@@ -165,7 +166,7 @@ func (b *bench) carryOut(e node.Effect) {
 		if c := b.conns[e.Conn]; c != nil && !c.silent {
 			b.step(node.Ponged(e))
 		}
-	case node.Named, node.Moved, node.Flows, node.Terminated:
+	case node.Named, node.Moved, node.Flows, node.Terminated, node.LoggedOut, node.Described:
 		b.told = append(b.told, e)
 	case node.Hurry:
 		b.hurried++
@@ -204,6 +205,10 @@ func (b *bench) carryOut(e node.Effect) {
 		b.published = append(b.published, e.Message)
 	case node.Subscribe, node.Unsubscribe:
 	case node.Request:
+		if _, list := e.(node.List); list && b.unlisted {
+			b.step(e.Failed(store.ErrInjected))
+			return
+		}
 		answer, err := e.Ask(ctx, b.memory)
 		if err != nil {
 			b.t.Fatal(err)

@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	blocksRoute = "/api/v1/accounts/{account}/blocks"
-	blockRoute  = "/api/v1/accounts/{account}/blocks/{blocked}"
+	blocksRoute = "/api/v1/accounts/{a}/blocks"
+	blockRoute  = "/api/v1/accounts/{a}/blocks/{b}"
 )
 
 // TestBlocks has a backend block and unblock, and looks at what it is shown of a call that
@@ -128,7 +128,7 @@ func TestBlocksAreFull(t *testing.T) {
 	b := start(t, withAPI)
 	k := b.backend()
 	b.fillBlocks("bob")
-	if status, _, body := k.ask(http.MethodPut, blockRoute, "/api/v1/accounts/bob/blocks/alice", goodKey+apiSecret); status != http.StatusConflict || body["code"] != "limit_exceeded" {
+	if status, _, body := k.ask(http.MethodPut, blockRoute, "/api/v1/accounts/bob/blocks/alice", goodKey+apiSecret); status != http.StatusConflict || body["code"] != "conflict" {
 		t.Errorf("one more: %d %v", status, body)
 	}
 	if status, _, body := k.ask(http.MethodPut, blockRoute, "/api/v1/accounts/bob/blocks/peer0", goodKey+apiSecret); status != http.StatusOK {

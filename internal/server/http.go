@@ -42,23 +42,12 @@ func (s *Server) handler() (http.Handler, error) {
 		pages := api.NewPages(s.cfg.Settings.Addr, s.cfg.Settings.Access.Origins)
 		mux.Handle("/dev/token", api.DevToken(s.sign, s.limits, s.wall, pages))
 	}
-	mux.Handle("/api/", s.whereKeyed(api.Backend{
+	mux.Handle("/api/", s.keyring.serve(api.Backend{
 		Keys: s.keyring, Limits: s.limits, Store: s.store, End: s.loop.endCall, Now: s.clock.now, Log: s.log,
-		Address: s.addressOf,
+		Address: s.addressOf, Accounts: &accounts{s.loop, s.store, s.logOuts, s.wall},
 	}.Routes(), built))
 	mux.Handle("/", built)
 	return s.strict(mux), nil
-}
-
-// whereKeyed serves the server API where there is a key for it, and otherwise as if there were none.
-func (s *Server) whereKeyed(api, otherwise http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if s.keyring.any() {
-			api.ServeHTTP(w, r)
-		} else {
-			otherwise.ServeHTTP(w, r)
-		}
-	})
 }
 
 // addressOf is where a request comes from, behind trusted proxies; the zero address where

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -78,6 +79,17 @@ func (k *keyring) load(ctx context.Context) ([]store.Key, error) {
 
 // any says whether there is a key that is good: without one there is no server API.
 func (k *keyring) any() bool { return len(k.fixed) > 0 || len(*k.stored.Load()) > 0 }
+
+// serve serves the server API where there is a key for it, and otherwise as if there were none.
+func (k *keyring) serve(api, otherwise http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if k.any() {
+			api.ServeHTTP(w, r)
+		} else {
+			otherwise.ServeHTTP(w, r)
+		}
+	})
+}
 
 // Check implements api.Keyring. It compares hashes in constant time.
 func (k *keyring) Check(bearer string) (auth.APIKey, bool) {

@@ -82,7 +82,8 @@ type Server struct {
 	listener    net.Listener
 	http        *http.Server
 	keyring     *keyring
-	commands    *http.Server // nil where commands cannot reach the server.
+	logOuts     *logOuts
+	commands    *commandSocket // nil where commands cannot reach the server.
 	// stopping says that Shutdown has begun.
 	stopping atomic.Bool
 	failed   chan error
@@ -128,6 +129,9 @@ func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
 	if s.keyring, err = openKeyring(ctx, apiKeysOf(&cfg.Settings.API), s.store, s.clock.now); err != nil {
 		return nil, err
 	}
+	if s.logOuts, err = openLogOuts(ctx, s.store); err != nil {
+		return nil, err
+	}
 	if s.listener, err = s.listen(); err != nil {
 		return nil, err
 	}
@@ -155,7 +159,7 @@ func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
 		s.chores.Go(watch)
 	}
 	s.serveMetrics()
-	s.serveCommands(ctx)
+	s.commands = serveCommands(ctx, &s.cfg, s.keyring, s.log, &s.chores)
 	if s.acme != nil {
 		s.acme.start(&s.chores, s.quit)
 	}
@@ -343,14 +347,14 @@ func (s *Server) Shutdown() error {
 	close(s.quit)
 	s.scrapes.close()
 	s.endpoint.Close()
-	s.endCommands()
+	s.commands.close()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	if s.http.Shutdown(ctx) != nil {
 		_ = s.http.Close()
 	}
 	s.chores.Wait()
-	s.fileKeys()
+	s.do(keyringFailure, s.keyring.file)
 	s.loop.end()
 	s.giveUpLease()
 	s.closeRelay()

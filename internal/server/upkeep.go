@@ -11,6 +11,8 @@ const (
 	// keepCalls is how long an ended call is kept beside its record: commands
 	// about it may be repeated until then.
 	keepCalls = 24 * time.Hour
+	// keyringFailure is logged where the last use of API keys cannot be stored.
+	keyringFailure = "cannot store when API keys were used"
 )
 
 // upkeep does what has to be done now and then, until the server stops.
@@ -34,7 +36,7 @@ func (s *Server) upkeep() {
 		case <-prunes.C:
 			s.prune()
 		case <-uses.C:
-			s.fileKeys()
+			s.do(keyringFailure, s.keyring.file)
 		}
 	}
 }
@@ -45,10 +47,16 @@ func (s *Server) prune() {
 		_, err := s.store.Prune(ctx, now.Add(-keepCalls), now.Add(-s.cfg.Settings.Keep))
 		return err
 	})
+	s.do("cannot delete what is old of the audit", func(ctx context.Context) error {
+		// After that no token is good any more that was made before a log-out.
+		holds := s.wall().Add(-max(logOutsHold, s.cfg.Settings.Auth.MaxTTL))
+		_, err := s.store.PruneBooks(ctx, s.clock.now().Add(-s.cfg.Settings.Keep), holds)
+		if err == nil {
+			s.logOuts.drop(holds)
+		}
+		return err
+	})
 }
-
-// fileKeys stores when API keys were used last.
-func (s *Server) fileKeys() { s.do("cannot store when API keys were used", s.keyring.file) }
 
 func (s *Server) do(failure string, chore func(context.Context) error) {
 	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)

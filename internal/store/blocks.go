@@ -62,7 +62,7 @@ func (m *Memory) Block(ctx context.Context, account, blocked call.Account, audit
 	switch {
 	case m.blocks.has(account, blocked):
 		b.Since = m.blocks[account][blocked]
-		return b, nil
+		return b, m.judge(m.journal.File(ctx, audit))
 	case len(m.blocks[account]) >= BlocksMost:
 		return Block{}, ErrBlocksFull
 	}
@@ -83,7 +83,7 @@ func (m *Memory) Unblock(ctx context.Context, account, blocked call.Account, aud
 		return err
 	}
 	if !m.blocks.has(account, blocked) {
-		return nil
+		return m.judge(m.journal.File(ctx, audit))
 	}
 	if err := m.judge(m.journal.Unblock(account, blocked, audit)); err != nil {
 		return fmt.Errorf("delete block: %w", err)
@@ -92,6 +92,24 @@ func (m *Memory) Unblock(ctx context.Context, account, blocked call.Account, aud
 	defer m.mu.Unlock()
 	m.blocks.remove(account, blocked)
 	return nil
+}
+
+// Naming implements Store.
+func (m *Memory) Naming(_ context.Context, account call.Account) ([]call.ID, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.naming(account), m.failed
+}
+
+// naming is Naming. The caller holds mu.
+func (m *Memory) naming(account call.Account) (ids []call.ID) {
+	for id, k := range m.live {
+		if k.call.Names(account) {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
 }
 
 // Blocks implements Store.

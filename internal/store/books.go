@@ -158,13 +158,8 @@ func (m *Memory) free(account call.Account) error {
 	if m.failed != nil {
 		return m.failed
 	}
-	if _, busy := m.claims[account]; busy {
+	if len(m.naming(account)) > 0 { // Also deaf calls to it: their records are still to be filed.
 		return ErrInCall
-	}
-	for _, k := range m.live {
-		if k.call.Names(account) { // Deaf calls to it: their records are still to be filed.
-			return ErrInCall
-		}
 	}
 	return nil
 }

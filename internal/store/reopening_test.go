@@ -41,6 +41,10 @@ func (r *reopening) CallsOf(ctx ctx, account call.Account, since time.Time) ([]c
 	return r.open().CallsOf(ctx, account, since)
 }
 
+func (r *reopening) Naming(ctx ctx, account call.Account) ([]call.ID, error) {
+	return r.open().Naming(ctx, account)
+}
+
 func (r *reopening) Due(ctx ctx, now time.Time, limit int) ([]call.ID, error) {
 	return r.open().Due(ctx, now, limit)
 }

@@ -47,6 +47,10 @@ type Store interface {
 	// that ended at or after endedSince, oldest first.
 	CallsOf(ctx context.Context, account call.Account, endedSince time.Time) ([]call.Call, error)
 
+	// Naming lists the live calls that an account has a leg in, also those that it does not
+	// hear, in the order of ids.
+	Naming(ctx context.Context, account call.Account) ([]call.ID, error)
+
 	// Due lists live calls whose deadline is at or before now, earliest first.
 	Due(ctx context.Context, now time.Time, limit int) ([]call.ID, error)
 
@@ -65,10 +69,10 @@ type Store interface {
 	// Block makes every call deaf that one account makes to another after this: see
 	// call.Call.Deaf. A call between them that is live already stays as it is. It
 	// returns the block, which may be an older one, or ErrBlocksFull. The audit entry is
-	// filed with a new block alone.
+	// filed also where there is nothing to do.
 	Block(ctx context.Context, account, blocked call.Account, audit Audit) (Block, error)
 
-	// Unblock ends a block. Where there is none nothing happens, and nothing is audited.
+	// Unblock ends a block. Where there is none only the audit entry is filed.
 	Unblock(ctx context.Context, account, blocked call.Account, audit Audit) error
 
 	// Blocks lists the blocks of an account in the order of whom it blocks, those after

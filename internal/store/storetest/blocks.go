@@ -42,6 +42,13 @@ func testDeaf(t *testing.T, s store.Store) {
 	wantIDs(t, live(calls), err)
 	all, err := s.Live(t.Context(), "", 9)
 	wantIDs(t, all, err, "c1")
+	for account, want := range map[call.Account][]call.ID{"alice": {"c1"}, "bob": {"c1"}, "carol": nil} {
+		got, err := s.Naming(t.Context(), account)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantSame(t, got, want)
+	}
 	marks, err := s.Changed(t.Context(), time.Time{}, "", 100)
 	if err != nil {
 		t.Fatal(err)
@@ -207,12 +214,11 @@ func testBlocks(t *testing.T, s store.Store) {
 		}
 		wantSame(t, list("bob", "", 9), []call.Account{"Zoe", "alice", "dave"})
 	}
-	if err := s.Unblock(t.Context(), "nobody", "carol", store.Audit{}); err != nil {
+	if err := s.Unblock(t.Context(), "bob", "nobody", entry("account.unblock", "bob", "nobody", after(2))); err != nil {
 		t.Errorf("Unblock: %v", err)
 	}
-	// What changed nothing is not audited.
-	wantTrail(t, s, "account.unblock bob carol", "account.block carol bob", "account.block bob Zoe",
-		"account.block bob dave", "account.block bob alice", "account.block bob carol")
+	wantTrail(t, s, "account.unblock bob nobody", "account.unblock bob carol", "account.unblock bob carol", "account.block bob carol",
+		"account.block carol bob", "account.block bob Zoe", "account.block bob dave", "account.block bob alice", "account.block bob carol")
 }
 
 // testEraseBlocks: of an account that is erased no block is left, and no call that it did not
