@@ -190,7 +190,7 @@ func (b *backend) admit(w http.ResponseWriter, q *http.Request) (key auth.APIKey
 			w.Header().Set("Retry-After", seconds(wait))
 			deny(w, tooManyRequests, "too many requests without a good key came from this address: wait %s s", seconds(wait))
 		case token == "":
-			deny(w, invalidKey, "send the header Authorization: Bearer peal_sk_ID_SECRET with a key of PEAL_API_KEYS")
+			deny(w, invalidKey, "send the header Authorization: Bearer and an API key, as peal key new makes one")
 		default:
 			deny(w, invalidKey, "this is no API key of this server: a token of a device opens no route of the API")
 		}

@@ -387,8 +387,8 @@ func TestServerAPIDocs(t *testing.T) {
 				t.Errorf("%s: %s: %v\n%s", file, block[1], err, out)
 			}
 		}
-		if ran != 8 {
-			t.Errorf("%s: ran %d commands, want 8", file, ran)
+		if ran != 12 {
+			t.Errorf("%s: ran %d commands, want 12", file, ran)
 		}
 	}
 }

@@ -120,9 +120,10 @@ func isAlias(account call.Account) bool {
 // Erasure replaces an account by its alias.
 type Erasure struct {
 	Account, Alias call.Account
-	// Ended are the calls of the account, which have ended.
-	Ended []call.ID
-	Audit Audit
+	// Ended are the calls of the account, which have ended, and Events the seqs of their events.
+	Ended  []call.ID
+	Events []int64
+	Audit  Audit
 }
 
 // Alias implements Store.
@@ -134,21 +135,42 @@ func (m *Memory) Erase(ctx context.Context, account call.Account, audit Audit) e
 	if err := m.free(account); err != nil {
 		return err
 	}
-	ended, err := m.journal.EndedWith(ctx, account)
+	found, err := m.holding(ctx, account)
 	if err != nil {
-		return fmt.Errorf("find calls of account: %w", err)
+		return err
 	}
 	e := Erasure{Account: account, Alias: m.Alias(account), Audit: audit}
 	for more := true; more; {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		more, err = m.erase(&e, ended)
+		more, err = m.erase(ctx, &e, found)
 		if err != nil {
 			return fmt.Errorf("erase account: %w", err)
 		}
 	}
 	return nil
+}
+
+// holding is what holds an account outside of records.
+type holding struct {
+	ended  []call.ID
+	events []int64
+	// seen is the newest event that was looked at.
+	seen int64
+}
+
+func (m *Memory) holding(ctx context.Context, account call.Account) (h holding, err error) {
+	if h.seen, _, err = m.journal.Outbox(ctx); err == nil {
+		h.ended, err = m.journal.EndedWith(ctx, account)
+	}
+	if err == nil {
+		h.events, err = m.journal.EventsWith(ctx, account, 0)
+	}
+	if err != nil {
+		return holding{}, fmt.Errorf("find calls of account: %w", err)
+	}
+	return h, nil
 }
 
 // free refuses an account that is in a live call.
@@ -165,13 +187,18 @@ func (m *Memory) free(account call.Account) error {
 }
 
 // erase does one portion, between two commits: no call of the account begins meanwhile.
-func (m *Memory) erase(e *Erasure, found []call.ID) (more bool, err error) {
+func (m *Memory) erase(ctx context.Context, e *Erasure, found holding) (more bool, err error) {
 	m.writing.Lock()
 	defer m.writing.Unlock()
 	if err := m.free(e.Account); err != nil {
 		return false, err
 	}
-	e.Ended = slices.Clone(found)
+	newer, err := m.journal.EventsWith(ctx, e.Account, found.seen)
+	if err != nil {
+		return false, fmt.Errorf("find new events of account: %w", err)
+	}
+	e.Events = slices.Compact(slices.Sorted(slices.Values(slices.Concat(found.events, newer))))
+	e.Ended = slices.Clone(found.ended)
 	for _, k := range m.ended.order { // Also those that ended since.
 		if k.call.Names(e.Account) {
 			e.Ended = append(e.Ended, k.call.ID)

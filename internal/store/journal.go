@@ -56,8 +56,6 @@ type Journal interface {
 	// Append.
 	Prune(ctx context.Context, callsBefore, recordsBefore time.Time) (int, error)
 
-	EventJournal
-
 	// Books are those of the store. The errors of their writes are those of Append.
 	Books
 
@@ -67,11 +65,16 @@ type Journal interface {
 	// EndedWith lists the ended calls of an account, also those without a record.
 	EndedWith(ctx context.Context, account call.Account) ([]call.ID, error)
 
-	// Erase replaces an account in records and in the ended calls of the list, a portion of
-	// them each time. The portion that leaves none does the rest, and files the audit entry.
+	// EventsWith lists events of calls of an account with a seq above after.
+	EventsWith(ctx context.Context, account call.Account, after int64) (seqs []int64, err error)
+
+	// Erase replaces an account in records, and in the ended calls and the events of the lists, a
+	// portion of them each time. The portion that leaves none does the rest, and files the audit entry.
 	// Its errors are those of Append. From then on nothing is listed for the account or its
 	// alias.
 	Erase(e Erasure) (more bool, err error)
+
+	EventJournal
 
 	Close() error
 }

@@ -18,9 +18,9 @@ import (
 type Memory struct {
 	clock   func() time.Time
 	journal Journal
-	out     *outbox
 	// salt makes the aliases of erased accounts.
 	salt []byte
+	out  *outbox
 	// stays says that Close closes nothing.
 	stays bool
 

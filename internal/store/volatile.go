@@ -18,8 +18,8 @@ type Volatile struct {
 	ended   map[call.ID]Entry
 	records map[call.ID]call.Record
 	blocks  blocks
-	out     volatileOutbox
 	volatileBooks
+	out volatileOutbox
 }
 
 // NewVolatile makes an empty journal.

@@ -174,6 +174,18 @@ func (v *Volatile) EndedWith(_ context.Context, account call.Account) (ids []cal
 	return ids, nil
 }
 
+// EventsWith implements Journal.
+func (v *Volatile) EventsWith(_ context.Context, account call.Account, after int64) (seqs []int64, err error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, e := range v.out.after(after) {
+		if e.Call.Names(account) {
+			seqs = append(seqs, e.Seq)
+		}
+	}
+	return seqs, nil
+}
+
 // Erase implements Journal, all in one portion.
 func (v *Volatile) Erase(e Erasure) (more bool, err error) {
 	v.mu.Lock()
@@ -184,6 +196,13 @@ func (v *Volatile) Erase(e Erasure) (more bool, err error) {
 			c.Erase(e.Account, e.Alias)
 			entry.Call = &c
 			v.ended[id] = entry
+		}
+	}
+	for i, event := range v.out.events {
+		if slices.Contains(e.Events, event.Seq) {
+			c := event.Call.Clone()
+			c.Erase(e.Account, e.Alias)
+			v.out.events[i].Call = &c
 		}
 	}
 	for id, r := range v.records {

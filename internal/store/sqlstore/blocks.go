@@ -16,9 +16,9 @@ const (
 )
 
 // Block implements store.Journal.
-func (j *journal) Block(b store.Block, audit store.Audit) error {
-	return j.amend(func(w *writer) error {
-		if _, err := w.once(sqlBlock, string(b.Account), string(b.Blocked), unixNano(b.Since)); err != nil {
+func (b books) Block(one store.Block, audit store.Audit) error {
+	return b.amend(func(w *writer) error {
+		if _, err := w.once(sqlBlock, string(one.Account), string(one.Blocked), unixNano(one.Since)); err != nil {
 			return err
 		}
 		return w.fileAudit(&audit)
@@ -26,8 +26,8 @@ func (j *journal) Block(b store.Block, audit store.Audit) error {
 }
 
 // Unblock implements store.Journal.
-func (j *journal) Unblock(account, blocked call.Account, audit store.Audit) error {
-	return j.amend(func(w *writer) error {
+func (b books) Unblock(account, blocked call.Account, audit store.Audit) error {
+	return b.amend(func(w *writer) error {
 		if _, err := w.once(sqlUnblock, string(account), string(blocked)); err != nil {
 			return err
 		}
@@ -36,16 +36,16 @@ func (j *journal) Unblock(account, blocked call.Account, audit store.Audit) erro
 }
 
 // ReplayBlocks implements store.Journal.
-func (j *journal) ReplayBlocks(ctx context.Context, take func(store.Block)) error {
-	rows, err := j.reader.QueryContext(ctx, sqlBlocks)
+func (b books) ReplayBlocks(ctx context.Context, take func(store.Block)) error {
+	rows, err := b.j.reader.QueryContext(ctx, sqlBlocks)
 	err = each(rows, err, func(r row) error {
-		var b store.Block
+		var one store.Block
 		var created int64
-		if err := r.Scan(&b.Account, &b.Blocked, &created); err != nil {
+		if err := r.Scan(&one.Account, &one.Blocked, &created); err != nil {
 			return err
 		}
-		b.Since = fromUnixNano(created)
-		take(b)
+		one.Since = fromUnixNano(created)
+		take(one)
 		return nil
 	})
 	if err != nil {

@@ -14,6 +14,9 @@ import (
 	"github.com/peal-rtc/peal/internal/store"
 )
 
+// books are the part of a journal that implements store.Books, and erases accounts.
+type books struct{ j *journal }
+
 // once runs a statement that is needed seldom.
 func (w *writer) once(query string, args ...driver.Value) (rows int64, err error) {
 	stmt, err := w.conn.Prepare(query)
@@ -25,16 +28,16 @@ func (w *writer) once(query string, args ...driver.Value) (rows int64, err error
 }
 
 // amend makes a change of the books.
-func (j *journal) amend(do func(*writer) error) error {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.changes++
-	return j.transact(do)
+func (b books) amend(do func(*writer) error) error {
+	b.j.mu.Lock()
+	defer b.j.mu.Unlock()
+	b.j.changes++
+	return b.j.transact(do)
 }
 
 // Keys implements store.Books.
-func (j *journal) Keys(ctx context.Context) (keys []store.Key, err error) {
-	rows, err := j.reader.QueryContext(ctx, `
+func (b books) Keys(ctx context.Context) (keys []store.Key, err error) {
+	rows, err := b.j.reader.QueryContext(ctx, `
 		SELECT id, sha256, scopes, created_ns, last_used_ns, revoked_ns FROM keys ORDER BY id`)
 	err = each(rows, err, func(r row) error {
 		var k store.Key
@@ -61,8 +64,8 @@ func (j *journal) Keys(ctx context.Context) (keys []store.Key, err error) {
 }
 
 // AddKey implements store.Books.
-func (j *journal) AddKey(_ context.Context, k store.Key, audit store.Audit) error {
-	return j.amend(func(w *writer) error {
+func (b books) AddKey(_ context.Context, k store.Key, audit store.Audit) error {
+	return b.amend(func(w *writer) error {
 		rows, err := w.once(`INSERT INTO keys (id, sha256, scopes, created_ns) VALUES ($1, $2, $3, $4) ON CONFLICT (id) DO NOTHING`,
 			k.ID, k.Hash, strings.Join(k.Scopes, ","), unixNano(k.Created))
 		switch {
@@ -76,8 +79,8 @@ func (j *journal) AddKey(_ context.Context, k store.Key, audit store.Audit) erro
 }
 
 // RevokeKey implements store.Books.
-func (j *journal) RevokeKey(_ context.Context, id string, audit store.Audit) error {
-	return j.amend(func(w *writer) error {
+func (b books) RevokeKey(_ context.Context, id string, audit store.Audit) error {
+	return b.amend(func(w *writer) error {
 		rows, err := w.once(`UPDATE keys SET revoked_ns = $2 WHERE id = $1 AND revoked_ns IS NULL`, id, unixNano(audit.At))
 		if err != nil {
 			return err
@@ -94,8 +97,8 @@ func (j *journal) RevokeKey(_ context.Context, id string, audit store.Audit) err
 }
 
 // UseKeys implements store.Books.
-func (j *journal) UseKeys(_ context.Context, used map[string]time.Time) error {
-	return j.amend(func(w *writer) error {
+func (b books) UseKeys(_ context.Context, used map[string]time.Time) error {
+	return b.amend(func(w *writer) error {
 		for id, at := range used {
 			if _, err := w.once(`UPDATE keys SET last_used_ns = $2 WHERE id = $1`, id, unixNano(at)); err != nil {
 				return err
@@ -106,8 +109,8 @@ func (j *journal) UseKeys(_ context.Context, used map[string]time.Time) error {
 }
 
 // File implements store.Books.
-func (j *journal) File(_ context.Context, audit store.Audit) error {
-	return j.amend(func(w *writer) error { return w.fileAudit(&audit) })
+func (b books) File(_ context.Context, audit store.Audit) error {
+	return b.amend(func(w *writer) error { return w.fileAudit(&audit) })
 }
 
 func (w *writer) fileAudit(a *store.Audit) error {
@@ -117,11 +120,11 @@ func (w *writer) fileAudit(a *store.Audit) error {
 }
 
 // Trail implements store.Books.
-func (j *journal) Trail(ctx context.Context, before int64, limit int) (list []store.Audit, err error) {
+func (b books) Trail(ctx context.Context, before int64, limit int) (list []store.Audit, err error) {
 	if before == 0 {
 		before = math.MaxInt64
 	}
-	rows, err := j.reader.QueryContext(ctx, `
+	rows, err := b.j.reader.QueryContext(ctx, `
 		SELECT seq, at_ns, key_id, action, target, other, request_id, addr, status FROM audit
 		WHERE seq < $1 ORDER BY seq DESC LIMIT $2`, before, limit)
 	err = each(rows, err, func(r row) error {
@@ -139,8 +142,8 @@ func (j *journal) Trail(ctx context.Context, before int64, limit int) (list []st
 }
 
 // LogOut implements store.Books.
-func (j *journal) LogOut(_ context.Context, alias call.Account, notBefore time.Time, audit store.Audit) error {
-	return j.amend(func(w *writer) error {
+func (b books) LogOut(_ context.Context, alias call.Account, notBefore time.Time, audit store.Audit) error {
+	return b.amend(func(w *writer) error {
 		if _, err := w.once(`
 			INSERT INTO accounts (alias, not_before_ns) VALUES ($1, $2)
 			ON CONFLICT (alias) DO UPDATE SET not_before_ns = max(not_before_ns, excluded.not_before_ns)`,
@@ -152,9 +155,9 @@ func (j *journal) LogOut(_ context.Context, alias call.Account, notBefore time.T
 }
 
 // LogOuts implements store.Books.
-func (j *journal) LogOuts(ctx context.Context) (map[call.Account]time.Time, error) {
+func (b books) LogOuts(ctx context.Context) (map[call.Account]time.Time, error) {
 	all := make(map[call.Account]time.Time)
-	rows, err := j.reader.QueryContext(ctx, `SELECT alias, not_before_ns FROM accounts`)
+	rows, err := b.j.reader.QueryContext(ctx, `SELECT alias, not_before_ns FROM accounts`)
 	err = each(rows, err, func(r row) error {
 		var alias call.Account
 		var ns int64
@@ -169,7 +172,7 @@ func (j *journal) LogOuts(ctx context.Context) (map[call.Account]time.Time, erro
 }
 
 // PruneBooks implements store.Books. The audit goes in portions.
-func (j *journal) PruneBooks(ctx context.Context, auditBefore, logOutsBefore time.Time) (rows int, err error) {
+func (b books) PruneBooks(ctx context.Context, auditBefore, logOutsBefore time.Time) (rows int, err error) {
 	for _, prune := range []struct {
 		before time.Time
 		query  string
@@ -182,7 +185,7 @@ func (j *journal) PruneBooks(ctx context.Context, auditBefore, logOutsBefore tim
 			if err := ctx.Err(); err != nil {
 				return rows, fmt.Errorf("%w: %w", store.ErrNotDone, err)
 			}
-			n, err = j.prune(unixNano(prune.before), func(w *writer, before int64) (int64, error) {
+			n, err = b.j.prune(unixNano(prune.before), func(w *writer, before int64) (int64, error) {
 				return w.once(prune.query, before, int64(pruneRows))
 			})
 			if err != nil {
@@ -194,8 +197,8 @@ func (j *journal) PruneBooks(ctx context.Context, auditBefore, logOutsBefore tim
 }
 
 // Salt implements store.Journal.
-func (j *journal) Salt(ctx context.Context) (salt []byte, err error) {
-	if err := j.reader.QueryRowContext(ctx, `SELECT value FROM salt`).Scan(&salt); err != nil {
+func (b books) Salt(ctx context.Context) (salt []byte, err error) {
+	if err := b.j.reader.QueryRowContext(ctx, `SELECT value FROM salt`).Scan(&salt); err != nil {
 		return nil, fmt.Errorf("read salt: %w", named(err))
 	}
 	return salt, nil

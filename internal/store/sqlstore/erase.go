@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 
@@ -12,6 +13,10 @@ import (
 const (
 	// sqlWith looks at the bytes of each call: no index finds those without a record.
 	sqlWith = `SELECT id, ended_ns, body FROM ended WHERE instr(body, $1) > 0 ORDER BY id`
+
+	sqlEventsWith = `SELECT ` + eventColumns + ` FROM events WHERE seq > $2 AND instr(body, $1) > 0 ORDER BY seq`
+	sqlEventOf    = `SELECT ` + eventColumns + ` FROM events WHERE seq = $1`
+	sqlEraseEvent = `UPDATE events SET body = $2 WHERE seq = $1`
 
 	// sqlPortion are the next records of an account.
 	sqlPortion      = `SELECT call_id FROM parties WHERE account = $1 ORDER BY ended_ns, call_id LIMIT $2`
@@ -29,8 +34,8 @@ const (
 )
 
 // EndedWith implements store.Journal.
-func (j *journal) EndedWith(ctx context.Context, account call.Account) (ids []call.ID, err error) {
-	rows, err := j.reader.QueryContext(ctx, sqlWith, []byte(account))
+func (b books) EndedWith(ctx context.Context, account call.Account) (ids []call.ID, err error) {
+	rows, err := b.j.reader.QueryContext(ctx, sqlWith, []byte(account))
 	err = each(rows, err, func(r row) error {
 		c, err := scanEnded(r)
 		if err == nil && c.Names(account) {
@@ -45,22 +50,31 @@ func (j *journal) EndedWith(ctx context.Context, account call.Account) (ids []ca
 }
 
 // Erase implements store.Journal.
-func (j *journal) Erase(e store.Erasure) (more bool, err error) {
-	calls, err := j.toErase(&e)
+func (b books) Erase(e store.Erasure) (more bool, err error) {
+	calls, err := b.toErase(&e)
+	var events []store.Event
+	if err == nil {
+		events, err = b.eventsToErase(&e)
+	}
 	if err != nil {
 		return false, fmt.Errorf("%w: %w", store.ErrNotDone, err)
 	}
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.changes += pruneRows
-	err = j.transact(func(w *writer) error {
+	b.j.mu.Lock()
+	defer b.j.mu.Unlock()
+	b.j.changes += pruneRows
+	err = b.j.transact(func(w *writer) error {
 		for i := range calls {
 			if err := w.eraseCall(&calls[i], &e); err != nil {
 				return err
 			}
 		}
+		for i := range events {
+			if err := w.eraseEvent(&events[i], &e); err != nil {
+				return err
+			}
+		}
 		rows, err := w.eraseRecords(&e)
-		if more = len(calls) == pruneRows || rows == pruneRows; err != nil || more {
+		if more = len(calls) == pruneRows || len(events) == pruneRows || rows == pruneRows; err != nil || more {
 			return err
 		}
 		return w.eraseAudit(&e)
@@ -69,12 +83,12 @@ func (j *journal) Erase(e store.Erasure) (more bool, err error) {
 }
 
 // toErase reads a portion of the ended calls that have the account still.
-func (j *journal) toErase(e *store.Erasure) (calls []call.Call, err error) {
+func (b books) toErase(e *store.Erasure) (calls []call.Call, err error) {
 	for _, id := range e.Ended {
 		if len(calls) == pruneRows {
 			break
 		}
-		c, err := j.Ended(context.Background(), id)
+		c, err := b.j.Ended(context.Background(), id)
 		switch {
 		case errors.Is(err, store.ErrNotFound): // It was pruned.
 		case err != nil:
@@ -91,6 +105,50 @@ func (w *writer) eraseCall(c *call.Call, e *store.Erasure) error {
 	body, err := encode(c)
 	if err == nil {
 		_, err = w.once(sqlEraseEnded, string(c.ID), body)
+	}
+	return err
+}
+
+// EventsWith implements store.Journal. It looks at the bytes of each event.
+func (b books) EventsWith(ctx context.Context, account call.Account, after int64) (seqs []int64, err error) {
+	rows, err := b.j.reader.QueryContext(ctx, sqlEventsWith, []byte(account), after)
+	err = each(rows, err, func(r row) error {
+		e, err := scanEvent(r)
+		if err == nil && e.Call.Names(account) {
+			seqs = append(seqs, e.Seq)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look through events: %w", named(err))
+	}
+	return seqs, nil
+}
+
+// eventsToErase reads a portion of the events that have the account still.
+func (b books) eventsToErase(e *store.Erasure) (events []store.Event, err error) {
+	for _, seq := range e.Events {
+		if len(events) == pruneRows {
+			break
+		}
+		event, err := scanEvent(b.j.reader.QueryRowContext(context.Background(), sqlEventOf, seq))
+		switch {
+		case errors.Is(err, sql.ErrNoRows): // It was pruned.
+		case err != nil:
+			return nil, fmt.Errorf("read event: %w", named(err))
+		case event.Call.Names(e.Account):
+			events = append(events, event)
+		}
+	}
+	return events, nil
+}
+
+// eraseEvent erases one event. Who received it has it still.
+func (w *writer) eraseEvent(event *store.Event, e *store.Erasure) error {
+	event.Call.Erase(e.Account, e.Alias)
+	body, err := encode(event.Call)
+	if err == nil {
+		_, err = w.once(sqlEraseEvent, event.Seq, body)
 	}
 	return err
 }

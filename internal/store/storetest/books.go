@@ -270,3 +270,29 @@ func testEraseMany(t *testing.T, s store.Store) {
 		t.Errorf("a record: %v (-want +got):\n%s", err, diff)
 	}
 }
+
+// testErasedEvents: of an account that is erased the feed and what waits to be delivered hold
+// nothing, in the same order as before.
+func testErasedEvents(o *outboxTest) {
+	o.hook("crm", "call.*")
+	o.talk("c1", "alice", "bob")
+	o.talk("c2", "carol", "alice")
+	o.talk("c3", "carol", "bob")
+	before := labels(o.feed())
+	for range 2 {
+		if err := o.Erase(o.Context(), "alice", entry("account.erase", "x", "", o.now)); err != nil {
+			o.Fatal(err)
+		}
+	}
+	wantSame(o.T, labels(o.feed()), before)
+	for _, e := range o.feed() {
+		text := fmt.Sprintf("%+v", *e.Call)
+		if strings.Contains(text, "alice") || strings.Contains(text, string(o.Alias("alice"))) == (e.Call.ID == "c3") {
+			o.Errorf("event %s is %s", label(e), text)
+		}
+	}
+	due, _, err := o.out.Claim(o.Context(), "crm", 10)
+	if err != nil || len(due) != 3 || strings.Contains(fmt.Sprintf("%+v", *due[0].Event.Call), "alice") {
+		o.Errorf("%d deliveries are due, %v", len(due), err)
+	}
+}
