@@ -253,7 +253,7 @@ var glares = []explore.Glare{
 		Dials:  []explore.Dial{{From: "a1", To: "b"}, {From: "c1", To: "b"}},
 		Others: []call.DeviceID{"b1"},
 		Block:  explore.Block{From: "a", By: "b"},
-		Cancel: true, Accept: true, Hangup: true, Time: true, Apart: true,
+		Cancel: true, Accept: true, Apart: true,
 	},
 }
 
