@@ -285,10 +285,13 @@ func TestBackendKeys(t *testing.T) {
 			fresh = b
 		}
 		k := fresh.backend()
+		asked := 0
 		k.each(func(method, route, _ string) {
 			path := strings.NewReplacer("{id}", numbered(1), "{a}", "alice").Replace(route)
-			if status, header, body := k.ask(method, route, path, key); status != http.StatusUnauthorized ||
-				body["code"] != "invalid_key" || header.Get("WWW-Authenticate") == "" {
+			status, header, body := k.ask(method, route, path, key)
+			asked++
+			spent := asked > 10 && status == http.StatusTooManyRequests // The budget of the address.
+			if !spent && (status != http.StatusUnauthorized || body["code"] != "invalid_key") || header.Get("WWW-Authenticate") == "" {
 				t.Errorf("%s %s with %q: %d %v", method, route, key, status, body)
 			}
 		})

@@ -147,8 +147,9 @@ func Newest(limit int) Page { return Page{Limit: limit} }
 
 // Change is one transition of one call. What else belongs to it follows from
 // the call itself, in the same transaction: a new live call claims its
-// accounts in sorted order, those of call.Call.Members; a call is made deaf where
-// the callee blocks the caller, or is made busy by its own deaf call to the caller; an ended call frees its claims and files its
+// accounts in sorted order, those of call.Call.Members; a call is stored deaf where
+// the callee blocks the caller, and a busy variant where the callee is busy with a
+// deaf call to the caller; an ended call frees its claims and files its
 // record. There is one record per id for ever: where one is left of a call
 // that was pruned, a second call of that id files none.
 type Change struct {
