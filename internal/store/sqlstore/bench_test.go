@@ -50,7 +50,10 @@ func (t *talk) commit(change store.Change) {
 // account is one of many, each used again only long after.
 func account(n int) call.Account { return call.Account(fmt.Sprint("user-", n*7919%accounts)) }
 
-func (t *talk) begin(n int) {
+func (t *talk) begin(n int) { t.calls[n] = t.invite(n) }
+
+// invite makes a call that rings.
+func (t *talk) invite(n int) call.Call {
 	ms := t.now.Add(time.Duration(n) * time.Millisecond).UnixMilli()
 	c, _, err := call.New(call.Invite{
 		ID:     call.ID(fmt.Sprintf("%08x-%04x-7000-8000-%012x", ms>>16, ms&0xffff, n)),
@@ -61,7 +64,7 @@ func (t *talk) begin(n int) {
 		t.tb.Fatal(err)
 	}
 	t.commit(store.Change{Call: c})
-	t.calls[n] = c
+	return c
 }
 
 func (t *talk) step(n int, in call.Input) {
