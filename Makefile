@@ -146,9 +146,15 @@ format: tools $(node_modules) ## Format all sources.
 package: $(node_modules) ## Pack the component for npm: bin/peal-rtc-VERSION.tgz.
 	scripts/package
 
+# A copy of the database for machines without the network: VULN_DB=file:///path.
+VULN_DB ?=
 .PHONY: vuln
-vuln: tools ## Look for known vulnerabilities; asks vuln.go.dev.
-	for m in . $(modules); do govulncheck -C $$m ./... || exit; done
+vuln: tools ## Look for known vulnerabilities in every module and tool; asks vuln.go.dev.
+	@failed=0; for m in . $(modules) tools tools/promcheck; do \
+	  echo "vuln: $$m"; \
+	  packages=./...; [ $$m != tools ] || packages="./... tool"; \
+	  govulncheck $(if $(VULN_DB),-db $(VULN_DB)) -C $$m -test $$packages || failed=1; \
+	done; exit $$failed
 
 .PHONY: setup
 setup: ## Install what is missing: a C compiler, Chromium, Firefox, Node, npm packages, Go tools.
