@@ -54,7 +54,7 @@ type Client struct {
 }
 
 // wholeKey is the form of a key. The server knows whether it is a good one.
-var wholeKey = regexp.MustCompile(`^peal_sk_[a-z0-9-]{1,32}_[A-Za-z0-9_-]{43}$`)
+var wholeKey = regexp.MustCompile(`^peal_sk_[A-Za-z0-9-]{1,64}_[A-Za-z0-9_-]{43}$`)
 
 // New makes a client. It sends nothing. Its errors do not show the key.
 func New(cfg Config) (*Client, error) {
