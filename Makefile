@@ -39,7 +39,7 @@ build: ## Build the static binary bin/peal.
 	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o bin/peal ./cmd/peal
 
 .PHONY: dist
-dist: tools ## Build a release of the commit: archives, .deb and SHA256SUMS in bin/dist.
+dist: tools ## Build a release of the commit: archives, lists of components, .deb and SHA256SUMS in bin/dist.
 	release
 
 .PHONY: test

@@ -56,7 +56,9 @@ func TestVerifyVector(t *testing.T) {
 		"no signature":        {change: func(h http.Header) { h.Del("webhook-signature") }},
 		"a cut signature":     {change: func(h http.Header) { h.Set("webhook-signature", "v1,g0hM9SsE+OTPJTGt") }},
 		"an empty signature":  {change: func(h http.Header) { h.Set("webhook-signature", "v1,") }},
-		"of another scheme":   {change: func(h http.Header) { h.Set("webhook-signature", strings.Replace(h.Get("webhook-signature"), "v1,", "v2,", 1)) }},
+		"of another scheme": {change: func(h http.Header) {
+			h.Set("webhook-signature", strings.Replace(h.Get("webhook-signature"), "v1,", "v2,", 1))
+		}},
 		"a time before years": {change: func(h http.Header) { h.Set("webhook-timestamp", "-9223372036854775808") }},
 	} {
 		header, body, secrets := vector(), vectorBody, []string{vectorSecret}
