@@ -52,7 +52,7 @@ test: setup check ## Run all checks and tests, browsers included; installs what 
 
 .PHONY: e2e
 e2e: ## Run only the tests with real browsers.
-	go test -v ./e2e/ -count=1 -timeout=30m -parallel=4
+	go test -v ./e2e/ -count=1 -timeout=60m -parallel=4
 
 .PHONY: nets
 nets: ## Call through NATs and firewalls of every kind, and change networks in a call; needs root or user namespaces.
