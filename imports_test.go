@@ -66,7 +66,7 @@ var allowed = map[string]imports{
 		ours: []string{
 			"internal/api", "internal/auth", "internal/bus", "internal/call", "internal/config", "internal/doorstep", "internal/metrics",
 			"internal/node",
-			"internal/protocol", "internal/relay", "internal/session", "internal/store", "internal/store/sqlstore",
+			"internal/protocol", "internal/reach", "internal/relay", "internal/session", "internal/store", "internal/store/sqlstore",
 			"internal/ws", "web",
 		},
 		theirs: []string{"golang.org/x/crypto", "golang.org/x/sync", "golang.org/x/time"},
@@ -78,10 +78,13 @@ var allowed = map[string]imports{
 		theirs: []string{"github.com/prometheus/client_golang"},
 	},
 	"internal/doctor": {
-		ours:   []string{"internal/protocol", "internal/relay"},
+		ours:   []string{"internal/protocol", "internal/reach", "internal/relay"},
 		theirs: []string{"github.com/coder/websocket", "github.com/pion/logging", "github.com/pion/stun", "github.com/pion/turn"},
 	},
 	"internal/doorstep": {},
+	"internal/reach":    {},
+	// For tests alone.
+	"internal/reach/reachtest": {},
 	"internal/ws": {
 		ours:   []string{"internal/doorstep", "internal/protocol"},
 		theirs: []string{"github.com/coder/websocket", "github.com/gobwas/ws", "golang.org/x/sys", "golang.org/x/time"},
@@ -91,7 +94,7 @@ var allowed = map[string]imports{
 		theirs: []string{"golang.org/x/time"},
 	},
 	"internal/relay": {
-		ours:   []string{"internal/doorstep"},
+		ours:   []string{"internal/doorstep", "internal/reach"},
 		theirs: []string{"github.com/pion/logging", "github.com/pion/stun", "github.com/pion/turn", "golang.org/x/sys"},
 	},
 	"internal/store/sqlstore": {
