@@ -51,9 +51,11 @@ type Accept struct {
 }
 
 // Merge is glare: a device of the callee has called the caller meanwhile. It
-// accepts; its answer follows by Answer.
+// accepts; its answer follows by Answer. Call is the id of its own invitation, of
+// which no call is made.
 type Merge struct {
 	Device Device
+	Call   ID
 	Type   Type
 	Policy Policy
 	Card   Card

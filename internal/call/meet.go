@@ -10,7 +10,7 @@ func (c *Call) Meet(in Invite) (Input, error) {
 	case !c.Live():
 		return nil, nil
 	case c.crosses(in):
-		return Merge{Device: in.Caller, Type: in.Type, Policy: in.Policy, Card: in.Card}, nil
+		return Merge{Device: in.Caller, Call: in.ID, Type: in.Type, Policy: in.Policy, Card: in.Card}, nil
 	case c.Has(in.Caller), c.State == Ringing && c.Callee().Account == in.Caller.Account:
 		return Supersede{Device: in.Caller}, nil
 	}

@@ -139,6 +139,11 @@ func (q *Queue) step(in call.Input) {
 
 // commit asks the store; the first job waits.
 func (q *Queue) commit(p pending) {
+	var before *call.Call
+	if p.change.From > 0 {
+		before = &q.call
+	}
+	p.change.Events = call.Events(before, p.input, &p.change.Call)
 	q.busy, q.pending = true, p
 	q.patient = len(q.jobs) == 1 && q.jobs[0].patient()
 	q.host().Commit(p.change, q.patient)

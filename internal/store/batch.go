@@ -21,6 +21,8 @@ type batch struct {
 	// after the changes so far, none where it is "". Both are nil for one change.
 	at     map[call.ID]int
 	claims map[call.Account]call.ID
+	// last is the seq of the newest event of the changes so far.
+	last int64
 	// taken are ids of which the journal says that they exist.
 	taken map[call.ID]bool
 }
@@ -32,6 +34,7 @@ func (b *batch) decide(changes []Change) {
 		b.at, b.claims = make(map[call.ID]int), make(map[call.Account]call.ID)
 	}
 	now := b.memory.clock()
+	b.last = b.memory.out.last
 	for i, change := range changes {
 		if err := change.Validate(); err != nil {
 			b.results[i].Err = err
@@ -45,7 +48,11 @@ func (b *batch) decide(changes []Change) {
 			stored, b.results[i], created = b.update(&change)
 		}
 		if stored != nil {
-			b.put(stored, Entry{Created: created, At: now})
+			events := change.Events
+			if stored == change.Busy {
+				events = call.Events(nil, nil, stored)
+			}
+			b.put(stored, Entry{Created: created, At: now}, events)
 		}
 	}
 }
@@ -132,11 +139,16 @@ func (b *batch) holder(account call.Account) call.ID {
 	return b.memory.claims[account]
 }
 
-// put stages a call, with its claims.
-func (b *batch) put(c *call.Call, e Entry) {
+// put stages a call, with its claims and events.
+func (b *batch) put(c *call.Call, e Entry, events []call.Event) {
 	own := c.Clone() // The caller may go on with its own.
 	e.Call = &own
+	if len(events) > 0 && b.memory.out.recording() {
+		e.Events = b.memory.out.outgoing(events, &own, e.At, b.last)
+		b.last = e.Events[len(events)-1].Seq
+	}
 	if at, staged := b.at[own.ID]; staged {
+		e.Events = append(b.entries[at].Events, e.Events...)
 		b.entries[at] = e
 	} else {
 		b.entries = append(b.entries, e)

@@ -48,7 +48,68 @@ type Journal interface {
 	// Append.
 	Prune(ctx context.Context, callsBefore, recordsBefore time.Time) (int, error)
 
+	EventJournal
+
 	Close() error
+}
+
+// EventJournal is the part of a Journal that keeps events, endpoints and deliveries. Memory calls
+// what writes one at a time, and not beside Append; the errors of that are those of Append. The
+// reads may be called at any time.
+type EventJournal interface {
+	// Outbox gives the endpoints, and the seq of the newest event, at a start.
+	Outbox(ctx context.Context) (last int64, endpoints []StoredEndpoint, err error)
+
+	// PutEndpoint stores an endpoint, and gives it a number that no other ever had where it has
+	// none.
+	PutEndpoint(*Endpoint) error
+
+	// DeleteEndpoint deletes an endpoint. What waits for it is out of sight at once, and may be
+	// deleted later by PruneEvents.
+	DeleteEndpoint(number int64) error
+
+	// Events lists events of these kinds with a seq above after, in the order of seqs.
+	Events(ctx context.Context, after int64, kinds call.EventKinds, limit int) ([]Event, error)
+
+	// Due lists deliveries to an endpoint that are due, the longest due first: of each call the one
+	// with the lowest seq. Next is when another will be due; zero for never.
+	Due(ctx context.Context, endpoint int64, now time.Time, limit int) (due []Delivery, next time.Time, err error)
+
+	// Waiting says when the oldest event that waits for an endpoint was committed, and how many
+	// were given up.
+	Waiting(ctx context.Context, endpoint int64) (oldest time.Time, dead int, err error)
+
+	// Settle takes what became of deliveries, none of which is Returned. Left is how many fewer
+	// wait for each endpoint.
+	Settle(now time.Time, settled []Settlement) (left map[int64]int, err error)
+
+	// Dead lists what was given up for an endpoint, by a seq above after.
+	Dead(ctx context.Context, endpoint int64, after int64, limit int) ([]DeadLetter, error)
+
+	// Requeue queues a portion of events again, due now. The next portion is that after next.
+	Requeue(ctx context.Context, p Portion, now time.Time) (queued int, next int64, err error)
+
+	// PruneEvents deletes, of a portion of the events with a seq above after and below shown, those
+	// below kept, with their deliveries, and those that wait for nobody and were given up for
+	// nobody. The next portion is that after next; it is shown or above when there is none. Left is
+	// that of Settle.
+	PruneEvents(ctx context.Context, after, shown, kept int64) (rows int, left map[int64]int, next int64, err error)
+}
+
+// StoredEndpoint is an endpoint and how many deliveries wait for it.
+type StoredEndpoint struct {
+	Endpoint
+	Queued int
+}
+
+// Portion chooses what to queue again: of the events with a seq above After and below Before that
+// are of these kinds, or only of those that were given up, the first that Limit has room for.
+type Portion struct {
+	Endpoint      int64
+	After, Before int64
+	Kinds         call.EventKinds
+	All           bool
+	Limit         int
 }
 
 // Entry is one call as a batch leaves it.
@@ -59,6 +120,9 @@ type Entry struct {
 	Created bool
 	// At is the store's time of the change.
 	At time.Time
+	// Events are stored with the call, with a delivery for each endpoint that is to have one. Filed
+	// is for the journal to find.
+	Events []Outgoing
 }
 
 // ErrNotDone is wrapped by the error of a write that stored nothing.

@@ -18,6 +18,7 @@ import (
 type Memory struct {
 	clock   func() time.Time
 	journal Journal
+	out     *outbox
 	// stays says that Close closes nothing.
 	stays bool
 
@@ -49,7 +50,7 @@ func NewMemory(clock func() time.Time) *Memory {
 }
 
 func newMemory(journal Journal, clock func() time.Time) *Memory {
-	return &Memory{
+	m := &Memory{
 		clock:   clock,
 		journal: journal,
 		live:    make(map[call.ID]*kept),
@@ -57,6 +58,8 @@ func newMemory(journal Journal, clock func() time.Time) *Memory {
 		ended:   newEndedCalls(),
 		leases:  make(map[string]time.Time),
 	}
+	m.out = newOutbox(m)
+	return m
 }
 
 // Open makes a store of what a journal holds. Closing the store closes the journal.
@@ -79,7 +82,7 @@ func Open(ctx context.Context, journal Journal, clock func() time.Time) (*Memory
 	for _, id := range ids {
 		m.ended.note(id)
 	}
-	return m, nil
+	return m, m.out.open(ctx)
 }
 
 // Commit implements Store. The batch is visible once the journal has it.
@@ -100,6 +103,7 @@ func (m *Memory) Commit(ctx context.Context, changes []Change) ([]Result, error)
 		switch {
 		case err == nil:
 			m.apply(b.entries)
+			m.out.committed(b.entries)
 			return b.results, nil
 		case errors.As(err, &exists) && b.refuse(exists.IDs):
 			// An older call has one of the ids. Decide again, without that change.
@@ -186,22 +190,38 @@ func (m *Memory) Beat(_ context.Context, incarnation string, ttl time.Duration) 
 
 // Prune implements Store.
 func (m *Memory) Prune(ctx context.Context, callsBefore, recordsBefore time.Time) (int, error) {
-	m.writing.Lock()
-	err := m.failed
-	m.writing.Unlock()
-	if err != nil {
+	if err := m.failure(); err != nil {
 		return 0, err
 	}
 	rows, err := m.journal.Prune(ctx, callsBefore, recordsBefore)
+	if err = m.pruned(err, callsBefore); err != nil {
+		return rows, fmt.Errorf("prune: %w", err)
+	}
+	events, err := m.out.prune(ctx)
+	if err != nil {
+		return rows + events, fmt.Errorf("prune events: %w", err)
+	}
+	return rows + events, nil
+}
+
+// pruned takes the result of a pruning of the journal.
+func (m *Memory) pruned(err error, callsBefore time.Time) error {
 	m.writing.Lock()
 	defer m.writing.Unlock()
 	if err = m.judge(err); err != nil {
-		return rows, fmt.Errorf("prune: %w", err)
+		return err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.ended.prune(callsBefore)
-	return rows, nil
+	return nil
+}
+
+// failure is why nothing works any more; nil where it does.
+func (m *Memory) failure() error {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.failed
 }
 
 // Now implements Store.

@@ -118,6 +118,9 @@ type Change struct {
 	// caller is free but the callee is claimed by another call: the same id,
 	// ended, with its record.
 	Busy *call.Call
+	// Events are what backends are to hear of Call, stored in the same transaction where anybody
+	// wants events. Those of Busy follow from it.
+	Events []call.Event
 }
 
 // Validate finds what no store can take.

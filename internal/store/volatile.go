@@ -17,6 +17,7 @@ type Volatile struct {
 	live    map[call.ID]Entry
 	ended   map[call.ID]Entry
 	records map[call.ID]call.Record
+	out     volatileOutbox
 }
 
 // NewVolatile makes an empty journal.
@@ -25,6 +26,7 @@ func NewVolatile() *Volatile {
 		live:    make(map[call.ID]Entry),
 		ended:   make(map[call.ID]Entry),
 		records: make(map[call.ID]call.Record),
+		out:     newVolatileOutbox(),
 	}
 }
 
@@ -42,22 +44,28 @@ func (v *Volatile) Append(batch []Entry) error {
 		return &ExistsError{exist}
 	}
 	for _, e := range batch {
-		id := e.Call.ID
-		kept := e.Call.Clone()
-		e.Call = &kept
-		if kept.Live() {
-			v.live[id] = e
-			continue
-		}
+		v.put(e)
+	}
+	return nil
+}
+
+// put stores a call, with its record and events. The caller holds mu.
+func (v *Volatile) put(e Entry) {
+	id, events, filed := e.Call.ID, e.Events, false
+	kept := e.Call.Clone()
+	e.Call, e.Events = &kept, nil
+	if kept.Live() {
+		v.live[id] = e
+	} else {
 		delete(v.live, id)
 		v.ended[id] = e
 		if r, ok := kept.Record(); ok {
-			if _, filed := v.records[id]; !filed {
-				v.records[id] = r
+			if _, before := v.records[id]; !before {
+				v.records[id], filed = r, true
 			}
 		}
 	}
-	return nil
+	v.out.put(events, filed)
 }
 
 // Touch implements Journal. There is nothing to write.

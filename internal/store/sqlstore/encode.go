@@ -11,7 +11,8 @@ import (
 	"github.com/peal-rtc/peal/internal/store/sqlstore/storedpb"
 )
 
-// encode gives all of a call but its id and its descriptions.
+// encode gives all of a call but its id and its descriptions. The body of a live call is to be
+// padded before it is stored as that.
 func encode(c *call.Call) ([]byte, error) {
 	t := &c.Timing
 	stored := &storedpb.Call{
@@ -39,9 +40,6 @@ func encode(c *call.Call) ([]byte, error) {
 	body, err := proto.Marshal(stored)
 	if err != nil {
 		return nil, fmt.Errorf("encode call: %w", err)
-	}
-	if c.Live() {
-		body = pad(body)
 	}
 	return body, nil
 }

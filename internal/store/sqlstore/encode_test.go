@@ -32,6 +32,7 @@ func TestEncoding(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		body = pad(body)
 		descriptions, err := describe(&want)
 		if err != nil {
 			t.Fatal(err)

@@ -73,7 +73,7 @@ func (j *journal) Append(batch []store.Entry) error {
 		if len(exist) > 0 {
 			return &store.ExistsError{IDs: exist}
 		}
-		return nil
+		return w.queue(batch)
 	})
 	if err != nil {
 		for _, id := range taken {

@@ -159,6 +159,6 @@ func takeOver(ctx context.Context, tx *sql.Tx, old *oldCall) error {
 		return err
 	}
 	_, err = tx.ExecContext(ctx, `INSERT INTO live (id, changed_ns, body, descriptions) VALUES ($1, $2, $3, $4)`,
-		string(c.ID), old.changed, body, descriptions)
+		string(c.ID), old.changed, pad(body), descriptions)
 	return err
 }

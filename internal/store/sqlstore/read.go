@@ -35,19 +35,22 @@ const (
 		ORDER BY parties.ended_ns, parties.call_id LIMIT $4`
 	sqlLatest = `
 		SELECT max(coalesce((SELECT max(changed_ns) FROM live), 0), coalesce((SELECT max(ended_ns) FROM ended), 0),
-			coalesce((SELECT max(ended_ns) FROM records), 0), (SELECT touched_ns FROM clock))`
+			coalesce((SELECT max(ended_ns) FROM records), 0), coalesce((SELECT max(seq) * 1000 FROM events), 0),
+			(SELECT touched_ns FROM clock))`
 )
 
 // reads are the queries that are asked while calls go on, prepared once.
 type reads struct {
 	ended, endedOf                           *sql.Stmt
 	recordPlace, recordsBefore, recordsAfter *sql.Stmt
+	feed, due, next                          *sql.Stmt
 }
 
 func prepareReads(ctx context.Context, db *sql.DB) (r reads, err error) {
 	for query, stmt := range map[string]**sql.Stmt{
 		sqlEnded: &r.ended, sqlEndedOf: &r.endedOf,
 		sqlRecordPlace: &r.recordPlace, sqlRecordsBefore: &r.recordsBefore, sqlRecordsAfter: &r.recordsAfter,
+		sqlFeed: &r.feed, sqlDue: &r.due, sqlNext: &r.next,
 	} {
 		if *stmt, err = db.PrepareContext(ctx, query); err != nil {
 			return reads{}, fmt.Errorf("prepare statement: %w", err)

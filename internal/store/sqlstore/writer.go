@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"maps"
 
 	"modernc.org/sqlite"
 
@@ -49,6 +50,7 @@ type writer struct {
 	create, update, remove, end         driver.StmtExecContext
 	file, list, touch                   driver.StmtExecContext
 	calls, records                      driver.StmtExecContext
+	outbox                              outboxStatements
 }
 
 // newWriter opens the connection.
@@ -57,12 +59,14 @@ func newWriter(name string) (_ *writer, err error) {
 	if w.conn, err = new(sqlite.Driver).Open(name); err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
-	for query, stmt := range map[string]*driver.StmtExecContext{
+	statements := map[string]*driver.StmtExecContext{
 		`BEGIN IMMEDIATE`: &w.begin, `COMMIT`: &w.commit, `ROLLBACK`: &w.rollback, `PRAGMA wal_checkpoint(PASSIVE)`: &w.checkpoint,
 		sqlCreate: &w.create, sqlUpdate: &w.update, sqlRemove: &w.remove, sqlEnd: &w.end,
 		sqlFile: &w.file, sqlList: &w.list, sqlTouch: &w.touch,
 		sqlPruneCalls: &w.calls, sqlPruneRecords: &w.records,
-	} {
+	}
+	maps.Copy(statements, w.outbox.statements())
+	for query, stmt := range statements {
 		prepared, err := w.conn.Prepare(query)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("prepare statement: %w", err), w.close())
@@ -76,55 +80,73 @@ func newWriter(name string) (_ *writer, err error) {
 // exec runs a statement and returns how many rows it wrote. The statement waits for
 // the disk alone, which no cancelling would hurry.
 func (w *writer) exec(stmt driver.StmtExecContext, args ...driver.Value) (rows int64, err error) {
-	w.args = w.args[:0]
-	for i, arg := range args {
-		w.args = append(w.args, driver.NamedValue{Ordinal: i + 1, Value: arg})
-	}
-	done, err := stmt.ExecContext(context.Background(), w.args)
+	done, err := w.execResult(stmt, args...)
 	if err != nil {
 		return 0, err
 	}
 	return done.RowsAffected()
 }
 
-// put writes one call, and says no where there is an older one of its id.
+func (w *writer) execResult(stmt driver.StmtExecContext, args ...driver.Value) (driver.Result, error) {
+	w.args = w.args[:0]
+	for i, arg := range args {
+		w.args = append(w.args, driver.NamedValue{Ordinal: i + 1, Value: arg})
+	}
+	return stmt.ExecContext(context.Background(), w.args)
+}
+
+// put writes one call with its events, and says no where there is an older one of its id.
 func (w *writer) put(e *store.Entry, slot int64) (done bool, err error) {
-	c := e.Call
-	body, err := encode(c)
+	body, err := encode(e.Call)
 	if err != nil {
 		return false, err
 	}
-	id := string(c.ID)
-	if !c.Live() {
-		if !e.Created {
-			if _, err := w.exec(w.remove, slot); err != nil {
-				return false, err
-			}
-		}
-		rows, err := w.exec(w.end, id, unixNano(c.Outcome.EndedAt), body)
-		if err != nil || rows == 0 {
-			return false, err
-		}
-		return true, w.record(e)
+	filed := false
+	if e.Call.Live() {
+		done, err = w.putLive(e, slot, body)
+	} else {
+		done, filed, err = w.putEnded(e, slot, body)
 	}
-	descriptions, err := describe(c)
+	if err != nil || !done || len(e.Events) == 0 {
+		return done, err
+	}
+	return true, w.putEvents(e, body, filed)
+}
+
+func (w *writer) putLive(e *store.Entry, slot int64, body []byte) (done bool, err error) {
+	descriptions, err := describe(e.Call)
 	if err != nil {
 		return false, err
 	}
 	var rows int64
 	if e.Created {
-		rows, err = w.exec(w.create, slot, id, unixNano(e.At), body, descriptions)
+		rows, err = w.exec(w.create, slot, string(e.Call.ID), unixNano(e.At), pad(body), descriptions)
 	} else {
-		rows, err = w.exec(w.update, slot, unixNano(e.At), body, descriptions)
+		rows, err = w.exec(w.update, slot, unixNano(e.At), pad(body), descriptions)
 	}
 	return rows > 0, err
 }
 
-// record files the record of a call that has one, and lists it for both sides.
-func (w *writer) record(e *store.Entry) error {
+func (w *writer) putEnded(e *store.Entry, slot int64, body []byte) (done, filed bool, err error) {
+	if !e.Created {
+		if _, err := w.exec(w.remove, slot); err != nil {
+			return false, false, err
+		}
+	}
+	rows, err := w.exec(w.end, string(e.Call.ID), unixNano(e.Call.Outcome.EndedAt), body)
+	if err != nil || rows == 0 {
+		return false, false, err
+	}
+	filed, err = w.record(e)
+	return true, filed, err
+}
+
+// record files the record of a call that has one, and lists it for both sides. It says no where
+// there is one of its id.
+func (w *writer) record(e *store.Entry) (filed bool, err error) {
 	r, ok := e.Call.Record()
 	if !ok {
-		return nil
+		return false, nil
 	}
 	id, ended := string(r.Call), unixNano(r.EndedAt)
 	caller, callee := string(r.Caller), string(r.Callee)
@@ -132,10 +154,10 @@ func (w *writer) record(e *store.Entry) error {
 		unixNano(r.CreatedAt), ended, int64(r.Duration.Seconds()),
 		r.CallerCard.Name, r.CallerCard.Avatar, r.CalleeCard.Name, r.CalleeCard.Avatar)
 	if err != nil || rows == 0 {
-		return err
+		return false, err
 	}
 	_, err = w.exec(w.list, caller, callee, ended, id)
-	return err
+	return true, err
 }
 
 func (w *writer) pruneCalls(before int64) (int64, error) {

@@ -1,0 +1,434 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/peal-rtc/peal/internal/call"
+)
+
+// replayPortion is how many deliveries one transaction of a replay queues: commits wait for no
+// more than that.
+const replayPortion = 500
+
+// outbox implements Outbox over the journal of a Memory. Whatever writes holds the writing of
+// that, so that who commits reads what mu guards without it.
+type outbox struct {
+	memory *Memory
+	// most is QueueMost, and less in tests.
+	most int
+	// claiming is held by one claim at a time.
+	claiming sync.Mutex
+
+	mu sync.Mutex // Guards what follows.
+	// asked says that somebody other than an endpoint wants events.
+	asked     bool
+	endpoints map[string]*target
+	last      int64 // The seq of the newest event.
+	claimed   map[Lane]struct{}
+	changed   chan struct{} // nil while nobody waits.
+}
+
+// target is an endpoint and what waits for it.
+type target struct {
+	Endpoint
+	kinds  call.EventKinds
+	queued int
+}
+
+func newOutbox(m *Memory) *outbox {
+	return &outbox{memory: m, most: QueueMost, endpoints: make(map[string]*target), claimed: make(map[Lane]struct{})}
+}
+
+// open takes what the journal holds.
+func (o *outbox) open(ctx context.Context) error {
+	last, stored, err := o.memory.journal.Outbox(ctx)
+	if err != nil {
+		return fmt.Errorf("read endpoints: %w", err)
+	}
+	o.last = last
+	for _, e := range stored {
+		o.endpoints[e.ID] = &target{Endpoint: e.Endpoint, kinds: e.Kinds(), queued: e.Queued}
+	}
+	return nil
+}
+
+// RecordEvents says whether events are stored while there is no endpoint: a key exists, whose
+// backend may read the feed.
+func (m *Memory) RecordEvents(on bool) {
+	m.writing.Lock()
+	defer m.writing.Unlock()
+	m.out.mu.Lock()
+	defer m.out.mu.Unlock()
+	m.out.asked = on
+}
+
+// Outbox gives out the events of the store.
+func (m *Memory) Outbox() Outbox { return m.out }
+
+// recording says whether events are stored.
+func (o *outbox) recording() bool { return o.asked || len(o.endpoints) > 0 }
+
+// outgoing makes the events of a change, with seqs above last. The caller is about to commit.
+func (o *outbox) outgoing(events []call.Event, c *call.Call, at time.Time, last int64) []Outgoing {
+	out := make([]Outgoing, len(events))
+	for i, e := range events {
+		last = max(last+1, at.UnixMicro())
+		out[i].Event = Event{Seq: last, At: at, Kind: e.Kind, Merged: e.Merged, Call: c}
+		for _, t := range o.endpoints {
+			if t.Enabled() && t.kinds.Has(e.Kind) && t.queued < o.most {
+				out[i].To = append(out[i].To, t.Number)
+			}
+		}
+		slices.Sort(out[i].To)
+	}
+	return out
+}
+
+// committed takes the events of a batch that the journal has. The caller holds writing.
+func (o *outbox) committed(batch []Entry) {
+	queued := make(map[int64]int)
+	last := o.last
+	for i := range batch {
+		for _, e := range batch[i].Events {
+			last = max(last, e.Seq)
+			for _, number := range e.To {
+				queued[number]++
+			}
+		}
+	}
+	if last == o.last {
+		return
+	}
+	o.mu.Lock()
+	o.last = last
+	o.count(queued, 1)
+	o.announce()
+	o.mu.Unlock()
+	o.disableFull()
+}
+
+// count adds to what waits for each endpoint, by its number. The caller holds mu.
+func (o *outbox) count(n map[int64]int, sign int) {
+	if len(n) == 0 {
+		return
+	}
+	for _, t := range o.endpoints {
+		t.queued += sign * n[t.Number]
+	}
+}
+
+// disableFull disables the endpoints for which too much waits. An error is no matter: nothing more
+// is queued for them, and the next event tries again. The caller holds writing.
+func (o *outbox) disableFull() {
+	for _, t := range o.endpoints {
+		if t.queued < o.most || !t.Enabled() {
+			continue
+		}
+		e := t.clone()
+		e.Disabled = Disabled{At: o.memory.clock(), Reason: QueueFull}
+		if o.memory.judge(o.memory.journal.PutEndpoint(&e)) == nil {
+			o.mu.Lock()
+			t.Endpoint = e
+			o.announce()
+			o.mu.Unlock()
+		}
+	}
+}
+
+// announce wakes who waits for a change. The caller holds mu.
+func (o *outbox) announce() {
+	if o.changed != nil {
+		close(o.changed)
+		o.changed = nil
+	}
+}
+
+// Changed implements Outbox.
+func (o *outbox) Changed() <-chan struct{} {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.changed == nil {
+		o.changed = make(chan struct{})
+	}
+	return o.changed
+}
+
+// Events implements Outbox.
+func (o *outbox) Events(ctx context.Context, after int64, kinds call.EventKinds, limit int) ([]Event, error) {
+	if err := o.memory.failure(); err != nil {
+		return nil, err
+	}
+	return o.memory.journal.Events(ctx, after, kinds, limit)
+}
+
+// Endpoints implements Outbox.
+func (o *outbox) Endpoints() []Endpoint {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	all := make([]Endpoint, 0, len(o.endpoints))
+	for _, id := range slices.Sorted(maps.Keys(o.endpoints)) {
+		all = append(all, o.endpoints[id].clone())
+	}
+	return all
+}
+
+// write begins a write to the journal.
+func (o *outbox) write(ctx context.Context) (done func(), err error) {
+	o.memory.writing.Lock()
+	if err := cmp.Or(ctx.Err(), o.memory.failed); err != nil {
+		o.memory.writing.Unlock()
+		return nil, err
+	}
+	return o.memory.writing.Unlock, nil
+}
+
+// PutEndpoint implements Outbox.
+func (o *outbox) PutEndpoint(ctx context.Context, id string, change func(*Endpoint) error) (Endpoint, error) {
+	done, err := o.write(ctx)
+	if err != nil {
+		return Endpoint{}, err
+	}
+	defer done()
+	e := Endpoint{ID: id, CreatedAt: o.memory.clock()}
+	queued := 0
+	if t := o.endpoints[id]; t != nil {
+		e, queued = t.clone(), t.queued
+	} else if len(o.endpoints) >= EndpointsMost {
+		return Endpoint{}, ErrEndpoints
+	}
+	number := e.Number
+	if err := change(&e); err != nil {
+		return Endpoint{}, err
+	}
+	e.ID, e.Number = id, number
+	if err := e.Validate(); err != nil {
+		return Endpoint{}, err
+	}
+	e = e.clone() // The change may have kept what it put there.
+	if err := o.memory.judge(o.memory.journal.PutEndpoint(&e)); err != nil {
+		return Endpoint{}, fmt.Errorf("put endpoint: %w", err)
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.endpoints[id] = &target{Endpoint: e, kinds: e.Kinds(), queued: queued}
+	o.announce()
+	return e.clone(), nil
+}
+
+// DeleteEndpoint implements Outbox.
+func (o *outbox) DeleteEndpoint(ctx context.Context, id string) error {
+	done, err := o.write(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	t := o.endpoints[id]
+	if t == nil {
+		return ErrNoEndpoint
+	}
+	if err := o.memory.judge(o.memory.journal.DeleteEndpoint(t.Number)); err != nil {
+		return fmt.Errorf("delete endpoint: %w", err)
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.endpoints, id)
+	o.announce()
+	return nil
+}
+
+// Claim implements Outbox.
+func (o *outbox) Claim(ctx context.Context, endpoint string, limit int) (due []Delivery, next time.Time, err error) {
+	if err := o.memory.failure(); err != nil {
+		return nil, time.Time{}, err
+	}
+	o.claiming.Lock()
+	defer o.claiming.Unlock()
+	o.mu.Lock()
+	t := o.endpoints[endpoint]
+	if t == nil || !t.Enabled() {
+		o.mu.Unlock()
+		if t == nil {
+			err = ErrNoEndpoint
+		}
+		return nil, time.Time{}, err
+	}
+	number := t.Number
+	// What is settled while the journal is read may still be there by the reading.
+	before := maps.Clone(o.claimed)
+	maps.DeleteFunc(before, func(l Lane, _ struct{}) bool { return l.Endpoint != number })
+	o.mu.Unlock()
+	heads, next, err := o.memory.journal.Due(ctx, number, o.memory.clock(), limit+len(before))
+	if err != nil {
+		return nil, time.Time{}, fmt.Errorf("read deliveries: %w", err)
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, d := range heads {
+		if _, taken := before[d.Lane]; !taken && len(due) < limit {
+			o.claimed[d.Lane] = struct{}{}
+			due = append(due, d)
+		}
+	}
+	return due, next, nil
+}
+
+// Settle implements Outbox.
+func (o *outbox) Settle(ctx context.Context, settled []Settlement) error {
+	// Claimed until the journal has it: the claims end with the outcome, or are due again.
+	defer o.release(settled)
+	written := slices.DeleteFunc(slices.Clone(settled), func(s Settlement) bool { return s.Outcome == Returned })
+	if len(written) == 0 {
+		return nil
+	}
+	done, err := o.write(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	left, err := o.memory.journal.Settle(o.memory.clock(), written)
+	if err := o.memory.judge(err); err != nil {
+		return fmt.Errorf("settle deliveries: %w", err)
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.count(left, -1)
+	return nil
+}
+
+// release ends the claims of deliveries.
+func (o *outbox) release(settled []Settlement) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for i := range settled {
+		delete(o.claimed, settled[i].Delivery.Lane)
+	}
+}
+
+// Queues implements Outbox.
+func (o *outbox) Queues(ctx context.Context) ([]Queue, error) {
+	if err := o.memory.failure(); err != nil {
+		return nil, err
+	}
+	o.mu.Lock()
+	var numbers []int64
+	var queues []Queue
+	for _, id := range slices.Sorted(maps.Keys(o.endpoints)) {
+		t := o.endpoints[id]
+		numbers = append(numbers, t.Number)
+		queues = append(queues, Queue{Endpoint: id, Queued: t.queued})
+	}
+	o.mu.Unlock()
+	for i, number := range numbers {
+		oldest, dead, err := o.memory.journal.Waiting(ctx, number)
+		if err != nil {
+			return nil, fmt.Errorf("read queue: %w", err)
+		}
+		queues[i].Oldest, queues[i].Dead = oldest, dead
+	}
+	return queues, nil
+}
+
+// number is that of an endpoint, with what it asks for.
+func (o *outbox) number(id string) (int64, call.EventKinds, error) {
+	if err := o.memory.failure(); err != nil {
+		return 0, 0, err
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	t := o.endpoints[id]
+	if t == nil {
+		return 0, 0, ErrNoEndpoint
+	}
+	return t.Number, t.kinds, nil
+}
+
+// Dead implements Outbox.
+func (o *outbox) Dead(ctx context.Context, endpoint string, after int64, limit int) ([]DeadLetter, error) {
+	number, _, err := o.number(endpoint)
+	if err != nil {
+		return nil, err
+	}
+	return o.memory.journal.Dead(ctx, number, after, limit)
+}
+
+// Replay implements Outbox.
+func (o *outbox) Replay(ctx context.Context, endpoint string, what Replay) (queued int, err error) {
+	number, kinds, err := o.number(endpoint)
+	if err != nil {
+		return 0, err
+	}
+	p := Portion{Endpoint: number, After: seqAt(what.From) - 1, Before: seqAt(what.To), Kinds: kinds, All: what.All, Limit: replayPortion}
+	if what.Kinds != 0 {
+		p.Kinds = what.Kinds
+	}
+	if p.Before == 0 {
+		p.Before = 1<<63 - 1
+	}
+	for p.After < p.Before {
+		n, next, err := o.replay(ctx, endpoint, p)
+		queued += n
+		if err != nil {
+			return queued, err
+		}
+		p.After = next
+	}
+	return queued, nil
+}
+
+// replay queues one portion.
+func (o *outbox) replay(ctx context.Context, endpoint string, p Portion) (queued int, next int64, err error) {
+	done, err := o.write(ctx)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer done()
+	t := o.endpoints[endpoint]
+	switch {
+	case t == nil || t.Number != p.Endpoint:
+		return 0, 0, ErrNoEndpoint
+	case t.queued >= o.most:
+		return 0, 0, ErrQueueFull
+	}
+	p.Limit = min(p.Limit, o.most-t.queued)
+	queued, next, err = o.memory.journal.Requeue(ctx, p, o.memory.clock())
+	if err := o.memory.judge(err); err != nil {
+		return 0, 0, fmt.Errorf("replay events: %w", err)
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	t.queued += queued
+	if queued > 0 {
+		o.announce()
+	}
+	return queued, next, nil
+}
+
+// prune deletes events that nobody needs any more.
+func (o *outbox) prune(ctx context.Context) (rows int, err error) {
+	now := o.memory.clock()
+	shown, kept := seqAt(now.Add(-KeepEvents)), seqAt(now.Add(-KeepUndelivered))
+	for after := int64(0); after < shown; {
+		done, err := o.write(ctx)
+		if err != nil {
+			return rows, err
+		}
+		n, left, next, err := o.memory.journal.PruneEvents(ctx, after, shown, kept)
+		if err = o.memory.judge(err); err == nil {
+			o.mu.Lock()
+			o.count(left, -1)
+			o.mu.Unlock()
+		}
+		done()
+		if rows += n; err != nil {
+			return rows, err
+		}
+		after = next
+	}
+	return rows, nil
+}

@@ -1,0 +1,348 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/peal-rtc/peal/internal/call"
+	"github.com/peal-rtc/peal/internal/store"
+)
+
+// The statements of events, endpoints and deliveries that write.
+const (
+	sqlEvent = `
+		INSERT INTO events (seq, call_id, rev, at_ns, kind, merged, filed, body) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`
+	sqlQueue        = `INSERT INTO deliveries (endpoint, call_id, seq, tries, due_ns) VALUES `
+	sqlNewEndpoint  = `INSERT INTO endpoints (id, body) VALUES ($1, $2)`
+	sqlEndpoint     = `UPDATE endpoints SET body = $2 WHERE number = $1`
+	sqlDropEndpoint = `UPDATE endpoints SET id = NULL, body = '' WHERE number = $1`
+
+	sqlSettle = `DELETE FROM deliveries WHERE endpoint = $1 AND call_id = $2 AND seq = $3`
+	sqlRetry  = `UPDATE deliveries SET tries = tries + 1 WHERE endpoint = $1 AND call_id = $2 AND seq = $3`
+	// What follows of the call waits as long: else it would be in the way of what is due.
+	sqlDelay = `UPDATE deliveries SET due_ns = $4 WHERE endpoint = $1 AND call_id = $2 AND seq >= $3`
+	sqlBury  = `
+		INSERT INTO dead (endpoint, seq, tries, at_ns, reason)
+		SELECT endpoint, seq, tries + 1, $4, $5 FROM deliveries WHERE endpoint = $1 AND call_id = $2 AND seq = $3`
+	sqlUnbury  = `DELETE FROM dead WHERE endpoint = $1 AND seq = $2`
+	sqlRequeue = `
+		INSERT INTO deliveries (endpoint, call_id, seq, tries, due_ns)
+		SELECT $1, call_id, seq, 0, $3 FROM events WHERE seq = $2 ON CONFLICT DO NOTHING`
+
+	sqlExpire = `
+		DELETE FROM deliveries WHERE endpoint = $1 AND (call_id, seq) IN
+			(SELECT call_id, seq FROM events WHERE seq > $2 AND seq <= $3)`
+	sqlExpireDead  = `DELETE FROM dead WHERE endpoint = $1 AND seq > $2 AND seq <= $3`
+	sqlPruneEvents = `
+		DELETE FROM events WHERE seq > $1 AND seq <= $2
+			AND NOT EXISTS (SELECT 1 FROM endpoints JOIN deliveries
+				ON endpoint = number AND deliveries.call_id = events.call_id AND deliveries.seq = events.seq WHERE id IS NOT NULL)
+			AND NOT EXISTS (SELECT 1 FROM endpoints JOIN dead ON endpoint = number AND dead.seq = events.seq WHERE id IS NOT NULL)`
+	sqlLeftQueued = `
+		DELETE FROM deliveries WHERE (endpoint, call_id, seq) IN
+			(SELECT endpoint, call_id, seq FROM deliveries WHERE endpoint = $1 LIMIT $2)`
+	sqlLeftDead = `DELETE FROM dead WHERE (endpoint, seq) IN (SELECT endpoint, seq FROM dead WHERE endpoint = $1 LIMIT $2)`
+	sqlForget   = `DELETE FROM endpoints WHERE number = $1 AND id IS NULL`
+)
+
+// queueSizes are how many rows the statements insert that queue deliveries.
+var queueSizes = [...]int{16, 4, 1}
+
+// outboxStatements are the prepared statements.
+type outboxStatements struct {
+	event                               driver.StmtExecContext
+	queue                               [len(queueSizes)]driver.StmtExecContext
+	newEndpoint, endpoint, dropEndpoint driver.StmtExecContext
+	settle, retry, delay, bury          driver.StmtExecContext
+	unbury, requeue                     driver.StmtExecContext
+	expire, expireDead, prune           driver.StmtExecContext
+	leftQueued, leftDead, forget        driver.StmtExecContext
+}
+
+func (o *outboxStatements) statements() map[string]*driver.StmtExecContext {
+	statements := map[string]*driver.StmtExecContext{
+		sqlEvent: &o.event, sqlNewEndpoint: &o.newEndpoint, sqlEndpoint: &o.endpoint, sqlDropEndpoint: &o.dropEndpoint,
+		sqlSettle: &o.settle, sqlRetry: &o.retry, sqlDelay: &o.delay, sqlBury: &o.bury,
+		sqlUnbury: &o.unbury, sqlRequeue: &o.requeue,
+		sqlExpire: &o.expire, sqlExpireDead: &o.expireDead, sqlPruneEvents: &o.prune,
+		sqlLeftQueued: &o.leftQueued, sqlLeftDead: &o.leftDead, sqlForget: &o.forget,
+	}
+	for i, n := range queueSizes {
+		statements[sqlQueue+strings.Repeat("(?, ?, ?, 0, ?), ", n-1)+"(?, ?, ?, 0, ?)"] = &o.queue[i]
+	}
+	return statements
+}
+
+// putEvents writes the events of one call. Body is that of the call as it is now.
+func (w *writer) putEvents(e *store.Entry, body []byte, filed bool) error {
+	for i := range e.Events {
+		event := &e.Events[i]
+		text := body
+		if event.Call != e.Call {
+			var err error
+			if text, err = encode(event.Call); err != nil {
+				return err
+			}
+		}
+		var merged driver.Value
+		if event.Merged != "" {
+			merged = string(event.Merged)
+		}
+		ended := int64(0)
+		if filed && event.Kind == call.EventEnded {
+			ended = 1
+		}
+		_, err := w.exec(w.outbox.event, event.Seq, string(event.Call.ID), int64(event.Call.Rev), unixNano(event.At), int64(event.Kind), merged, ended, text)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// queue writes the deliveries of a batch.
+func (w *writer) queue(batch []store.Entry) error {
+	var rows []driver.Value
+	for i := range batch {
+		for j := range batch[i].Events {
+			e := &batch[i].Events[j]
+			for _, number := range e.To {
+				rows = append(rows, number, string(e.Call.ID), e.Seq, unixNano(e.At))
+			}
+		}
+	}
+	const columns = 4
+	for i, n := range queueSizes {
+		for ; len(rows) >= n*columns; rows = rows[n*columns:] {
+			if _, err := w.exec(w.outbox.queue[i], rows[:n*columns]...); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Outbox implements store.Journal.
+func (j *journal) Outbox(ctx context.Context) (last int64, endpoints []store.StoredEndpoint, err error) {
+	err = j.reader.QueryRowContext(ctx, `SELECT coalesce(max(seq), 0) FROM events`).Scan(&last)
+	if err != nil {
+		return 0, nil, fmt.Errorf("read newest event: %w", named(err))
+	}
+	rows, err := j.reader.QueryContext(ctx, `
+		SELECT number, body, (SELECT count(*) FROM deliveries WHERE endpoint = number) FROM endpoints WHERE id IS NOT NULL`)
+	err = each(rows, err, func(r row) error {
+		var e store.StoredEndpoint
+		var body []byte
+		if err := r.Scan(&e.Number, &body, &e.Queued); err != nil {
+			return err
+		}
+		number := e.Number
+		if err := json.Unmarshal(body, &e.Endpoint); err != nil {
+			return fmt.Errorf("decode endpoint: %w", err)
+		}
+		e.Number = number
+		endpoints = append(endpoints, e)
+		return nil
+	})
+	if err != nil {
+		return 0, nil, fmt.Errorf("read endpoints: %w", named(err))
+	}
+	return last, endpoints, nil
+}
+
+// PutEndpoint implements store.Journal.
+func (j *journal) PutEndpoint(e *store.Endpoint) error {
+	body, err := json.Marshal(e)
+	if err != nil {
+		return fmt.Errorf("%w: encode endpoint: %w", store.ErrNotDone, err)
+	}
+	number := e.Number
+	err = j.writes(1, func(w *writer) error {
+		if e.Number != 0 {
+			_, err := w.exec(w.outbox.endpoint, e.Number, string(body))
+			return err
+		}
+		done, err := w.execResult(w.outbox.newEndpoint, e.ID, string(body))
+		if err == nil {
+			number, err = done.LastInsertId()
+		}
+		return err
+	})
+	if err == nil {
+		e.Number = number
+	}
+	return err
+}
+
+// DeleteEndpoint implements store.Journal.
+func (j *journal) DeleteEndpoint(number int64) error {
+	return j.writes(1, func(w *writer) error {
+		_, err := w.exec(w.outbox.dropEndpoint, number)
+		return err
+	})
+}
+
+// writes runs do in a transaction that makes about so many changes.
+func (j *journal) writes(changes int, do func(*writer) error) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.changes += changes
+	return j.transact(do)
+}
+
+// Settle implements store.Journal.
+func (j *journal) Settle(now time.Time, settled []store.Settlement) (left map[int64]int, err error) {
+	left = make(map[int64]int)
+	err = j.writes(len(settled), func(w *writer) error {
+		for i := range settled {
+			rows, err := w.settle(now, &settled[i])
+			if err != nil {
+				return err
+			}
+			left[settled[i].Delivery.Lane.Endpoint] += int(rows)
+		}
+		return nil
+	})
+	return left, err
+}
+
+// settle takes what became of one delivery, and returns how many fewer wait.
+func (w *writer) settle(now time.Time, s *store.Settlement) (left int64, err error) {
+	endpoint, id, seq := s.Delivery.Lane.Endpoint, string(s.Delivery.Lane.Call), s.Delivery.Event.Seq
+	switch s.Outcome {
+	case store.Dead:
+		if _, err := w.exec(w.outbox.bury, endpoint, id, seq, unixNano(now), s.Reason); err != nil {
+			return 0, err
+		}
+		return w.exec(w.outbox.settle, endpoint, id, seq)
+	case store.Delivered:
+		return w.exec(w.outbox.settle, endpoint, id, seq)
+	case store.Retry:
+		rows, err := w.exec(w.outbox.retry, endpoint, id, seq)
+		if err == nil && rows > 0 {
+			_, err = w.exec(w.outbox.delay, endpoint, id, seq, unixNano(now.Add(s.After)))
+		}
+		return 0, err
+	case store.Returned:
+	}
+	return 0, nil
+}
+
+// Requeue implements store.Journal.
+func (j *journal) Requeue(ctx context.Context, p store.Portion, now time.Time) (queued int, next int64, err error) {
+	seqs, err := j.chosen(ctx, p)
+	if err != nil {
+		return 0, 0, fmt.Errorf("%w: %w", store.ErrNotDone, err)
+	}
+	next = p.Before
+	if len(seqs) > p.Limit {
+		seqs = seqs[:p.Limit]
+		next = seqs[p.Limit-1]
+	}
+	if len(seqs) == 0 {
+		return 0, next, nil
+	}
+	err = j.writes(len(seqs), func(w *writer) error {
+		for _, seq := range seqs {
+			if _, err := w.exec(w.outbox.unbury, p.Endpoint, seq); err != nil {
+				return err
+			}
+			rows, err := w.exec(w.outbox.requeue, p.Endpoint, seq, unixNano(now))
+			if err != nil {
+				return err
+			}
+			queued += int(rows)
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, 0, err
+	}
+	return queued, next, nil
+}
+
+// PruneEvents implements store.Journal.
+func (j *journal) PruneEvents(ctx context.Context, after, shown, kept int64) (rows int, left map[int64]int, next int64, err error) {
+	p, err := j.prunable(ctx, after, shown)
+	if err != nil {
+		return 0, nil, 0, fmt.Errorf("%w: %w", store.ErrNotDone, err)
+	}
+	left = make(map[int64]int)
+	if p.last == 0 && len(p.gone) == 0 {
+		return 0, left, shown, nil
+	}
+	total := int64(0)
+	err = j.writes(pruneRows, func(w *writer) (err error) {
+		exec := func(stmt driver.StmtExecContext, args ...driver.Value) (n int64) {
+			if err == nil {
+				n, err = w.exec(stmt, args...)
+				total += n
+			}
+			return n
+		}
+		expired := min(p.last, kept-1)
+		for _, number := range p.endpoints {
+			if expired > after {
+				left[number] += int(exec(w.outbox.expire, number, after, expired))
+				exec(w.outbox.expireDead, number, after, expired)
+			}
+		}
+		if p.last > 0 {
+			exec(w.outbox.prune, after, p.last)
+		}
+		for _, number := range p.gone {
+			if exec(w.outbox.leftQueued, number, int64(pruneRows))+exec(w.outbox.leftDead, number, int64(pruneRows)) == 0 {
+				exec(w.outbox.forget, number)
+				p.gone = p.gone[1:]
+				continue
+			}
+			break // The rest goes with the next portion.
+		}
+		return err
+	})
+	switch {
+	case err != nil:
+		return 0, nil, 0, err
+	case p.last > 0:
+		next = p.last
+	case len(p.gone) > 0:
+		next = after // Only what is left of a deleted endpoint.
+	default:
+		next = shown
+	}
+	return int(total), left, next, nil
+}
+
+// prunable is what a portion of a pruning may delete.
+type prunable struct {
+	last            int64 // The seq of its last event; 0 for none.
+	endpoints, gone []int64
+}
+
+func (j *journal) prunable(ctx context.Context, after, shown int64) (p prunable, err error) {
+	const query = `SELECT coalesce(max(seq), 0) FROM (SELECT seq FROM events WHERE seq > $1 AND seq < $2 ORDER BY seq LIMIT $3)`
+	if err := j.reader.QueryRowContext(ctx, query, after, shown, pruneRows).Scan(&p.last); err != nil {
+		return prunable{}, fmt.Errorf("find old events: %w", named(err))
+	}
+	rows, err := j.reader.QueryContext(ctx, `SELECT number, id FROM endpoints`)
+	err = each(rows, err, func(r row) error {
+		var number int64
+		var id sql.NullString
+		err := r.Scan(&number, &id)
+		if id.Valid {
+			p.endpoints = append(p.endpoints, number)
+		} else {
+			p.gone = append(p.gone, number)
+		}
+		return err
+	})
+	if err != nil {
+		return prunable{}, fmt.Errorf("find endpoints: %w", named(err))
+	}
+	return p, nil
+}

@@ -1,0 +1,152 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/peal-rtc/peal/internal/call"
+	"github.com/peal-rtc/peal/internal/store"
+)
+
+// The queries of events and deliveries. A bit of $2 chooses each kind of an event.
+const (
+	eventColumns = `events.seq, events.call_id, events.at_ns, kind, merged, filed, body`
+	sqlFeed      = `SELECT ` + eventColumns + ` FROM events WHERE seq > $1 AND ($2 >> kind) & 1 ORDER BY seq LIMIT $3`
+	sqlDue       = `
+		SELECT ` + eventColumns + `, tries FROM deliveries AS d JOIN events ON events.seq = d.seq
+		WHERE endpoint = $1 AND due_ns <= $2 AND NOT EXISTS
+			(SELECT 1 FROM deliveries AS b WHERE b.endpoint = d.endpoint AND b.call_id = d.call_id AND b.seq < d.seq)
+		ORDER BY due_ns, d.seq LIMIT $3`
+	sqlNext   = `SELECT due_ns FROM deliveries WHERE endpoint = $1 AND due_ns > $2 ORDER BY due_ns LIMIT 1`
+	sqlOldest = `SELECT at_ns FROM events WHERE seq = (SELECT min(seq) FROM deliveries WHERE endpoint = $1)`
+	sqlDead   = `
+		SELECT ` + eventColumns + `, tries, dead.at_ns, reason FROM dead JOIN events ON events.seq = dead.seq
+		WHERE endpoint = $1 AND dead.seq > $2 ORDER BY dead.seq LIMIT $3`
+	sqlChosen = `
+		SELECT seq FROM events WHERE seq > $1 AND seq < $2 AND ($3 >> kind) & 1 ORDER BY seq LIMIT $4`
+	sqlChosenDead = `
+		SELECT dead.seq FROM dead JOIN events ON events.seq = dead.seq
+		WHERE dead.seq > $1 AND dead.seq < $2 AND ($3 >> kind) & 1 AND endpoint = $5 ORDER BY dead.seq LIMIT $4`
+)
+
+// Events implements store.Journal.
+func (j *journal) Events(ctx context.Context, after int64, kinds call.EventKinds, limit int) (events []store.Event, err error) {
+	rows, err := j.read.feed.QueryContext(ctx, after, int64(kinds), limit)
+	err = each(rows, err, func(r row) error {
+		e, err := scanEvent(r)
+		events = append(events, e)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list events: %w", named(err))
+	}
+	return events, nil
+}
+
+// Due implements store.Journal.
+func (j *journal) Due(ctx context.Context, endpoint int64, now time.Time, limit int) (due []store.Delivery, next time.Time, err error) {
+	rows, err := j.read.due.QueryContext(ctx, endpoint, unixNano(now), limit)
+	err = each(rows, err, func(r row) error {
+		var d store.Delivery
+		e, err := scanEvent(r, &d.Tries)
+		if err != nil {
+			return err
+		}
+		d.Event, d.Lane = e, store.Lane{Endpoint: endpoint, Call: e.Call.ID}
+		due = append(due, d)
+		return nil
+	})
+	if err != nil {
+		return nil, time.Time{}, fmt.Errorf("list due deliveries: %w", named(err))
+	}
+	next, err = momentOf(j.read.next.QueryRowContext(ctx, endpoint, unixNano(now)))
+	if err != nil {
+		return nil, time.Time{}, fmt.Errorf("find next delivery: %w", err)
+	}
+	return due, next, nil
+}
+
+// Waiting implements store.Journal.
+func (j *journal) Waiting(ctx context.Context, endpoint int64) (oldest time.Time, dead int, err error) {
+	if oldest, err = momentOf(j.reader.QueryRowContext(ctx, sqlOldest, endpoint)); err != nil {
+		return time.Time{}, 0, fmt.Errorf("find oldest delivery: %w", err)
+	}
+	if err := j.reader.QueryRowContext(ctx, `SELECT count(*) FROM dead WHERE endpoint = $1`, endpoint).Scan(&dead); err != nil {
+		return time.Time{}, 0, fmt.Errorf("count dead deliveries: %w", named(err))
+	}
+	return oldest, dead, nil
+}
+
+// Dead implements store.Journal.
+func (j *journal) Dead(ctx context.Context, endpoint, after int64, limit int) (dead []store.DeadLetter, err error) {
+	rows, err := j.reader.QueryContext(ctx, sqlDead, endpoint, after, limit)
+	err = each(rows, err, func(r row) error {
+		var d store.DeadLetter
+		var at int64
+		if d.Event, err = scanEvent(r, &d.Tries, &at, &d.Reason); err != nil {
+			return err
+		}
+		d.At = fromUnixNano(at)
+		dead = append(dead, d)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list dead deliveries: %w", named(err))
+	}
+	return dead, nil
+}
+
+// chosen are the seqs of a portion of a replay, and of one more where there are more.
+func (j *journal) chosen(ctx context.Context, p store.Portion) (seqs []int64, err error) {
+	args := []any{p.After, p.Before, int64(p.Kinds), p.Limit + 1}
+	query := sqlChosen
+	if !p.All {
+		query = sqlChosenDead
+		args = append(args, p.Endpoint)
+	}
+	rows, err := j.reader.QueryContext(ctx, query, args...)
+	err = each(rows, err, func(r row) error {
+		var seq int64
+		err := r.Scan(&seq)
+		seqs = append(seqs, seq)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("choose events: %w", named(err))
+	}
+	return seqs, nil
+}
+
+// scanEvent reads an event and what follows it in a row.
+func scanEvent(r row, more ...any) (e store.Event, err error) {
+	var id call.ID
+	var at int64
+	var merged sql.NullString
+	var body []byte
+	into := []any{&e.Seq, &id, &at, &e.Kind, &merged, &e.Filed, &body}
+	if err := r.Scan(append(into, more...)...); err != nil {
+		return store.Event{}, err
+	}
+	c, err := decode(id, body, nil)
+	if err != nil {
+		return store.Event{}, err
+	}
+	e.At, e.Merged, e.Call = fromUnixNano(at), call.ID(merged.String), &c
+	return e, nil
+}
+
+// momentOf reads a time; zero where there is no row.
+func momentOf(r row) (time.Time, error) {
+	var ns int64
+	err := r.Scan(&ns)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return time.Time{}, nil
+	case err != nil:
+		return time.Time{}, named(err)
+	}
+	return fromUnixNano(ns), nil
+}

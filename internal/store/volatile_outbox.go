@@ -1,0 +1,270 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+	"sort"
+	"time"
+
+	"github.com/peal-rtc/peal/internal/call"
+)
+
+// volatileOutbox is the part of a Volatile that keeps events, endpoints and deliveries.
+type volatileOutbox struct {
+	events    []Event // By seq.
+	endpoints map[int64]Endpoint
+	number    int64 // The newest of an endpoint.
+	queued    map[deliveryKey]waiting
+	dead      map[deliveryKey]DeadLetter
+}
+
+// deliveryKey names a delivery.
+type deliveryKey struct {
+	lane Lane
+	seq  int64
+}
+
+// waiting is a delivery that is not settled.
+type waiting struct {
+	due   time.Time
+	tries int
+}
+
+func newVolatileOutbox() volatileOutbox {
+	return volatileOutbox{
+		endpoints: make(map[int64]Endpoint), queued: make(map[deliveryKey]waiting), dead: make(map[deliveryKey]DeadLetter),
+	}
+}
+
+// put stores the events of one call.
+func (v *volatileOutbox) put(events []Outgoing, filed bool) {
+	for _, e := range events {
+		event := e.Event
+		c := event.Call.Clone()
+		c.Media.Offer, c.Media.Answer = "", ""
+		event.Call, event.Filed = &c, filed && event.Kind == call.EventEnded
+		at, _ := slices.BinarySearchFunc(v.events, event.Seq, bySeq)
+		v.events = slices.Insert(v.events, at, event)
+		for _, number := range e.To {
+			v.queued[deliveryKey{Lane{number, c.ID}, event.Seq}] = waiting{due: event.At}
+		}
+	}
+}
+
+func bySeq(e Event, seq int64) int { return cmp.Compare(e.Seq, seq) }
+
+// after are the events with a seq above one.
+func (v *volatileOutbox) after(seq int64) []Event {
+	return v.events[sort.Search(len(v.events), func(i int) bool { return v.events[i].Seq > seq }):]
+}
+
+// event finds the event of a seq.
+func (v *volatileOutbox) event(seq int64) Event {
+	at, _ := slices.BinarySearchFunc(v.events, seq, bySeq)
+	return v.events[at]
+}
+
+// Outbox implements Journal.
+func (v *Volatile) Outbox(context.Context) (last int64, endpoints []StoredEndpoint, err error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if n := len(v.out.events); n > 0 {
+		last = v.out.events[n-1].Seq
+	}
+	for number, e := range v.out.endpoints {
+		stored := StoredEndpoint{Endpoint: e.clone()}
+		for k := range v.out.queued {
+			if k.lane.Endpoint == number {
+				stored.Queued++
+			}
+		}
+		endpoints = append(endpoints, stored)
+	}
+	return last, endpoints, nil
+}
+
+// PutEndpoint implements Journal.
+func (v *Volatile) PutEndpoint(e *Endpoint) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if e.Number == 0 {
+		v.out.number++
+		e.Number = v.out.number
+	}
+	v.out.endpoints[e.Number] = e.clone()
+	return nil
+}
+
+// DeleteEndpoint implements Journal.
+func (v *Volatile) DeleteEndpoint(number int64) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	delete(v.out.endpoints, number)
+	maps.DeleteFunc(v.out.queued, func(k deliveryKey, _ waiting) bool { return k.lane.Endpoint == number })
+	maps.DeleteFunc(v.out.dead, func(k deliveryKey, _ DeadLetter) bool { return k.lane.Endpoint == number })
+	return nil
+}
+
+// Events implements Journal.
+func (v *Volatile) Events(_ context.Context, after int64, kinds call.EventKinds, limit int) ([]Event, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	var events []Event
+	for _, e := range v.out.after(after) {
+		if len(events) == limit {
+			break
+		}
+		if kinds.Has(e.Kind) {
+			events = append(events, e)
+		}
+	}
+	return events, nil
+}
+
+// Due implements Journal.
+func (v *Volatile) Due(_ context.Context, endpoint int64, now time.Time, limit int) (due []Delivery, next time.Time, err error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	heads := make(map[Lane]int64)
+	for k, w := range v.out.queued {
+		if k.lane.Endpoint != endpoint {
+			continue
+		}
+		if w.due.After(now) && (next.IsZero() || w.due.Before(next)) {
+			next = w.due
+		}
+		if head, ok := heads[k.lane]; !ok || k.seq < head {
+			heads[k.lane] = k.seq
+		}
+	}
+	for lane, seq := range heads {
+		if w := v.out.queued[deliveryKey{lane, seq}]; !w.due.After(now) {
+			due = append(due, Delivery{Lane: lane, Event: v.out.event(seq), Tries: w.tries})
+		}
+	}
+	slices.SortFunc(due, func(a, b Delivery) int {
+		x, y := v.out.queued[deliveryKey{a.Lane, a.Event.Seq}], v.out.queued[deliveryKey{b.Lane, b.Event.Seq}]
+		return cmp.Or(x.due.Compare(y.due), cmp.Compare(a.Event.Seq, b.Event.Seq))
+	})
+	return due[:min(limit, len(due))], next, nil
+}
+
+// Waiting implements Journal.
+func (v *Volatile) Waiting(_ context.Context, endpoint int64) (oldest time.Time, dead int, err error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for k := range v.out.queued {
+		if at := v.out.event(k.seq).At; k.lane.Endpoint == endpoint && (oldest.IsZero() || at.Before(oldest)) {
+			oldest = at
+		}
+	}
+	for k := range v.out.dead {
+		if k.lane.Endpoint == endpoint {
+			dead++
+		}
+	}
+	return oldest, dead, nil
+}
+
+// Settle implements Journal.
+func (v *Volatile) Settle(now time.Time, settled []Settlement) (left map[int64]int, err error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	left = make(map[int64]int)
+	for i := range settled {
+		s := &settled[i]
+		lane := s.Delivery.Lane
+		key := deliveryKey{lane, s.Delivery.Event.Seq}
+		w, ok := v.out.queued[key]
+		if !ok {
+			continue
+		}
+		switch s.Outcome {
+		case Delivered, Dead:
+			delete(v.out.queued, key)
+			left[lane.Endpoint]++
+			if s.Outcome == Dead {
+				v.out.dead[key] = DeadLetter{Event: v.out.event(key.seq), Tries: w.tries + 1, At: now, Reason: s.Reason}
+			}
+		case Retry:
+			v.out.queued[key] = waiting{due: now.Add(s.After), tries: w.tries + 1}
+			for k, w := range v.out.queued {
+				if k.lane == lane && k.seq > key.seq {
+					v.out.queued[k] = waiting{due: now.Add(s.After), tries: w.tries}
+				}
+			}
+		case Returned:
+		}
+	}
+	return left, nil
+}
+
+// Dead implements Journal.
+func (v *Volatile) Dead(_ context.Context, endpoint, after int64, limit int) ([]DeadLetter, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	var dead []DeadLetter
+	for k, d := range v.out.dead {
+		if k.lane.Endpoint == endpoint && k.seq > after {
+			dead = append(dead, d)
+		}
+	}
+	slices.SortFunc(dead, func(a, b DeadLetter) int { return cmp.Compare(a.Event.Seq, b.Event.Seq) })
+	return dead[:min(limit, len(dead))], nil
+}
+
+// Requeue implements Journal.
+func (v *Volatile) Requeue(_ context.Context, p Portion, now time.Time) (queued int, next int64, err error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	n := 0
+	for _, e := range v.out.after(p.After) {
+		key := deliveryKey{Lane{p.Endpoint, e.Call.ID}, e.Seq}
+		_, dead := v.out.dead[key]
+		if e.Seq >= p.Before {
+			break
+		}
+		if !p.Kinds.Has(e.Kind) || !p.All && !dead {
+			continue
+		}
+		if n == p.Limit {
+			return queued, next, nil
+		}
+		n++
+		next = e.Seq
+		delete(v.out.dead, key)
+		if _, waits := v.out.queued[key]; !waits {
+			v.out.queued[key] = waiting{due: now}
+			queued++
+		}
+	}
+	return queued, p.Before, nil
+}
+
+// PruneEvents implements Journal.
+func (v *Volatile) PruneEvents(_ context.Context, _, shown, kept int64) (rows int, left map[int64]int, next int64, err error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	left = make(map[int64]int)
+	pinned := make(map[int64]bool)
+	for k := range v.out.queued {
+		if pinned[k.seq] = true; k.seq < kept {
+			delete(v.out.queued, k)
+			left[k.lane.Endpoint]++
+			rows++
+		}
+	}
+	for k := range v.out.dead {
+		if pinned[k.seq] = true; k.seq < kept {
+			delete(v.out.dead, k)
+			rows++
+		}
+	}
+	before := len(v.out.events)
+	v.out.events = slices.DeleteFunc(v.out.events, func(e Event) bool {
+		return e.Seq < kept || e.Seq < shown && !pinned[e.Seq]
+	})
+	return rows + before - len(v.out.events), left, shown, nil
+}
