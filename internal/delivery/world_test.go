@@ -57,19 +57,18 @@ type world struct {
 	// outbox is how it does; nil is well.
 	outbox func() error
 
-	tries       []try
-	delivered   map[int64]int // By seq.
-	dead        map[int64]string
-	running     map[int64]int
-	most        map[int64]int
-	mostInAll   int
-	claims      int
-	settles     int
-	held        int // Claimed, not settled.
-	mostHeld    int
-	lastSeq     int64
-	marked      []delivery.Mark
-	generations int
+	tries     []try
+	delivered map[int64]int // By seq.
+	dead      map[int64]string
+	running   map[int64]int
+	most      map[int64]int
+	mostInAll int
+	claims    int
+	settles   int
+	held      int // Claimed, not settled.
+	mostHeld  int
+	lastSeq   int64
+	marked    []delivery.Mark
 }
 
 func newWorld(t *testing.T, endpoints int) *world {
@@ -98,7 +97,6 @@ func always(a delivery.Attempt) func(try) (delivery.Attempt, time.Duration) {
 
 // restart has a new process: what was under way is forgotten.
 func (w *world) restart() {
-	w.generations++
 	w.schedule, w.later, w.held = delivery.New(), nil, 0
 	w.running = make(map[int64]int)
 	for _, lane := range w.lanes {
@@ -140,14 +138,6 @@ func (w *world) step(in delivery.Input) {
 	w.t.Helper()
 	for _, effect := range w.schedule.Step(w.now, in) {
 		w.do(effect)
-	}
-	w.held = 0
-	for _, lane := range w.lanes {
-		for _, q := range lane {
-			if q.claimed {
-				w.held++
-			}
-		}
 	}
 	w.mostHeld = max(w.mostHeld, w.held)
 }
@@ -212,6 +202,7 @@ func (w *world) claim(e delivery.Claim) delivery.Input {
 	})
 	for _, q := range heads[:min(e.Limit, len(heads))] {
 		q.claimed = true
+		w.held++
 		answer.Due = append(answer.Due, q.Delivery)
 	}
 	return answer
@@ -242,6 +233,7 @@ func (w *world) send(e delivery.Send) {
 
 func (w *world) settle(e delivery.Settle) delivery.Input {
 	err := w.fails()
+	w.held -= len(e.Settlements)
 	for _, s := range e.Settlements {
 		lane := w.lanes[s.Delivery.Lane]
 		if len(lane) == 0 {
