@@ -74,7 +74,7 @@ var allowed = map[string]imports{
 
 	// It counts for the server what that tells a node, and what the node asks for.
 	"internal/metrics": {
-		ours:   []string{"internal/call", "internal/node", "internal/protocol", "internal/relay", "internal/store", "internal/ws"},
+		ours:   []string{"internal/call", "internal/delivery", "internal/node", "internal/protocol", "internal/relay", "internal/store", "internal/ws"},
 		theirs: []string{"github.com/prometheus/client_golang"},
 	},
 	"internal/doctor": {
