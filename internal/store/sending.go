@@ -202,15 +202,15 @@ func (o *outbox) PutEndpoint(ctx context.Context, id string, change func(*Endpoi
 	} else if len(o.endpoints) >= EndpointsMost {
 		return Endpoint{}, ErrEndpoints
 	}
-	number := e.Number
-	if err := change(&e); err != nil {
+	changed := e.clone()
+	if err := change(&changed); err != nil {
 		return Endpoint{}, err
 	}
-	e.ID, e.Number = id, number
-	if err := e.Validate(); err != nil {
+	changed.ID, changed.Number = id, e.Number
+	if err := changed.Validate(); err != nil {
 		return Endpoint{}, err
 	}
-	e = e.clone() // The change may have kept what it put there.
+	e = changed.clone() // Who made the change may have kept what it was given.
 	if err := o.memory.judge(o.memory.journal.PutEndpoint(&e)); err != nil {
 		return Endpoint{}, fmt.Errorf("put endpoint: %w", err)
 	}
