@@ -30,6 +30,7 @@ import (
 	"github.com/peal-rtc/peal/internal/relay"
 	"github.com/peal-rtc/peal/internal/store"
 	"github.com/peal-rtc/peal/internal/store/sqlstore"
+	"github.com/peal-rtc/peal/internal/webhook"
 	"github.com/peal-rtc/peal/internal/ws"
 )
 
@@ -76,8 +77,9 @@ type Server struct {
 	acme        *acmeCertificates
 	relay       *relay.Relay // nil when there is none.
 	loop        *loop
-	metrics     *metrics.Metrics // nil where nobody counts.
-	scrapes     *scrapes         // nil where nobody counts.
+	metrics     *metrics.Metrics    // nil where nobody counts.
+	scrapes     *scrapes            // nil where nobody counts.
+	hooks       *webhook.Dispatcher // nil where the store keeps no events.
 	endpoint    *ws.Endpoint
 	listener    net.Listener
 	http        *http.Server
@@ -141,6 +143,9 @@ func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
 	undo = append(undo, s.loop.end)
 	handler, err := s.handler()
 	if err != nil {
+		return nil, err
+	}
+	if err = s.startHooks(); err != nil {
 		return nil, err
 	}
 	s.http = s.newHTTP(handler)
@@ -344,6 +349,7 @@ func (s *Server) Shutdown() error {
 	}
 	s.chores.Wait()
 	s.loop.end()
+	s.stopHooks()
 	s.giveUpLease()
 	s.closeRelay()
 	err := errors.Join(s.bus.Close(), s.store.Close())
