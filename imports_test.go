@@ -93,7 +93,7 @@ var allowed = map[string]imports{
 		theirs: []string{"github.com/coder/websocket", "github.com/gobwas/ws", "golang.org/x/sys", "golang.org/x/time"},
 	},
 	"internal/api": {
-		ours:   []string{"internal/auth", "internal/call", "internal/protocol", "internal/store"},
+		ours:   []string{"internal/auth", "internal/call", "internal/delivery", "internal/protocol", "internal/store", "internal/webhook"},
 		theirs: []string{"golang.org/x/time"},
 	},
 	"internal/relay": {

@@ -25,7 +25,10 @@ type eventData struct {
 }
 
 // Event writes an event under its id in JSON, the same bytes each time.
-func Event(id string, e *store.Event) ([]byte, error) {
+func Event(id string, e *store.Event) ([]byte, error) { return json.Marshal(eventOf(id, e)) }
+
+// eventOf is the event as backends see it, by webhook and by the feed.
+func eventOf(id string, e *store.Event) eventShape {
 	shape := eventShape{
 		Type: e.Kind.String(), ID: id, Timestamp: e.At.UTC(),
 		Data: eventData{Call: callOf(e.Call), MergedCallID: string(e.Merged)},
@@ -36,5 +39,5 @@ func Event(id string, e *store.Event) ([]byte, error) {
 		record := recordOf(&r)
 		shape.Data.Record = &record
 	}
-	return json.Marshal(shape)
+	return shape
 }

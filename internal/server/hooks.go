@@ -8,6 +8,7 @@ import (
 
 	"github.com/peal-rtc/peal/internal/api"
 	"github.com/peal-rtc/peal/internal/config"
+	"github.com/peal-rtc/peal/internal/delivery"
 	"github.com/peal-rtc/peal/internal/metrics"
 	"github.com/peal-rtc/peal/internal/reach"
 	"github.com/peal-rtc/peal/internal/store"
@@ -36,6 +37,24 @@ func hookReach(c *config.Hooks, dev bool) (webhook.Reach, error) {
 		allowed = slices.Concat(allowed, slices.DeleteFunc(reach.Local(), func(p netip.Prefix) bool { return !p.Addr().IsLoopback() }))
 	}
 	return webhook.Reach{Allow: allowed, Plain: dev}, nil
+}
+
+// recordEvents says whether the store keeps events while there is no webhook: whoever has a key of
+// the server API may read the feed. It may be called whenever keys come and go.
+func (s *Server) recordEvents(keys bool) {
+	if kept, ok := s.store.(interface{ RecordEvents(on bool) }); ok {
+		kept.RecordEvents(keys)
+	}
+}
+
+// addHooks gives the server API its feed and its webhooks.
+func (s *Server) addHooks(backend *api.Backend) (err error) {
+	backend.Outbox, backend.Stopping = s.outbox(), s.leaving
+	backend.Try = func(ctx context.Context, to *store.Endpoint, id string, body []byte) delivery.Attempt {
+		return s.hooks.Try(ctx, to, id, body)
+	}
+	backend.Reach, err = hookReach(&s.cfg.Settings.Hooks, s.cfg.Dev)
+	return err
 }
 
 // startHooks delivers events to webhook endpoints from now on.

@@ -85,8 +85,10 @@ type Server struct {
 	http        *http.Server
 	// stopping says that Shutdown has begun.
 	stopping atomic.Bool
-	failed   chan error
-	quit     chan struct{}
+	// leaving is closed when Shutdown begins.
+	leaving chan struct{}
+	failed  chan error
+	quit    chan struct{}
 	chores   sync.WaitGroup
 }
 
@@ -103,7 +105,7 @@ func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
 	s := &Server{
 		cfg: cfg, limits: limits(&cfg.Settings), log: cfg.Logger, sampler: sampler,
 		clock: newClock(), bus: bus.NewMemory(),
-		failed: make(chan error, 1), quit: make(chan struct{}),
+		failed: make(chan error, 1), leaving: make(chan struct{}), quit: make(chan struct{}),
 	}
 	if s.trusted, err = config.Prefixes("trusted-proxies", cfg.Settings.Access.TrustedProxies); err != nil {
 		sampler.close()
@@ -121,6 +123,7 @@ func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
 		return nil, err
 	}
 	undo = append(undo, s.closeStore)
+	s.recordEvents(len(cfg.Settings.API.Keys) > 0)
 	if err = s.clock.measure(ctx, s.store); err != nil {
 		return nil, err
 	}
@@ -330,6 +333,7 @@ func (s *Server) serve() {
 func (s *Server) Shutdown() error {
 	s.log.Info("server stopping")
 	s.stopping.Store(true)
+	close(s.leaving)
 	s.loop.ready.Store(false)
 	s.loop.tell(arrival{in: node.Stopping{}})
 	patience := time.NewTimer(drainTime)

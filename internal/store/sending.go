@@ -159,6 +159,13 @@ func (o *outbox) Changed() <-chan struct{} {
 	return o.changed
 }
 
+// Newest implements Outbox.
+func (o *outbox) Newest() int64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.last
+}
+
 // Events implements Outbox.
 func (o *outbox) Events(ctx context.Context, after int64, kinds call.EventKinds, limit int) ([]Event, error) {
 	if err := o.memory.failure(); err != nil {

@@ -187,16 +187,9 @@ func (d *Dispatcher) try(ctx context.Context, e *delivery.Send) delivery.Attempt
 	if err != nil {
 		return delivery.Attempt{Result: delivery.Connect, Detail: fmt.Sprintf("the event cannot be written: %v", err)}
 	}
-	m := Message{URL: e.Endpoint.URL, ID: EventID(e.Delivery.Event.Seq), Body: body}
-	for _, stored := range e.Endpoint.Signing(d.cfg.Now()) {
-		secret, err := ParseSecret(stored.Value)
-		if err != nil {
-			return delivery.Attempt{Result: delivery.Connect, Detail: err.Error()}
-		}
-		m.Secrets = append(m.Secrets, secret)
-	}
-	attempt := d.sender.Send(ctx, &m)
-	d.cfg.Logger.Debug("webhook tried", "endpoint", e.Endpoint.ID, "event", m.ID, "result", string(attempt.Result), "detail", attempt.Detail)
+	id := EventID(e.Delivery.Event.Seq)
+	attempt := d.Try(ctx, &e.Endpoint, id, body)
+	d.cfg.Logger.Debug("webhook tried", "endpoint", e.Endpoint.ID, "event", id, "result", string(attempt.Result), "detail", attempt.Detail)
 	if attempt.Result != delivery.Abandoned {
 		d.cfg.Counts.Tried(e.Endpoint.ID, attempt.Result)
 	}
@@ -204,4 +197,17 @@ func (d *Dispatcher) try(ctx context.Context, e *delivery.Send) delivery.Attempt
 		d.cfg.Counts.Clock(e.Endpoint.ID, attempt.Ahead)
 	}
 	return attempt
+}
+
+// Try makes one try at an endpoint, signed by the secrets that it has now. Nothing counts it.
+func (d *Dispatcher) Try(ctx context.Context, to *store.Endpoint, id string, body []byte) delivery.Attempt {
+	m := Message{URL: to.URL, ID: id, Body: body}
+	for _, stored := range to.Signing(d.cfg.Now()) {
+		secret, err := ParseSecret(stored.Value)
+		if err != nil {
+			return delivery.Attempt{Result: delivery.Connect, Detail: err.Error()}
+		}
+		m.Secrets = append(m.Secrets, secret)
+	}
+	return d.sender.Send(ctx, &m)
 }
