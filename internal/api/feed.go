@@ -173,11 +173,13 @@ func (b *backend) feedPage(w http.ResponseWriter, q *http.Request) (p feedPage, 
 		}
 	}
 	if text := query.Get("wait"); text != "" {
+		most := int(feedWaitMost / time.Second)
 		seconds, err := strconv.Atoi(text)
-		if p.wait = time.Duration(seconds) * time.Second; err != nil || seconds < 0 || p.wait > feedWaitMost {
-			deny(w, protocol.BadRequest, "wait=%s: send a number of seconds from 0 to %d", text, int(feedWaitMost/time.Second))
+		if err != nil || seconds < 0 || seconds > most {
+			deny(w, protocol.BadRequest, "wait=%s: send a number of seconds from 0 to %d", text, most)
 			return feedPage{}, false
 		}
+		p.wait = time.Duration(seconds) * time.Second
 	}
 	return p, true
 }
