@@ -124,7 +124,7 @@ fuzz: ## Fuzz every decoder of our own for FUZZTIME each.
 	go test ./internal/auth -run='^$$' -fuzz='^FuzzVerify$$' $(FUZZ)
 	go test ./internal/auth -run='^$$' -fuzz='^FuzzClaims$$' $(FUZZ)
 	go -C client/media test -run='^$$' -fuzz='^FuzzClip$$' $(FUZZ)
-	go test ./internal/relay -run='^$$' -fuzz='^FuzzAllows$$' $(FUZZ)
+	go test ./internal/reach -run='^$$' -fuzz='^FuzzAllows$$' $(FUZZ)
 	go test ./internal/relay -run='^$$' -fuzz='^FuzzUsername$$' $(FUZZ)
 	go test ./internal/testing/nets -run='^$$' -fuzz='^FuzzNAT$$' $(FUZZ)
 
