@@ -148,7 +148,8 @@ var allowed = map[string]imports{
 	},
 	"internal/testing/sim": {
 		ours: []string{
-			"internal/auth", "internal/bus", "internal/call", "internal/device", "internal/node", "internal/testing/plant", "internal/protocol",
+			"internal/auth", "internal/bus", "internal/call", "internal/delivery", "internal/device", "internal/node", "internal/testing/plant",
+			"internal/protocol",
 			"internal/session", "internal/store",
 		},
 		theirs: []string{"github.com/google/go-cmp", "golang.org/x/time", "google.golang.org/protobuf"},
