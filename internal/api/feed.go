@@ -83,12 +83,11 @@ func (b *backend) listEvents(w http.ResponseWriter, q *http.Request) {
 	reply(w, answer)
 }
 
-// outlast has the connection live longer than the limits of the server, which are for requests
-// that are answered at once.
+// outlast has the connection live longer than the server's limit on writing, which is for
+// requests that are answered at once. The one on reading ends with the request.
 func outlast(w http.ResponseWriter, d time.Duration) {
-	c, until := http.NewResponseController(w), time.Now().Add(d)
-	_ = c.SetReadDeadline(until) // What has no deadlines needs no later ones.
-	_ = c.SetWriteDeadline(until)
+	// A connection without deadlines needs none that is later.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(d))
 }
 
 // look lists events, and moves after past all that was looked at.

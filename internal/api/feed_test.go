@@ -283,3 +283,26 @@ func TestFeedStops(t *testing.T) {
 		c.want("", "call.created", "call.ringing", "call.ended")
 	})
 }
+
+// TestFeedOutlasts: a wait is longer than the limits of the server, which are for other requests.
+func TestFeedOutlasts(t *testing.T) {
+	c := newCalling(t, nil)
+	s := httptest.NewUnstartedServer(c.api)
+	s.Config.ReadTimeout, s.Config.WriteTimeout = 200*time.Millisecond, 400*time.Millisecond
+	s.Start()
+	defer s.Close()
+	q, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL+"/api/v1/events?wait=1", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q.Header.Set("Authorization", "Bearer all")
+	began := time.Now()
+	w, err := s.Client().Do(q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = w.Body.Close() }()
+	if text, err := io.ReadAll(w.Body); err != nil || w.StatusCode != http.StatusOK || time.Since(began) < time.Second {
+		t.Errorf("after %v: %d %s %v", time.Since(began), w.StatusCode, text, err)
+	}
+}
