@@ -33,6 +33,7 @@ type backendClient struct {
 	doc    map[string]any
 	schema *jsonschema.Compiler
 	seen   map[string]bool // Route and status.
+	from   string          // Where requests come from, for a server that trusts its proxy; empty for here.
 }
 
 func (b *bench) backend() *backendClient {
@@ -66,6 +67,9 @@ func (k *backendClient) send(method, route, path, key, sends string) (status int
 	sent := map[string]string{}
 	if key != "" {
 		sent["Authorization"] = "Bearer " + key
+	}
+	if k.from != "" {
+		sent["X-Forwarded-For"] = k.from
 	}
 	w, text := k.b.request(method, path, sends, sent)
 	place := fmt.Sprintf("api.json#/paths/%s/%s", escape(route), strings.ToLower(method))
@@ -267,7 +271,7 @@ func TestBackendMethods(t *testing.T) {
 // good one opens no socket.
 func TestBackendKeys(t *testing.T) {
 	for _, other := range []string{"", "peal_sk_crm_" + strings.Repeat("B", 42) + "I", "peal_sk_nobody_" + apiSecret, "a device's token"} {
-		b := start(t, withAPI)
+		b := start(t, withAPI, func(cfg *Config) { cfg.Settings.Access.TrustedProxies = []string{"127.0.0.1"} })
 		k := b.backend()
 		key := other
 		if other == "a device's token" {
@@ -279,6 +283,7 @@ func TestBackendKeys(t *testing.T) {
 			}
 			for method := range k.doc["paths"].(map[string]any)[route].(map[string]any) {
 				path := strings.Replace(route, "{id}", numbered(1), 1)
+				k.from = fmt.Sprintf("192.0.2.%d", len(k.seen)+1) // An address may be wrong a few times.
 				if status, header, body := k.ask(strings.ToUpper(method), route, path, key); status != http.StatusUnauthorized ||
 					body["code"] != "invalid_key" || header.Get("WWW-Authenticate") == "" {
 					t.Errorf("%s %s with %q: %d %v", method, route, other, status, body)
