@@ -179,6 +179,7 @@ check-web: $(node_modules)
 .PHONY: check-generated
 check-generated: tools $(node_modules)
 	buf lint
+	scripts/openapi
 	scripts/protobuf --check
 	webbuild -check
 	node web/reference.mjs --check
