@@ -161,7 +161,7 @@ func TestHangingEndpoint(t *testing.T) {
 	defer close(over)
 	b.hook("crm", s.URL, webhook.NewSecret())
 	alice, bob := b.login("alice", "a"), b.login("bob", "b")
-	const calls = 60
+	const calls = 25
 	for n := range calls {
 		if f := alice.invite(numbered(n), "bob"); f.GetError() != nil {
 			t.Fatalf("call %d: %v", n, f)
