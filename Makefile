@@ -124,7 +124,7 @@ fuzz: ## Fuzz every decoder of our own for FUZZTIME each.
 	go test ./internal/auth -run='^$$' -fuzz='^FuzzVerify$$' $(FUZZ)
 	go test ./internal/auth -run='^$$' -fuzz='^FuzzClaims$$' $(FUZZ)
 	go -C client/media test -run='^$$' -fuzz='^FuzzClip$$' $(FUZZ)
-	go test ./internal/relay -run='^$$' -fuzz='^FuzzAllows$$' $(FUZZ)
+	go test ./internal/reach -run='^$$' -fuzz='^FuzzAllows$$' $(FUZZ)
 	go test ./internal/relay -run='^$$' -fuzz='^FuzzUsername$$' $(FUZZ)
 	go test ./internal/testing/nets -run='^$$' -fuzz='^FuzzNAT$$' $(FUZZ)
 
@@ -185,6 +185,7 @@ check-web: $(node_modules)
 .PHONY: check-generated
 check-generated: tools $(node_modules)
 	buf lint
+	scripts/openapi
 	scripts/protobuf --check
 	webbuild -check
 	node web/reference.mjs --check

@@ -76,6 +76,16 @@ var scopeRows = map[string]struct {
 	"GET /api/v1/calls/{id}":      {"/api/v1/calls/" + aCall, "read"},
 	"POST /api/v1/calls/{id}/end": {"/api/v1/calls/" + aCall + "/end", "calls"},
 	"GET /api/v1/records":         {"/api/v1/records?account=alice", "read"},
+	"GET /api/v1/events":          {"/api/v1/events", "read"},
+
+	"GET /api/v1/webhooks":              {"/api/v1/webhooks", "hooks"},
+	"PUT /api/v1/webhooks/{id}":         {"/api/v1/webhooks/crm", "hooks"},
+	"GET /api/v1/webhooks/{id}":         {"/api/v1/webhooks/crm", "hooks"},
+	"DELETE /api/v1/webhooks/{id}":      {"/api/v1/webhooks/crm", "hooks"},
+	"POST /api/v1/webhooks/{id}/test":   {"/api/v1/webhooks/crm/test", "hooks"},
+	"POST /api/v1/webhooks/{id}/rotate": {"/api/v1/webhooks/crm/rotate", "hooks"},
+	"POST /api/v1/webhooks/{id}/replay": {"/api/v1/webhooks/crm/replay", "hooks"},
+	"GET /api/v1/webhooks/{id}/dead":    {"/api/v1/webhooks/crm/dead", "hooks"},
 }
 
 const aCall = "019a0000-0000-7000-8000-000000000001"
@@ -127,13 +137,7 @@ func TestScopes(t *testing.T) {
 // ask sends a request to an API over an empty store.
 func ask(t *testing.T, keys Keyring, method, path, bearer string) *httptest.ResponseRecorder {
 	t.Helper()
-	now := func() time.Time { return time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC) }
-	h := Backend{
-		Keys: keys, Limits: protocol.DefaultLimits(), Store: store.NewMemory(now),
-		End:     func(context.Context, call.ID) (call.Call, error) { return call.Call{}, store.ErrNotFound },
-		Address: func(*http.Request) netip.Addr { return netip.Addr{} },
-		Now:     now, Log: slog.New(slog.DiscardHandler),
-	}.Routes()
+	h := newBackend(keys).Routes()
 	q := httptest.NewRequest(method, path, nil)
 	if bearer != "" {
 		q.Header.Set("Authorization", "Bearer "+bearer)
@@ -141,6 +145,18 @@ func ask(t *testing.T, keys Keyring, method, path, bearer string) *httptest.Resp
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, q)
 	return w
+}
+
+// newBackend is an API over an empty store.
+func newBackend(keys Keyring) Backend {
+	now := func() time.Time { return time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC) }
+	kept := store.NewMemory(now)
+	return Backend{
+		Keys: keys, Limits: protocol.DefaultLimits(), Store: kept, Outbox: kept.Outbox(),
+		End:     func(context.Context, call.ID) (call.Call, error) { return call.Call{}, store.ErrNotFound },
+		Address: func(*http.Request) netip.Addr { return netip.Addr{} },
+		Now:     now, Log: slog.New(slog.DiscardHandler),
+	}
 }
 
 // TestAllow: what takes another method is refused with all those that it takes.

@@ -28,6 +28,8 @@ const (
 	notFound         protocol.Code = "not_found"
 	methodNotAllowed protocol.Code = "method_not_allowed"
 	tooManyRequests  protocol.Code = "too_many_requests"
+	noSuchWebhook    protocol.Code = "no_such_webhook"
+	conflict         protocol.Code = "conflict"
 )
 
 // titles say in a few words what each code of the server API means.
@@ -40,6 +42,8 @@ var titles = map[protocol.Code]string{
 	notFound:             "There is no such route",
 	methodNotAllowed:     "The route takes another method",
 	tooManyRequests:      "Too many requests",
+	noSuchWebhook:        "There is no such webhook",
+	conflict:             "What there is already does not allow this",
 }
 
 // statuses are the HTTP statuses of the codes.
@@ -52,6 +56,8 @@ var statuses = map[protocol.Code]int{
 	notFound:             http.StatusNotFound,
 	methodNotAllowed:     http.StatusMethodNotAllowed,
 	tooManyRequests:      http.StatusTooManyRequests,
+	noSuchWebhook:        http.StatusNotFound,
+	conflict:             http.StatusConflict,
 }
 
 // deny answers by a problem.

@@ -33,6 +33,7 @@ type backendClient struct {
 	doc    map[string]any
 	schema *jsonschema.Compiler
 	seen   map[string]bool // Route and status.
+	from   string          // Where requests come from, for a server that trusts its proxy; empty for here.
 }
 
 func (b *bench) backend() *backendClient {
@@ -55,32 +56,61 @@ func (b *bench) backend() *backendClient {
 
 // ask sends a request with the key, and gives the answer, which the document allows.
 func (k *backendClient) ask(method, route, path, key string) (status int, header http.Header, body map[string]any) {
+	k.b.t.Helper()
+	return k.send(method, route, path, key, "")
+}
+
+// send sends a request with a body. What succeeds has a body that the document allows.
+func (k *backendClient) send(method, route, path, key, sends string) (status int, header http.Header, body map[string]any) {
 	t := k.b.t
 	t.Helper()
 	sent := map[string]string{}
 	if key != "" {
 		sent["Authorization"] = "Bearer " + key
 	}
-	w, text := k.b.get(method, path, sent)
+	if k.from != "" {
+		sent["X-Forwarded-For"] = k.from
+	}
+	w, text := k.b.request(method, path, sends, sent)
+	place := fmt.Sprintf("api.json#/paths/%s/%s", escape(route), strings.ToLower(method))
+	if sends != "" && w.StatusCode < 300 {
+		k.allow(place+"/requestBody/content/application~1json/schema", sends)
+	}
+	k.seen[fmt.Sprintf("%s %s %d", method, route, w.StatusCode)] = true
+	place += fmt.Sprintf("/responses/%d", w.StatusCode)
+	if w.StatusCode == http.StatusNoContent {
+		k.compile(place)
+		return w.StatusCode, w.Header, nil
+	}
 	if err := json.Unmarshal([]byte(text), &body); err != nil {
 		t.Fatalf("%s %s answers %d with %q", method, path, w.StatusCode, text)
 	}
 	kind, _, _ := strings.Cut(w.Header.Get("Content-Type"), ";")
-	place := fmt.Sprintf("api.json#/paths/%s/%s/responses/%d/content/%s/schema",
-		escape(route), strings.ToLower(method), w.StatusCode, escape(kind))
+	k.allow(place+"/content/"+escape(kind)+"/schema", text)
+	return w.StatusCode, w.Header, body
+}
+
+// compile finds a place of the document.
+func (k *backendClient) compile(place string) *jsonschema.Schema {
+	k.b.t.Helper()
 	schema, err := k.schema.Compile(place)
 	if err != nil {
-		t.Fatalf("openapi.json has no %s: %v", place, err)
+		k.b.t.Fatalf("openapi.json has no %s: %v", place, err)
 	}
+	return schema
+}
+
+// allow holds that a place of the document allows a text.
+func (k *backendClient) allow(place, text string) {
+	t := k.b.t
+	t.Helper()
 	instance, err := jsonschema.UnmarshalJSON(strings.NewReader(text))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := schema.Validate(instance); err != nil {
-		t.Fatalf("%s %s answers %s\nwhich openapi.json does not allow: %v", method, path, text, err)
+	if err := k.compile(place).Validate(instance); err != nil {
+		t.Fatalf("%s does not allow %s: %v", place, text, err)
 	}
-	k.seen[fmt.Sprintf("%s %s %d", method, route, w.StatusCode)] = true
-	return w.StatusCode, w.Header, body
 }
 
 // escape writes a key of a JSON pointer in a fragment.
@@ -241,7 +271,7 @@ func TestBackendMethods(t *testing.T) {
 // good one opens no socket.
 func TestBackendKeys(t *testing.T) {
 	for _, other := range []string{"", "peal_sk_crm_" + strings.Repeat("B", 42) + "I", "peal_sk_nobody_" + apiSecret, "a device's token"} {
-		b := start(t, withAPI)
+		b := start(t, withAPI, func(cfg *Config) { cfg.Settings.Access.TrustedProxies = []string{"127.0.0.1"} })
 		k := b.backend()
 		key := other
 		if other == "a device's token" {
@@ -253,6 +283,7 @@ func TestBackendKeys(t *testing.T) {
 			}
 			for method := range k.doc["paths"].(map[string]any)[route].(map[string]any) {
 				path := strings.Replace(route, "{id}", numbered(1), 1)
+				k.from = fmt.Sprintf("192.0.2.%d", len(k.seen)+1) // An address may be wrong a few times.
 				if status, header, body := k.ask(strings.ToUpper(method), route, path, key); status != http.StatusUnauthorized ||
 					body["code"] != "invalid_key" || header.Get("WWW-Authenticate") == "" {
 					t.Errorf("%s %s with %q: %d %v", method, route, other, status, body)

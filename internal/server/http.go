@@ -43,10 +43,14 @@ func (s *Server) handler() (http.Handler, error) {
 		mux.Handle("/dev/token", api.DevToken(s.sign, s.limits, s.wall, pages))
 	}
 	if keys := apiKeysOf(&s.cfg.Settings.API); len(keys) > 0 {
-		mux.Handle("/api/", api.Backend{
+		backend := api.Backend{
 			Keys: keys, Limits: s.limits, Store: s.store, End: s.loop.endCall, Now: s.clock.now, Log: s.log,
 			Address: s.addressOf,
-		}.Routes())
+		}
+		if err := s.addHooks(&backend); err != nil {
+			return nil, err
+		}
+		mux.Handle("/api/", backend.Routes())
 	}
 	mux.Handle("/", built)
 	return s.strict(mux), nil

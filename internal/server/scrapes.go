@@ -66,6 +66,9 @@ func (s *Server) serveMetrics() {
 	if s.certificate != nil {
 		sources.CertificateEnd = s.certificate.end
 	}
+	if outbox := s.outbox(); outbox != nil {
+		sources.Queues = func() []metrics.Queue { return s.queues(outbox) }
+	}
 	s.metrics.Watch(sources)
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", s.metrics.Handler())

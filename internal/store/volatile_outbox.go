@@ -40,11 +40,12 @@ func newVolatileOutbox() volatileOutbox {
 
 // put stores the events of one call.
 func (v *volatileOutbox) put(events []Outgoing, filed bool) {
-	for _, e := range events {
+	for i := range events {
+		e := &events[i]
+		e.Filed = filed && e.Kind == call.EventEnded
 		event := e.Event
 		c := event.Call.Clone()
-		c.Media.Offer, c.Media.Answer = "", ""
-		event.Call, event.Filed = &c, filed && event.Kind == call.EventEnded
+		event.Call = &c
 		at, _ := slices.BinarySearchFunc(v.events, event.Seq, bySeq)
 		v.events = slices.Insert(v.events, at, event)
 		for _, number := range e.To {

@@ -83,7 +83,7 @@ func (w *writer) putEvents(e *store.Entry, body []byte, filed bool) error {
 	for i := range e.Events {
 		event := &e.Events[i]
 		text := body
-		if event.Call != e.Call {
+		if event.Call.Rev != e.Call.Rev {
 			var err error
 			if text, err = encode(event.Call); err != nil {
 				return err
@@ -93,11 +93,9 @@ func (w *writer) putEvents(e *store.Entry, body []byte, filed bool) error {
 		if event.Merged != "" {
 			merged = string(event.Merged)
 		}
-		ended := int64(0)
-		if filed && event.Kind == call.EventEnded {
-			ended = 1
-		}
-		_, err := w.exec(w.outbox.event, event.Seq, string(event.Call.ID), int64(event.Call.Rev), unixNano(event.At), int64(event.Kind), merged, ended, text)
+		event.Filed = filed && event.Kind == call.EventEnded
+		_, err := w.exec(w.outbox.event, event.Seq, string(event.Call.ID), int64(event.Call.Rev),
+			unixNano(event.At), int64(event.Kind), merged, event.Filed, text)
 		if err != nil {
 			return err
 		}
