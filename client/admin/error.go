@@ -29,8 +29,11 @@ type Code string
 // The codes that a backend may branch on.
 const (
 	BadRequest      Code = "bad_request"
+	Conflict        Code = "conflict"
 	InvalidKey      Code = "invalid_key"
+	MissingScope    Code = "missing_scope"
 	NoSuchCall      Code = "no_such_call"
+	NoSuchWebhook   Code = "no_such_webhook"
 	NotFound        Code = "not_found"
 	TooManyRequests Code = "too_many_requests"
 	Unavailable     Code = "unavailable"

@@ -21,9 +21,12 @@ type request struct {
 	// path comes after /api/v1, with its variables escaped.
 	path  string
 	query url.Values
+	// body is sent as JSON; nil sends none.
+	body any
 }
 
-// do sends a request that is safe to repeat, until it is answered for good, and decodes the answer.
+// do sends a request that is safe to repeat, until it is answered for good, and decodes the answer;
+// a nil answer has none.
 func (c *Client) do(ctx context.Context, r request, answer any) error {
 	for try := 1; ; try++ {
 		err := c.send(ctx, r, answer)
@@ -34,26 +37,45 @@ func (c *Client) do(ctx context.Context, r request, answer any) error {
 		if !again || ctx.Err() != nil {
 			return fmt.Errorf("admin: %s %s: %w", r.method, r.path, err)
 		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return fmt.Errorf("admin: %s %s: %w, while waiting to repeat it after: %w", r.method, r.path, ctx.Err(), err)
+		if over := sleep(ctx, wait); over != nil {
+			return fmt.Errorf("admin: %s %s: %w, while waiting to repeat it after: %w", r.method, r.path, over, err)
 		}
 	}
 }
 
-// pause says whether to repeat a request after the error of a try, and how long to wait before.
-func (c *Client) pause(try int, err error) (wait time.Duration, again bool) {
+// sleep waits, or gives the context's error.
+func sleep(ctx context.Context, wait time.Duration) error {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// passing says whether an error may be gone at the next try, and how long to wait before.
+func passing(err error) (wait time.Duration, passes bool) {
 	var answered *Error
 	var lost *lostError
-	if !errors.As(err, &answered) && !errors.As(err, &lost) || answered != nil && !answered.Retry || try >= c.tries {
+	switch {
+	case errors.As(err, &answered):
+		return answered.Wait, answered.Retry
+	case errors.As(err, &lost):
+		return 0, true
+	}
+	return 0, false
+}
+
+// pause says whether to repeat a request after the error of a try, and how long to wait before.
+func (c *Client) pause(try int, err error) (wait time.Duration, again bool) {
+	asked, passes := passing(err)
+	if !passes || try >= c.tries || asked > c.maxWait {
 		return 0, false
 	}
-	if answered != nil && answered.Wait > 0 {
-		// Clients that were refused together do not come back together.
-		return answered.Wait + rand.N(firstWait), answered.Wait <= c.maxWait
+	if asked > 0 {
+		return asked + rand.N(firstWait), true // Clients that were refused together come back apart.
 	}
 	wait = min(firstWait<<min(try-1, 16), c.maxWait)
 	return wait/2 + rand.N(wait/2+1), true
@@ -71,9 +93,20 @@ func (c *Client) send(ctx context.Context, r request, answer any) error {
 	if len(r.query) > 0 {
 		address += "?" + r.query.Encode()
 	}
-	q, err := http.NewRequestWithContext(ctx, r.method, address, http.NoBody)
+	var body io.Reader = http.NoBody
+	if r.body != nil {
+		text, err := json.Marshal(r.body)
+		if err != nil {
+			return fmt.Errorf("encode the request: %w", err)
+		}
+		body = bytes.NewReader(text)
+	}
+	q, err := http.NewRequestWithContext(ctx, r.method, address, body)
 	if err != nil {
 		return err
+	}
+	if r.body != nil {
+		q.Header.Set("Content-Type", "application/json")
 	}
 	q.Header.Set("Authorization", "Bearer "+c.key)
 	q.Header.Set("Accept", "application/json, application/problem+json")
@@ -91,6 +124,7 @@ func (c *Client) send(ctx context.Context, r request, answer any) error {
 		return fmt.Errorf("the answer has more than %d bytes", answerBytes)
 	case w.StatusCode < 200 || w.StatusCode > 299:
 		return refusal(w, text)
+	case answer == nil:
 	case json.Unmarshal(text, answer) != nil:
 		return fmt.Errorf("the answer is no JSON of the server API: does Config.URL name a Peal server? It begins %.80q", bytes.TrimSpace(text))
 	}

@@ -1,92 +1,193 @@
 package admin
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
+	"context"
+	"crypto/rand"
 	"encoding/base64"
-	"encoding/json"
-	"errors"
-	"fmt"
+	"iter"
 	"net/http"
-	"strconv"
-	"strings"
+	"net/url"
 	"time"
 )
 
-// Tolerance is how far the time of a webhook may be from this machine's clock.
-const Tolerance = 5 * time.Minute
+// WebhookState is whether a webhook gets events.
+type WebhookState string
 
+// The states. A failing webhook gets one event every 30 s until one is delivered.
 const (
-	secretPrefix    = "whsec_"
-	signatureScheme = "v1,"
-	secretLeast     = 24 // Bytes, by the specification.
+	WebhookActive   WebhookState = "active"
+	WebhookFailing  WebhookState = "failing"
+	WebhookDisabled WebhookState = "disabled"
 )
 
-// Event is what a webhook says.
-type Event struct {
-	// ID is the same each time an event is delivered: an event may come more than once.
+// Webhook is an address to which the server sends events.
+type Webhook struct {
+	ID        string       `json:"id"`
+	URL       string       `json:"url"`
+	Events    []EventType  `json:"events"`
+	CreatedAt time.Time    `json:"createdAt"`
+	State     WebhookState `json:"state"`
+	// DisabledReason is by_request, gone (it answered 410), failing (for 5 days no try succeeded) or
+	// queue_full.
+	DisabledReason string    `json:"disabledReason"`
+	DisabledAt     time.Time `json:"disabledAt"`
+	FailingSince   time.Time `json:"failingSince"`
+	// Queued is how many events wait, and Oldest when the oldest of them was committed. Dead is how
+	// many were given up: DeadEvents lists them, and Replay sends them again.
+	Queued int       `json:"queued"`
+	Oldest time.Time `json:"oldest"`
+	Dead   int       `json:"dead"`
+	// Secrets are those that sign, the newest first, without their values.
+	Secrets []WebhookSecret `json:"secrets"`
+	// Secret is the newest one, whsec_…, where the request made it, and otherwise empty. Give it to
+	// the receiver: the server shows it once.
+	Secret string `json:"secret"`
+}
+
+// WebhookSecret says when a secret was made, and until when it signs; zero for the newest.
+type WebhookSecret struct {
+	CreatedAt time.Time `json:"createdAt"`
+	Until     time.Time `json:"until"`
+}
+
+// WebhookChange says what to change of a webhook; what is empty stays.
+type WebhookChange struct {
+	// URL is where events are sent by POST. A new webhook needs it.
+	URL string `json:"url,omitempty"`
+	// Events are the types to send. A new webhook without them gets all but CallReconnecting.
+	Events []EventType `json:"events,omitempty"`
+	// Disabled disables a webhook or enables it again. Events that are committed while it is disabled
+	// do not wait for it.
+	Disabled *bool `json:"disabled,omitempty"`
+}
+
+func webhookPath(id string) string { return "/webhooks/" + url.PathEscape(id) }
+
+// Webhooks lists all webhooks in the order of their ids: there are 20 at most.
+func (c *Client) Webhooks(ctx context.Context) ([]Webhook, error) {
+	var list struct {
+		Webhooks []Webhook `json:"webhooks"`
+	}
+	err := c.do(ctx, request{method: http.MethodGet, path: "/webhooks"}, &list)
+	return list.Webhooks, err
+}
+
+// Webhook gets one webhook, or an error with the code NoSuchWebhook.
+func (c *Client) Webhook(ctx context.Context, id string) (Webhook, error) {
+	var w Webhook
+	err := c.do(ctx, request{method: http.MethodGet, path: webhookPath(id)}, &w)
+	return w, err
+}
+
+// PutWebhook makes the webhook of an id that you choose, or changes it. A new one receives events
+// that are committed from then on, and its Secret is in the answer. Where the answer to a first try
+// was lost, the webhook is there and Secret is empty: RotateWebhook gives it another.
+func (c *Client) PutWebhook(ctx context.Context, id string, change WebhookChange) (Webhook, error) {
+	var w Webhook
+	err := c.do(ctx, request{method: http.MethodPut, path: webhookPath(id), body: change}, &w)
+	return w, err
+}
+
+// DeleteWebhook deletes a webhook with what waits for it. It is no matter if there is none.
+func (c *Client) DeleteWebhook(ctx context.Context, id string) error {
+	return c.do(ctx, request{method: http.MethodDelete, path: webhookPath(id)}, nil)
+}
+
+// DefaultKeep is how long a former secret signs beside a new one, unless told otherwise.
+const DefaultKeep = 24 * time.Hour
+
+const secretBytes = 32
+
+// RotateWebhook gives a webhook a new secret, which is in the answer. The former secret signs as
+// well for the time keep, in whole seconds; zero means DefaultKeep, and a negative time ends it at
+// once. Until then the receiver knows either.
+func (c *Client) RotateWebhook(ctx context.Context, id string, keep time.Duration) (Webhook, error) {
+	if keep == 0 {
+		keep = DefaultKeep
+	}
+	key := make([]byte, secretBytes)
+	_, _ = rand.Read(key) // It never fails: see its documentation.
+	// Made here, so that the request is safe to repeat.
+	wish := struct {
+		Secret string `json:"secret"`
+		Keep   int    `json:"keepSeconds"`
+	}{secretPrefix + base64.StdEncoding.EncodeToString(key), int(max(keep, 0) / time.Second)}
+	var w Webhook
+	if err := c.do(ctx, request{method: http.MethodPost, path: webhookPath(id) + "/rotate", body: wish}, &w); err != nil {
+		return Webhook{}, err
+	}
+	w.Secret = wish.Secret
+	return w, nil
+}
+
+// Delivery is what a receiver said to a test.
+type Delivery struct {
+	// ID is that of the event.
 	ID string `json:"id"`
-	// Type is such as call.ended. Leave types that you do not know alone, and answer them with 200.
-	Type string    `json:"type"`
-	Time time.Time `json:"timestamp"`
-	Data Data      `json:"data"`
+	// Delivered says whether the receiver answered 2xx within 10 s; Result is delivered, or why not.
+	Delivered bool   `json:"delivered"`
+	Result    string `json:"result"`
+	// Status is that of the answer; 0 where there was none.
+	Status int `json:"status"`
+	// Milliseconds is how long it took.
+	Milliseconds int `json:"ms"`
+	// Detail says why it failed.
+	Detail string `json:"detail"`
 }
 
-// Data is what an event is about.
-type Data struct {
-	// Call is the call as the event left it. Keep the one with the highest Rev.
-	Call *Call `json:"call"`
-	// Record is of call.ended.
-	Record *Record `json:"record"`
+// TestWebhook sends one event of the type WebhookTest at once, and gives what the receiver said.
+func (c *Client) TestWebhook(ctx context.Context, id string) (Delivery, error) {
+	var d Delivery
+	err := c.do(ctx, request{method: http.MethodPost, path: webhookPath(id) + "/test"}, &d)
+	return d, err
 }
 
-// ErrNotVerified is why a receiver must not believe a request. Answer it with 400 or 401.
-var ErrNotVerified = errors.New("admin: webhook is not verified")
-
-// Verify gives the event of a request that one of the secrets has signed within the last 5
-// minutes. Body is the request's body as it came, not decoded and encoded again. While a secret is
-// being changed give both. It follows Standard Webhooks (https://www.standardwebhooks.com).
-func Verify(header http.Header, body []byte, secrets ...string) (Event, error) {
-	if err := verify(time.Now(), header, body, secrets); err != nil {
-		return Event{}, err
-	}
-	var e Event
-	if err := json.Unmarshal(body, &e); err != nil {
-		return Event{}, fmt.Errorf("admin: the webhook is verified and holds no event: %w", err)
-	}
-	return e, nil
+// Replay says which events to send again. Its zero value means all that were given up.
+type Replay struct {
+	// Delivered sends events that were delivered as well; From is required then.
+	Delivered bool
+	// From and To bound the time of the events; zero does not.
+	From, To time.Time
+	// Types are the types to send; none means those that the webhook asks for.
+	Types []EventType
 }
 
-func verify(now time.Time, header http.Header, body []byte, secrets []string) error {
-	id, stamp := header.Get("Webhook-Id"), header.Get("Webhook-Timestamp")
-	seconds, err := strconv.ParseInt(stamp, 10, 64)
-	if id == "" || err != nil {
-		return fmt.Errorf("%w: it needs the headers webhook-id and webhook-timestamp", ErrNotVerified)
+// ReplayWebhook sends events again, with the ids that they have, and gives how many it queued.
+func (c *Client) ReplayWebhook(ctx context.Context, id string, what Replay) (int, error) {
+	wish := struct {
+		Only  string      `json:"only"`
+		From  time.Time   `json:"from,omitzero"`
+		To    time.Time   `json:"to,omitzero"`
+		Types []EventType `json:"types,omitempty"`
+	}{"dead", what.From, what.To, what.Types}
+	if what.Delivered {
+		wish.Only = "all"
 	}
-	if away := now.Sub(time.Unix(seconds, 0)).Abs(); away > Tolerance {
-		return fmt.Errorf("%w: its time is %s away from this machine's clock, more than %s", ErrNotVerified, away.Round(time.Second), Tolerance)
+	var answer struct {
+		Queued int `json:"queued"`
 	}
-	if len(secrets) == 0 {
-		return errors.New("admin: Verify needs a secret")
+	err := c.do(ctx, request{method: http.MethodPost, path: webhookPath(id) + "/replay", body: wish}, &answer)
+	return answer.Queued, err
+}
+
+// DeadEvent is an event that was given up after its last try.
+type DeadEvent struct {
+	ID     string    `json:"id"`
+	Type   EventType `json:"type"`
+	Time   time.Time `json:"timestamp"`
+	CallID string    `json:"callId"`
+	Rev    uint32    `json:"rev"`
+	Tries  int       `json:"tries"`
+	DeadAt time.Time `json:"deadAt"`
+	// Reason is why the last try failed.
+	Reason string `json:"reason"`
+}
+
+// DeadEvents lists what was given up for a webhook, in the order of commits. It is kept for 14 days.
+func (c *Client) DeadEvents(ctx context.Context, id string) iter.Seq2[DeadEvent, error] {
+	type page struct {
+		Dead []DeadEvent `json:"dead"`
+		Next string      `json:"next"`
 	}
-	good := false
-	for i, secret := range secrets {
-		key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, secretPrefix))
-		if err != nil || len(key) < secretLeast {
-			return fmt.Errorf("admin: secret %d of Verify is none of a webhook: give whsec_ and base64, as the server gave it", i+1)
-		}
-		mac := hmac.New(sha256.New, key)
-		_, _ = mac.Write([]byte(id + "." + stamp + ".")) // It never fails.
-		_, _ = mac.Write(body)
-		want := mac.Sum(nil)
-		for one := range strings.FieldsSeq(header.Get("Webhook-Signature")) {
-			encoded, known := strings.CutPrefix(one, signatureScheme)
-			given, err := base64.StdEncoding.DecodeString(encoded)
-			good = good || known && err == nil && hmac.Equal(given, want)
-		}
-	}
-	if !good {
-		return fmt.Errorf("%w: no signature is by this secret", ErrNotVerified)
-	}
-	return nil
+	return pages(ctx, c, webhookPath(id)+"/dead", url.Values{}, func(p page) ([]DeadEvent, string) { return p.Dead, p.Next })
 }
