@@ -1,5 +1,5 @@
-// Package admin is the server API of Peal for backends in Go: live calls, ending one, and the
-// records of calls.
+// Package admin is the server API of Peal for backends in Go: live calls, ending one, the records
+// of calls, and events, by webhooks or by a feed.
 //
 //	c, err := admin.New(admin.Config{URL: "https://calls.example.com", Key: os.Getenv("PEAL_KEY")})
 //	…

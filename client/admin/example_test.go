@@ -67,6 +67,22 @@ func ExampleClient_Records() {
 	}
 }
 
+// A backend that nobody can send requests to reads the feed. It begins where it was.
+func ExampleClient_Events() {
+	place := load()
+	for event, err := range newClient().Events(context.Background(), admin.EventFilter{After: place, Types: []admin.EventType{admin.CallEnded}}) {
+		if err != nil {
+			log.Print(err) // The loop tries on, or ends by itself.
+			continue
+		}
+		store(*event.Data.Record, event.Place())
+	}
+}
+
+// load and store are the application's: what an event changes and its place, in one transaction.
+func load() string               { return "" }
+func store(admin.Record, string) {}
+
 // A receiver of webhooks.
 func ExampleVerify() {
 	http.HandleFunc("POST /peal", func(w http.ResponseWriter, q *http.Request) {
@@ -80,7 +96,7 @@ func ExampleVerify() {
 			http.Error(w, "not verified", http.StatusUnauthorized)
 			return
 		}
-		if event.Type == "call.ended" && event.Data.Record != nil {
+		if event.Type == admin.CallEnded && event.Data.Record != nil {
 			// Store it under event.ID: an event may come more than once.
 			log.Print(event.ID, event.Data.Record.CallID, event.Data.Record.Seconds)
 		}

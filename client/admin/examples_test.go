@@ -7,8 +7,10 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -61,7 +63,7 @@ func TestExamplesCall(t *testing.T) {
 			if got := run(false, "end", aCall); !strings.Contains(got, "no_such_call") || !strings.Contains(got, "/api/v1/records") {
 				t.Errorf("a call that does not exist: %s", got)
 			}
-			if got := run(false); !strings.Contains(got, "calls, end CALL, receive PORT") {
+			if got := run(false); !strings.Contains(got, "calls, end CALL, webhook URL, receive PORT") {
 				t.Errorf("without a command: %s", got)
 			}
 		})
@@ -154,22 +156,8 @@ func TestExamplesReceive(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
-			receiver := backend(t, ctx, command, []string{"PEAL_WEBHOOK_SECRET=" + webhookSecret}, "receive", "0")
-			var said bytes.Buffer
-			receiver.Stderr = &said
-			out, err := receiver.StdoutPipe()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := receiver.Start(); err != nil {
-				t.Fatal(err)
-			}
-			lines := bufio.NewReader(out)
-			line, err := lines.ReadString('\n')
-			_, url, found := strings.Cut(strings.TrimSpace(line), "listening on ")
-			if err != nil || !found {
-				t.Fatalf("it begins with %q, %v %s", line, err, &said)
-			}
+			receiver := receive(t, ctx, command, webhookSecret, "0")
+			url := receiver.url
 			now := time.Now()
 			one, two := fmt.Sprintf(event, 1), fmt.Sprintf(event, 2)
 			for i, x := range []struct {
@@ -192,17 +180,94 @@ func TestExamplesReceive(t *testing.T) {
 					t.Errorf("%s: %d", kind, got)
 				}
 			}
-			if err := receiver.Process.Signal(syscall.SIGTERM); err != nil {
+			receiver.says(t, "evt_1 call.ended c1 completed\nevt_2 call.ended c2 completed\n")
+		})
+	}
+}
+
+// TestExamplesWebhook makes a webhook as each example does, and has it receive what a real server
+// delivers.
+func TestExamplesWebhook(t *testing.T) {
+	for name, command := range backends {
+		t.Run(name, func(t *testing.T) {
+			b := start(t)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			free, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
 				t.Fatal(err)
 			}
-			rest, err := io.ReadAll(lines)
-			if want := "evt_1 call.ended c1 completed\nevt_2 call.ended c2 completed\n"; err != nil || string(rest) != want {
-				t.Errorf("it says %q, want %q: %v %s", rest, want, err, &said)
+			url := "http://" + free.Addr().String()
+			_, port, _ := strings.Cut(free.Addr().String(), ":")
+			env := []string{"PEAL=" + b.URL(), "PEAL_KEY=peal_sk_crm_" + secret}
+			made, err := backend(t, ctx, command, env, "webhook", url).CombinedOutput()
+			if err := errors.Join(err, free.Close()); err != nil {
+				t.Fatalf("%v\n%s", err, made)
 			}
-			_ = receiver.Wait() // It was told to stop.
-			if said.Len() > 0 {
-				t.Errorf("it complains: %s", &said)
+			if again, err := backend(t, ctx, command, env, "webhook", url).CombinedOutput(); err != nil || !strings.Contains(string(again), "not shown again") {
+				t.Errorf("a second time: %v %s", err, again)
 			}
+			receiver := receive(t, ctx, command, strings.TrimSpace(string(made)), port)
+			said, err := b.api.TestWebhook(ctx, "example")
+			if err != nil || !said.Delivered {
+				t.Errorf("a test: %+v, %v", said, err)
+			}
+			id := b.ring("alice", "bob")
+			if _, err := b.api.EndCall(ctx, id); err != nil {
+				t.Fatal(err)
+			}
+			for _, want := range []string{" webhook.test  \n", " call.created " + id + " \n", " call.ended " + id + " server\n"} {
+				if line, err := receiver.lines.ReadString('\n'); err != nil || !strings.HasSuffix(line, want) {
+					t.Errorf("it says %q, %v, want %q", line, err, want)
+				}
+			}
+			receiver.says(t, "")
 		})
+	}
+}
+
+// receiver is an example that receives webhooks.
+type receiver struct {
+	command *exec.Cmd
+	url     string
+	lines   *bufio.Reader
+	errors  bytes.Buffer
+}
+
+// receive starts one at a port.
+func receive(t *testing.T, ctx context.Context, command []string, secret, port string) *receiver {
+	t.Helper()
+	r := &receiver{command: backend(t, ctx, command, []string{"PEAL_WEBHOOK_SECRET=" + secret}, "receive", port)}
+	r.command.Stderr = &r.errors
+	out, err := r.command.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	r.lines = bufio.NewReader(out)
+	line, err := r.lines.ReadString('\n')
+	_, url, found := strings.Cut(strings.TrimSpace(line), "listening on ")
+	if err != nil || !found {
+		t.Fatalf("it begins with %q, %v %s", line, err, &r.errors)
+	}
+	r.url = url
+	return r
+}
+
+// says stops it, and holds what it has said.
+func (r *receiver) says(t *testing.T, want string) {
+	t.Helper()
+	if err := r.command.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	rest, err := io.ReadAll(r.lines)
+	_ = r.command.Wait() // It was told to stop.
+	if err != nil || string(rest) != want {
+		t.Errorf("it says %q, want %q: %v", rest, want, err)
+	}
+	if r.errors.Len() > 0 {
+		t.Errorf("it complains: %s", &r.errors)
 	}
 }

@@ -2,17 +2,19 @@
 //
 //   PEAL=http://127.0.0.1:7325 PEAL_KEY=peal_sk_ID_SECRET node backend.mjs calls
 //   PEAL=http://127.0.0.1:7325 PEAL_KEY=peal_sk_ID_SECRET node backend.mjs end CALL
+//   PEAL=http://127.0.0.1:7325 PEAL_KEY=peal_sk_ID_SECRET node backend.mjs webhook http://127.0.0.1:9000
 //   PEAL_WEBHOOK_SECRET=whsec_… node backend.mjs receive 9000
 import { createHmac, timingSafeEqual } from "node:crypto";
 import { createServer } from "node:http";
 import { setTimeout as pause } from "node:timers/promises";
 
 // Every request of the API is safe to repeat, so one that was refused for now is sent again.
-async function ask(method, path) {
+async function ask(method, path, body) {
   for (let tries = 1; ; tries++) {
     const answer = await fetch(process.env.PEAL + "/api/v1" + path, {
       method,
-      headers: { Authorization: `Bearer ${process.env.PEAL_KEY}` },
+      headers: { Authorization: `Bearer ${process.env.PEAL_KEY}`, "Content-Type": "application/json" },
+      body: JSON.stringify(body),
       redirect: "error", // The key would go to another address.
       signal: AbortSignal.timeout(30_000),
     });
@@ -53,7 +55,7 @@ function receive(port, secret) {
     const body = Buffer.concat(parts);
     if (!verified(request.headers, body, secret)) return response.writeHead(401).end();
     const event = JSON.parse(body);
-    if (!seen.has(event.id)) console.log(event.id, event.type, event.data.call?.callId, event.data.record?.reason ?? "");
+    if (!seen.has(event.id)) console.log(event.id, event.type, event.data.call?.callId ?? "", event.data.record?.reason ?? "");
     seen.add(event.id);
     response.writeHead(204).end(); // Within 10 s, else the event comes again.
   });
@@ -66,5 +68,9 @@ if (command === "calls")
 else if (command === "end") {
   const call = await ask("POST", `/calls/${encodeURIComponent(argument)}/end`);
   console.log(call.callId, call.reason, call.record.durationSeconds);
+} else if (command === "webhook") {
+  // The secret is in the answer that makes the webhook, and in no other.
+  const webhook = await ask("PUT", "/webhooks/example", { url: argument, events: ["call.*"] });
+  console.log(webhook.secret ?? "the webhook was there already: its secret is not shown again");
 } else if (command === "receive") receive(Number(argument), process.env.PEAL_WEBHOOK_SECRET);
-else throw new Error("give one of: calls, end CALL, receive PORT");
+else throw new Error("give one of: calls, end CALL, webhook URL, receive PORT");

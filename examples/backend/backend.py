@@ -2,6 +2,7 @@
 
 PEAL=http://127.0.0.1:7325 PEAL_KEY=peal_sk_ID_SECRET python3 backend.py calls
 PEAL=http://127.0.0.1:7325 PEAL_KEY=peal_sk_ID_SECRET python3 backend.py end CALL
+PEAL=http://127.0.0.1:7325 PEAL_KEY=peal_sk_ID_SECRET python3 backend.py webhook http://127.0.0.1:9000
 PEAL_WEBHOOK_SECRET=whsec_... python3 backend.py receive 9000
 """
 
@@ -26,9 +27,11 @@ class NoRedirect(HTTPRedirectHandler):
 http = build_opener(NoRedirect)
 
 
-def ask(method, path):
+def ask(method, path, body=None):
     """Every request of the API is safe to repeat, so one that was refused for now is sent again."""
-    request = Request(os.environ["PEAL"] + "/api/v1" + path, method=method)
+    data = None if body is None else json.dumps(body).encode()
+    request = Request(os.environ["PEAL"] + "/api/v1" + path, method=method, data=data)
+    request.add_header("Content-Type", "application/json")
     request.add_header("Authorization", "Bearer " + os.environ["PEAL_KEY"])
     for tries in range(1, 5):
         try:
@@ -70,7 +73,7 @@ class Receiver(BaseHTTPRequestHandler):
         event = json.loads(body)
         data = event["data"]
         if event["id"] not in self.seen:
-            print(event["id"], event["type"], data.get("call", {}).get("callId"), data.get("record", {}).get("reason", ""), flush=True)
+            print(event["id"], event["type"], data.get("call", {}).get("callId", ""), data.get("record", {}).get("reason", ""), flush=True)
         self.seen.add(event["id"])
         self.answer(204)  # Within 10 s, else the event comes again.
 
@@ -96,7 +99,11 @@ if sys.argv[1:] == ["calls"]:
 elif sys.argv[1:2] == ["end"] and len(sys.argv) == 3:
     call = ask("POST", f"/calls/{quote(sys.argv[2], safe='')}/end")
     print(call["callId"], call["reason"], call["record"]["durationSeconds"])
+elif sys.argv[1:2] == ["webhook"] and len(sys.argv) == 3:
+    # The secret is in the answer that makes the webhook, and in no other.
+    webhook = ask("PUT", "/webhooks/example", {"url": sys.argv[2], "events": ["call.*"]})
+    print(webhook.get("secret", "the webhook was there already: its secret is not shown again"))
 elif sys.argv[1:2] == ["receive"] and len(sys.argv) == 3:
     receive(int(sys.argv[2]))
 else:
-    sys.exit("give one of: calls, end CALL, receive PORT")
+    sys.exit("give one of: calls, end CALL, webhook URL, receive PORT")
