@@ -4,7 +4,6 @@ import (
 	"context"
 	"iter"
 	"net/http"
-	"net/url"
 	"time"
 )
 
@@ -116,7 +115,7 @@ type callPage struct {
 // where there is none.
 func (c *Client) Call(ctx context.Context, id string) (Call, error) {
 	var call Call
-	err := c.do(ctx, request{method: http.MethodGet, path: "/calls/" + url.PathEscape(id)}, &call)
+	err := c.do(ctx, request{method: http.MethodGet, path: "/calls/" + segment(id)}, &call)
 	return call, err
 }
 
@@ -125,6 +124,6 @@ func (c *Client) Call(ctx context.Context, id string) (Call, error) {
 // know its result.
 func (c *Client) EndCall(ctx context.Context, id string) (Call, error) {
 	var call Call
-	err := c.do(ctx, request{method: http.MethodPost, path: "/calls/" + url.PathEscape(id) + "/end"}, &call)
+	err := c.do(ctx, request{method: http.MethodPost, path: "/calls/" + segment(id) + "/end"}, &call)
 	return call, err
 }

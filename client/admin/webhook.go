@@ -61,7 +61,7 @@ type WebhookChange struct {
 	Disabled *bool `json:"disabled,omitempty"`
 }
 
-func webhookPath(id string) string { return "/webhooks/" + url.PathEscape(id) }
+func webhookPath(id string) string { return "/webhooks/" + segment(id) }
 
 // Webhooks lists all webhooks in the order of their ids: there are 20 at most.
 func (c *Client) Webhooks(ctx context.Context) ([]Webhook, error) {
