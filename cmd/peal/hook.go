@@ -171,12 +171,14 @@ func (h *hookReceiver) show(id string, body []byte) {
 		return
 	}
 	c := &e.Data.Call
-	words := []string{time.Now().Format(time.TimeOnly), fmt.Sprintf("%-18s", e.Type), id, c.CallID, fmt.Sprintf("rev %d", c.Rev)}
+	words := []string{time.Now().Format(time.TimeOnly), fmt.Sprintf("%-18s", e.Type), id}
 	var accounts []string
 	for _, p := range c.Parties {
 		accounts = append(accounts, fmt.Sprintf("%q", p.Account))
 	}
-	words = append(words, strings.Join(accounts, " and "))
+	if c.CallID != "" { // A test is about no call.
+		words = append(words, c.CallID, fmt.Sprintf("rev %d", c.Rev), strings.Join(accounts, " and "))
+	}
 	if c.Reason != "" {
 		words = append(words, c.Reason)
 	}

@@ -89,6 +89,17 @@ func TestHookListen(t *testing.T) {
 	}
 }
 
+
+// A test is about no call.
+func TestHookListenTest(t *testing.T) {
+	var out bytes.Buffer
+	h := &hookReceiver{std: streams{nil, &out, &out}, seen: make(map[string]bool)}
+	h.show("evt_test_1", []byte(`{"type":"webhook.test","id":"evt_test_1","data":{"webhook":"crm"}}`))
+	if got := out.String(); !strings.HasSuffix(got, "  webhook.test        evt_test_1\n") {
+		t.Errorf("shows %q", got)
+	}
+}
+
 func TestHookListenUnchecked(t *testing.T) {
 	url, shown := listening(t, nil, true)
 	if got := hook(t, http.MethodPost, url, webhook.NewSecret(), time.Now()); got != http.StatusNoContent {

@@ -369,8 +369,8 @@ func TestServerAPIDocs(t *testing.T) {
 				t.Errorf("%s: %s: %v\n%s", file, block[1], err, out)
 			}
 		}
-		if ran != 5 {
-			t.Errorf("%s: ran %d commands, want 5", file, ran)
+		if ran != 6 {
+			t.Errorf("%s: ran %d commands, want 6", file, ran)
 		}
 	}
 }
