@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"iter"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -25,9 +26,7 @@ func filter(account string, limit int) url.Values {
 func pages[P, T any](ctx context.Context, c *Client, path string, query url.Values, items func(P) (page []T, next string)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		asked := url.Values{}
-		for key, values := range query {
-			asked[key] = values
-		}
+		maps.Copy(asked, query)
 		for {
 			var page P
 			if err := c.do(ctx, request{method: http.MethodGet, path: path, query: asked}, &page); err != nil {
