@@ -89,7 +89,6 @@ func TestHookListen(t *testing.T) {
 	}
 }
 
-
 // A test is about no call.
 func TestHookListenTest(t *testing.T) {
 	var out bytes.Buffer

@@ -72,7 +72,7 @@ type Backend struct {
 	Try   func(ctx context.Context, to *store.Endpoint, id string, body []byte) delivery.Attempt
 	// Stopping is closed when the server begins to stop.
 	Stopping <-chan struct{}
-	Log *slog.Logger
+	Log      *slog.Logger
 }
 
 //go:embed openapi.json
@@ -172,10 +172,10 @@ type backend struct {
 	Backend
 	// waiters are the requests that wait for events, and tests those that test a webhook.
 	waiters, tests places
-	mu     sync.Mutex // Guards what follows.
-	keys   map[string]*rate.Limiter
-	wrong  map[netip.Addr]*rate.Limiter
-	pruned time.Time
+	mu             sync.Mutex // Guards what follows.
+	keys           map[string]*rate.Limiter
+	wrong          map[netip.Addr]*rate.Limiter
+	pruned         time.Time
 }
 
 // serve answers a request for a route, where its key has the scope.

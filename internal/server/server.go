@@ -89,7 +89,7 @@ type Server struct {
 	leaving chan struct{}
 	failed  chan error
 	quit    chan struct{}
-	chores   sync.WaitGroup
+	chores  sync.WaitGroup
 }
 
 // Start starts a server. Where it fails it leaves nothing behind.
