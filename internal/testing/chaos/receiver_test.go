@@ -289,9 +289,14 @@ func (r *receiver) audit(t *testing.T, b *books) {
 	for _, wrong := range r.wrong {
 		t.Error(wrong)
 	}
-	came := make(map[string]string)
+	came, lost := make(map[string]string), 0
 	for id, e := range r.events {
 		came[id] = fmt.Sprintf("%s %d", e.Data.Call.CallID, e.Data.Call.Rev)
+	}
+	for id := range stored {
+		if came[id] == "" {
+			lost++
+		}
 	}
 	if diff := cmp.Diff(stored, came); diff != "" {
 		t.Errorf("the events differ (-stored +received):\n%s", diff)
@@ -301,8 +306,8 @@ func (r *receiver) audit(t *testing.T, b *books) {
 	if diff := cmp.Diff(b.records, r.records()); diff != "" {
 		t.Errorf("the records differ (-told +received):\n%s", diff)
 	}
-	fmt.Printf("events=%d repeats=%d failed=%d dropped=%d delayed=%d lost=0\n",
-		len(r.events), r.again, r.counts[failed], r.counts[dropped], r.counts[delayed])
+	fmt.Printf("events=%d repeats=%d failed=%d dropped=%d delayed=%d lost=%d wrong=%d\n",
+		len(r.events), r.again, r.counts[failed], r.counts[dropped], r.counts[delayed], lost, len(r.wrong))
 }
 
 // records are those that came with the end of calls. The caller holds mu.
