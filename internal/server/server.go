@@ -145,7 +145,7 @@ func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err = s.startHooks(); err != nil {
+	if s.hooks, err = startHooks(s); err != nil {
 		return nil, err
 	}
 	s.http = s.newHTTP(handler)
@@ -349,7 +349,7 @@ func (s *Server) Shutdown() error {
 	}
 	s.chores.Wait()
 	s.loop.end()
-	s.stopHooks()
+	s.hooks.Stop()
 	s.giveUpLease()
 	s.closeRelay()
 	err := errors.Join(s.bus.Close(), s.store.Close())
