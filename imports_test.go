@@ -65,8 +65,8 @@ var allowed = map[string]imports{
 	},
 	"internal/server": {
 		ours: []string{
-			"internal/api", "internal/auth", "internal/bus", "internal/call", "internal/config", "internal/doorstep", "internal/metrics",
-			"internal/node",
+			"internal/api", "internal/auth", "internal/bus", "internal/call", "internal/config", "internal/delivery", "internal/doorstep",
+			"internal/metrics", "internal/node",
 			"internal/protocol", "internal/reach", "internal/relay", "internal/session", "internal/store", "internal/store/sqlstore", "internal/webhook",
 			"internal/ws", "web",
 		},

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"log/slog"
 	"net/netip"
 	"slices"
 	"time"
@@ -39,16 +40,16 @@ func hookReach(c *config.Hooks, dev bool) (webhook.Reach, error) {
 	return webhook.Reach{Allow: allowed, Plain: dev}, nil
 }
 
-// recordEvents says whether the store keeps events while there is no webhook: whoever has a key of
+// recordEvents says whether a store keeps events while there is no webhook: whoever has a key of
 // the server API may read the feed. It may be called whenever keys come and go.
-func (s *Server) recordEvents(keys bool) {
-	if kept, ok := s.store.(interface{ RecordEvents(on bool) }); ok {
-		kept.RecordEvents(keys)
+func recordEvents(kept store.Store, keys bool) {
+	if s, ok := kept.(interface{ RecordEvents(on bool) }); ok {
+		s.RecordEvents(keys)
 	}
 }
 
 // addHooks gives the server API its feed and its webhooks.
-func (s *Server) addHooks(backend *api.Backend) (err error) {
+func addHooks(s *Server, backend *api.Backend) (err error) {
 	backend.Outbox, backend.Stopping = s.outbox(), s.leaving
 	backend.Try = func(ctx context.Context, to *store.Endpoint, id string, body []byte) delivery.Attempt {
 		return s.hooks.Try(ctx, to, id, body)
@@ -57,31 +58,23 @@ func (s *Server) addHooks(backend *api.Backend) (err error) {
 	return err
 }
 
-// startHooks delivers events to webhook endpoints from now on.
-func (s *Server) startHooks() error {
+// startHooks delivers a server's events to webhook endpoints from now on; nil where its store
+// keeps none.
+func startHooks(s *Server) (*webhook.Dispatcher, error) {
 	within, err := hookReach(&s.cfg.Settings.Hooks, s.cfg.Dev)
 	outbox := s.outbox()
 	if err != nil || outbox == nil {
-		return err
+		return nil, err
 	}
-	s.hooks = webhook.Start(webhook.Config{
+	return webhook.Start(webhook.Config{
 		Outbox: outbox, Reach: within, Now: s.clock.now, Logger: s.log, Counts: s.metrics,
 		Body: func(e *store.Event) ([]byte, error) { return api.Event(webhook.EventID(e.Seq), e) },
-	})
-	return nil
+	}), nil
 }
 
-// stopHooks ends deliveries. What is under way has a moment to end; what does not is sent again
-// after the next start.
-func (s *Server) stopHooks() {
-	if s.hooks != nil {
-		s.hooks.Stop()
-	}
-}
-
-// queues are what waits for webhook endpoints, for the metrics. Where the store does not answer
+// queuesOf are what waits for webhook endpoints, for the metrics. Where the store does not answer
 // they are left out.
-func (s *Server) queues(outbox store.Outbox) []metrics.Queue {
+func queuesOf(outbox store.Outbox, now func() time.Time, log *slog.Logger) []metrics.Queue {
 	ctx, cancel := context.WithTimeout(context.Background(), queuesTime)
 	defer cancel()
 	disabled := make(map[string]bool)
@@ -90,14 +83,14 @@ func (s *Server) queues(outbox store.Outbox) []metrics.Queue {
 	}
 	waiting, err := outbox.Queues(ctx)
 	if err != nil {
-		s.log.Warn("cannot read what waits for webhook endpoints", "error", storeError{err})
+		log.Warn("cannot read what waits for webhook endpoints", "error", storeError{err})
 		return nil
 	}
 	queues := make([]metrics.Queue, len(waiting))
 	for i, w := range waiting {
 		queues[i] = metrics.Queue{Endpoint: w.Endpoint, Waiting: w.Queued, Disabled: disabled[w.Endpoint]}
 		if !w.Oldest.IsZero() {
-			queues[i].Lag = max(s.clock.now().Sub(w.Oldest), 0)
+			queues[i].Lag = max(now().Sub(w.Oldest), 0)
 		}
 	}
 	return queues

@@ -47,7 +47,7 @@ func (s *Server) handler() (http.Handler, error) {
 			Keys: keys, Limits: s.limits, Store: s.store, End: s.loop.endCall, Now: s.clock.now, Log: s.log,
 			Address: s.addressOf,
 		}
-		if err := s.addHooks(&backend); err != nil {
+		if err := addHooks(s, &backend); err != nil {
 			return nil, err
 		}
 		mux.Handle("/api/", backend.Routes())

@@ -67,7 +67,7 @@ func (s *Server) serveMetrics() {
 		sources.CertificateEnd = s.certificate.end
 	}
 	if outbox := s.outbox(); outbox != nil {
-		sources.Queues = func() []metrics.Queue { return s.queues(outbox) }
+		sources.Queues = func() []metrics.Queue { return queuesOf(outbox, s.clock.now, s.log) }
 	}
 	s.metrics.Watch(sources)
 	mux := http.NewServeMux()

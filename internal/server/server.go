@@ -123,7 +123,7 @@ func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
 		return nil, err
 	}
 	undo = append(undo, s.closeStore)
-	s.recordEvents(len(cfg.Settings.API.Keys) > 0)
+	recordEvents(s.store, len(cfg.Settings.API.Keys) > 0)
 	if err = s.clock.measure(ctx, s.store); err != nil {
 		return nil, err
 	}
@@ -148,7 +148,7 @@ func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err = s.startHooks(); err != nil {
+	if s.hooks, err = startHooks(s); err != nil {
 		return nil, err
 	}
 	s.http = s.newHTTP(handler)
@@ -353,7 +353,7 @@ func (s *Server) Shutdown() error {
 	}
 	s.chores.Wait()
 	s.loop.end()
-	s.stopHooks()
+	s.hooks.Stop()
 	s.giveUpLease()
 	s.closeRelay()
 	err := errors.Join(s.bus.Close(), s.store.Close())

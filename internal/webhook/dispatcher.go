@@ -93,8 +93,11 @@ func Start(cfg Config) *Dispatcher {
 }
 
 // Stop ends tries, or abandons them after stopTime, and returns when all is settled. It is
-// called once.
+// called once. Of nil it does nothing.
 func (d *Dispatcher) Stop() {
+	if d == nil {
+		return
+	}
 	close(d.quit)
 	<-d.finished
 }

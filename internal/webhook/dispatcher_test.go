@@ -302,8 +302,19 @@ func TestStopAbandons(t *testing.T) {
 	case <-time.After(patience):
 		t.Fatal("it does not stop")
 	}
-	if n := o.queued(); n != 60 {
-		t.Errorf("%d of 60 wait", n)
+	due, _, err := o.Outbox().Claim(t.Context(), "crm", 100)
+	if err != nil || len(due) != 20 || o.queued() != 60 {
+		t.Errorf("%d of 20 calls are due, %d of 60 events wait, %v", len(due), o.queued(), err)
+	}
+	var returned []store.Settlement
+	for _, one := range due {
+		returned = append(returned, store.Settlement{Delivery: one, Outcome: store.Returned})
+		if one.Tries > 0 {
+			t.Error("an abandoned try counts")
+		}
+	}
+	if err := o.Outbox().Settle(t.Context(), returned); err != nil {
+		t.Error(err)
 	}
 	close(over)
 	d = o.begin()
