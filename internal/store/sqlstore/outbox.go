@@ -37,12 +37,13 @@ const (
 	sqlExpire = `
 		DELETE FROM deliveries WHERE endpoint = $1 AND (call_id, seq) IN
 			(SELECT call_id, seq FROM events WHERE seq > $2 AND seq <= $3)`
-	sqlExpireDead  = `DELETE FROM dead WHERE endpoint = $1 AND seq > $2 AND seq <= $3`
+	sqlExpireDead = `DELETE FROM dead WHERE endpoint = $1 AND seq > $2 AND seq <= $3`
+	// CROSS JOIN keeps the order: there are few endpoints, and many deliveries.
 	sqlPruneEvents = `
 		DELETE FROM events WHERE seq > $1 AND seq <= $2
-			AND NOT EXISTS (SELECT 1 FROM endpoints JOIN deliveries
+			AND NOT EXISTS (SELECT 1 FROM endpoints CROSS JOIN deliveries
 				ON endpoint = number AND deliveries.call_id = events.call_id AND deliveries.seq = events.seq WHERE id IS NOT NULL)
-			AND NOT EXISTS (SELECT 1 FROM endpoints JOIN dead ON endpoint = number AND dead.seq = events.seq WHERE id IS NOT NULL)`
+			AND NOT EXISTS (SELECT 1 FROM endpoints CROSS JOIN dead ON endpoint = number AND dead.seq = events.seq WHERE id IS NOT NULL)`
 	sqlLeftQueued = `
 		DELETE FROM deliveries WHERE (endpoint, call_id, seq) IN
 			(SELECT endpoint, call_id, seq FROM deliveries WHERE endpoint = $1 LIMIT $2)`
