@@ -44,7 +44,7 @@ dist: tools ## Build a release of the commit: archives, .deb and SHA256SUMS in b
 
 .PHONY: test
 test: setup check ## Run all checks and tests, browsers included; installs what is missing.
-	go test -race -shuffle=on $$(go list ./... | grep -v '/e2e$$')
+	go test -race -shuffle=on -timeout=30m $$(go list ./... | grep -v '/e2e$$')
 	for m in $(modules); do go -C $$m test -race -shuffle=on ./... || exit; done
 	go -C tools test -shuffle=on ./release
 	cd web && vitest run
@@ -52,7 +52,7 @@ test: setup check ## Run all checks and tests, browsers included; installs what 
 
 .PHONY: e2e
 e2e: ## Run only the tests with real browsers.
-	go test -v ./e2e/ -count=1 -timeout=30m -parallel=4
+	go test -v ./e2e/ -count=1 -timeout=60m -parallel=4
 
 .PHONY: nets
 nets: ## Call through NATs and firewalls of every kind, and change networks in a call; needs root or user namespaces.

@@ -69,11 +69,13 @@ func TestNetworkWarnings(t *testing.T) {
 	}
 }
 
-// soon waits for what a browser's measurements take a while to show.
+// soon waits for what a browser's measurements take a while to show. Chromium's estimate of
+// the room grows by a twelfth a second at most: from next to nothing to enough takes 40 s and
+// more.
 func (p *page) soon(what, condition string) {
 	p.t.Helper()
 	began := time.Now()
-	eventually(p.t, 40*time.Second, p.account+": "+what, func() bool {
+	eventually(p.t, 2*time.Minute, p.account+": "+what, func() bool {
 		ok, err := evaluate[bool](p, "(async () => !!(await ("+condition+")))()")
 		return err == nil && ok
 	})

@@ -42,9 +42,16 @@ const (
 
 const requestIDHeader = "X-Request-Id"
 
+// Keyring knows the keys of backends.
+type Keyring interface {
+	// Check gives the key that a bearer names, where its secret is right. It is called by
+	// many goroutines at the same time.
+	Check(bearer string) (auth.APIKey, bool)
+}
+
 // Backend is what the server API is made of.
 type Backend struct {
-	Keys   auth.APIKeys
+	Keys   Keyring
 	Limits protocol.Limits
 	Store  store.Store
 	// End ends a call and gives it as it ended; store.ErrNotFound where there is none.
@@ -62,15 +69,17 @@ var openAPI []byte
 // route is one route of the server API.
 type route struct {
 	pattern string
-	handle  func(*backend, http.ResponseWriter, *http.Request)
+	// scope is what a key needs for it.
+	scope  auth.Scope
+	handle func(*backend, http.ResponseWriter, *http.Request)
 }
 
 // routes are all that there are: openapi.json describes each, and a test holds the two together.
 var routes = []route{
-	{"GET /api/v1/calls", (*backend).listCalls},
-	{"GET /api/v1/calls/{id}", (*backend).getCall},
-	{"POST /api/v1/calls/{id}/end", (*backend).endCall},
-	{"GET /api/v1/records", (*backend).listRecords},
+	{"GET /api/v1/calls", auth.ScopeRead, (*backend).listCalls},
+	{"GET /api/v1/calls/{id}", auth.ScopeRead, (*backend).getCall},
+	{"POST /api/v1/calls/{id}/end", auth.ScopeCalls, (*backend).endCall},
+	{"GET /api/v1/records", auth.ScopeRead, (*backend).listRecords},
 }
 
 // Routes serves the server API, for backends that have an API key.
@@ -78,13 +87,7 @@ func (b Backend) Routes() http.Handler {
 	served := &backend{Backend: b, keys: make(map[string]*rate.Limiter), wrong: make(map[netip.Addr]*rate.Limiter)}
 	mux := http.NewServeMux()
 	for _, r := range routes {
-		mux.HandleFunc(r.pattern, func(w http.ResponseWriter, q *http.Request) {
-			if key, ok := served.admit(w, q); ok {
-				ctx, cancel := context.WithTimeout(q.Context(), backendTimeout)
-				defer cancel()
-				r.handle(served, w, q.WithContext(context.WithValue(ctx, keyID{}, key)))
-			}
-		})
+		mux.HandleFunc(r.pattern, func(w http.ResponseWriter, q *http.Request) { served.serve(&r, w, q) })
 	}
 	mux.HandleFunc("GET /api/v1/openapi.json", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
@@ -110,7 +113,7 @@ const elsewhere = "/api/"
 // denyRoute refuses what is no route, or a route by another method.
 func denyRoute(mux *http.ServeMux, w http.ResponseWriter, q *http.Request) {
 	var allowed []string
-	for _, method := range []string{http.MethodGet, http.MethodPost} {
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete} {
 		other := &http.Request{Method: method, URL: q.URL, Host: q.Host}
 		if _, pattern := mux.Handler(other); pattern != "" && pattern != elsewhere {
 			allowed = append(allowed, method)
@@ -136,6 +139,20 @@ type backend struct {
 	pruned time.Time
 }
 
+// serve answers a request for a route, where its key has the scope.
+func (b *backend) serve(r *route, w http.ResponseWriter, q *http.Request) {
+	key, ok := b.admit(w, q)
+	switch {
+	case !ok:
+	case !key.Opens(r.scope):
+		deny(w, missingScope, "the key %s lacks the scope %s, which this route needs: send a key that has it", key.ID, r.scope)
+	default:
+		ctx, cancel := context.WithTimeout(context.WithValue(q.Context(), keyID{}, key.ID), backendTimeout)
+		defer cancel()
+		r.handle(b, w, q.WithContext(ctx))
+	}
+}
+
 // requestID is the request's own, or a new one.
 func requestID(q *http.Request) string {
 	id := q.Header.Get(requestIDHeader)
@@ -145,13 +162,13 @@ func requestID(q *http.Request) string {
 	return id
 }
 
-// admit gives the id of a request's key, and answers requests that come without a key that is
+// admit gives a request's key, and answers requests that come without a key that is
 // good, or too often. A good key is never refused for wrong ones of its address, which others
 // may share.
-func (b *backend) admit(w http.ResponseWriter, q *http.Request) (key string, ok bool) {
+func (b *backend) admit(w http.ResponseWriter, q *http.Request) (key auth.APIKey, ok bool) {
 	now := time.Now()
 	token := bearer(q.Header.Get("Authorization"))
-	id, ok := b.Keys.Check(token)
+	key, ok = b.Keys.Check(token)
 	if !ok {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="peal server API"`)
 		switch wait := b.fails(b.Address(q), now); {
@@ -163,17 +180,17 @@ func (b *backend) admit(w http.ResponseWriter, q *http.Request) (key string, ok 
 		default:
 			deny(w, invalidKey, "this is no API key of this server: a token of a device opens no route of the API")
 		}
-		return "", false
+		return auth.APIKey{}, false
 	}
-	left, wait := b.spend(id, now)
+	left, wait := b.spend(key.ID, now)
 	w.Header().Set("RateLimit-Policy", fmt.Sprintf(`"key";q=%d;w=%d`, keyBurst, keyBurst/keyRate))
 	w.Header().Set("RateLimit", fmt.Sprintf(`"key";r=%d;t=%s`, left, seconds(wait)))
 	if wait > 0 {
 		w.Header().Set("Retry-After", seconds(wait))
 		deny(w, tooManyRequests, "a key may ask %d times a second: wait %s s", keyRate, seconds(wait))
-		return "", false
+		return auth.APIKey{}, false
 	}
-	return id, true
+	return key, true
 }
 
 // seconds rounds up: zero seconds would be no wait at all.

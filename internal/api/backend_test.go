@@ -1,17 +1,32 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
+	"log/slog"
 	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/peal-rtc/peal/internal/auth"
+	"github.com/peal-rtc/peal/internal/call"
+	"github.com/peal-rtc/peal/internal/protocol"
+	"github.com/peal-rtc/peal/internal/store"
 )
 
 // The document describes the routes that are served, and the codes that are answered.
 func TestDocument(t *testing.T) {
 	var doc struct {
-		Paths      map[string]map[string]any
+		Paths map[string]map[string]struct {
+			Security []map[string][]auth.Scope
+		}
 		Components struct {
 			Schemas map[string]struct {
 				Properties map[string]struct{ Enum []any }
@@ -21,20 +36,18 @@ func TestDocument(t *testing.T) {
 	if err := json.Unmarshal(openAPI, &doc); err != nil {
 		t.Fatal(err)
 	}
-	described := []string{}
+	described := map[string][]map[string][]auth.Scope{}
 	for path, methods := range doc.Paths {
-		for method := range methods {
-			described = append(described, strings.ToUpper(method)+" "+path)
+		for method, operation := range methods {
+			described[strings.ToUpper(method)+" "+path] = operation.Security
 		}
 	}
-	served := []string{"GET /api/v1/openapi.json"}
+	served := map[string][]map[string][]auth.Scope{"GET /api/v1/openapi.json": {}}
 	for _, r := range routes {
-		served = append(served, r.pattern)
+		served[r.pattern] = []map[string][]auth.Scope{{"key": {r.scope}}}
 	}
-	slices.Sort(described)
-	slices.Sort(served)
-	if !slices.Equal(described, served) {
-		t.Errorf("described are %v, served %v", described, served)
+	if diff := cmp.Diff(served, described); diff != "" {
+		t.Errorf("served (-) and described (+) routes with their scopes: %s", diff)
 	}
 	codes := []string{}
 	for code := range maps.Keys(statuses) {
@@ -51,5 +64,96 @@ func TestDocument(t *testing.T) {
 	slices.Sort(listed)
 	if !slices.Equal(codes, listed) {
 		t.Errorf("codes are %v, described %v", codes, listed)
+	}
+}
+
+// scopeRows says for each route which scope opens it, and gives a path of it.
+var scopeRows = map[string]struct {
+	path  string
+	scope auth.Scope
+}{
+	"GET /api/v1/calls":           {"/api/v1/calls", "read"},
+	"GET /api/v1/calls/{id}":      {"/api/v1/calls/" + aCall, "read"},
+	"POST /api/v1/calls/{id}/end": {"/api/v1/calls/" + aCall + "/end", "calls"},
+	"GET /api/v1/records":         {"/api/v1/records?account=alice", "read"},
+}
+
+const aCall = "019a0000-0000-7000-8000-000000000001"
+
+// ring is a keyring by the texts of its keys.
+type ring map[string]auth.APIKey
+
+func (r ring) Check(bearer string) (auth.APIKey, bool) {
+	key, ok := r[bearer]
+	return key, ok
+}
+
+// TestScopes walks the routes as the server has them, each with every kind of key: the one
+// with the scope of the route opens it, and no other. A route without a row above fails.
+func TestScopes(t *testing.T) {
+	keys := ring{}
+	for _, scope := range auth.AllScopes() {
+		keys["only "+string(scope)] = auth.APIKey{ID: "only-" + string(scope), Scopes: []auth.Scope{scope}}
+		rest := slices.DeleteFunc(auth.AllScopes(), func(s auth.Scope) bool { return s == scope })
+		keys["without "+string(scope)] = auth.APIKey{ID: "without-" + string(scope), Scopes: rest}
+	}
+	keys["all"] = auth.APIKey{ID: "all", Scopes: auth.AllScopes()}
+	keys["none"] = auth.APIKey{ID: "none"}
+	for _, r := range routes {
+		row, ok := scopeRows[r.pattern]
+		if !ok {
+			t.Errorf("%s has no row in scopeRows: which scope opens it?", r.pattern)
+			continue
+		}
+		method, _, _ := strings.Cut(r.pattern, " ")
+		for bearer, key := range keys {
+			w := ask(t, keys, method, row.path, bearer)
+			want := slices.Contains(key.Scopes, row.scope)
+			if refused := w.Code == http.StatusForbidden; refused == want || w.Code == http.StatusUnauthorized || w.Code >= 500 {
+				t.Errorf("%s with the key %q: %d %s", r.pattern, bearer, w.Code, w.Body)
+			}
+			if !want && (!strings.Contains(w.Body.String(), `"code":"missing_scope"`) || !strings.Contains(w.Body.String(), "the scope "+string(row.scope))) {
+				t.Errorf("%s with the key %q says %s", r.pattern, bearer, w.Body)
+			}
+		}
+		for _, bearer := range []string{"", "wrong"} {
+			if w := ask(t, keys, method, row.path, bearer); w.Code != http.StatusUnauthorized || !strings.Contains(w.Body.String(), `"code":"invalid_key"`) {
+				t.Errorf("%s with the key %q: %d %s", r.pattern, bearer, w.Code, w.Body)
+			}
+		}
+	}
+}
+
+// ask sends a request to an API over an empty store.
+func ask(t *testing.T, keys Keyring, method, path, bearer string) *httptest.ResponseRecorder {
+	t.Helper()
+	now := func() time.Time { return time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC) }
+	h := Backend{
+		Keys: keys, Limits: protocol.DefaultLimits(), Store: store.NewMemory(now),
+		End:     func(context.Context, call.ID) (call.Call, error) { return call.Call{}, store.ErrNotFound },
+		Address: func(*http.Request) netip.Addr { return netip.Addr{} },
+		Now:     now, Log: slog.New(slog.DiscardHandler),
+	}.Routes()
+	q := httptest.NewRequest(method, path, nil)
+	if bearer != "" {
+		q.Header.Set("Authorization", "Bearer "+bearer)
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, q)
+	return w
+}
+
+// TestAllow: what takes another method is refused with all those that it takes.
+func TestAllow(t *testing.T) {
+	mux := http.NewServeMux()
+	for _, pattern := range []string{"GET /api/v1/x/{id}", "PUT /api/v1/x/{id}", "DELETE /api/v1/x/{id}", "POST /api/v1/x/{id}/y"} {
+		mux.HandleFunc(pattern, func(http.ResponseWriter, *http.Request) {})
+	}
+	for path, want := range map[string]string{"/api/v1/x/a": "GET, PUT, DELETE", "/api/v1/x/a/y": "POST", "/api/v1/z": ""} {
+		w := httptest.NewRecorder()
+		denyRoute(mux, w, httptest.NewRequest(http.MethodPatch, path, nil))
+		if got := w.Header().Get("Allow"); got != want || (w.Code == http.StatusNotFound) != (want == "") {
+			t.Errorf("%s: %d, Allow %q, want %q", path, w.Code, got, want)
+		}
 	}
 }

@@ -24,6 +24,7 @@ type problem struct {
 // The codes of the server API beside those of the wire.
 const (
 	invalidKey       protocol.Code = "invalid_key"
+	missingScope     protocol.Code = "missing_scope"
 	notFound         protocol.Code = "not_found"
 	methodNotAllowed protocol.Code = "method_not_allowed"
 	tooManyRequests  protocol.Code = "too_many_requests"
@@ -35,6 +36,7 @@ var titles = map[protocol.Code]string{
 	protocol.NoSuchCall:  "There is no such call",
 	protocol.Unavailable: "The server cannot do this now",
 	invalidKey:           "The API key is missing or wrong",
+	missingScope:         "The API key lacks the scope of the route",
 	notFound:             "There is no such route",
 	methodNotAllowed:     "The route takes another method",
 	tooManyRequests:      "Too many requests",
@@ -46,6 +48,7 @@ var statuses = map[protocol.Code]int{
 	protocol.NoSuchCall:  http.StatusNotFound,
 	protocol.Unavailable: http.StatusServiceUnavailable,
 	invalidKey:           http.StatusUnauthorized,
+	missingScope:         http.StatusForbidden,
 	notFound:             http.StatusNotFound,
 	methodNotAllowed:     http.StatusMethodNotAllowed,
 	tooManyRequests:      http.StatusTooManyRequests,

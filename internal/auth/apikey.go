@@ -5,12 +5,44 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"strings"
 )
 
 // APIKeys admit backends to the server API, by the ids of the keys. They open no socket, and
 // no token of a device opens the API.
 type APIKeys map[string]Secret
+
+// Scope is a part of the server API that a key opens.
+type Scope string
+
+// The scopes of keys.
+const (
+	// ScopeRead: read calls, records, accounts and events.
+	ScopeRead Scope = "read"
+	// ScopeCalls: end calls.
+	ScopeCalls Scope = "calls"
+	// ScopeAccounts: log accounts out, block and erase them.
+	ScopeAccounts Scope = "accounts"
+	// ScopeHooks: set up webhooks.
+	ScopeHooks Scope = "hooks"
+	// ScopeAdmin: read what keys did.
+	ScopeAdmin Scope = "admin"
+)
+
+// AllScopes are all scopes that there are. No scope includes another.
+func AllScopes() []Scope {
+	return []Scope{ScopeRead, ScopeCalls, ScopeAccounts, ScopeHooks, ScopeAdmin}
+}
+
+// APIKey is a key that was checked.
+type APIKey struct {
+	ID     string
+	Scopes []Scope
+}
+
+// Opens says whether the key has a scope.
+func (k APIKey) Opens(s Scope) bool { return slices.Contains(k.Scopes, s) }
 
 // apiKeyPrefix begins every key, so that a scan for leaked secrets finds it.
 const apiKeyPrefix = "peal_sk_"
@@ -34,15 +66,18 @@ func (k APIKeys) Validate() error {
 	return nil
 }
 
-// Check gives the id of the key that a bearer names, where its secret is right. It compares
-// hashes in constant time.
-func (k APIKeys) Check(bearer string) (id string, ok bool) {
+// Check gives the key that a bearer names, where its secret is right. Each of these keys has
+// all scopes. Check compares hashes in constant time.
+func (k APIKeys) Check(bearer string) (_ APIKey, ok bool) {
 	rest, ok := strings.CutPrefix(bearer, apiKeyPrefix)
 	if !ok {
-		return "", false
+		return APIKey{}, false
 	}
 	id, secret, _ := strings.Cut(rest, "_")
 	kept, known := k[id]
 	given, want := sha256.Sum256([]byte(secret)), sha256.Sum256(kept)
-	return id, subtle.ConstantTimeCompare(given[:], want[:]) == 1 && known
+	if subtle.ConstantTimeCompare(given[:], want[:]) != 1 || !known {
+		return APIKey{}, false
+	}
+	return APIKey{id, AllScopes()}, true
 }

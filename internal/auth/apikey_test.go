@@ -30,9 +30,9 @@ func TestAPIKeys(t *testing.T) {
 		" peal_sk_crm_" + secret:                       "",
 		"eyJhbGciOiJIUzI1NiIsImtpZCI6Im1haW4ifQ.e30.AAA": "",
 	} {
-		id, ok := keys.Check(bearer)
-		if ok != (want != "") || ok && id != want {
-			t.Errorf("%q is %q, %v; want %q", bearer, id, ok, want)
+		key, ok := keys.Check(bearer)
+		if ok != (want != "") || key.ID != want || ok != key.Opens(auth.ScopeAdmin) {
+			t.Errorf("%q is %v, %v; want %q", bearer, key, ok, want)
 		}
 	}
 	for id, secret := range map[string]string{

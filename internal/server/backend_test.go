@@ -265,6 +265,11 @@ func TestBackendKeys(t *testing.T) {
 	if f := c.ask("hello", map[string]any{"token": goodKey + apiSecret, "deviceId": "a", "fresh": true}); f.GetError() == nil {
 		t.Errorf("an API key opens a socket: %v", f)
 	}
+	// Nor does it where a request of the API has it.
+	c = b.dialWith(http.Header{"Authorization": {"Bearer " + goodKey + apiSecret}})
+	if f := c.ask("hello", map[string]any{"deviceId": "a", "fresh": true}); f.GetError() == nil {
+		t.Errorf("an API key in the header opens a socket: %v", f)
+	}
 	// Without a key there is no API.
 	off := start(t, inMemory)
 	if w, _ := off.get(http.MethodGet, "/api/v1/calls", map[string]string{"Authorization": "Bearer " + goodKey + apiSecret}); w.StatusCode != http.StatusNotFound {

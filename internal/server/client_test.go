@@ -124,12 +124,15 @@ type client struct {
 	id     int
 }
 
-func (b *bench) dial() *client {
+func (b *bench) dial() *client { return b.dialWith(nil) }
+
+// dialWith opens a socket by a request with these headers.
+func (b *bench) dialWith(headers http.Header) *client {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	b.t.Cleanup(cancel)
 	socket, _, err := websocket.Dial(ctx, b.url(protocol.Path), &websocket.DialOptions{
-		HTTPClient: b.http, Subprotocols: []string{protocol.Subprotocol},
+		HTTPClient: b.http, HTTPHeader: headers, Subprotocols: []string{protocol.Subprotocol},
 	})
 	if err != nil {
 		b.t.Fatal(err)

@@ -60,8 +60,15 @@ type Session struct {
 	quiet map[uint32]struct{}
 
 	budget *rate.Limiter
-	life   life
+	// patience is how many commands above the budget are refused; nil until there are some.
+	patience *rate.Limiter
+	life     life
 }
+
+// floodBursts is how many bursts of commands a client may send above its budget, beside as
+// many commands a second as the budget allows. A client with more is not worth what decoding
+// its frames takes from all others.
+const floodBursts = 10
 
 // New is a connection that was opened now.
 func New(line Line, limits *protocol.Limits, verify Verify, now time.Time) *Session {
@@ -104,8 +111,7 @@ func (s *Session) Receive(f *pealv1.ClientFrame, bad *pealv1.Error, now time.Tim
 	}
 	s.life.heard(now)
 	if !s.budget.AllowN(now, 1) {
-		wait := time.Duration(float64(time.Second) / s.limits.MessageRate)
-		s.fail(f.GetId(), protocol.RateLimited.After(wait))
+		s.limit(f.GetId(), now)
 		return nil
 	}
 	if bad != nil {
@@ -169,6 +175,20 @@ func (s *Session) receiveHello(f *pealv1.ClientFrame, h *pealv1.Hello, now time.
 	h.Token = "" // Nothing needs it again, so nothing can leak it.
 	s.life.greeted(now)
 	return f
+}
+
+// limit refuses a command that is one too many, and closes the connection of a client that does
+// not stop.
+func (s *Session) limit(id uint32, now time.Time) {
+	if s.patience == nil {
+		s.patience = rate.NewLimiter(rate.Limit(s.limits.MessageRate), floodBursts*s.limits.MessageBurst)
+	}
+	if !s.patience.AllowN(now, 1) {
+		s.Close(protocol.RateLimited)
+		return
+	}
+	wait := time.Duration(float64(time.Second) / s.limits.MessageRate)
+	s.fail(id, protocol.RateLimited.After(wait))
 }
 
 // authenticate takes a fresh token.

@@ -277,6 +277,34 @@ func TestRate(t *testing.T) {
 	}
 }
 
+// TestFlood: who sends ten bursts above the limit is told to connect again later, and who sends
+// twice what may be for a minute is refused the half of it.
+func TestFlood(t *testing.T) {
+	b := ready(t)
+	for range 11*b.limits.MessageBurst - 1 { // The hello was one.
+		b.hangup()
+	}
+	if b.s.Closed() {
+		t.Fatal("closed for ten bursts above the limit")
+	}
+	b.hangup()
+	last := b.wire.frames[len(b.wire.frames)-1].GetGoodbye()
+	if !b.s.Closed() || b.wire.status != protocol.CloseRetry || !last.GetReconnect() || last.GetError().GetCode() != string(protocol.RateLimited) {
+		t.Errorf("a flood ends by %v, status %d", last, b.wire.status)
+	}
+
+	b = ready(t)
+	for range 60 {
+		b.now = b.now.Add(time.Second)
+		for range 2 * int(b.limits.MessageRate) {
+			b.hangup()
+		}
+	}
+	if b.s.Closed() {
+		t.Error("closed for twice what may be")
+	}
+}
+
 func TestPingIsAnsweredAndUndecodableToo(t *testing.T) {
 	b := ready(t)
 	if b.ping() || b.wire.frames[0].GetPong() == nil || b.wire.frames[0].ReplyTo != b.id {

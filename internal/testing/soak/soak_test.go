@@ -8,6 +8,7 @@ import (
 	"encoding/csv"
 	"flag"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -32,7 +33,7 @@ const longestRound = time.Minute
 // rest is how long a server is left alone before it is looked at.
 const rest = 3 * time.Second
 
-// what is measured, by its name among the metrics, and what it may grow by from the first
+// what is measured, by its name among the metrics or in the database, and what it may grow by from the first
 // third of the rounds to the last: a part of itself, and an amount.
 var measured = []struct {
 	name   string
@@ -45,18 +46,24 @@ var measured = []struct {
 	{"go_memstats_heap_inuse_bytes", 0.1, 24 << 20},
 	{"peal_calls_live", 0, 0},
 	{"peal_devices", 0, 0},
+	{"live_rows", 0, 0},
+	{"ended_rows", 0.1, 1000},
+	{"records_rows", 0.1, 1000},
+	{"parties_rows", 0.1, 2000},
+	{"database_bytes", 0.1, 6 << 20}, // The log is copied into the database at 4 MB.
 }
+
+// kept is how long the server keeps calls and records, as a part of the soak: in a third of it
+// the tables are as full as they get. Without that they would grow for a day.
+const kept = 1. / 12
 
 const secret = "only for a test that calls by itself"
 
 // TestSoak has devices log in, call each other and log out, round after round.
 func TestSoak(t *testing.T) {
-	binary := filepath.Join(t.TempDir(), "peal")
-	if out, err := exec.Command("go", "build", "-o", binary, "github.com/peal-rtc/peal/cmd/peal").CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
-	}
+	binary, data := build(t), t.TempDir()
 	addr, metrics := free(t), free(t)
-	server := exec.Command(binary, "serve", "--addr", addr, "--metrics-addr", metrics, "--turn-addr", free(t), "--data", t.TempDir(),
+	server := exec.Command(binary, "serve", "--addr", addr, "--metrics-addr", metrics, "--turn-addr", free(t), "--data", data,
 		"--limits-invites-per-min", "6000", "--limits-pair-per-min", "6000", "--limits-rings-per-min", "6000", "--limits-hellos-per-min", "60000",
 		"--limits-signal-bytes", "67108864", "--limits-sockets-per-addr", "5000", "--limits-declined-pause", "0s", "--log-level", "warn")
 	server.Env = append(os.Environ(), "PEAL_SECRET="+secret)
@@ -72,6 +79,7 @@ func TestSoak(t *testing.T) {
 		}
 	})
 	ready(t, addr)
+	tables := database(t, filepath.Join(data, "peal.db"))
 
 	round := min(longestRound, *soakFor/4)
 	var rows [][]float64
@@ -79,11 +87,12 @@ func TestSoak(t *testing.T) {
 		calls(t, binary, addr, round)
 		time.Sleep(rest)
 		now := look(t, metrics)
+		maps.Copy(now, tables.look(t))
 		row := []float64{time.Since(begun).Seconds()}
 		for _, m := range measured {
 			value, ok := now[m.name]
 			if !ok {
-				t.Fatalf("there is no metric %s", m.name)
+				t.Fatalf("nothing measures %s", m.name)
 			}
 			row = append(row, value)
 		}
