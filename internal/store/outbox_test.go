@@ -226,6 +226,99 @@ func TestOutboxNotStored(t *testing.T) {
 	}
 }
 
+func (s *spoilt) PutEndpoint(e *store.Endpoint) error {
+	if s.append != nil {
+		return s.append(nil, func([]store.Entry) error { return nil })
+	}
+	return s.Volatile.PutEndpoint(e)
+}
+
+// An endpoint that cannot be disabled gets no more all the same.
+func TestQueueFullNotStored(t *testing.T) {
+	journal := &spoilt{Volatile: store.NewVolatile()}
+	s, err := store.Open(t.Context(), journal, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, s, "crm", "call.ended")
+	s.QueueAtMost(2)
+	journal.append = func(batch []store.Entry, append func([]store.Entry) error) error {
+		if batch == nil {
+			return fmt.Errorf("%w: %w", store.ErrNotDone, errDisk)
+		}
+		return append(batch)
+	}
+	talks(t, s, 0, 5)
+	if got := queued(t, s); got["crm"] != 2 || !s.Outbox().Endpoints()[0].Enabled() {
+		t.Errorf("there wait %v for %+v", got, s.Outbox().Endpoints())
+	}
+	journal.append = nil
+	talks(t, s, 5, 1)
+	if s.Outbox().Endpoints()[0].Enabled() {
+		t.Error("it is not disabled when it can be")
+	}
+}
+
+// slow is a journal on which something happens while it is read.
+type slow struct {
+	*store.Volatile
+	meanwhile func()
+}
+
+func (s *slow) Due(ctx ctx, endpoint int64, now time.Time, limit int) ([]store.Delivery, time.Time, error) {
+	due, next, err := s.Volatile.Due(ctx, endpoint, now, limit)
+	if s.meanwhile != nil {
+		s.meanwhile()
+	}
+	return due, next, err
+}
+
+// What is settled while the journal is read is not given out by the reading.
+func TestSettledWhileRead(t *testing.T) {
+	journal := &slow{Volatile: store.NewVolatile()}
+	s, err := store.Open(t.Context(), journal, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, s, "crm", "call.created")
+	claim := func(want int) []store.Delivery {
+		t.Helper()
+		due, _, err := s.Outbox().Claim(t.Context(), "crm", 9)
+		if err != nil || len(due) != want {
+			t.Fatalf("Claim = %d, %v; want %d", len(due), err, want)
+		}
+		return due
+	}
+	settle := func(due []store.Delivery, o store.Outcome) {
+		t.Helper()
+		var settled []store.Settlement
+		for _, d := range due {
+			settled = append(settled, store.Settlement{Delivery: d, Outcome: o})
+		}
+		if err := s.Outbox().Settle(t.Context(), settled); err != nil {
+			t.Fatal(err)
+		}
+	}
+	talks(t, s, 0, 2)
+	settle(claim(2), store.Returned) // From now on the journal is read.
+	due := claim(2)
+	journal.meanwhile = func() {
+		settle(due[:1], store.Delivered) // Claimed before the reading: one waits still.
+		journal.meanwhile = nil
+	}
+	claim(0)
+	journal.meanwhile = func() {
+		journal.meanwhile = nil
+		settle(due[1:], store.Delivered) // Now nothing waits, and memory serves again,
+		talks(t, s, 2, 1)                // with this one.
+	}
+	settle(claim(1), store.Delivered)
+	claim(0)
+	if got := queued(t, s); got["crm"] != 0 {
+		t.Errorf("there wait %v", got)
+	}
+}
+
 // Many goroutines may use an outbox. Nothing is delivered twice while nothing fails.
 func TestOutboxRaces(t *testing.T) {
 	const calls = 100

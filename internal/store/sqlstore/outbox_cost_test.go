@@ -87,6 +87,63 @@ func (c *counted) Due(ctx context.Context, endpoint int64, now time.Time, limit 
 	return c.journal.Due(ctx, endpoint, now, limit)
 }
 
+// TestFollowersWait: what follows an event that is retried is not looked at each time that something
+// else is due: it waits as long, whether it was there before, comes later, or is replayed.
+func TestFollowersWait(t *testing.T) {
+	s, j := openBoth(t, Config{Path: filepath.Join(t.TempDir(), "peal.db")})
+	hookNamed(t, s, "crm")
+	c := ringing("c1", "alice", "bob")
+	commit := func(kinds ...call.EventKind) {
+		t.Helper()
+		change := store.Change{Call: c, From: c.Rev - 1}
+		for _, k := range kinds {
+			change.Events = append(change.Events, call.Event{Kind: k})
+		}
+		if r, err := s.Commit(t.Context(), []store.Change{change}); err != nil || r[0].Verdict != store.Done {
+			t.Fatalf("Commit = %+v, %v", r, err)
+		}
+		c.Rev++
+	}
+	settle := func(o store.Outcome) {
+		t.Helper()
+		due, _, err := s.Outbox().Claim(t.Context(), "crm", 9)
+		if err != nil || len(due) != 1 {
+			t.Fatalf("Claim = %+v, %v", due, err)
+		}
+		if err := s.Outbox().Settle(t.Context(), []store.Settlement{{Delivery: due[0], Outcome: o, After: time.Hour}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	replay := func(kinds call.EventKinds) {
+		t.Helper()
+		if n, err := s.Outbox().Replay(t.Context(), "crm", store.Replay{All: true, Kinds: kinds}); err != nil || n != 1 {
+			t.Fatalf("Replay = %d, %v", n, err)
+		}
+	}
+	commit(call.EventCreated, call.EventRinging, call.EventAnswered)
+	settle(store.Delivered)
+	settle(store.Dead)
+	settle(store.Retry)
+	commit(call.EventConnected, call.EventType)
+	wantDue := func(want int) {
+		t.Helper()
+		var due int
+		now := unixNano(time.Now().Add(time.Minute))
+		if err := j.reader.QueryRowContext(t.Context(), `SELECT count(*) FROM deliveries WHERE due_ns <= $1`, now).Scan(&due); err != nil || due != want {
+			t.Errorf("%d deliveries are looked at, %v; want %d", due, err, want)
+		}
+	}
+	wantDue(0)
+	replay(1 << call.EventCreated) // It is due, and nothing else.
+	wantDue(1)
+	settle(store.Retry)
+	replay(1 << call.EventRinging)
+	wantDue(0)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // talkOnce makes a call, answers and ends it.
 func talkOnce(t *testing.T, s store.Store) call.Call {
 	t.Helper()
