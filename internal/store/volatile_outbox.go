@@ -49,9 +49,23 @@ func (v *volatileOutbox) put(events []Outgoing, filed bool) {
 		at, _ := slices.BinarySearchFunc(v.events, event.Seq, bySeq)
 		v.events = slices.Insert(v.events, at, event)
 		for _, number := range e.To {
-			v.queued[deliveryKey{Lane{number, c.ID}, event.Seq}] = waiting{due: event.At}
+			v.queue(deliveryKey{Lane{number, c.ID}, event.Seq}, event.At)
 		}
 	}
+}
+
+// queue queues a delivery. What follows what is being retried waits as long.
+func (v *volatileOutbox) queue(key deliveryKey, due time.Time) {
+	head := key
+	for k := range v.queued {
+		if k.lane == key.lane && k.seq < head.seq {
+			head = k
+		}
+	}
+	if w := v.queued[head]; w.due.After(due) {
+		due = w.due
+	}
+	v.queued[key] = waiting{due: due}
 }
 
 func bySeq(e Event, seq int64) int { return cmp.Compare(e.Seq, seq) }
@@ -237,7 +251,7 @@ func (v *Volatile) Requeue(_ context.Context, p Portion, now time.Time) (queued 
 		next = e.Seq
 		delete(v.out.dead, key)
 		if _, waits := v.out.queued[key]; !waits {
-			v.out.queued[key] = waiting{due: now}
+			v.out.queue(key, now)
 			queued++
 		}
 	}

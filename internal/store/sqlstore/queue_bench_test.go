@@ -4,7 +4,6 @@ package sqlstore
 
 import (
 	"database/sql/driver"
-	"fmt"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -124,23 +123,15 @@ func queueRows(b *testing.B, rows string, late bool) {
 		round++
 	}
 	b.ReportMetric(float64((used(b)-before).Nanoseconds())/1e3/float64(round*calls), "cpu-µs/call")
-	if left := count(b, j, "deliveries"); left != 0 {
+	if left := countRows(b, j, "deliveries"); left != 0 {
 		b.Errorf("%d rows are left", left)
 	}
-	if rows == "call" && count(b, j, "behind") != 0 {
+	if rows == "call" && countRows(b, j, "behind") != 0 {
 		b.Error("rows are left")
 	}
 	if err := j.Close(); err != nil {
 		b.Fatal(err)
 	}
-}
-
-func count(tb testing.TB, j *journal, table string) (n int) {
-	tb.Helper()
-	if err := j.reader.QueryRowContext(tb.Context(), fmt.Sprintf(`SELECT count(*) FROM %s`, table)).Scan(&n); err != nil {
-		tb.Fatal(err)
-	}
-	return n
 }
 
 // used is the CPU that the process has used so far.
