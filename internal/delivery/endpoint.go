@@ -44,16 +44,21 @@ func newEndpoint(stored *store.Endpoint) *endpoint {
 }
 
 // change takes an endpoint as it is stored now. One that was enabled again, or has another URL,
-// begins anew.
-func (e *endpoint) change(stored store.Endpoint) {
+// begins anew; change says whether that has to be stored.
+func (e *endpoint) change(stored store.Endpoint) bool {
 	e.news = true
 	if e.marking > 0 {
 		stored.FailingSince, stored.Disabled = e.FailingSince, e.Disabled
 	}
-	if !e.Enabled() && stored.Enabled() || e.URL != stored.URL {
-		e.failures, e.since, e.quiet = 0, time.Time{}, time.Time{}
-	}
+	anew := !e.Enabled() && stored.Enabled() || e.URL != stored.URL
 	e.Endpoint = stored
+	if !anew {
+		return false
+	}
+	e.failures, e.since, e.quiet = 0, time.Time{}, time.Time{}
+	failed := !e.FailingSince.IsZero()
+	e.FailingSince = time.Time{}
+	return failed
 }
 
 // circuitOpen says that it has failed so often that it gets probes alone.

@@ -169,7 +169,7 @@ func (s *Schedule) look(list []store.Endpoint) {
 			e = newEndpoint(&one)
 			s.endpoints[one.Number] = e
 		}
-		e.change(one)
+		s.mark(e, e.change(one))
 	}
 	for number, e := range s.endpoints {
 		if e.gone = !there[number]; e.gone {

@@ -185,9 +185,14 @@ func TestDisabled(t *testing.T) {
 	if len(w.tries) != tries {
 		t.Errorf("%d tries at a disabled endpoint", len(w.tries)-tries)
 	}
-	e.Disabled, e.FailingSince = store.Disabled{}, time.Time{}
-	w.answer = always(ok)
+	e.Disabled = store.Disabled{} // Its operator enables it, and says nothing of the failures.
+	enabled := w.now
 	w.look()
+	w.run(20 * time.Second)
+	if len(w.tries) <= tries+1 || !e.Enabled() || e.FailingSince.Before(enabled) {
+		t.Errorf("%d tries once it is enabled again; %+v", len(w.tries)-tries, e)
+	}
+	w.answer = always(ok)
 	w.run(13 * time.Hour)
 	if w.left() > 0 {
 		t.Errorf("%d are left", w.left())
