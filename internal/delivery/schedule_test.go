@@ -186,10 +186,10 @@ func TestDisabled(t *testing.T) {
 		t.Errorf("%d tries at a disabled endpoint", len(w.tries)-tries)
 	}
 	e.Disabled = store.Disabled{} // Its operator enables it, and says nothing of the failures.
-	enabled := w.now
+	w.answer = func(try) (delivery.Attempt, time.Duration) { return ok, time.Minute }
 	w.look()
-	w.run(20 * time.Second)
-	if len(w.tries) <= tries+1 || !e.Enabled() || e.FailingSince.Before(enabled) {
+	w.run(time.Second)
+	if len(w.tries) != tries+delivery.PerEndpoint || !e.Enabled() || !e.FailingSince.IsZero() {
 		t.Errorf("%d tries once it is enabled again; %+v", len(w.tries)-tries, e)
 	}
 	w.answer = always(ok)
