@@ -43,16 +43,16 @@ func newEndpoint(stored *store.Endpoint) *endpoint {
 	return e
 }
 
-// change takes an endpoint as it is stored now. One that was enabled again, or has another URL,
-// begins anew; change says whether that has to be stored.
+// change takes an endpoint as it is stored now. Of one that was enabled again, or has another URL,
+// it forgets the failures, and says whether that has to be stored.
 func (e *endpoint) change(stored store.Endpoint) bool {
 	e.news = true
 	if e.marking > 0 {
 		stored.FailingSince, stored.Disabled = e.FailingSince, e.Disabled
 	}
-	anew := !e.Enabled() && stored.Enabled() || e.URL != stored.URL
+	reset := !e.Enabled() && stored.Enabled() || e.URL != stored.URL
 	e.Endpoint = stored
-	if !anew {
+	if !reset {
 		return false
 	}
 	e.failures, e.since, e.quiet = 0, time.Time{}, time.Time{}

@@ -153,7 +153,7 @@ func TestProbeAfterRestart(t *testing.T) {
 }
 
 // TestDisabled: five days without a success disable an endpoint, restarts included. Once it is
-// enabled again it begins anew.
+// enabled again its failures are forgotten.
 func TestDisabled(t *testing.T) {
 	w := newWorld(t, 2)
 	w.answer = func(one try) (delivery.Attempt, time.Duration) {
