@@ -2,7 +2,7 @@ package delivery
 
 import "time"
 
-// Result is what a try came to. It is a label of a metric.
+// Result is the result of a try. It is a label of a metric.
 type Result string
 
 // The results. All but Delivered and Abandoned are failures.
@@ -25,7 +25,7 @@ func Results() []Result {
 // RetryAfterMost is the longest pause that an endpoint may ask for.
 const RetryAfterMost = time.Hour
 
-// Attempt is what one try came to.
+// Attempt is the outcome of one try.
 type Attempt struct {
 	Result Result
 	// Status is that of the answer; 0 where there was none.

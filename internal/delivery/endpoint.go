@@ -43,17 +43,22 @@ func newEndpoint(stored *store.Endpoint) *endpoint {
 	return e
 }
 
-// change takes an endpoint as it is stored now. One that was enabled again, or has another URL,
-// begins anew.
-func (e *endpoint) change(stored store.Endpoint) {
+// change takes an endpoint as it is stored now. Of one that was enabled again, or has another URL,
+// it forgets the failures, and says whether that has to be stored.
+func (e *endpoint) change(stored store.Endpoint) bool {
 	e.news = true
 	if e.marking > 0 {
 		stored.FailingSince, stored.Disabled = e.FailingSince, e.Disabled
 	}
-	if !e.Enabled() && stored.Enabled() || e.URL != stored.URL {
-		e.failures, e.since, e.quiet = 0, time.Time{}, time.Time{}
-	}
+	reset := !e.Enabled() && stored.Enabled() || e.URL != stored.URL
 	e.Endpoint = stored
+	if !reset {
+		return false
+	}
+	e.failures, e.since, e.quiet = 0, time.Time{}, time.Time{}
+	failed := !e.FailingSince.IsZero()
+	e.FailingSince = time.Time{}
+	return failed
 }
 
 // circuitOpen says that it has failed so often that it gets probes alone.

@@ -66,7 +66,7 @@ type (
 		Endpoint store.Endpoint
 		Delivery store.Delivery
 	}
-	// Settle tells the outbox what became of deliveries.
+	// Settle tells the outbox the results of deliveries.
 	Settle struct{ Settlements []store.Settlement }
 	// Mark stores how an endpoint does.
 	Mark struct {
@@ -169,7 +169,7 @@ func (s *Schedule) look(list []store.Endpoint) {
 			e = newEndpoint(&one)
 			s.endpoints[one.Number] = e
 		}
-		e.change(one)
+		s.mark(e, e.change(one))
 	}
 	for number, e := range s.endpoints {
 		if e.gone = !there[number]; e.gone {
@@ -206,7 +206,7 @@ func (s *Schedule) judge(now time.Time, err error) {
 	s.troubles++
 }
 
-// tried takes what a try came to.
+// tried takes the result of a try.
 func (s *Schedule) tried(now time.Time, in Tried) {
 	s.running--
 	e := s.endpoints[in.Delivery.Lane.Endpoint]
@@ -228,8 +228,8 @@ func (s *Schedule) tried(now time.Time, in Tried) {
 	s.settle(done)
 }
 
-// mark stores how an endpoint does, where that is new. Nothing is tried at it meanwhile, so
-// that what it was before is not taken for news.
+// mark stores how an endpoint does, where that is new. Nothing is tried at it meanwhile: Looked
+// may bring an older state of it.
 func (s *Schedule) mark(e *endpoint, changed bool) {
 	if !changed || e.gone {
 		return

@@ -153,7 +153,7 @@ func TestProbeAfterRestart(t *testing.T) {
 }
 
 // TestDisabled: five days without a success disable an endpoint, restarts included. Once it is
-// enabled again it begins anew.
+// enabled again its failures are forgotten.
 func TestDisabled(t *testing.T) {
 	w := newWorld(t, 2)
 	w.answer = func(one try) (delivery.Attempt, time.Duration) {
@@ -185,9 +185,14 @@ func TestDisabled(t *testing.T) {
 	if len(w.tries) != tries {
 		t.Errorf("%d tries at a disabled endpoint", len(w.tries)-tries)
 	}
-	e.Disabled, e.FailingSince = store.Disabled{}, time.Time{}
-	w.answer = always(ok)
+	e.Disabled = store.Disabled{} // Its operator enables it, and says nothing of the failures.
+	w.answer = func(try) (delivery.Attempt, time.Duration) { return ok, time.Minute }
 	w.look()
+	w.run(time.Second)
+	if len(w.tries) != tries+delivery.PerEndpoint || !e.Enabled() || !e.FailingSince.IsZero() {
+		t.Errorf("%d tries once it is enabled again; %+v", len(w.tries)-tries, e)
+	}
+	w.answer = always(ok)
 	w.run(13 * time.Hour)
 	if w.left() > 0 {
 		t.Errorf("%d are left", w.left())

@@ -44,7 +44,7 @@ type Config struct {
 
 // Counts counts deliveries. Any goroutine may call it.
 type Counts interface {
-	// Tried notes what a try at an endpoint came to.
+	// Tried notes the result of a try at an endpoint.
 	Tried(endpoint string, result delivery.Result)
 	// GaveUp notes an event that is not tried any more.
 	GaveUp(endpoint string)
@@ -175,8 +175,8 @@ func (d *Dispatcher) do(ctx context.Context, effect delivery.Effect) delivery.In
 	return delivery.Woke{}
 }
 
-// unlessGone is the error of the outbox, but for one that says that the endpoint was deleted
-// meanwhile: the schedule hears of that by itself.
+// unlessGone drops the error of an endpoint that was deleted meanwhile: the next Looked tells
+// the schedule of that.
 func unlessGone(err error) error {
 	if errors.Is(err, store.ErrNoEndpoint) || errors.Is(err, errOther) {
 		return nil

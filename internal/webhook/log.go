@@ -53,7 +53,7 @@ func (d *Dispatcher) noteResult(in delivery.Input) {
 	case delivery.Claimed:
 		d.complain("cannot read webhook deliveries", in.Err)
 	case delivery.Settled:
-		d.complain("cannot store what became of webhook deliveries: they are sent again", in.Err)
+		d.complain("cannot store the results of webhook deliveries: the events are sent again", in.Err)
 	case delivery.Marked:
 		d.complain("cannot store how a webhook endpoint does", in.Err)
 	case delivery.Tried:

@@ -152,7 +152,7 @@ func TestNamesThatChange(t *testing.T) {
 				if got := send(t, sender, url); got.Result != want || scheme == "https" && good.Load() == before {
 					t.Fatalf("the good address: %+v", got)
 				}
-				sender.Close() // The next try connects anew.
+				sender.Close() // So that the next try makes a new connection.
 				n.point(hostile)
 				asked := n.lookups()
 				if got := send(t, sender, url); got.Result != delivery.Blocked || n.lookups() == asked {

@@ -247,8 +247,8 @@ func (s *server) metric(name string) (string, error) {
 	return "", fmt.Errorf("no %s", name)
 }
 
-// audit holds what came to what the dead server had stored, and to what people were told: each
-// event of the database, no other, and the end of each call with its record.
+// audit compares the events that came with those in the database of the dead server: each of them,
+// and no other. The end of each call has the record that people were told.
 func (r *receiver) audit(t *testing.T, b *books) {
 	t.Helper()
 	ctx := context.WithoutCancel(t.Context())
@@ -316,7 +316,7 @@ func (r *receiver) records() map[string]client.Record {
 	for _, id := range r.ended {
 		got := r.events[id].Data.Record
 		if got == nil || len(got.Parties) != 2 {
-			continue // Its absence is told by the comparison.
+			continue // The comparison reports that it is missing.
 		}
 		one := client.Record{
 			CallID: got.CallID, Kind: client.RecordKind(got.Kind), Type: client.CallType(got.Type), Reason: client.Reason(got.Reason),
