@@ -39,7 +39,7 @@ build: ## Build the static binary bin/peal.
 	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o bin/peal ./cmd/peal
 
 .PHONY: dist
-dist: tools ## Build a release of the commit: archives, .deb and SHA256SUMS in bin/dist.
+dist: tools ## Build a release of the commit: archives, lists of components, .deb and SHA256SUMS in bin/dist.
 	release
 
 .PHONY: test
@@ -124,7 +124,7 @@ fuzz: ## Fuzz every decoder of our own for FUZZTIME each.
 	go test ./internal/auth -run='^$$' -fuzz='^FuzzVerify$$' $(FUZZ)
 	go test ./internal/auth -run='^$$' -fuzz='^FuzzClaims$$' $(FUZZ)
 	go -C client/media test -run='^$$' -fuzz='^FuzzClip$$' $(FUZZ)
-	go test ./internal/relay -run='^$$' -fuzz='^FuzzAllows$$' $(FUZZ)
+	go test ./internal/reach -run='^$$' -fuzz='^FuzzAllows$$' $(FUZZ)
 	go test ./internal/relay -run='^$$' -fuzz='^FuzzUsername$$' $(FUZZ)
 	go test ./internal/testing/nets -run='^$$' -fuzz='^FuzzNAT$$' $(FUZZ)
 
@@ -146,9 +146,15 @@ format: tools $(node_modules) ## Format all sources.
 package: $(node_modules) ## Pack the component for npm: bin/peal-rtc-VERSION.tgz.
 	scripts/package
 
+# A copy of the database for machines without the network: VULN_DB=file:///path.
+VULN_DB ?=
 .PHONY: vuln
-vuln: tools ## Look for known vulnerabilities; asks vuln.go.dev.
-	for m in . $(modules); do govulncheck -C $$m ./... || exit; done
+vuln: tools ## Look for known vulnerabilities in every module and tool; asks vuln.go.dev.
+	@failed=0; for m in . $(modules) tools tools/promcheck; do \
+	  echo "vuln: $$m"; \
+	  packages=./...; [ $$m != tools ] || packages="./... tool"; \
+	  govulncheck $(if $(VULN_DB),-db $(VULN_DB)) -C $$m -test $$packages || failed=1; \
+	done; exit $$failed
 
 .PHONY: setup
 setup: ## Install what is missing: a C compiler, Chromium, Firefox, Node, npm packages, Go tools.
@@ -179,6 +185,7 @@ check-web: $(node_modules)
 .PHONY: check-generated
 check-generated: tools $(node_modules)
 	buf lint
+	scripts/openapi
 	scripts/protobuf --check
 	webbuild -check
 	node web/reference.mjs --check

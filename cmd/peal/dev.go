@@ -35,6 +35,7 @@ type devCommand struct {
 	Origins       []string     `placeholder:"HOST" env:"PEAL_ORIGINS" help:"Further pages that get tokens from /dev/token, by host or by scheme://host; * stands for part of a name. Pages of this server and of localhost get them anyway, others never."`
 	TurnAllowPeer []string     `placeholder:"CIDR" env:"PEAL_TURN_ALLOW_PEER" help:"Special addresses to relay to, in place of all that are private, link-local, of a carrier (100.64.0.0/10) or, where only this machine reaches the server, loopback. May be repeated."`
 	API           config.API   `embed:"" prefix:"api-" envprefix:"PEAL_API_"`
+	WebhookAllow  []string     `placeholder:"CIDR" env:"PEAL_WEBHOOK_ALLOW" help:"Special addresses of webhook endpoints to send to, beside loopback."`
 	SingleLogin   bool         `env:"PEAL_SINGLE_LOGIN" help:"Let each account be logged in on one device: a newer login ends the older."`
 	LogLevel      string       `default:"warn" enum:"debug,info,warn,error" env:"PEAL_LOG_LEVEL" help:"Least severe that is written: debug, info, warn or error."`
 }
@@ -92,6 +93,7 @@ func (c *devCommand) settings() (*config.Config, error) {
 	s.Addr, s.Data, s.Log.Level = c.Addr, c.Data, c.LogLevel
 	s.Auth.Secret, s.Auth.KeyID, s.Auth.SingleLogin = string(secret), devKeyID, c.SingleLogin
 	s.API = c.API
+	s.Hooks.Allow = c.WebhookAllow
 	s.Access.Origins = c.Origins
 	s.TURN.Addr, s.TURN.TLSAddr, s.TURN.AllowPeer = c.TurnAddr, c.TurnTLSAddr, c.TurnAllowPeer
 	s.Media = c.Media

@@ -30,6 +30,7 @@ type commands struct {
 	Call    callCommand    `cmd:"" help:"Call an account from this terminal."`
 	Answer  answerCommand  `cmd:"" help:"Answer a call at this terminal."`
 	Echo    echoCommand    `cmd:"" help:"Answer every call, and repeat what is heard and seen."`
+	Hook    hookCommands   `cmd:"" help:"Receive webhooks."`
 	Version versionCommand `cmd:"" help:"Tell the version."`
 
 	ShowVersion kong.VersionFlag `name:"version" hidden:"" help:"Tell the version."`
@@ -95,7 +96,7 @@ func run(args []string, std streams) int {
 	var code exit
 	switch {
 	case errors.As(err, &misuse{}):
-		return misused(std, err, command.Selected().Path())
+		return misused(std, err, nameOf(command.Selected()))
 	case errors.As(err, &code):
 		return int(code)
 	case err != nil:
@@ -147,10 +148,13 @@ func (l commandLine) parse() (*commands, *kong.Context, error) {
 func commandOf(err error) string {
 	var misspelt *kong.ParseError
 	if errors.As(err, &misspelt) && misspelt.Context != nil && misspelt.Context.Selected() != nil {
-		return misspelt.Context.Selected().Path()
+		return nameOf(misspelt.Context.Selected())
 	}
 	return ""
 }
+
+// nameOf is how a command is typed: "hook listen" for one below another.
+func nameOf(command *kong.Node) string { return strings.TrimPrefix(command.FullPath(), "peal ") }
 
 // unknown words the error for a command that does not exist: to the parser its name is
 // one argument too many.

@@ -45,7 +45,7 @@ func peal(args ...string) (code int, out, err string) {
 }
 
 func TestHelp(t *testing.T) {
-	for _, args := range [][]string{{}, {"--help"}, {"dev", "--help"}, {"serve", "-h"}, {"token", "--help"}, {"version", "--help"}, {"call", "--help"}, {"answer", "--help"}, {"echo", "--help"}, {"bench", "--help"}, {"doctor", "--help"}, {"key", "--help"}, {"key", "new", "--help"}, {"key", "list", "--help"}, {"help", "key", "revoke"}, {"help"}, {"help", "serve"}, {"help", "call"}} {
+	for _, args := range [][]string{{}, {"--help"}, {"dev", "--help"}, {"serve", "-h"}, {"token", "--help"}, {"version", "--help"}, {"call", "--help"}, {"answer", "--help"}, {"echo", "--help"}, {"bench", "--help"}, {"doctor", "--help"}, {"key", "--help"}, {"key", "new", "--help"}, {"key", "list", "--help"}, {"help", "key", "revoke"}, {"hook", "--help"}, {"hook", "listen", "--help"}, {"help", "hook", "listen"}, {"help"}, {"help", "serve"}, {"help", "call"}} {
 		code, out, err := peal(args...)
 		if code != exitOK || !strings.Contains(out, "Usage: peal") || err != "" {
 			t.Errorf("%v: exit code %d, %q, %q", args, code, out, err)
@@ -155,6 +155,9 @@ func TestRefuses(t *testing.T) {
 		{"token with a long name", []string{"token", "--account", "a", "--secret", secret, "--name", strings.Repeat("n", 65)}, exitFailed, "name has 65 bytes, at most 64"},
 		{"token with a picture by http", []string{"token", "--account", "a", "--secret", secret, "--avatar", "http://example.com/a.png"}, exitFailed, "avatar is not an https URL"},
 		{"token of no server", []string{"token", "--account", "a", "--data", t.TempDir()}, exitFailed, "PEAL_SECRET"},
+		{"hook of no secret", []string{"hook", "listen", "--secret", "sec"}, exitUsage, "--secret: this is no secret of a webhook"},
+		{"hook at no address", []string{"hook", "listen", "--addr", "here"}, exitUsage, "--addr is \"here\": give HOST:PORT"},
+		{"hook at nothing", []string{"hook"}, exitUsage, "expected"},
 		{"token of two", []string{"token", "--account", "a", "--secret", secret, "--data", t.TempDir()}, exitFailed, "both"},
 	}
 	for _, test := range tests {

@@ -141,7 +141,7 @@ func (b *backend) eraseAccount(w http.ResponseWriter, q *http.Request) {
 	}
 	d := deedOf(q)
 	d.Target = string(b.Store.Alias(account))
-	query, ok := known(w, q, "force")
+	query, ok := queryOf(w, q, "force")
 	if !ok || !emptyBody(w, q) {
 		return
 	}

@@ -186,13 +186,15 @@ func fail(w http.ResponseWriter, status int, e *pealv1.Error) {
 	write(w, status, text)
 }
 
-func reply(w http.ResponseWriter, body any) {
+func reply(w http.ResponseWriter, body any) { replyAs(w, http.StatusOK, body) }
+
+func replyAs(w http.ResponseWriter, status int, body any) {
 	text, err := json.Marshal(body)
 	if err != nil {
 		// What is given here is made of maps, lists and strings, which have a text.
 		panic(fmt.Sprintf("encode reply: %v", err))
 	}
-	write(w, http.StatusOK, text)
+	write(w, status, text)
 }
 
 func write(w http.ResponseWriter, status int, text []byte) {

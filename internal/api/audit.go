@@ -3,8 +3,6 @@ package api
 import (
 	"context"
 	"net/http"
-	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,6 +15,13 @@ import (
 // What routes that write do, as the audit names it.
 const (
 	actionEndCall = "call.end"
+
+	actionPutWebhook    = "webhook.put"
+	actionDeleteWebhook = "webhook.delete"
+	actionTestWebhook   = "webhook.test"
+	actionRotateWebhook = "webhook.rotate"
+	actionReplayWebhook = "webhook.replay"
+
 	actionLogOut  = store.AccountActions + "logout"
 	actionErase   = store.AccountActions + "erase"
 	actionBlock   = store.AccountActions + "block"
@@ -95,7 +100,7 @@ func (n *noting) Unwrap() http.ResponseWriter { return n.ResponseWriter }
 
 // listAudit gives what keys did, the newest first.
 func (b *backend) listAudit(w http.ResponseWriter, q *http.Request) {
-	query, ok := known(w, q, "limit", "cursor")
+	query, ok := queryOf(w, q, "limit", "cursor")
 	if !ok {
 		return
 	}
@@ -124,34 +129,4 @@ func (b *backend) listAudit(w http.ResponseWriter, q *http.Request) {
 		answer.Next = strconv.FormatInt(list[limit-1].Seq, 10)
 	}
 	reply(w, answer)
-}
-
-// known reads a query, and refuses what it does not know.
-func known(w http.ResponseWriter, q *http.Request, keys ...string) (url.Values, bool) {
-	query, err := url.ParseQuery(q.URL.RawQuery)
-	if err != nil {
-		deny(w, protocol.BadRequest, "the query cannot be read: percent-encode its values, also %% and ;")
-		return nil, false
-	}
-	for key, values := range query {
-		if !slices.Contains(keys, key) || len(values) != 1 {
-			deny(w, protocol.BadRequest, "the query has %q: send only %s, each once", key, strings.Join(keys, ", "))
-			return nil, false
-		}
-	}
-	return query, true
-}
-
-// limitOf is how many a list is to have at most.
-func limitOf(w http.ResponseWriter, query url.Values) (int, bool) {
-	text := query.Get("limit")
-	if text == "" {
-		return pageUsual, true
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 || n > pageMost {
-		deny(w, protocol.BadRequest, "limit=%s: send a number from 1 to %d", text, pageMost)
-		return 0, false
-	}
-	return n, true
 }

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	_ "embed"
 	"encoding/json"
@@ -11,6 +13,7 @@ import (
 	"math"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,8 +25,10 @@ import (
 
 	"github.com/peal-rtc/peal/internal/auth"
 	"github.com/peal-rtc/peal/internal/call"
+	"github.com/peal-rtc/peal/internal/delivery"
 	"github.com/peal-rtc/peal/internal/protocol"
 	"github.com/peal-rtc/peal/internal/store"
+	"github.com/peal-rtc/peal/internal/webhook"
 )
 
 // Limits of the server API.
@@ -61,7 +66,15 @@ type Backend struct {
 	Address func(*http.Request) netip.Addr
 	// Now is the store's time.
 	Now func() time.Time
-	Log *slog.Logger
+	// Outbox gives out events. Where it is nil the store keeps none, and there is neither a feed
+	// nor a webhook.
+	Outbox store.Outbox
+	// Reach says where webhooks may go, and Try makes one try at an endpoint.
+	Reach webhook.Reach
+	Try   func(ctx context.Context, to *store.Endpoint, id string, body []byte) delivery.Attempt
+	// Stopping is closed when the server begins to stop.
+	Stopping <-chan struct{}
+	Log      *slog.Logger
 }
 
 //go:embed openapi.json
@@ -75,26 +88,51 @@ type route struct {
 	handle func(*backend, http.ResponseWriter, *http.Request)
 	// action is what the audit calls it: of a route that writes, and of no other.
 	action string
+	// timeout is how long an answer may take; zero for backendTimeout.
+	timeout time.Duration
 }
 
 // routes are all that there are: openapi.json describes each, and a test holds the two together.
 var routes = []route{
-	{"GET /api/v1/calls", auth.ScopeRead, (*backend).listCalls, ""},
-	{"GET /api/v1/calls/{id}", auth.ScopeRead, (*backend).getCall, ""},
-	{"POST /api/v1/calls/{id}/end", auth.ScopeCalls, (*backend).endCall, actionEndCall},
-	{"GET /api/v1/records", auth.ScopeRead, (*backend).listRecords, ""},
-	{"GET /api/v1/accounts/{a}", auth.ScopeRead, (*backend).getAccount, ""},
-	{"POST /api/v1/accounts/{a}/logout", auth.ScopeAccounts, (*backend).logOut, actionLogOut},
-	{"DELETE /api/v1/accounts/{a}", auth.ScopeAccounts, (*backend).eraseAccount, actionErase},
-	{"GET /api/v1/accounts/{a}/blocks", auth.ScopeRead, (*backend).listBlocks, ""},
-	{"PUT /api/v1/accounts/{a}/blocks/{b}", auth.ScopeAccounts, (*backend).putBlock, actionBlock},
-	{"DELETE /api/v1/accounts/{a}/blocks/{b}", auth.ScopeAccounts, (*backend).deleteBlock, actionUnblock},
-	{"GET /api/v1/audit", auth.ScopeAdmin, (*backend).listAudit, ""},
+	{"GET /api/v1/calls", auth.ScopeRead, (*backend).listCalls, "", 0},
+	{"GET /api/v1/calls/{id}", auth.ScopeRead, (*backend).getCall, "", 0},
+	{"POST /api/v1/calls/{id}/end", auth.ScopeCalls, (*backend).endCall, actionEndCall, 0},
+	{"GET /api/v1/records", auth.ScopeRead, (*backend).listRecords, "", 0},
+	{"GET /api/v1/accounts/{a}", auth.ScopeRead, (*backend).getAccount, "", 0},
+	{"POST /api/v1/accounts/{a}/logout", auth.ScopeAccounts, (*backend).logOut, actionLogOut, 0},
+	{"DELETE /api/v1/accounts/{a}", auth.ScopeAccounts, (*backend).eraseAccount, actionErase, 0},
+	{"GET /api/v1/accounts/{a}/blocks", auth.ScopeRead, (*backend).listBlocks, "", 0},
+	{"PUT /api/v1/accounts/{a}/blocks/{b}", auth.ScopeAccounts, (*backend).putBlock, actionBlock, 0},
+	{"DELETE /api/v1/accounts/{a}/blocks/{b}", auth.ScopeAccounts, (*backend).deleteBlock, actionUnblock, 0},
+	{"GET /api/v1/audit", auth.ScopeAdmin, (*backend).listAudit, "", 0},
+	{"GET /api/v1/events", auth.ScopeRead, outgoing((*backend).listEvents), "", feedWaitMost + backendTimeout},
+	{"GET /api/v1/webhooks", auth.ScopeHooks, outgoing((*backend).listWebhooks), "", 0},
+	{"PUT /api/v1/webhooks/{id}", auth.ScopeHooks, outgoing((*backend).putWebhook), actionPutWebhook, 0},
+	{"GET /api/v1/webhooks/{id}", auth.ScopeHooks, outgoing((*backend).getWebhook), "", 0},
+	{"DELETE /api/v1/webhooks/{id}", auth.ScopeHooks, outgoing((*backend).deleteWebhook), actionDeleteWebhook, 0},
+	{"POST /api/v1/webhooks/{id}/test", auth.ScopeHooks, outgoing((*backend).testWebhook), actionTestWebhook, testTimeout},
+	{"POST /api/v1/webhooks/{id}/rotate", auth.ScopeHooks, outgoing((*backend).rotateWebhook), actionRotateWebhook, 0},
+	{"POST /api/v1/webhooks/{id}/replay", auth.ScopeHooks, outgoing((*backend).replayWebhook), actionReplayWebhook, replayTimeout},
+	{"GET /api/v1/webhooks/{id}/dead", auth.ScopeHooks, outgoing((*backend).listDead), "", 0},
+}
+
+// outgoing handles what needs the outbox.
+func outgoing(handle func(*backend, http.ResponseWriter, *http.Request)) func(*backend, http.ResponseWriter, *http.Request) {
+	return func(b *backend, w http.ResponseWriter, q *http.Request) {
+		if b.Outbox == nil {
+			deny(w, protocol.Unavailable, "the store of this server keeps no events")
+			return
+		}
+		handle(b, w, q)
+	}
 }
 
 // Routes serves the server API, for backends that have an API key.
 func (b Backend) Routes() http.Handler {
-	served := &backend{Backend: b, keys: make(map[string]*rate.Limiter), wrong: make(map[netip.Addr]*rate.Limiter)}
+	served := &backend{
+		Backend: b, keys: make(map[string]*rate.Limiter), wrong: make(map[netip.Addr]*rate.Limiter),
+		waiters: make(places, feedWaitersMost), tests: make(places, testsMost),
+	}
 	mux := http.NewServeMux()
 	for _, r := range routes {
 		mux.HandleFunc(r.pattern, func(w http.ResponseWriter, q *http.Request) { served.serve(&r, w, q) })
@@ -143,10 +181,12 @@ type keyID struct{}
 // backend serves requests at the same time.
 type backend struct {
 	Backend
-	mu     sync.Mutex // Guards what follows.
-	keys   map[string]*rate.Limiter
-	wrong  map[netip.Addr]*rate.Limiter
-	pruned time.Time
+	// waiters are the requests that wait for events, and tests those that test a webhook.
+	waiters, tests places
+	mu             sync.Mutex // Guards what follows.
+	keys           map[string]*rate.Limiter
+	wrong          map[netip.Addr]*rate.Limiter
+	pruned         time.Time
 }
 
 // serve answers a request for a route, where its key has the scope.
@@ -157,7 +197,7 @@ func (b *backend) serve(r *route, w http.ResponseWriter, q *http.Request) {
 	case !key.Opens(r.scope):
 		deny(w, missingScope, "the key %s lacks the scope %s, which this route needs: send a key that has it", key.ID, r.scope)
 	default:
-		ctx, cancel := context.WithTimeout(context.WithValue(q.Context(), keyID{}, key.ID), backendTimeout)
+		ctx, cancel := context.WithTimeout(context.WithValue(q.Context(), keyID{}, key.ID), cmp.Or(r.timeout, backendTimeout))
 		defer cancel()
 		if q = q.WithContext(ctx); r.action == "" {
 			r.handle(b, w, q)
@@ -316,6 +356,9 @@ func (b *backend) endCall(w http.ResponseWriter, q *http.Request) {
 
 // unavailable answers for a store that failed, and says in the log why.
 func (b *backend) unavailable(w http.ResponseWriter, q *http.Request, err error) {
+	if errors.Is(q.Context().Err(), context.Canceled) {
+		return // Who asked has gone.
+	}
 	b.Log.Warn("cannot answer a backend", "method", q.Method, "path", q.URL.Path, "request_id", w.Header().Get(requestIDHeader), "error", err)
 	deny(w, protocol.Unavailable, "the store does not answer, or the server is stopping: try again")
 }
@@ -368,7 +411,7 @@ type page struct {
 
 // page reads the query of a list, and refuses what it does not know.
 func (b *backend) page(w http.ResponseWriter, q *http.Request, more ...string) (p page, ok bool) {
-	query, ok := known(w, q, append([]string{"limit", "cursor"}, more...)...)
+	query, ok := queryOf(w, q, append([]string{"limit", "cursor"}, more...)...)
 	if !ok {
 		return page{}, false
 	}
@@ -381,10 +424,42 @@ func (b *backend) page(w http.ResponseWriter, q *http.Request, more ...string) (
 		return page{}, false
 	}
 	if p.cursor != "" && !protocol.ValidCallID(p.cursor) {
-		deny(w, protocol.BadRequest, "cursor=%s: send the value of next in the answer before", p.cursor)
+		deny(w, protocol.BadRequest, badCursor, p.cursor)
 		return page{}, false
 	}
 	return p, true
+}
+
+const badCursor = "cursor=%s: send the value of next in the answer before"
+
+// queryOf reads a query of known fields, each once.
+func queryOf(w http.ResponseWriter, q *http.Request, known ...string) (url.Values, bool) {
+	query, err := url.ParseQuery(q.URL.RawQuery)
+	if err != nil {
+		deny(w, protocol.BadRequest, "the query cannot be read: percent-encode its values, also %% and ;")
+		return nil, false
+	}
+	for key, values := range query {
+		if !slices.Contains(known, key) || len(values) != 1 {
+			deny(w, protocol.BadRequest, "the query has %q: send only %s, each once", key, strings.Join(known, ", "))
+			return nil, false
+		}
+	}
+	return query, true
+}
+
+// limitOf is how many a page has at most.
+func limitOf(w http.ResponseWriter, query url.Values) (limit int, ok bool) {
+	text := query.Get("limit")
+	if text == "" {
+		return pageUsual, true
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > pageMost {
+		deny(w, protocol.BadRequest, "limit=%s: send a number from 1 to %d", text, pageMost)
+		return 0, false
+	}
+	return n, true
 }
 
 func callIDOf(w http.ResponseWriter, q *http.Request) (call.ID, bool) {
@@ -398,18 +473,32 @@ func callIDOf(w http.ResponseWriter, q *http.Request) (call.ID, bool) {
 
 // emptyBody holds that a request has no body, or an empty object.
 func emptyBody(w http.ResponseWriter, q *http.Request) bool {
+	return bodyOf(w, q, &struct{}{}, "no body, or {}")
+}
+
+// bodyOf reads an object of known fields. Without a body all fields are absent.
+func bodyOf(w http.ResponseWriter, q *http.Request, fields any, sendThis string) bool {
 	text, err := io.ReadAll(q.Body)
+	text = bytes.TrimSpace(text)
 	var large *http.MaxBytesError
-	var fields map[string]any
 	switch {
 	case errors.As(err, &large):
-		deny(w, protocol.BadRequest, "the body has more than %d bytes: send none, or {}", backendBodyBytes)
+		deny(w, protocol.BadRequest, "the body has more than %d bytes: send %s", backendBodyBytes, sendThis)
+		return false
 	case err != nil:
 		deny(w, protocol.BadRequest, "the body did not arrive whole: send the request again")
-	case len(text) > 0 && (json.Unmarshal(text, &fields) != nil || fields == nil || len(fields) > 0):
-		deny(w, protocol.BadRequest, "this route takes no fields: send no body, or {}")
-	default:
+		return false
+	case len(text) == 0:
 		return true
+	case text[0] != '{' || !json.Valid(text):
+		deny(w, protocol.BadRequest, "the body is no JSON object: send %s", sendThis)
+		return false
 	}
-	return false
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(fields); err != nil {
+		deny(w, protocol.BadRequest, "the body: %s: send %s", strings.TrimPrefix(err.Error(), "json: "), sendThis)
+		return false
+	}
+	return true
 }

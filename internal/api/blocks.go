@@ -61,7 +61,7 @@ func (b *backend) listBlocks(w http.ResponseWriter, q *http.Request) {
 	if !ok {
 		return
 	}
-	query, ok := known(w, q, "limit", "cursor")
+	query, ok := queryOf(w, q, "limit", "cursor")
 	if !ok {
 		return
 	}

@@ -29,6 +29,7 @@ const (
 	notFound         protocol.Code = "not_found"
 	methodNotAllowed protocol.Code = "method_not_allowed"
 	tooManyRequests  protocol.Code = "too_many_requests"
+	noSuchWebhook    protocol.Code = "no_such_webhook"
 )
 
 // titles say in a few words what each code of the server API means.
@@ -42,6 +43,7 @@ var titles = map[protocol.Code]string{
 	notFound:             "There is no such route",
 	methodNotAllowed:     "The route takes another method",
 	tooManyRequests:      "Too many requests",
+	noSuchWebhook:        "There is no such webhook",
 }
 
 // statuses are the HTTP statuses of the codes.
@@ -55,6 +57,7 @@ var statuses = map[protocol.Code]int{
 	notFound:             http.StatusNotFound,
 	methodNotAllowed:     http.StatusMethodNotAllowed,
 	tooManyRequests:      http.StatusTooManyRequests,
+	noSuchWebhook:        http.StatusNotFound,
 }
 
 // deny answers by a problem.

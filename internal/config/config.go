@@ -33,6 +33,7 @@ type Config struct {
 	ACME   ACME   `embed:"" prefix:"acme-" envprefix:"PEAL_ACME_" group:"Certificates by ACME:"`
 	Auth   Auth   `embed:"" envprefix:"PEAL_" group:"Tokens:"`
 	API    API    `embed:"" prefix:"api-" envprefix:"PEAL_API_" group:"Server API:"`
+	Hooks  Hooks  `embed:"" prefix:"webhook-" envprefix:"PEAL_WEBHOOK_" group:"Webhooks:"`
 	Access Access `embed:"" envprefix:"PEAL_" group:"Access:"`
 	Media  Media  `embed:"" envprefix:"PEAL_" group:"Privacy of media:"`
 	TURN   TURN   `embed:"" prefix:"turn-" envprefix:"PEAL_TURN_" group:"STUN and TURN:"`
@@ -67,6 +68,11 @@ type Auth struct {
 // API says which backends may use the server API. It is off without a key.
 type API struct {
 	Keys map[string]string `placeholder:"ID=SECRET" env:"KEYS" help:"Keys of backends for the server API under /api/v1: ids, and secrets of 43 characters of base64url (32 random bytes). A backend sends peal_sk_ID_SECRET. Do not give them by a flag, which others on the machine can read. Without one there is no server API."`
+}
+
+// Hooks says where webhooks may go.
+type Hooks struct {
+	Allow []string `placeholder:"CIDR" env:"ALLOW" help:"Addresses of webhook endpoints to send to although they are private, loopback or otherwise special, by plain HTTP too. Whoever has an API key can then send requests there."`
 }
 
 // Access says who may connect from where.
@@ -160,6 +166,7 @@ func (c *Config) Check() error {
 		c.ACME.validate(&c.TLS),
 		c.Auth.validate(),
 		c.API.validate(),
+		c.Hooks.validate(),
 		c.Access.validate(),
 		c.TURN.validate(),
 		c.Media.validate(&c.TURN),
@@ -230,6 +237,11 @@ func (a *API) validate() error {
 		return fmt.Errorf("api-keys: %w", err)
 	}
 	return nil
+}
+
+func (h *Hooks) validate() error {
+	_, err := Prefixes("webhook-allow", h.Allow)
+	return err
 }
 
 // audienceBytes is the longest audience: those that people use are names or addresses.

@@ -12,7 +12,7 @@ import (
 
 	"github.com/pion/stun/v4"
 
-	"github.com/peal-rtc/peal/internal/relay"
+	"github.com/peal-rtc/peal/internal/reach"
 )
 
 // checkRelay looks at each transport of the relay, and has it carry packets: from
@@ -154,7 +154,7 @@ func (r *run) notAllowed(peer netip.Addr) Result {
 
 // blockOf is what to allow for an address: its private network, or itself.
 func blockOf(a netip.Addr) netip.Prefix {
-	for _, block := range relay.LocalPrefixes() {
+	for _, block := range reach.Local() {
 		if block.Contains(a) {
 			return block
 		}

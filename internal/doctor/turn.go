@@ -17,6 +17,7 @@ import (
 	"github.com/pion/stun/v4"
 	"github.com/pion/turn/v5"
 
+	"github.com/peal-rtc/peal/internal/reach"
 	"github.com/peal-rtc/peal/internal/relay"
 )
 
@@ -378,4 +379,4 @@ func (r *run) unreachable(ctx context.Context, p *place, err error) Result {
 }
 
 // special tells of addresses that are not of the public internet.
-func special(a netip.Addr) bool { return !relay.PeerPolicy{}.Allows(a) }
+func special(a netip.Addr) bool { return !reach.Policy{}.Allows(a) }

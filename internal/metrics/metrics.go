@@ -6,7 +6,8 @@
 //
 // The loop's goroutine calls the methods of loop.go; the others may be called from any
 // goroutine. No label holds an account, a device, a call or an address, so the number of
-// series is bounded by the tables of this package.
+// series is bounded by the tables of this package, and by the webhook endpoints, whose ids the
+// operator gives.
 package metrics
 
 import (
@@ -26,7 +27,7 @@ import (
 // requestsMost is how many requests are answered at a time: a scrape is work.
 const requestsMost = 4
 
-// Sources are read at each scrape. All but Relay and CertificateEnd are required.
+// Sources are read at each scrape. All but Relay, CertificateEnd and Queues are required.
 type Sources struct {
 	// Ready says whether the server answers hellos.
 	Ready func() bool
@@ -38,6 +39,8 @@ type Sources struct {
 	Relay func() relay.Numbers
 	// CertificateEnd is when the certificate of HTTPS expires; nil where there is none.
 	CertificateEnd func() time.Time
+	// Queues is what waits for each webhook endpoint; nil where no events are kept.
+	Queues func() []Queue
 }
 
 // Metrics counts.
@@ -46,6 +49,7 @@ type Metrics struct {
 	loop     loop
 	store    storage
 	calls    calls
+	hooks    hooks
 }
 
 // New makes a Metrics.
@@ -54,6 +58,7 @@ func New() *Metrics {
 	m.loop.register(m.registry)
 	m.store.register(m.registry)
 	m.calls.register(m.registry)
+	m.hooks.register(m.registry)
 	m.registry.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
@@ -119,6 +124,9 @@ func (s *scrape) Collect(out chan<- prometheus.Metric) {
 
 	if s.CertificateEnd != nil {
 		certificateEnd.tell(out, float64(s.CertificateEnd().Unix()))
+	}
+	if s.Queues != nil {
+		s.collectQueues(out)
 	}
 	if s.Relay != nil {
 		s.collectRelay(out)

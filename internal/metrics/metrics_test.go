@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
 	"github.com/peal-rtc/peal/internal/call"
+	"github.com/peal-rtc/peal/internal/delivery"
 	"github.com/peal-rtc/peal/internal/node"
 	"github.com/peal-rtc/peal/internal/protocol"
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
@@ -36,6 +37,9 @@ func sources() Sources {
 			}
 		},
 		CertificateEnd: func() time.Time { return time.Unix(1_900_000_000, 0) },
+		Queues: func() []Queue {
+			return []Queue{{"crm", 13, 14 * time.Second, false}, {"old", 15, time.Hour, true}}
+		},
 	}
 }
 
@@ -115,6 +119,10 @@ func TestScrape(t *testing.T) {
 		`peal_relay_bytes_total{direction="to_client",transport="tls"} 1100`,
 		`peal_relay_dropped_total{direction="to_client",transport="tls"} 12`,
 		`peal_certificate_expiry_timestamp_seconds 1.9e+09`,
+		`peal_events_lag_seconds 14`, `peal_deliveries_waiting{endpoint="crm"} 13`, `peal_deliveries_waiting{endpoint="old"} 15`,
+		`peal_webhook_endpoint_disabled{endpoint="crm"} 0`, `peal_webhook_endpoint_disabled{endpoint="old"} 1`,
+		`peal_deliveries_total{endpoint="crm",result="delivered"} 1`, `peal_deliveries_total{endpoint="crm",result="dead"} 1`,
+		`peal_webhook_clock_offset_seconds{endpoint="crm"} -61`,
 	)
 	for _, one := range []string{"go_goroutines ", "process_resident_memory_bytes ", "go_memstats_heap_alloc_bytes "} {
 		if !strings.Contains(scraped, "\n"+one) {
@@ -124,9 +132,9 @@ func TestScrape(t *testing.T) {
 }
 
 // labelsAllowed are the labels of all metrics. Before you add one, make sure that its
-// values are few and name nobody.
+// values are few and name nobody. An endpoint is named by the operator.
 var labelsAllowed = []string{
-	"code", "command", "direction", "event", "goversion", "kind", "path", "query", "reason", "state", "transport", "type", "version", "why",
+	"code", "command", "direction", "endpoint", "event", "goversion", "kind", "path", "query", "reason", "result", "state", "transport", "type", "version", "why",
 }
 
 // TestLabels: no label names an account, a device, a call or an address, whatever clients
@@ -170,6 +178,9 @@ const callID = "019a0000-0000-7000-8000-000000000001"
 // exercise has a Metrics count something of everything, with names and codes that clients
 // and errors could hold.
 func exercise(m *Metrics) {
+	m.Tried("crm", delivery.Delivered)
+	m.GaveUp("crm")
+	m.Clock("crm", -61*time.Second)
 	now := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 	m.Waited(time.Now())
 	m.Late(time.Millisecond)

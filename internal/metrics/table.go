@@ -190,6 +190,30 @@ var (
 		"peal_certificate_expiry_timestamp_seconds", Gauge, nil,
 		"When the certificate of HTTPS expires, in Unix time.", nil,
 	}
+	eventsLag = Metric{
+		"peal_events_lag_seconds", Gauge, nil,
+		"Age of the oldest event that waits for a webhook endpoint that is not disabled.", nil,
+	}
+	deliveries = Metric{
+		"peal_deliveries_total", Counter,
+		[]string{"endpoint", "result"},
+		"Tries to deliver an event to a webhook endpoint: `delivered`, `status`, `redirect`, `gone` (410), `timeout`, `connect`, `blocked` (its address is not allowed); and events given up, `dead`.", nil,
+	}
+	deliveriesWaiting = Metric{
+		"peal_deliveries_waiting", Gauge,
+		[]string{"endpoint"},
+		"Events that wait for a webhook endpoint.", nil,
+	}
+	endpointDisabled = Metric{
+		"peal_webhook_endpoint_disabled", Gauge,
+		[]string{"endpoint"},
+		"1 for a webhook endpoint that is disabled, otherwise 0.", nil,
+	}
+	endpointClock = Metric{
+		"peal_webhook_clock_offset_seconds", Gauge,
+		[]string{"endpoint"},
+		"How far the clock of a webhook endpoint is ahead of this machine's, by its last answer. At 300 either way it refuses all events.", nil,
+	}
 	buildInfo = Metric{
 		"peal_build_info", Gauge,
 		[]string{"version", "goversion"},
@@ -201,6 +225,7 @@ var (
 var scraped = []Metric{
 	readiness, loopInbox, commitWaiting, messages, messageBytes, connectionEvents, certificateEnd,
 	relayAllocations, relayAllocationsMost, relayRefused, relayPackets, relayBytes, relayDropped,
+	eventsLag, deliveriesWaiting, endpointDisabled,
 }
 
 // Table lists the metrics of Peal, in the order of the documentation. The metrics of Go and of
@@ -213,6 +238,7 @@ func Table() []Metric {
 		commitSeconds, commitChanges, commitWaiting, commitUnknown, conflicts, readSeconds, readFailures,
 		loopLag, loopInbox, deadlineLate,
 		relayAllocations, relayAllocationsMost, relayRefused, relayPackets, relayBytes, relayDropped,
+		eventsLag, deliveries, deliveriesWaiting, endpointDisabled, endpointClock,
 	}
 }
 

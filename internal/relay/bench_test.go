@@ -7,12 +7,14 @@ import (
 	"time"
 
 	"github.com/pion/turn/v5"
+
+	"github.com/peal-rtc/peal/internal/reach"
 )
 
 // flowing is a relayed address with a channel to a peer, and the peer.
 func flowing(b *testing.B, via *datagrams) (*relayed, netip.AddrPort) {
 	b.Helper()
-	cfg := Config{Logger: slog.New(slog.DiscardHandler), AllowPeers: LocalPrefixes()}
+	cfg := Config{Logger: slog.New(slog.DiscardHandler), AllowPeers: reach.Local()}
 	cfg.complete()
 	p := newPorts(&cfg, netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("127.0.0.1"))
 	b.Cleanup(func() { _ = p.close() })

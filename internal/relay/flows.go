@@ -3,6 +3,8 @@ package relay
 import (
 	"net/netip"
 	"time"
+
+	"github.com/peal-rtc/peal/internal/reach"
 )
 
 const (
@@ -111,7 +113,7 @@ func (r *relayed) granted(peer netip.Addr) {
 func (r *relayed) indicates(from netip.AddrPort) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	p := r.permitted[canonical(from.Addr())]
+	p := r.permitted[reach.Canonical(from.Addr())]
 	return p != nil && p.granted && !r.unknown
 }
 
@@ -122,7 +124,7 @@ func (r *relayed) dismisses(peer netip.Addr) {
 	defer r.mu.Unlock()
 	delete(r.permitted, peer)
 	for addr, f := range r.flows {
-		if f.channel == 0 && canonical(addr.Addr()) == peer {
+		if f.channel == 0 && reach.Canonical(addr.Addr()) == peer {
 			delete(r.flows, addr)
 		}
 	}
@@ -150,7 +152,7 @@ func (r *relayed) unbound(channel uint16, peer netip.AddrPort) {
 	delete(r.channels, channel)
 	if f := r.flows[peer]; f != nil {
 		f.channel = 0
-		if r.permitted[canonical(peer.Addr())] == nil {
+		if r.permitted[reach.Canonical(peer.Addr())] == nil {
 			delete(r.flows, peer)
 		}
 	}
@@ -223,7 +225,7 @@ func (r *relayed) sendsTo(peer netip.AddrPort, bytes int, now time.Time) (reach,
 func (r *relayed) sendsIndicated(peer netip.AddrPort, bytes int, now time.Time) (pass, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	p := r.permitted[canonical(peer.Addr())]
+	p := r.permitted[reach.Canonical(peer.Addr())]
 	if p == nil || !p.granted || peer.Addr().Is4() != r.ports.host.Is4() {
 		return false, false
 	}
@@ -253,7 +255,7 @@ func (r *relayed) receives(from netip.AddrPort, bytes int, now time.Time) (chann
 	from = bare(from)
 	f := r.flows[from]
 	if f == nil {
-		p := r.permitted[canonical(from.Addr())]
+		p := r.permitted[reach.Canonical(from.Addr())]
 		if p == nil || !p.strangers.has(now, strangerRate, bytes) || !r.ports.hears(r.party, from) {
 			return 0, r.count(ToClient, bytes, false)
 		}

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/pion/turn/v5"
+
+	"github.com/peal-rtc/peal/internal/reach"
 )
 
 // open is a relayed address of a user, which is not read.
@@ -23,7 +25,7 @@ func open(t *testing.T, p *ports, username string) *relayed {
 // announced as another, as behind a NAT.
 func everywhere(t *testing.T) *ports {
 	t.Helper()
-	cfg := Config{Logger: slog.New(slog.DiscardHandler), AllowPeers: LocalPrefixes()}
+	cfg := Config{Logger: slog.New(slog.DiscardHandler), AllowPeers: reach.Local()}
 	cfg.complete()
 	p := newPorts(&cfg, netip.IPv4Unspecified(), netip.MustParseAddr("192.0.2.7"))
 	t.Cleanup(func() { _ = p.close() })
@@ -114,14 +116,14 @@ func TestPartiesByAnyAddress(t *testing.T) {
 		if !p.mayReach(addr) {
 			continue // Public, and nobody's business.
 		}
-		alice.admits(canonical(addr))
+		alice.admits(reach.Canonical(addr))
 		for other, want := range map[*relayed]bool{bob: true, mallory: false} {
 			at := netip.AddrPortFrom(addr, other.port)
 			if reach, _ := alice.sendsTo(at, 100, now); reach != want {
 				t.Errorf("%s of %s: reached %t", at, other.party, reach)
 			}
-			alice.dismisses(canonical(addr)) // It is a stranger now.
-			alice.admits(canonical(addr))
+			alice.dismisses(reach.Canonical(addr)) // It is a stranger now.
+			alice.admits(reach.Canonical(addr))
 			if _, pass := alice.receives(at, 100, now); pass != want {
 				t.Errorf("%s of %s: heard %t", at, other.party, pass)
 			}
@@ -129,7 +131,7 @@ func TestPartiesByAnyAddress(t *testing.T) {
 		if _, pass := alice.receives(netip.AddrPortFrom(addr, mallory.port), 100, now); pass {
 			t.Error("heard")
 		}
-		alice.dismisses(canonical(addr))
+		alice.dismisses(reach.Canonical(addr))
 	}
 	if p.reaches(alice.party, netip.AddrPortFrom(p.announced, 1)) {
 		t.Error("what else is at the announced address is reached")

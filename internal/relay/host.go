@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/peal-rtc/peal/internal/reach"
 )
 
 // hostRefresh is how old the list of this machine's addresses may be.
@@ -24,7 +26,7 @@ type host struct {
 }
 
 func newHost(announced netip.Addr, log *slog.Logger) *host {
-	return &host{announced: canonical(announced), log: log}
+	return &host{announced: reach.Canonical(announced), log: log}
 }
 
 // has says whether an address in canonical form is this machine's.
@@ -48,7 +50,7 @@ func (h *host) refresh() {
 	h.own = make(map[netip.Addr]bool, len(all))
 	for _, one := range all {
 		if prefix, err := netip.ParsePrefix(one.String()); err == nil {
-			h.own[canonical(prefix.Addr())] = true
+			h.own[reach.Canonical(prefix.Addr())] = true
 		}
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/pion/turn/v5"
+
+	"github.com/peal-rtc/peal/internal/reach"
 )
 
 // Why a relayed address is not given. Clients read 508 (insufficient capacity).
@@ -31,7 +33,7 @@ var (
 type ports struct {
 	host, announced netip.Addr
 	low, high       uint16
-	policy          PeerPolicy
+	policy          reach.Policy
 	machine         *host
 	log             *slog.Logger
 	now             func() time.Time
@@ -56,7 +58,7 @@ func newPorts(cfg *Config, host, announced netip.Addr) *ports {
 	}
 	return &ports{
 		host: host, announced: announced, low: cfg.MinPort, high: cfg.MaxPort, log: cfg.Logger, now: cfg.Now,
-		policy: PeerPolicy{Allow: cfg.AllowPeers}, machine: newHost(announced, cfg.Logger),
+		policy: reach.Policy{Allow: cfg.AllowPeers}, machine: newHost(announced, cfg.Logger),
 		open: make(map[uint16]*relayed), quota: newQuota(cfg.MaxAllocations),
 	}
 }
@@ -253,12 +255,12 @@ func (p *ports) close() error {
 // there is what it relays; what else this machine has is nobody's business, be
 // its addresses public or not.
 func (p *ports) mayReach(addr netip.Addr) bool {
-	addr = canonical(addr)
+	addr = reach.Canonical(addr)
 	switch {
 	case addr == p.machine.announced:
 		return true
 	case p.machine.has(addr):
-		return within(addr, p.policy.Allow) && p.policy.Allows(addr)
+		return reach.Within(addr, p.policy.Allow) && p.policy.Allows(addr)
 	default:
 		return p.policy.Allows(addr)
 	}
@@ -275,8 +277,8 @@ func (p *ports) reaches(party string, peer netip.AddrPort) bool {
 	if other := p.relayedAt(peer); other != nil {
 		return other.party == party
 	}
-	addr := canonical(peer.Addr())
-	return addr != p.machine.announced || within(addr, p.policy.Allow)
+	addr := reach.Canonical(peer.Addr())
+	return addr != p.machine.announced || reach.Within(addr, p.policy.Allow)
 }
 
 // hears judges who sends, where a permission names the address: all but the relayed
@@ -289,7 +291,7 @@ func (p *ports) hears(party string, from netip.AddrPort) bool {
 
 // relayedAt gives the relayed address that an address with its port leads to, if any.
 func (p *ports) relayedAt(peer netip.AddrPort) *relayed {
-	if !p.isOwn(canonical(peer.Addr())) {
+	if !p.isOwn(reach.Canonical(peer.Addr())) {
 		return nil
 	}
 	return p.at(peer.Port())
@@ -300,7 +302,7 @@ func (p *ports) relayedAt(peer netip.AddrPort) *relayed {
 // to loopback.
 func (p *ports) isOwn(addr netip.Addr) bool {
 	switch {
-	case addr == p.machine.announced, addr == canonical(p.host), addr.IsUnspecified():
+	case addr == p.machine.announced, addr == reach.Canonical(p.host), addr.IsUnspecified():
 		return true
 	case p.host.IsUnspecified():
 		return addr.IsLoopback() || p.machine.has(addr)

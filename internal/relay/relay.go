@@ -10,7 +10,7 @@
 //   - who may use it: names with an expiry, signed with the relay's secret, so
 //     that nothing is stored (credentials.go);
 //   - whom it reaches: the public internet, what it relays itself and what the
-//     operator allows, never this machine or the networks behind it (peers.go,
+//     operator allows, never this machine or the networks behind it (reach.Policy,
 //     host.go), judged at each packet (relayed.go);
 //   - how much of it: a few relayed addresses for each device and each account
 //     (quota.go), on ports of the operator's range (ports.go), each with its peers and its rate (relayed.go);
@@ -45,6 +45,7 @@ import (
 	"github.com/pion/turn/v5"
 
 	"github.com/peal-rtc/peal/internal/doorstep"
+	"github.com/peal-rtc/peal/internal/reach"
 )
 
 const (
@@ -371,14 +372,14 @@ func (r *Relay) serverConfig(packets []*datagrams, listeners []*streams) turn.Se
 		OnPermissionCreated: func(from, at net.Addr, _, _, _ string, _ net.Addr, peer net.IP) {
 			if addr, ok := netip.AddrFromSlice(peer); ok {
 				if a := r.allocationOf(clientAt(from, at)); a != nil {
-					a.granted(canonical(addr))
+					a.granted(reach.Canonical(addr))
 				}
 			}
 		},
 		OnPermissionDeleted: func(from, at net.Addr, _, _, _ string, _ net.Addr, peer net.IP) {
 			if addr, ok := netip.AddrFromSlice(peer); ok {
 				if a := r.allocationOf(clientAt(from, at)); a != nil {
-					a.dismisses(canonical(addr))
+					a.dismisses(reach.Canonical(addr))
 				}
 			}
 		},
@@ -413,7 +414,7 @@ func (r *Relay) permit(at net.Addr) turn.PermissionHandler {
 			return false
 		}
 		a := r.allocationOf(clientAt(from, at))
-		return a != nil && a.admits(canonical(addr))
+		return a != nil && a.admits(reach.Canonical(addr))
 	}
 }
 

@@ -16,6 +16,8 @@ import (
 	"github.com/pion/stun/v4"
 	"github.com/pion/turn/v5"
 
+	"github.com/peal-rtc/peal/internal/reach"
+	"github.com/peal-rtc/peal/internal/reach/reachtest"
 	"github.com/peal-rtc/peal/internal/relay"
 )
 
@@ -26,7 +28,7 @@ func secret() []byte { return []byte("a secret of the test") }
 // start runs a relay on loopback that may reach loopback.
 func start(t testing.TB, change func(*relay.Config)) *relay.Relay {
 	t.Helper()
-	cfg := relay.Config{Listen: "127.0.0.1:0", Secret: secret(), AllowPeers: relay.LocalPrefixes()}
+	cfg := relay.Config{Listen: "127.0.0.1:0", Secret: secret(), AllowPeers: reach.Local()}
 	if change != nil {
 		change(&cfg)
 	}
@@ -270,7 +272,7 @@ func TestHostilePeers(t *testing.T) {
 			channelled = c.ask(stun.MethodChannelBind, channel(uint16(0x4000+tried)), peer(netip.AddrPortFrom(addr, 80))) == 0
 			return permission, channelled, r.Reaches(netip.AddrPortFrom(addr, 80))
 		}
-		for _, text := range hostile {
+		for _, text := range reachtest.Hostile {
 			if permission, channelled, sent := ask(text); permission || channelled || sent {
 				t.Errorf("%s: permission %t, channel %t, sent %t", text, permission, channelled, sent)
 			}
@@ -278,7 +280,7 @@ func TestHostilePeers(t *testing.T) {
 		if tried < 30 {
 			t.Errorf("only %d hostile peers were tried at %s", tried, on)
 		}
-		for i, text := range good {
+		for i, text := range reachtest.Public {
 			// A few at a time: one allocation has few peers.
 			if i%8 == 0 {
 				c = as(t, r, "u"+strconv.Itoa(i))

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/peal-rtc/peal/internal/doorstep"
+	"github.com/peal-rtc/peal/internal/reach"
 )
 
 const (
@@ -128,7 +129,7 @@ func (s *streams) add(c *stream) bool {
 // enter needs the lock. It gives a connection without an allocation its place, if there
 // is one.
 func (s *streams) enter(c *stream) bool {
-	if c.waits || within(c.addr, s.proxies) {
+	if c.waits || reach.Within(c.addr, s.proxies) {
 		return true
 	}
 	c.waits = s.doorstep.Enter(c.addr)

@@ -42,10 +42,14 @@ func (s *Server) handler() (http.Handler, error) {
 		pages := api.NewPages(s.cfg.Settings.Addr, s.cfg.Settings.Access.Origins)
 		mux.Handle("/dev/token", api.DevToken(s.sign, s.limits, s.wall, pages))
 	}
-	mux.Handle("/api/", s.keyring.serve(api.Backend{
+	backend := api.Backend{
 		Keys: s.keyring, Limits: s.limits, Store: s.store, End: s.loop.endCall, Now: s.clock.now, Log: s.log,
 		Address: s.addressOf, Accounts: &accounts{s.loop, s.store, s.logOuts, s.wall},
-	}.Routes(), built))
+	}
+	if err := addHooks(s, &backend); err != nil {
+		return nil, err
+	}
+	mux.Handle("/api/", s.keyring.serve(backend.Routes(), built))
 	mux.Handle("/", built)
 	return s.strict(mux), nil
 }

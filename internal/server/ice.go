@@ -14,6 +14,7 @@ import (
 	"github.com/peal-rtc/peal/internal/call"
 	"github.com/peal-rtc/peal/internal/config"
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
+	"github.com/peal-rtc/peal/internal/reach"
 	"github.com/peal-rtc/peal/internal/relay"
 	"github.com/peal-rtc/peal/internal/store"
 )
@@ -81,8 +82,8 @@ func (s *Server) startRelay() (*relay.Relay, error) {
 
 // doubt warns of an address that clients elsewhere cannot reach.
 func (s *Server) doubt(announced netip.Addr, allowed []netip.Prefix) {
-	public := relay.PeerPolicy{}.Allows(announced)
-	if s.cfg.Dev || public || (relay.PeerPolicy{Allow: allowed}).Allows(announced) {
+	public := reach.Policy{}.Allows(announced)
+	if s.cfg.Dev || public || (reach.Policy{Allow: allowed}).Allows(announced) {
 		return
 	}
 	s.log.Warn("clients are told to reach STUN and TURN at an address that is not of the public internet: "+

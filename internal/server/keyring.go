@@ -74,6 +74,7 @@ func (k *keyring) load(ctx context.Context) ([]store.Key, error) {
 		}
 	}
 	k.stored.Store(&good)
+	recordEvents(k.store, k.any())
 	return keys, nil
 }
 

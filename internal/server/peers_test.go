@@ -4,7 +4,7 @@ import (
 	"net/netip"
 	"testing"
 
-	"github.com/peal-rtc/peal/internal/relay"
+	"github.com/peal-rtc/peal/internal/reach"
 )
 
 // What listens on a network must not be a way for the network to the loopback of the
@@ -31,7 +31,7 @@ func TestDevPeers(t *testing.T) {
 	} {
 		c := settings(t)
 		c.Addr, c.TURN.Addr, c.TURN.TLSAddr = test.addr, test.turn, test.tls
-		policy := relay.PeerPolicy{Allow: devPeers(&c)}
+		policy := reach.Policy{Allow: devPeers(&c)}
 		for peer, want := range map[string]bool{
 			"127.0.0.1": !test.exposed, "127.0.0.53": !test.exposed, "::1": !test.exposed,
 			"::ffff:127.0.0.1": !test.exposed, "64:ff9b::7f00:1": !test.exposed,

@@ -66,6 +66,9 @@ func (s *Server) serveMetrics() {
 	if s.certificate != nil {
 		sources.CertificateEnd = s.certificate.end
 	}
+	if outbox := s.outbox(); outbox != nil {
+		sources.Queues = func() []metrics.Queue { return queuesOf(outbox, s.clock.now, s.log) }
+	}
 	s.metrics.Watch(sources)
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", s.metrics.Handler())

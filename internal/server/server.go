@@ -30,6 +30,7 @@ import (
 	"github.com/peal-rtc/peal/internal/relay"
 	"github.com/peal-rtc/peal/internal/store"
 	"github.com/peal-rtc/peal/internal/store/sqlstore"
+	"github.com/peal-rtc/peal/internal/webhook"
 	"github.com/peal-rtc/peal/internal/ws"
 )
 
@@ -76,8 +77,9 @@ type Server struct {
 	acme        *acmeCertificates
 	relay       *relay.Relay // nil when there is none.
 	loop        *loop
-	metrics     *metrics.Metrics // nil where nobody counts.
-	scrapes     *scrapes         // nil where nobody counts.
+	metrics     *metrics.Metrics    // nil where nobody counts.
+	scrapes     *scrapes            // nil where nobody counts.
+	hooks       *webhook.Dispatcher // nil where the store keeps no events.
 	endpoint    *ws.Endpoint
 	listener    net.Listener
 	http        *http.Server
@@ -86,9 +88,11 @@ type Server struct {
 	commands    *commandSocket // nil where commands cannot reach the server.
 	// stopping says that Shutdown has begun.
 	stopping atomic.Bool
-	failed   chan error
-	quit     chan struct{}
-	chores   sync.WaitGroup
+	// leaving is closed when Shutdown begins.
+	leaving chan struct{}
+	failed  chan error
+	quit    chan struct{}
+	chores  sync.WaitGroup
 }
 
 // Start starts a server. Where it fails it leaves nothing behind.
@@ -104,7 +108,7 @@ func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
 	s := &Server{
 		cfg: cfg, limits: limits(&cfg.Settings), log: cfg.Logger, sampler: sampler,
 		clock: newClock(), bus: bus.NewMemory(),
-		failed: make(chan error, 1), quit: make(chan struct{}),
+		failed: make(chan error, 1), leaving: make(chan struct{}), quit: make(chan struct{}),
 	}
 	if s.trusted, err = config.Prefixes("trusted-proxies", cfg.Settings.Access.TrustedProxies); err != nil {
 		sampler.close()
@@ -150,6 +154,9 @@ func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
 	undo = append(undo, s.loop.end)
 	handler, err := s.handler()
 	if err != nil {
+		return nil, err
+	}
+	if s.hooks, err = startHooks(s); err != nil {
 		return nil, err
 	}
 	s.http = s.newHTTP(handler)
@@ -335,6 +342,7 @@ func (s *Server) serve() {
 func (s *Server) Shutdown() error {
 	s.log.Info("server stopping")
 	s.stopping.Store(true)
+	close(s.leaving)
 	s.loop.ready.Store(false)
 	s.loop.tell(arrival{in: node.Stopping{}})
 	patience := time.NewTimer(drainTime)
@@ -356,6 +364,7 @@ func (s *Server) Shutdown() error {
 	s.chores.Wait()
 	s.do(keyringFailure, s.keyring.file)
 	s.loop.end()
+	s.hooks.Stop()
 	s.giveUpLease()
 	s.closeRelay()
 	err := errors.Join(s.bus.Close(), s.store.Close())

@@ -291,9 +291,10 @@ func (b *bench) get(method, path string, header map[string]string) (*http.Respon
 	return b.request(method, path, "", header)
 }
 
-func (b *bench) request(method, path, sent string, header map[string]string) (*http.Response, string) {
+// request sends a body, and reads the answer whole.
+func (b *bench) request(method, path, body string, header map[string]string) (*http.Response, string) {
 	b.t.Helper()
-	r, err := http.NewRequestWithContext(b.t.Context(), method, b.url(path), strings.NewReader(sent))
+	r, err := http.NewRequestWithContext(b.t.Context(), method, b.url(path), strings.NewReader(body))
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -305,11 +306,11 @@ func (b *bench) request(method, path, sent string, header map[string]string) (*h
 		b.t.Fatal(err)
 	}
 	defer func() { _ = w.Body.Close() }()
-	body, err := io.ReadAll(w.Body)
+	text, err := io.ReadAll(w.Body)
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	return w, string(body)
+	return w, string(text)
 }
 
 // post sends a body, in a request that the changes spoil.

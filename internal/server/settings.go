@@ -8,7 +8,7 @@ import (
 	"github.com/peal-rtc/peal/internal/call"
 	"github.com/peal-rtc/peal/internal/config"
 	"github.com/peal-rtc/peal/internal/protocol"
-	"github.com/peal-rtc/peal/internal/relay"
+	"github.com/peal-rtc/peal/internal/reach"
 )
 
 // limits are the protocol's with what is configured.
@@ -82,7 +82,7 @@ func apiKeysOf(a *config.API) auth.APIKeys {
 // Where others reach the server, loopback is not among them: programs that listen there
 // trust every connection.
 func devPeers(c *config.Config) []netip.Prefix {
-	local := relay.LocalPrefixes()
+	local := reach.Local()
 	if c.Exposed() {
 		local = slices.DeleteFunc(local, config.Loopback)
 	}

@@ -146,8 +146,8 @@ type Entry struct {
 	Created bool
 	// At is the store's time of the change.
 	At time.Time
-	// Events are stored with the call, with a delivery for each endpoint that is to have one. Filed
-	// is for the journal to find.
+	// Events are stored with the call, with a delivery for each endpoint that is to have one. The
+	// journal sets Filed.
 	Events []Outgoing
 }
 

@@ -40,6 +40,10 @@ type Outbox interface {
 	// None that is committed later has a lower seq.
 	Events(ctx context.Context, after int64, kinds call.EventKinds, limit int) ([]Event, error)
 
+	// Newest is the seq of the newest event, 0 where there was none. Who reads it first and then lists
+	// events has seen all up to it.
+	Newest() int64
+
 	// Changed gives a channel that is closed at the next commit of an event, change of an endpoint,
 	// or replay. Who waits takes the channel first, then looks, then waits.
 	Changed() <-chan struct{}

@@ -29,9 +29,9 @@ type outbox struct {
 	// asked says that somebody other than an endpoint wants events.
 	asked     bool
 	endpoints map[string]*target
-	last      int64 // The seq of the newest event.
-	claimed   map[Lane]struct{}
-	changed   chan struct{} // nil while nobody waits.
+	last      int64          // The seq of the newest event.
+	claimed   map[Lane]int64 // The seq that is under way.
+	changed   chan struct{}  // nil while nobody waits.
 }
 
 // target is an endpoint and what waits for it.
@@ -39,10 +39,11 @@ type target struct {
 	Endpoint
 	kinds  call.EventKinds
 	queued int
+	fresh  fresh
 }
 
 func newOutbox(m *Memory) *outbox {
-	return &outbox{memory: m, most: QueueMost, endpoints: make(map[string]*target), claimed: make(map[Lane]struct{})}
+	return &outbox{memory: m, most: QueueMost, endpoints: make(map[string]*target), claimed: make(map[Lane]int64)}
 }
 
 // open takes what the journal holds.
@@ -53,7 +54,9 @@ func (o *outbox) open(ctx context.Context) error {
 	}
 	o.last = last
 	for _, e := range stored {
-		o.endpoints[e.ID] = &target{Endpoint: e.Endpoint, kinds: e.Kinds(), queued: e.Queued}
+		t := &target{Endpoint: e.Endpoint, kinds: e.Kinds(), queued: e.Queued}
+		o.endpoints[e.ID] = t
+		t.fresh.counted(t.queued)
 	}
 	return nil
 }
@@ -76,10 +79,12 @@ func (o *outbox) recording() bool { return o.asked || len(o.endpoints) > 0 }
 
 // outgoing makes the events of a change, with seqs above last. The caller is about to commit.
 func (o *outbox) outgoing(events []call.Event, c *call.Call, at time.Time, last int64) []Outgoing {
+	after := *c // It shares the legs: neither changes.
+	after.Media.Offer, after.Media.Answer = "", ""
 	out := make([]Outgoing, len(events))
 	for i, e := range events {
 		last = max(last+1, at.UnixMicro())
-		out[i].Event = Event{Seq: last, At: at, Kind: e.Kind, Merged: e.Merged, Call: c}
+		out[i].Event = Event{Seq: last, At: at, Kind: e.Kind, Merged: e.Merged, Call: &after}
 		for _, t := range o.endpoints {
 			if t.Enabled() && t.kinds.Has(e.Kind) && t.queued < o.most {
 				out[i].To = append(out[i].To, t.Number)
@@ -92,34 +97,44 @@ func (o *outbox) outgoing(events []call.Event, c *call.Call, at time.Time, last 
 
 // committed takes the events of a batch that the journal has. The caller holds writing.
 func (o *outbox) committed(batch []Entry) {
-	queued := make(map[int64]int)
-	last := o.last
+	var events []Outgoing
 	for i := range batch {
-		for _, e := range batch[i].Events {
-			last = max(last, e.Seq)
-			for _, number := range e.To {
-				queued[number]++
-			}
-		}
+		events = append(events, batch[i].Events...)
 	}
-	if last == o.last {
+	if len(events) == 0 {
 		return
 	}
+	slices.SortFunc(events, func(a, b Outgoing) int { return cmp.Compare(a.Seq, b.Seq) })
 	o.mu.Lock()
-	o.last = last
-	o.count(queued, 1)
+	o.last = events[len(events)-1].Seq
+	for i := range events {
+		for _, number := range events[i].To {
+			o.queue(number, &events[i].Event)
+		}
+	}
 	o.announce()
 	o.mu.Unlock()
 	o.disableFull()
 }
 
-// count adds to what waits for each endpoint, by its number. The caller holds mu.
-func (o *outbox) count(n map[int64]int, sign int) {
-	if len(n) == 0 {
-		return
-	}
+// queue counts a delivery that the journal has queued. The caller holds mu.
+func (o *outbox) queue(number int64, e *Event) {
 	for _, t := range o.endpoints {
-		t.queued += sign * n[t.Number]
+		if t.Number == number {
+			t.queued++
+			t.fresh.add(Delivery{Lane: Lane{number, e.Call.ID}, Event: *e})
+			return
+		}
+	}
+}
+
+// left takes how many fewer deliveries wait for each endpoint. The caller holds mu.
+func (o *outbox) left(n map[int64]int) {
+	for _, t := range o.endpoints {
+		if n[t.Number] > 0 {
+			t.queued -= n[t.Number]
+			t.fresh.counted(t.queued)
+		}
 	}
 }
 
@@ -135,6 +150,7 @@ func (o *outbox) disableFull() {
 		if o.memory.judge(o.memory.journal.PutEndpoint(&e)) == nil {
 			o.mu.Lock()
 			t.Endpoint = e
+			t.fresh.spoil()
 			o.announce()
 			o.mu.Unlock()
 		}
@@ -157,6 +173,13 @@ func (o *outbox) Changed() <-chan struct{} {
 		o.changed = make(chan struct{})
 	}
 	return o.changed
+}
+
+// Newest implements Outbox.
+func (o *outbox) Newest() int64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.last
 }
 
 // Events implements Outbox.
@@ -196,9 +219,9 @@ func (o *outbox) PutEndpoint(ctx context.Context, id string, change func(*Endpoi
 	}
 	defer done()
 	e := Endpoint{ID: id, CreatedAt: o.memory.clock()}
-	queued := 0
+	next := &target{fresh: fresh{whole: true}}
 	if t := o.endpoints[id]; t != nil {
-		e, queued = t.clone(), t.queued
+		e, next = t.clone(), t
 	} else if len(o.endpoints) >= EndpointsMost {
 		return Endpoint{}, ErrEndpoints
 	}
@@ -216,7 +239,11 @@ func (o *outbox) PutEndpoint(ctx context.Context, id string, change func(*Endpoi
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.endpoints[id] = &target{Endpoint: e, kinds: e.Kinds(), queued: queued}
+	next.Endpoint, next.kinds = e, e.Kinds()
+	if !e.Enabled() {
+		next.fresh.spoil() // What waits may do so for long.
+	}
+	o.endpoints[id] = next
 	o.announce()
 	return e.clone(), nil
 }
@@ -240,74 +267,6 @@ func (o *outbox) DeleteEndpoint(ctx context.Context, id string) error {
 	delete(o.endpoints, id)
 	o.announce()
 	return nil
-}
-
-// Claim implements Outbox.
-func (o *outbox) Claim(ctx context.Context, endpoint string, limit int) (due []Delivery, next time.Time, err error) {
-	if err := o.memory.failure(); err != nil {
-		return nil, time.Time{}, err
-	}
-	o.claiming.Lock()
-	defer o.claiming.Unlock()
-	o.mu.Lock()
-	t := o.endpoints[endpoint]
-	if t == nil || !t.Enabled() {
-		o.mu.Unlock()
-		if t == nil {
-			err = ErrNoEndpoint
-		}
-		return nil, time.Time{}, err
-	}
-	number := t.Number
-	// What is settled while the journal is read may still be there by the reading.
-	before := maps.Clone(o.claimed)
-	maps.DeleteFunc(before, func(l Lane, _ struct{}) bool { return l.Endpoint != number })
-	o.mu.Unlock()
-	heads, next, err := o.memory.journal.Due(ctx, number, o.memory.clock(), limit+len(before))
-	if err != nil {
-		return nil, time.Time{}, fmt.Errorf("read deliveries: %w", err)
-	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for _, d := range heads {
-		if _, taken := before[d.Lane]; !taken && len(due) < limit {
-			o.claimed[d.Lane] = struct{}{}
-			due = append(due, d)
-		}
-	}
-	return due, next, nil
-}
-
-// Settle implements Outbox.
-func (o *outbox) Settle(ctx context.Context, settled []Settlement) error {
-	// Claimed until the journal has it: the claims end with the outcome, or are due again.
-	defer o.release(settled)
-	written := slices.DeleteFunc(slices.Clone(settled), func(s Settlement) bool { return s.Outcome == Returned })
-	if len(written) == 0 {
-		return nil
-	}
-	done, err := o.write(ctx)
-	if err != nil {
-		return err
-	}
-	defer done()
-	left, err := o.memory.journal.Settle(o.memory.clock(), written)
-	if err := o.memory.judge(err); err != nil {
-		return fmt.Errorf("settle deliveries: %w", err)
-	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.count(left, -1)
-	return nil
-}
-
-// release ends the claims of deliveries.
-func (o *outbox) release(settled []Settlement) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for i := range settled {
-		delete(o.claimed, settled[i].Delivery.Lane)
-	}
 }
 
 // Queues implements Outbox.
@@ -404,6 +363,7 @@ func (o *outbox) replay(ctx context.Context, endpoint string, p Portion) (queued
 	defer o.mu.Unlock()
 	t.queued += queued
 	if queued > 0 {
+		t.fresh.spoil()
 		o.announce()
 	}
 	return queued, next, nil
@@ -421,7 +381,7 @@ func (o *outbox) prune(ctx context.Context) (rows int, err error) {
 		n, left, next, err := o.memory.journal.PruneEvents(ctx, after, shown, kept)
 		if err = o.memory.judge(err); err == nil {
 			o.mu.Lock()
-			o.count(left, -1)
+			o.left(left)
 			o.mu.Unlock()
 		}
 		done()

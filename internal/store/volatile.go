@@ -64,7 +64,8 @@ func (v *Volatile) put(e Entry) {
 		v.ended[id] = e
 		if r, ok := kept.Record(); ok {
 			if _, before := v.records[id]; !before {
-				v.records[id], filed = r, true
+				v.records[id] = r
+				filed = true
 			}
 		}
 	}

@@ -40,17 +40,32 @@ func newVolatileOutbox() volatileOutbox {
 
 // put stores the events of one call.
 func (v *volatileOutbox) put(events []Outgoing, filed bool) {
-	for _, e := range events {
+	for i := range events {
+		e := &events[i]
+		e.Filed = filed && e.Kind == call.EventEnded
 		event := e.Event
 		c := event.Call.Clone()
-		c.Media.Offer, c.Media.Answer = "", ""
-		event.Call, event.Filed = &c, filed && event.Kind == call.EventEnded
+		event.Call = &c
 		at, _ := slices.BinarySearchFunc(v.events, event.Seq, bySeq)
 		v.events = slices.Insert(v.events, at, event)
 		for _, number := range e.To {
-			v.queued[deliveryKey{Lane{number, c.ID}, event.Seq}] = waiting{due: event.At}
+			v.queue(deliveryKey{Lane{number, c.ID}, event.Seq}, event.At)
 		}
 	}
+}
+
+// queue queues a delivery. What follows what is being retried waits as long.
+func (v *volatileOutbox) queue(key deliveryKey, due time.Time) {
+	head := key
+	for k := range v.queued {
+		if k.lane == key.lane && k.seq < head.seq {
+			head = k
+		}
+	}
+	if w := v.queued[head]; w.due.After(due) {
+		due = w.due
+	}
+	v.queued[key] = waiting{due: due}
 }
 
 func bySeq(e Event, seq int64) int { return cmp.Compare(e.Seq, seq) }
@@ -236,7 +251,7 @@ func (v *Volatile) Requeue(_ context.Context, p Portion, now time.Time) (queued 
 		next = e.Seq
 		delete(v.out.dead, key)
 		if _, waits := v.out.queued[key]; !waits {
-			v.out.queued[key] = waiting{due: now}
+			v.out.queue(key, now)
 			queued++
 		}
 	}

@@ -1,5 +1,5 @@
-// Command release builds what a release consists of, into bin/dist: an archive for each system,
-// Debian packages, and SHA256SUMS.
+// Command release builds what a release consists of, into bin/dist: an archive and a list of
+// components (SBOM) for each system, Debian packages, and SHA256SUMS.
 //
 // It builds the commit that is checked out, in a clone of its own: changes that are not
 // committed are left out, and the binaries know their commit. The same commit and the same Go
@@ -177,7 +177,11 @@ func (b *builder) release(built []target) ([]file, error) {
 		if err != nil {
 			return nil, fmt.Errorf("pack for %s/%s: %w", t.os, t.arch, err)
 		}
-		release = append(release, file{folder + suffix, 0o644, archive})
+		list, err := b.sbom(t, content)
+		if err != nil {
+			return nil, fmt.Errorf("list what is in the binary for %s/%s: %w", t.os, t.arch, err)
+		}
+		release = append(release, file{folder + suffix, 0o644, archive}, file{folder + ".cdx.json", 0o644, list})
 		if t.os != "linux" {
 			continue
 		}

@@ -167,6 +167,7 @@ func bundle(web, entry, outfile string) api.BuildOptions {
 		MinifyIdentifiers: true,
 		MinifySyntax:      true,
 		LegalComments:     api.LegalCommentsNone,
+		Metafile:          true,
 		// Chinese texts stay readable, and shorter than their escapes.
 		Charset:  api.CharsetUTF8,
 		LogLevel: api.LogLevelSilent,
@@ -204,6 +205,9 @@ func esbuild(web string, options api.BuildOptions, out files) error {
 		lines := api.FormatMessages(messages, api.FormatMessagesOptions{})
 		return fmt.Errorf("bundle %s:\n%s", options.Outfile, strings.Join(lines, ""))
 	}
+	if other := packages.FindString(result.Metafile); other != "" {
+		return fmt.Errorf("bundle %s: it holds %s: npm packages are for building alone, and no list of a release names them", options.Outfile, other)
+	}
 	for _, file := range result.OutputFiles {
 		name, err := filepath.Rel(filepath.Join(web, "dist"), file.Path)
 		if err != nil {
@@ -213,6 +217,9 @@ func esbuild(web string, options api.BuildOptions, out files) error {
 	}
 	return nil
 }
+
+// packages finds the sources of a bundle that npm installed.
+var packages = regexp.MustCompile(`node_modules/(@[^/"]+/)?[^/"]+`)
 
 // foreign finds references to other modules, which the user's side would lack.
 var foreign = regexp.MustCompile(`(?m)^(import\b|export\b.*\bfrom ["']).*$|\bimport\(["'].*$`)

@@ -60,13 +60,14 @@ type Server struct {
 	t    testing.TB
 	addr string
 	data string
+	env  []string
 	stop func()
 }
 
-// Start runs a server until the test ends.
-func Start(t testing.TB) *Server {
+// Start runs a server until the test ends, with variables of the environment as KEY=VALUE.
+func Start(t testing.TB, env ...string) *Server {
 	t.Helper()
-	s := &Server{t: t, addr: "127.0.0.1:0", data: t.TempDir(), stop: func() {}}
+	s := &Server{t: t, addr: "127.0.0.1:0", data: t.TempDir(), env: env, stop: func() {}}
 	s.Run()
 	t.Cleanup(s.Stop)
 	return s
@@ -86,6 +87,7 @@ func (s *Server) Run() {
 	peal := exec.CommandContext(ctx, path, "dev", "--addr", s.addr, "--turn-addr", "127.0.0.1:0", "--data", s.data)
 	peal.Cancel = func() error { return peal.Process.Signal(syscall.SIGTERM) }
 	peal.WaitDelay = patience
+	peal.Env = append(os.Environ(), s.env...)
 	peal.Stderr = os.Stderr
 	out, err := peal.StdoutPipe()
 	if err != nil {

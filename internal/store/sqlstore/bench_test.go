@@ -50,20 +50,29 @@ func (t *talk) commit(change store.Change) {
 // account is one of many, each used again only long after.
 func account(n int) call.Account { return call.Account(fmt.Sprint("user-", n*7919%accounts)) }
 
+// offer and answer are as long as those of a browser.
+var offer, answer = call.SDP(strings.Repeat("a=offered\r\n", 370)), call.SDP(strings.Repeat("a=answered\r\n", 300))
+
 func (t *talk) begin(n int) { t.calls[n] = t.invite(n) }
 
 // invite makes a call that rings.
 func (t *talk) invite(n int) call.Call {
+	c := t.invitation(n, t.now)
+	t.commit(store.Change{Call: c})
+	return c
+}
+
+// invitation is a new call.
+func (t *talk) invitation(n int, now time.Time) call.Call {
 	ms := t.now.Add(time.Duration(n) * time.Millisecond).UnixMilli()
 	c, _, err := call.New(call.Invite{
 		ID:     call.ID(fmt.Sprintf("%08x-%04x-7000-8000-%012x", ms>>16, ms&0xffff, n)),
 		Caller: call.Device{Account: account(2 * n), ID: "phone", Conn: call.Connection{Incarnation: "n1", Seq: uint64(n)}},
-		Callee: account(2*n + 1), Type: call.Video, Timing: call.DefaultTiming(), Offer: call.SDP(strings.Repeat("a=offered\r\n", 370)),
-	}, t.now)
+		Callee: account(2*n + 1), Type: call.Video, Timing: call.DefaultTiming(), Offer: offer,
+	}, now)
 	if err != nil {
 		t.tb.Fatal(err)
 	}
-	t.commit(store.Change{Call: c})
 	return c
 }
 
@@ -81,7 +90,7 @@ func (t *talk) step(n int, in call.Input) {
 
 func (t *talk) answer(n int) {
 	callee := call.Device{Account: account(2*n + 1), ID: "tablet", Conn: call.Connection{Incarnation: "n1", Seq: uint64(n)}}
-	t.step(n, call.Accept{Device: callee, Generation: 1, Answer: call.SDP(strings.Repeat("a=answered\r\n", 300))})
+	t.step(n, call.Accept{Device: callee, Generation: 1, Answer: answer})
 }
 
 func (t *talk) end(n int) {

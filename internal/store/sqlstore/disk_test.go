@@ -224,12 +224,14 @@ func TestTornLog(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "peal.db")
 	s, _ := openBoth(t, Config{Path: path})
+	hookNamed(t, s, "crm")
 	const batches = 4
 	var sizes []int64 // Of the log after each batch.
 	for n := range batches {
 		changes := make([]store.Change, 2)
 		for i := range changes {
 			changes[i].Call = ringing(call.ID(fmt.Sprintf("c%d%d", n, i)), call.Account(fmt.Sprint("a", n, i)), call.Account(fmt.Sprint("b", n, i)))
+			changes[i].Events = []call.Event{{Kind: call.EventCreated}}
 		}
 		if _, err := s.Commit(t.Context(), changes); err != nil {
 			t.Fatal(err)
@@ -265,12 +267,14 @@ func TestTornLog(t *testing.T) {
 			t.Fatalf("with a log that ends at byte %d of %d there are %d calls, want %d", at, len(log), got, 2*whole)
 		}
 	}
-	// The last batch byte by byte; those before are like it.
-	for at := sizes[batches-2]; at <= int64(len(log)); at++ {
+	// The last batch at every eleventh byte; those before are like it.
+	for at := sizes[batches-2]; at <= int64(len(log)); at += 11 {
 		check(at, log[:at])
 	}
+	check(int64(len(log))-1, log[:len(log)-1])
+	check(int64(len(log)), log)
 	check(0, nil)
-	for at := sizes[batches-2]; at < int64(len(log)); at += 41 {
+	for at := sizes[batches-2]; at < int64(len(log)); at += 97 {
 		wrong := append([]byte(nil), log...)
 		wrong[at] ^= 0x10
 		check(at, wrong)
@@ -284,15 +288,19 @@ func TestTornLog(t *testing.T) {
 	}
 }
 
-// rowsOf counts live calls in a file without changing it much.
+// rowsOf counts live calls in a file without changing it much. Each has its event, and that a delivery.
 func rowsOf(t *testing.T, path string) (n int) {
 	t.Helper()
 	db, err := openConnections(path, 1, url.Values{"_synchronous": {"off"}})
+	var events, deliveries int
 	if err == nil {
-		err = errors.Join(db.QueryRow(`SELECT count(*) FROM live`).Scan(&n), db.Close())
+		const query = `
+			SELECT count(*), count(events.seq), count(deliveries.seq) FROM live
+			FULL JOIN events ON live.id = events.call_id FULL JOIN deliveries ON deliveries.seq = events.seq`
+		err = errors.Join(db.QueryRow(query).Scan(&n, &events, &deliveries), db.Close())
 	}
-	if err != nil {
-		t.Fatal(err)
+	if err != nil || events != n || deliveries != n {
+		t.Fatalf("%d calls with %d events and %d deliveries, %v", n, events, deliveries, err)
 	}
 	return n
 }

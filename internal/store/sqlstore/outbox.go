@@ -17,7 +17,10 @@ import (
 const (
 	sqlEvent = `
 		INSERT INTO events (seq, call_id, rev, at_ns, kind, merged, filed, body) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`
-	sqlQueue        = `INSERT INTO deliveries (endpoint, call_id, seq, tries, due_ns) VALUES `
+	sqlQueue = `INSERT INTO deliveries (endpoint, call_id, seq, tries, due_ns) VALUES `
+	// A row of sqlQueue. What follows what is being retried waits as long: see sqlDelay.
+	sqlQueueRow = `(?%[1]d, ?%[2]d, ?%[3]d, 0, max(?%[4]d, coalesce((
+		SELECT due_ns FROM deliveries AS head WHERE head.endpoint = ?%[1]d AND head.call_id = ?%[2]d ORDER BY head.seq LIMIT 1), 0)))`
 	sqlNewEndpoint  = `INSERT INTO endpoints (id, body) VALUES ($1, $2)`
 	sqlEndpoint     = `UPDATE endpoints SET body = $2 WHERE number = $1`
 	sqlDropEndpoint = `UPDATE endpoints SET id = NULL, body = '' WHERE number = $1`
@@ -32,23 +35,30 @@ const (
 	sqlUnbury  = `DELETE FROM dead WHERE endpoint = $1 AND seq = $2`
 	sqlRequeue = `
 		INSERT INTO deliveries (endpoint, call_id, seq, tries, due_ns)
-		SELECT $1, call_id, seq, 0, $3 FROM events WHERE seq = $2 ON CONFLICT DO NOTHING`
+		SELECT $1, call_id, seq, 0, max($3, coalesce((
+			SELECT due_ns FROM deliveries AS head WHERE head.endpoint = $1 AND head.call_id = events.call_id AND head.seq < events.seq
+			ORDER BY head.seq LIMIT 1), 0))
+		FROM events WHERE seq = $2 ON CONFLICT DO NOTHING`
 
 	sqlExpire = `
 		DELETE FROM deliveries WHERE endpoint = $1 AND (call_id, seq) IN
 			(SELECT call_id, seq FROM events WHERE seq > $2 AND seq <= $3)`
-	sqlExpireDead  = `DELETE FROM dead WHERE endpoint = $1 AND seq > $2 AND seq <= $3`
+	sqlExpireDead = `DELETE FROM dead WHERE endpoint = $1 AND seq > $2 AND seq <= $3`
+	// CROSS JOIN keeps the order: there are few endpoints, and many deliveries.
 	sqlPruneEvents = `
 		DELETE FROM events WHERE seq > $1 AND seq <= $2
-			AND NOT EXISTS (SELECT 1 FROM endpoints JOIN deliveries
+			AND NOT EXISTS (SELECT 1 FROM endpoints CROSS JOIN deliveries
 				ON endpoint = number AND deliveries.call_id = events.call_id AND deliveries.seq = events.seq WHERE id IS NOT NULL)
-			AND NOT EXISTS (SELECT 1 FROM endpoints JOIN dead ON endpoint = number AND dead.seq = events.seq WHERE id IS NOT NULL)`
+			AND NOT EXISTS (SELECT 1 FROM endpoints CROSS JOIN dead ON endpoint = number AND dead.seq = events.seq WHERE id IS NOT NULL)`
 	sqlLeftQueued = `
 		DELETE FROM deliveries WHERE (endpoint, call_id, seq) IN
 			(SELECT endpoint, call_id, seq FROM deliveries WHERE endpoint = $1 LIMIT $2)`
 	sqlLeftDead = `DELETE FROM dead WHERE (endpoint, seq) IN (SELECT endpoint, seq FROM dead WHERE endpoint = $1 LIMIT $2)`
 	sqlForget   = `DELETE FROM endpoints WHERE number = $1 AND id IS NULL`
 )
+
+// queueColumns is how many values a row of sqlQueue has.
+const queueColumns = 4
 
 // queueSizes are how many rows the statements insert that queue deliveries.
 var queueSizes = [...]int{16, 4, 1}
@@ -73,9 +83,19 @@ func (o *outboxStatements) statements() map[string]*driver.StmtExecContext {
 		sqlLeftQueued: &o.leftQueued, sqlLeftDead: &o.leftDead, sqlForget: &o.forget,
 	}
 	for i, n := range queueSizes {
-		statements[sqlQueue+strings.Repeat("(?, ?, ?, 0, ?), ", n-1)+"(?, ?, ?, 0, ?)"] = &o.queue[i]
+		statements[queueOf(n)] = &o.queue[i]
 	}
 	return statements
+}
+
+// queueOf is the statement that queues n deliveries.
+func queueOf(n int) string {
+	rows := make([]string, n)
+	for i := range rows {
+		first := queueColumns*i + 1
+		rows[i] = fmt.Sprintf(sqlQueueRow, first, first+1, first+2, first+3)
+	}
+	return sqlQueue + strings.Join(rows, ", ")
 }
 
 // putEvents writes the events of one call. Body is that of the call as it is now.
@@ -83,7 +103,7 @@ func (w *writer) putEvents(e *store.Entry, body []byte, filed bool) error {
 	for i := range e.Events {
 		event := &e.Events[i]
 		text := body
-		if event.Call != e.Call {
+		if event.Call.Rev != e.Call.Rev {
 			var err error
 			if text, err = encode(event.Call); err != nil {
 				return err
@@ -93,11 +113,9 @@ func (w *writer) putEvents(e *store.Entry, body []byte, filed bool) error {
 		if event.Merged != "" {
 			merged = string(event.Merged)
 		}
-		ended := int64(0)
-		if filed && event.Kind == call.EventEnded {
-			ended = 1
-		}
-		_, err := w.exec(w.outbox.event, event.Seq, string(event.Call.ID), int64(event.Call.Rev), unixNano(event.At), int64(event.Kind), merged, ended, text)
+		event.Filed = filed && event.Kind == call.EventEnded
+		_, err := w.exec(w.outbox.event, event.Seq, string(event.Call.ID), int64(event.Call.Rev),
+			unixNano(event.At), int64(event.Kind), merged, event.Filed, text)
 		if err != nil {
 			return err
 		}
@@ -116,10 +134,9 @@ func (w *writer) queue(batch []store.Entry) error {
 			}
 		}
 	}
-	const columns = 4
 	for i, n := range queueSizes {
-		for ; len(rows) >= n*columns; rows = rows[n*columns:] {
-			if _, err := w.exec(w.outbox.queue[i], rows[:n*columns]...); err != nil {
+		for ; len(rows) >= n*queueColumns; rows = rows[n*queueColumns:] {
+			if _, err := w.exec(w.outbox.queue[i], rows[:n*queueColumns]...); err != nil {
 				return err
 			}
 		}

@@ -242,6 +242,7 @@ func TestKilled(t *testing.T) {
 			t.Fatalf("(-want +got):\n%s", diff)
 		}
 	}
+	wantEventsOf(t, s)
 	// What it did not tell of is there with its claims, or not at all.
 	live, err := s.Live(t.Context(), "", 2*told)
 	if err != nil {
@@ -257,13 +258,45 @@ func TestKilled(t *testing.T) {
 	}
 }
 
+// wantEventsOf wants each call that is live to have its event, which waits for the endpoint, and no
+// other to have one.
+func wantEventsOf(t *testing.T, s *store.Memory) {
+	t.Helper()
+	live, err1 := s.Live(t.Context(), "", 1<<20)
+	events, err2 := s.Outbox().Events(t.Context(), 0, call.UsualEvents, 1<<20)
+	queues, err3 := s.Outbox().Queues(t.Context())
+	if err := errors.Join(err1, err2, err3); err != nil || len(queues) != 1 {
+		t.Fatalf("%d queues, %v", len(queues), err)
+	}
+	if len(events) != len(live) || queues[0].Queued != len(live) {
+		t.Errorf("%d calls have %d events, %d of which wait", len(live), len(events), queues[0].Queued)
+	}
+	of := make(map[call.ID]bool)
+	for _, e := range events {
+		of[e.Call.ID] = true
+	}
+	for i := range live {
+		if !of[live[i].ID] {
+			t.Errorf("call %s has no event", live[i].ID)
+		}
+	}
+}
+
 // commitForever commits calls in groups and prints each once it is committed.
 func commitForever(t *testing.T, path string) {
 	s := open(t, sqlstore.Config{Path: path})
+	_, err := s.Outbox().PutEndpoint(t.Context(), "crm", func(e *store.Endpoint) error {
+		e.URL = "https://example.com"
+		e.Rotate("secret", time.Now(), 0)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for n := 0; ; {
 		changes := make([]store.Change, 1+n%5)
 		for i := range changes {
-			changes[i].Call = ringing(t, n+i)
+			changes[i] = store.Change{Call: ringing(t, n+i), Events: []call.Event{{Kind: call.EventCreated}}}
 		}
 		commit(t, s, changes...)
 		for _, change := range changes {

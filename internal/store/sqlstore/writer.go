@@ -60,14 +60,7 @@ func newWriter(name string) (_ *writer, err error) {
 	if w.conn, err = new(sqlite.Driver).Open(name); err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
-	statements := map[string]*driver.StmtExecContext{
-		`BEGIN IMMEDIATE`: &w.begin, `COMMIT`: &w.commit, `ROLLBACK`: &w.rollback, `PRAGMA wal_checkpoint(PASSIVE)`: &w.checkpoint,
-		sqlCreate: &w.create, sqlUpdate: &w.update, sqlRemove: &w.remove, sqlEnd: &w.end,
-		sqlFile: &w.file, sqlList: &w.list, sqlListDeaf: &w.listDeaf, sqlTouch: &w.touch,
-		sqlPruneCalls: &w.calls, sqlPruneRecords: &w.records,
-	}
-	maps.Copy(statements, w.outbox.statements())
-	for query, stmt := range statements {
+	for query, stmt := range w.statements() {
 		prepared, err := w.conn.Prepare(query)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("prepare statement: %w", err), w.close())
@@ -76,6 +69,18 @@ func newWriter(name string) (_ *writer, err error) {
 		*stmt = prepared.(driver.StmtExecContext)
 	}
 	return w, nil
+}
+
+// statements says where each statement is prepared.
+func (w *writer) statements() map[string]*driver.StmtExecContext {
+	statements := map[string]*driver.StmtExecContext{
+		`BEGIN IMMEDIATE`: &w.begin, `COMMIT`: &w.commit, `ROLLBACK`: &w.rollback, `PRAGMA wal_checkpoint(PASSIVE)`: &w.checkpoint,
+		sqlCreate: &w.create, sqlUpdate: &w.update, sqlRemove: &w.remove, sqlEnd: &w.end,
+		sqlFile: &w.file, sqlList: &w.list, sqlListDeaf: &w.listDeaf, sqlTouch: &w.touch,
+		sqlPruneCalls: &w.calls, sqlPruneRecords: &w.records,
+	}
+	maps.Copy(statements, w.outbox.statements())
+	return statements
 }
 
 // exec runs a statement and returns how many rows it wrote. The statement waits for

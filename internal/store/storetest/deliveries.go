@@ -116,6 +116,9 @@ func testLanes(o *outboxTest) {
 	o.claim("billing", "c1:1 call.created", "c2:1 call.created")
 	o.settle(first[:1], store.Delivered, 0)
 	second := o.claim("crm", "c1:2 call.ringing") // and now one is.
+	o.settle(first[:1], store.Delivered, 0)       // Once more, which ends no other claim.
+	o.settle(first[:1], store.Returned, 0)
+	o.claim("crm")
 	o.settle(second, store.Delivered, 0)
 	due, next, err := o.out.Claim(o.Context(), "crm", 0)
 	if err != nil || len(due) != 0 || !next.IsZero() {

@@ -48,6 +48,7 @@ func RunOutbox(t *testing.T, open func(t *testing.T, now func() time.Time) (agai
 		{"queues", testQueues},
 		{"pruning of events", testPruneEvents},
 		{"the events of an erased account", testErasedEvents},
+		{"order, whatever happens", testOrderOfDeliveries},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			o := &outboxTest{T: t, now: epoch}
@@ -208,6 +209,9 @@ func whole(id call.ID) []string {
 func testUnasked(o *outboxTest) {
 	o.talk("c1", "alice", "bob")
 	o.wantFeed()
+	if got := o.out.Newest(); got != 0 {
+		o.Errorf("without events the newest is %d", got)
+	}
 	o.RecordEvents(true)
 	o.talk("c2", "alice", "bob")
 	o.wantFeed(whole("c2")...)
@@ -217,8 +221,18 @@ func testUnasked(o *outboxTest) {
 	// An endpoint asks by being there, also after a restart.
 	o.hook("crm", "call.ended")
 	o.reopen()
+	o.wantNewest()
 	o.talk("c4", "alice", "bob")
 	o.wantFeed(append(whole("c2"), whole("c4")...)...)
+	o.wantNewest()
+}
+
+// wantNewest holds that the newest event is the last of the feed.
+func (o *outboxTest) wantNewest() {
+	o.Helper()
+	if feed := o.feed(); o.out.Newest() != feed[len(feed)-1].Seq {
+		o.Errorf("the newest is %d, and the feed ends with %d", o.out.Newest(), feed[len(feed)-1].Seq)
+	}
 }
 
 func testEventsOfCall(o *outboxTest) {

@@ -24,7 +24,8 @@ type step struct{ where, when, what string }
 
 func (s step) String() string { return s.when + " " + s.where + " " + s.what }
 
-// steps are before and after each commit and each message of a call.
+// steps are before and after each commit and each message of a call, and each answer of the
+// backend that receives its events.
 var steps = func() (all []step) {
 	for _, when := range []string{"before", "after"} {
 		for _, what := range []string{"ringing", "connecting", "connected", "ended", "note"} {
@@ -32,6 +33,9 @@ var steps = func() (all []step) {
 		}
 		for _, what := range []string{"made", "rings", "answered", "accepted", "elsewhere", "connected", "ended"} {
 			all = append(all, step{"the message", when, what})
+		}
+		for _, what := range []string{"created", "ringing", "answered", "ended"} {
+			all = append(all, step{"the answer to the webhook", when, what})
 		}
 	}
 	return all
@@ -45,6 +49,7 @@ type trial struct {
 	t      *testing.T
 	server *server
 	proxy  *proxy
+	hooks  *receiver
 	rng    *rand.Rand
 	pairs  []*pair
 	books  books
@@ -61,9 +66,10 @@ func TestKill(t *testing.T) {
 	rng := rand.New(rand.NewPCG(*seed, 0xdead))
 	order := rng.Perm(len(steps))
 	s := build(t)
+	hooks := startReceiver(t, s)
 	s.start()
 	tr := &trial{
-		t: t, server: s, proxy: startProxy(t, s), rng: rng,
+		t: t, server: s, proxy: startProxy(t, s), hooks: hooks, rng: rng,
 		kills: make(map[step]int), outcomes: make(map[client.Reason]int),
 	}
 	for i := range *pairs {
@@ -85,7 +91,9 @@ func TestKill(t *testing.T) {
 	if want := min(*rounds, len(steps)); len(tr.kills) != want {
 		t.Errorf("the server died at %d steps, want %d", len(tr.kills), want)
 	}
+	hooks.settle(t)
 	s.audit(t, &tr.books)
+	hooks.audit(t, &tr.books)
 }
 
 func (tr *trial) report() {
@@ -106,10 +114,13 @@ func (tr *trial) round(round int, at step, try int) (reached bool) {
 	if try == 1 {
 		n += tr.rng.IntN(max(1, len(tr.pairs)/2))
 	}
-	if at.where == "the commit" {
+	switch at.where {
+	case "the commit":
 		tr.server.order(at.when, at.what, n)
-	} else {
+	case "the message":
 		tr.proxy.arm(at.when, at.what, n)
+	default:
+		tr.hooks.arm(at.when, at.what, n)
 	}
 	ctx := tr.t.Context()
 	began := time.Now()
@@ -147,6 +158,7 @@ func (tr *trial) round(round int, at step, try int) (reached bool) {
 		tr.kills[at]++
 	}
 	tr.proxy.disarm()
+	tr.hooks.disarm()
 	time.Sleep(time.Duration(tr.rng.IntN(200)) * time.Millisecond)
 	tr.server.start()
 	away.until = time.Now()

@@ -225,7 +225,9 @@ func (p *pair) outcome(began time.Time, o outage, r client.Reason) string {
 			left = other
 		}
 	}
-	if !left.IsZero() && o.spares(left, after+time.Second) && r != "lost" {
+	// Later the caller may have hung up: a busy machine takes its time until somebody answers.
+	first := left.Add(after + time.Second).Before(began.Add(p.plan.enough()))
+	if !left.IsZero() && first && o.spares(left, after+time.Second) && r != "lost" {
 		return fmt.Sprintf("somebody was away for longer than %s, and it ended %s", after, r)
 	}
 	return ""

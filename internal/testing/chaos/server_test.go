@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -28,7 +29,7 @@ const (
 
 // settings have calls end soon, and let the same people call again and again.
 var settings = []string{
-	"--turn-addr=off", "--secret=" + secret, "--log-level=debug",
+	"--turn-addr=off", "--webhook-allow=127.0.0.0/8", "--secret=" + secret, "--log-level=debug",
 	"--timing-caller-grace=" + callerGrace.String(), "--timing-leaving-grace=" + callerGrace.String(),
 	"--timing-grace=" + grace.String(), "--timing-grace-hold=" + grace.String(), "--timing-connect=" + connect.String(),
 	"--limits-invites-per-min=100000", "--limits-pair-per-min=100000", "--limits-sockets-per-addr=10000",
@@ -41,7 +42,11 @@ type server struct {
 	t      *testing.T
 	binary string
 	addr   string
-	data   string
+	// metrics is where it serves those.
+	metrics string
+	data    string
+	// hook is the environment by which it gets a webhook endpoint; empty for none.
+	hook   []string
 	signer *auth.Signer
 	log    log
 
@@ -58,14 +63,15 @@ func build(t *testing.T) *server {
 	if out, err := exec.Command("go", "build", "-o", s.binary, "./victim").CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for _, addr := range []*string{&s.addr, &s.metrics} {
+		l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = l.Close() }() // After both are chosen.
+		*addr = l.Addr().String()
 	}
-	s.addr = l.Addr().String()
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
+	var err error
 	if s.signer, err = auth.NewSigner(auth.Keys{"main": auth.Secret(secret)}, "main"); err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +81,8 @@ func build(t *testing.T) *server {
 
 func (s *server) start() {
 	s.t.Helper()
-	p := exec.Command(s.binary, append(settings, "--addr="+s.addr, "--data="+s.data)...)
+	p := exec.Command(s.binary, append(settings, "--addr="+s.addr, "--metrics-addr="+s.metrics, "--data="+s.data)...)
+	p.Env = append(os.Environ(), s.hook...)
 	p.Stdout, p.Stderr = &s.log, &s.log
 	orders, err := p.StdinPipe()
 	if err != nil {

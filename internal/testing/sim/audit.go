@@ -55,6 +55,9 @@ func (a *audited) Commit(ctx context.Context, changes []store.Change) ([]store.R
 		case store.Conflict:
 		}
 	}
+	b := a.audit.w.backend
+	b.feed.compare(b.outbox())
+	b.look()
 	return results, err
 }
 
@@ -73,6 +76,7 @@ func (a *audit) made(from uint32, c call.Call) {
 		a.policy[c.ID] = c.Policy
 	}
 	a.w.watch.made(&c)
+	a.w.backend.feed.made(&was, known, &c)
 	a.w.trace("commit %s rev %d state %d reason %d", short(c.ID), c.Rev, c.State, c.Outcome.Reason)
 	switch {
 	case !known && from != 0:
@@ -348,7 +352,7 @@ func (w *world) free(ctx context.Context, a call.Account, i int) {
 		w.violate("probe: %v", err)
 		return
 	}
-	r, err := w.store.Commit(ctx, []store.Change{{Call: c}})
+	r, err := w.store.Commit(ctx, []store.Change{{Call: c, Events: call.Events(nil, nil, &c)}})
 	if err != nil || r[0].Verdict != store.Done {
 		w.violate("S4: %s is busy with %v and has no call (%v)", a, r, err)
 	}

@@ -334,6 +334,42 @@ var bugs = []bug{
 		"what rang beside a draft that was abandoned does not ring", "internal/device/calls.go",
 		"		d.abandon(v)\n\t\td.unshade()", "		d.abandon(v)",
 	},
+	{
+		"the events are stored in a transaction after that of their change", "internal/store/memory.go",
+		"err = m.journal.Append(b.entries)",
+		"first, second := slices.Clone(b.entries), []Entry(nil)\n\t\t\tfor i := range first {\n\t\t\t\tif e := first[i]; e.Call.Live() && len(e.Events) > 0 {\n" +
+			"\t\t\t\t\te.Created = false\n\t\t\t\t\tsecond, first[i].Events = append(second, e), nil\n\t\t\t\t}\n\t\t\t}\n" +
+			"\t\t\tif err = m.journal.Append(first); err == nil && len(second) > 0 {\n\t\t\t\t_ = m.journal.Append(second)\n\t\t\t}",
+	},
+	{
+		"deliveries go by a cursor: what is older than one that arrived does not wait", "internal/store/volatile_outbox.go",
+		"			delete(v.out.queued, key)\n			left[lane.Endpoint]++\n",
+		"			for k := range v.out.queued {\n				if k.lane.Endpoint == lane.Endpoint && k.seq <= key.seq {\n					delete(v.out.queued, k)\n					left[lane.Endpoint]++\n				}\n			}\n",
+	},
+	{
+		"what follows of a call is due before what is retried", "internal/store/volatile_outbox.go",
+		"!ok || k.seq < head {", "!ok || k.seq > head {",
+	},
+	{
+		"what follows of a call does not wait for what is under way", "internal/store/claims.go",
+		"if _, taken := claimed[d.Lane]; taken {", "if _, taken := claimed[d.Lane]; taken && limit < 0 {",
+	},
+	{
+		"a busy call has the events of one that rings", "internal/store/batch.go",
+		"events = call.Events(nil, nil, stored)", "events = change.Events",
+	},
+	{
+		"an event has the call as another change of it left it", "internal/store/sending.go",
+		"after := *c // It shares the legs: neither changes.", "after := *c\n\tafter.Rev++",
+	},
+	{
+		"glare has no event of its answer", "internal/call/events.go",
+		"was == Ringing && live && is != Ringing)", "was == Ringing && live && is != Ringing && in.kind() != kindMerge)",
+	},
+	{
+		"claims of what was not settled last after a restart", "internal/store/sending.go",
+		"t.fresh.counted(t.queued)\n\t}\n\treturn nil", "t.fresh.counted(0)\n\t}\n\treturn nil",
+	},
 }
 
 // scriptBugs are those of internal/device in the device in TypeScript.

@@ -103,12 +103,18 @@ func (h *host) boot() {
 	h.conns, h.subs, h.wake = make(map[node.ConnID]*link), make(map[call.Account]bool), time.Time{}
 	h.w.trace("boot %s", h.label())
 	h.rewake()
+	if h.index == 0 {
+		h.w.backend.boot()
+	}
 }
 
 // crash is a kill -9, or the death of the machine, of which the clients are not
 // told: memory and connections are gone; what was on its way to the store may still arrive.
 func (h *host) crash() {
 	h.alive = false
+	if h.index == 0 {
+		h.w.backend.die()
+	}
 	if h.stopping {
 		h.w.watch.died(h) // And what it was still about to do.
 	} else {

@@ -92,6 +92,7 @@ func (h *host) loses() {
 
 // reopened holds a store that was opened again to all that was committed.
 func (a *audit) reopened(s store.Store) {
+	a.w.backend.feed.compare(a.w.backend.outbox())
 	ctx := context.Background()
 	for _, id := range sortedIDs(a.calls) {
 		was := a.calls[id]

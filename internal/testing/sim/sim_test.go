@@ -183,6 +183,7 @@ type total struct {
 	ran                   int
 	calls, faults, events int
 	deaf                  int
+	delivered             int
 	virtual               time.Duration
 	outcomes              map[call.Reason]int
 	back                  []time.Duration
@@ -199,6 +200,7 @@ func (x *total) add(seed uint64, r sim.Result, err error) {
 	}
 	x.calls, x.faults, x.events, x.virtual = x.calls+r.Calls, x.faults+r.Faults, x.events+r.Events, x.virtual+r.Virtual
 	x.deaf += r.Deaf
+	x.delivered += r.Delivered
 	for reason, n := range r.Outcomes {
 		x.outcomes[reason] += n
 	}
@@ -258,9 +260,12 @@ func TestSchedules(t *testing.T) {
 	if len(x.back) > 0 {
 		t.Logf("back after the death of a node: %d clients, p50 %s, p99 %s", len(x.back), x.back[len(x.back)/2], x.back[len(x.back)*99/100])
 	}
-	t.Logf("calls=%d deaf=%d events=%d outcomes=%v", x.calls, x.deaf, x.events, x.outcomes)
+	t.Logf("calls=%d deaf=%d events=%d delivered=%d outcomes=%v", x.calls, x.deaf, x.events, x.delivered, x.outcomes)
 	if len(x.failed) > 0 || *untilOne {
 		return
+	}
+	if x.delivered < x.calls {
+		t.Errorf("%d events of %d calls were delivered", x.delivered, x.calls)
 	}
 	// L6.
 	if len(x.back) == 0 {

@@ -61,6 +61,8 @@ type Result struct {
 	Drawn    int // How many would have, without Config.Keep.
 	Events   int
 	Virtual  time.Duration
+	// Delivered is how many events arrived at endpoints.
+	Delivered int
 	// Back is how long those who were connected to a node that died were
 	// without a connection.
 	Back []time.Duration
@@ -97,6 +99,9 @@ func Run(cfg Config) (Result, error) {
 		w.atRest()
 	}
 	w.result.Virtual, w.result.Drawn = w.now.Sub(w.epoch), w.drawn
+	if w.err == nil {
+		w.backend.drain()
+	}
 	if w.err != nil {
 		return w.result, fmt.Errorf("seed %d at %s: %w", cfg.Seed, w.now.Sub(w.epoch), w.err)
 	}
@@ -123,6 +128,7 @@ type world struct {
 	journal *journal
 	audit   *audit
 	watch   *watch
+	backend *backend
 	hosts   []*host
 	clients []client
 	// loggedOut says when a backend logged an account out last: tokens from before are of no
@@ -159,6 +165,7 @@ func newWorld(cfg Config) *world {
 		w.store.Store = store.NewMemory(w.clock.Now)
 	}
 	w.watch = newWatch(w)
+	w.backend = newBackend(w)
 	return w
 }
 
@@ -187,6 +194,7 @@ func (w *world) start() {
 	}
 	w.after(time.Second, w.calamity)
 	w.after(time.Second, w.watch.look)
+	w.after(time.Second, w.backend.turn)
 }
 
 func accountName(i int) string { return fmt.Sprintf("acc%d", i) }

@@ -4,6 +4,8 @@
 // A line on its standard input, "before connecting 3", has it die before the third
 // change that brings a call to that state from then on; "after" once that is stored,
 // and before anybody hears of it. "note" stands for changes within a state.
+//
+// Where CHAOS_HOOK_URL and CHAOS_HOOK_SECRET are in the environment it delivers events there.
 package main
 
 import (
@@ -15,6 +17,7 @@ import (
 	"path/filepath"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -49,7 +52,17 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	m := &mortal{Store: calls, states: make(map[call.ID]call.State)}
+	if url := os.Getenv("CHAOS_HOOK_URL"); url != "" {
+		_, err := calls.Outbox().PutEndpoint(ctx, "chaos", func(e *store.Endpoint) error {
+			e.URL, e.Secrets = url, nil
+			e.Rotate(os.Getenv("CHAOS_HOOK_SECRET"), time.Now(), 0)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	m := &mortal{Memory: calls, states: make(map[call.ID]call.State)}
 	s, err := server.Start(ctx, server.Config{Settings: settings, Store: m, Logger: logger})
 	if err != nil {
 		return err
@@ -68,7 +81,7 @@ func run(ctx context.Context) error {
 
 // mortal is a store at which the process dies.
 type mortal struct {
-	store.Store
+	*store.Memory
 
 	mu         sync.Mutex // Guards what follows.
 	states     map[call.ID]call.State
@@ -97,7 +110,7 @@ func (m *mortal) Commit(ctx context.Context, changes []store.Change) ([]store.Re
 	if dies && when == "before" {
 		die()
 	}
-	results, err := m.Store.Commit(ctx, changes)
+	results, err := m.Memory.Commit(ctx, changes)
 	if dies {
 		die()
 	}

@@ -1,4 +1,9 @@
-package relay
+// Package reach tells the public internet from everything else: networks of one's own,
+// loopback, what clouds serve their secrets from, and addresses that only look public.
+//
+// Whatever connects to an address that a stranger chose asks it: the relay for its peers and
+// the webhooks for their endpoints. All of it is plain data, for any goroutine.
+package reach
 
 import (
 	"net/netip"
@@ -52,30 +57,30 @@ var (
 	sixToFour  = netip.MustParsePrefix("2002::/16")
 )
 
-// PeerPolicy says whom the relay may reach. The zero value is the public
+// Policy says which addresses may be reached. The zero value is the public
 // internet.
-type PeerPolicy struct {
+type Policy struct {
 	// Allow are ranges to reach although they are special.
 	Allow []netip.Prefix
 }
 
-// Allows judges a peer's address: a public one may be reached, a special one
+// Allows judges an address: a public one may be reached, a special one
 // only when a range in Allow holds it. One that holds another, where something
 // on the way may unpack it, is reached only when each of them may be: allowing
 // fd00::/8 or even ::/0 opens no way to 127.0.0.1.
-func (p PeerPolicy) Allows(peer netip.Addr) bool {
-	peer = canonical(peer)
-	if !peer.IsValid() || !p.allowsAlone(peer) {
+func (p Policy) Allows(a netip.Addr) bool {
+	a = Canonical(a)
+	if !a.IsValid() || !p.allowsAlone(a) {
 		return false
 	}
-	return !slices.ContainsFunc(embedded(peer), func(a netip.Addr) bool { return !p.allowsAlone(a) })
+	return !slices.ContainsFunc(embedded(a), func(a netip.Addr) bool { return !p.allowsAlone(a) })
 }
 
-func (p PeerPolicy) allowsAlone(a netip.Addr) bool { return within(a, p.Allow) || !within(a, special) }
+func (p Policy) allowsAlone(a netip.Addr) bool { return Within(a, p.Allow) || !Within(a, special) }
 
-// canonical gives the one form of an address that has several: that of IPv4
+// Canonical gives the one form of an address that has several: that of IPv4
 // for those that are but another way to write it.
-func canonical(a netip.Addr) netip.Addr {
+func Canonical(a netip.Addr) netip.Addr {
 	a = a.Unmap().WithZone("")
 	if nat64.Contains(a) {
 		return v4(a, 12, 13, 14, 15)
@@ -121,13 +126,14 @@ func v4(a netip.Addr, i, j, k, l int) netip.Addr {
 	return netip.AddrFrom4([4]byte{b[i], b[j], b[k], b[l]})
 }
 
-func within(a netip.Addr, ranges []netip.Prefix) bool {
+// Within says whether one of the ranges holds an address.
+func Within(a netip.Addr, ranges []netip.Prefix) bool {
 	return slices.ContainsFunc(ranges, func(r netip.Prefix) bool { return r.Contains(a) })
 }
 
-// LocalPrefixes are the ranges of one's own machine and network, which a relay
-// for trying out has to reach.
-func LocalPrefixes() []netip.Prefix {
+// Local are the ranges of one's own machine and network, which a relay for trying out
+// has to reach.
+func Local() []netip.Prefix {
 	return prefixes("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16",
 		"100.64.0.0/10", "::1/128", "fc00::/7", "fe80::/10")
 }

@@ -1,51 +1,21 @@
-package relay_test
+package reach_test
 
 import (
 	"net/netip"
 	"testing"
 
-	"github.com/peal-rtc/peal/internal/relay"
+	"github.com/peal-rtc/peal/internal/reach"
+	"github.com/peal-rtc/peal/internal/reach/reachtest"
 )
 
-// hostile are addresses that no client may reach through a relay that faces
-// the internet.
-var hostile = []string{
-	"0.0.0.0", "0.1.2.3", "10.0.0.1", "10.255.255.255", "100.64.0.1", "100.100.100.200", "100.127.255.255",
-	"127.0.0.1", "127.255.0.1", "168.63.129.16", "169.254.169.254", "169.254.170.2", "172.16.0.1", "172.31.255.255",
-	"192.0.0.1", "192.0.0.192", "192.0.2.1", "192.31.196.1", "192.52.193.1", "192.88.99.1", "192.168.0.1", "192.168.255.255",
-	"192.175.48.1", "198.18.0.1", "198.19.255.255", "198.51.100.1", "203.0.113.1", "224.0.0.1", "239.255.255.255",
-	"240.0.0.1", "255.255.255.255",
-	// Unspecified, loopback, and the forms that hold an IPv4 address.
-	"::", "::1", "::2", "::127.0.0.1", "::10.0.0.1", "::8.8.8.8",
-	"::ffff:10.0.0.1", "::ffff:127.0.0.1", "::ffff:169.254.169.254", "::ffff:0:10.0.0.1", "::ffff:0:8.8.8.8",
-	"64:ff9b::10.0.0.1", "64:ff9b::169.254.169.254", "64:ff9b::127.0.0.1",
-	"64:ff9b:1::1", "64:ff9b:1::8.8.8.8", "64:ff9b:1:7f00:0:100::", "64:ff9b:2::8.8.8.8",
-	"2001::1", "2001:0:808:808::f7f7:f7f7", "2001:0:808:808::80ff:fffe",
-	"2002:a00:1::1", "2002:7f00:1::1", "2002:a9fe:a9fe::1", "2002:808:808::1",
-	"2606:4700::5efe:127.0.0.1", "2606:4700::200:5efe:10.0.0.1",
-	// The rest of what is not global unicast.
-	"100::1", "100:0:0:1::1", "200::1", "2001:1::1", "2001:2::1", "2001:10::1", "2001:20::1", "2001:1ff::1", "2001:db8::1",
-	"2620:4f:8000::1", "3fff::1", "4000::1", "5f00::1", "8000::1",
-	"fc00::1", "fd00:ec2::254", "fdff::1", "fe80::1", "fe80::1%eth0", "febf::1", "fec0::1", "ff02::1", "ff0e::1",
-}
-
-// good are addresses of the public internet, most of them neighbours of others.
-var good = []string{
-	"1.1.1.1", "8.8.8.8", "9.255.255.255", "11.0.0.1", "100.63.255.255", "100.128.0.1", "126.255.255.255", "128.0.0.1",
-	"168.63.129.15", "168.63.129.17", "169.253.255.255", "169.255.0.1", "172.15.255.255", "172.32.0.1", "192.0.1.1", "192.167.255.255",
-	"192.169.0.1", "198.17.255.255", "198.20.0.1", "223.255.255.255",
-	"::ffff:8.8.8.8", "64:ff9b::8.8.8.8", "2001:200::1", "2001:4860:4860::8888", "2003::1", "2606:4700::1111", "2606:4700::5efe:8.8.8.8",
-	"2a00:1450::1", "3ffe:ffff::1",
-}
-
-func TestPeers(t *testing.T) {
-	var policy relay.PeerPolicy
-	for _, a := range hostile {
+func TestSpecial(t *testing.T) {
+	var policy reach.Policy
+	for _, a := range reachtest.Hostile {
 		if policy.Allows(netip.MustParseAddr(a)) {
 			t.Errorf("%s may be reached", a)
 		}
 	}
-	for _, a := range good {
+	for _, a := range reachtest.Public {
 		if !policy.Allows(netip.MustParseAddr(a)) {
 			t.Errorf("%s may not be reached", a)
 		}
@@ -55,9 +25,9 @@ func TestPeers(t *testing.T) {
 	}
 }
 
-func TestAllowedPeers(t *testing.T) {
-	allow := func(texts ...string) relay.PeerPolicy {
-		var policy relay.PeerPolicy
+func TestAllowed(t *testing.T) {
+	allow := func(texts ...string) reach.Policy {
+		var policy reach.Policy
 		for _, text := range texts {
 			policy.Allow = append(policy.Allow, netip.MustParsePrefix(text))
 		}
@@ -66,9 +36,9 @@ func TestAllowedPeers(t *testing.T) {
 	office := allow("10.1.0.0/16", "192.168.7.9/32", "fd00:1::/32")
 	everywhere := allow("::/0")
 	translator := allow("64:ff9b:1::/48")
-	local := relay.PeerPolicy{Allow: relay.LocalPrefixes()}
+	local := reach.Policy{Allow: reach.Local()}
 	for _, c := range []struct {
-		policy relay.PeerPolicy
+		policy reach.Policy
 		peer   string
 		want   bool
 	}{
@@ -126,9 +96,9 @@ func FuzzAllows(f *testing.F) {
 	for _, a := range []uint32{0x7f000001, 0x08080808, 0xa9fea9fe, 0, 0xffffffff, 0x0a000000, 0x01000000, 0xcb007101} {
 		f.Add(a)
 	}
-	all := relay.PeerPolicy{Allow: []netip.Prefix{netip.MustParsePrefix("::/0")}}
+	all := reach.Policy{Allow: []netip.Prefix{netip.MustParsePrefix("::/0")}}
 	f.Fuzz(func(t *testing.T, n uint32) {
-		var public relay.PeerPolicy
+		var public reach.Policy
 		b := [4]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}
 		plain := netip.AddrFrom4(b)
 		want := public.Allows(plain)

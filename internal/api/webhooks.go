@@ -1,0 +1,382 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/peal-rtc/peal/internal/auth"
+	"github.com/peal-rtc/peal/internal/call"
+	"github.com/peal-rtc/peal/internal/delivery"
+	"github.com/peal-rtc/peal/internal/protocol"
+	"github.com/peal-rtc/peal/internal/store"
+	"github.com/peal-rtc/peal/internal/webhook"
+)
+
+// Limits of webhooks, beside store.EndpointsMost and those of a URL.
+const (
+	webhookIDMost     = 32 // Bytes of an id.
+	webhookEventsMost = 16 // Names of events.
+	// secretKeep is how long the former secret signs beside a new one, unless the request says
+	// otherwise: up to secretKeepMost.
+	secretKeep     = 24 * time.Hour
+	secretKeepMost = 7 * 24 * time.Hour
+	// testsMost is how many tests run at a time.
+	testsMost = 10
+	// testTimeout is longer than a try takes at most, so that the answer tells of a timeout.
+	testTimeout   = 14 * time.Second
+	replayTimeout = 20 * time.Second
+)
+
+// byRequest is the reason of a webhook that was disabled by its backend.
+const byRequest = "by_request"
+
+// testType is the type of the event of a test, which no call makes.
+const testType = "webhook.test"
+
+// invalid is what is wrong with a request.
+type invalid string
+
+func (i invalid) Error() string { return string(i) }
+
+// putFields are what a webhook is made of. What is absent stays as it is.
+type putFields struct {
+	URL      *string  `json:"url"`
+	Events   []string `json:"events"`
+	Disabled *bool    `json:"disabled"`
+}
+
+const putThis = `{"url":"https://example.com/hooks","events":["call.*"]}`
+
+// putWebhook makes or changes a webhook.
+func (b *backend) putWebhook(w http.ResponseWriter, q *http.Request) {
+	id, ok := webhookIDOf(w, q)
+	fields := putFields{}
+	if !ok || !bodyOf(w, q, &fields, putThis) {
+		return
+	}
+	made := ""
+	e, err := b.Outbox.PutEndpoint(q.Context(), id, func(e *store.Endpoint) error {
+		if len(e.Secrets) == 0 {
+			made = webhook.NewSecret().Text()
+			e.Rotate(made, b.Now(), 0)
+		}
+		return b.change(e, &fields)
+	})
+	if err != nil {
+		b.denyWebhook(w, q, id, err)
+		return
+	}
+	status := http.StatusOK
+	if made != "" {
+		status = http.StatusCreated
+	}
+	b.changed(w, q, "webhook.put", id)
+	b.showWebhook(w, q, status, &e, made)
+}
+
+// change sets what the fields have.
+func (b *backend) change(e *store.Endpoint, f *putFields) error {
+	if f.URL == nil && e.URL == "" {
+		return invalid("url is missing: a new webhook needs one, such as https://example.com/hooks")
+	}
+	if f.URL != nil {
+		if err := b.Reach.Check(*f.URL); err != nil {
+			return invalid(err.Error())
+		}
+		if e.URL != *f.URL {
+			e.URL, e.FailingSince = *f.URL, time.Time{}
+		}
+	}
+	switch {
+	case f.Events != nil && (len(f.Events) == 0 || len(f.Events) > webhookEventsMost):
+		return invalid(fmt.Sprintf(`events has %d names: send 1 to %d, such as ["call.*"]`, len(f.Events), webhookEventsMost))
+	case f.Events != nil:
+		if _, err := call.EventsNamed(f.Events...); err != nil {
+			return invalid("events: " + err.Error())
+		}
+		e.Events = f.Events
+	case len(e.Events) == 0:
+		e.Events = []string{"call.*"}
+	}
+	switch {
+	case f.Disabled == nil:
+	case *f.Disabled && e.Enabled():
+		e.Disabled = store.Disabled{At: b.Now(), Reason: byRequest}
+	case !*f.Disabled && !e.Enabled():
+		e.Disabled, e.FailingSince = store.Disabled{}, time.Time{}
+	}
+	return nil
+}
+
+// listWebhooks gives all webhooks.
+func (b *backend) listWebhooks(w http.ResponseWriter, q *http.Request) {
+	if _, ok := queryOf(w, q); !ok {
+		return
+	}
+	queues, err := b.Outbox.Queues(q.Context())
+	if err != nil {
+		b.unavailable(w, q, err)
+		return
+	}
+	answer := struct {
+		Webhooks []webhookShape `json:"webhooks"`
+	}{[]webhookShape{}}
+	for _, e := range b.Outbox.Endpoints() {
+		answer.Webhooks = append(answer.Webhooks, webhookOf(&e, queueOf(queues, e.ID), b.Now()))
+	}
+	reply(w, answer)
+}
+
+// getWebhook gives one webhook.
+func (b *backend) getWebhook(w http.ResponseWriter, q *http.Request) {
+	if e, ok := b.webhook(w, q); ok {
+		b.showWebhook(w, q, http.StatusOK, &e, "")
+	}
+}
+
+// deleteWebhook deletes a webhook with what waits for it. It is no matter if there is none.
+func (b *backend) deleteWebhook(w http.ResponseWriter, q *http.Request) {
+	id, ok := webhookIDOf(w, q)
+	if !ok || !emptyBody(w, q) {
+		return
+	}
+	if err := b.Outbox.DeleteEndpoint(q.Context(), id); err != nil && !errors.Is(err, store.ErrNoEndpoint) {
+		b.unavailable(w, q, err)
+		return
+	}
+	b.changed(w, q, "webhook.delete", id)
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// testWebhook sends an event of its own at once, and says what the receiver answered.
+func (b *backend) testWebhook(w http.ResponseWriter, q *http.Request) {
+	e, ok := b.webhook(w, q)
+	if !ok || !emptyBody(w, q) {
+		return
+	}
+	if !b.tests.enter() {
+		w.Header().Set("Retry-After", "1")
+		deny(w, tooManyRequests, "%d tests of webhooks run already: try again", testsMost)
+		return
+	}
+	defer b.tests.leave()
+	id := "evt_test_" + string(auth.NewSecret())[:22]
+	body, err := json.Marshal(map[string]any{
+		"type": testType, "id": id, "timestamp": b.Now().UTC(), "data": map[string]string{"webhook": e.ID},
+	})
+	if err != nil {
+		panic(fmt.Sprintf("encode test: %v", err)) // It is made of texts and a time.
+	}
+	began := time.Now()
+	a := b.Try(q.Context(), &e, id, body)
+	if errors.Is(q.Context().Err(), context.Canceled) {
+		return // Who asked has gone.
+	}
+	reply(w, struct {
+		ID        string `json:"id"`
+		Delivered bool   `json:"delivered"`
+		Result    string `json:"result"`
+		Status    int    `json:"status,omitempty"`
+		MS        int64  `json:"ms"`
+		Detail    string `json:"detail,omitempty"`
+	}{id, a.Result == delivery.Delivered, string(a.Result), a.Status, time.Since(began).Milliseconds(), a.Detail})
+}
+
+const rotateThis = `no body, or {"keepSeconds":86400}, or {"secret":"whsec_..."} with a secret that you made`
+
+// rotateWebhook makes another secret the one that signs, beside the former for some time.
+func (b *backend) rotateWebhook(w http.ResponseWriter, q *http.Request) {
+	var fields struct {
+		Secret      *string `json:"secret"`
+		KeepSeconds *int64  `json:"keepSeconds"`
+	}
+	e, ok := b.webhook(w, q)
+	if !ok || !bodyOf(w, q, &fields, rotateThis) {
+		return
+	}
+	keep, secret := secretKeep, webhook.NewSecret().Text()
+	if n := fields.KeepSeconds; n != nil {
+		if most := int64(secretKeepMost / time.Second); *n < 0 || *n > most {
+			deny(w, protocol.BadRequest, "keepSeconds is %d: send a number from 0 to %d", *n, most)
+			return
+		}
+		keep = time.Duration(*n) * time.Second
+	}
+	if fields.Secret != nil {
+		given, err := webhook.ParseSecret(*fields.Secret)
+		if err != nil {
+			deny(w, protocol.BadRequest, "secret: %s", err)
+			return
+		}
+		secret = given.Text()
+	}
+	e, err := b.Outbox.PutEndpoint(q.Context(), e.ID, func(e *store.Endpoint) error {
+		switch {
+		case len(e.Secrets) == 0:
+			return store.ErrNoEndpoint
+		case e.Secrets[0].Value != secret: // A repeated request changes nothing.
+			e.Rotate(secret, b.Now(), keep)
+		}
+		return nil
+	})
+	if err != nil {
+		b.denyWebhook(w, q, q.PathValue("id"), err)
+		return
+	}
+	b.changed(w, q, "webhook.rotate", e.ID)
+	b.showWebhook(w, q, http.StatusOK, &e, secret)
+}
+
+const replayThis = `{"only":"dead"}, or {"only":"all","from":"2026-11-30T12:00:00Z","types":["call.ended"]}`
+
+// replayWebhook queues events again.
+func (b *backend) replayWebhook(w http.ResponseWriter, q *http.Request) {
+	var fields struct {
+		From  time.Time `json:"from"`
+		To    time.Time `json:"to"`
+		Types []string  `json:"types"`
+		Only  string    `json:"only"`
+	}
+	e, ok := b.webhook(w, q)
+	if !ok || !bodyOf(w, q, &fields, replayThis) {
+		return
+	}
+	what := store.Replay{From: fields.From, To: fields.To, All: fields.Only == "all"}
+	var err error
+	switch {
+	case fields.Only != "" && fields.Only != "dead" && fields.Only != "all":
+		err = invalid(fmt.Sprintf("only is %q: send dead or all", fields.Only))
+	case what.All && what.From.IsZero():
+		err = invalid("only is all without from: say from when on events are to be sent again")
+	case !what.From.IsZero() && !what.To.IsZero() && !what.From.Before(what.To):
+		err = invalid("from is not before to: nothing would be chosen")
+	case fields.Types != nil && (len(fields.Types) == 0 || len(fields.Types) > webhookEventsMost):
+		err = invalid(fmt.Sprintf("types has %d names: send 1 to %d, or leave it out", len(fields.Types), webhookEventsMost))
+	case fields.Types != nil:
+		if what.Kinds, err = call.EventsNamed(fields.Types...); err != nil {
+			err = invalid("types: " + err.Error())
+		}
+	}
+	if err != nil {
+		b.denyWebhook(w, q, e.ID, err)
+		return
+	}
+	queued, err := b.Outbox.Replay(q.Context(), e.ID, what)
+	if queued > 0 || err == nil {
+		b.changed(w, q, "webhook.replay", e.ID)
+	}
+	switch {
+	case errors.Is(err, store.ErrQueueFull):
+		deny(w, conflict, "%d events were queued, and no more can wait: %d is the most. Replay the rest when those are delivered", queued, store.QueueMost)
+	case err != nil:
+		b.denyWebhook(w, q, e.ID, err)
+	default:
+		reply(w, map[string]int{"queued": queued})
+	}
+}
+
+// listDead gives what was given up, the oldest first.
+func (b *backend) listDead(w http.ResponseWriter, q *http.Request) {
+	e, ok := b.webhook(w, q)
+	if !ok {
+		return
+	}
+	query, ok := queryOf(w, q, "limit", "cursor")
+	if !ok {
+		return
+	}
+	limit, ok := limitOf(w, query)
+	if !ok {
+		return
+	}
+	after := int64(0)
+	var err error
+	if text := query.Get("cursor"); text != "" {
+		if after, err = strconv.ParseInt(text, 10, 64); err != nil || after < 0 {
+			deny(w, protocol.BadRequest, badCursor, text)
+			return
+		}
+	}
+	dead, err := b.Outbox.Dead(q.Context(), e.ID, after, limit+1)
+	if err != nil {
+		b.denyWebhook(w, q, e.ID, err)
+		return
+	}
+	answer := struct {
+		Dead []deadShape `json:"dead"`
+		Next string      `json:"next,omitempty"`
+	}{Dead: []deadShape{}}
+	for i := range dead[:min(limit, len(dead))] {
+		answer.Dead = append(answer.Dead, deadOf(&dead[i]))
+	}
+	if len(dead) > limit {
+		answer.Next = strconv.FormatInt(dead[limit-1].Event.Seq, 10)
+	}
+	reply(w, answer)
+}
+
+// webhook finds the webhook that a path names.
+func (b *backend) webhook(w http.ResponseWriter, q *http.Request) (store.Endpoint, bool) {
+	id, ok := webhookIDOf(w, q)
+	if !ok {
+		return store.Endpoint{}, false
+	}
+	all := b.Outbox.Endpoints()
+	at := slices.IndexFunc(all, func(e store.Endpoint) bool { return e.ID == id })
+	if at < 0 {
+		b.denyWebhook(w, q, id, store.ErrNoEndpoint)
+		return store.Endpoint{}, false
+	}
+	return all[at], true
+}
+
+func webhookIDOf(w http.ResponseWriter, q *http.Request) (string, bool) {
+	id := q.PathValue("id")
+	if id == "" || len(id) > webhookIDMost || strings.ContainsFunc(id, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-'
+	}) {
+		deny(w, protocol.BadRequest, "%.60q is no id of a webhook: send 1 to %d of a-z, 0-9 and -", id, webhookIDMost)
+		return "", false
+	}
+	return id, true
+}
+
+// denyWebhook refuses a request about a webhook.
+func (b *backend) denyWebhook(w http.ResponseWriter, q *http.Request, id string, err error) {
+	var wrong invalid
+	switch {
+	case errors.As(err, &wrong):
+		deny(w, protocol.BadRequest, "%s", wrong)
+	case errors.Is(err, store.ErrNoEndpoint):
+		deny(w, noSuchWebhook, "no webhook has the id %s: PUT makes one", id)
+	case errors.Is(err, store.ErrEndpoints):
+		deny(w, conflict, "there are %d webhooks, which is the most: delete one", store.EndpointsMost)
+	default:
+		b.unavailable(w, q, err)
+	}
+}
+
+// showWebhook answers with a webhook as it is now; with a secret where that is to be shown.
+func (b *backend) showWebhook(w http.ResponseWriter, q *http.Request, status int, e *store.Endpoint, secret string) {
+	queues, err := b.Outbox.Queues(q.Context())
+	if err != nil {
+		b.unavailable(w, q, err)
+		return
+	}
+	shape := webhookOf(e, queueOf(queues, e.ID), b.Now())
+	shape.Secret = secret
+	replyAs(w, status, shape)
+}
+
+// changed notes what a key changed.
+func (b *backend) changed(w http.ResponseWriter, q *http.Request, action, target string) {
+	b.Log.Info("changed by a backend", "action", action, "target", target,
+		"key", q.Context().Value(keyID{}), "request_id", w.Header().Get(requestIDHeader))
+}

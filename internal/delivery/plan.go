@@ -1,0 +1,44 @@
+package delivery
+
+import "time"
+
+const (
+	// PerEndpoint and InAll are how many tries run at a time.
+	PerEndpoint, InAll = 8, 64
+	// circuitAfter is how many failures in a row open the circuit of an endpoint. It then gets
+	// one probe each probeEvery until one succeeds.
+	circuitAfter = 10
+	probeEvery   = 30 * time.Second
+	// disableAfter is how long an endpoint may fail without any success before it is disabled.
+	disableAfter = 5 * 24 * time.Hour
+	// window is how many deliveries to one endpoint are claimed at a time at most. More are read
+	// when fewer than PerEndpoint wait, so that a read is for many of them.
+	window = 32
+	// paceOf is how far apart claims for one endpoint begin at least, and settlements of all: what
+	// comes meanwhile goes with the next. One that comes after a pause does not wait.
+	paceOf = 20 * time.Millisecond
+	// troubleLeast and troubleMost bound the pause after a failure of the outbox.
+	troubleLeast, troubleMost = time.Second, 30 * time.Second
+	// spread is by how much a pause may be shorter or longer, so that what failed together is
+	// not tried again together.
+	spread = 0.2
+)
+
+// pauses are those before each try, the first one included. After the last one there is none
+// left: 28 hours, within which somebody repairs the receiver.
+var pauses = [...]time.Duration{
+	0, 5 * time.Second, 30 * time.Second, 2 * time.Minute, 10 * time.Minute, 30 * time.Minute,
+	time.Hour, 2 * time.Hour, 4 * time.Hour, 8 * time.Hour, 12 * time.Hour,
+}
+
+// Tries is how often an event is tried before it is dead.
+const Tries = len(pauses)
+
+// pause is how long to wait after a number of failed tries; false when there is no try left.
+// Chance is from 0 up to 1.
+func pause(failed int, chance float64) (time.Duration, bool) {
+	if failed >= Tries {
+		return 0, false
+	}
+	return time.Duration(float64(pauses[failed]) * (1 - spread + 2*spread*chance)), true
+}

@@ -1,0 +1,331 @@
+package delivery
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/peal-rtc/peal/internal/store"
+)
+
+// Input is what happened.
+type Input interface{ input() }
+
+// The inputs.
+type (
+	// Looked brings the endpoints as they are. Events may be due at each of them. It is the first
+	// input, and comes whenever the outbox has changed.
+	Looked struct{ Endpoints []store.Endpoint }
+	// Claimed answers Claim.
+	Claimed struct {
+		Endpoint int64
+		Due      []store.Delivery
+		Next     time.Time // When more will be due; zero for never.
+		Err      error
+	}
+	// Tried answers Send. Chance is a random number from 0 up to 1.
+	Tried struct {
+		Delivery store.Delivery
+		Attempt  Attempt
+		Chance   float64
+	}
+	// Settled answers Settle.
+	Settled struct{ Err error }
+	// Marked answers Mark.
+	Marked struct {
+		Endpoint int64
+		Err      error
+	}
+	// Woke says that Deadline has come.
+	Woke struct{}
+	// Stopping ends it: nothing is tried from now on. What was claimed goes back to the outbox.
+	Stopping struct{}
+)
+
+func (Looked) input()   {}
+func (Claimed) input()  {}
+func (Tried) input()    {}
+func (Settled) input()  {}
+func (Marked) input()   {}
+func (Woke) input()     {}
+func (Stopping) input() {}
+
+// Effect is what the owner is to do.
+type Effect interface{ effect() }
+
+// The effects.
+type (
+	// Claim asks the outbox for deliveries that are due.
+	Claim struct {
+		Endpoint int64
+		ID       string
+		Limit    int
+	}
+	// Send tries a delivery.
+	Send struct {
+		Endpoint store.Endpoint
+		Delivery store.Delivery
+	}
+	// Settle tells the outbox the results of deliveries.
+	Settle struct{ Settlements []store.Settlement }
+	// Mark stores how an endpoint does.
+	Mark struct {
+		Endpoint     int64
+		ID           string
+		FailingSince time.Time
+		Disabled     store.Disabled
+	}
+)
+
+func (Claim) effect()  {}
+func (Send) effect()   {}
+func (Settle) effect() {}
+func (Mark) effect()   {}
+
+// Reasons for which an endpoint is disabled.
+const (
+	// EndpointGone: it answered 410.
+	EndpointGone = "gone"
+	// EndpointFailing: each try has failed for days.
+	EndpointFailing = "failing"
+)
+
+// Schedule decides about all deliveries.
+type Schedule struct {
+	endpoints map[int64]*endpoint
+	// turn is the number of the endpoint that had its turn last: the next one goes first.
+	turn    int64
+	running int // Tries, of all endpoints.
+
+	// settled waits to be told to the outbox; telling is being told, where settling says so.
+	settled  []store.Settlement
+	telling  []store.Settlement
+	settling bool
+	settleAt time.Time // The earliest time of the next Settle.
+
+	// troubles counts failures of the outbox in a row. It is left alone until rested.
+	troubles int
+	rested   time.Time
+	stopping bool
+
+	effects  []Effect
+	deadline time.Time // Zero for none.
+}
+
+// New makes a schedule without endpoints.
+func New() *Schedule { return &Schedule{endpoints: make(map[int64]*endpoint)} }
+
+// Deadline is when to step by Woke, where there is a time.
+func (s *Schedule) Deadline() (time.Time, bool) { return s.deadline, !s.deadline.IsZero() }
+
+// Idle says that nothing is under way: once it is stopping, nothing will be.
+func (s *Schedule) Idle() bool {
+	busy := s.running > 0 || s.settling || len(s.settled) > 0
+	for _, e := range s.endpoints {
+		busy = busy || e.claiming || e.marking > 0
+	}
+	return !busy
+}
+
+// Step takes one input. Now is the store's time, by which deliveries are due.
+func (s *Schedule) Step(now time.Time, in Input) []Effect {
+	s.effects, s.deadline = nil, time.Time{}
+	switch in := in.(type) {
+	case Looked:
+		s.look(in.Endpoints)
+	case Claimed:
+		s.claimed(now, in)
+	case Tried:
+		s.tried(now, in)
+	case Settled:
+		s.settling = false
+		s.judge(now, in.Err)
+		for i := range s.telling {
+			if e := s.endpoints[s.telling[i].Delivery.Lane.Endpoint]; e != nil {
+				e.news = true // What follows of the same call is due.
+			}
+		}
+		s.telling = nil
+	case Marked:
+		s.judge(now, in.Err)
+		if e := s.endpoints[in.Endpoint]; e != nil {
+			e.marking--
+		}
+	case Stopping:
+		s.stopping = true
+	case Woke:
+	}
+	s.decide(now)
+	return s.effects
+}
+
+// look takes the endpoints as they are now.
+func (s *Schedule) look(list []store.Endpoint) {
+	there := make(map[int64]bool, len(list))
+	for _, one := range list {
+		there[one.Number] = true
+		e := s.endpoints[one.Number]
+		if e == nil {
+			e = newEndpoint(&one)
+			s.endpoints[one.Number] = e
+		}
+		s.mark(e, e.change(one))
+	}
+	for number, e := range s.endpoints {
+		if e.gone = !there[number]; e.gone {
+			s.giveBack(e)
+			if e.running == 0 && !e.claiming && e.marking == 0 {
+				delete(s.endpoints, number)
+			}
+		}
+	}
+}
+
+// claimed takes what is due. What nobody wants any more goes back.
+func (s *Schedule) claimed(now time.Time, in Claimed) {
+	e := s.endpoints[in.Endpoint]
+	e.claiming = false
+	s.judge(now, in.Err)
+	e.next, e.news = in.Next, e.news || in.Err != nil || len(in.Due) == e.asked
+	for _, d := range in.Due {
+		if d.Lane.Endpoint != in.Endpoint {
+			s.settle(store.Settlement{Delivery: d, Outcome: store.Returned}) // Of a later one by its id.
+			continue
+		}
+		e.waiting = append(e.waiting, d)
+	}
+}
+
+// judge takes how the outbox did.
+func (s *Schedule) judge(now time.Time, err error) {
+	if err == nil {
+		s.troubles = 0
+		return
+	}
+	s.rested = now.Add(min(troubleLeast<<min(s.troubles, 10), troubleMost))
+	s.troubles++
+}
+
+// tried takes the result of a try.
+func (s *Schedule) tried(now time.Time, in Tried) {
+	s.running--
+	e := s.endpoints[in.Delivery.Lane.Endpoint]
+	e.running--
+	done := store.Settlement{Delivery: in.Delivery, Outcome: store.Delivered}
+	switch in.Attempt.Result {
+	case Delivered:
+		s.mark(e, e.succeeded())
+	case Abandoned:
+		done.Outcome = store.Returned
+	case Gone, Redirect, Status, Timeout, Blocked, Connect:
+		if wait, left := pause(in.Delivery.Tries+1, in.Chance); left {
+			done.Outcome, done.After = store.Retry, max(wait, min(in.Attempt.RetryAfter, RetryAfterMost))
+		} else {
+			done.Outcome, done.Reason = store.Dead, in.Attempt.Detail
+		}
+		s.mark(e, e.failed(now, &in.Attempt))
+	}
+	s.settle(done)
+}
+
+// mark stores how an endpoint does, where that is new. Nothing is tried at it meanwhile: Looked
+// may bring an older state of it.
+func (s *Schedule) mark(e *endpoint, changed bool) {
+	if !changed || e.gone {
+		return
+	}
+	e.marking++
+	s.effects = append(s.effects, Mark{
+		Endpoint: e.Number, ID: e.ID, FailingSince: e.FailingSince, Disabled: e.Disabled,
+	})
+}
+
+// giveBack returns what was claimed and not tried.
+func (s *Schedule) giveBack(e *endpoint) {
+	for _, d := range e.waiting {
+		s.settle(store.Settlement{Delivery: d, Outcome: store.Returned})
+	}
+	e.waiting, e.news = nil, true
+}
+
+func (s *Schedule) settle(one store.Settlement) { s.settled = append(s.settled, one) }
+
+// decide begins what can begin, each endpoint in its turn.
+func (s *Schedule) decide(now time.Time) {
+	numbers := make([]int64, 0, len(s.endpoints))
+	for number := range s.endpoints {
+		numbers = append(numbers, number)
+	}
+	slices.SortFunc(numbers, func(a, b int64) int {
+		// Those after the one that had its turn come first.
+		return cmp.Or(cmp.Compare(s.passed(a), s.passed(b)), cmp.Compare(a, b))
+	})
+	for _, number := range numbers {
+		e := s.endpoints[number]
+		if s.stopping || e.gone || !e.Enabled() || e.circuitOpen() && e.running+len(e.waiting) > 1 {
+			s.giveBack(e)
+		}
+		for s.mayBegin(now, e) {
+			d := e.waiting[0]
+			e.waiting = slices.Delete(e.waiting, 0, 1)
+			e.running++
+			s.running++
+			s.turn = number
+			s.effects = append(s.effects, Send{e.Endpoint, d})
+		}
+		s.claim(now, e)
+	}
+	if len(s.settled) == 0 || s.settling || !s.due(now, s.settleAt) || !s.stopping && !s.due(now, s.rested) {
+		return
+	}
+	s.effects = append(s.effects, Settle{s.settled})
+	s.settled, s.telling, s.settling, s.settleAt = nil, s.settled, true, now.Add(paceOf)
+}
+
+// passed is 1 for endpoints that had their turn in this round, and 0 for the others.
+func (s *Schedule) passed(number int64) int {
+	if number <= s.turn {
+		return 1
+	}
+	return 0
+}
+
+// mayBegin says whether a waiting delivery may be tried now.
+func (s *Schedule) mayBegin(now time.Time, e *endpoint) bool {
+	most := PerEndpoint
+	if e.circuitOpen() {
+		most = 1
+	}
+	return len(e.waiting) > 0 && e.marking == 0 && s.running < InAll && e.running < most && s.due(now, e.quiet)
+}
+
+// claim asks for more, where more may be due and there is room.
+func (s *Schedule) claim(now time.Time, e *endpoint) {
+	limit := window - len(e.waiting)
+	room := len(e.waiting) < PerEndpoint
+	if e.circuitOpen() {
+		limit, room = 1, len(e.waiting)+e.running == 0
+	}
+	if s.stopping || e.gone || !e.Enabled() || e.marking > 0 || e.claiming || !room {
+		return
+	}
+	if !e.news && (e.next.IsZero() || !s.due(now, e.next)) {
+		return
+	}
+	if !s.due(now, e.quiet) || !s.due(now, e.claimAt) || !s.due(now, s.rested) {
+		return
+	}
+	e.news, e.claiming, e.asked, e.claimAt = false, true, limit, now.Add(paceOf)
+	s.effects = append(s.effects, Claim{Endpoint: e.Number, ID: e.ID, Limit: limit})
+}
+
+// due says whether a time has come. Where it has not it becomes a deadline.
+func (s *Schedule) due(now, at time.Time) bool {
+	if !now.Before(at) {
+		return true
+	}
+	if s.deadline.IsZero() || at.Before(s.deadline) {
+		s.deadline = at
+	}
+	return false
+}

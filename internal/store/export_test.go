@@ -1,0 +1,7 @@
+package store
+
+// QueueAtMost lets no more deliveries wait for an endpoint, in place of QueueMost.
+func (m *Memory) QueueAtMost(n int) { m.out.most = n }
+
+// FreshMost is how many deliveries to an endpoint are kept in memory.
+const FreshMost = freshMost
