@@ -96,7 +96,7 @@ func run(args []string, std streams) int {
 	var code exit
 	switch {
 	case errors.As(err, &misuse{}):
-		return misused(std, err, nameOf(command.Selected()))
+		return misused(std, err, command.Selected().Path())
 	case errors.As(err, &code):
 		return int(code)
 	case err != nil:
@@ -148,13 +148,10 @@ func (l commandLine) parse() (*commands, *kong.Context, error) {
 func commandOf(err error) string {
 	var misspelt *kong.ParseError
 	if errors.As(err, &misspelt) && misspelt.Context != nil && misspelt.Context.Selected() != nil {
-		return nameOf(misspelt.Context.Selected())
+		return misspelt.Context.Selected().Path()
 	}
 	return ""
 }
-
-// nameOf is how a command is typed: "hook listen" for one below another.
-func nameOf(command *kong.Node) string { return strings.TrimPrefix(command.FullPath(), "peal ") }
 
 // unknown words the error for a command that does not exist: to the parser its name is
 // one argument too many.
