@@ -32,7 +32,7 @@ type imports struct {
 // an import here is to decide that the lower package may be known up there.
 var allowed = map[string]imports{
 	"cmd/peal": {
-		ours:   []string{"client", "client/media", "internal/auth", "internal/config", "internal/doctor", "internal/load", "internal/protocol", "internal/server", "internal/webhook"},
+		ours:   []string{"client", "client/media", "internal/auth", "internal/config", "internal/control", "internal/doctor", "internal/load", "internal/protocol", "internal/server", "internal/webhook"},
 		theirs: []string{"github.com/alecthomas/kong"},
 	},
 	"client": {
@@ -64,7 +64,8 @@ var allowed = map[string]imports{
 	},
 	"internal/server": {
 		ours: []string{
-			"internal/api", "internal/auth", "internal/bus", "internal/call", "internal/config", "internal/doorstep", "internal/metrics",
+			"internal/api", "internal/auth", "internal/bus", "internal/call", "internal/config", "internal/control", "internal/doorstep",
+			"internal/metrics",
 			"internal/node",
 			"internal/protocol", "internal/reach", "internal/relay", "internal/session", "internal/store", "internal/store/sqlstore", "internal/webhook",
 			"internal/ws", "web",
@@ -84,6 +85,8 @@ var allowed = map[string]imports{
 	// It tries to deliver what its schedule says.
 	"internal/webhook":  {ours: []string{"internal/delivery", "internal/reach", "internal/store"}},
 	"internal/delivery": {ours: []string{"internal/store"}},
+	// Commands ask by it the server that runs on their data folder.
+	"internal/control":  {},
 	"internal/doorstep": {},
 	"internal/reach":    {},
 	// For tests alone.

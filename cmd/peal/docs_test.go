@@ -11,7 +11,7 @@ import (
 
 var (
 	// secretMaker is a command whose output nobody else may read.
-	secretMaker = regexp.MustCompile(`/dev/u?random|openssl (rand|gen|req|ecparam)|peal token|PEAL_SECRET=|"secret":`)
+	secretMaker = regexp.MustCompile(`/dev/u?random|openssl (rand|gen|req|ecparam)|peal token|peal key new|PEAL_SECRET=|"secret":`)
 	// fileWriter writes what a command makes to a file; => and -> are no such thing.
 	fileWriter = regexp.MustCompile(`(^|[^=\-0-9&>])>>? *[\w./~$"-]|\btee\b| -out | -keyout `)
 )
@@ -45,6 +45,7 @@ func TestReadable(t *testing.T) {
 		"openssl req -x509 -keyout key.pem -out cert.pem":                                   true,
 		"echo PEAL_SECRET=$s >> .env":                                                       true,
 		`echo '{"secret": "x"}' > peal.json`:                                                true,
+		"peal key new --name crm --scope read > key":                                        true,
 		"peal token --account alice > token":                                                true,
 		"(umask 077; head -c 32 /dev/urandom | base64 > secret)":                            false,
 		"umask 077 && openssl rand -base64 32 > secret":                                     false,
@@ -64,7 +65,7 @@ func TestReadable(t *testing.T) {
 // machine can read.
 func TestSecretsAreWrittenUnreadable(t *testing.T) {
 	texts := map[string]string{}
-	for _, command := range []string{"dev", "serve", "ice", "doctor", "bench", "token", "call", "answer", "echo", "hook listen", "version"} {
+	for _, command := range []string{"dev", "serve", "ice", "doctor", "bench", "token", "call", "answer", "echo", "hook listen", "version", "key", "key new"} {
 		_, texts["peal "+command+" --help"], _ = peal(append(strings.Fields(command), "--help")...)
 	}
 	root := filepath.Join("..", "..")

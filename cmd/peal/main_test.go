@@ -45,7 +45,7 @@ func peal(args ...string) (code int, out, err string) {
 }
 
 func TestHelp(t *testing.T) {
-	for _, args := range [][]string{{}, {"--help"}, {"dev", "--help"}, {"serve", "-h"}, {"token", "--help"}, {"version", "--help"}, {"call", "--help"}, {"answer", "--help"}, {"echo", "--help"}, {"bench", "--help"}, {"doctor", "--help"}, {"hook", "--help"}, {"hook", "listen", "--help"}, {"help"}, {"help", "serve"}, {"help", "call"}, {"help", "hook", "listen"}} {
+	for _, args := range [][]string{{}, {"--help"}, {"dev", "--help"}, {"serve", "-h"}, {"token", "--help"}, {"version", "--help"}, {"call", "--help"}, {"answer", "--help"}, {"echo", "--help"}, {"bench", "--help"}, {"doctor", "--help"}, {"hook", "--help"}, {"hook", "listen", "--help"}, {"key", "--help"}, {"key", "new", "--help"}, {"key", "list", "--help"}, {"help", "key", "revoke"}, {"help"}, {"help", "serve"}, {"help", "call"}, {"help", "hook", "listen"}} {
 		code, out, err := peal(args...)
 		if code != exitOK || !strings.Contains(out, "Usage: peal") || err != "" {
 			t.Errorf("%v: exit code %d, %q, %q", args, code, out, err)

@@ -103,6 +103,9 @@ func ICEServers(verify Verify, limits protocol.Limits, now func() time.Time, ser
 		case errors.Is(err, auth.ErrExpired):
 			fail(w, http.StatusUnauthorized, protocol.TokenExpired.Error())
 			return
+		case errors.Is(err, auth.ErrRevoked):
+			fail(w, http.StatusUnauthorized, protocol.RevokedToken(who.IssuedAt))
+			return
 		case err != nil:
 			fail(w, http.StatusUnauthorized, protocol.BadToken.Because("%s", err))
 			return

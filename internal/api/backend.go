@@ -11,7 +11,6 @@ import (
 	"math"
 	"net/http"
 	"net/netip"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -56,6 +55,8 @@ type Backend struct {
 	Store  store.Store
 	// End ends a call and gives it as it ended; store.ErrNotFound where there is none.
 	End func(context.Context, call.ID) (call.Call, error)
+	// Accounts says who is connected, and logs out.
+	Accounts Accounts
 	// Address is where a request comes from, behind trusted proxies.
 	Address func(*http.Request) netip.Addr
 	// Now is the store's time.
@@ -72,14 +73,20 @@ type route struct {
 	// scope is what a key needs for it.
 	scope  auth.Scope
 	handle func(*backend, http.ResponseWriter, *http.Request)
+	// action is what the audit calls it: of a route that writes, and of no other.
+	action string
 }
 
 // routes are all that there are: openapi.json describes each, and a test holds the two together.
 var routes = []route{
-	{"GET /api/v1/calls", auth.ScopeRead, (*backend).listCalls},
-	{"GET /api/v1/calls/{id}", auth.ScopeRead, (*backend).getCall},
-	{"POST /api/v1/calls/{id}/end", auth.ScopeCalls, (*backend).endCall},
-	{"GET /api/v1/records", auth.ScopeRead, (*backend).listRecords},
+	{"GET /api/v1/calls", auth.ScopeRead, (*backend).listCalls, ""},
+	{"GET /api/v1/calls/{id}", auth.ScopeRead, (*backend).getCall, ""},
+	{"POST /api/v1/calls/{id}/end", auth.ScopeCalls, (*backend).endCall, actionEndCall},
+	{"GET /api/v1/records", auth.ScopeRead, (*backend).listRecords, ""},
+	{"GET /api/v1/accounts/{a}", auth.ScopeRead, (*backend).getAccount, ""},
+	{"POST /api/v1/accounts/{a}/logout", auth.ScopeAccounts, (*backend).logOut, actionLogOut},
+	{"DELETE /api/v1/accounts/{a}", auth.ScopeAccounts, (*backend).eraseAccount, actionErase},
+	{"GET /api/v1/audit", auth.ScopeAdmin, (*backend).listAudit, ""},
 }
 
 // Routes serves the server API, for backends that have an API key.
@@ -103,7 +110,7 @@ func (b Backend) Routes() http.Handler {
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		q.Body = http.MaxBytesReader(w, q.Body, backendBodyBytes)
-		mux.ServeHTTP(w, q)
+		mux.ServeHTTP(w, slashed(q))
 	})
 }
 
@@ -149,7 +156,11 @@ func (b *backend) serve(r *route, w http.ResponseWriter, q *http.Request) {
 	default:
 		ctx, cancel := context.WithTimeout(context.WithValue(q.Context(), keyID{}, key.ID), backendTimeout)
 		defer cancel()
-		r.handle(b, w, q.WithContext(ctx))
+		if q = q.WithContext(ctx); r.action == "" {
+			r.handle(b, w, q)
+		} else {
+			b.audited(r, key, w, q)
+		}
 	}
 }
 
@@ -176,7 +187,7 @@ func (b *backend) admit(w http.ResponseWriter, q *http.Request) (key auth.APIKey
 			w.Header().Set("Retry-After", seconds(wait))
 			deny(w, tooManyRequests, "too many requests without a good key came from this address: wait %s s", seconds(wait))
 		case token == "":
-			deny(w, invalidKey, "send the header Authorization: Bearer peal_sk_ID_SECRET with a key of PEAL_API_KEYS")
+			deny(w, invalidKey, "send the header Authorization: Bearer and an API key, as peal key new makes one")
 		default:
 			deny(w, invalidKey, "this is no API key of this server: a token of a device opens no route of the API")
 		}
@@ -354,26 +365,13 @@ type page struct {
 
 // page reads the query of a list, and refuses what it does not know.
 func (b *backend) page(w http.ResponseWriter, q *http.Request, more ...string) (p page, ok bool) {
-	known := append([]string{"limit", "cursor"}, more...)
-	query, err := url.ParseQuery(q.URL.RawQuery)
-	if err != nil {
-		deny(w, protocol.BadRequest, "the query cannot be read: percent-encode its values, also %% and ;")
+	query, ok := known(w, q, append([]string{"limit", "cursor"}, more...)...)
+	if !ok {
 		return page{}, false
 	}
-	for key, values := range query {
-		if !slices.Contains(known, key) || len(values) != 1 {
-			deny(w, protocol.BadRequest, "the query has %q: send only %s, each once", key, strings.Join(known, ", "))
-			return page{}, false
-		}
-	}
-	p = page{account: call.Account(query.Get("account")), limit: pageUsual, cursor: query.Get("cursor")}
-	if text := query.Get("limit"); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 || n > pageMost {
-			deny(w, protocol.BadRequest, "limit=%s: send a number from 1 to %d", text, pageMost)
-			return page{}, false
-		}
-		p.limit = n
+	p = page{account: call.Account(query.Get("account")), cursor: query.Get("cursor")}
+	if p.limit, ok = limitOf(w, query); !ok {
+		return page{}, false
 	}
 	if query.Has("account") && !protocol.ValidAccount(string(p.account), &b.Limits) {
 		deny(w, protocol.BadRequest, "%s", protocol.BadAccount(&b.Limits).Message)

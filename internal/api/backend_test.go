@@ -76,6 +76,11 @@ var scopeRows = map[string]struct {
 	"GET /api/v1/calls/{id}":      {"/api/v1/calls/" + aCall, "read"},
 	"POST /api/v1/calls/{id}/end": {"/api/v1/calls/" + aCall + "/end", "calls"},
 	"GET /api/v1/records":         {"/api/v1/records?account=alice", "read"},
+
+	"GET /api/v1/accounts/{a}":         {"/api/v1/accounts/alice", "read"},
+	"POST /api/v1/accounts/{a}/logout": {"/api/v1/accounts/alice/logout", "accounts"},
+	"DELETE /api/v1/accounts/{a}":      {"/api/v1/accounts/alice", "accounts"},
+	"GET /api/v1/audit":                {"/api/v1/audit", "admin"},
 }
 
 const aCall = "019a0000-0000-7000-8000-000000000001"
@@ -124,12 +129,54 @@ func TestScopes(t *testing.T) {
 	}
 }
 
+// nobody are accounts of which none is connected.
+type nobody struct{}
+
+func (nobody) Devices(context.Context, call.Account) ([]Device, error) { return nil, nil }
+
+func (nobody) LogOut(context.Context, call.Account, call.DeviceID, store.Audit) (LoggedOut, error) {
+	return LoggedOut{}, nil
+}
+
+func (nobody) Erase(context.Context, call.Account, bool, store.Audit, store.Audit) error { return nil }
+
+// TestAudited: each route that writes files what it did, and no other does. Of a request that a
+// key is not enough for nothing is filed.
+func TestAudited(t *testing.T) {
+	key := ring{"all": auth.APIKey{ID: "all", Scopes: auth.AllScopes()}, "none": auth.APIKey{ID: "none"}}
+	inStore := []string{actionLogOut, actionErase} // With the write, which nobody does here.
+	for _, r := range routes {
+		method, _, _ := strings.Cut(r.pattern, " ")
+		if (r.action != "") != (method != http.MethodGet) {
+			t.Errorf("%s has the action %q", r.pattern, r.action)
+		}
+		s := store.NewMemory(now)
+		for _, bearer := range []string{"all", "none", "wrong"} {
+			askOf(t, s, key, method, scopeRows[r.pattern].path, bearer)
+		}
+		list, err := s.Trail(t.Context(), 0, 9)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := r.action != "" && !slices.Contains(inStore, r.action)
+		if want != (len(list) == 1) || want && (list[0].Key != "all" || list[0].Action != r.action || list[0].Status != http.StatusNotFound) {
+			t.Errorf("%s files %+v", r.pattern, list)
+		}
+	}
+}
+
+func now() time.Time { return time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC) }
+
 // ask sends a request to an API over an empty store.
 func ask(t *testing.T, keys Keyring, method, path, bearer string) *httptest.ResponseRecorder {
 	t.Helper()
-	now := func() time.Time { return time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC) }
+	return askOf(t, store.NewMemory(now), keys, method, path, bearer)
+}
+
+func askOf(t *testing.T, s store.Store, keys Keyring, method, path, bearer string) *httptest.ResponseRecorder {
+	t.Helper()
 	h := Backend{
-		Keys: keys, Limits: protocol.DefaultLimits(), Store: store.NewMemory(now),
+		Keys: keys, Limits: protocol.DefaultLimits(), Store: s, Accounts: nobody{},
 		End:     func(context.Context, call.ID) (call.Call, error) { return call.Call{}, store.ErrNotFound },
 		Address: func(*http.Request) netip.Addr { return netip.Addr{} },
 		Now:     now, Log: slog.New(slog.DiscardHandler),

@@ -24,6 +24,7 @@ type problem struct {
 // The codes of the server API beside those of the wire.
 const (
 	invalidKey       protocol.Code = "invalid_key"
+	conflict         protocol.Code = "conflict"
 	missingScope     protocol.Code = "missing_scope"
 	notFound         protocol.Code = "not_found"
 	methodNotAllowed protocol.Code = "method_not_allowed"
@@ -36,6 +37,7 @@ var titles = map[protocol.Code]string{
 	protocol.NoSuchCall:  "There is no such call",
 	protocol.Unavailable: "The server cannot do this now",
 	invalidKey:           "The API key is missing or wrong",
+	conflict:             "The request does not fit the present state",
 	missingScope:         "The API key lacks the scope of the route",
 	notFound:             "There is no such route",
 	methodNotAllowed:     "The route takes another method",
@@ -48,6 +50,7 @@ var statuses = map[protocol.Code]int{
 	protocol.NoSuchCall:  http.StatusNotFound,
 	protocol.Unavailable: http.StatusServiceUnavailable,
 	invalidKey:           http.StatusUnauthorized,
+	conflict:             http.StatusConflict,
 	missingScope:         http.StatusForbidden,
 	notFound:             http.StatusNotFound,
 	methodNotAllowed:     http.StatusMethodNotAllowed,

@@ -6,6 +6,7 @@ import (
 
 	"github.com/peal-rtc/peal/internal/call"
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
+	"github.com/peal-rtc/peal/internal/store"
 )
 
 // The shapes of the server API. Names and numbers are those of the SDK.
@@ -106,4 +107,60 @@ func reason(r call.Reason) string { return name(pealv1.Reason(r), "REASON_") }
 // name is a value of the schema as the SDK spells it.
 func name(v interface{ String() string }, prefix string) string {
 	return strings.ToLower(strings.TrimPrefix(v.String(), prefix))
+}
+
+// accountShape is an account as a backend sees it.
+type accountShape struct {
+	Account string        `json:"account"`
+	Devices []deviceShape `json:"devices"`
+	Call    *callShape    `json:"call,omitempty"`
+}
+
+// deviceShape is a device that is connected.
+type deviceShape struct {
+	Device string    `json:"device"`
+	Client string    `json:"client,omitempty"`
+	Since  time.Time `json:"since"`
+	// CallID is the call that the device is in, and Rings are those that ring there.
+	CallID string   `json:"callId,omitempty"`
+	Rings  []string `json:"rings"`
+}
+
+func deviceOf(d Device) deviceShape {
+	s := deviceShape{Device: string(d.ID), Client: d.Client, Since: d.Since.UTC(), CallID: string(d.Call), Rings: []string{}}
+	for _, id := range d.Rings {
+		s.Rings = append(s.Rings, string(id))
+	}
+	return s
+}
+
+// logOutShape is what came of a log-out.
+type logOutShape struct {
+	Devices   int       `json:"devices"`
+	NotBefore time.Time `json:"notBefore"`
+}
+
+// erasedShape is the name that takes the place of an account.
+type erasedShape struct {
+	Alias string `json:"alias"`
+}
+
+// auditShape is an entry of the audit.
+type auditShape struct {
+	Seq       int64     `json:"seq"`
+	At        time.Time `json:"at"`
+	Key       string    `json:"key"`
+	Action    string    `json:"action"`
+	Target    string    `json:"target,omitempty"`
+	Other     string    `json:"other,omitempty"`
+	RequestID string    `json:"requestId,omitempty"`
+	Addr      string    `json:"addr,omitempty"`
+	Status    int       `json:"status"`
+}
+
+func auditOf(a *store.Audit) auditShape {
+	return auditShape{
+		Seq: a.Seq, At: a.At.UTC(), Key: a.Key, Action: a.Action, Target: a.Target, Other: a.Other,
+		RequestID: a.Request, Addr: a.Addr, Status: a.Status,
+	}
 }

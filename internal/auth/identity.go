@@ -9,6 +9,8 @@ import (
 type Identity struct {
 	Account   string
 	ExpiresAt time.Time
+	// IssuedAt is when the token was made; zero where it does not say.
+	IssuedAt time.Time
 	// SingleLogin says that the account may be logged in on one device only.
 	SingleLogin bool
 	KeyID       string
@@ -19,6 +21,9 @@ type Identity struct {
 var (
 	// ErrExpired says that the token was good once.
 	ErrExpired = errors.New("token expired")
+	// ErrRevoked says that the account was logged out after the token was made; what wraps
+	// it may say more.
+	ErrRevoked = errors.New("token revoked")
 	// ErrInvalid says that the token was never good here; it wraps the reason.
 	ErrInvalid = errors.New("token invalid")
 )

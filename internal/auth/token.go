@@ -106,9 +106,13 @@ func (v *Verifier) Verify(token string, now time.Time) (Identity, error) {
 	if err != nil {
 		return Identity{}, err
 	}
-	return Identity{
+	who := Identity{
 		Account: says.Subject, ExpiresAt: says.ExpiresAt.Time, KeyID: kid, SingleLogin: says.SingleLogin, Card: card,
-	}, nil
+	}
+	if says.IssuedAt != nil {
+		who.IssuedAt = says.IssuedAt.Time
+	}
+	return who, nil
 }
 
 // sane says that a date is one before the year 10000: a larger number has wrapped

@@ -51,6 +51,8 @@ type Message struct {
 	Signal *pealv1.ServerFrame
 	// Login tells that a device has connected.
 	Login *Login
+	// LoggedOut tells that a backend has logged the device out, or all of them.
+	LoggedOut bool
 }
 
 // Login is a device that has connected, so that an older connection of the

@@ -244,7 +244,7 @@ func (d *Device) welcomed(w *pealv1.Welcome) {
 func (d *Device) refused(e *pealv1.Error) {
 	l := &d.link
 	code := protocol.Code(e.GetCode())
-	expired := code == protocol.TokenExpired || code == protocol.BadToken && l.attempt.kept
+	expired := code == protocol.TokenExpired || code == protocol.TokenRevoked || code == protocol.BadToken && l.attempt.kept
 	if expired {
 		l.tokens.drop()
 	}

@@ -25,6 +25,9 @@ func (r *run) whyRefused(token string, e failure) Result {
 			result.Seen += fmt.Sprintf(" %s ago", time.Since(says.expires).Round(time.Second))
 		}
 		return result.mend("Make a new one: pages ask for it each time that they connect (getToken). 10 minutes are enough for exp.", "exp of the token")
+	case e.Code == string(protocol.TokenRevoked):
+		return bad(Failed, "the token is refused: %s", e.Message).
+			mend("Make a new one, whose iat is later than the log-out of the account.", "iat of the token")
 	case has("kid names no key"):
 		return bad(Failed, "the server knows no key %q, which the token names by kid", says.KeyID).
 			mend("Have the backend write the server's --key-id as kid, or add the key by --keys.", "--key-id", "--keys")

@@ -62,6 +62,8 @@ func (h *host) Answer(a callqueue.Asker, id call.ID, c *call.Call, failure *peal
 		h.greetings.told(a, c, failure)
 	case again:
 		h.greetings.told(a.greeting, c, failure)
+	case *leavers:
+		h.logins.kicked(a, failure)
 	case backend:
 		e := Terminated{Request: a.request, Error: failure}
 		if c != nil {

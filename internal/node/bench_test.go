@@ -25,36 +25,38 @@ import (
 // bench is one node on a store, with clients that say what a test has them
 // say. Everything happens at once; time stands still unless a test moves it.
 type bench struct {
-	t         *testing.T
-	now       time.Time
-	limits    protocol.Limits
-	single    bool // Single login, for nodes booted from now on.
-	policy    call.Policy
-	relayless bool
-	logger    *slog.Logger
-	memory    *store.Memory
-	fault     store.Fault // What goes wrong with the next commits,
-	faults    int         // and with how many of them.
-	unread    int         // How many of the next reads of calls fail.
-	commits   []bool      // The commits so far: whether each was patient.
-	hurried   int         // How often patience was ended.
-	meddle    func()      // What happens while the next commit is under way.
-	node      *node.Node
-	start     int
-	conns     map[node.ConnID]*client
-	last      node.ConnID
-	pending   []node.Effect
-	published []bus.Message
-	told      []node.Effect // For the log.
-	busy      bool
-	several   bool          // It is not the only node.
-	unheard   bool          // Its signs of life do not come to the store.
-	alive     []string      // The other nodes that live.
-	beats     int           // How often the node kept its lease.
-	drain     time.Duration // Of nodes booted from now on.
-	loads     int           // How many calls were read.
-	slowLists bool          // The calls of an account are read when all else is done.
-	after     func()        // What happens once the next commit is done, before the node hears of it.
+	t          *testing.T
+	now        time.Time
+	limits     protocol.Limits
+	single     bool // Single login, for nodes booted from now on.
+	policy     call.Policy
+	relayless  bool
+	logger     *slog.Logger
+	memory     *store.Memory
+	fault      store.Fault // What goes wrong with the next commits,
+	faults     int         // and with how many of them.
+	unread     int         // How many of the next reads of calls fail.
+	unlisted   bool        // The calls of an account cannot be read.
+	commits    []bool      // The commits so far: whether each was patient.
+	hurried    int         // How often patience was ended.
+	meddle     func()      // What happens while the next commit is under way.
+	node       *node.Node
+	start      int
+	conns      map[node.ConnID]*client
+	last       node.ConnID
+	pending    []node.Effect
+	published  []bus.Message
+	told       []node.Effect // For the log.
+	busy       bool
+	several    bool          // It is not the only node.
+	breathless int           // So many of its signs of life fail.
+	unheard    bool          // Its signs of life do not come to the store.
+	alive      []string      // The other nodes that live.
+	beats      int           // How often the node kept its lease.
+	drain      time.Duration // Of nodes booted from now on.
+	loads      int           // How many calls were read.
+	slowLists  bool          // The calls of an account are read when all else is done.
+	after      func()        // What happens once the next commit is done, before the node hears of it.
 }
 
 func newBench(t *testing.T) *bench {
@@ -165,7 +167,7 @@ func (b *bench) carryOut(e node.Effect) {
 		if c := b.conns[e.Conn]; c != nil && !c.silent {
 			b.step(node.Ponged(e))
 		}
-	case node.Named, node.Moved, node.Flows, node.Terminated:
+	case node.Named, node.Moved, node.Flows, node.Terminated, node.LoggedOut, node.Described:
 		b.told = append(b.told, e)
 	case node.Hurry:
 		b.hurried++
@@ -197,6 +199,11 @@ func (b *bench) carryOut(e node.Effect) {
 		if b.unheard {
 			return
 		}
+		if b.breathless > 0 {
+			b.breathless--
+			b.step(e.Failed(store.ErrInjected))
+			return
+		}
 		// The node before is known to be dead at once.
 		b.beats++
 		b.step(node.Beaten{Ticket: e.Ticket, Alive: append([]string{fmt.Sprintf("n%d", b.start)}, b.alive...)})
@@ -204,6 +211,10 @@ func (b *bench) carryOut(e node.Effect) {
 		b.published = append(b.published, e.Message)
 	case node.Subscribe, node.Unsubscribe:
 	case node.Request:
+		if _, list := e.(node.List); list && b.unlisted {
+			b.step(e.Failed(store.ErrInjected))
+			return
+		}
 		answer, err := e.Ask(ctx, b.memory)
 		if err != nil {
 			b.t.Fatal(err)

@@ -17,6 +17,7 @@ type host struct {
 	delivery  *delivery
 	greetings *greetings
 	changes   *changes
+	logins    *logins
 	quota     *quota
 }
 

@@ -2,6 +2,7 @@ package node
 
 import (
 	"time"
+	"unique"
 
 	"github.com/peal-rtc/peal/internal/call"
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
@@ -21,7 +22,9 @@ type device struct {
 	// attempt is when its client began to connect, by the client's clock; the
 	// beginning of Unix time where it did not say.
 	attempt time.Time
-	// kicked says that a newer login took its place.
+	// client is the name and the version of its program.
+	client unique.Handle[string]
+	// kicked says that a newer login took its place, or that its account was logged out.
 	kicked bool
 	// calls are the live calls that this device knows of: those that it is to
 	// hear about, and that hear of it when it goes. It is nil where there are none.

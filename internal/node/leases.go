@@ -19,20 +19,23 @@ type leases struct {
 	wanted    bool     // A node died since the last sweep began.
 	sweeping  bool
 	beat      time.Time // When the last Beat was answered.
+	missed    bool      // A Beat failed since then.
 	judges    time.Time // From when on this node may find other nodes dead.
 }
 
-// beatLate is how long after an answered Beat the next one shows that the store was away:
-// then the leases of all nodes may have run out, and no node is dead for that.
+// beatLate is how long after an answered Beat the next one shows that the store was away, as a
+// Beat that failed does: then the leases of all nodes may have run out, since others may have
+// missed one Beat more, and no node is dead for that.
 const beatLate = leaseTTL - leaseEvery
 
 // beaten takes the answer to the Beat of each round.
 func (ls *leases) beaten(in Beaten) {
 	if in.Err != nil {
+		ls.missed = true
 		ls.log.Warn("cannot keep the lease", "error", in.Err)
 		return
 	}
-	if silent := ls.now.Sub(ls.beat); !ls.cfg.Alone && !ls.beat.IsZero() && silent > beatLate {
+	if silent := ls.now.Sub(ls.beat); !ls.cfg.Alone && !ls.beat.IsZero() && (ls.missed || silent > beatLate) {
 		ls.judges = ls.now.Add(leaseTTL)
 		ls.log.Warn("the store was away: no node counts as dead for a while", "silent_for", silent, "until", ls.judges)
 	}
@@ -40,7 +43,7 @@ func (ls *leases) beaten(in Beaten) {
 		// Whether the store was away for the others as well, this node cannot know.
 		ls.judges = ls.now.Add(leaseTTL)
 	}
-	ls.beat = ls.now
+	ls.beat, ls.missed = ls.now, false
 	for _, inc := range ls.alive {
 		ls.wanted = ls.wanted || !slices.Contains(in.Alive, inc)
 	}

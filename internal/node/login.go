@@ -48,7 +48,7 @@ func (lg *logins) hello(d *device, h *pealv1.Hello) {
 		d.session.Refuse(protocol.TooManyDevices)
 		return
 	}
-	d.who, d.loginAt, d.connected, d.attempt = who, login.At, login.Connected, login.Attempt
+	d.who, d.loginAt, d.connected, d.attempt, d.client = who, login.At, login.Connected, login.Attempt, clientOf(h)
 	lg.devices.add(d)
 	lg.announceLogin(login)
 	if lg.swept {
@@ -126,15 +126,20 @@ func (lg *logins) replace(l bus.Login, before time.Time) {
 	}
 }
 
-// kick ends a device's part in its calls and logs it out.
+// kick has a device make way for a newer login.
 func (lg *logins) kick(d *device) {
+	lg.end(d, protocol.Kicked)
+	lg.kickLate(d.who) // What is known of them here may be old, or yet to be read.
+}
+
+// end ends a device's part in its calls, and its connection.
+func (lg *logins) end(d *device, why protocol.Code) {
 	for _, id := range sorted(d.calls) {
 		lg.calls.Add(id, callqueue.Apply{Input: call.Kick{Device: d.who}})
 	}
 	d.kicked = true
-	d.session.Close(protocol.Kicked)
+	d.session.Close(why)
 	lg.devices.watch(d)
-	lg.kickLate(d.who) // What is known of them here may be old, or yet to be read.
 }
 
 // kickReads is how often the calls of a device that is refused are read, where that fails.

@@ -68,10 +68,11 @@ func New(cfg Config) (*Node, error) {
 	dl := &delivery{loop: l, devices: ds}
 	gs := &greetings{loop: l, calls: calls, devices: ds, delivery: dl}
 	cg := &changes{loop: l, calls: calls, devices: ds, seen: make(map[call.ID]seen)}
-	h.calls, h.devices, h.delivery, h.greetings, h.changes = calls, ds, dl, gs, cg
+	lg := &logins{loop: l, calls: calls, devices: ds, greetings: gs, quota: h.quota}
+	h.calls, h.devices, h.delivery, h.greetings, h.changes, h.logins = calls, ds, dl, gs, cg, lg
 	n := &Node{
 		loop: l, calls: calls, devices: ds, delivery: dl, greetings: gs, changes: cg, quota: h.quota,
-		logins:   &logins{loop: l, calls: calls, devices: ds, greetings: gs, quota: h.quota},
+		logins:   lg,
 		commands: &commands{loop: l, calls: calls, devices: ds, quota: h.quota},
 		leases:   &leases{loop: l, calls: calls, devices: ds, greetings: gs},
 	}
@@ -114,6 +115,10 @@ func (n *Node) Step(now time.Time, in Input) []Effect {
 		n.heard(in.Message)
 	case Terminate:
 		n.calls.Add(in.ID, callqueue.Apply{Input: call.Terminate{}, Asker: backend{in.Request}})
+	case LogOut:
+		n.logins.logOut(in)
+	case Describe:
+		n.logins.describe(in)
 	case Woke:
 		n.woke()
 	case Stopping:
@@ -172,6 +177,8 @@ func (n *Node) heard(m bus.Message) {
 	case m.Call != nil:
 		n.delivery.tell(m.Call, m.Account, m.Device, m.With, nil)
 		n.calls.Learn(*m.Call)
+	case m.LoggedOut:
+		n.logins.expel(m.Account, m.Device)
 	case m.Signal != nil:
 		n.delivery.signal(m.Account, m.Device, m.Signal)
 	}

@@ -39,6 +39,25 @@ func TestStoreAwayIsNobodysDeath(t *testing.T) {
 	}
 }
 
+// One sign of life that fails shows that the store was away as well: others may have missed two.
+func TestOneFailedBeatIsNobodysDeath(t *testing.T) {
+	b := several(t)
+	alice, bob := b.answeredElsewhere()
+	b.elsewhere(1, func(*call.Call) call.Input { return call.Report{Device: bob, Generation: 1, Up: true} })
+	alice.do(&pealv1.MediaReport{CallId: callID(1), Generation: 1, Up: true})
+	b.alive = []string{"other"}
+	b.wait(10 * time.Second)
+	b.breathless, b.alive = 1, nil
+	b.wait(8 * time.Second)
+	if c := b.stored(1); b.breathless > 0 || !c.Callee().Gone.IsZero() {
+		t.Error("the device counts as gone, and the store was away")
+	}
+	b.wait(10 * time.Second)
+	if c := b.stored(1); c.Callee().Gone.IsZero() {
+		t.Error("the device went down with its node, and counts as present")
+	}
+}
+
 // A node that begins cannot know whether the store was away just now.
 func TestBootJudgesNobodyAtOnce(t *testing.T) {
 	b := newBench(t)

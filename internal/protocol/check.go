@@ -76,7 +76,7 @@ func checkHello(h *pealv1.Hello, l *Limits) *pealv1.Error {
 	if err := size("client", h.Client, 0, 128); err != nil {
 		return err
 	}
-	if !deviceID(h.DeviceId) {
+	if !ValidDeviceID(h.DeviceId) {
 		return BadRequest.Because("device_id must be 1 to 64 of A-Z a-z 0-9 . _ -")
 	}
 	if h.Resume && !h.Fresh {
@@ -229,7 +229,7 @@ func uuid(field, s string) *pealv1.Error {
 	return nil
 }
 
-func deviceID(s string) bool {
+func ValidDeviceID(s string) bool {
 	if len(s) == 0 || len(s) > 64 {
 		return false
 	}
@@ -247,6 +247,15 @@ func deviceID(s string) bool {
 // BadAccount refuses a token whose account is not valid.
 func BadAccount(l *Limits) *pealv1.Error {
 	return BadToken.Because("%s", AccountRule(l))
+}
+
+// RevokedToken refuses a token that was issued before its account was logged out; issued is
+// the zero time where the token does not say.
+func RevokedToken(issued time.Time) *pealv1.Error {
+	if issued.IsZero() {
+		return TokenRevoked.Because("it has no iat, the time at which it was made: write that in your backend")
+	}
+	return TokenRevoked.Error()
 }
 
 // AccountRule says what the account of a token must be, for a token that breaks the rule.

@@ -23,6 +23,7 @@ const (
 	HelloTimeout      Code = "hello_timeout"
 	BadToken          Code = "bad_token"
 	TokenExpired      Code = "token_expired"
+	TokenRevoked      Code = "token_revoked"
 	OtherAccount      Code = "other_account"
 	TooManyDevices    Code = "too_many_devices"
 	TooManySockets    Code = "too_many_sockets"
@@ -64,6 +65,7 @@ var catalogue = map[Code]entry{
 	HelloTimeout:      {"no hello arrived in time", true},
 	BadToken:          {"the token is not valid here; get a new one from your backend", false},
 	TokenExpired:      {"the token has expired; get a new one from your backend", false},
+	TokenRevoked:      {"the account was logged out after this token was made; get a new one from your backend", false},
 	OtherAccount:      {"the token is for another account than this connection's", false},
 	TooManyDevices:    {"the account has too many devices online", true},
 	TooManySockets:    {"too many connections from this address have not said hello", true},

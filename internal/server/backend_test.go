@@ -15,6 +15,7 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
+	"github.com/peal-rtc/peal/internal/protocol"
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
 )
 
@@ -55,13 +56,19 @@ func (b *bench) backend() *backendClient {
 
 // ask sends a request with the key, and gives the answer, which the document allows.
 func (k *backendClient) ask(method, route, path, key string) (status int, header http.Header, body map[string]any) {
+	k.b.t.Helper()
+	return k.send(method, route, path, key, "")
+}
+
+// send is ask with a body.
+func (k *backendClient) send(method, route, path, key, sent string) (status int, header http.Header, body map[string]any) {
 	t := k.b.t
 	t.Helper()
-	sent := map[string]string{}
+	headers := map[string]string{}
 	if key != "" {
-		sent["Authorization"] = "Bearer " + key
+		headers["Authorization"] = "Bearer " + key
 	}
-	w, text := k.b.get(method, path, sent)
+	w, text := k.b.request(method, path, sent, headers)
 	if err := json.Unmarshal([]byte(text), &body); err != nil {
 		t.Fatalf("%s %s answers %d with %q", method, path, w.StatusCode, text)
 	}
@@ -237,29 +244,76 @@ func TestBackendMethods(t *testing.T) {
 	}
 }
 
-// TestBackendKeys walks every route with every kind of key: only a good one opens any, and a
-// good one opens no socket.
+// TestBackendKeys walks every route that the document has with every kind of key: a good one
+// with the scope of the route opens it, others do not, and no key opens a socket.
 func TestBackendKeys(t *testing.T) {
-	for _, other := range []string{"", "peal_sk_crm_" + strings.Repeat("B", 42) + "I", "peal_sk_nobody_" + apiSecret, "a device's token"} {
-		b := start(t, withAPI)
-		k := b.backend()
-		key := other
-		if other == "a device's token" {
-			key = b.token("alice")
+	b := start(t, inMemory)
+	if w, text := b.get(http.MethodGet, "/api/v1/calls", nil); w.StatusCode != http.StatusNotFound || strings.Contains(text, "code") {
+		t.Errorf("a server without keys answers %d %s", w.StatusCode, text)
+	}
+	make := func(scopes ...string) string {
+		key, err := b.keyring.Make(t.Context(), "app", scopes)
+		if err != nil {
+			t.Fatal(err)
 		}
-		for _, route := range slices.Sorted(maps.Keys(k.doc["paths"].(map[string]any))) {
-			if route == "/api/v1/openapi.json" {
-				continue
+		return key.Secret
+	}
+	revoked := make("read", "calls", "accounts", "hooks", "admin")
+	if err := b.keyring.Revoke(t.Context(), "app"); err != nil {
+		t.Fatal(err)
+	}
+	if w, _ := b.get(http.MethodGet, "/api/v1/calls", nil); w.StatusCode != http.StatusNotFound {
+		t.Errorf("a server without a good key answers %d", w.StatusCode)
+	}
+	keys := map[string]string{}
+	for _, scope := range []string{"read", "calls", "accounts", "hooks", "admin"} {
+		keys[scope] = make(scope) // The first one turns the API on.
+	}
+	k := b.backend()
+	bad := []string{"", keys["read"][:40], "peal_sk_nobody_" + apiSecret, goodKey + apiSecret, revoked, b.token("alice")}
+	k.each(func(method, route, needs string) {
+		path := strings.NewReplacer("{id}", numbered(1), "{a}", "alice").Replace(route)
+		for scope, key := range keys {
+			if status, _, body := k.ask(method, route, path, key); (status == http.StatusForbidden) != (scope != needs) || status == http.StatusUnauthorized {
+				t.Errorf("%s %s by a key for %s: %d %v", method, route, scope, status, body)
 			}
-			for method := range k.doc["paths"].(map[string]any)[route].(map[string]any) {
-				path := strings.Replace(route, "{id}", numbered(1), 1)
-				if status, header, body := k.ask(strings.ToUpper(method), route, path, key); status != http.StatusUnauthorized ||
-					body["code"] != "invalid_key" || header.Get("WWW-Authenticate") == "" {
-					t.Errorf("%s %s with %q: %d %v", method, route, other, status, body)
-				}
+		}
+	})
+	for _, key := range bad {
+		fresh := start(t, withAPI) // Its budget for wrong keys is unspent.
+		if key == goodKey+apiSecret {
+			fresh = b
+		}
+		k := fresh.backend()
+		k.each(func(method, route, _ string) {
+			path := strings.NewReplacer("{id}", numbered(1), "{a}", "alice").Replace(route)
+			if status, header, body := k.ask(method, route, path, key); status != http.StatusUnauthorized ||
+				body["code"] != "invalid_key" || header.Get("WWW-Authenticate") == "" {
+				t.Errorf("%s %s with %q: %d %v", method, route, key, status, body)
+			}
+		})
+	}
+	for _, key := range []string{keys["read"], revoked} {
+		if _, f := b.hello(key, "a"); f.GetError().GetCode() != string(protocol.BadToken) {
+			t.Errorf("a stored key opens a socket: %v", f)
+		}
+	}
+}
+
+// each goes through the routes of the document that take a key, with the scope of each.
+func (k *backendClient) each(do func(method, route, scope string)) {
+	paths := k.doc["paths"].(map[string]any)
+	for _, route := range slices.Sorted(maps.Keys(paths)) {
+		for method, operation := range paths[route].(map[string]any) {
+			if security := operation.(map[string]any)["security"].([]any); len(security) > 0 {
+				do(strings.ToUpper(method), route, security[0].(map[string]any)["key"].([]any)[0].(string))
 			}
 		}
 	}
+}
+
+// TestFixedKeys: a key of the settings opens no socket either.
+func TestFixedKeys(t *testing.T) {
 	b := start(t, withAPI)
 	c := b.dial()
 	if f := c.ask("hello", map[string]any{"token": goodKey + apiSecret, "deviceId": "a", "fresh": true}); f.GetError() == nil {
@@ -269,11 +323,6 @@ func TestBackendKeys(t *testing.T) {
 	c = b.dialWith(http.Header{"Authorization": {"Bearer " + goodKey + apiSecret}})
 	if f := c.ask("hello", map[string]any{"deviceId": "a", "fresh": true}); f.GetError() == nil {
 		t.Errorf("an API key in the header opens a socket: %v", f)
-	}
-	// Without a key there is no API.
-	off := start(t, inMemory)
-	if w, _ := off.get(http.MethodGet, "/api/v1/calls", map[string]string{"Authorization": "Bearer " + goodKey + apiSecret}); w.StatusCode != http.StatusNotFound {
-		t.Errorf("a server without keys answers %d", w.StatusCode)
 	}
 }
 
@@ -338,8 +387,8 @@ func TestServerAPIDocs(t *testing.T) {
 				t.Errorf("%s: %s: %v\n%s", file, block[1], err, out)
 			}
 		}
-		if ran != 5 {
-			t.Errorf("%s: ran %d commands, want 5", file, ran)
+		if ran != 9 {
+			t.Errorf("%s: ran %d commands, want 9", file, ran)
 		}
 	}
 }

@@ -42,12 +42,10 @@ func (s *Server) handler() (http.Handler, error) {
 		pages := api.NewPages(s.cfg.Settings.Addr, s.cfg.Settings.Access.Origins)
 		mux.Handle("/dev/token", api.DevToken(s.sign, s.limits, s.wall, pages))
 	}
-	if keys := apiKeysOf(&s.cfg.Settings.API); len(keys) > 0 {
-		mux.Handle("/api/", api.Backend{
-			Keys: keys, Limits: s.limits, Store: s.store, End: s.loop.endCall, Now: s.clock.now, Log: s.log,
-			Address: s.addressOf,
-		}.Routes())
-	}
+	mux.Handle("/api/", s.keyring.serve(api.Backend{
+		Keys: s.keyring, Limits: s.limits, Store: s.store, End: s.loop.endCall, Now: s.clock.now, Log: s.log,
+		Address: s.addressOf, Accounts: &accounts{s.loop, s.store, s.logOuts, s.wall},
+	}.Routes(), built))
 	mux.Handle("/", built)
 	return s.strict(mux), nil
 }

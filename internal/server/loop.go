@@ -62,8 +62,8 @@ type loop struct {
 	// stopping belongs to run: it was told to stop.
 	stopping bool
 
-	endings endings
-	storage storage
+	questions questions
+	storage   storage
 	// ready mirrors the node's.
 	ready atomic.Bool
 	// drained is closed when a stopping node is done with its connections.
@@ -206,7 +206,11 @@ func (l *loop) do(effect node.Effect) {
 	case node.Flows:
 		l.journal.flows(e)
 	case node.Terminated:
-		l.endings.take(e)
+		l.questions.take(e.Request, e)
+	case node.LoggedOut:
+		l.questions.take(e.Request, e)
+	case node.Described:
+		l.questions.take(e.Request, e)
 	case node.Commit:
 		l.commits.put(e)
 	case node.Hurry:

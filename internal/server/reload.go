@@ -28,7 +28,11 @@ func readKeys(a *config.Auth) (*keys, error) {
 }
 
 func (s *Server) verify(token string, now time.Time) (auth.Identity, error) {
-	return s.keys.Load().verifier.Verify(token, now)
+	who, err := s.keys.Load().verifier.Verify(token, now)
+	if err == nil {
+		err = s.logOuts.judge(who)
+	}
+	return who, err
 }
 
 func (s *Server) sign(who auth.Identity, now time.Time) (string, error) {

@@ -81,6 +81,9 @@ type Server struct {
 	endpoint    *ws.Endpoint
 	listener    net.Listener
 	http        *http.Server
+	keyring     *keyring
+	logOuts     *logOuts
+	commands    *commandSocket // nil where commands cannot reach the server.
 	// stopping says that Shutdown has begun.
 	stopping atomic.Bool
 	failed   chan error
@@ -123,6 +126,12 @@ func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
 		return nil, err
 	}
 	s.compare(ctx)
+	if s.keyring, err = openKeyring(ctx, apiKeysOf(&cfg.Settings.API), s.store, s.clock.now); err != nil {
+		return nil, err
+	}
+	if s.logOuts, err = openLogOuts(ctx, s.store); err != nil {
+		return nil, err
+	}
 	if s.listener, err = s.listen(); err != nil {
 		return nil, err
 	}
@@ -150,6 +159,7 @@ func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
 		s.chores.Go(watch)
 	}
 	s.serveMetrics()
+	s.commands = serveCommands(ctx, &s.cfg, s.keyring, s.log, &s.chores)
 	if s.acme != nil {
 		s.acme.start(&s.chores, s.quit)
 	}
@@ -337,12 +347,14 @@ func (s *Server) Shutdown() error {
 	close(s.quit)
 	s.scrapes.close()
 	s.endpoint.Close()
+	s.commands.close()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	if s.http.Shutdown(ctx) != nil {
 		_ = s.http.Close()
 	}
 	s.chores.Wait()
+	s.do(keyringFailure, s.keyring.file)
 	s.loop.end()
 	s.giveUpLease()
 	s.closeRelay()

@@ -288,7 +288,12 @@ func TestRelayTakesAnotherPort(t *testing.T) {
 
 func (b *bench) get(method, path string, header map[string]string) (*http.Response, string) {
 	b.t.Helper()
-	r, err := http.NewRequestWithContext(b.t.Context(), method, b.url(path), nil)
+	return b.request(method, path, "", header)
+}
+
+func (b *bench) request(method, path, sent string, header map[string]string) (*http.Response, string) {
+	b.t.Helper()
+	r, err := http.NewRequestWithContext(b.t.Context(), method, b.url(path), strings.NewReader(sent))
 	if err != nil {
 		b.t.Fatal(err)
 	}

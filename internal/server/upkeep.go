@@ -11,15 +11,18 @@ const (
 	// keepCalls is how long an ended call is kept beside its record: commands
 	// about it may be repeated until then.
 	keepCalls = 24 * time.Hour
+	// keyringFailure is logged where the last use of API keys cannot be stored.
+	keyringFailure = "cannot store when API keys were used"
 )
 
 // upkeep does what has to be done now and then, until the server stops.
 func (s *Server) upkeep() {
 	// Also at the start: a server that is restarted often must not keep all for ever.
 	s.prune()
-	clocks, prunes := time.NewTicker(clockEvery), time.NewTicker(pruneEvery)
+	clocks, prunes, uses := time.NewTicker(clockEvery), time.NewTicker(pruneEvery), time.NewTicker(usedTo)
 	defer clocks.Stop()
 	defer prunes.Stop()
+	defer uses.Stop()
 	for {
 		select {
 		case <-s.quit:
@@ -32,6 +35,8 @@ func (s *Server) upkeep() {
 			})
 		case <-prunes.C:
 			s.prune()
+		case <-uses.C:
+			s.do(keyringFailure, s.keyring.file)
 		}
 	}
 }
@@ -40,6 +45,15 @@ func (s *Server) prune() {
 	s.do("cannot delete what is old", func(ctx context.Context) error {
 		now := s.clock.now()
 		_, err := s.store.Prune(ctx, now.Add(-keepCalls), now.Add(-s.cfg.Settings.Keep))
+		return err
+	})
+	s.do("cannot delete what is old of the audit", func(ctx context.Context) error {
+		// After that no token is good any more that was made before a log-out.
+		holds := s.wall().Add(-max(logOutsHold, s.cfg.Settings.Auth.MaxTTL))
+		_, err := s.store.PruneBooks(ctx, s.clock.now().Add(-s.cfg.Settings.Keep), holds)
+		if err == nil {
+			s.logOuts.drop(holds)
+		}
 		return err
 	})
 }

@@ -210,6 +210,8 @@ func (s *Session) judge(token string, now time.Time) (auth.Identity, *pealv1.Err
 	switch {
 	case errors.Is(err, auth.ErrExpired):
 		return who, protocol.TokenExpired.Error()
+	case errors.Is(err, auth.ErrRevoked):
+		return who, protocol.RevokedToken(who.IssuedAt)
 	case err != nil:
 		return who, protocol.BadToken.Because("%v", err)
 	case !protocol.ValidAccount(who.Account, s.limits):

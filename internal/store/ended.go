@@ -80,8 +80,9 @@ func (e *endedCalls) add(k *kept) {
 	e.calls[k.call.ID] = k
 	e.order = append(e.order, k)
 	for i := range k.call.Legs {
-		account := k.call.Legs[i].Account
-		e.of[account] = append(e.of[account], k)
+		if account := k.call.Legs[i].Account; !isAlias(account) {
+			e.of[account] = append(e.of[account], k)
+		}
 	}
 }
 
@@ -143,4 +144,22 @@ func (e *endedCalls) drop(k *kept) {
 			e.of[account] = rest
 		}
 	}
+}
+
+// erase replaces an account by its alias, under which nobody finds them. Others may still
+// read the calls as they were.
+func (e *endedCalls) erase(account, alias call.Account) {
+	for _, was := range e.of[account] {
+		k := *was
+		k.call.Erase(account, alias)
+		e.calls[k.call.ID] = &k
+		e.order[slices.Index(e.order, was)] = &k
+		for i := range k.call.Legs {
+			of := e.of[k.call.Legs[i].Account]
+			if at := slices.Index(of, was); at >= 0 {
+				of[at] = &k
+			}
+		}
+	}
+	delete(e.of, account)
 }

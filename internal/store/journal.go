@@ -48,6 +48,24 @@ type Journal interface {
 	// Append.
 	Prune(ctx context.Context, callsBefore, recordsBefore time.Time) (int, error)
 
+	// Books are those of the store. The errors of their writes are those of Append.
+	Books
+
+	// Salt is what the aliases of erased accounts are made with: random, and always the same.
+	Salt(ctx context.Context) ([]byte, error)
+
+	// EndedWith lists the ended calls of an account, also those without a record.
+	EndedWith(ctx context.Context, account call.Account) ([]call.ID, error)
+
+	// EventsWith lists events of calls of an account with a seq above after.
+	EventsWith(ctx context.Context, account call.Account, after int64) (seqs []int64, err error)
+
+	// Erase replaces an account in records, and in the ended calls and the events of the lists, a
+	// portion of them each time. The portion that leaves none does the rest, and files the audit entry.
+	// Its errors are those of Append. From then on nothing is listed for the account or its
+	// alias.
+	Erase(e Erasure) (more bool, err error)
+
 	EventJournal
 
 	Close() error

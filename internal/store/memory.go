@@ -18,7 +18,9 @@ import (
 type Memory struct {
 	clock   func() time.Time
 	journal Journal
-	out     *outbox
+	// salt makes the aliases of erased accounts.
+	salt []byte
+	out  *outbox
 	// stays says that Close closes nothing.
 	stays bool
 
@@ -45,6 +47,7 @@ type kept struct {
 // used after Close: the next server of a test finds the calls of the one before.
 func NewMemory(clock func() time.Time) *Memory {
 	m := newMemory(NewVolatile(), clock)
+	m.salt = []byte(volatileSalt)
 	m.stays = true
 	return m
 }
@@ -65,6 +68,10 @@ func newMemory(journal Journal, clock func() time.Time) *Memory {
 // Open makes a store of what a journal holds. Closing the store closes the journal.
 func Open(ctx context.Context, journal Journal, clock func() time.Time) (*Memory, error) {
 	m := newMemory(journal, clock)
+	var err error
+	if m.salt, err = journal.Salt(ctx); err != nil {
+		return nil, fmt.Errorf("read salt of journal: %w", err)
+	}
 	since := clock().Add(-KeepEnded)
 	replay := func(e Entry) error {
 		m.put(e)

@@ -72,4 +72,42 @@ func (r *reopening) Prune(ctx ctx, callsBefore, recordsBefore time.Time) (int, e
 	return r.open().Prune(ctx, callsBefore, recordsBefore)
 }
 
+func (r *reopening) Keys(ctx ctx) ([]store.Key, error) { return r.open().Keys(ctx) }
+
+func (r *reopening) AddKey(ctx ctx, key store.Key, audit store.Audit) error {
+	return r.open().AddKey(ctx, key, audit)
+}
+
+func (r *reopening) RevokeKey(ctx ctx, id string, audit store.Audit) error {
+	return r.open().RevokeKey(ctx, id, audit)
+}
+
+func (r *reopening) UseKeys(ctx ctx, used map[string]time.Time) error {
+	return r.open().UseKeys(ctx, used)
+}
+
+func (r *reopening) File(ctx ctx, audit store.Audit) error { return r.open().File(ctx, audit) }
+
+func (r *reopening) Trail(ctx ctx, before int64, limit int) ([]store.Audit, error) {
+	return r.open().Trail(ctx, before, limit)
+}
+
+func (r *reopening) LogOut(ctx ctx, alias call.Account, notBefore time.Time, audit store.Audit) error {
+	return r.open().LogOut(ctx, alias, notBefore, audit)
+}
+
+func (r *reopening) LogOuts(ctx ctx) (map[call.Account]time.Time, error) {
+	return r.open().LogOuts(ctx)
+}
+
+func (r *reopening) PruneBooks(ctx ctx, auditBefore, logOutsBefore time.Time) (int, error) {
+	return r.open().PruneBooks(ctx, auditBefore, logOutsBefore)
+}
+
+func (r *reopening) Alias(account call.Account) call.Account { return r.open().Alias(account) }
+
+func (r *reopening) Erase(ctx ctx, account call.Account, audit store.Audit) error {
+	return r.open().Erase(ctx, account, audit)
+}
+
 func (r *reopening) Now(ctx ctx) (time.Time, error) { return time.Now(), nil }

@@ -69,6 +69,16 @@ type Store interface {
 	// that ended before recordsBefore, and returns how many of both went.
 	Prune(ctx context.Context, callsBefore, recordsBefore time.Time) (int, error)
 
+	Books
+
+	// Alias is the name that takes the place of an account which is erased.
+	Alias(account call.Account) call.Account
+
+	// Erase replaces an account by its alias in records, in calls that have ended and in the
+	// audit, and deletes its name, picture and attachments there. It refuses an account that
+	// is in a live call with ErrInCall. Repeat it where it failed: it goes on.
+	Erase(ctx context.Context, account call.Account, audit Audit) error
+
 	// Now is the store's clock, by which all deadlines go.
 	Now(ctx context.Context) (time.Time, error)
 

@@ -17,7 +17,8 @@ type Volatile struct {
 	live    map[call.ID]Entry
 	ended   map[call.ID]Entry
 	records map[call.ID]call.Record
-	out     volatileOutbox
+	volatileBooks
+	out volatileOutbox
 }
 
 // NewVolatile makes an empty journal.
@@ -126,7 +127,7 @@ func (v *Volatile) EndedOf(_ context.Context, account call.Account, since time.T
 	defer v.mu.Unlock()
 	var calls []call.Call
 	for _, e := range v.ended {
-		if e.Call.Leg(account) != nil && !e.Call.Outcome.EndedAt.Before(since) {
+		if !isAlias(account) && e.Call.Leg(account) != nil && !e.Call.Outcome.EndedAt.Before(since) {
 			calls = append(calls, e.Call.Clone())
 		}
 	}
@@ -150,7 +151,7 @@ func (v *Volatile) Records(_ context.Context, account call.Account, page Page) (
 	}
 	var records []call.Record
 	for _, r := range v.records {
-		if r.Caller != account && r.Callee != account {
+		if isAlias(account) || r.Caller != account && r.Callee != account {
 			continue
 		}
 		side := order(r, from)

@@ -33,6 +33,7 @@ const (
 
 // journal implements store.Journal.
 type journal struct {
+	books
 	path   string
 	reader *sql.DB
 	read   reads

@@ -75,6 +75,7 @@ func openJournal(ctx context.Context, config *Config) (_ *journal, clock func() 
 		return nil, nil, fmt.Errorf("open %s: synchronous is %q, not one of off, normal, full", path, config.Synchronous)
 	}
 	j := &journal{path: path, slots: slots{of: make(map[call.ID]int64)}}
+	j.books = books{j}
 	if j.release, err = claimFile(path); err != nil {
 		return nil, nil, err
 	}

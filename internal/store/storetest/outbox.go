@@ -47,6 +47,7 @@ func RunOutbox(t *testing.T, open func(t *testing.T, now func() time.Time) (agai
 		{"a deleted endpoint", testDeleted},
 		{"queues", testQueues},
 		{"pruning of events", testPruneEvents},
+		{"the events of an erased account", testErasedEvents},
 		{"order, whatever happens", testOrderOfDeliveries},
 	} {
 		t.Run(test.name, func(t *testing.T) {

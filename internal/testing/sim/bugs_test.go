@@ -141,7 +141,11 @@ var bugs = []bug{
 	},
 	{
 		"a kicked device stays in its call", "internal/node/login.go",
-		"lg.calls.Add(id, callqueue.Apply{Input: call.Kick{Device: d.who}})\n\t}\n\td.kicked = true\n\td.session.Close(protocol.Kicked)\n\tlg.devices.watch(d)\n\tlg.kickLate(d.who)", "_ = id\n\t}\n\td.kicked = true\n\td.session.Close(protocol.Kicked)\n\tlg.devices.watch(d)",
+		"lg.end(d, protocol.Kicked)\n\tlg.kickLate(d.who)", "d.kicked = true\n\td.session.Close(protocol.Kicked)\n\tlg.devices.watch(d)",
+	},
+	{
+		"an account that is logged out goes on with its call", "internal/node/account.go",
+		"lg.kickAll(ls, c, in)", "_, _ = c, lg.kickAll",
 	},
 	{
 		"what a device did before word of a newer login came goes on", "internal/node/login.go",

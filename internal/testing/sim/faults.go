@@ -26,7 +26,8 @@ type Faults struct {
 	StoreLost float64 // or it cannot reach the store for a while,
 	StoreDown float64 // or no node can.
 
-	Ended float64 // A backend ends a call, each second.
+	Ended     float64 // A backend ends a call, each second,
+	LoggedOut float64 // or logs an account out.
 
 	CommitSkip float64 // A commit fails.
 	CommitHide float64 // A commit is done and reported as failed.
@@ -99,6 +100,10 @@ func (w *world) calamity() {
 	}
 	if live := w.live(); len(live) > 0 && h.healthy() && w.fault(f.Ended, "a backend ends a call") {
 		h.step(node.Terminate{ID: live[w.chaos.IntN(len(live))]})
+	}
+	if live := w.live(); len(live) > 0 && h.healthy() && w.fault(f.LoggedOut, "a backend logs an account out") {
+		c := w.audit.calls[live[w.chaos.IntN(len(live))]]
+		w.logOut(c.Legs[w.chaos.IntN(len(c.Legs))].Account)
 	}
 	if w.fault(f.ClockStep, "the wall clock is set to another time") {
 		by := time.Minute + time.Duration(w.chaos.Int64N(int64(3*time.Hour)))

@@ -88,7 +88,7 @@ func (h *host) boot() {
 		Drain:       time.Duration(h.start%3) * 2 * time.Second,
 		Limits:      h.limits,
 		Timing:      call.DefaultTiming(),
-		Verify:      verify,
+		Verify:      h.w.verify,
 		Logger:      slog.New(slog.NewTextHandler(h, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Announced:   func(netip.Addr) bool { return true },
 		Servers: func(call.ID, call.Device, time.Time) []*pealv1.IceServer {
@@ -180,19 +180,23 @@ func (h *host) cut() bool { return h.w.now.Before(latest(h.cutOff, h.w.away)) }
 // tokenPrefix begins all tokens, and nothing else.
 const tokenPrefix = "token of "
 
-// tokenOf is a token of an account, which nobody else has, good until then.
-func tokenOf(account string, until time.Time) string {
-	return fmt.Sprintf("%s%s until %d", tokenPrefix, account, until.UnixMilli())
+// tokenOf is a token of an account, which nobody else has, made now and good for a time.
+func (w *world) tokenOf(account string, life time.Duration) string {
+	return fmt.Sprintf("%s%s at %d until %d", tokenPrefix, account, w.now.UnixNano(), w.now.Add(life).UnixMilli())
 }
 
-func verify(token string, now time.Time) (auth.Identity, error) {
-	account, end, ok := strings.Cut(strings.TrimPrefix(token, tokenPrefix), " until ")
+func (w *world) verify(token string, now time.Time) (auth.Identity, error) {
+	rest, end, ok := strings.Cut(strings.TrimPrefix(token, tokenPrefix), " until ")
+	account, begin, _ := strings.Cut(rest, " at ")
+	issued, _ := strconv.ParseInt(begin, 10, 64)
 	ms, err := strconv.ParseInt(end, 10, 64)
 	switch until := time.UnixMilli(ms); {
 	case !ok || err != nil:
 		return auth.Identity{}, auth.ErrInvalid
 	case !now.Before(until):
 		return auth.Identity{}, auth.ErrExpired
+	case !w.loggedOut[account].IsZero() && !time.Unix(0, issued).After(w.loggedOut[account]):
+		return auth.Identity{IssuedAt: time.Unix(0, issued)}, auth.ErrRevoked
 	default:
 		return auth.Identity{Account: account, ExpiresAt: until}, nil
 	}
@@ -269,6 +273,8 @@ func (h *host) carryOut(e node.Effect) {
 	case node.Commit:
 		h.commit(e)
 	case node.Named, node.Moved, node.Flows: // They are for the log.
+	case node.LoggedOut:
+		h.w.answeredLogOut(e)
 	case node.Terminated: // The backend needs no answer: the watch sees the end.
 	case node.Hurry: // No commit here waits on purpose.
 	case node.Request:

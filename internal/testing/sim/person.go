@@ -352,6 +352,8 @@ func (p *person) loggedOut(why protocol.Code) {
 			most = 10 * time.Second
 		}
 		p.kicked, p.away = true, p.w.now.Add(p.w.upTo(most))
+	case (why == protocol.LoggedOut || why == protocol.TokenRevoked) && p.w.wasLoggedOut(p.account):
+		p.away = p.w.now.Add(p.w.upTo(time.Minute))
 	case why == protocol.LoggedOut && p.leaves:
 	case why == protocol.TokenExpired && p.w.now.Sub(p.sleeps) < 2*p.life:
 		// It slept while it connected, time and again.

@@ -85,7 +85,7 @@ func (g *rude) connect() {
 	if g.fresh {
 		g.view, g.rung = make(map[string]*pealv1.Call), make(map[string]bool)
 	}
-	token := tokenOf(g.account, g.w.now.Add(time.Hour))
+	token := g.w.tokenOf(g.account, time.Hour)
 	if g.refused = g.w.chance(0.02); g.refused {
 		token = "of nobody"
 	}
@@ -284,6 +284,10 @@ func (g *rude) disconnected(l *link, retry bool, reason string) {
 	g.link, g.ready = nil, false
 	if reason == "kicked" && g.w.cfg.SingleLogin {
 		// Someone logs in again there, later.
+		g.fresh, g.loginAt, g.away = true, nil, g.w.now.Add(g.w.between(0, time.Minute))
+		return
+	}
+	if (reason == string(protocol.LoggedOut) || reason == string(protocol.TokenRevoked)) && !g.leaves && g.w.wasLoggedOut(g.account) {
 		g.fresh, g.loginAt, g.away = true, nil, g.w.now.Add(g.w.between(0, time.Minute))
 		return
 	}

@@ -160,7 +160,7 @@ func schedule(seed uint64) sim.Config {
 			Disconnect: 0.02, Tunnel: 0.005, HalfOpen: 0.5, Reload: 0.3, Refused: 0.1, Freeze: 0.002, TokenFail: 0.05,
 			Crash: 0.02, Stop: 0.01, Strand: 0.01, StoreLost: 0.01, StoreDown: 0.003,
 			CommitSkip: 0.02, CommitHide: 0.02, CommitLate: 0.02, CommitSlow: 0.02, ReadFail: 0.02, ReadSlow: 0.02,
-			BusDrop: 0.1, BusTwice: 0.1, ClockStep: 0.005, Ended: 0.02,
+			BusDrop: 0.1, BusTwice: 0.1, ClockStep: 0.005, Ended: 0.02, LoggedOut: 0.02,
 			LinkDelay: 500 * time.Millisecond, StoreDelay: 200 * time.Millisecond, BusDelay: 2 * time.Second,
 			Skew: 500 * time.Millisecond,
 		}

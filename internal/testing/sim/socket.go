@@ -35,7 +35,7 @@ func (p *person) getsToken() {
 		case p.heard != nil && w.now.Before(p.noToken) && !w.calmed:
 			p.step(device.GotToken{Err: errInjected})
 		default:
-			p.step(device.GotToken{Token: tokenOf(p.account, w.now.Add(p.life))})
+			p.step(device.GotToken{Token: w.tokenOf(p.account, p.life)})
 		}
 	})
 }

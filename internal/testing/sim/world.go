@@ -130,6 +130,11 @@ type world struct {
 	backend *backend
 	hosts   []*host
 	clients []client
+	// loggedOut says when a backend logged an account out last: tokens from before are of no
+	// use. logOuts are those that no node has answered, by their requests.
+	loggedOut map[string]time.Time
+	logOuts   map[uint64]*logOut
+	requests  uint64
 	// stepped is how far the wall clock has been set from the time that passes; clock is the store's.
 	stepped time.Duration
 	clock   *store.Clock
@@ -147,7 +152,8 @@ func newWorld(cfg Config) *world {
 		cfg: cfg, epoch: epoch, now: epoch,
 		rng: rand.New(rand.NewPCG(cfg.Seed, 0x9ea1)), chaos: rand.New(rand.NewPCG(cfg.Seed, 0xfa17)),
 		languages: rand.New(rand.NewPCG(cfg.Seed, 0x1a46)),
-		result:    Result{Outcomes: make(map[call.Reason]int)},
+		loggedOut: make(map[string]time.Time), logOuts: make(map[uint64]*logOut),
+		result: Result{Outcomes: make(map[call.Reason]int)},
 	}
 	w.audit = newAudit(w)
 	w.clock = store.NewClock(func() (time.Time, time.Duration) { return w.now.Add(w.stepped), w.now.Sub(w.epoch) }, time.Time{})

@@ -51,6 +51,7 @@ export function problemWords(t: Texts, problem: Problem): Words {
       return { headline: t.busyElsewhere, advice: t.busyElsewhereAdvice };
     case "bad_token":
     case "token_expired":
+    case "token_revoked":
     case "other_account":
       return { headline: t.badToken, advice: t.badTokenAdvice };
     case "replaced":

@@ -75,6 +75,13 @@ export function whyRefused(token: string, code: string, message: string): Findin
       (t) => (clock ? t.clockSetting : t.tokenExpSetting),
     );
   }
+  if (code === "token_revoked") {
+    return failed(
+      (t) => t.tokenRevoked,
+      (t) => t.tokenRevokedAdvice,
+      (t) => t.tokenIatSetting,
+    );
+  }
   if (says("kid names no key")) {
     return failed(
       (t) => t.tokenKey(kid),

@@ -106,6 +106,10 @@ const en = {
   tokenExpiredAdvice:
     "Make a new one: pages ask for one each time that they connect. 10 minutes are enough for exp.",
   tokenExpiredClock: "The token has expired by the server's clock, though not by this one.",
+  tokenRevoked: "The account was logged out by the backend after this token was made.",
+  tokenRevokedAdvice:
+    "Make a new one, and have the backend write into iat the time at which it makes the token.",
+  tokenIatSetting: "iat of the token",
   tokenKey: (kid: string) => `The server knows no key “${kid}”, which the token names by kid.`,
   tokenKeyAdvice: "Have the backend write the server's --key-id as kid, or add the key by --keys.",
   tokenSecret: (kid: string) =>
@@ -311,6 +315,9 @@ const zh: Texts = {
   tokenExpired: "token 已过期。",
   tokenExpiredAdvice: "请重新签发：页面每次连接都会索取一个。exp 设 10 分钟就够了。",
   tokenExpiredClock: "按服务器的时钟 token 已过期，按本机的时钟还没有。",
+  tokenRevoked: "签发这个 token 之后，后端让该账号退出了登录。",
+  tokenRevokedAdvice: "请重新签发，并让后端在 iat 中写入签发时间。",
+  tokenIatSetting: "token 的 iat",
   tokenKey: (kid) => `token 的 kid 是 “${kid}”，服务器没有这个密钥。`,
   tokenKeyAdvice: "请让后端把服务器的 --key-id 写进 kid，或用 --keys 添加这个密钥。",
   tokenSecret: (kid) => `token 的签名，与服务器上 kid “${kid}” 的密钥不符。`,

@@ -42,6 +42,7 @@ const codes: Record<string, string> = {
   not_logged_in: "102",
   bad_token: "102",
   token_expired: "102",
+  token_revoked: "102",
   token_failed: "102",
   no_such_call: "103",
   request_timeout: "108",

@@ -208,6 +208,7 @@ export const codes = {
   callEnded: "call_ended",
   kicked: "kicked",
   tokenExpired: "token_expired",
+  tokenRevoked: "token_revoked",
   unavailable: "unavailable",
 } as const;
 

@@ -267,7 +267,7 @@ function welcomed(d: Device, w: WelcomeJson): void {
 function refused(d: Device, e: ErrorJson | undefined): void {
   const l = d.link;
   const bad = e?.code === codes.badToken && l.attempt?.kept === true;
-  const dead = e?.code === codes.tokenExpired || bad;
+  const dead = e?.code === codes.tokenExpired || e?.code === codes.tokenRevoked || bad;
   if (dead) l.tokens.drop();
   const expired = dead && !l.renewed;
   if (e?.retry || expired) {

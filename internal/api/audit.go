@@ -1,0 +1,155 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/peal-rtc/peal/internal/auth"
+	"github.com/peal-rtc/peal/internal/protocol"
+	"github.com/peal-rtc/peal/internal/store"
+)
+
+// What routes that write do, as the audit names it.
+const (
+	actionEndCall = "call.end"
+	actionLogOut  = store.AccountActions + "logout"
+	actionErase   = store.AccountActions + "erase"
+)
+
+const (
+	// auditTime bounds the filing of an audit entry after the answer.
+	auditTime = 5 * time.Second
+	// targetBytes is how much of a path's name is filed.
+	targetBytes = 256
+)
+
+// deed is the audit entry of a request.
+type deed struct {
+	store.Audit
+	// filed says that it was stored with the write.
+	filed bool
+}
+
+// done is the entry of a write that succeeds, which the store files with it.
+func (d *deed) done() store.Audit {
+	d.filed = true
+	d.Status = http.StatusOK
+	return d.Audit
+}
+
+type deedKey struct{}
+
+// deedOf is the audit entry of a request to a route that writes.
+func deedOf(q *http.Request) *deed {
+	d, ok := q.Context().Value(deedKey{}).(*deed)
+	if !ok {
+		return &deed{} // Of a route that reads.
+	}
+	return d
+}
+
+// audited has a route that writes handle a request, and files what it did, unless that is stored
+// with the write.
+func (b *backend) audited(r *route, key auth.APIKey, w http.ResponseWriter, q *http.Request) {
+	d := &deed{Audit: store.Audit{
+		At: b.Now(), Key: key.ID, Action: r.action, Request: w.Header().Get(requestIDHeader), Addr: b.Address(q).String(),
+		Target: clip(q.PathValue("id") + named(q, "a")), Other: clip(named(q, "b")),
+	}}
+	noted := &noting{ResponseWriter: w, status: http.StatusOK}
+	r.handle(b, noted, q.WithContext(context.WithValue(q.Context(), deedKey{}, d)))
+	if d.filed {
+		return
+	}
+	d.Status = noted.status
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(q.Context()), auditTime)
+	defer cancel()
+	if err := b.Store.File(ctx, d.Audit); err != nil {
+		b.Log.Error("cannot file in the audit what a backend did", "action", d.Action, "key", d.Key, "request_id", d.Request,
+			"status", d.Status, "error", err)
+	}
+}
+
+func clip(name string) string { return strings.ToValidUTF8(name[:min(len(name), targetBytes)], "") }
+
+// noting notes the status of an answer.
+type noting struct {
+	http.ResponseWriter
+	status int
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (n *noting) WriteHeader(status int) {
+	n.status = status
+	n.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap is for http.ResponseController.
+func (n *noting) Unwrap() http.ResponseWriter { return n.ResponseWriter }
+
+// listAudit gives what keys did, the newest first.
+func (b *backend) listAudit(w http.ResponseWriter, q *http.Request) {
+	query, ok := known(w, q, "limit", "cursor")
+	if !ok {
+		return
+	}
+	limit, ok := limitOf(w, query)
+	if !ok {
+		return
+	}
+	before, err := strconv.ParseInt(query.Get("cursor"), 10, 64)
+	if query.Has("cursor") && (err != nil || before < 1) {
+		deny(w, protocol.BadRequest, "cursor=%.40s: send the value of next in the answer before", query.Get("cursor"))
+		return
+	}
+	list, err := b.Store.Trail(q.Context(), before, limit+1)
+	if err != nil {
+		b.unavailable(w, q, err)
+		return
+	}
+	answer := struct {
+		Entries []auditShape `json:"entries"`
+		Next    string       `json:"next,omitempty"`
+	}{Entries: []auditShape{}}
+	for i := range list[:min(limit, len(list))] {
+		answer.Entries = append(answer.Entries, auditOf(&list[i]))
+	}
+	if len(list) > limit {
+		answer.Next = strconv.FormatInt(list[limit-1].Seq, 10)
+	}
+	reply(w, answer)
+}
+
+// known reads a query, and refuses what it does not know.
+func known(w http.ResponseWriter, q *http.Request, keys ...string) (url.Values, bool) {
+	query, err := url.ParseQuery(q.URL.RawQuery)
+	if err != nil {
+		deny(w, protocol.BadRequest, "the query cannot be read: percent-encode its values, also %% and ;")
+		return nil, false
+	}
+	for key, values := range query {
+		if !slices.Contains(keys, key) || len(values) != 1 {
+			deny(w, protocol.BadRequest, "the query has %q: send only %s, each once", key, strings.Join(keys, ", "))
+			return nil, false
+		}
+	}
+	return query, true
+}
+
+// limitOf is how many a list is to have at most.
+func limitOf(w http.ResponseWriter, query url.Values) (int, bool) {
+	text := query.Get("limit")
+	if text == "" {
+		return pageUsual, true
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > pageMost {
+		deny(w, protocol.BadRequest, "limit=%s: send a number from 1 to %d", text, pageMost)
+		return 0, false
+	}
+	return n, true
+}

@@ -1,0 +1,84 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+)
+
+// Key is an API key as it is listed.
+type Key struct {
+	ID      string    `json:"id"`
+	Scopes  []string  `json:"scopes"`
+	Created time.Time `json:"created,omitzero"`
+	// Used is when it was used last, to the minute.
+	Used    time.Time `json:"used,omitzero"`
+	Revoked time.Time `json:"revoked,omitzero"`
+	// Fixed says that it is one of the server's settings, and not of the store.
+	Fixed bool `json:"fixed,omitempty"`
+	// Secret is the whole key, in the answer that makes it alone.
+	Secret string `json:"secret,omitempty"`
+}
+
+// Keys are the API keys of a server. Errors say what to do.
+type Keys interface {
+	// Make makes a key whose id is the name, or follows from it.
+	Make(ctx context.Context, name string, scopes []string) (Key, error)
+	List(ctx context.Context) ([]Key, error)
+	Revoke(ctx context.Context, id string) error
+}
+
+// wish is what a key is made of.
+type wish struct {
+	Name   string   `json:"name"`
+	Scopes []string `json:"scopes"`
+}
+
+// answer is the body of every answer.
+type answer struct {
+	Keys  []Key  `json:"keys,omitempty"`
+	Error string `json:"error,omitempty"`
+}
+
+// NewServer makes what answers commands, at a socket of Listen.
+func NewServer(keys Keys, log *slog.Logger) *http.Server {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /keys", func(w http.ResponseWriter, r *http.Request) {
+		var new wish
+		decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, bodyBytes))
+		decoder.DisallowUnknownFields()
+		if err := decoder.Decode(&new); err != nil {
+			reply(w, nil, fmt.Errorf("the server does not understand the command, which may be of another version of peal: %w", err))
+			return
+		}
+		key, err := keys.Make(r.Context(), new.Name, new.Scopes)
+		reply(w, []Key{key}, err)
+	})
+	mux.HandleFunc("GET /keys", func(w http.ResponseWriter, r *http.Request) {
+		list, err := keys.List(r.Context())
+		reply(w, list, err)
+	})
+	mux.HandleFunc("DELETE /keys/{id}", func(w http.ResponseWriter, r *http.Request) {
+		reply(w, nil, keys.Revoke(r.Context(), r.PathValue("id")))
+	})
+	server := &http.Server{
+		Handler: mux, ReadTimeout: timeout, WriteTimeout: timeout, IdleTimeout: time.Second, MaxHeaderBytes: bodyBytes,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	server.SetKeepAlivesEnabled(false)
+	return server
+}
+
+func reply(w http.ResponseWriter, keys []Key, failed error) {
+	body := answer{Keys: keys}
+	w.Header().Set("Content-Type", "application/json")
+	if failed != nil {
+		body = answer{Error: failed.Error()}
+		w.WriteHeader(http.StatusConflict)
+	}
+	// Who asked is gone where this fails.
+	_ = json.NewEncoder(w).Encode(body)
+}

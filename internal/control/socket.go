@@ -1,0 +1,98 @@
+// Package control lets commands ask the server that runs on a data folder: by a socket in
+// that folder, which the owner alone can open. The database is locked while a server runs, so
+// that no other process could write to it.
+//
+// internal/server serves the socket, and cmd/peal asks by it. Requests are few and small: HTTP
+// with JSON. Everything here may be used by several goroutines.
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+)
+
+const (
+	// name is that of the socket in the data folder.
+	name = "peal.sock"
+	// most is how many connections are served at once. What comes beyond waits.
+	most = 8
+	// timeout bounds one request and its answer, on both sides.
+	timeout = 10 * time.Second
+	// bodyBytes bounds the body of a request.
+	bodyBytes = 4 << 10
+	// answerBytes bounds that of an answer.
+	answerBytes = 1 << 20
+)
+
+// pathMost is the longest path that a socket may have: the systems have one byte more, for
+// the zero at the end.
+func pathMost() int {
+	if runtime.GOOS == "linux" || runtime.GOOS == "windows" {
+		return 107
+	}
+	return 103
+}
+
+// pathOf is the socket of a data folder, where its path is not too long.
+func pathOf(data string) (string, error) {
+	path := filepath.Join(data, name)
+	if len(path) > pathMost() {
+		return "", fmt.Errorf("the path of the socket %s has %d bytes, and a socket may have %d: "+
+			"give the data folder by a shorter path, such as a relative one or a symbolic link, to the server and to the command",
+			path, len(path), pathMost())
+	}
+	return path, nil
+}
+
+// Listen opens the socket of a data folder, which the caller holds the lock of: a socket that
+// is there was left by a server that was killed.
+func Listen(ctx context.Context, data string) (net.Listener, error) {
+	path, err := pathOf(data)
+	if err != nil {
+		return nil, err
+	}
+	switch info, err := os.Lstat(path); {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return nil, fmt.Errorf("look for a socket: %w", err)
+	case info.Mode().IsRegular() || info.IsDir():
+		return nil, fmt.Errorf("%s is no socket: move it away, so that the command peal key can reach the server", path)
+	default:
+		if err := os.Remove(path); err != nil {
+			return nil, fmt.Errorf("remove the socket of a server that was killed: %w", err)
+		}
+	}
+	config := net.ListenConfig{Control: private}
+	l, err := config.Listen(ctx, "unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("open socket: %w", err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		return nil, errors.Join(fmt.Errorf("keep the socket to its owner: %w", err), l.Close())
+	}
+	return &limited{Listener: l, free: make(chan struct{}, most)}, nil
+}
+
+// limited is a listener that has so many connections at once.
+type limited struct {
+	net.Listener
+	free chan struct{}
+}
+
+// Accept implements net.Listener.
+func (l *limited) Accept() (net.Conn, error) {
+	l.free <- struct{}{}
+	c, err := l.Listener.Accept()
+	if err != nil {
+		<-l.free
+		return nil, err
+	}
+	return &counted{Conn: c, done: func() { <-l.free }}, nil
+}

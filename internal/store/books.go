@@ -1,0 +1,271 @@
+package store
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/peal-rtc/peal/internal/call"
+)
+
+// Books keep what belongs to no one call: the API keys, the audit of what was done by
+// them, and which accounts were logged out. A write stores its audit entry in the same
+// transaction.
+type Books interface {
+	// Keys lists the stored API keys, also those that are revoked, in the order of ids.
+	Keys(ctx context.Context) ([]Key, error)
+
+	// AddKey stores a key, or ErrKeyExists where one has its id.
+	AddKey(ctx context.Context, key Key, audit Audit) error
+
+	// RevokeKey revokes a key, or ErrNoKey where none has the id. One that is revoked
+	// already stays as it is, and nothing is audited.
+	RevokeKey(ctx context.Context, id string, audit Audit) error
+
+	// UseKeys stores when keys were used last. It passes over ids that no key has.
+	UseKeys(ctx context.Context, used map[string]time.Time) error
+
+	// File stores an audit entry of what was done elsewhere.
+	File(ctx context.Context, audit Audit) error
+
+	// Trail lists audit entries below a sequence number, 0 for the newest, newest first.
+	Trail(ctx context.Context, before int64, limit int) ([]Audit, error)
+
+	// LogOut stores from when on tokens must have been issued for an account, which is
+	// named by its alias. An earlier time than what is stored changes nothing.
+	LogOut(ctx context.Context, alias call.Account, notBefore time.Time, audit Audit) error
+
+	// LogOuts lists these times by the aliases of accounts.
+	LogOuts(ctx context.Context) (map[call.Account]time.Time, error)
+
+	// PruneBooks deletes audit entries and revoked keys from before auditBefore, and the
+	// log-outs that are from before logOutsBefore. It returns how many rows went.
+	PruneBooks(ctx context.Context, auditBefore, logOutsBefore time.Time) (int, error)
+}
+
+// What Books refuse. Nothing was stored then.
+var (
+	ErrKeyExists = errors.New("a key has this id already")
+	ErrNoKey     = errors.New("no key has this id")
+	// ErrInCall refuses to erase an account that is in a live call.
+	ErrInCall = errors.New("the account is in a live call")
+)
+
+// Key is an API key as it is stored: without its secret.
+type Key struct {
+	ID string
+	// Hash is the SHA-256 of the secret.
+	Hash    []byte
+	Scopes  []string
+	Created time.Time
+	// Used is when a request was made with it last, to the minute; zero for never.
+	Used time.Time
+	// Revoked is since when it is refused; zero for a key that is good.
+	Revoked time.Time
+}
+
+// Audit is one entry of the audit: what was done, by which key, and to what.
+type Audit struct {
+	// Seq is set by the store.
+	Seq int64
+	At  time.Time
+	// Key is the id of the API key, or CommandKey.
+	Key    string
+	Action string
+	// Target is what it was done to; of the actions that begin with AccountActions, an
+	// account, and Other is a second account.
+	Target, Other string
+	Request       string
+	Addr          string
+	// Status is the HTTP status of the answer.
+	Status int
+}
+
+const (
+	// CommandKey is the key of what an operator did by the command peal. No key has this id.
+	CommandKey = "peal key"
+	// AccountActions is how the actions begin whose targets are accounts.
+	AccountActions = "account."
+)
+
+// aliasPrefix begins the name by which an erased account is known.
+const aliasPrefix = "deleted:"
+
+// aliasBytes is how many bytes of the hash follow it.
+const aliasBytes = 16
+
+// alias is the name that takes the place of an account which is erased. Only who has the
+// salt of the store can find out whether it stands for a certain account.
+func alias(salt []byte, account call.Account) call.Account {
+	h := hmac.New(sha256.New, salt)
+	h.Write([]byte(account))
+	return call.Account(aliasPrefix + hex.EncodeToString(h.Sum(nil)[:aliasBytes]))
+}
+
+// isAlias says whether a name is an alias. Nothing is listed for those: nobody who takes such
+// a name for an account is to find the calls of one that was erased.
+func isAlias(account call.Account) bool {
+	digits, ok := strings.CutPrefix(string(account), aliasPrefix)
+	_, err := hex.DecodeString(digits)
+	return ok && err == nil && len(digits) == 2*aliasBytes
+}
+
+// Erasure replaces an account by its alias.
+type Erasure struct {
+	Account, Alias call.Account
+	// Ended are the calls of the account, which have ended, and Events the seqs of their events.
+	Ended  []call.ID
+	Events []int64
+	Audit  Audit
+}
+
+// Alias implements Store.
+func (m *Memory) Alias(account call.Account) call.Account { return alias(m.salt, account) }
+
+// Erase implements Store. It goes in portions, so that no commit waits for long; the last one
+// files the audit entry.
+func (m *Memory) Erase(ctx context.Context, account call.Account, audit Audit) error {
+	if err := m.free(account); err != nil {
+		return err
+	}
+	found, err := m.holding(ctx, account)
+	if err != nil {
+		return err
+	}
+	e := Erasure{Account: account, Alias: m.Alias(account), Audit: audit}
+	for more := true; more; {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		more, err = m.erase(ctx, &e, found)
+		if err != nil {
+			return fmt.Errorf("erase account: %w", err)
+		}
+	}
+	return nil
+}
+
+// holding is what holds an account outside of records.
+type holding struct {
+	ended  []call.ID
+	events []int64
+	// seen is the newest event that was looked at.
+	seen int64
+}
+
+func (m *Memory) holding(ctx context.Context, account call.Account) (h holding, err error) {
+	if h.seen, _, err = m.journal.Outbox(ctx); err == nil {
+		h.ended, err = m.journal.EndedWith(ctx, account)
+	}
+	if err == nil {
+		h.events, err = m.journal.EventsWith(ctx, account, 0)
+	}
+	if err != nil {
+		return holding{}, fmt.Errorf("find calls of account: %w", err)
+	}
+	return h, nil
+}
+
+// free refuses an account that is in a live call.
+func (m *Memory) free(account call.Account) error {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if m.failed != nil {
+		return m.failed
+	}
+	if _, busy := m.claims[account]; busy {
+		return ErrInCall
+	}
+	return nil
+}
+
+// erase does one portion, between two commits: no call of the account begins meanwhile.
+func (m *Memory) erase(ctx context.Context, e *Erasure, found holding) (more bool, err error) {
+	m.writing.Lock()
+	defer m.writing.Unlock()
+	if err := m.free(e.Account); err != nil {
+		return false, err
+	}
+	newer, err := m.journal.EventsWith(ctx, e.Account, found.seen)
+	if err != nil {
+		return false, fmt.Errorf("find new events of account: %w", err)
+	}
+	e.Events = slices.Compact(slices.Sorted(slices.Values(slices.Concat(found.events, newer))))
+	e.Ended = slices.Clone(found.ended)
+	for _, k := range m.ended.of[e.Account] { // Also those that ended since.
+		e.Ended = append(e.Ended, k.call.ID)
+	}
+	slices.Sort(e.Ended)
+	e.Ended = slices.Compact(e.Ended)
+	more, err = m.journal.Erase(*e)
+	if err = m.judge(err); err != nil || more {
+		return more, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.ended.erase(e.Account, e.Alias)
+	return false, nil
+}
+
+// Keys implements Store.
+func (m *Memory) Keys(ctx context.Context) ([]Key, error) { return m.journal.Keys(ctx) }
+
+// Trail implements Store.
+func (m *Memory) Trail(ctx context.Context, before int64, limit int) ([]Audit, error) {
+	return m.journal.Trail(ctx, before, limit)
+}
+
+// LogOuts implements Store.
+func (m *Memory) LogOuts(ctx context.Context) (map[call.Account]time.Time, error) {
+	return m.journal.LogOuts(ctx)
+}
+
+// AddKey implements Store.
+func (m *Memory) AddKey(ctx context.Context, key Key, audit Audit) error {
+	return m.write(func() error { return m.journal.AddKey(ctx, key, audit) })
+}
+
+// RevokeKey implements Store.
+func (m *Memory) RevokeKey(ctx context.Context, id string, audit Audit) error {
+	return m.write(func() error { return m.journal.RevokeKey(ctx, id, audit) })
+}
+
+// UseKeys implements Store.
+func (m *Memory) UseKeys(ctx context.Context, used map[string]time.Time) error {
+	return m.write(func() error { return m.journal.UseKeys(ctx, used) })
+}
+
+// File implements Store.
+func (m *Memory) File(ctx context.Context, audit Audit) error {
+	return m.write(func() error { return m.journal.File(ctx, audit) })
+}
+
+// LogOut implements Store.
+func (m *Memory) LogOut(ctx context.Context, alias call.Account, notBefore time.Time, audit Audit) error {
+	return m.write(func() error { return m.journal.LogOut(ctx, alias, notBefore, audit) })
+}
+
+// PruneBooks implements Store.
+func (m *Memory) PruneBooks(ctx context.Context, auditBefore, logOutsBefore time.Time) (rows int, err error) {
+	err = m.write(func() (err error) {
+		rows, err = m.journal.PruneBooks(ctx, auditBefore, logOutsBefore)
+		return err
+	})
+	return rows, err
+}
+
+// write has the journal write something that no call depends on.
+func (m *Memory) write(do func() error) error {
+	m.writing.Lock()
+	defer m.writing.Unlock()
+	if m.failed != nil {
+		return m.failed
+	}
+	return m.judge(do())
+}

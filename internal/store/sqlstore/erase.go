@@ -1,0 +1,170 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/peal-rtc/peal/internal/call"
+	"github.com/peal-rtc/peal/internal/store"
+)
+
+const (
+	// sqlWith looks at the bytes of each call: no index finds those without a record.
+	sqlWith = `SELECT id, ended_ns, body FROM ended WHERE instr(body, $1) > 0 ORDER BY id`
+
+	sqlEventsWith = `SELECT ` + eventColumns + ` FROM events WHERE seq > $2 AND instr(body, $1) > 0 ORDER BY seq`
+	sqlEventOf    = `SELECT ` + eventColumns + ` FROM events WHERE seq = $1`
+	sqlEraseEvent = `UPDATE events SET body = $2 WHERE seq = $1`
+
+	// sqlPortion are the next records of an account.
+	sqlPortion      = `SELECT call_id FROM parties WHERE account = $1 ORDER BY ended_ns, call_id LIMIT $2`
+	sqlEraseCaller  = `UPDATE records SET caller = $3, caller_name = '', caller_avatar = '' WHERE caller = $1 AND call_id IN (` + sqlPortion + `)`
+	sqlEraseCallee  = `UPDATE records SET callee = $3, callee_name = '', callee_avatar = '' WHERE callee = $1 AND call_id IN (` + sqlPortion + `)`
+	sqlEraseParties = `DELETE FROM parties WHERE account = $1 AND call_id IN (` + sqlPortion + `)`
+	sqlEraseEnded   = `UPDATE ended SET body = $2 WHERE id = $1`
+	sqlEraseTarget  = `UPDATE audit SET target = $2 WHERE target = $1 AND action GLOB '` + store.AccountActions + `*'`
+	sqlEraseOther   = `UPDATE audit SET other = $2 WHERE other = $1 AND action GLOB '` + store.AccountActions + `*'`
+)
+
+// EndedWith implements store.Journal.
+func (b books) EndedWith(ctx context.Context, account call.Account) (ids []call.ID, err error) {
+	rows, err := b.j.reader.QueryContext(ctx, sqlWith, []byte(account))
+	err = each(rows, err, func(r row) error {
+		c, err := scanEnded(r)
+		if err == nil && c.Leg(account) != nil {
+			ids = append(ids, c.ID)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look through ended calls: %w", named(err))
+	}
+	return ids, nil
+}
+
+// Erase implements store.Journal.
+func (b books) Erase(e store.Erasure) (more bool, err error) {
+	calls, err := b.toErase(&e)
+	var events []store.Event
+	if err == nil {
+		events, err = b.eventsToErase(&e)
+	}
+	if err != nil {
+		return false, fmt.Errorf("%w: %w", store.ErrNotDone, err)
+	}
+	b.j.mu.Lock()
+	defer b.j.mu.Unlock()
+	b.j.changes += pruneRows
+	err = b.j.transact(func(w *writer) error {
+		for i := range calls {
+			if err := w.eraseCall(&calls[i], &e); err != nil {
+				return err
+			}
+		}
+		for i := range events {
+			if err := w.eraseEvent(&events[i], &e); err != nil {
+				return err
+			}
+		}
+		rows, err := w.eraseRecords(&e)
+		if more = len(calls) == pruneRows || len(events) == pruneRows || rows == pruneRows; err != nil || more {
+			return err
+		}
+		return w.eraseAudit(&e)
+	})
+	return more, err
+}
+
+// toErase reads a portion of the ended calls that have the account still.
+func (b books) toErase(e *store.Erasure) (calls []call.Call, err error) {
+	for _, id := range e.Ended {
+		if len(calls) == pruneRows {
+			break
+		}
+		c, err := b.j.Ended(context.Background(), id)
+		switch {
+		case errors.Is(err, store.ErrNotFound): // It was pruned.
+		case err != nil:
+			return nil, err
+		case c.Leg(e.Account) != nil:
+			calls = append(calls, c)
+		}
+	}
+	return calls, nil
+}
+
+func (w *writer) eraseCall(c *call.Call, e *store.Erasure) error {
+	c.Erase(e.Account, e.Alias)
+	body, err := encode(c)
+	if err == nil {
+		_, err = w.once(sqlEraseEnded, string(c.ID), body)
+	}
+	return err
+}
+
+// EventsWith implements store.Journal. It looks at the bytes of each event.
+func (b books) EventsWith(ctx context.Context, account call.Account, after int64) (seqs []int64, err error) {
+	rows, err := b.j.reader.QueryContext(ctx, sqlEventsWith, []byte(account), after)
+	err = each(rows, err, func(r row) error {
+		e, err := scanEvent(r)
+		if err == nil && e.Call.Leg(account) != nil {
+			seqs = append(seqs, e.Seq)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look through events: %w", named(err))
+	}
+	return seqs, nil
+}
+
+// eventsToErase reads a portion of the events that have the account still.
+func (b books) eventsToErase(e *store.Erasure) (events []store.Event, err error) {
+	for _, seq := range e.Events {
+		if len(events) == pruneRows {
+			break
+		}
+		event, err := scanEvent(b.j.reader.QueryRowContext(context.Background(), sqlEventOf, seq))
+		switch {
+		case errors.Is(err, sql.ErrNoRows): // It was pruned.
+		case err != nil:
+			return nil, fmt.Errorf("read event: %w", named(err))
+		case event.Call.Leg(e.Account) != nil:
+			events = append(events, event)
+		}
+	}
+	return events, nil
+}
+
+// eraseEvent erases one event. Who received it has it still.
+func (w *writer) eraseEvent(event *store.Event, e *store.Erasure) error {
+	event.Call.Erase(e.Account, e.Alias)
+	body, err := encode(event.Call)
+	if err == nil {
+		_, err = w.once(sqlEraseEvent, event.Seq, body)
+	}
+	return err
+}
+
+// eraseRecords erases a portion of the records, and says how many.
+func (w *writer) eraseRecords(e *store.Erasure) (rows int64, err error) {
+	account, alias := string(e.Account), string(e.Alias)
+	for _, query := range []string{sqlEraseCaller, sqlEraseCallee} {
+		if _, err := w.once(query, account, int64(pruneRows), alias); err != nil {
+			return 0, err
+		}
+	}
+	return w.once(sqlEraseParties, account, int64(pruneRows))
+}
+
+// eraseAudit is what is done once nothing else has the account.
+func (w *writer) eraseAudit(e *store.Erasure) error {
+	for _, query := range []string{sqlEraseTarget, sqlEraseOther} {
+		if _, err := w.once(query, string(e.Account), string(e.Alias)); err != nil {
+			return err
+		}
+	}
+	return w.fileAudit(&e.Audit)
+}

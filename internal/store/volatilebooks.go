@@ -1,0 +1,215 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/peal-rtc/peal/internal/call"
+)
+
+// volatileSalt is the same in each run: a volatile store is deterministic.
+const volatileSalt = "volatile"
+
+// volatileBooks are the books of a volatile journal.
+type volatileBooks struct {
+	booksMu sync.Mutex // Guards what follows.
+	keys    map[string]Key
+	trail   []Audit // The oldest first.
+	seq     int64
+	logOuts map[call.Account]time.Time
+}
+
+// Keys implements Books.
+func (v *volatileBooks) Keys(context.Context) ([]Key, error) {
+	v.booksMu.Lock()
+	defer v.booksMu.Unlock()
+	var keys []Key
+	for _, id := range slices.Sorted(maps.Keys(v.keys)) {
+		keys = append(keys, v.keys[id])
+	}
+	return keys, nil
+}
+
+// AddKey implements Books.
+func (v *volatileBooks) AddKey(_ context.Context, key Key, audit Audit) error {
+	v.booksMu.Lock()
+	defer v.booksMu.Unlock()
+	if _, exists := v.keys[key.ID]; exists {
+		return fmt.Errorf("%w: %w", ErrNotDone, ErrKeyExists)
+	}
+	if v.keys == nil {
+		v.keys = make(map[string]Key)
+	}
+	key.Hash, key.Scopes = slices.Clone(key.Hash), slices.Clone(key.Scopes)
+	v.keys[key.ID] = key
+	v.file(audit)
+	return nil
+}
+
+// RevokeKey implements Books.
+func (v *volatileBooks) RevokeKey(_ context.Context, id string, audit Audit) error {
+	v.booksMu.Lock()
+	defer v.booksMu.Unlock()
+	key, exists := v.keys[id]
+	switch {
+	case !exists:
+		return fmt.Errorf("%w: %w", ErrNotDone, ErrNoKey)
+	case key.Revoked.IsZero():
+		key.Revoked = audit.At
+		v.keys[id] = key
+		v.file(audit)
+	}
+	return nil
+}
+
+// UseKeys implements Books.
+func (v *volatileBooks) UseKeys(_ context.Context, used map[string]time.Time) error {
+	v.booksMu.Lock()
+	defer v.booksMu.Unlock()
+	for id, at := range used {
+		if key, exists := v.keys[id]; exists {
+			key.Used = at
+			v.keys[id] = key
+		}
+	}
+	return nil
+}
+
+// File implements Books.
+func (v *volatileBooks) File(_ context.Context, audit Audit) error {
+	v.booksMu.Lock()
+	defer v.booksMu.Unlock()
+	v.file(audit)
+	return nil
+}
+
+func (v *volatileBooks) file(audit Audit) {
+	v.seq++
+	audit.Seq = v.seq
+	v.trail = append(v.trail, audit)
+}
+
+// Trail implements Books.
+func (v *volatileBooks) Trail(_ context.Context, before int64, limit int) ([]Audit, error) {
+	v.booksMu.Lock()
+	defer v.booksMu.Unlock()
+	var list []Audit
+	for _, a := range slices.Backward(v.trail) {
+		if len(list) < limit && (before == 0 || a.Seq < before) {
+			list = append(list, a)
+		}
+	}
+	return list, nil
+}
+
+// LogOut implements Books.
+func (v *volatileBooks) LogOut(_ context.Context, alias call.Account, notBefore time.Time, audit Audit) error {
+	v.booksMu.Lock()
+	defer v.booksMu.Unlock()
+	if v.logOuts == nil {
+		v.logOuts = make(map[call.Account]time.Time)
+	}
+	if notBefore.After(v.logOuts[alias]) {
+		v.logOuts[alias] = notBefore
+	}
+	v.file(audit)
+	return nil
+}
+
+// LogOuts implements Books.
+func (v *volatileBooks) LogOuts(context.Context) (map[call.Account]time.Time, error) {
+	v.booksMu.Lock()
+	defer v.booksMu.Unlock()
+	return maps.Clone(v.logOuts), nil
+}
+
+// PruneBooks implements Books.
+func (v *volatileBooks) PruneBooks(_ context.Context, auditBefore, logOutsBefore time.Time) (int, error) {
+	v.booksMu.Lock()
+	defer v.booksMu.Unlock()
+	before := len(v.trail) + len(v.keys) + len(v.logOuts)
+	v.trail = slices.DeleteFunc(v.trail, func(a Audit) bool { return a.At.Before(auditBefore) })
+	maps.DeleteFunc(v.keys, func(_ string, k Key) bool { return !k.Revoked.IsZero() && k.Revoked.Before(auditBefore) })
+	maps.DeleteFunc(v.logOuts, func(_ call.Account, at time.Time) bool { return at.Before(logOutsBefore) })
+	return before - len(v.trail) - len(v.keys) - len(v.logOuts), nil
+}
+
+// erase replaces an account in the audit, and files the entry of that.
+func (v *volatileBooks) erase(e *Erasure) {
+	v.booksMu.Lock()
+	defer v.booksMu.Unlock()
+	for i := range v.trail {
+		a := &v.trail[i]
+		if !strings.HasPrefix(a.Action, AccountActions) {
+			continue
+		}
+		if a.Target == string(e.Account) {
+			a.Target = string(e.Alias)
+		}
+		if a.Other == string(e.Account) {
+			a.Other = string(e.Alias)
+		}
+	}
+	v.file(e.Audit)
+}
+
+// Salt implements Journal.
+func (v *Volatile) Salt(context.Context) ([]byte, error) { return []byte(volatileSalt), nil }
+
+// EndedWith implements Journal.
+func (v *Volatile) EndedWith(_ context.Context, account call.Account) (ids []call.ID, err error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for id, e := range v.ended {
+		if e.Call.Leg(account) != nil {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids, nil
+}
+
+// EventsWith implements Journal.
+func (v *Volatile) EventsWith(_ context.Context, account call.Account, after int64) (seqs []int64, err error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, e := range v.out.after(after) {
+		if e.Call.Leg(account) != nil {
+			seqs = append(seqs, e.Seq)
+		}
+	}
+	return seqs, nil
+}
+
+// Erase implements Journal, all in one portion.
+func (v *Volatile) Erase(e Erasure) (more bool, err error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, id := range e.Ended {
+		if entry, exists := v.ended[id]; exists {
+			c := entry.Call.Clone()
+			c.Erase(e.Account, e.Alias)
+			entry.Call = &c
+			v.ended[id] = entry
+		}
+	}
+	for i, event := range v.out.events {
+		if slices.Contains(e.Events, event.Seq) {
+			c := event.Call.Clone()
+			c.Erase(e.Account, e.Alias)
+			v.out.events[i].Call = &c
+		}
+	}
+	for id, r := range v.records {
+		if r.Erase(e.Account, e.Alias) {
+			v.records[id] = r
+		}
+	}
+	v.erase(&e)
+	return false, nil
+}
