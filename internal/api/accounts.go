@@ -44,7 +44,12 @@ type LoggedOut struct {
 
 // accountOf is the account that a path names.
 func (b *backend) accountOf(w http.ResponseWriter, q *http.Request) (call.Account, bool) {
-	account := named(q, "a")
+	return b.accountIn(w, q, "a")
+}
+
+// accountIn is the account that a path names in one place.
+func (b *backend) accountIn(w http.ResponseWriter, q *http.Request, place string) (call.Account, bool) {
+	account := named(q, place)
 	if !protocol.ValidAccount(account, &b.Limits) {
 		deny(w, protocol.BadRequest, "%.200q is no account: it must be 1 to %d bytes of printable text without blanks around it, percent-encoded in the path",
 			account, b.Limits.AccountBytes)

@@ -19,6 +19,8 @@ const (
 	actionEndCall = "call.end"
 	actionLogOut  = store.AccountActions + "logout"
 	actionErase   = store.AccountActions + "erase"
+	actionBlock   = store.AccountActions + "block"
+	actionUnblock = store.AccountActions + "unblock"
 )
 
 const (

@@ -86,6 +86,9 @@ var routes = []route{
 	{"GET /api/v1/accounts/{a}", auth.ScopeRead, (*backend).getAccount, ""},
 	{"POST /api/v1/accounts/{a}/logout", auth.ScopeAccounts, (*backend).logOut, actionLogOut},
 	{"DELETE /api/v1/accounts/{a}", auth.ScopeAccounts, (*backend).eraseAccount, actionErase},
+	{"GET /api/v1/accounts/{a}/blocks", auth.ScopeRead, (*backend).listBlocks, ""},
+	{"PUT /api/v1/accounts/{a}/blocks/{b}", auth.ScopeAccounts, (*backend).putBlock, actionBlock},
+	{"DELETE /api/v1/accounts/{a}/blocks/{b}", auth.ScopeAccounts, (*backend).deleteBlock, actionUnblock},
 	{"GET /api/v1/audit", auth.ScopeAdmin, (*backend).listAudit, ""},
 }
 

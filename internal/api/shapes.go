@@ -13,11 +13,13 @@ import (
 
 // callShape is a call as a backend sees it.
 type callShape struct {
-	CallID      string       `json:"callId"`
-	Rev         uint32       `json:"rev"`
-	State       string       `json:"state"`
-	Type        int          `json:"type"`
-	Parties     []partyShape `json:"parties"`
+	CallID  string       `json:"callId"`
+	Rev     uint32       `json:"rev"`
+	State   string       `json:"state"`
+	Type    int          `json:"type"`
+	Parties []partyShape `json:"parties"`
+	// Unheard says that a block kept the call from the callee.
+	Unheard     bool         `json:"unheard,omitempty"`
 	Attachment  string       `json:"attachment,omitempty"`
 	CreatedAt   time.Time    `json:"createdAt"`
 	ConnectedAt *time.Time   `json:"connectedAt,omitempty"`
@@ -48,6 +50,7 @@ type recordShape struct {
 	CreatedAt       time.Time    `json:"createdAt"`
 	EndedAt         time.Time    `json:"endedAt"`
 	DurationSeconds int          `json:"durationSeconds"`
+	Unheard         bool         `json:"unheard,omitempty"`
 }
 
 const (
@@ -58,7 +61,7 @@ const (
 func callOf(c *call.Call) callShape {
 	s := callShape{
 		CallID: string(c.ID), Rev: c.Rev, State: name(pealv1.CallState(c.State), "CALL_STATE_"), Type: int(c.Type),
-		Attachment: c.Attachment, CreatedAt: c.CreatedAt.UTC(),
+		Unheard: c.Deaf, Attachment: c.Attachment, CreatedAt: c.CreatedAt.UTC(),
 	}
 	for i := range c.Legs {
 		l := &c.Legs[i]
@@ -99,6 +102,7 @@ func recordOf(r *call.Record) recordShape {
 			{Account: string(r.Callee), Role: calleeRole, Name: r.CalleeCard.Name, Avatar: r.CalleeCard.Avatar},
 		},
 		CreatedAt: r.CreatedAt.UTC(), EndedAt: r.EndedAt.UTC(), DurationSeconds: int(r.Duration / time.Second),
+		Unheard: r.Deaf,
 	}
 }
 

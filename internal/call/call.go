@@ -112,7 +112,12 @@ type Call struct {
 	ID  ID     `json:"id"`
 	Rev uint32 `json:"rev"`
 	// Hidden counts the changes that the caller is not to notice: see RevFor.
-	Hidden     uint32    `json:"hidden,omitempty"`
+	Hidden uint32 `json:"hidden,omitempty"`
+	// Deaf says that the callee blocks the caller, and so has no part in the call: its account
+	// is not claimed, its devices are told nothing and are strangers to the call, and the
+	// record is the caller's alone. To the caller a deaf call is one to somebody who is offline.
+	// The store sets Deaf as it creates the call; nothing changes it after that.
+	Deaf       bool      `json:"deaf,omitempty"`
 	State      State     `json:"state"`
 	Type       Type      `json:"type"`
 	Attachment string    `json:"attachment,omitempty"`
@@ -240,6 +245,8 @@ type Record struct {
 	EndedAt    time.Time
 	// Duration is how long it was connected, in whole seconds.
 	Duration time.Duration
+	// Deaf is that of the call: the record is the caller's alone.
+	Deaf bool
 }
 
 // Timing holds the durations that a call lives by. A call keeps those it was
@@ -273,14 +280,30 @@ func (c *Call) Caller() *Leg { return &c.Legs[0] }
 // Callee is the leg of the one who is called.
 func (c *Call) Callee() *Leg { return &c.Legs[1] }
 
-// Leg finds the leg of an account; nil when it has none.
+// Members are the legs of those who have a part in the call: all of them, or the caller's
+// alone where the call is deaf.
+func (c *Call) Members() []Leg {
+	if c.Deaf {
+		return c.Legs[:1]
+	}
+	return c.Legs
+}
+
+// Leg finds the leg of an account; nil when it has no part in the call.
 func (c *Call) Leg(a Account) *Leg {
-	for i := range c.Legs {
-		if c.Legs[i].Account == a {
-			return &c.Legs[i]
+	members := c.Members()
+	for i := range members {
+		if members[i].Account == a {
+			return &members[i]
 		}
 	}
 	return nil
+}
+
+// Names says whether an account has a leg, also one without a part in the call: whatever is
+// stored of the call has the name of the account in it.
+func (c *Call) Names(a Account) bool {
+	return slices.ContainsFunc(c.Legs, func(l Leg) bool { return l.Account == a })
 }
 
 // Peer is the leg opposite to an account's.
@@ -311,6 +334,7 @@ func (c *Call) Record() (r Record, ok bool) {
 		Caller: c.Caller().Account, Callee: c.Callee().Account,
 		CallerCard: c.Caller().Card, CalleeCard: c.Callee().Card,
 		Reason: c.Outcome.Reason, CreatedAt: c.CreatedAt, EndedAt: c.Outcome.EndedAt,
+		Deaf: c.Deaf,
 	}
 	if !c.ConnectedAt.IsZero() {
 		r.Duration = c.Outcome.EndedAt.Sub(c.ConnectedAt).Truncate(time.Second)

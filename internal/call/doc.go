@@ -30,6 +30,13 @@
 //     the present one is not heard.
 //   - Answer nobody who has no Leg in the call: rules that ignore an input
 //     ignore it from strangers too.
+//   - Where the store made a new call deaf, leave out the effects of New that
+//     name the callee.
+//
+// A deaf call is one to somebody who blocks the caller: see Call.Deaf. The callee
+// is a stranger to it in every row of the table, so it rings until the caller, a
+// time-out, a lost connection or an operator ends it, as a call to somebody who is
+// offline does.
 //
 // What every input does in every state (a test holds this to the table):
 //

@@ -7,7 +7,7 @@ package call
 // account calls, or has answered.
 func (c *Call) Meet(in Invite) (Input, error) {
 	switch {
-	case !c.Live():
+	case !c.Live(), c.Leg(in.Caller.Account) == nil:
 		return nil, nil
 	case c.crosses(in):
 		return Merge{Device: in.Caller, Call: in.ID, Type: in.Type, Policy: in.Policy, Card: in.Card}, nil

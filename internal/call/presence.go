@@ -103,7 +103,7 @@ func (s *step) reload(in Reload) error {
 // that calls someone else declines, by whichever device: a person who
 // is being rung may call another person.
 func (s *step) supersedeRinging(in Supersede) error {
-	if in.Device.Account == s.call.Callee().Account {
+	if s.call.Callee() == s.call.Leg(in.Device.Account) {
 		s.end(Rejected, in.Device)
 		return nil
 	}

@@ -144,7 +144,11 @@ type step struct {
 // tell that the callee is there.
 func (s *step) hide() { s.changed, s.hidden = true, true }
 
+// tell tells an account that has a part in the call.
 func (s *step) tell(a Account, d DeviceID, with Attachments) {
+	if s.call.Leg(a) == nil {
+		return
+	}
 	s.effects = append(s.effects, Effect{Account: a, Device: d, With: with})
 }
 
@@ -178,13 +182,13 @@ func (s *step) callerLeg(d Device) (*Leg, error) {
 
 // calleeLeg finds the callee's leg for any device of the callee.
 func (s *step) calleeLeg(d Device) (*Leg, error) {
-	switch d.Account {
-	case s.call.Callee().Account:
-		return s.call.Callee(), nil
-	case s.call.Caller().Account:
-		return nil, WrongDevice
+	switch l := s.call.Leg(d.Account); l {
+	case nil:
+		return nil, Stranger
+	case s.call.Callee():
+		return l, nil
 	}
-	return nil, Stranger
+	return nil, WrongDevice
 }
 
 // end is the only way to Ended.

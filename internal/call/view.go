@@ -63,7 +63,8 @@ func (c *Call) Needs(d Device) Attachments {
 
 // SignalTo is where a device's candidates go: to the one device at the other
 // end, or, from the caller while it rings, to all of the callee's (an empty
-// device). Nothing of a callee's goes anywhere before its acceptance.
+// device). Nothing of a callee's goes anywhere before its acceptance, and nothing
+// of a deaf call's goes anywhere (an empty account).
 func (c *Call) SignalTo(from Device) (Account, DeviceID, error) {
 	l := c.Leg(from.Account)
 	switch {
@@ -75,6 +76,8 @@ func (c *Call) SignalTo(from Device) (Account, DeviceID, error) {
 		return "", "", NotAccepted
 	case !l.Device.Is(from):
 		return "", "", WrongDevice
+	case c.Deaf:
+		return "", "", nil
 	}
 	to := c.Peer(from.Account)
 	return to.Account, to.Device.ID, nil

@@ -158,9 +158,13 @@ func (q *Queue) committed(r store.Result) {
 	}
 	switch r.Verdict {
 	case store.Done:
-		q.done(p.change.Call, p.input, p.effects)
+		c := p.change.Call
+		c.Deaf = c.Deaf || r.Deaf
+		q.done(c, p.input, p.effects)
 	case store.CalleeBusy:
-		q.done(*p.change.Busy, nil, p.busy)
+		c := *p.change.Busy
+		c.Deaf = r.Deaf
+		q.done(c, nil, p.busy)
 	case store.CallerClaimed:
 		q.settle(r.Holder)
 	case store.Conflict:
@@ -183,7 +187,9 @@ func (q *Queue) done(c call.Call, by call.Input, effects []call.Effect) {
 	j := q.jobs[0].Job
 	q.finish(&c, nil)
 	for _, e := range effects {
-		q.host().Tell(&c, e, j.answered())
+		if c.Leg(e.Account) != nil { // The store may have made the call deaf.
+			q.host().Tell(&c, e, j.answered())
+		}
 	}
 	if p, ok := j.(Present); ok && p.Asker == nil && c.Live() {
 		// The device may have been welcomed, or its calls read, before this call was made, for
@@ -204,8 +210,8 @@ func (q *Queue) read(c call.Call) {
 	q.unknown, q.doubted = false, pending{}
 	q.set(c, by)
 	if q.announce {
-		for i := range c.Legs {
-			if a := c.Legs[i].Account; a != "" {
+		for _, member := range c.Members() {
+			if a := member.Account; a != "" {
 				q.host().Tell(&c, call.Effect{Account: a, With: call.WithNeeds}, nil)
 			}
 		}

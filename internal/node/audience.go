@@ -123,8 +123,8 @@ func (h *host) Tell(c *call.Call, e call.Effect, answered callqueue.Asker) {
 
 // Update implements callqueue.Audience.
 func (h *host) Update(c *call.Call) {
-	for i := range c.Legs {
-		for _, d := range h.devices.of(c.Legs[i].Account, "") {
+	for _, member := range c.Members() {
+		for _, d := range h.devices.of(member.Account, "") {
 			if v := d.calls[c.ID]; v != nil && v.rev < c.Rev && v.rev > 0 {
 				h.delivery.tellOne(c, d)
 			}
@@ -135,8 +135,8 @@ func (h *host) Update(c *call.Call) {
 // Introduce implements callqueue.Audience. Devices that know an older state were told when
 // the call was read.
 func (h *host) Introduce(c *call.Call) {
-	for i := range c.Legs {
-		for _, d := range h.devices.of(c.Legs[i].Account, "") {
+	for _, member := range c.Members() {
+		for _, d := range h.devices.of(member.Account, "") {
 			if d.calls[c.ID] == nil && !slices.Contains(d.over, c.ID) {
 				h.delivery.tellOne(c, d)
 			}
@@ -153,7 +153,7 @@ func (h *host) Pass(a callqueue.Asker, c *call.Call, candidates *pealv1.Candidat
 	if c.RelayedOnly() {
 		candidates = protocol.Relayed(candidates, h.cfg.Announced)
 	}
-	if len(candidates.Candidates) == 0 {
+	if to == "" || len(candidates.Candidates) == 0 {
 		return
 	}
 	f := &pealv1.ServerFrame{Body: &pealv1.ServerFrame_Candidates{Candidates: candidates}}

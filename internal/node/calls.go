@@ -104,6 +104,9 @@ func (h *host) Moved(c *call.Call, from call.State) {
 	if c.State == from {
 		return
 	}
+	if from == 0 && c.Deaf {
+		h.quota.ringsNobody(c, h.now)
+	}
 	e := Moved{Call: c, From: from}
 	if c.State == call.Connected {
 		e.CallerPath, e.CalleePath = h.pathOf(c, c.Caller()), h.pathOf(c, c.Callee())

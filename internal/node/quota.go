@@ -14,10 +14,13 @@ import (
 // this node alone, and by account: a new connection or another device begins no
 // count anew.
 type quota struct {
-	limits   *protocol.Limits
-	invites  budgets[call.Account] // By the caller.
-	pairs    budgets[pair]
-	rings    budgets[call.Account] // By callee, over all callers.
+	limits  *protocol.Limits
+	invites budgets[call.Account] // By the caller.
+	pairs   budgets[pair]
+	rings   budgets[call.Account] // By callee, over all callers.
+	// deaf is a callee's rings budget as a caller that it blocks sees it: the caller's own
+	// invitations alone count, and take nothing from the others'.
+	deaf     budgets[pair]
 	hellos   budgets[call.Account]
 	signals  budgets[call.Account] // Bytes.
 	declined map[pair]*declined
@@ -40,6 +43,7 @@ func newQuota(l *protocol.Limits) *quota {
 		invites:  perMinute[call.Account](l.InvitesPerMin),
 		pairs:    perMinute[pair](l.PairPerMin),
 		rings:    perMinute[call.Account](l.RingsPerMin),
+		deaf:     perMinute[pair](l.RingsPerMin),
 		hellos:   perMinute[call.Account](l.HellosPerMin),
 		signals:  newBudgets[call.Account](rate.Limit(l.SignalRate), l.SignalBytes),
 		declined: make(map[pair]*declined),
@@ -59,7 +63,7 @@ func (q *quota) invite(caller, callee call.Account, now time.Time) *pealv1.Error
 	if wait > 0 {
 		return protocol.RateLimited.After(wait)
 	}
-	if wait := q.rings.wait(callee, 1, now); wait > 0 {
+	if wait := max(q.rings.wait(callee, 1, now), q.deaf.wait(p, 1, now)); wait > 0 {
 		e := protocol.RateLimited.After(wait)
 		e.Message = "too many calls to this account at the moment; try again later"
 		return e
@@ -68,6 +72,13 @@ func (q *quota) invite(caller, callee call.Account, now time.Time) *pealv1.Error
 	q.pairs.take(p, 1, now)
 	q.rings.take(callee, 1, now)
 	return nil
+}
+
+// ringsNobody learns that an invitation became a deaf call: it gives the callee back what the
+// invitation took, as nobody there rings, and counts it for the caller.
+func (q *quota) ringsNobody(c *call.Call, now time.Time) {
+	q.rings.giveBack(c.Callee().Account, 1, now)
+	q.deaf.take(pair{c.Caller().Account, c.Callee().Account}, 1, c.CreatedAt)
 }
 
 // tombstone takes an invitation that was cancelled before it came.
@@ -143,6 +154,7 @@ func (q *quota) prune(now time.Time) {
 	q.invites.prune(now)
 	q.pairs.prune(now)
 	q.rings.prune(now)
+	q.deaf.prune(now)
 	q.hellos.prune(now)
 	q.signals.prune(now)
 	for p, d := range q.declined {
@@ -187,6 +199,13 @@ func (b *budgets[K]) take(k K, amount int, now time.Time) {
 		b.each[k] = l
 	}
 	l.AllowN(now, amount)
+}
+
+// giveBack is the reverse of take. A budget is never more than full.
+func (b *budgets[K]) giveBack(k K, amount int, now time.Time) {
+	if l := b.each[k]; l != nil {
+		l.AllowN(now, -amount)
+	}
 }
 
 // spend takes so much, or refuses.

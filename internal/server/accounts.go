@@ -151,16 +151,10 @@ func (a *accounts) Erase(ctx context.Context, account call.Account, force bool, 
 	}
 }
 
-// live lists the live calls of an account.
+// live lists the live calls that keep an account from being erased.
 func (a *accounts) live(ctx context.Context, account call.Account) (ids []call.ID, err error) {
-	calls, err := a.store.CallsOf(ctx, account, time.Now())
-	if err != nil {
+	if ids, err = a.store.Naming(ctx, account); err != nil {
 		return nil, fmt.Errorf("read calls of account: %w", err)
-	}
-	for i := range calls {
-		if calls[i].Live() {
-			ids = append(ids, calls[i].ID)
-		}
 	}
 	return ids, nil
 }

@@ -108,7 +108,11 @@ func (j *journal) moved(e node.Moved, now time.Time) {
 	keys := []any{"call", c.ID, "caller", j.account(c.Caller().Account), "callee", j.account(c.Callee().Account)}
 	switch c.State {
 	case call.Ringing:
-		j.log.Info("call rings", append(keys, "type", typeName(c.Type))...)
+		keys = append(keys, "type", typeName(c.Type))
+		if c.Deaf {
+			keys = append(keys, "blocked", true)
+		}
+		j.log.Info("call rings", keys...)
 	case call.Connecting:
 		j.log.Info("call answered", append(keys, "device", c.Callee().Device.ID, "rang_ms", now.Sub(c.CreatedAt).Milliseconds())...)
 	case call.Connected:

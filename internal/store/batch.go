@@ -49,7 +49,7 @@ func (b *batch) decide(changes []Change) {
 		}
 		if stored != nil {
 			events := change.Events
-			if stored == change.Busy {
+			if stored != &change.Call {
 				events = call.Events(nil, nil, stored)
 			}
 			b.put(stored, Entry{Created: created, At: now}, events)
@@ -80,16 +80,43 @@ func (b *batch) create(change *Change) (*call.Call, Result) {
 	if holder := b.holder(c.Caller().Account); holder != "" {
 		return b.refused(c.ID, Result{Verdict: CallerClaimed, Holder: holder})
 	}
+	if b.memory.blocks.has(c.Callee().Account, c.Caller().Account) {
+		return deafened(c), Result{Verdict: Done, Deaf: true}
+	}
 	for i := range c.Legs[1:] {
 		if holder := b.holder(c.Legs[1+i].Account); holder != "" {
 			busy := Result{Verdict: CalleeBusy, Holder: holder}
-			if change.Busy != nil {
+			switch {
+			case change.Busy == nil:
+			case b.deafTo(holder, c.Caller().Account):
+				busy.Deaf = true
+				return deafened(change.Busy), busy
+			default:
 				return change.Busy, busy
 			}
 			return b.refused(c.ID, busy)
 		}
 	}
 	return c, Result{Verdict: Done}
+}
+
+// deafened is a deaf copy of a call.
+func deafened(c *call.Call) *call.Call {
+	deaf := *c
+	deaf.Deaf = true
+	return &deaf
+}
+
+// deafTo says whether the call that holds a callee is one that the caller does not hear. Of the
+// caller's own call the callee must not hear either: somebody who is offline calls nobody.
+func (b *batch) deafTo(holder call.ID, caller call.Account) bool {
+	var c *call.Call
+	if at, staged := b.at[holder]; staged {
+		c = b.entries[at].Call
+	} else if k := b.memory.live[holder]; k != nil {
+		c = &k.call
+	}
+	return c != nil && c.Deaf && c.Callee().Account == caller
 }
 
 // refused answers a creation that stores nothing. Where the id may be that of an
@@ -159,8 +186,8 @@ func (b *batch) put(c *call.Call, e Entry, events []call.Event) {
 	if b.claims == nil {
 		return
 	}
-	for i := range own.Legs {
-		account := own.Legs[i].Account
+	for _, member := range own.Members() {
+		account := member.Account
 		if own.Live() {
 			b.claims[account] = own.ID
 		} else if b.holder(account) == own.ID {

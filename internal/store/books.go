@@ -53,7 +53,8 @@ type Books interface {
 var (
 	ErrKeyExists = errors.New("a key has this id already")
 	ErrNoKey     = errors.New("no key has this id")
-	// ErrInCall refuses to erase an account that is in a live call.
+	// ErrInCall refuses to erase an account that is in a live call, or that a live call names
+	// which it does not hear: see call.Call.Deaf.
 	ErrInCall = errors.New("the account is in a live call")
 )
 
@@ -179,7 +180,7 @@ func (m *Memory) free(account call.Account) error {
 	if m.failed != nil {
 		return m.failed
 	}
-	if _, busy := m.claims[account]; busy {
+	if len(m.naming(account)) > 0 { // Also deaf calls to it: their records are still to be filed.
 		return ErrInCall
 	}
 	return nil
@@ -198,18 +199,22 @@ func (m *Memory) erase(ctx context.Context, e *Erasure, found holding) (more boo
 	}
 	e.Events = slices.Compact(slices.Sorted(slices.Values(slices.Concat(found.events, newer))))
 	e.Ended = slices.Clone(found.ended)
-	for _, k := range m.ended.of[e.Account] { // Also those that ended since.
-		e.Ended = append(e.Ended, k.call.ID)
+	for _, k := range m.ended.order { // Also those that ended since.
+		if k.call.Names(e.Account) {
+			e.Ended = append(e.Ended, k.call.ID)
+		}
 	}
 	slices.Sort(e.Ended)
 	e.Ended = slices.Compact(e.Ended)
 	more, err = m.journal.Erase(*e)
+	m.out.forget() // It may have the events as they were.
 	if err = m.judge(err); err != nil || more {
 		return more, err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.ended.erase(e.Account, e.Alias)
+	m.blocks.erase(e.Account)
 	return false, nil
 }
 

@@ -79,8 +79,8 @@ func (e *endedCalls) note(id call.ID) {
 func (e *endedCalls) add(k *kept) {
 	e.calls[k.call.ID] = k
 	e.order = append(e.order, k)
-	for i := range k.call.Legs {
-		if account := k.call.Legs[i].Account; !isAlias(account) {
+	for _, member := range k.call.Members() {
+		if account := member.Account; !isAlias(account) {
 			e.of[account] = append(e.of[account], k)
 		}
 	}
@@ -135,8 +135,8 @@ func (e *endedCalls) prune(before time.Time) {
 
 func (e *endedCalls) drop(k *kept) {
 	delete(e.calls, k.call.ID)
-	for i := range k.call.Legs {
-		account := k.call.Legs[i].Account
+	for _, member := range k.call.Members() {
+		account := member.Account
 		rest := slices.DeleteFunc(e.of[account], func(other *kept) bool { return other == k })
 		if len(rest) == 0 {
 			delete(e.of, account)
@@ -149,11 +149,14 @@ func (e *endedCalls) drop(k *kept) {
 // erase replaces an account by its alias, under which nobody finds them. Others may still
 // read the calls as they were.
 func (e *endedCalls) erase(account, alias call.Account) {
-	for _, was := range e.of[account] {
+	for i, was := range e.order {
+		if !was.call.Names(account) || e.calls[was.call.ID] != was {
+			continue
+		}
 		k := *was
 		k.call.Erase(account, alias)
 		e.calls[k.call.ID] = &k
-		e.order[slices.Index(e.order, was)] = &k
+		e.order[i] = &k
 		for i := range k.call.Legs {
 			of := e.of[k.call.Legs[i].Account]
 			if at := slices.Index(of, was); at >= 0 {

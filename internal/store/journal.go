@@ -44,6 +44,14 @@ type Journal interface {
 	// Records lists a page of the records of an account.
 	Records(ctx context.Context, account call.Account, page Page) ([]call.Record, error)
 
+	// Block stores a block with its audit entry, and Unblock deletes one. Their errors are
+	// those of Append. Memory calls them, Append and Touch one at a time.
+	Block(Block, Audit) error
+	Unblock(account, blocked call.Account, audit Audit) error
+
+	// ReplayBlocks gives all blocks. It runs before anything but Replay.
+	ReplayBlocks(ctx context.Context, take func(Block)) error
+
 	// Prune deletes calls and records as Store.Prune does. Its errors are those of
 	// Append.
 	Prune(ctx context.Context, callsBefore, recordsBefore time.Time) (int, error)

@@ -33,7 +33,8 @@ type Memory struct {
 	claims map[call.Account]call.ID
 	ended  endedCalls
 	leases map[string]time.Time // When the lease of each incarnation expires.
-	failed error                // Why nothing works until the journal is opened again.
+	blocks blocks
+	failed error // Why nothing works until the journal is opened again.
 }
 
 // kept is one call as it was committed last. It never changes.
@@ -60,6 +61,7 @@ func newMemory(journal Journal, clock func() time.Time) *Memory {
 		claims:  make(map[call.Account]call.ID),
 		ended:   newEndedCalls(),
 		leases:  make(map[string]time.Time),
+		blocks:  make(blocks),
 	}
 	m.out = newOutbox(m)
 	return m
@@ -79,6 +81,9 @@ func Open(ctx context.Context, journal Journal, clock func() time.Time) (*Memory
 	}
 	if err := journal.Replay(ctx, since, replay); err != nil {
 		return nil, fmt.Errorf("replay journal: %w", err)
+	}
+	if err := journal.ReplayBlocks(ctx, m.blocks.put); err != nil {
+		return nil, fmt.Errorf("replay blocks of journal: %w", err)
 	}
 	m.ended.dropped = since
 	m.ended.floor = leastID(since)
@@ -152,14 +157,14 @@ func (m *Memory) put(e Entry) {
 	if k.call.Live() {
 		k.due, _ = k.call.Deadline()
 		m.live[id] = k
-		for i := range k.call.Legs {
-			m.claims[k.call.Legs[i].Account] = id
+		for _, member := range k.call.Members() {
+			m.claims[member.Account] = id
 		}
 		return
 	}
 	delete(m.live, id)
-	for i := range k.call.Legs {
-		if account := k.call.Legs[i].Account; m.claims[account] == id {
+	for _, member := range k.call.Members() {
+		if account := member.Account; m.claims[account] == id {
 			delete(m.claims, account)
 		}
 	}

@@ -133,7 +133,11 @@ func (m *Memory) Changed(_ context.Context, since time.Time, after call.ID, limi
 	take := func(k *kept) {
 		c := &k.call
 		if !k.at.Before(since) && (!k.at.Equal(since) || c.ID > after) {
-			marks = append(marks, Mark{Call: c.ID, Rev: c.Rev, Caller: c.Caller().Account, Callee: c.Callee().Account, At: k.at})
+			mark := Mark{Call: c.ID, Rev: c.Rev, Caller: c.Caller().Account, Callee: c.Callee().Account, At: k.at}
+			if c.Deaf {
+				mark.Callee = ""
+			}
+			marks = append(marks, mark)
 		}
 	}
 	for _, k := range m.live {

@@ -41,6 +41,10 @@ func (r *reopening) CallsOf(ctx ctx, account call.Account, since time.Time) ([]c
 	return r.open().CallsOf(ctx, account, since)
 }
 
+func (r *reopening) Naming(ctx ctx, account call.Account) ([]call.ID, error) {
+	return r.open().Naming(ctx, account)
+}
+
 func (r *reopening) Due(ctx ctx, now time.Time, limit int) ([]call.ID, error) {
 	return r.open().Due(ctx, now, limit)
 }
@@ -53,6 +57,22 @@ func (r *reopening) Live(ctx ctx, after call.ID, limit int) ([]call.Call, error)
 // their end after a replay.
 func (r *reopening) Changed(ctx ctx, since time.Time, after call.ID, limit int) ([]store.Mark, error) {
 	return r.open().Changed(ctx, since, after, limit)
+}
+
+func (r *reopening) Block(ctx ctx, account, blocked call.Account, audit store.Audit) (store.Block, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.open().Block(ctx, account, blocked, audit)
+}
+
+func (r *reopening) Unblock(ctx ctx, account, blocked call.Account, audit store.Audit) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.open().Unblock(ctx, account, blocked, audit)
+}
+
+func (r *reopening) Blocks(ctx ctx, account, after call.Account, limit int) ([]store.Block, error) {
+	return r.open().Blocks(ctx, account, after, limit)
 }
 
 func (r *reopening) Records(ctx ctx, account call.Account, page store.Page) ([]call.Record, error) {

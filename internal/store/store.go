@@ -7,6 +7,7 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/peal-rtc/peal/internal/call"
@@ -46,6 +47,10 @@ type Store interface {
 	// that ended at or after endedSince, oldest first.
 	CallsOf(ctx context.Context, account call.Account, endedSince time.Time) ([]call.Call, error)
 
+	// Naming lists the live calls that an account has a leg in, also those that it does not
+	// hear, in the order of ids.
+	Naming(ctx context.Context, account call.Account) ([]call.ID, error)
+
 	// Due lists live calls whose deadline is at or before now, earliest first.
 	Due(ctx context.Context, now time.Time, limit int) ([]call.ID, error)
 
@@ -61,6 +66,19 @@ type Store interface {
 	// Records lists a page of the records of an account.
 	Records(ctx context.Context, account call.Account, page Page) ([]call.Record, error)
 
+	// Block makes every call deaf that one account makes to another after this: see
+	// call.Call.Deaf. A call between them that is live already stays as it is. It
+	// returns the block, which may be an older one, or ErrBlocksFull. The audit entry is
+	// filed also where there is nothing to do.
+	Block(ctx context.Context, account, blocked call.Account, audit Audit) (Block, error)
+
+	// Unblock ends a block. Where there is none only the audit entry is filed.
+	Unblock(ctx context.Context, account, blocked call.Account, audit Audit) error
+
+	// Blocks lists the blocks of an account in the order of whom it blocks, those after
+	// a name.
+	Blocks(ctx context.Context, account, after call.Account, limit int) ([]Block, error)
+
 	// Beat keeps the lease of a node incarnation for ttl, and returns the
 	// incarnations whose lease is alive, sorted. A ttl of zero gives it up.
 	Beat(ctx context.Context, incarnation string, ttl time.Duration) (alive []string, err error)
@@ -75,7 +93,8 @@ type Store interface {
 	Alias(account call.Account) call.Account
 
 	// Erase replaces an account by its alias in records, in calls that have ended and in the
-	// audit, and deletes its name, picture and attachments there. It refuses an account that
+	// audit, and deletes its name, picture and attachments there. It deletes the blocks by and
+	// of the account. It refuses an account that
 	// is in a live call with ErrInCall. Repeat it where it failed: it goes on.
 	Erase(ctx context.Context, account call.Account, audit Audit) error
 
@@ -99,12 +118,25 @@ type Page struct {
 	Limit int
 }
 
+// Block says that calls of one account to another ring nobody.
+type Block struct {
+	Account call.Account // Whom the blocked account does not reach.
+	Blocked call.Account
+	Since   time.Time
+}
+
+// BlocksMost is how many blocks an account may have.
+const BlocksMost = 10_000
+
+// ErrBlocksFull says that an account has BlocksMost blocks.
+var ErrBlocksFull = fmt.Errorf("an account may block %d others", BlocksMost)
+
 // Mark says that a call was changed, without what it has become.
 type Mark struct {
 	Call   call.ID
 	Rev    uint32
 	Caller call.Account
-	Callee call.Account
+	Callee call.Account // Empty for a deaf call, which does not concern it.
 	// At is the store's time of the change. Changes become visible a little
 	// after their time, and not quite in that order.
 	At time.Time
@@ -115,7 +147,9 @@ func Newest(limit int) Page { return Page{Limit: limit} }
 
 // Change is one transition of one call. What else belongs to it follows from
 // the call itself, in the same transaction: a new live call claims its
-// accounts in sorted order; an ended call frees its claims and files its
+// accounts in sorted order, those of call.Call.Members; a call is stored deaf where
+// the callee blocks the caller, and a busy variant where the callee is busy with a
+// deaf call to the caller; an ended call frees its claims and files its
 // record. There is one record per id for ever: where one is left of a call
 // that was pruned, a second call of that id files none.
 type Change struct {
@@ -169,6 +203,8 @@ const (
 // Result answers one Change.
 type Result struct {
 	Verdict Verdict
+	// Deaf says that the call that was created was stored with call.Call.Deaf set.
+	Deaf bool
 	// Holder is the call that holds the claim, for CallerClaimed and CalleeBusy.
 	Holder call.ID
 	// Err, with no verdict, means that the outcome is unknown.

@@ -17,6 +17,7 @@ type Volatile struct {
 	live    map[call.ID]Entry
 	ended   map[call.ID]Entry
 	records map[call.ID]call.Record
+	blocks  blocks
 	volatileBooks
 	out volatileOutbox
 }
@@ -27,6 +28,7 @@ func NewVolatile() *Volatile {
 		live:    make(map[call.ID]Entry),
 		ended:   make(map[call.ID]Entry),
 		records: make(map[call.ID]call.Record),
+		blocks:  make(blocks),
 		out:     newVolatileOutbox(),
 	}
 }
@@ -141,7 +143,7 @@ func (v *Volatile) Records(_ context.Context, account call.Account, page Page) (
 	from := call.Record{EndedAt: page.Time}
 	if page.Call != "" {
 		r, ok := v.records[page.Call]
-		if !ok || r.Caller != account && r.Callee != account {
+		if !ok || !lists(&r, account) {
 			return nil, nil
 		}
 		from = r
@@ -151,7 +153,7 @@ func (v *Volatile) Records(_ context.Context, account call.Account, page Page) (
 	}
 	var records []call.Record
 	for _, r := range v.records {
-		if isAlias(account) || r.Caller != account && r.Callee != account {
+		if isAlias(account) || !lists(&r, account) {
 			continue
 		}
 		side := order(r, from)
@@ -164,6 +166,39 @@ func (v *Volatile) Records(_ context.Context, account call.Account, page Page) (
 		slices.Reverse(records)
 	}
 	return records[:min(page.Limit, len(records))], nil
+}
+
+// lists says whether a record is among those of an account.
+func lists(r *call.Record, account call.Account) bool {
+	return r.Caller == account || r.Callee == account && !r.Deaf
+}
+
+// Block implements Journal.
+func (v *Volatile) Block(b Block, audit Audit) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.blocks.put(b)
+	return v.File(context.Background(), audit)
+}
+
+// Unblock implements Journal.
+func (v *Volatile) Unblock(account, blocked call.Account, audit Audit) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.blocks.remove(account, blocked)
+	return v.File(context.Background(), audit)
+}
+
+// ReplayBlocks implements Journal.
+func (v *Volatile) ReplayBlocks(_ context.Context, take func(Block)) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for account := range v.blocks {
+		for _, b := range v.blocks.of(account) {
+			take(b)
+		}
+	}
+	return nil
 }
 
 // Prune implements Journal.

@@ -166,7 +166,7 @@ func (v *Volatile) EndedWith(_ context.Context, account call.Account) (ids []cal
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for id, e := range v.ended {
-		if e.Call.Leg(account) != nil {
+		if e.Call.Names(account) {
 			ids = append(ids, id)
 		}
 	}
@@ -179,7 +179,7 @@ func (v *Volatile) EventsWith(_ context.Context, account call.Account, after int
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for _, e := range v.out.after(after) {
-		if e.Call.Leg(account) != nil {
+		if e.Call.Names(account) {
 			seqs = append(seqs, e.Seq)
 		}
 	}
@@ -210,6 +210,7 @@ func (v *Volatile) Erase(e Erasure) (more bool, err error) {
 			v.records[id] = r
 		}
 	}
+	v.blocks.erase(e.Account)
 	v.erase(&e)
 	return false, nil
 }

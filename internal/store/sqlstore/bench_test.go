@@ -53,10 +53,13 @@ func account(n int) call.Account { return call.Account(fmt.Sprint("user-", n*791
 // offer and answer are as long as those of a browser.
 var offer, answer = call.SDP(strings.Repeat("a=offered\r\n", 370)), call.SDP(strings.Repeat("a=answered\r\n", 300))
 
-func (t *talk) begin(n int) {
+func (t *talk) begin(n int) { t.calls[n] = t.invite(n) }
+
+// invite makes a call that rings.
+func (t *talk) invite(n int) call.Call {
 	c := t.invitation(n, t.now)
 	t.commit(store.Change{Call: c})
-	t.calls[n] = c
+	return c
 }
 
 // invitation is a new call.

@@ -16,7 +16,7 @@ import (
 func encode(c *call.Call) ([]byte, error) {
 	t := &c.Timing
 	stored := &storedpb.Call{
-		Rev: c.Rev, Hidden: c.Hidden, State: uint32(c.State), Type: uint32(c.Type), Policy: uint32(c.Policy),
+		Rev: c.Rev, Hidden: c.Hidden, Deaf: c.Deaf, State: uint32(c.State), Type: uint32(c.Type), Policy: uint32(c.Policy),
 		Attachment: c.Attachment,
 		Timing: &storedpb.Timing{
 			Ring: int64(t.Ring), CallerGrace: int64(t.CallerGrace), Grace: int64(t.Grace),
@@ -115,8 +115,8 @@ func decode(id call.ID, body, descriptions []byte) (c call.Call, err error) {
 	}
 	t, m, a, o := stored.GetTiming(), stored.GetMedia(), stored.GetAsk(), stored.GetOutcome()
 	c = call.Call{
-		ID: id, Rev: stored.GetRev(), Hidden: stored.GetHidden(), State: call.State(stored.GetState()), Type: call.Type(stored.GetType()),
-		Policy: call.Policy(stored.GetPolicy()), Attachment: stored.GetAttachment(),
+		ID: id, Rev: stored.GetRev(), Hidden: stored.GetHidden(), Deaf: stored.GetDeaf(), State: call.State(stored.GetState()),
+		Type: call.Type(stored.GetType()), Policy: call.Policy(stored.GetPolicy()), Attachment: stored.GetAttachment(),
 		Timing: call.Timing{
 			Ring: time.Duration(t.GetRing()), CallerGrace: time.Duration(t.GetCallerGrace()), Grace: time.Duration(t.GetGrace()),
 			LeavingGrace: time.Duration(t.GetLeavingGrace()), GraceHold: time.Duration(t.GetGraceHold()),

@@ -82,7 +82,7 @@ func TestReplayedWhole(t *testing.T) {
 	if got, err := s.Call(t.Context(), live.ID); err != nil || got.Rev != live.Rev {
 		t.Errorf("rev %d, %v", got.Rev, err)
 	}
-	if results, err := s.Commit(t.Context(), []store.Change{{Call: ringing("x", live.Legs[1].Account, "y")}}); err != nil || results[0].Verdict != store.CallerClaimed {
+	if results, err := s.Commit(t.Context(), []store.Change{{Call: ringing("x", live.Legs[0].Account, "y")}}); err != nil || results[0].Verdict != store.CallerClaimed {
 		t.Errorf("a claim is gone: %+v, %v", results, err)
 	}
 	if err := s.Close(); err != nil {

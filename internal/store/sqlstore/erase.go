@@ -23,9 +23,14 @@ const (
 	sqlEraseCaller  = `UPDATE records SET caller = $3, caller_name = '', caller_avatar = '' WHERE caller = $1 AND call_id IN (` + sqlPortion + `)`
 	sqlEraseCallee  = `UPDATE records SET callee = $3, callee_name = '', callee_avatar = '' WHERE callee = $1 AND call_id IN (` + sqlPortion + `)`
 	sqlEraseParties = `DELETE FROM parties WHERE account = $1 AND call_id IN (` + sqlPortion + `)`
-	sqlEraseEnded   = `UPDATE ended SET body = $2 WHERE id = $1`
-	sqlEraseTarget  = `UPDATE audit SET target = $2 WHERE target = $1 AND action GLOB '` + store.AccountActions + `*'`
-	sqlEraseOther   = `UPDATE audit SET other = $2 WHERE other = $1 AND action GLOB '` + store.AccountActions + `*'`
+	// No row of parties leads to a deaf record from its callee.
+	sqlEraseDeaf = `
+		UPDATE records SET callee = $3, callee_name = '', callee_avatar = '' WHERE call_id IN
+			(SELECT call_id FROM records WHERE callee = $1 AND deaf = 1 LIMIT $2)`
+	sqlEraseBlocks = `DELETE FROM blocks WHERE account = $1 OR blocked = $1`
+	sqlEraseEnded  = `UPDATE ended SET body = $2 WHERE id = $1`
+	sqlEraseTarget = `UPDATE audit SET target = $2 WHERE target = $1 AND action GLOB '` + store.AccountActions + `*'`
+	sqlEraseOther  = `UPDATE audit SET other = $2 WHERE other = $1 AND action GLOB '` + store.AccountActions + `*'`
 )
 
 // EndedWith implements store.Journal.
@@ -33,7 +38,7 @@ func (b books) EndedWith(ctx context.Context, account call.Account) (ids []call.
 	rows, err := b.j.reader.QueryContext(ctx, sqlWith, []byte(account))
 	err = each(rows, err, func(r row) error {
 		c, err := scanEnded(r)
-		if err == nil && c.Leg(account) != nil {
+		if err == nil && c.Names(account) {
 			ids = append(ids, c.ID)
 		}
 		return err
@@ -88,7 +93,7 @@ func (b books) toErase(e *store.Erasure) (calls []call.Call, err error) {
 		case errors.Is(err, store.ErrNotFound): // It was pruned.
 		case err != nil:
 			return nil, err
-		case c.Leg(e.Account) != nil:
+		case c.Names(e.Account):
 			calls = append(calls, c)
 		}
 	}
@@ -109,7 +114,7 @@ func (b books) EventsWith(ctx context.Context, account call.Account, after int64
 	rows, err := b.j.reader.QueryContext(ctx, sqlEventsWith, []byte(account), after)
 	err = each(rows, err, func(r row) error {
 		e, err := scanEvent(r)
-		if err == nil && e.Call.Leg(account) != nil {
+		if err == nil && e.Call.Names(account) {
 			seqs = append(seqs, e.Seq)
 		}
 		return err
@@ -131,7 +136,7 @@ func (b books) eventsToErase(e *store.Erasure) (events []store.Event, err error)
 		case errors.Is(err, sql.ErrNoRows): // It was pruned.
 		case err != nil:
 			return nil, fmt.Errorf("read event: %w", named(err))
-		case event.Call.Leg(e.Account) != nil:
+		case event.Call.Names(e.Account):
 			events = append(events, event)
 		}
 	}
@@ -156,11 +161,19 @@ func (w *writer) eraseRecords(e *store.Erasure) (rows int64, err error) {
 			return 0, err
 		}
 	}
-	return w.once(sqlEraseParties, account, int64(pruneRows))
+	deaf, err := w.once(sqlEraseDeaf, account, int64(pruneRows), alias)
+	if err != nil {
+		return 0, err
+	}
+	rows, err = w.once(sqlEraseParties, account, int64(pruneRows))
+	return max(rows, deaf), err
 }
 
 // eraseAudit is what is done once nothing else has the account.
 func (w *writer) eraseAudit(e *store.Erasure) error {
+	if _, err := w.once(sqlEraseBlocks, string(e.Account)); err != nil {
+		return err
+	}
 	for _, query := range []string{sqlEraseTarget, sqlEraseOther} {
 		if _, err := w.once(query, string(e.Account), string(e.Alias)); err != nil {
 			return err

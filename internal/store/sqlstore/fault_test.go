@@ -199,6 +199,9 @@ func TestIndexed(t *testing.T) {
 		sqlRecordsAfter:  "PRIMARY KEY (account=? AND (ended_ns,call_id)>(?,?))",
 		sqlPruneCalls:    "INDEX ended_by_time (ended_ns<?)",
 		sqlPruneRecords:  "INDEX records_ended (ended_ns<?)",
+		sqlUnblock:       "PRIMARY KEY (account=? AND blocked=?)",
+		sqlEraseDeaf:     "INDEX records_deaf (callee=?)",
+		sqlEraseBlocks:   "INDEX blocks_by_blocked (blocked=?)",
 
 		sqlFeed:        "INTEGER PRIMARY KEY (rowid>?)",
 		sqlDue:         "INDEX deliveries_due (endpoint=? AND due_ns<?)",

@@ -21,11 +21,11 @@ const (
 	sqlEndedOf     = `
 		SELECT id, ended.ended_ns, body FROM parties JOIN ended ON id = call_id
 		WHERE account = $1 AND parties.ended_ns >= $2`
-	sqlRecordPlace = `SELECT ended_ns FROM records WHERE call_id = $1 AND $2 IN (caller, callee)`
+	sqlRecordPlace = `SELECT ended_ns FROM records WHERE call_id = $1 AND ($2 = caller OR $2 = callee AND NOT deaf)`
 
 	recordColumns = `
 		SELECT records.call_id, kind, type, caller, callee, reason, created_ns, records.ended_ns, duration_s,
-			caller_name, caller_avatar, callee_name, callee_avatar
+			caller_name, caller_avatar, callee_name, callee_avatar, deaf
 		FROM parties JOIN records ON records.call_id = parties.call_id`
 	sqlRecordsBefore = recordColumns + `
 		WHERE account = $1 AND (parties.ended_ns, parties.call_id) < ($2, $3)
@@ -203,7 +203,7 @@ func scanRecord(r row) (record call.Record, err error) {
 	var created, ended, seconds int64
 	err = r.Scan(&record.Call, &record.Kind, &record.Type, &record.Caller, &record.Callee, &record.Reason,
 		&created, &ended, &seconds,
-		&record.CallerCard.Name, &record.CallerCard.Avatar, &record.CalleeCard.Name, &record.CalleeCard.Avatar)
+		&record.CallerCard.Name, &record.CallerCard.Avatar, &record.CalleeCard.Name, &record.CalleeCard.Avatar, &record.Deaf)
 	record.CreatedAt, record.EndedAt = fromUnixNano(created), fromUnixNano(ended)
 	record.Duration = time.Duration(seconds) * time.Second
 	return record, err

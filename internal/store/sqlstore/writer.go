@@ -22,11 +22,12 @@ const (
 	sqlEnd    = `INSERT INTO ended (id, ended_ns, body) VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING`
 	sqlFile   = `
 		INSERT INTO records (call_id, kind, type, caller, callee, reason, created_ns, ended_ns, duration_s,
-			caller_name, caller_avatar, callee_name, callee_avatar)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+			caller_name, caller_avatar, callee_name, callee_avatar, deaf)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 		ON CONFLICT (call_id) DO NOTHING`
-	sqlList  = `INSERT INTO parties (account, ended_ns, call_id) VALUES ($1, $3, $4), ($2, $3, $4)`
-	sqlTouch = `UPDATE clock SET touched_ns = $1`
+	sqlList     = `INSERT INTO parties (account, ended_ns, call_id) VALUES ($1, $3, $4), ($2, $3, $4)`
+	sqlListDeaf = `INSERT INTO parties (account, ended_ns, call_id) VALUES ($1, $2, $3)`
+	sqlTouch    = `UPDATE clock SET touched_ns = $1`
 
 	sqlPruneCalls = `
 		DELETE FROM ended WHERE id IN
@@ -48,7 +49,7 @@ type writer struct {
 
 	begin, commit, rollback, checkpoint driver.StmtExecContext
 	create, update, remove, end         driver.StmtExecContext
-	file, list, touch                   driver.StmtExecContext
+	file, list, listDeaf, touch         driver.StmtExecContext
 	calls, records                      driver.StmtExecContext
 	outbox                              outboxStatements
 }
@@ -75,7 +76,7 @@ func (w *writer) statements() map[string]*driver.StmtExecContext {
 	statements := map[string]*driver.StmtExecContext{
 		`BEGIN IMMEDIATE`: &w.begin, `COMMIT`: &w.commit, `ROLLBACK`: &w.rollback, `PRAGMA wal_checkpoint(PASSIVE)`: &w.checkpoint,
 		sqlCreate: &w.create, sqlUpdate: &w.update, sqlRemove: &w.remove, sqlEnd: &w.end,
-		sqlFile: &w.file, sqlList: &w.list, sqlTouch: &w.touch,
+		sqlFile: &w.file, sqlList: &w.list, sqlListDeaf: &w.listDeaf, sqlTouch: &w.touch,
 		sqlPruneCalls: &w.calls, sqlPruneRecords: &w.records,
 	}
 	maps.Copy(statements, w.outbox.statements())
@@ -146,8 +147,8 @@ func (w *writer) putEnded(e *store.Entry, slot int64, body []byte) (done, filed 
 	return true, filed, err
 }
 
-// record files the record of a call that has one, and lists it for both sides. It says no where
-// there is one of its id.
+// record files the record of a call that has one, and lists it for both sides, or for the caller
+// alone. It says no where there is one of its id.
 func (w *writer) record(e *store.Entry) (filed bool, err error) {
 	r, ok := e.Call.Record()
 	if !ok {
@@ -157,9 +158,13 @@ func (w *writer) record(e *store.Entry) (filed bool, err error) {
 	caller, callee := string(r.Caller), string(r.Callee)
 	rows, err := w.exec(w.file, id, int64(r.Kind), int64(r.Type), caller, callee, int64(r.Reason),
 		unixNano(r.CreatedAt), ended, int64(r.Duration.Seconds()),
-		r.CallerCard.Name, r.CallerCard.Avatar, r.CalleeCard.Name, r.CalleeCard.Avatar)
+		r.CallerCard.Name, r.CallerCard.Avatar, r.CalleeCard.Name, r.CalleeCard.Avatar, r.Deaf)
 	if err != nil || rows == 0 {
 		return false, err
+	}
+	if r.Deaf {
+		_, err = w.exec(w.listDeaf, caller, ended, id)
+		return true, err
 	}
 	_, err = w.exec(w.list, caller, callee, ended, id)
 	return true, err

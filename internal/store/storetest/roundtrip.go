@@ -56,7 +56,7 @@ func testRoundTrip(t *testing.T, s store.Store) {
 			}
 		}
 	}
-	filed, err := s.Records(t.Context(), full.Callee().Account, store.Newest(9))
+	filed, err := s.Records(t.Context(), full.Caller().Account, store.Newest(9))
 	if err != nil {
 		t.Fatalf("Records: %v", err)
 	}

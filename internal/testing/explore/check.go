@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -86,7 +87,9 @@ func reach(c *call.Call, d call.Device) error {
 		return fmt.Errorf("S5: something of an ended call passes to or from %s", d.ID)
 	case err == nil && !c.Has(d):
 		return fmt.Errorf("S5: signals of %s pass, and it is not in the call", d.ID)
-	case err == nil && (to != peer.Account || device != peer.Device.ID):
+	case err == nil && c.Deaf && (to != "" || device != ""):
+		return fmt.Errorf("S5: signals of %s go to %s of %s, who is deaf to the call", d.ID, device, to)
+	case err == nil && !c.Deaf && (to != peer.Account || device != peer.Device.ID):
 		return fmt.Errorf("S5: signals of %s go to %s of %s", d.ID, device, to)
 	case err != nil && c.Live() && c.Has(d):
 		return fmt.Errorf("signals of %s, which is in the call, do not pass: %w", d.ID, err)
@@ -100,6 +103,9 @@ func reach(c *call.Call, d call.Device) error {
 
 // given holds that what is sent to a device beside the snapshot is for it.
 func given(c *call.Call, d call.Device, with call.Attachments) error {
+	if with != 0 && c.Leg(d.Account) == nil {
+		return fmt.Errorf("S5: %s has no part in the call, and is given something of it", d.ID)
+	}
 	if with&call.WithAnswer != 0 {
 		switch {
 		case c.State == call.Ringing:
@@ -209,6 +215,9 @@ func deadEnd(c call.Call, there []call.Device, begin time.Time) error {
 // taken is one step with all that it is held to. The call is as before where
 // that was refused.
 func taken(was *call.Call, in call.Input, now time.Time) (next call.Call, effects []call.Effect, err error) {
+	if was.Deaf {
+		return takenDeaf(was, in, now)
+	}
 	var a, b [512]byte
 	before := digest(a[:0], was, now)
 	next, effects, refusal := call.Step(*was, in, now)
@@ -229,6 +238,36 @@ func taken(was *call.Call, in call.Input, now time.Time) (next call.Call, effect
 		if err := promises(&next, &again, in, effects, refusal); err != nil {
 			return next, nil, fmt.Errorf("%T twice: %w", in, err)
 		}
+	}
+	return next, effects, nil
+}
+
+// takenDeaf holds a step of a deaf call to what the same step of a call that nobody hears
+// comes to: the caller cannot tell them apart. The callee is a stranger.
+func takenDeaf(was *call.Call, in call.Input, now time.Time) (next call.Call, effects []call.Effect, err error) {
+	next, effects, refusal := call.Step(*was, in, now)
+	if in.Sender().Account == was.Callee().Account {
+		if next.Rev != was.Rev || len(effects) > 0 || refusal != nil && !errors.Is(refusal, call.Stranger) {
+			return next, nil, fmt.Errorf("S5: %T of %s, who has no part in the call, comes to rev %d, %v: %w", in, in.Sender().ID, next.Rev, effects, refusal)
+		}
+		return next, nil, nil
+	}
+	open := *was
+	open.Deaf = false
+	_, _, wantRefusal := call.Step(open, in, now)
+	want, told, err := taken(&open, in, now)
+	if err != nil {
+		return next, nil, err
+	}
+	told = slices.DeleteFunc(told, func(e call.Effect) bool { return e.Account == was.Callee().Account })
+	want.Deaf = true
+	switch {
+	case string(digest(nil, &want, now)) != string(digest(nil, &next, now)) || want.Rev != next.Rev || want.Hidden != next.Hidden:
+		return next, nil, fmt.Errorf("the caller can tell that it is blocked, by the state after %T", in)
+	case !slices.Equal(told, effects):
+		return next, nil, fmt.Errorf("after %T of a deaf call there are the effects %v, want %v", in, effects, told)
+	case !errors.Is(refusal, wantRefusal):
+		return next, nil, fmt.Errorf("the caller can tell that it is blocked, by the refusal of %T", in)
 	}
 	return next, effects, nil
 }
@@ -266,7 +305,7 @@ func digest(b []byte, c *call.Call, now time.Time) []byte {
 	text(string(c.Media.Offer))
 	text(string(c.Media.Answer))
 	text(string(c.Outcome.Device))
-	flags(c.ConnectedAt.IsZero())
+	flags(c.ConnectedAt.IsZero(), c.Deaf)
 	for i := range c.Legs {
 		l := &c.Legs[i]
 		text(string(l.Device.ID))

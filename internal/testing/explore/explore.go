@@ -26,6 +26,9 @@ type Scope struct {
 	// Second gives the caller another device, which says whatever the one that
 	// calls could say, though it is not to be heard.
 	Second bool
+	// Deaf has the callee block the caller. Its devices, which are told nothing, say whatever
+	// they could if the call rang.
+	Deaf bool
 	// Policy is what the invitation asks for.
 	Policy call.Policy
 	// Acts are what devices do, each at most once.

@@ -76,6 +76,15 @@ var scopes = []explore.Scope{
 		Name: "other endings", Devices: 1,
 		Acts: []explore.Act{explore.Accept, explore.Up, explore.Supersede, explore.Kick, explore.Terminate, explore.Cancel},
 	},
+	{
+		Name: "the callee blocks the caller, and guesses", Devices: 1, Deaf: true,
+		Acts: []explore.Act{explore.Ring, explore.Accept, explore.Merge, explore.Reject, explore.Supersede},
+	},
+	{
+		Name: "a blocked caller", Devices: 1, Deaf: true,
+		Acts: []explore.Act{explore.Cancel, explore.Offer, explore.Renew, explore.Kick, explore.LeavePage},
+		Gone: 1, Reload: 1,
+	},
 }
 
 // large are walked by make explore: minutes, and gigabytes of memory. Where five
@@ -231,6 +240,20 @@ var glares = []explore.Glare{
 		Name:   "two devices of one call another, who calls back",
 		Dials:  []explore.Dial{{From: "a1", To: "b"}, {From: "a2", To: "b"}, {From: "b1", To: "a"}},
 		Cancel: true, Accept: true,
+	},
+	{
+		Name:   "two call each other, and one blocks the other meanwhile",
+		Dials:  []explore.Dial{{From: "a1", To: "b"}, {From: "b1", To: "a"}},
+		Others: []call.DeviceID{"b2"},
+		Block:  explore.Block{From: "a", By: "b"},
+		Cancel: true, Accept: true, Hangup: true,
+	},
+	{
+		Name:   "somebody blocked calls who is called by another, at two nodes",
+		Dials:  []explore.Dial{{From: "a1", To: "b"}, {From: "c1", To: "b"}},
+		Others: []call.DeviceID{"b1"},
+		Block:  explore.Block{From: "a", By: "b"},
+		Cancel: true, Accept: true, Apart: true,
 	},
 }
 

@@ -33,7 +33,12 @@ type Glare struct {
 	Duplicate, Loss int
 	// Time lets time pass.
 	Time bool
+	// Block, where its accounts are set, is put at any time, or never.
+	Block Block
 }
+
+// Block has the calls of one account to another be deaf.
+type Block struct{ From, By call.Account }
 
 // Dial is one device calling an account.
 type Dial struct {
@@ -71,6 +76,7 @@ type duel struct {
 	requests []request // Of the store, under way.
 	reads    []read
 	orders   []order
+	blocked  bool  // There is the block of the scope.
 	err      error // A violation that the queues' host has seen.
 	left     Glare
 	calm     bool // Nobody did anything but dial.
@@ -177,6 +183,11 @@ func (w *duels) expand(s *duel) error {
 			return err
 		}
 	}
+	if w.scope.Block != (Block{}) && !s.blocked {
+		n := s.next("", "", "there is a block")
+		n.blocked = true
+		w.add(n)
+	}
 	if err := w.wish(s); err != nil || !w.scope.Time {
 		return err
 	}
@@ -245,7 +256,8 @@ func (w *duels) wish(s *duel) (err error) {
 		}
 		for k, d := range w.devices {
 			role := c.Role(d)
-			if w.scope.Accept && c.State == call.Ringing && role == call.CalleeRole {
+			guesses := c.Deaf && d.Account == c.Callee().Account
+			if w.scope.Accept && c.State == call.Ringing && (role == call.CalleeRole || guesses) {
 				do(order{Accept, int8(i), int8(k)})
 			}
 			if w.scope.Hangup && c.State != call.Ringing && (role == call.CallerRole || role == call.CalleeRole) {
@@ -278,9 +290,9 @@ func (w *duels) holds(s *duel) error {
 		if err := deadEnd(*c, w.people, s.now); err != nil {
 			return err
 		}
-		for k := range c.Legs {
-			if live[c.Legs[k].Account]++; live[c.Legs[k].Account] > 1 {
-				return fmt.Errorf("S4: %s is in two calls", c.Legs[k].Account)
+		for _, member := range c.Members() {
+			if live[member.Account]++; live[member.Account] > 1 {
+				return fmt.Errorf("S4: %s is in two calls", member.Account)
 			}
 		}
 	}
@@ -315,8 +327,8 @@ func (w *duels) rest(s *duel) error {
 			}
 		}
 	}
-	// Two who do nothing but call each other are in one call.
-	if !s.calm || crossing == nil || len(w.scope.Dials) > 2 {
+	// Two who do nothing but call each other are in one call, unless one of them is blocked.
+	if !s.calm || s.blocked || crossing == nil || len(w.scope.Dials) > 2 {
 		return nil
 	}
 	one, other := s.holder(named(w.scope.Dials[crossing[0]].From).Account), s.holder(named(w.scope.Dials[crossing[1]].From).Account)
@@ -381,6 +393,7 @@ func (s *duel) key() key {
 		c := &s.calls[i]
 		num(int64(c.State), int64(c.Outcome.Reason), int64(s.answers[i]), int64(s.into[i]))
 		flag(c.ID != "")
+		flag(c.Deaf)
 		flag(s.sent[i])
 		flag(s.gaveUp[i])
 		if !c.Until.IsZero() {
@@ -412,6 +425,7 @@ func (s *duel) key() key {
 		b = one.queues.AppendShape(b)
 	}
 	num(int64(s.left.Duplicate), int64(s.left.Loss))
+	flag(s.blocked)
 	flag(s.calm)
 	h := fnv.New128a()
 	h.Write(b)

@@ -189,7 +189,7 @@ var bugs = []struct {
 	},
 	{
 		"a callee cannot call somebody else while it rings", "internal/call/presence.go",
-		"if in.Device.Account == s.call.Callee().Account {", "if in.Device.Account == s.call.Callee().Account && false {",
+		"if s.call.Callee() == s.call.Leg(in.Device.Account) {", "if s.call.Callee() == s.call.Leg(in.Device.Account) && false {",
 	},
 	{
 		"a late tick ends by what was due last", "internal/call/presence.go",
@@ -226,7 +226,27 @@ var bugs = []struct {
 	},
 	{
 		"the devices of a call hear of nothing that was committed", "internal/callqueue/queue.go",
-		"for _, e := range effects {\n\t\tq.host().Tell(&c, e, j.answered())\n\t}", "_ = effects",
+		"q.host().Tell(&c, e, j.answered())", "_ = j",
+	},
+	{
+		"a callee that blocks the caller has a part in the call", "internal/call/call.go",
+		"if c.Deaf {\n\t\treturn c.Legs[:1]", "if c.Deaf && c.State == Ended {\n\t\treturn c.Legs[:1]",
+	},
+	{
+		"a callee that calls somebody else ends a call that it does not hear", "internal/call/presence.go",
+		"if s.call.Callee() == s.call.Leg(in.Device.Account) {", "if s.call.Callee().Account == in.Device.Account {",
+	},
+	{
+		"candidates of a blocked caller pass", "internal/call/view.go",
+		"	case c.Deaf:\n\t\treturn \"\", \"\", nil\n", "",
+	},
+	{
+		"what a new call tells its callee is told also where that blocks the caller", "internal/callqueue/queue.go",
+		"if c.Leg(e.Account) != nil {", "if e.Account != \"\" {",
+	},
+	{
+		"a queue does not take from the store that a call is deaf", "internal/callqueue/queue.go",
+		"c.Deaf = c.Deaf || r.Deaf\n", "",
 	},
 }
 

@@ -108,6 +108,7 @@ func (s *site) Doubted(id call.ID, _ uint32) {
 func (s *site) Answer(a callqueue.Asker, _ call.ID, c *call.Call, failure *pealv1.Error) {
 	asked := a.(asker)
 	s.hears(asked.device)
+	s.world.violates(s.concerns(c, asked.device))
 	switch {
 	case asked.act == "" && failure == nil:
 		s.answered(asked, made, int(asked.dial))
@@ -120,6 +121,14 @@ func (s *site) Answer(a callqueue.Asker, _ call.ID, c *call.Call, failure *pealv
 	case asked.act == Cancel && failure != nil && c != nil && c.Live():
 		s.world.order(order{Hangup, numberOf(c.ID), asked.dial}) // Too late to cancel.
 	}
+}
+
+// concerns holds that a device is told of no call that its account has no part in.
+func (s *site) concerns(c *call.Call, d call.Device) error {
+	if c == nil || s.world.calls[numberOf(c.ID)].Leg(d.Account) != nil {
+		return nil
+	}
+	return fmt.Errorf("S5: %s is told of call %s, which it has no part in", d.ID, c.ID)
 }
 
 // elsewhere holds that somebody who is refused has a device in another call.
@@ -169,6 +178,7 @@ func (s *site) Tell(c *call.Call, e call.Effect, _ callqueue.Asker) {
 	for _, d := range s.walk.people {
 		if e.Account == d.Account && (e.Device == "" || e.Device == d.ID) {
 			s.hears(d)
+			s.world.violates(s.concerns(c, d))
 			s.world.violates(given(c, d, e.With))
 		}
 	}
@@ -239,9 +249,15 @@ func (s *duel) commit(r request) store.Result {
 	if h := s.holder(c.Caller().Account); h >= 0 {
 		return store.Result{Verdict: store.CallerClaimed, Holder: idOf(h)}
 	}
+	if b := s.sites[r.site].walk.scope.Block; s.blocked && b.From == c.Caller().Account && b.By == c.Callee().Account {
+		*stored = c
+		stored.Deaf = true
+		return store.Result{Verdict: store.Done, Deaf: true}
+	}
 	if h := s.holder(c.Callee().Account); h >= 0 {
 		*stored = *r.change.Busy
-		return store.Result{Verdict: store.CalleeBusy, Holder: idOf(h)}
+		stored.Deaf = s.calls[h].Deaf && s.calls[h].Callee().Account == c.Caller().Account
+		return store.Result{Verdict: store.CalleeBusy, Holder: idOf(h), Deaf: stored.Deaf}
 	}
 	*stored = c
 	return store.Result{Verdict: store.Done}

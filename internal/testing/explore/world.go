@@ -88,11 +88,15 @@ func begin(s Scope) (*world, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.Deaf = s.Deaf // As the store does, which leaves out the effects for the callee.
 	w.call = c
 	if err := w.show(0, 0); err != nil {
 		return nil, err
 	}
 	for _, e := range effects {
+		if c.Leg(e.Account) == nil {
+			continue
+		}
 		if err := w.tell(e, make([]bool, len(w.devices))); err != nil {
 			return nil, err
 		}
@@ -173,6 +177,9 @@ func (w *world) input(act Act, d device) (in call.Input, ok bool) {
 	caller, callee := v.role == call.CallerRole, v.role == call.CalleeRole
 	if d.device.ID == "a2" { // As if it were the one that calls.
 		caller, v.state, v.generation = true, w.call.State, w.call.Media.Generation
+	}
+	if w.call.Deaf && d.device.Account == "bob" { // As if it rang.
+		callee, v.state, v.generation, v.offer = true, w.call.State, w.call.Media.Generation, true
 	}
 	rings := v.state == call.Ringing
 	talks := (v.state == call.Connecting || v.state == call.Connected) && (caller || callee)
@@ -315,7 +322,7 @@ func (w *world) holds() error {
 			return err
 		}
 		switch {
-		case d.device.Account == "carol" && *v != shown{}:
+		case c.Leg(d.device.Account) == nil && *v != shown{}:
 			return errors.New("S5: a stranger is shown the call")
 		case v.reason != 0 && v.reason != c.Outcome.Reason:
 			return fmt.Errorf("S2: %s was told reason %d, the call has %d", d.device.ID, v.reason, c.Outcome.Reason)

@@ -20,10 +20,12 @@ type audit struct {
 	live  map[call.Account]call.ID
 	// policy is what each call was made with: later ones may be stricter.
 	policy map[call.ID]call.Policy
+	// blocked are the blocks that there are: who is blocked, and by whom.
+	blocked map[[2]call.Account]bool
 }
 
 func newAudit(w *world) *audit {
-	return &audit{w: w, calls: make(map[call.ID]call.Call), live: make(map[call.Account]call.ID), policy: make(map[call.ID]call.Policy)}
+	return &audit{w: w, calls: make(map[call.ID]call.Call), live: make(map[call.Account]call.ID), policy: make(map[call.ID]call.Policy), blocked: make(map[[2]call.Account]bool)}
 }
 
 // audited is the store with the audit at its door.
@@ -38,10 +40,16 @@ func (a *audited) Commit(ctx context.Context, changes []store.Change) ([]store.R
 		c := &changes[i].Call
 		switch r.Verdict {
 		case store.Done:
-			a.audit.made(changes[i].From, *c)
+			a.audit.deaf(&changes[i], r)
+			stored := *c
+			stored.Deaf = stored.Deaf || r.Deaf
+			a.audit.made(changes[i].From, stored)
 		case store.CalleeBusy:
 			a.audit.holds(c.Callee().Account, r.Holder)
-			a.audit.made(changes[i].From, *changes[i].Busy)
+			a.audit.deaf(&changes[i], r)
+			stored := *changes[i].Busy
+			stored.Deaf = r.Deaf
+			a.audit.made(changes[i].From, stored)
 		case store.CallerClaimed:
 			a.audit.holds(c.Caller().Account, r.Holder)
 		case store.Conflict:
@@ -111,8 +119,11 @@ func (a *audit) made(from uint32, c call.Call) {
 	if !known {
 		a.w.result.Calls++
 	}
-	for i := range c.Legs {
-		a.claim(&c, c.Legs[i].Account)
+	if !known && c.Deaf {
+		a.w.result.Deaf++
+	}
+	for _, member := range c.Members() {
+		a.claim(&c, member.Account)
 	}
 	if !c.Live() {
 		a.w.result.Outcomes[c.Outcome.Reason]++
@@ -166,8 +177,12 @@ func (w *world) sees(account, name string, u *pealv1.CallUpdate) {
 	if u.Offer != "" && c.Role != pealv1.Role_ROLE_CALLEE || u.Answer != "" && c.Role != pealv1.Role_ROLE_CALLER {
 		w.violate("S5: %s as %v is given a description that is not for it", name, c.Role)
 	}
-	w.watch.tells(name, c)
 	truth := w.audit.calls[call.ID(c.CallId)]
+	if truth.ID != "" && truth.Leg(call.Account(account)) == nil {
+		w.violate("S5: %s is told of %s, whose caller it blocks", name, c.CallId)
+		return
+	}
+	w.watch.tells(name, c)
 	ended := c.State == pealv1.CallState_CALL_STATE_ENDED
 	switch {
 	case u.Answer != "" && c.State == pealv1.CallState_CALL_STATE_RINGING:
@@ -297,6 +312,9 @@ func (w *world) records(a call.Account) {
 		c := w.audit.calls[id]
 		want, any := c.Record()
 		if c.Leg(a) == nil || !any {
+			if _, ok := filed[id]; ok {
+				w.violate("S5: %s has a record of %s, which it has no part in", a, id)
+			}
 			continue
 		}
 		if got, ok := filed[id]; !ok || got != want {
@@ -308,10 +326,15 @@ func (w *world) records(a call.Account) {
 // reads holds S3 for a record that somebody is told: it is that of a call that has ended.
 func (w *world) reads(name string, r *pealv1.Record) {
 	c := w.audit.calls[call.ID(r.CallId)]
+	account, _, _ := strings.Cut(name, "/")
+	if c.Leg(call.Account(account)) == nil {
+		w.violate("S5: %s is told the record of %s, which it has no part in", name, r.CallId)
+	}
 	got := call.Record{
 		Call: call.ID(r.CallId), Kind: call.Kind(r.Kind), Type: call.Type(r.Type), Reason: call.Reason(r.Reason),
 		Caller: call.Account(r.Caller), Callee: call.Account(r.Callee),
 		CreatedAt: r.CreatedAt.AsTime(), EndedAt: r.EndedAt.AsTime(), Duration: time.Duration(r.DurationS) * time.Second,
+		Deaf: c.Deaf, // Nobody is told.
 	}
 	if want, filed := c.Record(); !filed || got != want {
 		w.violate("S3: %s is told the record %+v, and it is %+v", name, got, want)

@@ -12,6 +12,31 @@ type bug struct {
 // must notice.
 var bugs = []bug{
 	{
+		"the callee has a record of a call that it does not hear", "internal/store/volatile.go",
+		"r.Callee == account && !r.Deaf", "r.Callee == account",
+	},
+	{
+		"a blocked caller can tell that the callee is busy", "internal/store/batch.go",
+		"if b.memory.blocks.has(c.Callee().Account, c.Caller().Account) {",
+		"if b.memory.blocks.has(c.Callee().Account, c.Caller().Account) && b.holder(c.Callee().Account) == \"\" {",
+	},
+	{
+		"a call that the callee does not hear makes it busy", "internal/store/memory.go",
+		"for _, member := range k.call.Members() {\n\t\t\tm.claims", "for _, member := range k.call.Legs {\n\t\t\tm.claims",
+	},
+	{
+		"the call of somebody blocked rings", "internal/callqueue/queue.go",
+		"c.Deaf = c.Deaf || r.Deaf\n", "",
+	},
+	{
+		"a callee tells whom it blocks that it calls", "internal/store/batch.go",
+		"return c != nil && c.Deaf && c.Callee().Account == caller", "return c != nil && c.Deaf && c.Callee().Account == caller && c.Rev > 3",
+	},
+	{
+		"blocks are not there after a start", "internal/store/memory.go",
+		"journal.ReplayBlocks(ctx, m.blocks.put)", "journal.ReplayBlocks(ctx, func(Block) {})",
+	},
+	{
 		"the clock of the store goes wherever the wall clock is set", "internal/store/clock.go",
 		"c.at = c.at.Add(went)\n", "c.at = wall\n",
 	},
@@ -93,7 +118,7 @@ var bugs = []bug{
 	},
 	{
 		"no record is filed with the end", "internal/store/volatile.go",
-		"v.records[id] = r", "_ = r",
+		"v.records[id] = r\n", "_ = r\n",
 	},
 	{
 		"those who are asked are told before the commit", "internal/callqueue/queue.go",
@@ -105,7 +130,7 @@ var bugs = []bug{
 	},
 	{
 		"a commit without a result is not made known once it is read back", "internal/callqueue/queue.go",
-		"if q.announce {\n\t\tfor i", "if false {\n\t\tfor i",
+		"if q.announce {\n\t\tfor _, member", "if false {\n\t\tfor _, member",
 	},
 	{
 		"a queue that waits for the store loses its alarm", "internal/callqueue/queue.go",

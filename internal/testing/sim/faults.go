@@ -27,7 +27,8 @@ type Faults struct {
 	StoreDown float64 // or no node can.
 
 	Ended     float64 // A backend ends a call, each second,
-	LoggedOut float64 // or logs an account out.
+	LoggedOut float64 // or logs an account out,
+	Block     float64 // or has one account block another, or ends that: nothing goes wrong by it.
 
 	CommitSkip float64 // A commit fails.
 	CommitHide float64 // A commit is done and reported as failed.
@@ -104,6 +105,9 @@ func (w *world) calamity() {
 	if live := w.live(); len(live) > 0 && h.healthy() && w.fault(f.LoggedOut, "a backend logs an account out") {
 		c := w.audit.calls[live[w.chaos.IntN(len(live))]]
 		w.logOut(c.Legs[w.chaos.IntN(len(c.Legs))].Account)
+	}
+	if w.fault(f.Block, "a backend blocks, or ends a block") {
+		w.blockSomebody()
 	}
 	if w.fault(f.ClockStep, "the wall clock is set to another time") {
 		by := time.Minute + time.Duration(w.chaos.Int64N(int64(3*time.Hour)))

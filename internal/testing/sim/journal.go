@@ -104,10 +104,13 @@ func (a *audit) reopened(s store.Store) {
 			continue
 		}
 		for i := range was.Legs {
-			of, err := s.CallsOf(ctx, was.Legs[i].Account, was.Outcome.EndedAt)
-			if err != nil || !slices.ContainsFunc(of, func(c call.Call) bool { return c.ID == id }) {
-				a.w.violate("after a start call %s is not among those of %s (%v)", id, was.Legs[i].Account, err)
+			account := was.Legs[i].Account
+			of, err := s.CallsOf(ctx, account, was.Outcome.EndedAt)
+			among := slices.ContainsFunc(of, func(c call.Call) bool { return c.ID == id })
+			if err != nil || among != (was.Leg(account) != nil) {
+				a.w.violate("after a start call %s is among those of %s: %v (%v)", id, account, among, err)
 			}
 		}
 	}
+	a.blocksOf(s)
 }

@@ -165,6 +165,9 @@ func schedule(seed uint64) sim.Config {
 			Skew: 500 * time.Millisecond,
 		}
 	}
+	if seed%5 == 2 {
+		f.Block = 0.15
+	}
 	if seed%11 == 0 {
 		// As the server is: alone with a store of its own, in which nothing is done
 		// behind its back.
@@ -180,6 +183,7 @@ type total struct {
 	ran                   int
 	calls, faults, events int
 	delivered             int
+	deaf                  int
 	virtual               time.Duration
 	outcomes              map[call.Reason]int
 	back                  []time.Duration
@@ -196,6 +200,7 @@ func (x *total) add(seed uint64, r sim.Result, err error) {
 	}
 	x.calls, x.faults, x.events, x.virtual = x.calls+r.Calls, x.faults+r.Faults, x.events+r.Events, x.virtual+r.Virtual
 	x.delivered += r.Delivered
+	x.deaf += r.Deaf
 	for reason, n := range r.Outcomes {
 		x.outcomes[reason] += n
 	}
@@ -255,7 +260,7 @@ func TestSchedules(t *testing.T) {
 	if len(x.back) > 0 {
 		t.Logf("back after the death of a node: %d clients, p50 %s, p99 %s", len(x.back), x.back[len(x.back)/2], x.back[len(x.back)*99/100])
 	}
-	t.Logf("calls=%d events=%d delivered=%d outcomes=%v", x.calls, x.events, x.delivered, x.outcomes)
+	t.Logf("calls=%d deaf=%d events=%d delivered=%d outcomes=%v", x.calls, x.deaf, x.events, x.delivered, x.outcomes)
 	if len(x.failed) > 0 || *untilOne {
 		return
 	}
@@ -267,6 +272,9 @@ func TestSchedules(t *testing.T) {
 		t.Error("no node died in these: L6 was not looked at")
 	} else if p99 := x.back[len(x.back)*99/100]; p99 > 3*time.Second {
 		t.Errorf("after the death of a node its clients are back after %s at the 99th percentile", p99)
+	}
+	if x.deaf == 0 {
+		t.Error("nobody called who was blocked")
 	}
 	for _, reason := range []call.Reason{
 		call.Completed, call.Cancelled, call.Rejected, call.Timeout, call.Busy,

@@ -55,6 +55,7 @@ type Config struct {
 // Result is what a run saw.
 type Result struct {
 	Calls    int
+	Deaf     int // Of these, those that their callee did not hear.
 	Outcomes map[call.Reason]int
 	Faults   int // How many happened.
 	Drawn    int // How many would have, without Config.Keep.

@@ -46,6 +46,7 @@ type Call struct {
 	Outcome    *Outcome               `protobuf:"bytes,14,opt,name=outcome,proto3" json:"outcome,omitempty"`
 	// Padding says nothing.
 	Padding       []byte `protobuf:"bytes,15,opt,name=padding,proto3" json:"padding,omitempty"`
+	Deaf          bool   `protobuf:"varint,16,opt,name=deaf,proto3" json:"deaf,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -183,6 +184,13 @@ func (x *Call) GetPadding() []byte {
 		return x.Padding
 	}
 	return nil
+}
+
+func (x *Call) GetDeaf() bool {
+	if x != nil {
+		return x.Deaf
+	}
+	return false
 }
 
 type Timing struct {
@@ -875,7 +883,7 @@ var File_stored_proto protoreflect.FileDescriptor
 
 const file_stored_proto_rawDesc = "" +
 	"\n" +
-	"\fstored.proto\x12\x0epeal.stored.v1\"\xda\x03\n" +
+	"\fstored.proto\x12\x0epeal.stored.v1\"\xee\x03\n" +
 	"\x04Call\x12\x10\n" +
 	"\x03rev\x18\x01 \x01(\rR\x03rev\x12\x16\n" +
 	"\x06hidden\x18\x02 \x01(\rR\x06hidden\x12\x14\n" +
@@ -894,7 +902,8 @@ const file_stored_proto_rawDesc = "" +
 	"\x05media\x18\f \x01(\v2\x15.peal.stored.v1.MediaR\x05media\x12%\n" +
 	"\x03ask\x18\r \x01(\v2\x13.peal.stored.v1.AskR\x03ask\x121\n" +
 	"\aoutcome\x18\x0e \x01(\v2\x17.peal.stored.v1.OutcomeR\aoutcome\x12\x18\n" +
-	"\apadding\x18\x0f \x01(\fR\apadding\"\xc5\x01\n" +
+	"\apadding\x18\x0f \x01(\fR\apadding\x12\x12\n" +
+	"\x04deaf\x18\x10 \x01(\bR\x04deaf\"\xc5\x01\n" +
 	"\x06Timing\x12\x12\n" +
 	"\x04ring\x18\x01 \x01(\x03R\x04ring\x12!\n" +
 	"\fcaller_grace\x18\x02 \x01(\x03R\vcallerGrace\x12\x14\n" +

@@ -1,0 +1,103 @@
+package api
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/peal-rtc/peal/internal/call"
+	"github.com/peal-rtc/peal/internal/protocol"
+	"github.com/peal-rtc/peal/internal/store"
+)
+
+// The routes by which backends have an account block others: calls of a blocked account ring
+// nobody, and it cannot tell that from a callee who is offline.
+
+// blockShape is one block of an account.
+type blockShape struct {
+	Account string    `json:"account"`
+	Since   time.Time `json:"since"`
+}
+
+func blockOf(b *store.Block) blockShape { return blockShape{string(b.Blocked), b.Since.UTC()} }
+
+// putBlock has an account block another, or leaves the block that there is.
+func (b *backend) putBlock(w http.ResponseWriter, q *http.Request) {
+	account, blocked, ok := b.pair(w, q)
+	if !ok {
+		return
+	}
+	d := deedOf(q)
+	one, err := b.Store.Block(q.Context(), account, blocked, d.done())
+	d.filed = err == nil
+	switch {
+	case errors.Is(err, store.ErrBlocksFull):
+		deny(w, conflict, "the account blocks %d others, and may not block more: end a block first", store.BlocksMost)
+	case err != nil:
+		b.unavailable(w, q, err)
+	default:
+		reply(w, blockOf(&one))
+	}
+}
+
+// deleteBlock ends a block, if there is one.
+func (b *backend) deleteBlock(w http.ResponseWriter, q *http.Request) {
+	account, blocked, ok := b.pair(w, q)
+	if !ok {
+		return
+	}
+	d := deedOf(q)
+	if err := b.Store.Unblock(q.Context(), account, blocked, d.done()); err != nil {
+		d.filed = false
+		b.unavailable(w, q, err)
+		return
+	}
+	reply(w, struct{}{})
+}
+
+// listBlocks gives whom an account blocks, in the order of names.
+func (b *backend) listBlocks(w http.ResponseWriter, q *http.Request) {
+	account, ok := b.accountOf(w, q)
+	if !ok {
+		return
+	}
+	query, ok := known(w, q, "limit", "cursor")
+	if !ok {
+		return
+	}
+	limit, ok := limitOf(w, query)
+	if !ok {
+		return
+	}
+	blocks, err := b.Store.Blocks(q.Context(), account, call.Account(query.Get("cursor")), limit+1)
+	if err != nil {
+		b.unavailable(w, q, err)
+		return
+	}
+	answer := struct {
+		Blocks []blockShape `json:"blocks"`
+		Next   string       `json:"next,omitempty"`
+	}{Blocks: []blockShape{}}
+	for i := range blocks[:min(limit, len(blocks))] {
+		answer.Blocks = append(answer.Blocks, blockOf(&blocks[i]))
+	}
+	if len(blocks) > limit {
+		answer.Next = string(blocks[limit-1].Blocked)
+	}
+	reply(w, answer)
+}
+
+// pair reads the two accounts of a block.
+func (b *backend) pair(w http.ResponseWriter, q *http.Request) (account, blocked call.Account, ok bool) {
+	if account, ok = b.accountOf(w, q); !ok {
+		return "", "", false
+	}
+	if blocked, ok = b.accountIn(w, q, "b"); !ok || !emptyBody(w, q) {
+		return "", "", false
+	}
+	if account == blocked {
+		deny(w, protocol.BadRequest, "an account cannot block itself: name another one")
+		return "", "", false
+	}
+	return account, blocked, true
+}
