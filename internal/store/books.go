@@ -207,6 +207,7 @@ func (m *Memory) erase(ctx context.Context, e *Erasure, found holding) (more boo
 	slices.Sort(e.Ended)
 	e.Ended = slices.Compact(e.Ended)
 	more, err = m.journal.Erase(*e)
+	m.out.forget() // It may have the events as they were.
 	if err = m.judge(err); err != nil || more {
 		return more, err
 	}

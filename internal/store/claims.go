@@ -163,6 +163,15 @@ func (o *outbox) release(settled []Settlement, err error) {
 	}
 }
 
+// forget leaves all that waits to the journal, which has changed events.
+func (o *outbox) forget() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, t := range o.endpoints {
+		t.fresh.spoil()
+	}
+}
+
 // spoil leaves what waits for an endpoint to the journal. The caller holds mu.
 func (o *outbox) spoil(number int64) {
 	for _, t := range o.endpoints {

@@ -118,7 +118,7 @@ var bugs = []bug{
 	},
 	{
 		"no record is filed with the end", "internal/store/volatile.go",
-		"v.records[id], filed = r, true", "filed = true",
+		"v.records[id] = r\n", "_ = r\n",
 	},
 	{
 		"those who are asked are told before the commit", "internal/callqueue/queue.go",
