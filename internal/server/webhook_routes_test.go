@@ -237,14 +237,27 @@ func TestFeedRoute(t *testing.T) {
 	}
 }
 
-// TestRecording: events are kept where a key may read them, and nowhere else.
+// TestRecording: events are kept while a key may read them, and otherwise not.
 func TestRecording(t *testing.T) {
 	for want, change := range map[int]func(*Config){0: inMemory, 1: withAPI} {
 		b := start(t, change)
-		b.login("alice", "a").invite(numbered(1), "bob")
-		events, err := b.outbox().Events(t.Context(), 0, call.UsualEvents, 10)
-		if err != nil || len(events) != want {
-			t.Errorf("%d events, want %d: %v", len(events), want, err)
+		alice := b.login("alice", "a")
+		try := func(n, want int) {
+			alice.invite(numbered(n), "bob")
+			events, err := b.outbox().Events(t.Context(), 0, 1<<call.EventCreated, 10)
+			if err != nil || len(events) != want {
+				t.Errorf("after call %d: %d events, want %d: %v", n, len(events), want, err)
+			}
+			alice.ask("cancel", map[string]any{"callId": numbered(n)})
 		}
+		try(1, want)
+		if _, err := b.keyring.Make(t.Context(), "app", []string{"read"}); err != nil {
+			t.Fatal(err)
+		}
+		try(2, want+1)
+		if err := b.keyring.Revoke(t.Context(), "app"); err != nil {
+			t.Fatal(err)
+		}
+		try(3, 2*want+1)
 	}
 }
