@@ -77,7 +77,6 @@ func (b *backend) putWebhook(w http.ResponseWriter, q *http.Request) {
 	if made != "" {
 		status = http.StatusCreated
 	}
-	b.changed(w, q, "webhook.put", id)
 	b.showWebhook(w, q, status, &e, made)
 }
 
@@ -151,7 +150,6 @@ func (b *backend) deleteWebhook(w http.ResponseWriter, q *http.Request) {
 		b.unavailable(w, q, err)
 		return
 	}
-	b.changed(w, q, "webhook.delete", id)
 	w.WriteHeader(http.StatusNoContent)
 }
 
@@ -230,7 +228,6 @@ func (b *backend) rotateWebhook(w http.ResponseWriter, q *http.Request) {
 		b.denyWebhook(w, q, q.PathValue("id"), err)
 		return
 	}
-	b.changed(w, q, "webhook.rotate", e.ID)
 	b.showWebhook(w, q, http.StatusOK, &e, secret)
 }
 
@@ -270,8 +267,7 @@ func (b *backend) replayWebhook(w http.ResponseWriter, q *http.Request) {
 	}
 	queued, err := b.Outbox.Replay(q.Context(), e.ID, what)
 	if queued > 0 || err == nil {
-		b.changed(w, q, "webhook.replay", e.ID)
-	}
+		}
 	switch {
 	case errors.Is(err, store.ErrQueueFull):
 		deny(w, conflict, "%d events were queued, and no more can wait: %d is the most. Replay the rest when those are delivered", queued, store.QueueMost)
@@ -373,10 +369,4 @@ func (b *backend) showWebhook(w http.ResponseWriter, q *http.Request, status int
 	shape := webhookOf(e, queueOf(queues, e.ID), b.Now())
 	shape.Secret = secret
 	replyAs(w, status, shape)
-}
-
-// changed notes what a key changed.
-func (b *backend) changed(w http.ResponseWriter, q *http.Request, action, target string) {
-	b.Log.Info("changed by a backend", "action", action, "target", target,
-		"key", q.Context().Value(keyID{}), "request_id", w.Header().Get(requestIDHeader))
 }
