@@ -83,7 +83,7 @@ var allowed = map[string]imports{
 		theirs: []string{"github.com/coder/websocket", "github.com/pion/logging", "github.com/pion/stun", "github.com/pion/turn"},
 	},
 	// Commands ask by it the server that runs on their data folder.
-	"internal/control":  {},
+	"internal/control": {},
 	// It tries to deliver what its schedule says.
 	"internal/webhook":  {ours: []string{"internal/delivery", "internal/reach", "internal/store"}},
 	"internal/delivery": {ours: []string{"internal/store"}},

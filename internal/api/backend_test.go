@@ -85,7 +85,7 @@ var scopeRows = map[string]struct {
 	"GET /api/v1/accounts/{a}/blocks":        {"/api/v1/accounts/alice/blocks", "read"},
 	"PUT /api/v1/accounts/{a}/blocks/{b}":    {"/api/v1/accounts/alice/blocks/bob", "accounts"},
 	"DELETE /api/v1/accounts/{a}/blocks/{b}": {"/api/v1/accounts/alice/blocks/bob", "accounts"},
-	"GET /api/v1/events":          {"/api/v1/events", "read"},
+	"GET /api/v1/events":                     {"/api/v1/events", "read"},
 
 	"GET /api/v1/webhooks":              {"/api/v1/webhooks", "hooks"},
 	"PUT /api/v1/webhooks/{id}":         {"/api/v1/webhooks/crm", "hooks"},
