@@ -91,7 +91,7 @@ func (d *Device) Step(now time.Time, in Input) []Effect {
 	case Logout:
 		d.logout(in.Ticket)
 	case Stop:
-		d.stop(loggedOut())
+		d.stop(loggedOut(), ReasonLost)
 	case Draft:
 		d.draft(in)
 	case Abandon:

@@ -1,6 +1,8 @@
 package device
 
 import (
+	"iter"
+	"slices"
 	"testing"
 	"time"
 
@@ -150,5 +152,28 @@ func TestRingsForTheNextLogin(t *testing.T) {
 	b.login(rings)
 	if n := b.rang("rings"); n != 2 {
 		t.Errorf("it rang %d times", n)
+	}
+}
+
+// A login that the server ends takes its call with it, for the reason that the record has.
+func TestEndedWithTheLogin(t *testing.T) {
+	for _, code := range []string{"kicked", "logged_out", "token_revoked"} {
+		b := newBench(Config{})
+		b.tell(&pealv1.ServerFrame{Body: &pealv1.ServerFrame_Call{Call: newsOf("rings", pealv1.CallState_CALL_STATE_RINGING, pealv1.Role_ROLE_CALLEE)}})
+		b.tell(&pealv1.ServerFrame{Body: &pealv1.ServerFrame_Goodbye{Goodbye: &pealv1.Goodbye{Error: &pealv1.Error{Code: code}}}})
+		ends := slices.Collect(b.ends("rings"))
+		if len(ends) != 1 || ends[0] != ReasonKicked {
+			t.Errorf("%s: the call ended for %v", code, ends)
+		}
+	}
+}
+
+func (b *bench) ends(id string) iter.Seq[Reason] {
+	return func(yield func(Reason) bool) {
+		for _, e := range b.did {
+			if in, ok := e.(Ended); ok && in.Call == id && !yield(in.End.Reason) {
+				return
+			}
+		}
 	}
 }

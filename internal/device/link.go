@@ -178,7 +178,7 @@ func (d *Device) received(s Socket, f *pealv1.ServerFrame) {
 	case *pealv1.ServerFrame_Goodbye:
 		switch {
 		case !b.Goodbye.Reconnect:
-			d.stop(b.Goodbye.GetError())
+			d.expelled(b.Goodbye.GetError())
 		case b.Goodbye.GetError().GetCode() == string(protocol.TokenExpired):
 			l.tokens.drop()
 		}
@@ -254,7 +254,7 @@ func (d *Device) refused(e *pealv1.Error) {
 		d.lost()
 		return
 	}
-	d.stop(e)
+	d.expelled(e)
 }
 
 // closed takes the end of a socket.
@@ -312,8 +312,19 @@ func (d *Device) drop() {
 	l.retryAt, l.silentAt, l.beatAt, l.renewAt = time.Time{}, time.Time{}, time.Time{}, time.Time{}
 }
 
-// stop goes offline for good: what waits fails, and the call is over here.
-func (d *Device) stop(why *pealv1.Error) {
+// expelled goes offline for good, as the server says. Where it ended the login, it ended the call
+// of the login as well.
+func (d *Device) expelled(why *pealv1.Error) {
+	switch protocol.Code(why.GetCode()) {
+	case protocol.Kicked, protocol.LoggedOut, protocol.TokenRevoked:
+		d.stop(why, ReasonKicked)
+	default:
+		d.stop(why, ReasonLost)
+	}
+}
+
+// stop goes offline for good: what waits fails, and the call is over here, for that reason.
+func (d *Device) stop(why *pealv1.Error, reason Reason) {
 	if d.link.phase == offline {
 		return
 	}
@@ -325,10 +336,6 @@ func (d *Device) stop(why *pealv1.Error) {
 	d.shadows, d.logsOut = nil, false
 	d.failAll(why)
 	if v := d.active; v != nil {
-		reason := ReasonLost
-		if why.GetCode() == string(protocol.Kicked) {
-			reason = ReasonKicked
-		}
 		d.end(v.leave(d.account, reason, d.now))
 		if v.ringing(pealv1.Role_ROLE_CALLEE) {
 			d.past.drop(v.call.CallId) // Where it still rings after the next login, it rings here.

@@ -147,7 +147,7 @@ func (d *Device) logout(t Ticket) {
 		ticket:  t,
 		then: func(reply) {
 			d.do(Answer{Ticket: t})
-			d.stop(loggedOut())
+			d.stop(loggedOut(), ReasonLost)
 		},
 	}
 	d.request(r)

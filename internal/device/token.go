@@ -105,7 +105,7 @@ func (d *Device) tokenFailed(err error) {
 	switch l.phase {
 	case fetching:
 		if l.fresh {
-			d.stop(problem(CodeToken, "cannot get a token: "+err.Error(), false))
+			d.stop(problem(CodeToken, "cannot get a token: "+err.Error(), false), ReasonLost)
 			return
 		}
 		// A backend that is away for a moment must not end a login that has been good.

@@ -181,7 +181,7 @@ export class Device {
         request.logout(this, input.ticket);
         break;
       case "stop":
-        this.stop(loggedOut());
+        this.stop(loggedOut(), "lost");
         break;
       case "draft":
         calls.draft(this, input);
@@ -265,8 +265,8 @@ export class Device {
     link.lost(this);
   }
 
-  stop(why: ErrorJson | undefined): void {
-    link.stop(this, why);
+  stop(why: ErrorJson | undefined, reason: "kicked" | "lost"): void {
+    link.stop(this, why, reason);
   }
 
   request(wish: request.Wish): request.Request {

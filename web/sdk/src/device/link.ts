@@ -209,7 +209,7 @@ export function received(d: Device, socket: Socket, f: ServerFrameJson): void {
   if (l.phase === "dialing") {
     receivedFirst(d, f);
   } else if (f.goodbye !== undefined) {
-    if (!f.goodbye.reconnect) stop(d, f.goodbye.error);
+    if (!f.goodbye.reconnect) expelled(d, f.goodbye.error);
     else if (f.goodbye.error?.code === codes.tokenExpired) l.tokens.drop();
   } else if (f.candidates !== undefined) {
     if (d.active !== undefined && idOf(d.active.call) === (f.candidates.callId ?? ""))
@@ -275,7 +275,7 @@ function refused(d: Device, e: ErrorJson | undefined): void {
     lost(d);
     return;
   }
-  stop(d, e);
+  expelled(d, e);
 }
 
 /** Takes the end of a socket. */
@@ -341,8 +341,24 @@ function drop(d: Device): void {
   l.retryAt = l.silentAt = l.beatAt = l.renewAt = undefined;
 }
 
-/** Goes offline for good: what waits fails, and the call is over here. */
-export function stop(d: Device, why: ErrorJson | undefined): void {
+/**
+ * Goes offline for good, as the server says. Where it ended the login, it ended the call of the
+ * login as well.
+ */
+function expelled(d: Device, why: ErrorJson | undefined): void {
+  switch (why?.code) {
+    case codes.kicked:
+    case codes.loggedOut:
+    case codes.tokenRevoked:
+      stop(d, why, "kicked");
+      break;
+    default:
+      stop(d, why, "lost");
+  }
+}
+
+/** Goes offline for good: what waits fails, and the call is over here, for that reason. */
+export function stop(d: Device, why: ErrorJson | undefined, reason: "kicked" | "lost"): void {
   if (d.link.phase === "offline") return;
   drop(d);
   const l = d.link;
@@ -358,7 +374,6 @@ export function stop(d: Device, why: ErrorJson | undefined): void {
   d.failAll(why);
   const v = d.active;
   if (v !== undefined) {
-    const reason = why?.code === codes.kicked ? "kicked" : "lost";
     d.end(v.leave(d.account, reason, d.now));
     if (v.ringing("ROLE_CALLEE")) {
       d.past.drop(idOf(v.call)); // Where it still rings after the next login, it rings here.

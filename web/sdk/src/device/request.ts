@@ -164,7 +164,7 @@ export function logout(d: Device, ticket: Ticket): void {
     ticket,
     settled: () => {
       d.do({ kind: "answer", ticket });
-      d.stop(loggedOut());
+      d.stop(loggedOut(), "lost");
     },
   });
   r.until = d.now + logoutPatienceMs;

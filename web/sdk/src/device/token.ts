@@ -123,7 +123,7 @@ function tokenFailed(d: Device, error: string): void {
   const l = d.link;
   switch (l.phase) {
     case "fetching":
-      if (l.fresh) d.stop(problem(codes.token, `cannot get a token: ${error}`, false));
+      if (l.fresh) d.stop(problem(codes.token, `cannot get a token: ${error}`, false), "lost");
       // A backend that is away for a moment must not end a login that has been good.
       else d.lost();
       break;

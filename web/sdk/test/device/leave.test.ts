@@ -59,4 +59,12 @@ describe("leaving", () => {
     b.login(rings);
     expect(b.rang("rings")).toBe(2);
   });
+
+  it.each(["kicked", "logged_out", "token_revoked"])("ends its call with the login: %s", (code) => {
+    const b = new Bench().login();
+    b.tell({ call: updateOf("rings", "CALL_STATE_RINGING", "ROLE_CALLEE") });
+    b.tell({ goodbye: { error: { code } } });
+    const ends = b.did.flatMap((e) => (e.kind === "ended" ? [e.end.reason] : []));
+    expect(ends).toEqual(["kicked"]);
+  });
 });
