@@ -315,12 +315,11 @@ func (d *Device) drop() {
 // expelled goes offline for good, as the server says. Where it ended the login, it ended the call
 // of the login as well.
 func (d *Device) expelled(why *pealv1.Error) {
-	switch protocol.Code(why.GetCode()) {
-	case protocol.Kicked, protocol.LoggedOut, protocol.TokenRevoked:
-		d.stop(why, ReasonKicked)
-	default:
-		d.stop(why, ReasonLost)
+	reason := ReasonLost
+	if slices.Contains([]protocol.Code{protocol.Kicked, protocol.LoggedOut, protocol.TokenRevoked}, protocol.Code(why.GetCode())) {
+		reason = ReasonKicked
 	}
+	d.stop(why, reason)
 }
 
 // stop goes offline for good: what waits fails, and the call is over here, for that reason.
