@@ -266,8 +266,6 @@ func (b *backend) replayWebhook(w http.ResponseWriter, q *http.Request) {
 		return
 	}
 	queued, err := b.Outbox.Replay(q.Context(), e.ID, what)
-	if queued > 0 || err == nil {
-	}
 	switch {
 	case errors.Is(err, store.ErrQueueFull):
 		deny(w, conflict, "%d events were queued, and no more can wait: %d is the most. Replay the rest when those are delivered", queued, store.QueueMost)
