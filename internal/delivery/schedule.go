@@ -262,7 +262,8 @@ func (s *Schedule) decide(now time.Time) {
 	})
 	for _, number := range numbers {
 		e := s.endpoints[number]
-		if s.stopping || e.gone || !e.Enabled() || e.circuitOpen() && e.running+len(e.waiting) > 1 {
+		// What waits for long does so in the outbox, where an account may be erased meanwhile.
+		if s.stopping || e.gone || !e.Enabled() || now.Before(e.quiet) || e.circuitOpen() && e.running+len(e.waiting) > 1 {
 			s.giveBack(e)
 		}
 		for s.mayBegin(now, e) {

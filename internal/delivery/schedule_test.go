@@ -256,6 +256,30 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
+// TestQuietHoldsNothing: while an endpoint is left alone, what was claimed for it waits in the
+// outbox. A copy here would be sent as it was, whatever was erased meanwhile.
+func TestQuietHoldsNothing(t *testing.T) {
+	for name, refused := range map[string]delivery.Attempt{
+		"busy": {Result: delivery.Status, Status: 429, RetryAfter: time.Hour}, "down": down,
+	} {
+		w := newWorld(t, 1)
+		w.answer = always(refused)
+		for i := range 100 {
+			w.commit(fmt.Sprint(i), 1)
+		}
+		w.run(10 * time.Second)
+		if len(w.tries) == 0 || w.held > 0 || !w.schedule.Idle() {
+			t.Errorf("%s: %d are held after %d tries, idle %v", name, w.held, len(w.tries), w.schedule.Idle())
+		}
+		w.answer = always(ok)
+		w.run(3 * time.Hour)
+		w.inOrder()
+		if w.left() > 0 || len(w.delivered) != 100 {
+			t.Errorf("%s: %d are left, %d delivered", name, w.left(), len(w.delivered))
+		}
+	}
+}
+
 // TestOutboxAway: while the outbox fails it is asked now and then, and nothing is lost.
 func TestOutboxAway(t *testing.T) {
 	w := newWorld(t, 1)
