@@ -47,7 +47,7 @@ func newEndpoint(stored *store.Endpoint) *endpoint {
 // it forgets the failures, and says whether that has to be stored.
 func (e *endpoint) change(stored store.Endpoint) bool {
 	e.news = true
-	if e.marking > 0 {
+	if e.marking > 0 && e.URL == stored.URL {
 		stored.FailingSince, stored.Disabled = e.FailingSince, e.Disabled
 	}
 	reset := !e.Enabled() && stored.Enabled() || e.URL != stored.URL

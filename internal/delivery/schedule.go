@@ -23,8 +23,9 @@ type (
 		Next     time.Time // When more will be due; zero for never.
 		Err      error
 	}
-	// Tried answers Send. Chance is a random number from 0 up to 1.
+	// Tried answers Send, with the URL that was tried. Chance is a random number from 0 up to 1.
 	Tried struct {
+		URL      string
 		Delivery store.Delivery
 		Attempt  Attempt
 		Chance   float64
@@ -68,10 +69,11 @@ type (
 	}
 	// Settle tells the outbox the results of deliveries.
 	Settle struct{ Settlements []store.Settlement }
-	// Mark stores how an endpoint does.
+	// Mark stores how an endpoint does at a URL. Where it has another one by then it is no news, and
+	// no error.
 	Mark struct {
 		Endpoint     int64
-		ID           string
+		ID, URL      string
 		FailingSince time.Time
 		Disabled     store.Disabled
 	}
@@ -211,10 +213,11 @@ func (s *Schedule) tried(now time.Time, in Tried) {
 	s.running--
 	e := s.endpoints[in.Delivery.Lane.Endpoint]
 	e.running--
+	moved := in.URL != e.URL // It says nothing of the URL that there is now.
 	done := store.Settlement{Delivery: in.Delivery, Outcome: store.Delivered}
 	switch in.Attempt.Result {
 	case Delivered:
-		s.mark(e, e.succeeded())
+		s.mark(e, !moved && e.succeeded())
 	case Abandoned:
 		done.Outcome = store.Returned
 	case Gone, Redirect, Status, Timeout, Blocked, Connect:
@@ -223,7 +226,7 @@ func (s *Schedule) tried(now time.Time, in Tried) {
 		} else {
 			done.Outcome, done.Reason = store.Dead, in.Attempt.Detail
 		}
-		s.mark(e, e.failed(now, &in.Attempt))
+		s.mark(e, !moved && e.failed(now, &in.Attempt))
 	}
 	s.settle(done)
 }
@@ -236,7 +239,7 @@ func (s *Schedule) mark(e *endpoint, changed bool) {
 	}
 	e.marking++
 	s.effects = append(s.effects, Mark{
-		Endpoint: e.Number, ID: e.ID, FailingSince: e.FailingSince, Disabled: e.Disabled,
+		Endpoint: e.Number, ID: e.ID, URL: e.URL, FailingSince: e.FailingSince, Disabled: e.Disabled,
 	})
 }
 

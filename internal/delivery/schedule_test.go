@@ -214,6 +214,40 @@ func TestGone(t *testing.T) {
 	}
 }
 
+// TestMoved: what becomes of tries at a URL says nothing of the URL that the endpoint has next. Its
+// operator changes that while they run, or while the verdict is being stored.
+func TestMoved(t *testing.T) {
+	for name, refused := range map[string]delivery.Attempt{
+		"gone": {Result: delivery.Gone, Status: 410}, "busy": {Result: delivery.Status, Status: 503, RetryAfter: time.Hour},
+	} {
+		// The try ends after 1002 ms, and its verdict is stored 2 ms later.
+		for _, wait := range []time.Duration{500 * time.Millisecond, 1003 * time.Millisecond, 1005 * time.Millisecond} {
+			w := newWorld(t, 1)
+			e := w.endpoints[1]
+			w.answer = func(one try) (delivery.Attempt, time.Duration) {
+				if one.url == "https://example.com" {
+					return refused, time.Second
+				}
+				return ok, 0
+			}
+			w.commit("a", 1)
+			w.run(wait)
+			e.URL, e.Disabled = "https://example.org", store.Disabled{}
+			w.look()
+			w.run(time.Second)
+			w.commit("b", 1)
+			w.run(time.Second)
+			if !e.Enabled() || !e.FailingSince.IsZero() || w.delivered[2] != 1 {
+				t.Errorf("%s, moved after %s: %+v, delivered %v", name, wait, e, w.delivered)
+			}
+			w.run(2 * time.Hour)
+			if w.left() > 0 {
+				t.Errorf("%s, moved after %s: %d are left", name, wait, w.left())
+			}
+		}
+	}
+}
+
 // TestRetryAfter: an endpoint gets the pause that it asks for, up to an hour.
 func TestRetryAfter(t *testing.T) {
 	for _, test := range []struct {

@@ -21,6 +21,7 @@ var began = time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
 type try struct {
 	at       time.Time
 	endpoint int64
+	url      string
 	call     call.ID
 	seq      int64
 	result   delivery.Result
@@ -173,8 +174,11 @@ func (w *world) do(effect delivery.Effect) {
 			if err := w.fails(); err != nil {
 				return delivery.Marked{Endpoint: e.Endpoint, Err: err}
 			}
-			if stored := w.endpoints[e.Endpoint]; stored != nil {
-				stored.FailingSince, stored.Disabled = e.FailingSince, e.Disabled
+			if stored := w.endpoints[e.Endpoint]; stored != nil && stored.URL == e.URL {
+				stored.FailingSince = e.FailingSince
+				if stored.Enabled() {
+					stored.Disabled = e.Disabled
+				}
 			}
 			return delivery.Marked{Endpoint: e.Endpoint}
 		})
@@ -217,7 +221,7 @@ func (w *world) send(e delivery.Send) {
 		inAll += n
 	}
 	w.mostInAll = max(w.mostInAll, inAll)
-	seen := try{at: w.now, endpoint: number, call: e.Delivery.Lane.Call, seq: e.Delivery.Event.Seq}
+	seen := try{at: w.now, endpoint: number, url: e.Endpoint.URL, call: e.Delivery.Lane.Call, seq: e.Delivery.Event.Seq}
 	attempt, took := w.answer(seen)
 	seen.result = attempt.Result
 	w.tries = append(w.tries, seen)
@@ -227,7 +231,7 @@ func (w *world) send(e delivery.Send) {
 		if chance < 0 {
 			chance = w.rng.Float64()
 		}
-		return delivery.Tried{Delivery: e.Delivery, Attempt: attempt, Chance: chance}
+		return delivery.Tried{URL: e.Endpoint.URL, Delivery: e.Delivery, Attempt: attempt, Chance: chance}
 	})
 }
 

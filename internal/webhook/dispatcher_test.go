@@ -2,6 +2,7 @@ package webhook_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -84,9 +85,11 @@ func (o *office) hook(id, url string) {
 }
 
 // begin starts a dispatcher.
-func (o *office) begin() *webhook.Dispatcher {
+func (o *office) begin() *webhook.Dispatcher { return o.beginWith(o.Outbox()) }
+
+func (o *office) beginWith(outbox store.Outbox) *webhook.Dispatcher {
 	return webhook.Start(webhook.Config{
-		Outbox: o.Outbox(), Reach: local(), Now: o.clock,
+		Outbox: outbox, Reach: local(), Now: o.clock,
 		Logger: slog.New(slog.NewTextHandler(o.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Body: func(e *store.Event) ([]byte, error) {
 			return json.Marshal(arrival{webhook.EventID(e.Seq), string(e.Call.ID), e.Call.Rev, e.Kind.String()})
@@ -367,6 +370,37 @@ func TestDisables(t *testing.T) {
 	log := o.log.String()
 	if !strings.Contains(log, `level=ERROR msg="webhook endpoint disabled`) || strings.Contains(log, "path-with-a-secret") || strings.Contains(log, o.secret.Text()) {
 		t.Errorf("the log: %s", log)
+	}
+}
+
+// overtaken is an outbox to which somebody else writes just before each write of an endpoint.
+type overtaken struct {
+	store.Outbox
+	first func()
+}
+
+func (o *overtaken) PutEndpoint(ctx context.Context, id string, change func(*store.Endpoint) error) (store.Endpoint, error) {
+	o.first()
+	return o.Outbox.PutEndpoint(ctx, id, change)
+}
+
+// TestMoved: an endpoint answers 410, and its operator gives it another URL before that is stored.
+func TestMoved(t *testing.T) {
+	o := newOffice(t)
+	former := &inbox{t: t, answer: func(w http.ResponseWriter, _ arrival) { w.WriteHeader(http.StatusGone) }}
+	next := &inbox{t: t, secrets: []webhook.Secret{o.secret}}
+	o.hook("crm", former.open())
+	url := next.open()
+	moved := make(chan struct{})
+	d := o.beginWith(&overtaken{o.Outbox(), sync.OnceFunc(func() { o.hook("crm", url); close(moved) })})
+	defer d.Stop()
+	o.talk("one")
+	former.take(1)
+	<-moved
+	o.talk("two")
+	next.take(3)
+	if e := o.Outbox().Endpoints()[0]; !e.Enabled() {
+		t.Errorf("the URL %s is disabled: %+v", e.URL, e.Disabled)
 	}
 }
 

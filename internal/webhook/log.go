@@ -7,8 +7,8 @@ import (
 	"github.com/peal-rtc/peal/internal/store"
 )
 
-// errOther: the endpoint was deleted, and another one has its id.
-var errOther = errors.New("another endpoint has this id now")
+// errOther: the endpoint was deleted, and another one has its id, or it has another URL.
+var errOther = errors.New("another endpoint has this id now, or it has another URL")
 
 // note logs what an effect says of an endpoint, one line for each change. URLs are left out: they
 // may hold a secret.
