@@ -214,6 +214,26 @@ func TestGone(t *testing.T) {
 	}
 }
 
+// TestGoneAgain: an outbox that fails just then hears later that an endpoint is gone.
+func TestGoneAgain(t *testing.T) {
+	w := newWorld(t, 1)
+	w.answer = always(delivery.Attempt{Result: delivery.Gone, Status: 410})
+	for i := range 100 {
+		w.commit(fmt.Sprint(i), 1)
+	}
+	for len(w.marked) == 0 {
+		w.run(time.Millisecond)
+	}
+	w.outbox = func() error { return errOutbox }
+	w.run(time.Second / 2)
+	w.look()
+	w.outbox = nil
+	w.run(time.Hour)
+	if e := w.endpoints[1]; e.Disabled.Reason != delivery.EndpointGone || len(w.tries) > delivery.PerEndpoint {
+		t.Errorf("%+v after %d tries", e.Disabled, len(w.tries))
+	}
+}
+
 // TestMoved: what becomes of tries at a URL says nothing of the URL that the endpoint has next. Its
 // operator changes that while they run, or while the verdict is being stored.
 func TestMoved(t *testing.T) {
@@ -244,6 +264,72 @@ func TestMoved(t *testing.T) {
 			if w.left() > 0 {
 				t.Errorf("%s, moved after %s: %d are left", name, wait, w.left())
 			}
+		}
+	}
+}
+
+// TestChangedMeanwhile: an operator changes an endpoint while it is stored how that does. Nothing
+// else tells of the change.
+func TestChangedMeanwhile(t *testing.T) {
+	stopped := store.Disabled{At: began, Reason: "by_request"}
+	for name, test := range map[string]struct {
+		answer delivery.Attempt
+		change store.Disabled
+	}{
+		"disabled while it fails":         {down, stopped},
+		"enabled while it was being gone": {delivery.Attempt{Result: delivery.Gone, Status: 410}, store.Disabled{}},
+	} {
+		w := newWorld(t, 1)
+		w.answer = always(test.answer)
+		for i := range 100 {
+			w.commit(fmt.Sprint(i), 1)
+		}
+		for len(w.marked) == 0 {
+			w.run(time.Millisecond)
+		}
+		e := w.endpoints[1]
+		if e.Disabled = test.change; e.Enabled() {
+			for e.Enabled() {
+				w.run(time.Millisecond) // Until it is stored, and Marked is on its way.
+			}
+			e.Disabled = test.change
+		}
+		w.look()
+		w.answer = always(ok)
+		tries := len(w.tries)
+		w.run(24 * time.Hour)
+		if got := len(w.tries) > tries; got != e.Enabled() || e.Disabled != test.change {
+			t.Errorf("%s: %d tries; it is %+v", name, len(w.tries)-tries, e)
+		}
+	}
+}
+
+// TestMarks: an endpoint fails and succeeds at nearly the same time. The last that is stored is
+// the last that happened, also where the outbox fails at first.
+func TestMarks(t *testing.T) {
+	for _, fails := range []bool{false, true} {
+		w := newWorld(t, 1)
+		n := 0
+		w.answer = func(try) (delivery.Attempt, time.Duration) {
+			if n++; n <= 10 {
+				return down, 10 * time.Millisecond
+			}
+			return ok, 11 * time.Millisecond
+		}
+		for i := range 100 {
+			w.commit(fmt.Sprint(i), 1)
+		}
+		for len(w.marked) == 0 {
+			w.run(time.Millisecond)
+		}
+		if fails {
+			w.outbox = func() error { return errOutbox }
+			w.run(time.Second / 2)
+			w.outbox = nil
+		}
+		w.run(time.Hour)
+		if e := w.endpoints[1]; !e.FailingSince.IsZero() || w.left() > 0 {
+			t.Errorf("outbox fails %v: %+v after %+v, %d left", fails, e, w.marked, w.left())
 		}
 	}
 }

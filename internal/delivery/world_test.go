@@ -70,6 +70,7 @@ type world struct {
 	mostHeld  int
 	lastSeq   int64
 	marked    []delivery.Mark
+	marking   map[int64]bool
 }
 
 func newWorld(t *testing.T, endpoints int) *world {
@@ -99,7 +100,7 @@ func always(a delivery.Attempt) func(try) (delivery.Attempt, time.Duration) {
 // restart has a new process: what was under way is forgotten.
 func (w *world) restart() {
 	w.schedule, w.later, w.held = delivery.New(), nil, 0
-	w.running = make(map[int64]int)
+	w.running, w.marking = make(map[int64]int), make(map[int64]bool)
 	for _, lane := range w.lanes {
 		for _, q := range lane {
 			q.claimed = false
@@ -109,12 +110,14 @@ func (w *world) restart() {
 }
 
 // look has the schedule see the endpoints.
-func (w *world) look() {
+func (w *world) look() { w.step(w.looked()) }
+
+func (w *world) looked() delivery.Input {
 	var list []store.Endpoint
 	for _, n := range slices.Sorted(maps.Keys(w.endpoints)) {
 		list = append(list, *w.endpoints[n])
 	}
-	w.step(delivery.Looked{Endpoints: list})
+	return delivery.Looked{Endpoints: list}
 }
 
 // commit queues events of a call at all endpoints.
@@ -169,19 +172,33 @@ func (w *world) do(effect delivery.Effect) {
 		w.settles++
 		w.after(disk, func() delivery.Input { return w.settle(e) })
 	case delivery.Mark:
-		w.marked = append(w.marked, e)
-		w.after(disk, func() delivery.Input {
-			if err := w.fails(); err != nil {
-				return delivery.Marked{Endpoint: e.Endpoint, Err: err}
+		if w.marking[e.Endpoint] {
+			w.t.Errorf("endpoint %d is marked twice at a time, and nobody knows which is the last", e.Endpoint)
+		}
+		w.marked, w.marking[e.Endpoint] = append(w.marked, e), true
+		var err error
+		w.after(disk/2, func() delivery.Input {
+			if err = w.fails(); err == nil {
+				w.mark(&e)
 			}
-			if stored := w.endpoints[e.Endpoint]; stored != nil && stored.URL == e.URL {
-				stored.FailingSince = e.FailingSince
-				if stored.Enabled() {
-					stored.Disabled = e.Disabled
-				}
-			}
-			return delivery.Marked{Endpoint: e.Endpoint}
+			return delivery.Woke{}
 		})
+		w.after(disk, func() delivery.Input {
+			delete(w.marking, e.Endpoint)
+			return delivery.Marked{Endpoint: e.Endpoint, Err: err}
+		})
+	case delivery.Look:
+		w.after(0, func() delivery.Input { return w.looked() })
+	}
+}
+
+func (w *world) mark(e *delivery.Mark) {
+	stored := w.endpoints[e.Endpoint]
+	if stored == nil || stored.URL != e.URL {
+		return
+	}
+	if stored.FailingSince = e.FailingSince; stored.Enabled() {
+		stored.Disabled = e.Disabled
 	}
 }
 

@@ -111,10 +111,16 @@ func (d *Dispatcher) run() {
 	patience.Stop()
 	quit := d.quit
 	// The channel comes before the look, so that no change falls between.
-	changed := d.cfg.Outbox.Changed()
+	changed, again := d.cfg.Outbox.Changed(), make(chan struct{})
+	close(again)
 	var in delivery.Input = delivery.Looked{Endpoints: d.cfg.Outbox.Endpoints()}
 	for {
 		for _, effect := range d.schedule.Step(d.cfg.Now(), in) {
+			if _, ok := effect.(delivery.Look); ok {
+				// Not by a worker: what that saw could come after what is seen here later.
+				changed = again
+				continue
+			}
 			d.note(effect)
 			d.workers.Go(func() { d.results <- d.do(ctx, effect) })
 		}

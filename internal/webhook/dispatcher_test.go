@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -402,6 +403,62 @@ func TestMoved(t *testing.T) {
 	if e := o.Outbox().Endpoints()[0]; !e.Enabled() {
 		t.Errorf("the URL %s is disabled: %+v", e.URL, e.Disabled)
 	}
+}
+
+// TestEnabledAgain: an operator enables an endpoint while the dispatcher stores that it is gone.
+// The dispatcher sees that, although nothing else happens to the outbox.
+func TestEnabledAgain(t *testing.T) {
+	o := newOffice(t)
+	in := &inbox{t: t, secrets: []webhook.Secret{o.secret}}
+	var gone atomic.Bool
+	gone.Store(true)
+	in.answer = func(w http.ResponseWriter, _ arrival) {
+		if gone.Load() {
+			w.WriteHeader(http.StatusGone)
+		}
+	}
+	o.hook("crm", in.open())
+	late := &enabling{Outbox: o.Outbox(), looked: make(chan struct{}, 1), then: func() {
+		gone.Store(false)
+		_, err := o.Outbox().PutEndpoint(t.Context(), "crm", func(e *store.Endpoint) error { e.Disabled = store.Disabled{}; return nil })
+		if err != nil {
+			t.Error(err)
+		}
+		o.later(time.Minute) // The event is due again.
+	}}
+	d := o.beginWith(late)
+	defer d.Stop()
+	o.talk("one")
+	in.take(4)
+}
+
+// enabling is an outbox to which somebody else writes just after each write of an endpoint. Who
+// waits for a change sees it before that write returns.
+type enabling struct {
+	store.Outbox
+	then func()
+	// looked says that somebody called Endpoints.
+	looked chan struct{}
+}
+
+func (e *enabling) Endpoints() []store.Endpoint {
+	all := e.Outbox.Endpoints()
+	select {
+	case e.looked <- struct{}{}:
+	default:
+	}
+	return all
+}
+
+func (e *enabling) PutEndpoint(ctx context.Context, id string, change func(*store.Endpoint) error) (store.Endpoint, error) {
+	stored, err := e.Outbox.PutEndpoint(ctx, id, change)
+	select {
+	case <-e.looked:
+	default:
+	}
+	e.then()
+	<-e.looked
+	return stored, err
 }
 
 // TestClocks: an endpoint whose clock is wrong is logged once.

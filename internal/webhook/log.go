@@ -33,7 +33,7 @@ func (d *Dispatcher) note(effect delivery.Effect) {
 					"event", EventID(one.Delivery.Event.Seq), "tries", one.Delivery.Tries+1, "reason", one.Reason)
 			}
 		}
-	case delivery.Claim, delivery.Send:
+	case delivery.Claim, delivery.Send, delivery.Look:
 	}
 }
 

@@ -186,6 +186,8 @@ func (b *backend) carryOut(e delivery.Effect) {
 			b.look()
 			return delivery.Marked{Endpoint: e.Endpoint, Err: err}
 		})
+	case delivery.Look:
+		b.later(0, func() delivery.Input { return delivery.Looked{Endpoints: b.outbox().Endpoints()} })
 	}
 }
 
