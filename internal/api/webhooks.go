@@ -61,6 +61,10 @@ func (b *backend) putWebhook(w http.ResponseWriter, q *http.Request) {
 	if !ok || !bodyOf(w, q, &fields, putThis) {
 		return
 	}
+	queue, ok := b.queue(w, q, id)
+	if !ok {
+		return
+	}
 	made := ""
 	e, err := b.Outbox.PutEndpoint(q.Context(), id, func(e *store.Endpoint) error {
 		if len(e.Secrets) == 0 {
@@ -77,7 +81,7 @@ func (b *backend) putWebhook(w http.ResponseWriter, q *http.Request) {
 	if made != "" {
 		status = http.StatusCreated
 	}
-	b.showWebhook(w, q, status, &e, made)
+	b.showWebhook(w, status, &e, queue, made)
 }
 
 // change sets what the fields have.
@@ -135,8 +139,12 @@ func (b *backend) listWebhooks(w http.ResponseWriter, q *http.Request) {
 
 // getWebhook gives one webhook.
 func (b *backend) getWebhook(w http.ResponseWriter, q *http.Request) {
-	if e, ok := b.webhook(w, q); ok {
-		b.showWebhook(w, q, http.StatusOK, &e, "")
+	e, ok := b.webhook(w, q)
+	if !ok {
+		return
+	}
+	if queue, ok := b.queue(w, q, e.ID); ok {
+		b.showWebhook(w, http.StatusOK, &e, queue, "")
 	}
 }
 
@@ -215,6 +223,10 @@ func (b *backend) rotateWebhook(w http.ResponseWriter, q *http.Request) {
 		}
 		secret = given.Text()
 	}
+	queue, ok := b.queue(w, q, e.ID)
+	if !ok {
+		return
+	}
 	e, err := b.Outbox.PutEndpoint(q.Context(), e.ID, func(e *store.Endpoint) error {
 		switch {
 		case len(e.Secrets) == 0:
@@ -228,7 +240,7 @@ func (b *backend) rotateWebhook(w http.ResponseWriter, q *http.Request) {
 		b.denyWebhook(w, q, q.PathValue("id"), err)
 		return
 	}
-	b.showWebhook(w, q, http.StatusOK, &e, secret)
+	b.showWebhook(w, http.StatusOK, &e, queue, secret)
 }
 
 const replayThis = `{"only":"dead"}, or {"only":"all","from":"2026-11-30T12:00:00Z","types":["call.ended"]}`
@@ -359,14 +371,20 @@ func (b *backend) denyWebhook(w http.ResponseWriter, q *http.Request, id string,
 	}
 }
 
-// showWebhook answers with a webhook as it is now; with a secret where that is to be shown.
-func (b *backend) showWebhook(w http.ResponseWriter, q *http.Request, status int, e *store.Endpoint, secret string) {
+// queue is what waits for a webhook. Who writes reads it before: after the write nothing may keep
+// its answer back, which has the only copy of a secret.
+func (b *backend) queue(w http.ResponseWriter, q *http.Request, id string) (store.Queue, bool) {
 	queues, err := b.Outbox.Queues(q.Context())
 	if err != nil {
 		b.unavailable(w, q, err)
-		return
+		return store.Queue{}, false
 	}
-	shape := webhookOf(e, queueOf(queues, e.ID), b.Now())
+	return queueOf(queues, id), true
+}
+
+// showWebhook answers with a webhook as it is now; with a secret where that is to be shown.
+func (b *backend) showWebhook(w http.ResponseWriter, status int, e *store.Endpoint, queue store.Queue, secret string) {
+	shape := webhookOf(e, queue, b.Now())
 	shape.Secret = secret
 	replyAs(w, status, shape)
 }

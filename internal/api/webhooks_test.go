@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -214,6 +215,36 @@ func TestWebhookRotates(t *testing.T) {
 			t.Errorf("rotated at once, it is %v", got)
 		}
 	})
+}
+
+// uncounted is an outbox that cannot tell what waits.
+type uncounted struct{ store.Outbox }
+
+func (uncounted) Queues(context.Context) ([]store.Queue, error) {
+	return nil, errors.New("the disk is away")
+}
+
+// TestWebhookUncounted: where the answer cannot be made, nothing is: a secret that was made and not
+// shown would be lost.
+func TestWebhookUncounted(t *testing.T) {
+	c := newCalling(t, func(b *Backend) { b.Outbox = uncounted{b.Outbox} })
+	c.hook("PUT", "/crm", hookURL, http.StatusServiceUnavailable)
+	if all := c.memory.Outbox().Endpoints(); len(all) > 0 {
+		t.Errorf("made and not shown: %+v", all)
+	}
+	secret := webhook.NewSecret().Text()
+	made := func(e *store.Endpoint) error {
+		e.URL = "https://example.com/hooks"
+		e.Rotate(secret, time.Now(), 0)
+		return nil
+	}
+	if _, err := c.memory.Outbox().PutEndpoint(t.Context(), "crm", made); err != nil {
+		t.Fatal(err)
+	}
+	c.hook("POST", "/crm/rotate", "", http.StatusServiceUnavailable)
+	if e := c.stored("crm"); len(e.Secrets) != 1 || e.Secrets[0].Value != secret {
+		t.Errorf("rotated and not shown: %+v", e.Secrets)
+	}
 }
 
 // TestWebhookTest: a test sends one event by itself, and answers what the receiver said. So many
