@@ -278,13 +278,14 @@ func (b *backend) replayWebhook(w http.ResponseWriter, q *http.Request) {
 		return
 	}
 	queued, err := b.Outbox.Replay(q.Context(), e.ID, what)
-	if queued > 0 || err == nil {
-	}
 	switch {
 	case errors.Is(err, store.ErrQueueFull):
 		deny(w, conflict, "%d events were queued, and no more can wait: %d is the most. Replay the rest when those are delivered", queued, store.QueueMost)
-	case err != nil:
+	case errors.Is(err, store.ErrNoEndpoint), err != nil && queued == 0:
 		b.denyWebhook(w, q, e.ID, err)
+	case err != nil:
+		b.Log.Warn("a replay of webhook events ended early", "endpoint", e.ID, "queued", queued, "error", err)
+		deny(w, protocol.Unavailable, "%d events were queued, and then the store did not answer in time: replay again, which leaves out those that wait", queued)
 	default:
 		reply(w, map[string]int{"queued": queued})
 	}

@@ -362,16 +362,24 @@ func TestWebhookReplays(t *testing.T) {
 	}
 }
 
-// full is an outbox whose queues are full.
-type full struct{ store.Outbox }
+// broken is an outbox whose replays end early.
+type broken struct {
+	store.Outbox
+	err error
+}
 
-func (full) Replay(context.Context, string, store.Replay) (int, error) { return 7, store.ErrQueueFull }
+func (b broken) Replay(context.Context, string, store.Replay) (int, error) { return 7, b.err }
 
-// TestWebhookReplayFull: who fills a queue hears how far it came.
-func TestWebhookReplayFull(t *testing.T) {
-	c := newCalling(t, func(b *Backend) { b.Outbox = full{b.Outbox} })
-	c.hook("PUT", "/crm", hookURL, http.StatusCreated)
-	if got := c.hook("POST", "/crm/replay", "", http.StatusConflict); !strings.HasPrefix(fmt.Sprint(got["detail"]), "7 events were queued") {
-		t.Errorf("a full queue says %v", got)
+// TestWebhookReplayEnds: who fills a queue, or loses the store meanwhile, hears how far it came.
+func TestWebhookReplayEnds(t *testing.T) {
+	for status, err := range map[int]error{
+		http.StatusConflict: store.ErrQueueFull, http.StatusServiceUnavailable: context.DeadlineExceeded, http.StatusNotFound: store.ErrNoEndpoint,
+	} {
+		c := newCalling(t, func(b *Backend) { b.Outbox = broken{b.Outbox, err} })
+		c.hook("PUT", "/crm", hookURL, http.StatusCreated)
+		got := fmt.Sprint(c.hook("POST", "/crm/replay", "", status)["detail"])
+		if tells := strings.HasPrefix(got, "7 events were queued"); tells != (status != http.StatusNotFound) {
+			t.Errorf("%v says %s", err, got)
+		}
 	}
 }
