@@ -65,14 +65,15 @@ func (b *backend) putWebhook(w http.ResponseWriter, q *http.Request) {
 	if !ok {
 		return
 	}
-	made := ""
+	made, d := "", deedOf(q)
 	e, err := b.Outbox.PutEndpoint(q.Context(), id, func(e *store.Endpoint) error {
 		if len(e.Secrets) == 0 {
 			made = webhook.NewSecret().Text()
 			e.Rotate(made, b.Now(), 0)
 		}
 		return b.change(e, &fields)
-	})
+	}, d.done())
+	d.filed = err == nil
 	if err != nil {
 		b.denyWebhook(w, q, id, err)
 		return
@@ -154,7 +155,10 @@ func (b *backend) deleteWebhook(w http.ResponseWriter, q *http.Request) {
 	if !ok || !emptyBody(w, q) {
 		return
 	}
-	if err := b.Outbox.DeleteEndpoint(q.Context(), id); err != nil && !errors.Is(err, store.ErrNoEndpoint) {
+	d := deedOf(q)
+	err := b.Outbox.DeleteEndpoint(q.Context(), id, d.done())
+	d.filed = err == nil
+	if err != nil && !errors.Is(err, store.ErrNoEndpoint) {
 		b.unavailable(w, q, err)
 		return
 	}
@@ -227,6 +231,7 @@ func (b *backend) rotateWebhook(w http.ResponseWriter, q *http.Request) {
 	if !ok {
 		return
 	}
+	d := deedOf(q)
 	e, err := b.Outbox.PutEndpoint(q.Context(), e.ID, func(e *store.Endpoint) error {
 		switch {
 		case len(e.Secrets) == 0:
@@ -235,7 +240,8 @@ func (b *backend) rotateWebhook(w http.ResponseWriter, q *http.Request) {
 			e.Rotate(secret, b.Now(), keep)
 		}
 		return nil
-	})
+	}, d.done())
+	d.filed = err == nil
 	if err != nil {
 		b.denyWebhook(w, q, q.PathValue("id"), err)
 		return

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -244,6 +245,31 @@ func TestWebhookUncounted(t *testing.T) {
 	c.hook("POST", "/crm/rotate", "", http.StatusServiceUnavailable)
 	if e := c.stored("crm"); len(e.Secrets) != 1 || e.Secrets[0].Value != secret {
 		t.Errorf("rotated and not shown: %+v", e.Secrets)
+	}
+}
+
+// unfiled is a store that files nothing by itself.
+type unfiled struct{ *store.Memory }
+
+func (unfiled) File(context.Context, store.Audit) error { return errors.New("the disk is away") }
+
+// TestWebhookAudited: a change of a webhook is stored with its audit entry, or not at all.
+func TestWebhookAudited(t *testing.T) {
+	c := newCalling(t, func(b *Backend) { b.Store = unfiled{b.Store.(*store.Memory)} })
+	c.hook("PUT", "/crm", hookURL, http.StatusCreated)
+	c.hook("POST", "/crm/rotate", "", http.StatusOK)
+	c.hook("PUT", "/crm", `{"url":"https://10.0.0.1/"}`, http.StatusBadRequest)
+	c.hook("DELETE", "/crm", "", http.StatusNoContent)
+	list, err := c.memory.Trail(t.Context(), 0, 9)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, a := range list {
+		got = append(got, fmt.Sprint(a.Action, " ", a.Target, " ", a.Key, " ", a.Status))
+	}
+	if want := []string{"webhook.delete crm all 200", "webhook.rotate crm all 200", "webhook.put crm all 200"}; !slices.Equal(got, want) {
+		t.Errorf("the audit has %q, want %q", got, want)
 	}
 }
 

@@ -380,9 +380,9 @@ type overtaken struct {
 	first func()
 }
 
-func (o *overtaken) PutEndpoint(ctx context.Context, id string, change func(*store.Endpoint) error) (store.Endpoint, error) {
+func (o *overtaken) PutEndpoint(ctx context.Context, id string, change func(*store.Endpoint) error, by ...store.Audit) (store.Endpoint, error) {
 	o.first()
-	return o.Outbox.PutEndpoint(ctx, id, change)
+	return o.Outbox.PutEndpoint(ctx, id, change, by...)
 }
 
 // TestMoved: an endpoint answers 410, and its operator gives it another URL before that is stored.
@@ -450,8 +450,8 @@ func (e *enabling) Endpoints() []store.Endpoint {
 	return all
 }
 
-func (e *enabling) PutEndpoint(ctx context.Context, id string, change func(*store.Endpoint) error) (store.Endpoint, error) {
-	stored, err := e.Outbox.PutEndpoint(ctx, id, change)
+func (e *enabling) PutEndpoint(ctx context.Context, id string, change func(*store.Endpoint) error, by ...store.Audit) (store.Endpoint, error) {
+	stored, err := e.Outbox.PutEndpoint(ctx, id, change, by...)
 	select {
 	case <-e.looked:
 	default:
