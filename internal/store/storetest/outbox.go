@@ -45,6 +45,7 @@ func RunOutbox(t *testing.T, open func(t *testing.T, now func() time.Time) (agai
 		{"replays", testReplay},
 		{"replays of much", testReplayMany},
 		{"a deleted endpoint", testDeleted},
+		{"the audit of endpoints", testEndpointTrail},
 		{"queues", testQueues},
 		{"pruning of events", testPruneEvents},
 		{"the events of an erased account", testErasedEvents},
