@@ -112,8 +112,13 @@ type EventJournal interface {
 	// Dead lists what was given up for an endpoint, by a seq above after.
 	Dead(ctx context.Context, endpoint int64, after int64, limit int) ([]DeadLetter, error)
 
-	// Requeue queues a portion of events again, due now. The next portion is that after next.
-	Requeue(ctx context.Context, p Portion, now time.Time) (queued int, next int64, err error)
+	// Choose finds the seqs of a portion of events to queue again. It is a read, and looks at LookMost
+	// events. The next portion is that after next; it is Before or above when there is none.
+	Choose(ctx context.Context, p Portion) (seqs []int64, next int64, err error)
+
+	// Requeue queues chosen events again, due now. What is no longer there, or where p.All is not set
+	// no longer given up, is left out.
+	Requeue(p Portion, seqs []int64, now time.Time) (queued int, err error)
 
 	// PruneEvents deletes, of a portion of the events with a seq above after and below shown, those
 	// below kept, with their deliveries, and those that wait for nobody and were given up for
@@ -129,7 +134,7 @@ type StoredEndpoint struct {
 }
 
 // Portion chooses what to queue again: of the events with a seq above After and below Before that
-// are of these kinds, or only of those that were given up, the first that Limit has room for.
+// are of these kinds, or only of those that were given up, at most Limit.
 type Portion struct {
 	Endpoint      int64
 	After, Before int64

@@ -15,6 +15,9 @@ const (
 	QueueMost = 1_000_000
 	// EndpointsMost is how many endpoints there are.
 	EndpointsMost = 20
+	// LookMost is how many events one read looks at: where few are of the kinds that it asks for, it
+	// ends before it has found as many as it may.
+	LookMost = 10_000
 	// KeepEvents is how long the feed shows an event, and KeepUndelivered how long an event is
 	// kept at most that was not delivered, and can be replayed.
 	KeepEvents      = 7 * 24 * time.Hour

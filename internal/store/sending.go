@@ -330,18 +330,26 @@ func (o *outbox) Replay(ctx context.Context, endpoint string, what Replay) (queu
 		p.Before = 1<<63 - 1
 	}
 	for p.After < p.Before {
-		n, next, err := o.replay(ctx, endpoint, p)
-		queued += n
+		// This looks at many events: no commit waits for it.
+		seqs, next, err := o.memory.journal.Choose(ctx, p)
 		if err != nil {
-			return queued, err
+			return queued, fmt.Errorf("choose events: %w", err)
+		}
+		for len(seqs) > 0 {
+			n, taken, err := o.replay(ctx, endpoint, p, seqs)
+			queued += n
+			if err != nil {
+				return queued, err
+			}
+			seqs = seqs[taken:]
 		}
 		p.After = next
 	}
 	return queued, nil
 }
 
-// replay queues one portion.
-func (o *outbox) replay(ctx context.Context, endpoint string, p Portion) (queued int, next int64, err error) {
+// replay queues the first of the chosen events, as many as there is room for.
+func (o *outbox) replay(ctx context.Context, endpoint string, p Portion, seqs []int64) (queued, taken int, err error) {
 	done, err := o.write(ctx)
 	if err != nil {
 		return 0, 0, err
@@ -354,8 +362,8 @@ func (o *outbox) replay(ctx context.Context, endpoint string, p Portion) (queued
 	case t.queued >= o.most:
 		return 0, 0, ErrQueueFull
 	}
-	p.Limit = min(p.Limit, o.most-t.queued)
-	queued, next, err = o.memory.journal.Requeue(ctx, p, o.memory.clock())
+	taken = min(len(seqs), o.most-t.queued)
+	queued, err = o.memory.journal.Requeue(p, seqs[:taken], o.memory.clock())
 	if err := o.memory.judge(err); err != nil {
 		return 0, 0, fmt.Errorf("replay events: %w", err)
 	}
@@ -366,7 +374,7 @@ func (o *outbox) replay(ctx context.Context, endpoint string, p Portion) (queued
 		t.fresh.spoil()
 		o.announce()
 	}
-	return queued, next, nil
+	return queued, taken, nil
 }
 
 // prune deletes events that nobody needs any more.

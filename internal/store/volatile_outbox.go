@@ -230,32 +230,49 @@ func (v *Volatile) Dead(_ context.Context, endpoint, after int64, limit int) ([]
 	return dead[:min(limit, len(dead))], nil
 }
 
-// Requeue implements Journal.
-func (v *Volatile) Requeue(_ context.Context, p Portion, now time.Time) (queued int, next int64, err error) {
+// Choose implements Journal.
+func (v *Volatile) Choose(_ context.Context, p Portion) (seqs []int64, next int64, err error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	n := 0
+	looked := 0
 	for _, e := range v.out.after(p.After) {
-		key := deliveryKey{Lane{p.Endpoint, e.Call.ID}, e.Seq}
-		_, dead := v.out.dead[key]
 		if e.Seq >= p.Before {
 			break
 		}
-		if !p.Kinds.Has(e.Kind) || !p.All && !dead {
+		_, dead := v.out.dead[deliveryKey{Lane{p.Endpoint, e.Call.ID}, e.Seq}]
+		if !p.All && !dead {
 			continue
 		}
-		if n == p.Limit {
-			return queued, next, nil
+		if p.Kinds.Has(e.Kind) {
+			seqs = append(seqs, e.Seq)
 		}
-		n++
-		next = e.Seq
-		delete(v.out.dead, key)
+		if looked++; looked == LookMost || len(seqs) == p.Limit {
+			return seqs, e.Seq, nil
+		}
+	}
+	return seqs, p.Before, nil
+}
+
+// Requeue implements Journal.
+func (v *Volatile) Requeue(p Portion, seqs []int64, now time.Time) (queued int, err error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, seq := range seqs {
+		at, there := slices.BinarySearchFunc(v.out.events, seq, bySeq)
+		if !there {
+			continue
+		}
+		key := deliveryKey{Lane{p.Endpoint, v.out.events[at].Call.ID}, seq}
+		_, dead := v.out.dead[key]
+		if delete(v.out.dead, key); !p.All && !dead {
+			continue
+		}
 		if _, waits := v.out.queued[key]; !waits {
 			v.out.queue(key, now)
 			queued++
 		}
 	}
-	return queued, p.Before, nil
+	return queued, nil
 }
 
 // PruneEvents implements Journal.

@@ -251,23 +251,15 @@ func (w *writer) settle(now time.Time, s *store.Settlement) (left int64, err err
 }
 
 // Requeue implements store.Journal.
-func (j *journal) Requeue(ctx context.Context, p store.Portion, now time.Time) (queued int, next int64, err error) {
-	seqs, err := j.chosen(ctx, p)
-	if err != nil {
-		return 0, 0, fmt.Errorf("%w: %w", store.ErrNotDone, err)
-	}
-	next = p.Before
-	if len(seqs) > p.Limit {
-		seqs = seqs[:p.Limit]
-		next = seqs[p.Limit-1]
-	}
-	if len(seqs) == 0 {
-		return 0, next, nil
-	}
+func (j *journal) Requeue(p store.Portion, seqs []int64, now time.Time) (queued int, err error) {
 	err = j.writes(len(seqs), func(w *writer) error {
 		for _, seq := range seqs {
-			if _, err := w.exec(w.outbox.unbury, p.Endpoint, seq); err != nil {
+			dead, err := w.exec(w.outbox.unbury, p.Endpoint, seq)
+			if err != nil {
 				return err
+			}
+			if !p.All && dead == 0 {
+				continue
 			}
 			rows, err := w.exec(w.outbox.requeue, p.Endpoint, seq, unixNano(now))
 			if err != nil {
@@ -278,9 +270,9 @@ func (j *journal) Requeue(ctx context.Context, p store.Portion, now time.Time) (
 		return nil
 	})
 	if err != nil {
-		return 0, 0, err
+		return 0, err
 	}
-	return queued, next, nil
+	return queued, nil
 }
 
 // PruneEvents implements store.Journal.

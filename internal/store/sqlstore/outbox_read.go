@@ -25,11 +25,12 @@ const (
 	sqlDead   = `
 		SELECT ` + eventColumns + `, tries, dead.at_ns, reason FROM dead JOIN events ON events.seq = dead.seq
 		WHERE endpoint = $1 AND dead.seq > $2 ORDER BY dead.seq LIMIT $3`
-	sqlChosen = `
-		SELECT seq FROM events WHERE seq > $1 AND seq < $2 AND ($3 >> kind) & 1 ORDER BY seq LIMIT $4`
-	sqlChosenDead = `
-		SELECT dead.seq FROM dead JOIN events ON events.seq = dead.seq
-		WHERE dead.seq > $1 AND dead.seq < $2 AND ($3 >> kind) & 1 AND endpoint = $5 ORDER BY dead.seq LIMIT $4`
+	// What one read looks at, by the seqs of events. An outer query with a LIMIT stops early.
+	sqlLook     = `SELECT seq FROM events WHERE seq > $1 AND seq < $2 ORDER BY seq LIMIT $3`
+	sqlLookDead = `SELECT seq FROM dead WHERE endpoint = $4 AND seq > $1 AND seq < $2 ORDER BY seq LIMIT $3`
+	sqlChosen   = `
+		SELECT looked.seq FROM (%s) AS looked CROSS JOIN events ON events.seq = looked.seq
+		WHERE (%d >> kind) & 1 LIMIT %d`
 )
 
 // Events implements store.Journal.
@@ -99,25 +100,51 @@ func (j *journal) Dead(ctx context.Context, endpoint, after int64, limit int) (d
 	return dead, nil
 }
 
-// chosen are the seqs of a portion of a replay, and of one more where there are more.
-func (j *journal) chosen(ctx context.Context, p store.Portion) (seqs []int64, err error) {
-	args := []any{p.After, p.Before, int64(p.Kinds), p.Limit + 1}
-	query := sqlChosen
+// Choose implements store.Journal.
+func (j *journal) Choose(ctx context.Context, p store.Portion) (seqs []int64, next int64, err error) {
+	from, args := sqlLook, []any{p.After, p.Before, store.LookMost}
 	if !p.All {
-		query = sqlChosenDead
-		args = append(args, p.Endpoint)
+		from, args = sqlLookDead, append(args, p.Endpoint)
 	}
-	rows, err := j.reader.QueryContext(ctx, query, args...)
-	err = each(rows, err, func(r row) error {
-		var seq int64
-		err := r.Scan(&seq)
-		seqs = append(seqs, seq)
-		return err
+	next, err = j.look(ctx, from, args, p.Before, func(tx *sql.Tx) (bool, error) {
+		query := fmt.Sprintf(sqlChosen, from, int64(p.Kinds), p.Limit)
+		rows, err := tx.QueryContext(ctx, query, args...)
+		err = each(rows, err, func(r row) error {
+			var seq int64
+			err := r.Scan(&seq)
+			seqs = append(seqs, seq)
+			return err
+		})
+		return len(seqs) == p.Limit, err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("choose events: %w", named(err))
+		return nil, 0, fmt.Errorf("choose events: %w", named(err))
 	}
-	return seqs, nil
+	if len(seqs) == p.Limit {
+		next = seqs[p.Limit-1]
+	}
+	return seqs, next, nil
+}
+
+// look runs a read of what from selects, which is LookMost rows. Where the read says that it stopped
+// before their end, next is 0; else it is the seq of the last of them, and end where there are no
+// more.
+func (j *journal) look(ctx context.Context, from string, args []any, end int64, read func(*sql.Tx) (stopped bool, err error)) (next int64, err error) {
+	// Both queries see one state: what is deleted between them would have the second see further.
+	tx, err := j.reader.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, tx.Rollback()) }()
+	if stopped, err := read(tx); stopped || err != nil {
+		return 0, err
+	}
+	var rows int
+	err = tx.QueryRowContext(ctx, `SELECT count(*), coalesce(max(seq), 0) FROM (`+from+`)`, args...).Scan(&rows, &next)
+	if rows < store.LookMost {
+		next = end
+	}
+	return next, err
 }
 
 // scanEvent reads an event and what follows it in a row.

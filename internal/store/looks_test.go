@@ -1,0 +1,82 @@
+package store_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/peal-rtc/peal/internal/call"
+	"github.com/peal-rtc/peal/internal/store"
+)
+
+// watched is a journal that counts long reads, and sees whether commits wait for them.
+type watched struct {
+	*store.Volatile
+	store   *store.Memory
+	looks   int
+	holding bool
+}
+
+func (w *watched) look() {
+	w.looks++
+	w.holding = w.holding || w.store.Writing()
+}
+
+func (w *watched) Choose(ctx ctx, p store.Portion) ([]int64, int64, error) {
+	w.look()
+	return w.Volatile.Choose(ctx, p)
+}
+
+func openWatched(t *testing.T) *watched {
+	t.Helper()
+	w := &watched{Volatile: store.NewVolatile()}
+	var err error
+	if w.store, err = store.Open(t.Context(), w, time.Now); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// crowd commits n calls at once, each with an event that it was created and one that it ended.
+func crowd(t *testing.T, s *store.Memory, n int) {
+	t.Helper()
+	changes := make([]store.Change, n)
+	for i := range changes {
+		c, _, err := call.NewBusy(call.Invite{
+			ID: call.ID(fmt.Sprintf("m%05d", i)), Callee: "bob", Type: call.Audio, Timing: call.DefaultTiming(),
+			Caller: call.Device{Account: "alice", ID: "phone"},
+		}, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		changes[i] = store.Change{Call: c, Events: call.Events(nil, nil, &c)}
+	}
+	if _, err := s.Commit(t.Context(), changes); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestReplayHoldsNobodyUp: a replay looks for its events in portions, while others commit.
+func TestReplayHoldsNobodyUp(t *testing.T) {
+	w := openWatched(t)
+	w.store.RecordEvents(true)
+	crowd(t, w.store, store.LookMost/2+1)
+	put(t, w.store, "crm")
+	for _, test := range []struct {
+		what         store.Replay
+		queued, most int
+	}{
+		{store.Replay{All: true, Kinds: 1 << call.EventMerged}, 0, 2},
+		{store.Replay{All: true, Kinds: 1 << call.EventEnded}, store.LookMost/2 + 1, 12},
+		{store.Replay{}, 0, 1},
+	} {
+		w.looks = 0
+		n, err := w.store.Outbox().Replay(t.Context(), "crm", test.what)
+		if err != nil || n != test.queued {
+			t.Errorf("Replay = %d, %v; want %d", n, err, test.queued)
+		}
+		if w.holding || w.looks == 0 || w.looks > test.most {
+			t.Errorf("%d looks, want %d at most; commits wait for one: %v", w.looks, test.most, w.holding)
+		}
+	}
+}
