@@ -94,8 +94,9 @@ type EventJournal interface {
 	// deleted later by PruneEvents.
 	DeleteEndpoint(number int64) error
 
-	// Events lists events of these kinds with a seq above after, in the order of seqs.
-	Events(ctx context.Context, after int64, kinds call.EventKinds, limit int) ([]Event, error)
+	// Events lists events of these kinds with a seq above after, in the order of seqs. It looks at
+	// LookMost events. Next is the seq of the last one looked at; 0 where there are no more.
+	Events(ctx context.Context, after int64, kinds call.EventKinds, limit int) (events []Event, next int64, err error)
 
 	// Due lists deliveries to an endpoint that are due, the longest due first: of each call the one
 	// with the lowest seq. Next is when another will be due; zero for never.

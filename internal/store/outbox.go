@@ -40,11 +40,12 @@ var (
 // longer than a commit does.
 type Outbox interface {
 	// Events lists events of these kinds with a seq above after, in the order of their commits.
-	// None that is committed later has a lower seq.
-	Events(ctx context.Context, after int64, kinds call.EventKinds, limit int) ([]Event, error)
+	// None that is committed later has a lower seq. It looks at LookMost events: the list may be short,
+	// or empty, while there are more. The next list is that above next, which is Newest or more at the
+	// end.
+	Events(ctx context.Context, after int64, kinds call.EventKinds, limit int) (events []Event, next int64, err error)
 
-	// Newest is the seq of the newest event, 0 where there was none. Who reads it first and then lists
-	// events has seen all up to it.
+	// Newest is the seq of the newest event, 0 where there was none.
 	Newest() int64
 
 	// Changed gives a channel that is closed at the next commit of an event, change of an endpoint,

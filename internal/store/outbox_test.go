@@ -212,7 +212,7 @@ func TestOutboxNotStored(t *testing.T) {
 	}
 	out := s.Outbox()
 	_, _, err1 := out.Claim(t.Context(), "crm", 1)
-	_, err2 := out.Events(t.Context(), 0, call.UsualEvents, 1)
+	_, _, err2 := out.Events(t.Context(), 0, call.UsualEvents, 1)
 	_, err3 := out.Queues(t.Context())
 	_, err4 := out.Dead(t.Context(), "crm", 0, 1)
 	_, err5 := out.Replay(t.Context(), "crm", store.Replay{})

@@ -183,11 +183,22 @@ func (o *outbox) Newest() int64 {
 }
 
 // Events implements Outbox.
-func (o *outbox) Events(ctx context.Context, after int64, kinds call.EventKinds, limit int) ([]Event, error) {
+func (o *outbox) Events(ctx context.Context, after int64, kinds call.EventKinds, limit int) (events []Event, next int64, err error) {
 	if err := o.memory.failure(); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	return o.memory.journal.Events(ctx, after, kinds, limit)
+	newest := o.Newest() // Before the read, which sees all up to it.
+	if after >= newest {
+		return nil, after, nil
+	}
+	events, next, err = o.memory.journal.Events(ctx, after, kinds, limit)
+	if err != nil || next > 0 {
+		return events, next, err
+	}
+	if n := len(events); n > 0 {
+		newest = max(newest, events[n-1].Seq)
+	}
+	return events, newest, nil
 }
 
 // Endpoints implements Outbox.

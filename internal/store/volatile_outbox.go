@@ -123,19 +123,18 @@ func (v *Volatile) DeleteEndpoint(number int64) error {
 }
 
 // Events implements Journal.
-func (v *Volatile) Events(_ context.Context, after int64, kinds call.EventKinds, limit int) ([]Event, error) {
+func (v *Volatile) Events(_ context.Context, after int64, kinds call.EventKinds, limit int) (events []Event, next int64, err error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	var events []Event
-	for _, e := range v.out.after(after) {
-		if len(events) == limit {
-			break
-		}
+	for i, e := range v.out.after(after) {
 		if kinds.Has(e.Kind) {
 			events = append(events, e)
 		}
+		if i+1 == LookMost || len(events) == limit {
+			return events, e.Seq, nil
+		}
 	}
-	return events, nil
+	return events, 0, nil
 }
 
 // Due implements Journal.

@@ -204,7 +204,7 @@ func TestIndexed(t *testing.T) {
 		sqlEraseDeaf:     "INDEX records_deaf (callee=?)",
 		sqlEraseBlocks:   "INDEX blocks_by_blocked (blocked=?)",
 
-		sqlFeed:        "INTEGER PRIMARY KEY (rowid>?)",
+		sqlFeed:        "CO-ROUTINE looked",
 		sqlDue:         "INDEX deliveries_due (endpoint=? AND due_ns<?)",
 		sqlNext:        "INDEX deliveries_due (endpoint=? AND due_ns>?)",
 		sqlOldest:      "COVERING INDEX deliveries_due (endpoint=?)",

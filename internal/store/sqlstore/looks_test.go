@@ -1,8 +1,12 @@
 package sqlstore
 
 import (
+	"context"
+	"database/sql"
+	"errors"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/peal-rtc/peal/internal/call"
 	"github.com/peal-rtc/peal/internal/store"
@@ -72,6 +76,47 @@ func TestLooks(t *testing.T) {
 				t.Errorf("%+v: chosen %v", test, seqs)
 			}
 		}
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestFeedsApart: reads for backends that take long are not in the way of what holds up commits.
+func TestFeedsApart(t *testing.T) {
+	s, j := openBoth(t, Config{Path: filepath.Join(t.TempDir(), "peal.db"), Synchronous: "off"})
+	many(t, j, 9, 2)
+	var busy []*sql.Tx
+	for j.feeder.Stats().InUse < j.feeder.Stats().MaxOpenConnections {
+		tx, err := j.feeder.BeginTx(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		busy = append(busy, tx)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	waiting := make(chan error)
+	go func() {
+		_, _, err := j.Events(ctx, 0, call.UsualEvents, 9)
+		waiting <- err
+	}()
+	if _, _, err := j.Due(t.Context(), 1, time.Now(), 9); err != nil {
+		t.Error(err)
+	}
+	if _, _, _, err := j.PruneEvents(t.Context(), 0, 5, 5); err != nil {
+		t.Error(err)
+	}
+	cancel()
+	if err := <-waiting; !errors.Is(err, context.Canceled) {
+		t.Errorf("a feed without a connection ends with %v", err)
+	}
+	for _, tx := range busy {
+		if err := tx.Rollback(); err != nil {
+			t.Error(err)
+		}
+	}
+	if events, _, err := j.Events(t.Context(), 0, ^call.EventKinds(0), 9); err != nil || len(events) != 5 {
+		t.Errorf("%d events, %v", len(events), err)
 	}
 	if err := s.Close(); err != nil {
 		t.Error(err)

@@ -5,17 +5,20 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/peal-rtc/peal/internal/call"
 	"github.com/peal-rtc/peal/internal/store"
 )
 
-// The queries of events and deliveries. A bit of $2 chooses each kind of an event.
+// The queries of events and deliveries. A bit chooses each kind of an event.
 const (
 	eventColumns = `events.seq, events.call_id, events.at_ns, kind, merged, filed, body`
-	sqlFeed      = `SELECT ` + eventColumns + ` FROM events WHERE seq > $1 AND ($2 >> kind) & 1 ORDER BY seq LIMIT $3`
-	sqlDue       = `
+	sqlFeed      = `
+		SELECT ` + eventColumns + ` FROM (` + sqlLook + `) AS looked CROSS JOIN events ON events.seq = looked.seq
+		WHERE ($4 >> kind) & 1 LIMIT $5`
+	sqlDue = `
 		SELECT ` + eventColumns + `, tries FROM deliveries AS d JOIN events ON events.seq = d.seq
 		WHERE endpoint = $1 AND due_ns <= $2 AND NOT EXISTS
 			(SELECT 1 FROM deliveries AS b WHERE b.endpoint = d.endpoint AND b.call_id = d.call_id AND b.seq < d.seq)
@@ -34,17 +37,24 @@ const (
 )
 
 // Events implements store.Journal.
-func (j *journal) Events(ctx context.Context, after int64, kinds call.EventKinds, limit int) (events []store.Event, err error) {
-	rows, err := j.read.feed.QueryContext(ctx, after, int64(kinds), limit)
-	err = each(rows, err, func(r row) error {
-		e, err := scanEvent(r)
-		events = append(events, e)
-		return err
+func (j *journal) Events(ctx context.Context, after int64, kinds call.EventKinds, limit int) (events []store.Event, next int64, err error) {
+	args := []any{after, int64(math.MaxInt64), store.LookMost}
+	next, err = j.look(ctx, sqlLook, args, 0, func(tx *sql.Tx) (bool, error) {
+		rows, err := tx.StmtContext(ctx, j.read.feed).QueryContext(ctx, append(args, int64(kinds), limit)...)
+		err = each(rows, err, func(r row) error {
+			e, err := scanEvent(r)
+			events = append(events, e)
+			return err
+		})
+		return len(events) == limit, err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("list events: %w", named(err))
+		return nil, 0, fmt.Errorf("list events: %w", named(err))
 	}
-	return events, nil
+	if len(events) == limit {
+		next = events[limit-1].Seq
+	}
+	return events, next, nil
 }
 
 // Due implements store.Journal.
@@ -83,7 +93,7 @@ func (j *journal) Waiting(ctx context.Context, endpoint int64) (oldest time.Time
 
 // Dead implements store.Journal.
 func (j *journal) Dead(ctx context.Context, endpoint, after int64, limit int) (dead []store.DeadLetter, err error) {
-	rows, err := j.reader.QueryContext(ctx, sqlDead, endpoint, after, limit)
+	rows, err := j.feeder.QueryContext(ctx, sqlDead, endpoint, after, limit)
 	err = each(rows, err, func(r row) error {
 		var d store.DeadLetter
 		var at int64
@@ -131,7 +141,7 @@ func (j *journal) Choose(ctx context.Context, p store.Portion) (seqs []int64, ne
 // more.
 func (j *journal) look(ctx context.Context, from string, args []any, end int64, read func(*sql.Tx) (stopped bool, err error)) (next int64, err error) {
 	// Both queries see one state: what is deleted between them would have the second see further.
-	tx, err := j.reader.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	tx, err := j.feeder.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		return 0, err
 	}

@@ -33,6 +33,7 @@ func RunOutbox(t *testing.T, open func(t *testing.T, now func() time.Time) (agai
 		{"the record of an event is the filed one", testEventRecord},
 		{"an event is never numbered again", testSeqs},
 		{"the feed", testFeed},
+		{"the feed of rare events", testFeedOfRare},
 		{"who waits is woken", testWoken},
 		{"an endpoint", testEndpoint},
 		{"endpoints have limits", testEndpointLimits},
@@ -128,7 +129,7 @@ func (o *outboxTest) talk(id call.ID, caller, callee call.Account) call.Call {
 // feed reads all events.
 func (o *outboxTest) feed() []store.Event {
 	o.Helper()
-	events, err := o.out.Events(o.Context(), 0, ^call.EventKinds(0), 10_000)
+	events, _, err := o.out.Events(o.Context(), 0, ^call.EventKinds(0), 10_000)
 	if err != nil {
 		o.Fatalf("Events: %v", err)
 	}
@@ -392,17 +393,47 @@ func testFeed(o *outboxTest) {
 	}
 	all := o.feed()
 	for i := range all {
-		page, err := o.out.Events(o.Context(), all[i].Seq, ^call.EventKinds(0), 2)
+		page, _, err := o.out.Events(o.Context(), all[i].Seq, ^call.EventKinds(0), 2)
 		if err != nil {
 			o.Fatal(err)
 		}
 		wantSame(o.T, labels(page), labels(all[i+1:min(i+3, len(all))]))
 	}
-	ends, err := o.out.Events(o.Context(), 0, 1<<call.EventEnded|1<<call.EventReconnecting, 9)
+	ends, _, err := o.out.Events(o.Context(), 0, 1<<call.EventEnded|1<<call.EventReconnecting, 9)
 	if err != nil {
 		o.Fatal(err)
 	}
 	wantSame(o.T, labels(ends), []string{"c1:6 call.ended", "c2:6 call.ended"})
+}
+
+func testFeedOfRare(o *outboxTest) {
+	const most = store.LookMost
+	o.RecordEvents(true)
+	change := store.Change{Call: ringing(o.T, "c1", "alice", "bob", 0), Events: make([]call.Event, 2*most+9)}
+	for i := range change.Events {
+		change.Events[i].Kind = call.EventCreated
+	}
+	change.Events[most-1].Kind, change.Events[2*most+3].Kind = call.EventEnded, call.EventEnded
+	commit(o.T, o.Sender, []store.Change{change}, done)
+	last := o.out.Newest()
+	first := last - 2*most - 8 // At one time they are numbered on.
+	for _, test := range []struct{ after, next, events int64 }{
+		{0, first + most - 1, 1},
+		{first, first + most, 1},
+		{first + most - 1, first + 2*most - 1, 0},
+		{first + 2*most - 1, last, 1},
+		{last, last, 0},
+		{last + 5, last + 5, 0},
+	} {
+		events, next, err := o.out.Events(o.Context(), test.after, 1<<call.EventEnded, 2)
+		if err != nil || next != test.next || int64(len(events)) != test.events {
+			o.Errorf("after %d: %d events, next %d, %v; want %d and %d", test.after, len(events), next, err, test.events, test.next)
+		}
+	}
+	events, next, err := o.out.Events(o.Context(), 0, 1<<call.EventCreated, 3)
+	if err != nil || len(events) != 3 || next != first+2 {
+		o.Errorf("%d events, next %d, %v", len(events), next, err)
+	}
 }
 
 func testWoken(o *outboxTest) {
