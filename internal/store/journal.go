@@ -121,11 +121,16 @@ type EventJournal interface {
 	// no longer given up, is left out.
 	Requeue(p Portion, seqs []int64, now time.Time) (queued int, err error)
 
-	// PruneEvents deletes, of a portion of the events with a seq above after and below shown, those
-	// below kept, with their deliveries, and those that wait for nobody and were given up for
-	// nobody. The next portion is that after next; it is shown or above when there is none. Left is
-	// that of Settle.
-	PruneEvents(ctx context.Context, after, shown, kept int64) (rows int, left map[int64]int, next int64, err error)
+	// Prunable finds a portion of the events with a seq above after and below shown that may be
+	// deleted: those below kept, and those that wait for nobody and were given up for nobody. It is a
+	// read, and looks at LookMost events. The next portion is that after next; it is shown when there
+	// is none.
+	Prunable(ctx context.Context, after, shown, kept int64) (seqs []int64, next int64, err error)
+
+	// PruneEvents deletes events that Prunable found: those below kept with their deliveries, and
+	// the others where they may still be deleted. It also deletes a portion of what a deleted
+	// endpoint left; more says that there is more of that. Left is that of Settle.
+	PruneEvents(ctx context.Context, seqs []int64, kept int64) (rows int, left map[int64]int, more bool, err error)
 }
 
 // StoredEndpoint is an endpoint and how many deliveries wait for it.

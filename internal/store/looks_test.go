@@ -27,6 +27,11 @@ func (w *watched) Choose(ctx ctx, p store.Portion) ([]int64, int64, error) {
 	return w.Volatile.Choose(ctx, p)
 }
 
+func (w *watched) Prunable(ctx ctx, after, shown, kept int64) ([]int64, int64, error) {
+	w.look()
+	return w.Volatile.Prunable(ctx, after, shown, kept)
+}
+
 func openWatched(t *testing.T) *watched {
 	t.Helper()
 	w := &watched{Volatile: store.NewVolatile()}
@@ -78,5 +83,32 @@ func TestReplayHoldsNobodyUp(t *testing.T) {
 		if w.holding || w.looks == 0 || w.looks > test.most {
 			t.Errorf("%d looks, want %d at most; commits wait for one: %v", w.looks, test.most, w.holding)
 		}
+	}
+}
+
+// TestPruneHoldsNobodyUp: what is to be deleted is looked for in portions, while others commit, also
+// where most of it waits for an endpoint.
+func TestPruneHoldsNobodyUp(t *testing.T) {
+	w := openWatched(t)
+	now := time.Now()
+	var err error
+	if w.store, err = store.Open(t.Context(), w, func() time.Time { return now }); err != nil {
+		t.Fatal(err)
+	}
+	put(t, w.store, "crm", "call.ended")
+	const n = 9
+	talks(t, w.store, 0, n)
+	w.store.RecordEvents(true)
+	put(t, w.store, "crm", "call.merged")
+	crowd(t, w.store, store.LookMost/2)
+	now = now.Add(store.KeepEvents + time.Minute)
+	if rows, err := w.store.Outbox().Prune(t.Context()); err != nil || rows != store.LookMost+n {
+		t.Errorf("%d rows, %v", rows, err)
+	}
+	if w.holding || w.looks != 2 {
+		t.Errorf("%d looks; commits wait for one: %v", w.looks, w.holding)
+	}
+	if got := queued(t, w.store); got["crm"] != n {
+		t.Errorf("there wait %v", got)
 	}
 }

@@ -81,6 +81,10 @@ type Outbox interface {
 	// Replay queues events again for an endpoint, and returns how many. One that waits already
 	// stays as it is. ErrQueueFull leaves some out.
 	Replay(ctx context.Context, endpoint string, what Replay) (int, error)
+
+	// Prune deletes the events that are older than KeepEvents and wait for nobody, those older than
+	// KeepUndelivered, and what deleted endpoints left, in short portions. Rows counts what it deleted.
+	Prune(ctx context.Context) (rows int, err error)
 }
 
 // Event is a stored call.Event.

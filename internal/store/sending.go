@@ -388,26 +388,43 @@ func (o *outbox) replay(ctx context.Context, endpoint string, p Portion, seqs []
 	return queued, taken, nil
 }
 
-// prune deletes events that nobody needs any more.
-func (o *outbox) prune(ctx context.Context) (rows int, err error) {
+// Prune implements Outbox.
+func (o *outbox) Prune(ctx context.Context) (rows int, err error) {
 	now := o.memory.clock()
 	shown, kept := seqAt(now.Add(-KeepEvents)), seqAt(now.Add(-KeepUndelivered))
-	for after := int64(0); after < shown; {
-		done, err := o.write(ctx)
-		if err != nil {
-			return rows, err
+	for after, more := int64(0), true; after < shown || more; {
+		var seqs []int64
+		if after < shown {
+			// This looks at many events: no commit waits for it.
+			if seqs, after, err = o.memory.journal.Prunable(ctx, after, shown, kept); err != nil {
+				return rows, fmt.Errorf("find old events: %w", err)
+			}
+			if len(seqs) == 0 && after < shown {
+				continue
+			}
 		}
-		n, left, next, err := o.memory.journal.PruneEvents(ctx, after, shown, kept)
-		if err = o.memory.judge(err); err == nil {
-			o.mu.Lock()
-			o.left(left)
-			o.mu.Unlock()
-		}
-		done()
+		var n int
+		n, more, err = o.prune(ctx, seqs, kept)
 		if rows += n; err != nil {
 			return rows, err
 		}
-		after = next
 	}
 	return rows, nil
+}
+
+// prune deletes one portion.
+func (o *outbox) prune(ctx context.Context, seqs []int64, kept int64) (rows int, more bool, err error) {
+	done, err := o.write(ctx)
+	if err != nil {
+		return 0, false, err
+	}
+	defer done()
+	rows, left, more, err := o.memory.journal.PruneEvents(ctx, seqs, kept)
+	if err = o.memory.judge(err); err != nil {
+		return rows, false, fmt.Errorf("prune events: %w", err)
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.left(left)
+	return rows, more, nil
 }

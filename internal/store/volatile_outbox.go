@@ -274,28 +274,59 @@ func (v *Volatile) Requeue(p Portion, seqs []int64, now time.Time) (queued int, 
 	return queued, nil
 }
 
+// Prunable implements Journal.
+func (v *Volatile) Prunable(_ context.Context, after, shown, kept int64) (seqs []int64, next int64, err error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	pinned := v.out.pinned()
+	for i, e := range v.out.after(after) {
+		if e.Seq >= shown {
+			break
+		}
+		if e.Seq < kept || !pinned[e.Seq] {
+			seqs = append(seqs, e.Seq)
+		}
+		if i+1 == LookMost {
+			return seqs, e.Seq, nil
+		}
+	}
+	return seqs, shown, nil
+}
+
+// pinned are the seqs of what waits or was given up.
+func (v *volatileOutbox) pinned() map[int64]bool {
+	pinned := make(map[int64]bool)
+	for k := range v.queued {
+		pinned[k.seq] = true
+	}
+	for k := range v.dead {
+		pinned[k.seq] = true
+	}
+	return pinned
+}
+
 // PruneEvents implements Journal.
-func (v *Volatile) PruneEvents(_ context.Context, _, shown, kept int64) (rows int, left map[int64]int, next int64, err error) {
+func (v *Volatile) PruneEvents(_ context.Context, seqs []int64, kept int64) (rows int, left map[int64]int, more bool, err error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	left = make(map[int64]int)
-	pinned := make(map[int64]bool)
+	pruned := make(map[int64]bool, len(seqs))
+	for _, seq := range seqs {
+		pruned[seq] = true
+	}
+	before := len(v.out.events) + len(v.out.queued) + len(v.out.dead)
 	for k := range v.out.queued {
-		if pinned[k.seq] = true; k.seq < kept {
+		if pruned[k.seq] && k.seq < kept {
 			delete(v.out.queued, k)
 			left[k.lane.Endpoint]++
-			rows++
 		}
 	}
 	for k := range v.out.dead {
-		if pinned[k.seq] = true; k.seq < kept {
+		if pruned[k.seq] && k.seq < kept {
 			delete(v.out.dead, k)
-			rows++
 		}
 	}
-	before := len(v.out.events)
-	v.out.events = slices.DeleteFunc(v.out.events, func(e Event) bool {
-		return e.Seq < kept || e.Seq < shown && !pinned[e.Seq]
-	})
-	return rows + before - len(v.out.events), left, shown, nil
+	pinned := v.out.pinned()
+	v.out.events = slices.DeleteFunc(v.out.events, func(e Event) bool { return pruned[e.Seq] && !pinned[e.Seq] })
+	return before - len(v.out.events) - len(v.out.queued) - len(v.out.dead), left, false, nil
 }

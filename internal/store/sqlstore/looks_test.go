@@ -103,7 +103,7 @@ func TestFeedsApart(t *testing.T) {
 	if _, _, err := j.Due(t.Context(), 1, time.Now(), 9); err != nil {
 		t.Error(err)
 	}
-	if _, _, _, err := j.PruneEvents(t.Context(), 0, 5, 5); err != nil {
+	if _, _, _, err := j.PruneEvents(t.Context(), []int64{1, 2, 3, 4}, 5); err != nil {
 		t.Error(err)
 	}
 	cancel()
@@ -117,6 +117,44 @@ func TestFeedsApart(t *testing.T) {
 	}
 	if events, _, err := j.Events(t.Context(), 0, ^call.EventKinds(0), 9); err != nil || len(events) != 5 {
 		t.Errorf("%d events, %v", len(events), err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestPrunable: what nobody waits for is found behind much that waits, and deleting it looks at
+// nothing else.
+func TestPrunable(t *testing.T) {
+	const rare = 7000
+	s, j := openBoth(t, Config{Path: filepath.Join(t.TempDir(), "peal.db"), Synchronous: "off"})
+	many(t, j, 2*store.LookMost+5000, rare)
+	put(t, j, `INSERT INTO endpoints (number, id, body) VALUES (1, 'crm', '{}')`)
+	put(t, j, `INSERT INTO deliveries (endpoint, call_id, seq, tries, due_ns) SELECT 1, call_id, seq, 0, 1 FROM events WHERE seq % $1`, rare)
+	const end = 1 << 40
+	for _, test := range []struct{ after, kept, next, found int64 }{
+		{0, 0, 10_000, 1},
+		{10_000, 0, 20_000, 1},
+		{20_000, 0, end, 1},
+		{21_000, 0, end, 0},
+		{0, 3, 10_000, 3},
+		{0, end, pruneRows, pruneRows},
+	} {
+		seqs, next, err := j.Prunable(t.Context(), test.after, end, test.kept)
+		if err != nil || next != test.next || int64(len(seqs)) != test.found {
+			t.Errorf("%+v: found %d, next %d, %v", test, len(seqs), next, err)
+		}
+	}
+	n := 0
+	for _, stmt := range j.writer.statements() {
+		*stmt = countedStmt{*stmt, &n}
+	}
+	// The second waits: it does so by now, or was never found.
+	if rows, left, more, err := j.PruneEvents(t.Context(), []int64{7000, 7001}, 0); err != nil || rows != 1 || left[1] != 0 || more || n != 4 {
+		t.Errorf("%d rows deleted, %v, more %v, %v; %d statements", rows, left, more, err, n)
+	}
+	if rows, left, _, err := j.PruneEvents(t.Context(), []int64{1, 2, 7001}, 3); err != nil || rows != 4 || left[1] != 2 {
+		t.Errorf("%d rows deleted, %v, %v", rows, left, err)
 	}
 	if err := s.Close(); err != nil {
 		t.Error(err)

@@ -34,6 +34,9 @@ const (
 	sqlChosen   = `
 		SELECT looked.seq FROM (%s) AS looked CROSS JOIN events ON events.seq = looked.seq
 		WHERE (%d >> kind) & 1 LIMIT %d`
+	sqlPrunable = `
+		SELECT events.seq FROM (` + sqlLook + `) AS looked CROSS JOIN events ON events.seq = looked.seq
+		WHERE events.seq < $4 OR ` + sqlUnwanted + ` LIMIT $5`
 )
 
 // Events implements store.Journal.
@@ -117,14 +120,8 @@ func (j *journal) Choose(ctx context.Context, p store.Portion) (seqs []int64, ne
 		from, args = sqlLookDead, append(args, p.Endpoint)
 	}
 	next, err = j.look(ctx, from, args, p.Before, func(tx *sql.Tx) (bool, error) {
-		query := fmt.Sprintf(sqlChosen, from, int64(p.Kinds), p.Limit)
-		rows, err := tx.QueryContext(ctx, query, args...)
-		err = each(rows, err, func(r row) error {
-			var seq int64
-			err := r.Scan(&seq)
-			seqs = append(seqs, seq)
-			return err
-		})
+		rows, err := tx.QueryContext(ctx, fmt.Sprintf(sqlChosen, from, int64(p.Kinds), p.Limit), args...)
+		seqs, err = allSeqs(rows, err)
 		return len(seqs) == p.Limit, err
 	})
 	if err != nil {
@@ -134,6 +131,34 @@ func (j *journal) Choose(ctx context.Context, p store.Portion) (seqs []int64, ne
 		next = seqs[p.Limit-1]
 	}
 	return seqs, next, nil
+}
+
+// Prunable implements store.Journal.
+func (j *journal) Prunable(ctx context.Context, after, shown, kept int64) (seqs []int64, next int64, err error) {
+	args := []any{after, shown, store.LookMost}
+	next, err = j.look(ctx, sqlLook, args, shown, func(tx *sql.Tx) (bool, error) {
+		rows, err := tx.QueryContext(ctx, sqlPrunable, append(args, kept, pruneRows)...)
+		seqs, err = allSeqs(rows, err)
+		return len(seqs) == pruneRows, err
+	})
+	if err != nil {
+		return nil, 0, fmt.Errorf("find old events: %w", named(err))
+	}
+	if len(seqs) == pruneRows {
+		next = seqs[pruneRows-1]
+	}
+	return seqs, next, nil
+}
+
+// allSeqs reads the seqs that a query gives.
+func allSeqs(rows *sql.Rows, err error) (seqs []int64, _ error) {
+	err = each(rows, err, func(r row) error {
+		var seq int64
+		err := r.Scan(&seq)
+		seqs = append(seqs, seq)
+		return err
+	})
+	return seqs, err
 }
 
 // look runs a read of what from selects, which is LookMost rows. Where the read says that it stopped

@@ -390,7 +390,7 @@ func testDeleted(o *outboxTest) {
 	o.reopen()
 	check()
 	o.talk("c3", "alice", "bob")
-	if _, err := o.Prune(o.Context(), time.Time{}, time.Time{}); err != nil {
+	if _, err := o.out.Prune(o.Context()); err != nil {
 		o.Fatal(err)
 	}
 	o.wantQueueLength("crm", 5)
@@ -413,7 +413,7 @@ func testPruneEvents(o *outboxTest) {
 	}
 	prune := func(want ...string) {
 		o.Helper()
-		if _, err := o.Prune(o.Context(), time.Time{}, time.Time{}); err != nil {
+		if _, err := o.out.Prune(o.Context()); err != nil {
 			o.Fatal(err)
 		}
 		o.wantFeed(want...)

@@ -369,7 +369,7 @@ func testSeqs(o *outboxTest) {
 	}
 	// When all are gone, after a restart, and while the clock stands still.
 	o.now = o.now.Add(store.KeepUndelivered + time.Second)
-	if _, err := o.Prune(o.Context(), o.now, time.Time{}); err != nil {
+	if _, err := o.out.Prune(o.Context()); err != nil {
 		o.Fatal(err)
 	}
 	o.wantFeed()
