@@ -39,7 +39,10 @@ type target struct {
 	Endpoint
 	kinds  call.EventKinds
 	queued int
-	fresh  fresh
+	// full says that it missed an event because too much waited, and is to be disabled. Until that is
+	// stored it misses all. Whoever holds writing may use it.
+	full  bool
+	fresh fresh
 }
 
 func newOutbox(m *Memory) *outbox {
@@ -86,7 +89,10 @@ func (o *outbox) outgoing(events []call.Event, c *call.Call, at time.Time, last 
 		last = max(last+1, at.UnixMicro())
 		out[i].Event = Event{Seq: last, At: at, Kind: e.Kind, Merged: e.Merged, Call: &after}
 		for _, t := range o.endpoints {
-			if t.Enabled() && t.kinds.Has(e.Kind) && t.queued < o.most {
+			if !t.Enabled() || !t.kinds.Has(e.Kind) {
+				continue
+			}
+			if t.full = t.full || t.queued >= o.most; !t.full {
 				out[i].To = append(out[i].To, t.Number)
 			}
 		}
@@ -142,12 +148,13 @@ func (o *outbox) left(n map[int64]int) {
 // is queued for them, and the next event tries again. The caller holds writing.
 func (o *outbox) disableFull() {
 	for _, t := range o.endpoints {
-		if t.queued < o.most || !t.Enabled() {
+		if !t.full && t.queued < o.most || !t.Enabled() {
 			continue
 		}
 		e := t.clone()
 		e.Disabled = Disabled{At: o.memory.clock(), Reason: QueueFull}
 		if o.memory.judge(o.memory.journal.PutEndpoint(&e)) == nil {
+			t.full = false
 			o.mu.Lock()
 			t.Endpoint = e
 			t.fresh.spoil()
@@ -252,6 +259,7 @@ func (o *outbox) PutEndpoint(ctx context.Context, id string, change func(*Endpoi
 	defer o.mu.Unlock()
 	next.Endpoint, next.kinds = e, e.Kinds()
 	if !e.Enabled() {
+		next.full = false
 		next.fresh.spoil() // What waits may do so for long.
 	}
 	o.endpoints[id] = next
