@@ -54,15 +54,23 @@ func (v *volatileOutbox) put(events []Outgoing, filed bool) {
 	}
 }
 
-// queue queues a delivery. What follows what is being retried waits as long.
+// queue queues a delivery. It is due no later than what follows it, which would be in the way, and no
+// earlier than what it follows.
 func (v *volatileOutbox) queue(key deliveryKey, due time.Time) {
-	head := key
+	former, later := key, key
 	for k := range v.queued {
-		if k.lane == key.lane && k.seq < head.seq {
-			head = k
+		switch {
+		case k.lane != key.lane:
+		case k.seq < key.seq && (former == key || k.seq > former.seq):
+			former = k
+		case k.seq > key.seq && (later == key || k.seq < later.seq):
+			later = k
 		}
 	}
-	if w := v.queued[head]; w.due.After(due) {
+	if w, ok := v.queued[later]; ok && w.due.Before(due) {
+		due = w.due
+	}
+	if w, ok := v.queued[former]; ok && w.due.After(due) {
 		due = w.due
 	}
 	v.queued[key] = waiting{due: due}

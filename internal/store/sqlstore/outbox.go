@@ -33,12 +33,18 @@ const (
 	sqlBury  = `
 		INSERT INTO dead (endpoint, seq, tries, at_ns, reason)
 		SELECT endpoint, seq, tries + 1, $4, $5 FROM deliveries WHERE endpoint = $1 AND call_id = $2 AND seq = $3`
-	sqlUnbury  = `DELETE FROM dead WHERE endpoint = $1 AND seq = $2`
+	sqlUnbury = `DELETE FROM dead WHERE endpoint = $1 AND seq = $2`
+	// It is due no later than what follows it, which would be in the way, and no earlier than what it
+	// follows.
 	sqlRequeue = `
 		INSERT INTO deliveries (endpoint, call_id, seq, tries, due_ns)
-		SELECT $1, call_id, seq, 0, max($3, coalesce((
-			SELECT due_ns FROM deliveries AS head WHERE head.endpoint = $1 AND head.call_id = events.call_id AND head.seq < events.seq
-			ORDER BY head.seq LIMIT 1), 0))
+		SELECT $1, call_id, seq, 0, max(
+			min($3, coalesce((
+				SELECT due_ns FROM deliveries AS later WHERE later.endpoint = $1 AND later.call_id = events.call_id AND later.seq > events.seq
+				ORDER BY later.seq LIMIT 1), $3)),
+			coalesce((
+				SELECT due_ns FROM deliveries AS former WHERE former.endpoint = $1 AND former.call_id = events.call_id AND former.seq < events.seq
+				ORDER BY former.seq DESC LIMIT 1), 0))
 		FROM events WHERE seq = $2 ON CONFLICT DO NOTHING`
 
 	sqlExpire = `

@@ -361,6 +361,31 @@ func testReplayMany(o *outboxTest) {
 	o.wantQueue("crm", n, 0, epoch)
 }
 
+// What is replayed before what waits of the same call is due as long as that, which cannot be
+// delivered before it.
+func testReplayBefore(o *outboxTest) {
+	o.hook("crm")
+	c := o.begin("c1", "alice", "bob")
+	tablet := call.Device{Account: "bob", ID: "tablet"}
+	o.step(c, call.Ring{Device: tablet}, call.Cancel{Device: c.Caller().Device})
+	for range 2 {
+		o.settle(o.claimOne("crm"), store.Delivered, 0)
+	}
+	o.now = o.now.Add(time.Second)
+	o.begin("c2", "carol", "dave")
+	o.now = o.now.Add(time.Second)
+	if n, err := o.out.Replay(o.Context(), "crm", store.Replay{All: true}); err != nil || n != 2 {
+		o.Fatalf("Replay = %d, %v", n, err)
+	}
+	for _, want := range []string{"c1:1 call.created", "c1:2 call.ringing", "c1:3 call.ended", "c2:1 call.created"} {
+		due := o.claimOne("crm")
+		if got := label(due[0].Event); got != want {
+			o.Errorf("%s is due, want %s", got, want)
+		}
+		o.settle(due, store.Delivered, 0)
+	}
+}
+
 func testDeleted(o *outboxTest) {
 	o.hook("crm")
 	o.talk("c1", "alice", "bob")

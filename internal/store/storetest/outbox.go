@@ -45,6 +45,7 @@ func RunOutbox(t *testing.T, open func(t *testing.T, now func() time.Time) (agai
 		{"what is given up", testDead},
 		{"replays", testReplay},
 		{"replays of much", testReplayMany},
+		{"replays before what waits", testReplayBefore},
 		{"a deleted endpoint", testDeleted},
 		{"queues", testQueues},
 		{"pruning of events", testPruneEvents},
