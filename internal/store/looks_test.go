@@ -32,6 +32,11 @@ func (w *watched) Prunable(ctx ctx, after, shown, kept int64) ([]int64, int64, e
 	return w.Volatile.Prunable(ctx, after, shown, kept)
 }
 
+func (w *watched) Oldest(ctx ctx, endpoint, after int64) (int64, time.Time, error) {
+	w.look()
+	return w.Volatile.Oldest(ctx, endpoint, after)
+}
+
 func openWatched(t *testing.T) *watched {
 	t.Helper()
 	w := &watched{Volatile: store.NewVolatile()}
@@ -111,4 +116,63 @@ func TestPruneHoldsNobodyUp(t *testing.T) {
 	if got := queued(t, w.store); got["crm"] != n {
 		t.Errorf("there wait %v", got)
 	}
+}
+
+// TestQueuesLookOnce: who asks what waits, again and again, has each event looked at once.
+func TestQueuesLookOnce(t *testing.T) {
+	w := openWatched(t)
+	put(t, w.store, "crm", "call.ended")
+	want := func(looks, queued int, oldest time.Time) {
+		t.Helper()
+		w.looks = 0
+		queues, err := w.store.Outbox().Queues(t.Context())
+		if err != nil || len(queues) != 1 || queues[0].Queued != queued || !queues[0].Oldest.Equal(oldest) || w.looks != looks {
+			t.Errorf("%d looks for %+v, %v; want %d for %d since %v", w.looks, queues, err, looks, queued, oldest)
+		}
+	}
+	want(0, 0, time.Time{})
+	talks(t, w.store, 0, 1)
+	first, last, err := events(t, w.store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(1, 1, last.At)
+	put(t, w.store, "crm", "call.merged")
+	crowd(t, w.store, store.LookMost/2+9)
+	put(t, w.store, "crm", "call.ended")
+	talks(t, w.store, 1, 1)
+	want(1, 2, last.At)
+	due, _, err := w.store.Outbox().Claim(t.Context(), "crm", 1)
+	if err != nil || len(due) != 1 {
+		t.Fatalf("Claim = %d, %v", len(due), err)
+	}
+	if err := w.store.Outbox().Settle(t.Context(), []store.Settlement{{Delivery: due[0], Outcome: store.Delivered}}); err != nil {
+		t.Fatal(err)
+	}
+	_, newest, err := events(t, w.store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(2, 1, newest.At)
+	want(1, 1, newest.At)
+	if n, err := w.store.Outbox().Replay(t.Context(), "crm", store.Replay{All: true, Kinds: 1 << call.EventCreated, To: last.At.Add(time.Microsecond)}); err != nil || n != 1 {
+		t.Fatalf("Replay = %d, %v", n, err)
+	}
+	want(1, 2, first.At)
+}
+
+// events gives the oldest event and the newest.
+func events(t *testing.T, s *store.Memory) (first, last store.Event, err error) {
+	t.Helper()
+	for after := int64(0); after < s.Outbox().Newest(); {
+		var page []store.Event
+		if page, after, err = s.Outbox().Events(t.Context(), after, ^call.EventKinds(0), store.LookMost); err != nil || len(page) == 0 {
+			return first, last, err
+		}
+		if first.Seq == 0 {
+			first = page[0]
+		}
+		last = page[len(page)-1]
+	}
+	return first, last, nil
 }

@@ -160,7 +160,7 @@ func TestMoreThanFresh(t *testing.T) {
 	}
 }
 
-func (s *spoilt) Settle(now time.Time, settled []store.Settlement) (map[int64]int, error) {
+func (s *spoilt) Settle(now time.Time, settled []store.Settlement) (map[int64]store.Counts, error) {
 	if s.append != nil {
 		return nil, s.append(nil, func([]store.Entry) error { return nil })
 	}

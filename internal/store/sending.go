@@ -38,7 +38,10 @@ type outbox struct {
 type target struct {
 	Endpoint
 	kinds  call.EventKinds
-	queued int
+	counts Counts
+	// before is a seq up to which nothing waits; replays counts how often it may have become less.
+	before  int64
+	replays int
 	// full says that it missed an event because too much waited, and is to be disabled. Until that is
 	// stored it misses all. Whoever holds writing may use it.
 	full  bool
@@ -57,9 +60,9 @@ func (o *outbox) open(ctx context.Context) error {
 	}
 	o.last = last
 	for _, e := range stored {
-		t := &target{Endpoint: e.Endpoint, kinds: e.Kinds(), queued: e.Queued}
+		t := &target{Endpoint: e.Endpoint, kinds: e.Kinds(), counts: e.Counts, before: max(e.Oldest-1, 0)}
 		o.endpoints[e.ID] = t
-		t.fresh.counted(t.queued)
+		t.fresh.counted(t.counts.Queued)
 	}
 	return nil
 }
@@ -92,7 +95,7 @@ func (o *outbox) outgoing(events []call.Event, c *call.Call, at time.Time, last 
 			if !t.Enabled() || !t.kinds.Has(e.Kind) {
 				continue
 			}
-			if t.full = t.full || t.queued >= o.most; !t.full {
+			if t.full = t.full || t.counts.Queued >= o.most; !t.full {
 				out[i].To = append(out[i].To, t.Number)
 			}
 		}
@@ -127,19 +130,23 @@ func (o *outbox) committed(batch []Entry) {
 func (o *outbox) queue(number int64, e *Event) {
 	for _, t := range o.endpoints {
 		if t.Number == number {
-			t.queued++
+			if t.counts.Queued == 0 {
+				t.before = e.Seq - 1
+			}
+			t.counts.Queued++
 			t.fresh.add(Delivery{Lane: Lane{number, e.Call.ID}, Event: *e})
 			return
 		}
 	}
 }
 
-// left takes how many fewer deliveries wait for each endpoint. The caller holds mu.
-func (o *outbox) left(n map[int64]int) {
+// counted takes what was settled or pruned. The caller holds mu.
+func (o *outbox) counted(n map[int64]Counts) {
 	for _, t := range o.endpoints {
-		if n[t.Number] > 0 {
-			t.queued -= n[t.Number]
-			t.fresh.counted(t.queued)
+		c := n[t.Number]
+		t.counts.add(c)
+		if c.Queued != 0 {
+			t.fresh.counted(t.counts.Queued)
 		}
 	}
 }
@@ -148,7 +155,7 @@ func (o *outbox) left(n map[int64]int) {
 // is queued for them, and the next event tries again. The caller holds writing.
 func (o *outbox) disableFull() {
 	for _, t := range o.endpoints {
-		if !t.full && t.queued < o.most || !t.Enabled() {
+		if !t.full && t.counts.Queued < o.most || !t.Enabled() {
 			continue
 		}
 		e := t.clone()
@@ -289,27 +296,53 @@ func (o *outbox) DeleteEndpoint(ctx context.Context, id string) error {
 }
 
 // Queues implements Outbox.
-func (o *outbox) Queues(ctx context.Context) ([]Queue, error) {
+func (o *outbox) Queues(ctx context.Context) (_ []Queue, err error) {
 	if err := o.memory.failure(); err != nil {
 		return nil, err
 	}
 	o.mu.Lock()
-	var numbers []int64
+	var targets []*target
 	var queues []Queue
 	for _, id := range slices.Sorted(maps.Keys(o.endpoints)) {
 		t := o.endpoints[id]
-		numbers = append(numbers, t.Number)
-		queues = append(queues, Queue{Endpoint: id, Queued: t.queued})
+		targets = append(targets, t)
+		queues = append(queues, Queue{Endpoint: id, Queued: t.counts.Queued, Dead: t.counts.Dead})
 	}
 	o.mu.Unlock()
-	for i, number := range numbers {
-		oldest, dead, err := o.memory.journal.Waiting(ctx, number)
-		if err != nil {
+	for i, t := range targets {
+		if queues[i].Queued == 0 {
+			continue
+		}
+		if queues[i].Oldest, err = o.oldest(ctx, t); err != nil {
 			return nil, fmt.Errorf("read queue: %w", err)
 		}
-		queues[i].Oldest, queues[i].Dead = oldest, dead
 	}
 	return queues, nil
+}
+
+// oldest is when the oldest event that waits was committed. Each event is looked at once, unless
+// there are replays: what was delivered is not looked at by the next call.
+func (o *outbox) oldest(ctx context.Context, t *target) (time.Time, error) {
+	o.mu.Lock()
+	number, before, replays := t.Number, t.before, t.replays
+	o.mu.Unlock()
+	for {
+		seq, at, err := o.memory.journal.Oldest(ctx, number, before)
+		if err != nil || seq == 0 {
+			return time.Time{}, err
+		}
+		if before = seq; !at.IsZero() {
+			before--
+		}
+		o.mu.Lock()
+		if t.replays == replays {
+			t.before = max(t.before, before)
+		}
+		o.mu.Unlock()
+		if !at.IsZero() {
+			return at, nil
+		}
+	}
 }
 
 // number is that of an endpoint, with what it asks for.
@@ -378,22 +411,26 @@ func (o *outbox) replay(ctx context.Context, endpoint string, p Portion, seqs []
 	switch {
 	case t == nil || t.Number != p.Endpoint:
 		return 0, 0, ErrNoEndpoint
-	case t.queued >= o.most:
+	case t.counts.Queued >= o.most:
 		return 0, 0, ErrQueueFull
 	}
-	taken = min(len(seqs), o.most-t.queued)
-	queued, err = o.memory.journal.Requeue(p, seqs[:taken], o.memory.clock())
+	taken = min(len(seqs), o.most-t.counts.Queued)
+	counts, err := o.memory.journal.Requeue(p, seqs[:taken], o.memory.clock())
 	if err := o.memory.judge(err); err != nil {
 		return 0, 0, fmt.Errorf("replay events: %w", err)
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	t.queued += queued
-	if queued > 0 {
+	if counts.Queued > 0 {
+		if t.before = min(t.before, seqs[0]-1); t.counts.Queued == 0 {
+			t.before = seqs[0] - 1
+		}
+		t.replays++
 		t.fresh.spoil()
 		o.announce()
 	}
-	return queued, taken, nil
+	t.counts.add(counts)
+	return counts.Queued, taken, nil
 }
 
 // Prune implements Outbox.
@@ -427,12 +464,12 @@ func (o *outbox) prune(ctx context.Context, seqs []int64, kept int64) (rows int,
 		return 0, false, err
 	}
 	defer done()
-	rows, left, more, err := o.memory.journal.PruneEvents(ctx, seqs, kept)
+	rows, counts, more, err := o.memory.journal.PruneEvents(ctx, seqs, kept)
 	if err = o.memory.judge(err); err != nil {
 		return rows, false, fmt.Errorf("prune events: %w", err)
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.left(left)
+	o.counted(counts)
 	return rows, more, nil
 }

@@ -101,6 +101,14 @@ func (v *Volatile) Outbox(context.Context) (last int64, endpoints []StoredEndpoi
 		for k := range v.out.queued {
 			if k.lane.Endpoint == number {
 				stored.Queued++
+				if stored.Oldest == 0 || k.seq < stored.Oldest {
+					stored.Oldest = k.seq
+				}
+			}
+		}
+		for k := range v.out.dead {
+			if k.lane.Endpoint == number {
+				stored.Dead++
 			}
 		}
 		endpoints = append(endpoints, stored)
@@ -173,28 +181,26 @@ func (v *Volatile) Due(_ context.Context, endpoint int64, now time.Time, limit i
 	return due[:min(limit, len(due))], next, nil
 }
 
-// Waiting implements Journal.
-func (v *Volatile) Waiting(_ context.Context, endpoint int64) (oldest time.Time, dead int, err error) {
+// Oldest implements Journal.
+func (v *Volatile) Oldest(_ context.Context, endpoint, after int64) (seq int64, at time.Time, err error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	for k := range v.out.queued {
-		if at := v.out.event(k.seq).At; k.lane.Endpoint == endpoint && (oldest.IsZero() || at.Before(oldest)) {
-			oldest = at
+	for i, e := range v.out.after(after) {
+		if _, waits := v.out.queued[deliveryKey{Lane{endpoint, e.Call.ID}, e.Seq}]; waits {
+			return e.Seq, e.At, nil
+		}
+		if i+1 == LookMost {
+			return e.Seq, time.Time{}, nil
 		}
 	}
-	for k := range v.out.dead {
-		if k.lane.Endpoint == endpoint {
-			dead++
-		}
-	}
-	return oldest, dead, nil
+	return 0, time.Time{}, nil
 }
 
 // Settle implements Journal.
-func (v *Volatile) Settle(now time.Time, settled []Settlement) (left map[int64]int, err error) {
+func (v *Volatile) Settle(now time.Time, settled []Settlement) (map[int64]Counts, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	left = make(map[int64]int)
+	counts := make(map[int64]Counts)
 	for i := range settled {
 		s := &settled[i]
 		lane := s.Delivery.Lane
@@ -206,10 +212,13 @@ func (v *Volatile) Settle(now time.Time, settled []Settlement) (left map[int64]i
 		switch s.Outcome {
 		case Delivered, Dead:
 			delete(v.out.queued, key)
-			left[lane.Endpoint]++
+			c := counts[lane.Endpoint]
+			c.Queued--
 			if s.Outcome == Dead {
+				c.Dead++
 				v.out.dead[key] = DeadLetter{Event: v.out.event(key.seq), Tries: w.tries + 1, At: now, Reason: s.Reason}
 			}
+			counts[lane.Endpoint] = c
 		case Retry:
 			v.out.queued[key] = waiting{due: now.Add(s.After), tries: w.tries + 1}
 			for k, w := range v.out.queued {
@@ -220,7 +229,7 @@ func (v *Volatile) Settle(now time.Time, settled []Settlement) (left map[int64]i
 		case Returned:
 		}
 	}
-	return left, nil
+	return counts, nil
 }
 
 // Dead implements Journal.
@@ -261,7 +270,7 @@ func (v *Volatile) Choose(_ context.Context, p Portion) (seqs []int64, next int6
 }
 
 // Requeue implements Journal.
-func (v *Volatile) Requeue(p Portion, seqs []int64, now time.Time) (queued int, err error) {
+func (v *Volatile) Requeue(p Portion, seqs []int64, now time.Time) (counts Counts, err error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for _, seq := range seqs {
@@ -271,15 +280,18 @@ func (v *Volatile) Requeue(p Portion, seqs []int64, now time.Time) (queued int, 
 		}
 		key := deliveryKey{Lane{p.Endpoint, v.out.events[at].Call.ID}, seq}
 		_, dead := v.out.dead[key]
-		if delete(v.out.dead, key); !p.All && !dead {
+		if dead {
+			delete(v.out.dead, key)
+			counts.Dead--
+		} else if !p.All {
 			continue
 		}
 		if _, waits := v.out.queued[key]; !waits {
 			v.out.queue(key, now)
-			queued++
+			counts.Queued++
 		}
 	}
-	return queued, nil
+	return counts, nil
 }
 
 // Prunable implements Journal.
@@ -314,10 +326,15 @@ func (v *volatileOutbox) pinned() map[int64]bool {
 }
 
 // PruneEvents implements Journal.
-func (v *Volatile) PruneEvents(_ context.Context, seqs []int64, kept int64) (rows int, left map[int64]int, more bool, err error) {
+func (v *Volatile) PruneEvents(_ context.Context, seqs []int64, kept int64) (rows int, counts map[int64]Counts, more bool, err error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	left = make(map[int64]int)
+	counts = make(map[int64]Counts)
+	gone := func(endpoint int64, n Counts) {
+		c := counts[endpoint]
+		c.add(n)
+		counts[endpoint] = c
+	}
 	pruned := make(map[int64]bool, len(seqs))
 	for _, seq := range seqs {
 		pruned[seq] = true
@@ -326,15 +343,16 @@ func (v *Volatile) PruneEvents(_ context.Context, seqs []int64, kept int64) (row
 	for k := range v.out.queued {
 		if pruned[k.seq] && k.seq < kept {
 			delete(v.out.queued, k)
-			left[k.lane.Endpoint]++
+			gone(k.lane.Endpoint, Counts{Queued: -1})
 		}
 	}
 	for k := range v.out.dead {
 		if pruned[k.seq] && k.seq < kept {
 			delete(v.out.dead, k)
+			gone(k.lane.Endpoint, Counts{Dead: -1})
 		}
 	}
 	pinned := v.out.pinned()
 	v.out.events = slices.DeleteFunc(v.out.events, func(e Event) bool { return pruned[e.Seq] && !pinned[e.Seq] })
-	return before - len(v.out.events) - len(v.out.queued) - len(v.out.dead), left, false, nil
+	return before - len(v.out.events) - len(v.out.queued) - len(v.out.dead), counts, false, nil
 }

@@ -207,7 +207,7 @@ func TestIndexed(t *testing.T) {
 		sqlFeed:       "CO-ROUTINE looked",
 		sqlDue:        "INDEX deliveries_due (endpoint=? AND due_ns<?)",
 		sqlNext:       "INDEX deliveries_due (endpoint=? AND due_ns>?)",
-		sqlOldest:     "COVERING INDEX deliveries_due (endpoint=?)",
+		sqlOldest:     "CO-ROUTINE looked",
 		sqlDead:       "PRIMARY KEY (endpoint=? AND seq>?)",
 		sqlLook:       "INTEGER PRIMARY KEY (rowid>? AND rowid<?)",
 		sqlLookDead:   "PRIMARY KEY (endpoint=? AND seq>? AND seq<?)",

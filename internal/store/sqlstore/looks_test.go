@@ -145,16 +145,24 @@ func TestPrunable(t *testing.T) {
 			t.Errorf("%+v: found %d, next %d, %v", test, len(seqs), next, err)
 		}
 	}
+	for after, want := range map[int64]int64{0: 1, 6999: 7001, end: 0} {
+		if seq, at, err := j.Oldest(t.Context(), 1, after); err != nil || seq != want || at.IsZero() != (want == 0) {
+			t.Errorf("the oldest after %d is %d of %v, %v", after, seq, at, err)
+		}
+	}
+	if seq, at, err := j.Oldest(t.Context(), 2, 9); err != nil || seq != store.LookMost+9 || !at.IsZero() {
+		t.Errorf("the oldest for nobody is %d of %v, %v", seq, at, err)
+	}
 	n := 0
 	for _, stmt := range j.writer.statements() {
 		*stmt = countedStmt{*stmt, &n}
 	}
 	// The second waits: it does so by now, or was never found.
-	if rows, left, more, err := j.PruneEvents(t.Context(), []int64{7000, 7001}, 0); err != nil || rows != 1 || left[1] != 0 || more || n != 4 {
-		t.Errorf("%d rows deleted, %v, more %v, %v; %d statements", rows, left, more, err, n)
+	if rows, counts, more, err := j.PruneEvents(t.Context(), []int64{7000, 7001}, 0); err != nil || rows != 1 || counts[1].Queued != 0 || more || n != 4 {
+		t.Errorf("%d rows deleted, %v, more %v, %v; %d statements", rows, counts, more, err, n)
 	}
-	if rows, left, _, err := j.PruneEvents(t.Context(), []int64{1, 2, 7001}, 3); err != nil || rows != 4 || left[1] != 2 {
-		t.Errorf("%d rows deleted, %v, %v", rows, left, err)
+	if rows, counts, _, err := j.PruneEvents(t.Context(), []int64{1, 2, 7001}, 3); err != nil || rows != 4 || counts[1].Queued != -2 {
+		t.Errorf("%d rows deleted, %v, %v", rows, counts, err)
 	}
 	if err := s.Close(); err != nil {
 		t.Error(err)

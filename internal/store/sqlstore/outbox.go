@@ -158,11 +158,13 @@ func (j *journal) Outbox(ctx context.Context) (last int64, endpoints []store.Sto
 		return 0, nil, fmt.Errorf("read newest event: %w", named(err))
 	}
 	rows, err := j.reader.QueryContext(ctx, `
-		SELECT number, body, (SELECT count(*) FROM deliveries WHERE endpoint = number) FROM endpoints WHERE id IS NOT NULL`)
+		SELECT number, body, (SELECT count(*) FROM deliveries WHERE endpoint = number),
+			(SELECT coalesce(min(seq), 0) FROM deliveries WHERE endpoint = number), (SELECT count(*) FROM dead WHERE endpoint = number)
+		FROM endpoints WHERE id IS NOT NULL`)
 	err = each(rows, err, func(r row) error {
 		var e store.StoredEndpoint
 		var body []byte
-		if err := r.Scan(&e.Number, &body, &e.Queued); err != nil {
+		if err := r.Scan(&e.Number, &body, &e.Queued, &e.Oldest, &e.Dead); err != nil {
 			return err
 		}
 		number := e.Number
@@ -220,19 +222,24 @@ func (j *journal) writes(changes int, do func(*writer) error) error {
 }
 
 // Settle implements store.Journal.
-func (j *journal) Settle(now time.Time, settled []store.Settlement) (left map[int64]int, err error) {
-	left = make(map[int64]int)
+func (j *journal) Settle(now time.Time, settled []store.Settlement) (counts map[int64]store.Counts, err error) {
+	counts = make(map[int64]store.Counts)
 	err = j.writes(len(settled), func(w *writer) error {
 		for i := range settled {
 			rows, err := w.settle(now, &settled[i])
 			if err != nil {
 				return err
 			}
-			left[settled[i].Delivery.Lane.Endpoint] += int(rows)
+			c := counts[settled[i].Delivery.Lane.Endpoint]
+			c.Queued -= int(rows)
+			if settled[i].Outcome == store.Dead {
+				c.Dead += int(rows)
+			}
+			counts[settled[i].Delivery.Lane.Endpoint] = c
 		}
 		return nil
 	})
-	return left, err
+	return counts, err
 }
 
 // settle takes what became of one delivery, and returns how many fewer wait.
@@ -258,13 +265,14 @@ func (w *writer) settle(now time.Time, s *store.Settlement) (left int64, err err
 }
 
 // Requeue implements store.Journal.
-func (j *journal) Requeue(p store.Portion, seqs []int64, now time.Time) (queued int, err error) {
+func (j *journal) Requeue(p store.Portion, seqs []int64, now time.Time) (counts store.Counts, err error) {
 	err = j.writes(len(seqs), func(w *writer) error {
 		for _, seq := range seqs {
 			dead, err := w.exec(w.outbox.unbury, p.Endpoint, seq)
 			if err != nil {
 				return err
 			}
+			counts.Dead -= int(dead)
 			if !p.All && dead == 0 {
 				continue
 			}
@@ -272,25 +280,25 @@ func (j *journal) Requeue(p store.Portion, seqs []int64, now time.Time) (queued 
 			if err != nil {
 				return err
 			}
-			queued += int(rows)
+			counts.Queued += int(rows)
 		}
 		return nil
 	})
 	if err != nil {
-		return 0, err
+		return store.Counts{}, err
 	}
-	return queued, nil
+	return counts, nil
 }
 
 // PruneEvents implements store.Journal.
-func (j *journal) PruneEvents(ctx context.Context, seqs []int64, kept int64) (rows int, left map[int64]int, more bool, err error) {
+func (j *journal) PruneEvents(ctx context.Context, seqs []int64, kept int64) (rows int, counts map[int64]store.Counts, more bool, err error) {
 	endpoints, gone, err := j.numbers(ctx)
 	if err != nil {
 		return 0, nil, false, fmt.Errorf("%w: %w", store.ErrNotDone, err)
 	}
-	left = make(map[int64]int)
+	counts = make(map[int64]store.Counts)
 	if len(seqs) == 0 && len(gone) == 0 {
-		return 0, left, false, nil
+		return 0, counts, false, nil
 	}
 	// Below kept all events were found, so that they have no other between them.
 	expired, _ := slices.BinarySearch(seqs, kept)
@@ -305,8 +313,9 @@ func (j *journal) PruneEvents(ctx context.Context, seqs []int64, kept int64) (ro
 		}
 		if expired > 0 {
 			for _, number := range endpoints {
-				left[number] += int(exec(w.outbox.expire, number, seqs[0]-1, seqs[expired-1]))
-				exec(w.outbox.expireDead, number, seqs[0]-1, seqs[expired-1])
+				queued := exec(w.outbox.expire, number, seqs[0]-1, seqs[expired-1])
+				dead := exec(w.outbox.expireDead, number, seqs[0]-1, seqs[expired-1])
+				counts[number] = store.Counts{Queued: -int(queued), Dead: -int(dead)}
 			}
 		}
 		for _, seq := range seqs {
@@ -324,7 +333,7 @@ func (j *journal) PruneEvents(ctx context.Context, seqs []int64, kept int64) (ro
 	if err != nil {
 		return 0, nil, false, err
 	}
-	return int(total), left, more, nil
+	return int(total), counts, more, nil
 }
 
 // numbers are those of the endpoints, and of those that are gone and left something.

@@ -23,9 +23,8 @@ const (
 		WHERE endpoint = $1 AND due_ns <= $2 AND NOT EXISTS
 			(SELECT 1 FROM deliveries AS b WHERE b.endpoint = d.endpoint AND b.call_id = d.call_id AND b.seq < d.seq)
 		ORDER BY due_ns, d.seq LIMIT $3`
-	sqlNext   = `SELECT due_ns FROM deliveries WHERE endpoint = $1 AND due_ns > $2 ORDER BY due_ns LIMIT 1`
-	sqlOldest = `SELECT at_ns FROM events WHERE seq = (SELECT min(seq) FROM deliveries WHERE endpoint = $1)`
-	sqlDead   = `
+	sqlNext = `SELECT due_ns FROM deliveries WHERE endpoint = $1 AND due_ns > $2 ORDER BY due_ns LIMIT 1`
+	sqlDead = `
 		SELECT ` + eventColumns + `, tries, dead.at_ns, reason FROM dead JOIN events ON events.seq = dead.seq
 		WHERE endpoint = $1 AND dead.seq > $2 ORDER BY dead.seq LIMIT $3`
 	// What one read looks at, by the seqs of events. An outer query with a LIMIT stops early.
@@ -34,6 +33,9 @@ const (
 	sqlChosen   = `
 		SELECT looked.seq FROM (%s) AS looked CROSS JOIN events ON events.seq = looked.seq
 		WHERE (%d >> kind) & 1 LIMIT %d`
+	sqlOldest = `
+		SELECT events.seq, at_ns FROM (` + sqlLook + `) AS looked CROSS JOIN events ON events.seq = looked.seq
+		WHERE EXISTS (SELECT 1 FROM deliveries AS d WHERE d.endpoint = $4 AND d.call_id = events.call_id AND d.seq = events.seq) LIMIT 1`
 	sqlPrunable = `
 		SELECT events.seq FROM (` + sqlLook + `) AS looked CROSS JOIN events ON events.seq = looked.seq
 		WHERE events.seq < $4 OR ` + sqlUnwanted + ` LIMIT $5`
@@ -83,15 +85,22 @@ func (j *journal) Due(ctx context.Context, endpoint int64, now time.Time, limit 
 	return due, next, nil
 }
 
-// Waiting implements store.Journal.
-func (j *journal) Waiting(ctx context.Context, endpoint int64) (oldest time.Time, dead int, err error) {
-	if oldest, err = momentOf(j.reader.QueryRowContext(ctx, sqlOldest, endpoint)); err != nil {
-		return time.Time{}, 0, fmt.Errorf("find oldest delivery: %w", err)
+// Oldest implements store.Journal.
+func (j *journal) Oldest(ctx context.Context, endpoint, after int64) (seq int64, at time.Time, err error) {
+	args := []any{after, int64(math.MaxInt64), store.LookMost}
+	next, err := j.look(ctx, sqlLook, args, 0, func(tx *sql.Tx) (bool, error) {
+		var ns int64
+		err := tx.QueryRowContext(ctx, sqlOldest, append(args, endpoint)...).Scan(&seq, &ns)
+		if errors.Is(err, sql.ErrNoRows) {
+			return false, nil
+		}
+		at = fromUnixNano(ns)
+		return true, err
+	})
+	if err != nil {
+		return 0, time.Time{}, fmt.Errorf("find oldest delivery: %w", named(err))
 	}
-	if err := j.reader.QueryRowContext(ctx, `SELECT count(*) FROM dead WHERE endpoint = $1`, endpoint).Scan(&dead); err != nil {
-		return time.Time{}, 0, fmt.Errorf("count dead deliveries: %w", named(err))
-	}
-	return oldest, dead, nil
+	return max(seq, next), at, nil
 }
 
 // Dead implements store.Journal.
