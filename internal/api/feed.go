@@ -92,19 +92,11 @@ func outlast(w http.ResponseWriter, d time.Duration) {
 
 // look lists events, and moves after past all that was looked at.
 func (b *backend) look(ctx context.Context, p *feedPage) ([]store.Event, error) {
-	newest := b.Outbox.Newest()
-	events, err := b.Outbox.Events(ctx, p.after, p.kinds, p.limit)
-	switch {
-	case err != nil:
+	events, next, err := b.Outbox.Events(ctx, p.after, p.kinds, p.limit)
+	if err != nil {
 		return nil, err
-	case len(events) == p.limit:
-		p.after = events[p.limit-1].Seq
-	case len(events) > 0:
-		p.after = max(newest, events[len(events)-1].Seq)
-	default:
-		// Events of other types are not looked at a second time.
-		p.after = max(newest, p.after)
 	}
+	p.after = next
 	return events, nil
 }
 
@@ -112,12 +104,17 @@ func (b *backend) look(ctx context.Context, p *feedPage) ([]store.Event, error) 
 func (b *backend) await(ctx context.Context, p *feedPage) ([]store.Event, error) {
 	enough := time.NewTimer(p.wait)
 	defer enough.Stop()
+	ready := make(chan struct{})
+	close(ready)
 	for {
 		// The channel comes before the look, so that no commit falls between.
 		changed, pause := b.Outbox.Changed(), time.NewTimer(feedPause)
 		events, err := b.look(ctx, p)
 		if err != nil || len(events) > 0 {
 			return events, err
+		}
+		if p.after < b.Outbox.Newest() {
+			changed = ready // There is more to look at.
 		}
 		for range 2 { // A change, and the pause.
 			select {

@@ -204,7 +204,7 @@ type counting struct {
 	looks int
 }
 
-func (c *counting) Events(ctx context.Context, after int64, kinds call.EventKinds, limit int) ([]store.Event, error) {
+func (c *counting) Events(ctx context.Context, after int64, kinds call.EventKinds, limit int) ([]store.Event, int64, error) {
 	c.looks++
 	return c.Outbox.Events(ctx, after, kinds, limit)
 }
@@ -224,6 +224,42 @@ func TestFeedPauses(t *testing.T) {
 		// One before the wait, one at its beginning, and one each feedPause for a second.
 		if most := 3 + int(time.Second/feedPause); counted.looks < 5 || counted.looks > most {
 			t.Errorf("%d looks, want %d at most", counted.looks, most)
+		}
+	})
+}
+
+// TestFeedOfRare: where events of the types are rare a request looks at so many of the others and
+// no more, and says where the next one goes on. A request that waits goes on by itself.
+func TestFeedOfRare(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCalling(t, nil)
+		busy, _, err := call.NewBusy(call.Invite{
+			ID: "019a0000-0000-7000-8000-000000000001", Callee: "bob", Type: call.Audio, Timing: call.DefaultTiming(),
+			Caller: call.Device{Account: "alice", ID: "a"},
+		}, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		change := store.Change{Call: busy, Events: make([]call.Event, 2*store.LookMost+2)}
+		for i := range change.Events {
+			change.Events[i].Kind = call.EventCreated
+		}
+		change.Events[2*store.LookMost+1].Kind = call.EventEnded
+		c.commit(change)
+		newest := fmt.Sprint(c.memory.Outbox().Newest())
+		next := c.want("?types=call.ended")
+		if next == "0" || len(next) == len(newest) && next >= newest {
+			t.Errorf("after one look next is %s of %s", next, newest)
+		}
+		more := c.want("?types=call.ended&after=" + next)
+		if end := c.want("?types=call.ended&after="+more, "call.ended"); more == next || end != newest {
+			t.Errorf("after two looks next is %s, after three %s, want %s", more, end, newest)
+		}
+		began := time.Now()
+		c.want("?types=call.ended&wait=30", "call.ended")
+		c.want("?types=call.ended&wait=30&after="+next, "call.ended")
+		if took := time.Since(began); took > 3*feedPause {
+			t.Errorf("a waiter goes on after %v", took)
 		}
 	})
 }

@@ -360,7 +360,7 @@ func TestWebhookReplays(t *testing.T) {
 		t.Fatalf("dead are %v", dead)
 	}
 	first := dead[0].(map[string]any)
-	events, err := c.memory.Outbox().Events(t.Context(), 0, call.UsualEvents, 1)
+	events, _, err := c.memory.Outbox().Events(t.Context(), 0, call.UsualEvents, 1)
 	if err != nil || first["id"] != webhook.EventID(events[0].Seq) || first["type"] != "call.created" || first["reason"] != "it answered 500" || first["tries"] != 1.0 || first["rev"] != 1.0 {
 		t.Errorf("the first is %v: %v", first, err)
 	}

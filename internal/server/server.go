@@ -162,6 +162,7 @@ func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
 	s.http = s.newHTTP(handler)
 	s.chores.Go(s.serve)
 	s.chores.Go(s.upkeep)
+	s.chores.Go(s.forget)
 	if watch := s.watchCertificate(); watch != nil {
 		s.chores.Go(watch)
 	}

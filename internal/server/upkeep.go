@@ -41,6 +41,36 @@ func (s *Server) upkeep() {
 	}
 }
 
+// forget deletes old events, until the server stops. There may be many: it takes the time that it
+// needs, a short portion after the other.
+func (s *Server) forget() {
+	outbox := s.outbox()
+	if outbox == nil {
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	s.chores.Go(func() {
+		defer cancel()
+		select {
+		case <-s.quit:
+		case <-ctx.Done():
+		}
+	})
+	prunes := time.NewTicker(pruneEvery)
+	defer prunes.Stop()
+	for {
+		if _, err := outbox.Prune(ctx); err != nil && ctx.Err() == nil {
+			s.log.Error("cannot delete old events", "error", storeError{err})
+		}
+		select {
+		case <-s.quit:
+			return
+		case <-prunes.C:
+		}
+	}
+}
+
 func (s *Server) prune() {
 	s.do("cannot delete what is old", func(ctx context.Context) error {
 		now := s.clock.now()

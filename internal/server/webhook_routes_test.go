@@ -134,7 +134,7 @@ func TestWebhookDead(t *testing.T) {
 	b.login("alice", "a").invite(numbered(1), "bob")
 	verified(t, requests)
 	number := b.outbox().Endpoints()[0].Number
-	events, err := b.outbox().Events(t.Context(), 0, call.UsualEvents, 1)
+	events, _, err := b.outbox().Events(t.Context(), 0, call.UsualEvents, 1)
 	if err != nil || len(events) != 1 {
 		t.Fatal(events, err)
 	}
@@ -244,7 +244,7 @@ func TestRecording(t *testing.T) {
 		alice := b.login("alice", "a")
 		try := func(n, want int) {
 			alice.invite(numbered(n), "bob")
-			events, err := b.outbox().Events(t.Context(), 0, 1<<call.EventCreated, 10)
+			events, _, err := b.outbox().Events(t.Context(), 0, 1<<call.EventCreated, 10)
 			if err != nil || len(events) != want {
 				t.Errorf("after call %d: %d events, want %d: %v", n, len(events), want, err)
 			}

@@ -136,7 +136,7 @@ func (o *outbox) Settle(ctx context.Context, settled []Settlement) error {
 		return err
 	}
 	defer done()
-	left, err := o.memory.journal.Settle(o.memory.clock(), written)
+	counts, err := o.memory.journal.Settle(o.memory.clock(), written)
 	err = o.memory.judge(err)
 	o.release(settled, err)
 	if err != nil {
@@ -144,7 +144,7 @@ func (o *outbox) Settle(ctx context.Context, settled []Settlement) error {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.left(left)
+	o.counted(counts)
 	return nil
 }
 

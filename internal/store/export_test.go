@@ -3,5 +3,14 @@ package store
 // QueueAtMost lets no more deliveries wait for an endpoint, in place of QueueMost.
 func (m *Memory) QueueAtMost(n int) { m.out.most = n }
 
+// Writing says that who commits would wait.
+func (m *Memory) Writing() bool {
+	if !m.writing.TryLock() {
+		return true
+	}
+	m.writing.Unlock()
+	return false
+}
+
 // FreshMost is how many deliveries to an endpoint are kept in memory.
 const FreshMost = freshMost

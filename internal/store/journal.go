@@ -94,42 +94,64 @@ type EventJournal interface {
 	// deleted later by PruneEvents.
 	DeleteEndpoint(number int64, by ...Audit) error
 
-	// Events lists events of these kinds with a seq above after, in the order of seqs.
-	Events(ctx context.Context, after int64, kinds call.EventKinds, limit int) ([]Event, error)
+	// Events lists events of these kinds with a seq above after, in the order of seqs. It looks at
+	// LookMost events. Next is the seq of the last one looked at; 0 where there are no more.
+	Events(ctx context.Context, after int64, kinds call.EventKinds, limit int) (events []Event, next int64, err error)
 
 	// Due lists deliveries to an endpoint that are due, the longest due first: of each call the one
 	// with the lowest seq. Next is when another will be due; zero for never.
 	Due(ctx context.Context, endpoint int64, now time.Time, limit int) (due []Delivery, next time.Time, err error)
 
-	// Waiting says when the oldest event that waits for an endpoint was committed, and how many
-	// were given up.
-	Waiting(ctx context.Context, endpoint int64) (oldest time.Time, dead int, err error)
+	// Oldest finds the oldest event with a seq above after that waits for an endpoint, and when it was
+	// committed. It looks at LookMost events: where none of them waits, seq is that of the last, at a
+	// zero time. Where there are no more, seq is 0.
+	Oldest(ctx context.Context, endpoint, after int64) (seq int64, at time.Time, err error)
 
-	// Settle takes what became of deliveries, none of which is Returned. Left is how many fewer
-	// wait for each endpoint.
-	Settle(now time.Time, settled []Settlement) (left map[int64]int, err error)
+	// Settle takes what became of deliveries, none of which is Returned, and says what that changed
+	// for each endpoint.
+	Settle(now time.Time, settled []Settlement) (map[int64]Counts, error)
 
 	// Dead lists what was given up for an endpoint, by a seq above after.
 	Dead(ctx context.Context, endpoint int64, after int64, limit int) ([]DeadLetter, error)
 
-	// Requeue queues a portion of events again, due now. The next portion is that after next.
-	Requeue(ctx context.Context, p Portion, now time.Time) (queued int, next int64, err error)
+	// Choose finds the seqs of a portion of events to queue again. It is a read, and looks at LookMost
+	// events. The next portion is that after next; it is Before or above when there is none.
+	Choose(ctx context.Context, p Portion) (seqs []int64, next int64, err error)
 
-	// PruneEvents deletes, of a portion of the events with a seq above after and below shown, those
-	// below kept, with their deliveries, and those that wait for nobody and were given up for
-	// nobody. The next portion is that after next; it is shown or above when there is none. Left is
-	// that of Settle.
-	PruneEvents(ctx context.Context, after, shown, kept int64) (rows int, left map[int64]int, next int64, err error)
+	// Requeue queues chosen events again, due now. What is no longer there, or where p.All is not set
+	// no longer given up, is left out.
+	Requeue(p Portion, seqs []int64, now time.Time) (Counts, error)
+
+	// Prunable finds a portion of the events with a seq above after and below shown that may be
+	// deleted: those below kept, and those that wait for nobody and were given up for nobody. It is a
+	// read, and looks at LookMost events. The next portion is that after next; it is shown when there
+	// is none.
+	Prunable(ctx context.Context, after, shown, kept int64) (seqs []int64, next int64, err error)
+
+	// PruneEvents deletes events that Prunable found: those below kept with their deliveries, and
+	// the others where they may still be deleted. It also deletes a portion of what a deleted
+	// endpoint left; more says that there is more of that. Counts are those of Settle.
+	PruneEvents(ctx context.Context, seqs []int64, kept int64) (rows int, counts map[int64]Counts, more bool, err error)
 }
 
-// StoredEndpoint is an endpoint and how many deliveries wait for it.
+// StoredEndpoint is an endpoint with its deliveries.
 type StoredEndpoint struct {
 	Endpoint
-	Queued int
+	Counts
+	Oldest int64 // The seq of the oldest event that waits for it; 0 for none.
+}
+
+// Counts are how many deliveries of an endpoint wait, and how many were given up, or by how much
+// these numbers changed.
+type Counts struct{ Queued, Dead int }
+
+func (c *Counts) add(n Counts) {
+	c.Queued += n.Queued
+	c.Dead += n.Dead
 }
 
 // Portion chooses what to queue again: of the events with a seq above After and below Before that
-// are of these kinds, or only of those that were given up, the first that Limit has room for.
+// are of these kinds, or only of those that were given up, at most Limit.
 type Portion struct {
 	Endpoint      int64
 	After, Before int64

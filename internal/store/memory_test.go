@@ -27,6 +27,7 @@ type spoilt struct {
 	*store.Volatile
 	append func(batch []store.Entry, store func([]store.Entry) error) error
 	reads  int
+	put    error // Of each PutEndpoint.
 }
 
 func (s *spoilt) Append(batch []store.Entry) error {

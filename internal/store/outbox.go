@@ -15,6 +15,9 @@ const (
 	QueueMost = 1_000_000
 	// EndpointsMost is how many endpoints there are.
 	EndpointsMost = 20
+	// LookMost is how many events one read looks at: where few are of the kinds that it asks for, it
+	// ends before it has found as many as it may.
+	LookMost = 10_000
 	// KeepEvents is how long the feed shows an event, and KeepUndelivered how long an event is
 	// kept at most that was not delivered, and can be replayed.
 	KeepEvents      = 7 * 24 * time.Hour
@@ -37,11 +40,12 @@ var (
 // longer than a commit does.
 type Outbox interface {
 	// Events lists events of these kinds with a seq above after, in the order of their commits.
-	// None that is committed later has a lower seq.
-	Events(ctx context.Context, after int64, kinds call.EventKinds, limit int) ([]Event, error)
+	// None that is committed later has a lower seq. It looks at LookMost events: the list may be short,
+	// or empty, while there are more. The next list is that above next, which is Newest or more at the
+	// end.
+	Events(ctx context.Context, after int64, kinds call.EventKinds, limit int) (events []Event, next int64, err error)
 
-	// Newest is the seq of the newest event, 0 where there was none. Who reads it first and then lists
-	// events has seen all up to it.
+	// Newest is the seq of the newest event, 0 where there was none.
 	Newest() int64
 
 	// Changed gives a channel that is closed at the next commit of an event, change of an endpoint,
@@ -79,6 +83,10 @@ type Outbox interface {
 	// Replay queues events again for an endpoint, and returns how many. One that waits already
 	// stays as it is. ErrQueueFull leaves some out.
 	Replay(ctx context.Context, endpoint string, what Replay) (int, error)
+
+	// Prune deletes the events that are older than KeepEvents and wait for nobody, those older than
+	// KeepUndelivered, and what deleted endpoints left, in short portions. Rows counts what it deleted.
+	Prune(ctx context.Context) (rows int, err error)
 }
 
 // Event is a stored call.Event.

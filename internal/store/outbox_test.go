@@ -160,7 +160,7 @@ func TestMoreThanFresh(t *testing.T) {
 	}
 }
 
-func (s *spoilt) Settle(now time.Time, settled []store.Settlement) (map[int64]int, error) {
+func (s *spoilt) Settle(now time.Time, settled []store.Settlement) (map[int64]store.Counts, error) {
 	if s.append != nil {
 		return nil, s.append(nil, func([]store.Entry) error { return nil })
 	}
@@ -212,7 +212,7 @@ func TestOutboxNotStored(t *testing.T) {
 	}
 	out := s.Outbox()
 	_, _, err1 := out.Claim(t.Context(), "crm", 1)
-	_, err2 := out.Events(t.Context(), 0, call.UsualEvents, 1)
+	_, _, err2 := out.Events(t.Context(), 0, call.UsualEvents, 1)
 	_, err3 := out.Queues(t.Context())
 	_, err4 := out.Dead(t.Context(), "crm", 0, 1)
 	_, err5 := out.Replay(t.Context(), "crm", store.Replay{})
@@ -227,6 +227,9 @@ func TestOutboxNotStored(t *testing.T) {
 }
 
 func (s *spoilt) PutEndpoint(e *store.Endpoint, by ...store.Audit) error {
+	if s.put != nil {
+		return s.put
+	}
 	if s.append != nil {
 		return s.append(nil, func([]store.Entry) error { return nil })
 	}
@@ -256,6 +259,45 @@ func TestQueueFullNotStored(t *testing.T) {
 	talks(t, s, 5, 1)
 	if s.Outbox().Endpoints()[0].Enabled() {
 		t.Error("it is not disabled when it can be")
+	}
+}
+
+// An endpoint that missed an event, and cannot be disabled, misses all that follow: what is delivered
+// has no hole.
+func TestQueueFullNoHole(t *testing.T) {
+	journal := &spoilt{Volatile: store.NewVolatile()}
+	s, err := store.Open(t.Context(), journal, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, s, "crm", "call.ended")
+	s.QueueAtMost(2)
+	journal.put = fmt.Errorf("%w: %w", store.ErrNotDone, errDisk)
+	talks(t, s, 0, 2)
+	if n := deliver(t, s, "crm"); n != 2 {
+		t.Errorf("%d were delivered", n)
+	}
+	talks(t, s, 2, 2) // It missed none as yet.
+	talks(t, s, 4, 1) // Now it has.
+	if n := deliver(t, s, "crm"); n != 2 {
+		t.Errorf("%d were delivered", n)
+	}
+	talks(t, s, 5, 1)
+	if n := deliver(t, s, "crm"); n != 0 {
+		t.Errorf("%d were delivered after one that was not", n)
+	}
+	journal.put = nil
+	if _, err := s.Outbox().PutEndpoint(t.Context(), "crm", func(e *store.Endpoint) error { e.FailingSince = time.Now(); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	talks(t, s, 6, 1)
+	if e := s.Outbox().Endpoints()[0]; e.Disabled.Reason != store.QueueFull || queued(t, s)["crm"] != 0 {
+		t.Errorf("%v wait for %+v", queued(t, s), e)
+	}
+	put(t, s, "crm", "call.ended")
+	talks(t, s, 7, 1)
+	if n := deliver(t, s, "crm"); n != 1 {
+		t.Errorf("%d were delivered when it is enabled again", n)
 	}
 }
 

@@ -38,8 +38,14 @@ type outbox struct {
 type target struct {
 	Endpoint
 	kinds  call.EventKinds
-	queued int
-	fresh  fresh
+	counts Counts
+	// before is a seq up to which nothing waits; replays counts how often it may have become less.
+	before  int64
+	replays int
+	// full says that it missed an event because too much waited, and is to be disabled. Until that is
+	// stored it misses all. Whoever holds writing may use it.
+	full  bool
+	fresh fresh
 }
 
 func newOutbox(m *Memory) *outbox {
@@ -54,9 +60,9 @@ func (o *outbox) open(ctx context.Context) error {
 	}
 	o.last = last
 	for _, e := range stored {
-		t := &target{Endpoint: e.Endpoint, kinds: e.Kinds(), queued: e.Queued}
+		t := &target{Endpoint: e.Endpoint, kinds: e.Kinds(), counts: e.Counts, before: max(e.Oldest-1, 0)}
 		o.endpoints[e.ID] = t
-		t.fresh.counted(t.queued)
+		t.fresh.counted(t.counts.Queued)
 	}
 	return nil
 }
@@ -86,7 +92,10 @@ func (o *outbox) outgoing(events []call.Event, c *call.Call, at time.Time, last 
 		last = max(last+1, at.UnixMicro())
 		out[i].Event = Event{Seq: last, At: at, Kind: e.Kind, Merged: e.Merged, Call: &after}
 		for _, t := range o.endpoints {
-			if t.Enabled() && t.kinds.Has(e.Kind) && t.queued < o.most {
+			if !t.Enabled() || !t.kinds.Has(e.Kind) {
+				continue
+			}
+			if t.full = t.full || t.counts.Queued >= o.most; !t.full {
 				out[i].To = append(out[i].To, t.Number)
 			}
 		}
@@ -121,19 +130,23 @@ func (o *outbox) committed(batch []Entry) {
 func (o *outbox) queue(number int64, e *Event) {
 	for _, t := range o.endpoints {
 		if t.Number == number {
-			t.queued++
+			if t.counts.Queued == 0 {
+				t.before = e.Seq - 1
+			}
+			t.counts.Queued++
 			t.fresh.add(Delivery{Lane: Lane{number, e.Call.ID}, Event: *e})
 			return
 		}
 	}
 }
 
-// left takes how many fewer deliveries wait for each endpoint. The caller holds mu.
-func (o *outbox) left(n map[int64]int) {
+// counted takes what was settled or pruned. The caller holds mu.
+func (o *outbox) counted(n map[int64]Counts) {
 	for _, t := range o.endpoints {
-		if n[t.Number] > 0 {
-			t.queued -= n[t.Number]
-			t.fresh.counted(t.queued)
+		c := n[t.Number]
+		t.counts.add(c)
+		if c.Queued != 0 {
+			t.fresh.counted(t.counts.Queued)
 		}
 	}
 }
@@ -142,12 +155,13 @@ func (o *outbox) left(n map[int64]int) {
 // is queued for them, and the next event tries again. The caller holds writing.
 func (o *outbox) disableFull() {
 	for _, t := range o.endpoints {
-		if t.queued < o.most || !t.Enabled() {
+		if !t.full && t.counts.Queued < o.most || !t.Enabled() {
 			continue
 		}
 		e := t.clone()
 		e.Disabled = Disabled{At: o.memory.clock(), Reason: QueueFull}
 		if o.memory.judge(o.memory.journal.PutEndpoint(&e)) == nil {
+			t.full = false
 			o.mu.Lock()
 			t.Endpoint = e
 			t.fresh.spoil()
@@ -183,11 +197,22 @@ func (o *outbox) Newest() int64 {
 }
 
 // Events implements Outbox.
-func (o *outbox) Events(ctx context.Context, after int64, kinds call.EventKinds, limit int) ([]Event, error) {
+func (o *outbox) Events(ctx context.Context, after int64, kinds call.EventKinds, limit int) (events []Event, next int64, err error) {
 	if err := o.memory.failure(); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	return o.memory.journal.Events(ctx, after, kinds, limit)
+	newest := o.Newest() // Before the read, which sees all up to it.
+	if after >= newest {
+		return nil, after, nil
+	}
+	events, next, err = o.memory.journal.Events(ctx, after, kinds, limit)
+	if err != nil || next > 0 {
+		return events, next, err
+	}
+	if n := len(events); n > 0 {
+		newest = max(newest, events[n-1].Seq)
+	}
+	return events, newest, nil
 }
 
 // Endpoints implements Outbox.
@@ -241,6 +266,7 @@ func (o *outbox) PutEndpoint(ctx context.Context, id string, change func(*Endpoi
 	defer o.mu.Unlock()
 	next.Endpoint, next.kinds = e, e.Kinds()
 	if !e.Enabled() {
+		next.full = false
 		next.fresh.spoil() // What waits may do so for long.
 	}
 	o.endpoints[id] = next
@@ -270,27 +296,53 @@ func (o *outbox) DeleteEndpoint(ctx context.Context, id string, by ...Audit) err
 }
 
 // Queues implements Outbox.
-func (o *outbox) Queues(ctx context.Context) ([]Queue, error) {
+func (o *outbox) Queues(ctx context.Context) (_ []Queue, err error) {
 	if err := o.memory.failure(); err != nil {
 		return nil, err
 	}
 	o.mu.Lock()
-	var numbers []int64
+	var targets []*target
 	var queues []Queue
 	for _, id := range slices.Sorted(maps.Keys(o.endpoints)) {
 		t := o.endpoints[id]
-		numbers = append(numbers, t.Number)
-		queues = append(queues, Queue{Endpoint: id, Queued: t.queued})
+		targets = append(targets, t)
+		queues = append(queues, Queue{Endpoint: id, Queued: t.counts.Queued, Dead: t.counts.Dead})
 	}
 	o.mu.Unlock()
-	for i, number := range numbers {
-		oldest, dead, err := o.memory.journal.Waiting(ctx, number)
-		if err != nil {
+	for i, t := range targets {
+		if queues[i].Queued == 0 {
+			continue
+		}
+		if queues[i].Oldest, err = o.oldest(ctx, t); err != nil {
 			return nil, fmt.Errorf("read queue: %w", err)
 		}
-		queues[i].Oldest, queues[i].Dead = oldest, dead
 	}
 	return queues, nil
+}
+
+// oldest is when the oldest event that waits was committed. Each event is looked at once, unless
+// there are replays: what was delivered is not looked at by the next call.
+func (o *outbox) oldest(ctx context.Context, t *target) (time.Time, error) {
+	o.mu.Lock()
+	number, before, replays := t.Number, t.before, t.replays
+	o.mu.Unlock()
+	for {
+		seq, at, err := o.memory.journal.Oldest(ctx, number, before)
+		if err != nil || seq == 0 {
+			return time.Time{}, err
+		}
+		if before = seq; !at.IsZero() {
+			before--
+		}
+		o.mu.Lock()
+		if t.replays == replays {
+			t.before = max(t.before, before)
+		}
+		o.mu.Unlock()
+		if !at.IsZero() {
+			return at, nil
+		}
+	}
 }
 
 // number is that of an endpoint, with what it asks for.
@@ -330,18 +382,26 @@ func (o *outbox) Replay(ctx context.Context, endpoint string, what Replay) (queu
 		p.Before = 1<<63 - 1
 	}
 	for p.After < p.Before {
-		n, next, err := o.replay(ctx, endpoint, p)
-		queued += n
+		// This looks at many events: no commit waits for it.
+		seqs, next, err := o.memory.journal.Choose(ctx, p)
 		if err != nil {
-			return queued, err
+			return queued, fmt.Errorf("choose events: %w", err)
+		}
+		for len(seqs) > 0 {
+			n, taken, err := o.replay(ctx, endpoint, p, seqs)
+			queued += n
+			if err != nil {
+				return queued, err
+			}
+			seqs = seqs[taken:]
 		}
 		p.After = next
 	}
 	return queued, nil
 }
 
-// replay queues one portion.
-func (o *outbox) replay(ctx context.Context, endpoint string, p Portion) (queued int, next int64, err error) {
+// replay queues the first of the chosen events, as many as there is room for.
+func (o *outbox) replay(ctx context.Context, endpoint string, p Portion, seqs []int64) (queued, taken int, err error) {
 	done, err := o.write(ctx)
 	if err != nil {
 		return 0, 0, err
@@ -351,44 +411,65 @@ func (o *outbox) replay(ctx context.Context, endpoint string, p Portion) (queued
 	switch {
 	case t == nil || t.Number != p.Endpoint:
 		return 0, 0, ErrNoEndpoint
-	case t.queued >= o.most:
+	case t.counts.Queued >= o.most:
 		return 0, 0, ErrQueueFull
 	}
-	p.Limit = min(p.Limit, o.most-t.queued)
-	queued, next, err = o.memory.journal.Requeue(ctx, p, o.memory.clock())
+	taken = min(len(seqs), o.most-t.counts.Queued)
+	counts, err := o.memory.journal.Requeue(p, seqs[:taken], o.memory.clock())
 	if err := o.memory.judge(err); err != nil {
 		return 0, 0, fmt.Errorf("replay events: %w", err)
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	t.queued += queued
-	if queued > 0 {
+	if counts.Queued > 0 {
+		if t.before = min(t.before, seqs[0]-1); t.counts.Queued == 0 {
+			t.before = seqs[0] - 1
+		}
+		t.replays++
 		t.fresh.spoil()
 		o.announce()
 	}
-	return queued, next, nil
+	t.counts.add(counts)
+	return counts.Queued, taken, nil
 }
 
-// prune deletes events that nobody needs any more.
-func (o *outbox) prune(ctx context.Context) (rows int, err error) {
+// Prune implements Outbox.
+func (o *outbox) Prune(ctx context.Context) (rows int, err error) {
 	now := o.memory.clock()
 	shown, kept := seqAt(now.Add(-KeepEvents)), seqAt(now.Add(-KeepUndelivered))
-	for after := int64(0); after < shown; {
-		done, err := o.write(ctx)
-		if err != nil {
-			return rows, err
+	for after, more := int64(0), true; after < shown || more; {
+		var seqs []int64
+		if after < shown {
+			// This looks at many events: no commit waits for it.
+			if seqs, after, err = o.memory.journal.Prunable(ctx, after, shown, kept); err != nil {
+				return rows, fmt.Errorf("find old events: %w", err)
+			}
+			if len(seqs) == 0 && after < shown {
+				continue
+			}
 		}
-		n, left, next, err := o.memory.journal.PruneEvents(ctx, after, shown, kept)
-		if err = o.memory.judge(err); err == nil {
-			o.mu.Lock()
-			o.left(left)
-			o.mu.Unlock()
-		}
-		done()
+		var n int
+		n, more, err = o.prune(ctx, seqs, kept)
 		if rows += n; err != nil {
 			return rows, err
 		}
-		after = next
 	}
 	return rows, nil
+}
+
+// prune deletes one portion.
+func (o *outbox) prune(ctx context.Context, seqs []int64, kept int64) (rows int, more bool, err error) {
+	done, err := o.write(ctx)
+	if err != nil {
+		return 0, false, err
+	}
+	defer done()
+	rows, counts, more, err := o.memory.journal.PruneEvents(ctx, seqs, kept)
+	if err = o.memory.judge(err); err != nil {
+		return rows, false, fmt.Errorf("prune events: %w", err)
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.counted(counts)
+	return rows, more, nil
 }

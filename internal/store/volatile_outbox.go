@@ -54,15 +54,23 @@ func (v *volatileOutbox) put(events []Outgoing, filed bool) {
 	}
 }
 
-// queue queues a delivery. What follows what is being retried waits as long.
+// queue queues a delivery. It is due no later than what follows it, which would be in the way, and no
+// earlier than what it follows.
 func (v *volatileOutbox) queue(key deliveryKey, due time.Time) {
-	head := key
+	former, later := key, key
 	for k := range v.queued {
-		if k.lane == key.lane && k.seq < head.seq {
-			head = k
+		switch {
+		case k.lane != key.lane:
+		case k.seq < key.seq && (former == key || k.seq > former.seq):
+			former = k
+		case k.seq > key.seq && (later == key || k.seq < later.seq):
+			later = k
 		}
 	}
-	if w := v.queued[head]; w.due.After(due) {
+	if w, ok := v.queued[later]; ok && w.due.Before(due) {
+		due = w.due
+	}
+	if w, ok := v.queued[former]; ok && w.due.After(due) {
 		due = w.due
 	}
 	v.queued[key] = waiting{due: due}
@@ -93,6 +101,14 @@ func (v *Volatile) Outbox(context.Context) (last int64, endpoints []StoredEndpoi
 		for k := range v.out.queued {
 			if k.lane.Endpoint == number {
 				stored.Queued++
+				if stored.Oldest == 0 || k.seq < stored.Oldest {
+					stored.Oldest = k.seq
+				}
+			}
+		}
+		for k := range v.out.dead {
+			if k.lane.Endpoint == number {
+				stored.Dead++
 			}
 		}
 		endpoints = append(endpoints, stored)
@@ -125,19 +141,18 @@ func (v *Volatile) DeleteEndpoint(number int64, by ...Audit) error {
 }
 
 // Events implements Journal.
-func (v *Volatile) Events(_ context.Context, after int64, kinds call.EventKinds, limit int) ([]Event, error) {
+func (v *Volatile) Events(_ context.Context, after int64, kinds call.EventKinds, limit int) (events []Event, next int64, err error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	var events []Event
-	for _, e := range v.out.after(after) {
-		if len(events) == limit {
-			break
-		}
+	for i, e := range v.out.after(after) {
 		if kinds.Has(e.Kind) {
 			events = append(events, e)
 		}
+		if i+1 == LookMost || len(events) == limit {
+			return events, e.Seq, nil
+		}
 	}
-	return events, nil
+	return events, 0, nil
 }
 
 // Due implements Journal.
@@ -168,28 +183,26 @@ func (v *Volatile) Due(_ context.Context, endpoint int64, now time.Time, limit i
 	return due[:min(limit, len(due))], next, nil
 }
 
-// Waiting implements Journal.
-func (v *Volatile) Waiting(_ context.Context, endpoint int64) (oldest time.Time, dead int, err error) {
+// Oldest implements Journal.
+func (v *Volatile) Oldest(_ context.Context, endpoint, after int64) (seq int64, at time.Time, err error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	for k := range v.out.queued {
-		if at := v.out.event(k.seq).At; k.lane.Endpoint == endpoint && (oldest.IsZero() || at.Before(oldest)) {
-			oldest = at
+	for i, e := range v.out.after(after) {
+		if _, waits := v.out.queued[deliveryKey{Lane{endpoint, e.Call.ID}, e.Seq}]; waits {
+			return e.Seq, e.At, nil
+		}
+		if i+1 == LookMost {
+			return e.Seq, time.Time{}, nil
 		}
 	}
-	for k := range v.out.dead {
-		if k.lane.Endpoint == endpoint {
-			dead++
-		}
-	}
-	return oldest, dead, nil
+	return 0, time.Time{}, nil
 }
 
 // Settle implements Journal.
-func (v *Volatile) Settle(now time.Time, settled []Settlement) (left map[int64]int, err error) {
+func (v *Volatile) Settle(now time.Time, settled []Settlement) (map[int64]Counts, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	left = make(map[int64]int)
+	counts := make(map[int64]Counts)
 	for i := range settled {
 		s := &settled[i]
 		lane := s.Delivery.Lane
@@ -201,10 +214,13 @@ func (v *Volatile) Settle(now time.Time, settled []Settlement) (left map[int64]i
 		switch s.Outcome {
 		case Delivered, Dead:
 			delete(v.out.queued, key)
-			left[lane.Endpoint]++
+			c := counts[lane.Endpoint]
+			c.Queued--
 			if s.Outcome == Dead {
+				c.Dead++
 				v.out.dead[key] = DeadLetter{Event: v.out.event(key.seq), Tries: w.tries + 1, At: now, Reason: s.Reason}
 			}
+			counts[lane.Endpoint] = c
 		case Retry:
 			v.out.queued[key] = waiting{due: now.Add(s.After), tries: w.tries + 1}
 			for k, w := range v.out.queued {
@@ -215,7 +231,7 @@ func (v *Volatile) Settle(now time.Time, settled []Settlement) (left map[int64]i
 		case Returned:
 		}
 	}
-	return left, nil
+	return counts, nil
 }
 
 // Dead implements Journal.
@@ -232,56 +248,113 @@ func (v *Volatile) Dead(_ context.Context, endpoint, after int64, limit int) ([]
 	return dead[:min(limit, len(dead))], nil
 }
 
-// Requeue implements Journal.
-func (v *Volatile) Requeue(_ context.Context, p Portion, now time.Time) (queued int, next int64, err error) {
+// Choose implements Journal.
+func (v *Volatile) Choose(_ context.Context, p Portion) (seqs []int64, next int64, err error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	n := 0
+	looked := 0
 	for _, e := range v.out.after(p.After) {
-		key := deliveryKey{Lane{p.Endpoint, e.Call.ID}, e.Seq}
-		_, dead := v.out.dead[key]
 		if e.Seq >= p.Before {
 			break
 		}
-		if !p.Kinds.Has(e.Kind) || !p.All && !dead {
+		_, dead := v.out.dead[deliveryKey{Lane{p.Endpoint, e.Call.ID}, e.Seq}]
+		if !p.All && !dead {
 			continue
 		}
-		if n == p.Limit {
-			return queued, next, nil
+		if p.Kinds.Has(e.Kind) {
+			seqs = append(seqs, e.Seq)
 		}
-		n++
-		next = e.Seq
-		delete(v.out.dead, key)
-		if _, waits := v.out.queued[key]; !waits {
-			v.out.queue(key, now)
-			queued++
+		if looked++; looked == LookMost || len(seqs) == p.Limit {
+			return seqs, e.Seq, nil
 		}
 	}
-	return queued, p.Before, nil
+	return seqs, p.Before, nil
+}
+
+// Requeue implements Journal.
+func (v *Volatile) Requeue(p Portion, seqs []int64, now time.Time) (counts Counts, err error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, seq := range seqs {
+		at, there := slices.BinarySearchFunc(v.out.events, seq, bySeq)
+		if !there {
+			continue
+		}
+		key := deliveryKey{Lane{p.Endpoint, v.out.events[at].Call.ID}, seq}
+		_, dead := v.out.dead[key]
+		if dead {
+			delete(v.out.dead, key)
+			counts.Dead--
+		} else if !p.All {
+			continue
+		}
+		if _, waits := v.out.queued[key]; !waits {
+			v.out.queue(key, now)
+			counts.Queued++
+		}
+	}
+	return counts, nil
+}
+
+// Prunable implements Journal.
+func (v *Volatile) Prunable(_ context.Context, after, shown, kept int64) (seqs []int64, next int64, err error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	pinned := v.out.pinned()
+	for i, e := range v.out.after(after) {
+		if e.Seq >= shown {
+			break
+		}
+		if e.Seq < kept || !pinned[e.Seq] {
+			seqs = append(seqs, e.Seq)
+		}
+		if i+1 == LookMost {
+			return seqs, e.Seq, nil
+		}
+	}
+	return seqs, shown, nil
+}
+
+// pinned are the seqs of what waits or was given up.
+func (v *volatileOutbox) pinned() map[int64]bool {
+	pinned := make(map[int64]bool)
+	for k := range v.queued {
+		pinned[k.seq] = true
+	}
+	for k := range v.dead {
+		pinned[k.seq] = true
+	}
+	return pinned
 }
 
 // PruneEvents implements Journal.
-func (v *Volatile) PruneEvents(_ context.Context, _, shown, kept int64) (rows int, left map[int64]int, next int64, err error) {
+func (v *Volatile) PruneEvents(_ context.Context, seqs []int64, kept int64) (rows int, counts map[int64]Counts, more bool, err error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	left = make(map[int64]int)
-	pinned := make(map[int64]bool)
+	counts = make(map[int64]Counts)
+	gone := func(endpoint int64, n Counts) {
+		c := counts[endpoint]
+		c.add(n)
+		counts[endpoint] = c
+	}
+	pruned := make(map[int64]bool, len(seqs))
+	for _, seq := range seqs {
+		pruned[seq] = true
+	}
+	before := len(v.out.events) + len(v.out.queued) + len(v.out.dead)
 	for k := range v.out.queued {
-		if pinned[k.seq] = true; k.seq < kept {
+		if pruned[k.seq] && k.seq < kept {
 			delete(v.out.queued, k)
-			left[k.lane.Endpoint]++
-			rows++
+			gone(k.lane.Endpoint, Counts{Queued: -1})
 		}
 	}
 	for k := range v.out.dead {
-		if pinned[k.seq] = true; k.seq < kept {
+		if pruned[k.seq] && k.seq < kept {
 			delete(v.out.dead, k)
-			rows++
+			gone(k.lane.Endpoint, Counts{Dead: -1})
 		}
 	}
-	before := len(v.out.events)
-	v.out.events = slices.DeleteFunc(v.out.events, func(e Event) bool {
-		return e.Seq < kept || e.Seq < shown && !pinned[e.Seq]
-	})
-	return rows + before - len(v.out.events), left, shown, nil
+	pinned := v.out.pinned()
+	v.out.events = slices.DeleteFunc(v.out.events, func(e Event) bool { return pruned[e.Seq] && !pinned[e.Seq] })
+	return before - len(v.out.events) - len(v.out.queued) - len(v.out.dead), counts, false, nil
 }

@@ -36,6 +36,8 @@ type journal struct {
 	books
 	path   string
 	reader *sql.DB
+	// feeder reads events for backends, which may take long: what others wait for is read by reader.
+	feeder *sql.DB
 	read   reads
 	// release gives up what Open took beside the connections.
 	release func() error
@@ -202,7 +204,7 @@ func (j *journal) prune(before int64, do func(*writer, int64) (int64, error)) (r
 func (j *journal) Close() error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	err := errors.Join(j.reader.Close(), j.writer.close(), j.release())
+	err := errors.Join(j.reader.Close(), j.feeder.Close(), j.writer.close(), j.release())
 	if err != nil {
 		return fmt.Errorf("close store: %w", err)
 	}

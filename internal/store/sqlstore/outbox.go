@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,12 +33,18 @@ const (
 	sqlBury  = `
 		INSERT INTO dead (endpoint, seq, tries, at_ns, reason)
 		SELECT endpoint, seq, tries + 1, $4, $5 FROM deliveries WHERE endpoint = $1 AND call_id = $2 AND seq = $3`
-	sqlUnbury  = `DELETE FROM dead WHERE endpoint = $1 AND seq = $2`
+	sqlUnbury = `DELETE FROM dead WHERE endpoint = $1 AND seq = $2`
+	// It is due no later than what follows it, which would be in the way, and no earlier than what it
+	// follows.
 	sqlRequeue = `
 		INSERT INTO deliveries (endpoint, call_id, seq, tries, due_ns)
-		SELECT $1, call_id, seq, 0, max($3, coalesce((
-			SELECT due_ns FROM deliveries AS head WHERE head.endpoint = $1 AND head.call_id = events.call_id AND head.seq < events.seq
-			ORDER BY head.seq LIMIT 1), 0))
+		SELECT $1, call_id, seq, 0, max(
+			min($3, coalesce((
+				SELECT due_ns FROM deliveries AS later WHERE later.endpoint = $1 AND later.call_id = events.call_id AND later.seq > events.seq
+				ORDER BY later.seq LIMIT 1), $3)),
+			coalesce((
+				SELECT due_ns FROM deliveries AS former WHERE former.endpoint = $1 AND former.call_id = events.call_id AND former.seq < events.seq
+				ORDER BY former.seq DESC LIMIT 1), 0))
 		FROM events WHERE seq = $2 ON CONFLICT DO NOTHING`
 
 	sqlExpire = `
@@ -45,11 +52,11 @@ const (
 			(SELECT call_id, seq FROM events WHERE seq > $2 AND seq <= $3)`
 	sqlExpireDead = `DELETE FROM dead WHERE endpoint = $1 AND seq > $2 AND seq <= $3`
 	// CROSS JOIN keeps the order: there are few endpoints, and many deliveries.
-	sqlPruneEvents = `
-		DELETE FROM events WHERE seq > $1 AND seq <= $2
-			AND NOT EXISTS (SELECT 1 FROM endpoints CROSS JOIN deliveries
+	sqlUnwanted = `
+			NOT EXISTS (SELECT 1 FROM endpoints CROSS JOIN deliveries
 				ON endpoint = number AND deliveries.call_id = events.call_id AND deliveries.seq = events.seq WHERE id IS NOT NULL)
 			AND NOT EXISTS (SELECT 1 FROM endpoints CROSS JOIN dead ON endpoint = number AND dead.seq = events.seq WHERE id IS NOT NULL)`
+	sqlPruneEvent = `DELETE FROM events WHERE seq = $1 AND` + sqlUnwanted
 	sqlLeftQueued = `
 		DELETE FROM deliveries WHERE (endpoint, call_id, seq) IN
 			(SELECT endpoint, call_id, seq FROM deliveries WHERE endpoint = $1 LIMIT $2)`
@@ -79,7 +86,7 @@ func (o *outboxStatements) statements() map[string]*driver.StmtExecContext {
 		sqlEvent: &o.event, sqlNewEndpoint: &o.newEndpoint, sqlEndpoint: &o.endpoint, sqlDropEndpoint: &o.dropEndpoint,
 		sqlSettle: &o.settle, sqlRetry: &o.retry, sqlDelay: &o.delay, sqlBury: &o.bury,
 		sqlUnbury: &o.unbury, sqlRequeue: &o.requeue,
-		sqlExpire: &o.expire, sqlExpireDead: &o.expireDead, sqlPruneEvents: &o.prune,
+		sqlExpire: &o.expire, sqlExpireDead: &o.expireDead, sqlPruneEvent: &o.prune,
 		sqlLeftQueued: &o.leftQueued, sqlLeftDead: &o.leftDead, sqlForget: &o.forget,
 	}
 	for i, n := range queueSizes {
@@ -151,11 +158,13 @@ func (j *journal) Outbox(ctx context.Context) (last int64, endpoints []store.Sto
 		return 0, nil, fmt.Errorf("read newest event: %w", named(err))
 	}
 	rows, err := j.reader.QueryContext(ctx, `
-		SELECT number, body, (SELECT count(*) FROM deliveries WHERE endpoint = number) FROM endpoints WHERE id IS NOT NULL`)
+		SELECT number, body, (SELECT count(*) FROM deliveries WHERE endpoint = number),
+			(SELECT coalesce(min(seq), 0) FROM deliveries WHERE endpoint = number), (SELECT count(*) FROM dead WHERE endpoint = number)
+		FROM endpoints WHERE id IS NOT NULL`)
 	err = each(rows, err, func(r row) error {
 		var e store.StoredEndpoint
 		var body []byte
-		if err := r.Scan(&e.Number, &body, &e.Queued); err != nil {
+		if err := r.Scan(&e.Number, &body, &e.Queued, &e.Oldest, &e.Dead); err != nil {
 			return err
 		}
 		number := e.Number
@@ -218,19 +227,24 @@ func (j *journal) writes(changes int, do func(*writer) error) error {
 }
 
 // Settle implements store.Journal.
-func (j *journal) Settle(now time.Time, settled []store.Settlement) (left map[int64]int, err error) {
-	left = make(map[int64]int)
+func (j *journal) Settle(now time.Time, settled []store.Settlement) (counts map[int64]store.Counts, err error) {
+	counts = make(map[int64]store.Counts)
 	err = j.writes(len(settled), func(w *writer) error {
 		for i := range settled {
 			rows, err := w.settle(now, &settled[i])
 			if err != nil {
 				return err
 			}
-			left[settled[i].Delivery.Lane.Endpoint] += int(rows)
+			c := counts[settled[i].Delivery.Lane.Endpoint]
+			c.Queued -= int(rows)
+			if settled[i].Outcome == store.Dead {
+				c.Dead += int(rows)
+			}
+			counts[settled[i].Delivery.Lane.Endpoint] = c
 		}
 		return nil
 	})
-	return left, err
+	return counts, err
 }
 
 // settle takes what became of one delivery, and returns how many fewer wait.
@@ -256,48 +270,43 @@ func (w *writer) settle(now time.Time, s *store.Settlement) (left int64, err err
 }
 
 // Requeue implements store.Journal.
-func (j *journal) Requeue(ctx context.Context, p store.Portion, now time.Time) (queued int, next int64, err error) {
-	seqs, err := j.chosen(ctx, p)
-	if err != nil {
-		return 0, 0, fmt.Errorf("%w: %w", store.ErrNotDone, err)
-	}
-	next = p.Before
-	if len(seqs) > p.Limit {
-		seqs = seqs[:p.Limit]
-		next = seqs[p.Limit-1]
-	}
-	if len(seqs) == 0 {
-		return 0, next, nil
-	}
+func (j *journal) Requeue(p store.Portion, seqs []int64, now time.Time) (counts store.Counts, err error) {
 	err = j.writes(len(seqs), func(w *writer) error {
 		for _, seq := range seqs {
-			if _, err := w.exec(w.outbox.unbury, p.Endpoint, seq); err != nil {
+			dead, err := w.exec(w.outbox.unbury, p.Endpoint, seq)
+			if err != nil {
 				return err
+			}
+			counts.Dead -= int(dead)
+			if !p.All && dead == 0 {
+				continue
 			}
 			rows, err := w.exec(w.outbox.requeue, p.Endpoint, seq, unixNano(now))
 			if err != nil {
 				return err
 			}
-			queued += int(rows)
+			counts.Queued += int(rows)
 		}
 		return nil
 	})
 	if err != nil {
-		return 0, 0, err
+		return store.Counts{}, err
 	}
-	return queued, next, nil
+	return counts, nil
 }
 
 // PruneEvents implements store.Journal.
-func (j *journal) PruneEvents(ctx context.Context, after, shown, kept int64) (rows int, left map[int64]int, next int64, err error) {
-	p, err := j.prunable(ctx, after, shown)
+func (j *journal) PruneEvents(ctx context.Context, seqs []int64, kept int64) (rows int, counts map[int64]store.Counts, more bool, err error) {
+	endpoints, gone, err := j.numbers(ctx)
 	if err != nil {
-		return 0, nil, 0, fmt.Errorf("%w: %w", store.ErrNotDone, err)
+		return 0, nil, false, fmt.Errorf("%w: %w", store.ErrNotDone, err)
 	}
-	left = make(map[int64]int)
-	if p.last == 0 && len(p.gone) == 0 {
-		return 0, left, shown, nil
+	counts = make(map[int64]store.Counts)
+	if len(seqs) == 0 && len(gone) == 0 {
+		return 0, counts, false, nil
 	}
+	// Below kept all events were found, so that they have no other between them.
+	expired, _ := slices.BinarySearch(seqs, kept)
 	total := int64(0)
 	err = j.writes(pruneRows, func(w *writer) (err error) {
 		exec := func(stmt driver.StmtExecContext, args ...driver.Value) (n int64) {
@@ -307,64 +316,47 @@ func (j *journal) PruneEvents(ctx context.Context, after, shown, kept int64) (ro
 			}
 			return n
 		}
-		expired := min(p.last, kept-1)
-		for _, number := range p.endpoints {
-			if expired > after {
-				left[number] += int(exec(w.outbox.expire, number, after, expired))
-				exec(w.outbox.expireDead, number, after, expired)
+		if expired > 0 {
+			for _, number := range endpoints {
+				queued := exec(w.outbox.expire, number, seqs[0]-1, seqs[expired-1])
+				dead := exec(w.outbox.expireDead, number, seqs[0]-1, seqs[expired-1])
+				counts[number] = store.Counts{Queued: -int(queued), Dead: -int(dead)}
 			}
 		}
-		if p.last > 0 {
-			exec(w.outbox.prune, after, p.last)
+		for _, seq := range seqs {
+			exec(w.outbox.prune, seq)
 		}
-		for _, number := range p.gone {
-			if exec(w.outbox.leftQueued, number, int64(pruneRows))+exec(w.outbox.leftDead, number, int64(pruneRows)) == 0 {
-				exec(w.outbox.forget, number)
-				p.gone = p.gone[1:]
-				continue
+		for _, number := range gone {
+			if exec(w.outbox.leftQueued, number, int64(pruneRows))+exec(w.outbox.leftDead, number, int64(pruneRows)) > 0 {
+				more = true // The rest goes with the next portion.
+				break
 			}
-			break // The rest goes with the next portion.
+			exec(w.outbox.forget, number)
 		}
 		return err
 	})
-	switch {
-	case err != nil:
-		return 0, nil, 0, err
-	case p.last > 0:
-		next = p.last
-	case len(p.gone) > 0:
-		next = after // Only what is left of a deleted endpoint.
-	default:
-		next = shown
+	if err != nil {
+		return 0, nil, false, err
 	}
-	return int(total), left, next, nil
+	return int(total), counts, more, nil
 }
 
-// prunable is what a portion of a pruning may delete.
-type prunable struct {
-	last            int64 // The seq of its last event; 0 for none.
-	endpoints, gone []int64
-}
-
-func (j *journal) prunable(ctx context.Context, after, shown int64) (p prunable, err error) {
-	const query = `SELECT coalesce(max(seq), 0) FROM (SELECT seq FROM events WHERE seq > $1 AND seq < $2 ORDER BY seq LIMIT $3)`
-	if err := j.reader.QueryRowContext(ctx, query, after, shown, pruneRows).Scan(&p.last); err != nil {
-		return prunable{}, fmt.Errorf("find old events: %w", named(err))
-	}
+// numbers are those of the endpoints, and of those that are gone and left something.
+func (j *journal) numbers(ctx context.Context) (endpoints, gone []int64, err error) {
 	rows, err := j.reader.QueryContext(ctx, `SELECT number, id FROM endpoints`)
 	err = each(rows, err, func(r row) error {
 		var number int64
 		var id sql.NullString
 		err := r.Scan(&number, &id)
 		if id.Valid {
-			p.endpoints = append(p.endpoints, number)
+			endpoints = append(endpoints, number)
 		} else {
-			p.gone = append(p.gone, number)
+			gone = append(gone, number)
 		}
 		return err
 	})
 	if err != nil {
-		return prunable{}, fmt.Errorf("find endpoints: %w", named(err))
+		return nil, nil, fmt.Errorf("find endpoints: %w", named(err))
 	}
-	return p, nil
+	return endpoints, gone, nil
 }

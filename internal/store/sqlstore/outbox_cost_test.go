@@ -144,6 +144,29 @@ func TestFollowersWait(t *testing.T) {
 	}
 }
 
+// TestReplayBefore: what waits behind replayed events of its call is not looked at before them.
+func TestReplayBefore(t *testing.T) {
+	s, j := openBoth(t, Config{Path: filepath.Join(t.TempDir(), "peal.db")})
+	hookNamed(t, s, "crm")
+	const n = 2 * store.LookMost / 1000
+	many(t, j, n, 2)
+	put(t, j, `UPDATE events SET call_id = 'c' || (seq % 4)`)
+	put(t, j, `INSERT INTO deliveries (endpoint, call_id, seq, tries, due_ns) SELECT 1, call_id, seq, 0, 1000 FROM events WHERE seq > $1`, n/2)
+	if queued, err := s.Outbox().Replay(t.Context(), "crm", store.Replay{All: true, Kinds: ^call.EventKinds(0)}); err != nil || queued != n/2 {
+		t.Fatalf("Replay = %d, %v", queued, err)
+	}
+	var behind int
+	row := j.reader.QueryRowContext(t.Context(), `
+		SELECT count(*) FROM deliveries AS d JOIN deliveries AS before USING (endpoint, call_id)
+		WHERE before.seq < d.seq AND before.due_ns > d.due_ns`)
+	if err := row.Scan(&behind); err != nil || behind != 0 {
+		t.Errorf("%d deliveries are looked at before what they wait for, %v", behind, err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 // talkOnce makes a call, answers and ends it.
 func talkOnce(t *testing.T, s store.Store) call.Call {
 	t.Helper()

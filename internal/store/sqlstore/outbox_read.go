@@ -5,45 +5,61 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/peal-rtc/peal/internal/call"
 	"github.com/peal-rtc/peal/internal/store"
 )
 
-// The queries of events and deliveries. A bit of $2 chooses each kind of an event.
+// The queries of events and deliveries. A bit chooses each kind of an event.
 const (
 	eventColumns = `events.seq, events.call_id, events.at_ns, kind, merged, filed, body`
-	sqlFeed      = `SELECT ` + eventColumns + ` FROM events WHERE seq > $1 AND ($2 >> kind) & 1 ORDER BY seq LIMIT $3`
-	sqlDue       = `
+	sqlFeed      = `
+		SELECT ` + eventColumns + ` FROM (` + sqlLook + `) AS looked CROSS JOIN events ON events.seq = looked.seq
+		WHERE ($4 >> kind) & 1 LIMIT $5`
+	sqlDue = `
 		SELECT ` + eventColumns + `, tries FROM deliveries AS d JOIN events ON events.seq = d.seq
 		WHERE endpoint = $1 AND due_ns <= $2 AND NOT EXISTS
 			(SELECT 1 FROM deliveries AS b WHERE b.endpoint = d.endpoint AND b.call_id = d.call_id AND b.seq < d.seq)
 		ORDER BY due_ns, d.seq LIMIT $3`
-	sqlNext   = `SELECT due_ns FROM deliveries WHERE endpoint = $1 AND due_ns > $2 ORDER BY due_ns LIMIT 1`
-	sqlOldest = `SELECT at_ns FROM events WHERE seq = (SELECT min(seq) FROM deliveries WHERE endpoint = $1)`
-	sqlDead   = `
+	sqlNext = `SELECT due_ns FROM deliveries WHERE endpoint = $1 AND due_ns > $2 ORDER BY due_ns LIMIT 1`
+	sqlDead = `
 		SELECT ` + eventColumns + `, tries, dead.at_ns, reason FROM dead JOIN events ON events.seq = dead.seq
 		WHERE endpoint = $1 AND dead.seq > $2 ORDER BY dead.seq LIMIT $3`
-	sqlChosen = `
-		SELECT seq FROM events WHERE seq > $1 AND seq < $2 AND ($3 >> kind) & 1 ORDER BY seq LIMIT $4`
-	sqlChosenDead = `
-		SELECT dead.seq FROM dead JOIN events ON events.seq = dead.seq
-		WHERE dead.seq > $1 AND dead.seq < $2 AND ($3 >> kind) & 1 AND endpoint = $5 ORDER BY dead.seq LIMIT $4`
+	// What one read looks at, by the seqs of events. An outer query with a LIMIT stops early.
+	sqlLook     = `SELECT seq FROM events WHERE seq > $1 AND seq < $2 ORDER BY seq LIMIT $3`
+	sqlLookDead = `SELECT seq FROM dead WHERE endpoint = $4 AND seq > $1 AND seq < $2 ORDER BY seq LIMIT $3`
+	sqlChosen   = `
+		SELECT looked.seq FROM (%s) AS looked CROSS JOIN events ON events.seq = looked.seq
+		WHERE (%d >> kind) & 1 LIMIT %d`
+	sqlOldest = `
+		SELECT events.seq, at_ns FROM (` + sqlLook + `) AS looked CROSS JOIN events ON events.seq = looked.seq
+		WHERE EXISTS (SELECT 1 FROM deliveries AS d WHERE d.endpoint = $4 AND d.call_id = events.call_id AND d.seq = events.seq) LIMIT 1`
+	sqlPrunable = `
+		SELECT events.seq FROM (` + sqlLook + `) AS looked CROSS JOIN events ON events.seq = looked.seq
+		WHERE events.seq < $4 OR ` + sqlUnwanted + ` LIMIT $5`
 )
 
 // Events implements store.Journal.
-func (j *journal) Events(ctx context.Context, after int64, kinds call.EventKinds, limit int) (events []store.Event, err error) {
-	rows, err := j.read.feed.QueryContext(ctx, after, int64(kinds), limit)
-	err = each(rows, err, func(r row) error {
-		e, err := scanEvent(r)
-		events = append(events, e)
-		return err
+func (j *journal) Events(ctx context.Context, after int64, kinds call.EventKinds, limit int) (events []store.Event, next int64, err error) {
+	args := []any{after, int64(math.MaxInt64), store.LookMost}
+	next, err = j.look(ctx, sqlLook, args, 0, func(tx *sql.Tx) (bool, error) {
+		rows, err := tx.StmtContext(ctx, j.read.feed).QueryContext(ctx, append(args, int64(kinds), limit)...)
+		err = each(rows, err, func(r row) error {
+			e, err := scanEvent(r)
+			events = append(events, e)
+			return err
+		})
+		return len(events) == limit, err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("list events: %w", named(err))
+		return nil, 0, fmt.Errorf("list events: %w", named(err))
 	}
-	return events, nil
+	if len(events) == limit {
+		next = events[limit-1].Seq
+	}
+	return events, next, nil
 }
 
 // Due implements store.Journal.
@@ -69,20 +85,27 @@ func (j *journal) Due(ctx context.Context, endpoint int64, now time.Time, limit 
 	return due, next, nil
 }
 
-// Waiting implements store.Journal.
-func (j *journal) Waiting(ctx context.Context, endpoint int64) (oldest time.Time, dead int, err error) {
-	if oldest, err = momentOf(j.reader.QueryRowContext(ctx, sqlOldest, endpoint)); err != nil {
-		return time.Time{}, 0, fmt.Errorf("find oldest delivery: %w", err)
+// Oldest implements store.Journal.
+func (j *journal) Oldest(ctx context.Context, endpoint, after int64) (seq int64, at time.Time, err error) {
+	args := []any{after, int64(math.MaxInt64), store.LookMost}
+	next, err := j.look(ctx, sqlLook, args, 0, func(tx *sql.Tx) (bool, error) {
+		var ns int64
+		err := tx.QueryRowContext(ctx, sqlOldest, append(args, endpoint)...).Scan(&seq, &ns)
+		if errors.Is(err, sql.ErrNoRows) {
+			return false, nil
+		}
+		at = fromUnixNano(ns)
+		return true, err
+	})
+	if err != nil {
+		return 0, time.Time{}, fmt.Errorf("find oldest delivery: %w", named(err))
 	}
-	if err := j.reader.QueryRowContext(ctx, `SELECT count(*) FROM dead WHERE endpoint = $1`, endpoint).Scan(&dead); err != nil {
-		return time.Time{}, 0, fmt.Errorf("count dead deliveries: %w", named(err))
-	}
-	return oldest, dead, nil
+	return max(seq, next), at, nil
 }
 
 // Dead implements store.Journal.
 func (j *journal) Dead(ctx context.Context, endpoint, after int64, limit int) (dead []store.DeadLetter, err error) {
-	rows, err := j.reader.QueryContext(ctx, sqlDead, endpoint, after, limit)
+	rows, err := j.feeder.QueryContext(ctx, sqlDead, endpoint, after, limit)
 	err = each(rows, err, func(r row) error {
 		var d store.DeadLetter
 		var at int64
@@ -99,25 +122,73 @@ func (j *journal) Dead(ctx context.Context, endpoint, after int64, limit int) (d
 	return dead, nil
 }
 
-// chosen are the seqs of a portion of a replay, and of one more where there are more.
-func (j *journal) chosen(ctx context.Context, p store.Portion) (seqs []int64, err error) {
-	args := []any{p.After, p.Before, int64(p.Kinds), p.Limit + 1}
-	query := sqlChosen
+// Choose implements store.Journal.
+func (j *journal) Choose(ctx context.Context, p store.Portion) (seqs []int64, next int64, err error) {
+	from, args := sqlLook, []any{p.After, p.Before, store.LookMost}
 	if !p.All {
-		query = sqlChosenDead
-		args = append(args, p.Endpoint)
+		from, args = sqlLookDead, append(args, p.Endpoint)
 	}
-	rows, err := j.reader.QueryContext(ctx, query, args...)
+	next, err = j.look(ctx, from, args, p.Before, func(tx *sql.Tx) (bool, error) {
+		rows, err := tx.QueryContext(ctx, fmt.Sprintf(sqlChosen, from, int64(p.Kinds), p.Limit), args...)
+		seqs, err = allSeqs(rows, err)
+		return len(seqs) == p.Limit, err
+	})
+	if err != nil {
+		return nil, 0, fmt.Errorf("choose events: %w", named(err))
+	}
+	if len(seqs) == p.Limit {
+		next = seqs[p.Limit-1]
+	}
+	return seqs, next, nil
+}
+
+// Prunable implements store.Journal.
+func (j *journal) Prunable(ctx context.Context, after, shown, kept int64) (seqs []int64, next int64, err error) {
+	args := []any{after, shown, store.LookMost}
+	next, err = j.look(ctx, sqlLook, args, shown, func(tx *sql.Tx) (bool, error) {
+		rows, err := tx.QueryContext(ctx, sqlPrunable, append(args, kept, pruneRows)...)
+		seqs, err = allSeqs(rows, err)
+		return len(seqs) == pruneRows, err
+	})
+	if err != nil {
+		return nil, 0, fmt.Errorf("find old events: %w", named(err))
+	}
+	if len(seqs) == pruneRows {
+		next = seqs[pruneRows-1]
+	}
+	return seqs, next, nil
+}
+
+// allSeqs reads the seqs that a query gives.
+func allSeqs(rows *sql.Rows, err error) (seqs []int64, _ error) {
 	err = each(rows, err, func(r row) error {
 		var seq int64
 		err := r.Scan(&seq)
 		seqs = append(seqs, seq)
 		return err
 	})
+	return seqs, err
+}
+
+// look runs a read of what from selects, which is LookMost rows. Where the read says that it stopped
+// before their end, next is 0; else it is the seq of the last of them, and end where there are no
+// more.
+func (j *journal) look(ctx context.Context, from string, args []any, end int64, read func(*sql.Tx) (stopped bool, err error)) (next int64, err error) {
+	// Both queries see one state: what is deleted between them would have the second see further.
+	tx, err := j.feeder.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
-		return nil, fmt.Errorf("choose events: %w", named(err))
+		return 0, err
 	}
-	return seqs, nil
+	defer func() { err = errors.Join(err, tx.Rollback()) }()
+	if stopped, err := read(tx); stopped || err != nil {
+		return 0, err
+	}
+	var rows int
+	err = tx.QueryRowContext(ctx, `SELECT count(*), coalesce(max(seq), 0) FROM (`+from+`)`, args...).Scan(&rows, &next)
+	if rows < store.LookMost {
+		next = end
+	}
+	return next, err
 }
 
 // scanEvent reads an event and what follows it in a row.

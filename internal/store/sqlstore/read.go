@@ -46,15 +46,18 @@ type reads struct {
 	feed, due, next                          *sql.Stmt
 }
 
-func prepareReads(ctx context.Context, db *sql.DB) (r reads, err error) {
+func prepareReads(ctx context.Context, db, feeder *sql.DB) (r reads, err error) {
 	for query, stmt := range map[string]**sql.Stmt{
 		sqlEnded: &r.ended, sqlEndedOf: &r.endedOf,
 		sqlRecordPlace: &r.recordPlace, sqlRecordsBefore: &r.recordsBefore, sqlRecordsAfter: &r.recordsAfter,
-		sqlFeed: &r.feed, sqlDue: &r.due, sqlNext: &r.next,
+		sqlDue: &r.due, sqlNext: &r.next,
 	} {
 		if *stmt, err = db.PrepareContext(ctx, query); err != nil {
 			return reads{}, fmt.Errorf("prepare statement: %w", err)
 		}
+	}
+	if r.feed, err = feeder.PrepareContext(ctx, sqlFeed); err != nil {
+		return reads{}, fmt.Errorf("prepare statement: %w", err)
 	}
 	return r, nil
 }

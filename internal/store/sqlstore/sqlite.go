@@ -21,8 +21,11 @@ import (
 	"github.com/peal-rtc/peal/internal/store"
 )
 
-// sqliteReaders is how many reads run at once.
-const sqliteReaders = 4
+// sqliteReaders is how many reads run at once, and sqliteFeeders how many of events beside them.
+const (
+	sqliteReaders = 4
+	sqliteFeeders = 2
+)
 
 // sqliteBusyTimeout is how long to wait for another process that looks into
 // the file, such as a backup.
@@ -152,17 +155,21 @@ func (j *journal) open(ctx context.Context, synchronous, vfs string) (version in
 		// The journal does that itself, and sees whether it fails.
 		"_pragma": {"wal_autocheckpoint(0)", "cache_size(-16384)", "journal_size_limit(0)"},
 	}
-	if j.reader, err = openConnections(j.path, sqliteReaders, common, url.Values{"_query_only": {"on"}}); err != nil {
+	reading := url.Values{"_query_only": {"on"}}
+	if j.reader, err = openConnections(j.path, sqliteReaders, common, reading); err != nil {
 		return 0, err
+	}
+	if j.feeder, err = openConnections(j.path, sqliteFeeders, common, reading); err != nil {
+		return 0, errors.Join(err, j.reader.Close())
 	}
 	if version, err = j.migrate(ctx, common, writing); err == nil {
 		j.writer, err = newWriter(connection(j.path, common, writing))
 	}
 	if err != nil {
-		return 0, errors.Join(err, j.reader.Close())
+		return 0, errors.Join(err, j.reader.Close(), j.feeder.Close())
 	}
-	if j.read, err = prepareReads(ctx, j.reader); err != nil {
-		return 0, errors.Join(err, j.reader.Close(), j.writer.close())
+	if j.read, err = prepareReads(ctx, j.reader, j.feeder); err != nil {
+		return 0, errors.Join(err, j.reader.Close(), j.feeder.Close(), j.writer.close())
 	}
 	return version, nil
 }

@@ -263,7 +263,7 @@ func TestKilled(t *testing.T) {
 func wantEventsOf(t *testing.T, s *store.Memory) {
 	t.Helper()
 	live, err1 := s.Live(t.Context(), "", 1<<20)
-	events, err2 := s.Outbox().Events(t.Context(), 0, call.UsualEvents, 1<<20)
+	events, _, err2 := s.Outbox().Events(t.Context(), 0, call.UsualEvents, 1<<20)
 	queues, err3 := s.Outbox().Queues(t.Context())
 	if err := errors.Join(err1, err2, err3); err != nil || len(queues) != 1 {
 		t.Fatalf("%d queues, %v", len(queues), err)

@@ -33,6 +33,7 @@ func RunOutbox(t *testing.T, open func(t *testing.T, now func() time.Time) (agai
 		{"the record of an event is the filed one", testEventRecord},
 		{"an event is never numbered again", testSeqs},
 		{"the feed", testFeed},
+		{"the feed of rare events", testFeedOfRare},
 		{"who waits is woken", testWoken},
 		{"an endpoint", testEndpoint},
 		{"endpoints have limits", testEndpointLimits},
@@ -44,6 +45,7 @@ func RunOutbox(t *testing.T, open func(t *testing.T, now func() time.Time) (agai
 		{"what is given up", testDead},
 		{"replays", testReplay},
 		{"replays of much", testReplayMany},
+		{"replays before what waits", testReplayBefore},
 		{"a deleted endpoint", testDeleted},
 		{"the audit of endpoints", testEndpointTrail},
 		{"queues", testQueues},
@@ -129,7 +131,7 @@ func (o *outboxTest) talk(id call.ID, caller, callee call.Account) call.Call {
 // feed reads all events.
 func (o *outboxTest) feed() []store.Event {
 	o.Helper()
-	events, err := o.out.Events(o.Context(), 0, ^call.EventKinds(0), 10_000)
+	events, _, err := o.out.Events(o.Context(), 0, ^call.EventKinds(0), 10_000)
 	if err != nil {
 		o.Fatalf("Events: %v", err)
 	}
@@ -369,7 +371,7 @@ func testSeqs(o *outboxTest) {
 	}
 	// When all are gone, after a restart, and while the clock stands still.
 	o.now = o.now.Add(store.KeepUndelivered + time.Second)
-	if _, err := o.Prune(o.Context(), o.now, time.Time{}); err != nil {
+	if _, err := o.out.Prune(o.Context()); err != nil {
 		o.Fatal(err)
 	}
 	o.wantFeed()
@@ -383,63 +385,6 @@ func testSeqs(o *outboxTest) {
 			o.Errorf("seq %d after %d", e.Seq, last)
 		}
 		last = e.Seq
-	}
-}
-
-func testFeed(o *outboxTest) {
-	o.RecordEvents(true)
-	for _, id := range []call.ID{"c1", "c2"} {
-		o.talk(id, "alice", "bob")
-	}
-	all := o.feed()
-	for i := range all {
-		page, err := o.out.Events(o.Context(), all[i].Seq, ^call.EventKinds(0), 2)
-		if err != nil {
-			o.Fatal(err)
-		}
-		wantSame(o.T, labels(page), labels(all[i+1:min(i+3, len(all))]))
-	}
-	ends, err := o.out.Events(o.Context(), 0, 1<<call.EventEnded|1<<call.EventReconnecting, 9)
-	if err != nil {
-		o.Fatal(err)
-	}
-	wantSame(o.T, labels(ends), []string{"c1:6 call.ended", "c2:6 call.ended"})
-}
-
-func testWoken(o *outboxTest) {
-	woken := func(changed <-chan struct{}) bool {
-		select {
-		case <-changed:
-			return true
-		default:
-			return false
-		}
-	}
-	changed := o.out.Changed()
-	c := o.begin("c1", "alice", "bob")
-	if woken(changed) {
-		o.Error("woken though nothing is recorded")
-	}
-	o.hook("crm")
-	if !woken(changed) || woken(o.out.Changed()) {
-		o.Error("not woken by an endpoint")
-	}
-	first, second := o.out.Changed(), o.out.Changed()
-	c = o.step(c, call.Ring{Device: call.Device{Account: "bob", ID: "tablet"}})
-	if !woken(first) || !woken(second) || len(o.feed()) != 1 {
-		o.Error("not woken by an event")
-	}
-	changed = o.out.Changed()
-	o.step(c, call.Ring{Device: call.Device{Account: "bob", ID: "other"}})
-	if woken(changed) {
-		o.Error("woken by a change without an event")
-	}
-	if n, err := o.out.Replay(o.Context(), "crm", store.Replay{All: true}); n != 0 || err != nil || woken(changed) {
-		o.Errorf("woken by a replay of %d: %v", n, err)
-	}
-	o.drain("crm")
-	if n, err := o.out.Replay(o.Context(), "crm", store.Replay{All: true}); n != 1 || err != nil || !woken(changed) {
-		o.Errorf("not woken by a replay of %d: %v", n, err)
 	}
 }
 

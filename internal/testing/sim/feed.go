@@ -74,7 +74,7 @@ func (f *feed) made(was *call.Call, known bool, c *call.Call) {
 // compare holds the events that are stored to those that were committed: there are no others, and
 // none is missing.
 func (f *feed) compare(out store.Outbox) {
-	events, err := out.Events(context.Background(), f.last, ^call.EventKinds(0), 1<<20)
+	events, _, err := out.Events(context.Background(), f.last, ^call.EventKinds(0), 1<<20)
 	if err != nil {
 		return // The store is to be opened again.
 	}
@@ -162,9 +162,13 @@ func (f *feed) replayed(endpoint string, kinds call.EventKinds) { f.again[endpoi
 // drained holds W2 when nothing waits any more: each event arrived or was given up.
 func (f *feed) drained(out store.Outbox) {
 	ctx := context.Background()
-	events, err := out.Events(ctx, 0, ^call.EventKinds(0), 1<<20)
-	if err != nil {
-		f.w.violate("cannot read the feed: %v", err)
+	var events []store.Event
+	for after := int64(0); after < out.Newest(); {
+		page, next, err := out.Events(ctx, after, ^call.EventKinds(0), store.LookMost)
+		if err != nil {
+			f.w.violate("cannot read the feed: %v", err)
+		}
+		events, after = append(events, page...), next
 	}
 	queues, err := out.Queues(ctx)
 	if err != nil {
