@@ -338,7 +338,7 @@ func TestHangingReceiver(t *testing.T) {
 	d := o.begin()
 	o.talk("first")
 	hangs.take(1)
-	const calls = 200
+	const calls = 60
 	for n := range calls {
 		o.talk(fmt.Sprint(n))
 	}
