@@ -17,11 +17,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 	"unicode"
-
-	"golang.org/x/time/rate"
 
 	"github.com/peal-rtc/peal/internal/auth"
 	"github.com/peal-rtc/peal/internal/call"
@@ -130,7 +127,7 @@ func outgoing(handle func(*backend, http.ResponseWriter, *http.Request)) func(*b
 // Routes serves the server API, for backends that have an API key.
 func (b Backend) Routes() http.Handler {
 	served := &backend{
-		Backend: b, keys: make(map[string]*rate.Limiter), wrong: make(map[netip.Addr]*rate.Limiter),
+		Backend: b, budgets: newBudgets(),
 		waiters: make(places, feedWaitersMost), tests: make(places, testsMost),
 	}
 	mux := http.NewServeMux()
@@ -183,10 +180,7 @@ type backend struct {
 	Backend
 	// waiters are the requests that wait for events, and tests those that test a webhook.
 	waiters, tests places
-	mu             sync.Mutex // Guards what follows.
-	keys           map[string]*rate.Limiter
-	wrong          map[netip.Addr]*rate.Limiter
-	pruned         time.Time
+	budgets        *budgets
 }
 
 // serve answers a request for a route, where its key has the scope.
@@ -225,7 +219,7 @@ func (b *backend) admit(w http.ResponseWriter, q *http.Request) (key auth.APIKey
 	key, ok = b.Keys.Check(token)
 	if !ok {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="peal server API"`)
-		switch wait := b.fails(b.Address(q), now); {
+		switch wait := b.budgets.fails(b.Address(q), now); {
 		case wait > 0:
 			w.Header().Set("Retry-After", seconds(wait))
 			deny(w, tooManyRequests, "too many requests without a good key came from this address: wait %s s", seconds(wait))
@@ -236,7 +230,7 @@ func (b *backend) admit(w http.ResponseWriter, q *http.Request) (key auth.APIKey
 		}
 		return auth.APIKey{}, false
 	}
-	left, wait := b.spend(key.ID, now)
+	left, wait := b.budgets.spend(key.ID, now)
 	w.Header().Set("RateLimit-Policy", fmt.Sprintf(`"key";q=%d;w=%d`, keyBurst, keyBurst/keyRate))
 	w.Header().Set("RateLimit", fmt.Sprintf(`"key";r=%d;t=%s`, left, seconds(wait)))
 	if wait > 0 {
@@ -249,48 +243,6 @@ func (b *backend) admit(w http.ResponseWriter, q *http.Request) (key auth.APIKey
 
 // seconds rounds up: zero seconds would be no wait at all.
 func seconds(d time.Duration) string { return strconv.Itoa(int(math.Ceil(d.Seconds()))) }
-
-// spend takes one request from a key's budget, and says how many are left, or how long to wait.
-func (b *backend) spend(id string, now time.Time) (left int, wait time.Duration) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	l := b.keys[id]
-	if l == nil {
-		l = rate.NewLimiter(keyRate, keyBurst)
-		b.keys[id] = l
-	}
-	if !l.AllowN(now, 1) {
-		return 0, time.Second / keyRate
-	}
-	return int(l.TokensAt(now)), 0
-}
-
-// fails counts a wrong key of an address, and says how long the address has to wait where it
-// sent too many.
-func (b *backend) fails(from netip.Addr, now time.Time) (wait time.Duration) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if now.Sub(b.pruned) > time.Minute {
-		b.pruned = now
-		for a, l := range b.wrong {
-			if l.TokensAt(now) >= wrongKeysPerMin {
-				delete(b.wrong, a)
-			}
-		}
-	}
-	if b.wrong[from] == nil && len(b.wrong) >= addressesMost {
-		from = netip.Addr{} // The rest share one budget.
-	}
-	l := b.wrong[from]
-	if l == nil {
-		l = rate.NewLimiter(rate.Every(time.Minute/wrongKeysPerMin), wrongKeysPerMin)
-		b.wrong[from] = l
-	}
-	if l.AllowN(now, 1) {
-		return 0
-	}
-	return time.Duration((1 - l.TokensAt(now)) * float64(time.Minute) / wrongKeysPerMin)
-}
 
 // listCalls gives the live calls, all of them or those of an account.
 func (b *backend) listCalls(w http.ResponseWriter, q *http.Request) {
