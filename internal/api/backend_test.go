@@ -180,6 +180,40 @@ func TestAudited(t *testing.T) {
 	}
 }
 
+// leaving are accounts whose backend hangs up while it waits for them.
+type leaving struct {
+	nobody
+	hangUp context.CancelFunc
+}
+
+func (l leaving) LogOut(ctx context.Context, _ call.Account, _ call.DeviceID, _ store.Audit) (LoggedOut, error) {
+	l.hangUp()
+	return LoggedOut{}, ctx.Err()
+}
+
+func (l leaving) Erase(ctx context.Context, _ call.Account, _ bool, _, _ store.Audit) error {
+	l.hangUp()
+	return ctx.Err()
+}
+
+// TestAuditedHangUp: what was not done because the client hung up is not filed as done.
+func TestAuditedHangUp(t *testing.T) {
+	for _, pattern := range []string{"DELETE /api/v1/accounts/{a}", "POST /api/v1/accounts/{a}/logout"} {
+		s := store.NewMemory(now)
+		b := newBackendOf(s, ring{"all": auth.APIKey{ID: "all", Scopes: auth.AllScopes()}})
+		ctx, hangUp := context.WithCancel(t.Context())
+		b.Accounts = leaving{hangUp: hangUp}
+		method, _, _ := strings.Cut(pattern, " ")
+		q := httptest.NewRequestWithContext(ctx, method, scopeRows[pattern].path, nil)
+		q.Header.Set("Authorization", "Bearer all")
+		b.Routes().ServeHTTP(httptest.NewRecorder(), q)
+		list, err := s.Trail(t.Context(), 0, 9)
+		if err != nil || len(list) != 1 || list[0].Status != http.StatusServiceUnavailable {
+			t.Errorf("%s files %+v, %v", pattern, list, err)
+		}
+	}
+}
+
 func now() time.Time { return time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC) }
 
 // ask sends a request to an API over an empty store.
