@@ -354,12 +354,13 @@ func (b *backend) endCall(w http.ResponseWriter, q *http.Request) {
 	b.answer(w, q, id, c, err)
 }
 
-// unavailable answers for a store that failed, and says in the log why.
+// unavailable answers for a store that failed, and says in the log why. The path stays out of the
+// log: it may have the name of an account.
 func (b *backend) unavailable(w http.ResponseWriter, q *http.Request, err error) {
 	if errors.Is(q.Context().Err(), context.Canceled) {
 		return // Who asked has gone.
 	}
-	b.Log.Warn("cannot answer a backend", "method", q.Method, "path", q.URL.Path, "request_id", w.Header().Get(requestIDHeader), "error", err)
+	b.Log.Warn("cannot answer a backend", "route", q.Pattern, "request_id", w.Header().Get(requestIDHeader), "error", err)
 	deny(w, protocol.Unavailable, "the store does not answer, or the server is stopping: try again")
 }
 

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -211,6 +212,30 @@ func TestAuditedHangUp(t *testing.T) {
 		if err != nil || len(list) != 1 || list[0].Status != http.StatusServiceUnavailable {
 			t.Errorf("%s files %+v, %v", pattern, list, err)
 		}
+	}
+}
+
+// broken are accounts that nobody can ask for.
+type broken struct{ nobody }
+
+func (broken) Devices(context.Context, call.Account) ([]Device, error) { return nil, errors.New("too late") }
+
+// TestLogHasNoNames: what cannot be answered is logged by its route and the id of the request.
+func TestLogHasNoNames(t *testing.T) {
+	b := newBackend(ring{"all": auth.APIKey{ID: "all", Scopes: auth.AllScopes()}})
+	var log strings.Builder
+	b.Accounts, b.Log = broken{}, slog.New(slog.NewTextHandler(&log, nil))
+	q := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/api/v1/accounts/alice", nil)
+	q.Header.Set("Authorization", "Bearer all")
+	q.Header.Set(requestIDHeader, "mine")
+	b.Routes().ServeHTTP(httptest.NewRecorder(), q)
+	for _, has := range []string{"GET /api/v1/accounts/{a}", "request_id=mine", "too late"} {
+		if !strings.Contains(log.String(), has) {
+			t.Errorf("the log lacks %q: %s", has, log.String())
+		}
+	}
+	if strings.Contains(log.String(), "alice") {
+		t.Errorf("the log has the name of an account: %s", log.String())
 	}
 }
 
