@@ -354,8 +354,7 @@ func (b *backend) endCall(w http.ResponseWriter, q *http.Request) {
 	b.answer(w, q, id, c, err)
 }
 
-// unavailable answers for a store that failed, and says in the log why. The path stays out of the
-// log: it may have the name of an account.
+// unavailable answers for a store that failed. The log says why, and no path: one may name an account.
 func (b *backend) unavailable(w http.ResponseWriter, q *http.Request, err error) {
 	if errors.Is(q.Context().Err(), context.Canceled) {
 		return // Who asked has gone.

@@ -218,7 +218,9 @@ func TestAuditedHangUp(t *testing.T) {
 // broken are accounts that nobody can ask for.
 type broken struct{ nobody }
 
-func (broken) Devices(context.Context, call.Account) ([]Device, error) { return nil, errors.New("too late") }
+func (broken) Devices(context.Context, call.Account) ([]Device, error) {
+	return nil, errors.New("too late")
+}
 
 // TestLogHasNoNames: what cannot be answered is logged by its route and the id of the request.
 func TestLogHasNoNames(t *testing.T) {
