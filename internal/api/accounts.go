@@ -50,12 +50,16 @@ func (b *backend) accountOf(w http.ResponseWriter, q *http.Request) (call.Accoun
 // accountIn is the account that a path names in one place.
 func (b *backend) accountIn(w http.ResponseWriter, q *http.Request, place string) (call.Account, bool) {
 	account := named(q, place)
-	if !protocol.ValidAccount(account, &b.Limits) {
+	switch {
+	case !protocol.ValidAccount(account, &b.Limits):
 		deny(w, protocol.BadRequest, "%.200q is no account: it must be 1 to %d bytes of printable text without blanks around it, percent-encoded in the path",
 			account, b.Limits.AccountBytes)
-		return "", false
+	case store.IsAlias(call.Account(account)):
+		deny(w, protocol.BadRequest, "%.200q is the alias of an erased account: send the name of an account", account)
+	default:
+		return call.Account(account), true
 	}
-	return call.Account(account), true
+	return "", false
 }
 
 // getAccount gives the devices of an account, and its live call.

@@ -215,6 +215,25 @@ func TestAuditedHangUp(t *testing.T) {
 	}
 }
 
+// TestAliasIsNoAccount: the name of an erased account opens no route of accounts, as a block or
+// an erasure by it would destroy the proof.
+func TestAliasIsNoAccount(t *testing.T) {
+	alias := string(store.NewMemory(now).Alias("alice"))
+	keys := ring{"all": auth.APIKey{ID: "all", Scopes: auth.AllScopes()}}
+	for _, r := range routes {
+		method, pattern, _ := strings.Cut(r.pattern, " ")
+		for _, place := range []string{"{a}", "{b}"} {
+			if !strings.Contains(pattern, place) {
+				continue
+			}
+			path := strings.NewReplacer(place, alias, "{a}", "bob", "{b}", "bob").Replace(pattern)
+			if w := ask(t, keys, method, path, "all"); w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), "alias of an erased account") {
+				t.Errorf("%s %s: %d %s", method, path, w.Code, w.Body)
+			}
+		}
+	}
+}
+
 // broken are accounts that nobody can ask for.
 type broken struct{ nobody }
 

@@ -56,6 +56,8 @@ var (
 	// ErrInCall refuses to erase an account that is in a live call, or that a live call names
 	// which it does not hear: see call.Call.Deaf.
 	ErrInCall = errors.New("the account is in a live call")
+	// ErrAlias refuses to erase or to block an alias: it proves that an account was erased.
+	ErrAlias = errors.New("the name is the alias of an erased account")
 )
 
 // Key is an API key as it is stored: without its secret.
@@ -109,9 +111,9 @@ func alias(salt []byte, account call.Account) call.Account {
 	return call.Account(aliasPrefix + hex.EncodeToString(h.Sum(nil)[:aliasBytes]))
 }
 
-// isAlias says whether a name is an alias. Nothing is listed for those: nobody who takes such
+// IsAlias says whether a name is an alias. Nothing is listed for those: nobody who takes such
 // a name for an account is to find the calls of one that was erased.
-func isAlias(account call.Account) bool {
+func IsAlias(account call.Account) bool {
 	digits, ok := strings.CutPrefix(string(account), aliasPrefix)
 	_, err := hex.DecodeString(digits)
 	return ok && err == nil && len(digits) == 2*aliasBytes
@@ -132,6 +134,9 @@ func (m *Memory) Alias(account call.Account) call.Account { return alias(m.salt,
 // Erase implements Store. It goes in portions, so that no commit waits for long; the last one
 // files the audit entry.
 func (m *Memory) Erase(ctx context.Context, account call.Account, audit Audit) error {
+	if IsAlias(account) {
+		return ErrAlias
+	}
 	if err := m.free(account); err != nil {
 		return err
 	}
