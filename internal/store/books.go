@@ -261,13 +261,15 @@ func (m *Memory) LogOut(ctx context.Context, alias call.Account, notBefore time.
 	return m.write(func() error { return m.journal.LogOut(ctx, alias, notBefore, audit) })
 }
 
-// PruneBooks implements Store.
+// PruneBooks implements Store. Commits go on meanwhile, as no call depends on it.
 func (m *Memory) PruneBooks(ctx context.Context, auditBefore, logOutsBefore time.Time) (rows int, err error) {
-	err = m.write(func() (err error) {
-		rows, err = m.journal.PruneBooks(ctx, auditBefore, logOutsBefore)
-		return err
-	})
-	return rows, err
+	if err := m.failure(); err != nil {
+		return 0, err
+	}
+	rows, err = m.journal.PruneBooks(ctx, auditBefore, logOutsBefore)
+	m.writing.Lock()
+	defer m.writing.Unlock()
+	return rows, m.judge(err)
 }
 
 // write has the journal write something that no call depends on.

@@ -5,3 +5,12 @@ func (m *Memory) QueueAtMost(n int) { m.out.most = n }
 
 // FreshMost is how many deliveries to an endpoint are kept in memory.
 const FreshMost = freshMost
+
+// Idle says that no write is under way that a commit would have to wait for.
+func (m *Memory) Idle() bool {
+	if !m.writing.TryLock() {
+		return false
+	}
+	m.writing.Unlock()
+	return true
+}

@@ -12,8 +12,8 @@ import (
 // Journal stores what Memory decides, and gives it back at the next start. It
 // decides nothing by itself: it knows neither claims nor deadlines.
 //
-// Memory calls Append and Touch one at a time. Prune and the reads may be called at
-// any time; the reads do not wait for a write.
+// Memory calls Append and Touch one at a time. Prune, PruneBooks and the reads may be called
+// at any time; the reads do not wait for a write.
 type Journal interface {
 	// Append stores all entries of a batch, flushed, or none of them. A batch holds
 	// each call once.

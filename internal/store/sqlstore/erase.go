@@ -30,7 +30,7 @@ const (
 	sqlEraseBlocks = `DELETE FROM blocks WHERE account = $1 OR blocked = $1`
 	sqlEraseEnded  = `UPDATE ended SET body = $2 WHERE id = $1`
 	sqlEraseTarget = `UPDATE audit SET target = $2 WHERE target = $1 AND action GLOB '` + store.AccountActions + `*'`
-	sqlEraseOther  = `UPDATE audit SET other = $2 WHERE other = $1 AND action GLOB '` + store.AccountActions + `*'`
+	sqlEraseOther  = `UPDATE audit SET other = $2 WHERE other = $1 AND other <> '' AND action GLOB '` + store.AccountActions + `*'`
 )
 
 // EndedWith implements store.Journal.

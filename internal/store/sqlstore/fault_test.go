@@ -202,6 +202,8 @@ func TestIndexed(t *testing.T) {
 		sqlUnblock:       "PRIMARY KEY (account=? AND blocked=?)",
 		sqlEraseDeaf:     "INDEX records_deaf (callee=?)",
 		sqlEraseBlocks:   "INDEX blocks_by_blocked (blocked=?)",
+		sqlEraseTarget:   "INDEX audit_by_target (target=?)",
+		sqlEraseOther:    "INDEX audit_by_other (other=?)",
 
 		sqlFeed:        "INTEGER PRIMARY KEY (rowid>?)",
 		sqlDue:         "INDEX deliveries_due (endpoint=? AND due_ns<?)",
