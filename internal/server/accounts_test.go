@@ -2,6 +2,7 @@ package server
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -10,8 +11,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/peal-rtc/peal/internal/auth"
 	"github.com/peal-rtc/peal/internal/protocol"
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
+	"github.com/peal-rtc/peal/internal/store"
 )
 
 const (
@@ -106,6 +109,30 @@ func TestLogOut(t *testing.T) {
 	b.stop()
 	b.run()
 	check()
+}
+
+// TestLogOutHolds: a log-out holds for as long as a token may live that some setting of this run
+// admitted, also one that came by a reload.
+func TestLogOutHolds(t *testing.T) {
+	b := start(t)
+	if err := b.logOuts.add(t.Context(), "alice", b.wall().Add(-30*time.Hour), store.Audit{}); err != nil {
+		t.Fatal(err)
+	}
+	old := auth.Identity{Account: "alice", IssuedAt: b.wall().Add(-31 * time.Hour)}
+	for _, most := range []time.Duration{48 * time.Hour, time.Hour} {
+		settings := b.cfg.Settings
+		settings.Auth.MaxTTL = most
+		if err := b.Reload(&settings); err != nil {
+			t.Fatal(err)
+		}
+		b.prune()
+		if err := b.logOuts.judge(old); !errors.Is(err, auth.ErrRevoked) {
+			t.Errorf("a token of before, after token-max-ttl became %s: %v", most, err)
+		}
+		if stored, err := b.store.LogOuts(t.Context()); err != nil || len(stored) != 1 {
+			t.Errorf("after token-max-ttl became %s the store has %v, %v", most, stored, err)
+		}
+	}
 }
 
 // TestLogOutDevice: one device is logged out, and the others stay.
