@@ -38,7 +38,8 @@ type Books interface {
 	Trail(ctx context.Context, before int64, limit int) ([]Audit, error)
 
 	// LogOut stores from when on tokens must have been issued for an account, which is
-	// named by its alias. An earlier time than what is stored changes nothing.
+	// named by its alias. It replaces the time that is stored, also a later one: that was made
+	// by a clock which was ahead.
 	LogOut(ctx context.Context, alias call.Account, notBefore time.Time, audit Audit) error
 
 	// LogOuts lists these times by the aliases of accounts.

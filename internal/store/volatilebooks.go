@@ -114,9 +114,7 @@ func (v *volatileBooks) LogOut(_ context.Context, alias call.Account, notBefore 
 	if v.logOuts == nil {
 		v.logOuts = make(map[call.Account]time.Time)
 	}
-	if notBefore.After(v.logOuts[alias]) {
-		v.logOuts[alias] = notBefore
-	}
+	v.logOuts[alias] = notBefore
 	v.file(audit)
 	return nil
 }

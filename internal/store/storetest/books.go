@@ -99,7 +99,7 @@ func testLogOuts(t *testing.T, s store.Store) {
 			t.Fatal(err)
 		}
 	}
-	want := map[call.Account]time.Time{alice: after(5), bob: after(4)}
+	want := map[call.Account]time.Time{alice: after(3), bob: after(4)}
 	got, err := s.LogOuts(t.Context())
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
 		t.Errorf("LogOuts: %v (-want +got):\n%s", err, diff)
