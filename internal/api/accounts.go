@@ -13,6 +13,10 @@ import (
 	"github.com/peal-rtc/peal/internal/store"
 )
 
+// eraseTimeout is for an account whose events are looked for among all those of a week. It is well
+// below store.KeepEnded: the store finds calls that end during the erasure in memory.
+const eraseTimeout = 2 * time.Minute
+
 // Accounts is what backends ask of accounts.
 type Accounts interface {
 	// Devices lists the devices of an account that are connected.
@@ -153,6 +157,7 @@ func (b *backend) eraseAccount(w http.ResponseWriter, q *http.Request) {
 		deny(w, protocol.BadRequest, "force=%.20s: send force=1 to end a live call of the account, or leave it out", force)
 		return
 	}
+	outlast(w, eraseTimeout+backendTimeout)
 	out := d.Audit
 	out.Action, out.Status = actionLogOut, http.StatusOK
 	erased := d.Audit

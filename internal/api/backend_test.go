@@ -215,6 +215,45 @@ func TestAuditedHangUp(t *testing.T) {
 	}
 }
 
+// slow are accounts that take as long to erase as they may.
+type slow struct {
+	nobody
+	until *time.Time
+}
+
+func (s slow) Erase(ctx context.Context, _ call.Account, _ bool, _, _ store.Audit) error {
+	*s.until, _ = ctx.Deadline()
+	return nil
+}
+
+// deadlines notes until when an answer may be written.
+type deadlines struct {
+	http.ResponseWriter
+	until time.Time
+}
+
+func (d *deadlines) SetWriteDeadline(at time.Time) error {
+	d.until = at
+	return nil
+}
+
+// TestEraseTime: an erasure, which looks through all events, has longer than other requests, and
+// its answer may be written at the end of that. It is over before the store forgets the calls that
+// ended meanwhile.
+func TestEraseTime(t *testing.T) {
+	b := newBackend(ring{"all": auth.APIKey{ID: "all", Scopes: auth.AllScopes()}})
+	var until time.Time
+	b.Accounts = slow{until: &until}
+	q := httptest.NewRequestWithContext(t.Context(), http.MethodDelete, "/api/v1/accounts/bob", nil)
+	q.Header.Set("Authorization", "Bearer all")
+	began := time.Now()
+	w := &deadlines{ResponseWriter: httptest.NewRecorder()}
+	b.Routes().ServeHTTP(w, q)
+	if until.Before(began.Add(time.Minute)) || !w.until.After(until) || eraseTimeout > store.KeepEnded/2 {
+		t.Errorf("begun at %s, it may take until %s, and the answer until %s", began, until, w.until)
+	}
+}
+
 // TestAliasIsNoAccount: the name of an erased account opens no route of accounts, as a block or
 // an erasure by it would destroy the proof.
 func TestAliasIsNoAccount(t *testing.T) {
