@@ -184,7 +184,7 @@ func (v *Volatile) EventsWith(_ context.Context, account call.Account, after int
 	return seqs, nil
 }
 
-// Erase implements Journal, all in one portion.
+// Erase implements Journal, all records in one portion.
 func (v *Volatile) Erase(e Erasure) (more bool, err error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -208,7 +208,9 @@ func (v *Volatile) Erase(e Erasure) (more bool, err error) {
 			v.records[id] = r
 		}
 	}
-	v.blocks.erase(e.Account)
-	v.erase(&e)
+	if e.Last {
+		v.blocks.erase(e.Account)
+		v.erase(&e)
+	}
 	return false, nil
 }
