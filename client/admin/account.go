@@ -63,7 +63,7 @@ func (c *Client) LogOut(ctx context.Context, account, device string) (LoggedOut,
 // same alias. An account that is in a live call is refused with the code Conflict, unless force ends
 // that call. Repeat it whenever you do not know its result.
 func (c *Client) Erase(ctx context.Context, account string, force bool) (alias string, err error) {
-	r := request{method: http.MethodDelete, path: accountPath(account)}
+	r := request{method: http.MethodDelete, path: accountPath(account), erases: true}
 	if force {
 		r.query = url.Values{"force": {"1"}}
 	}

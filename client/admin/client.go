@@ -19,8 +19,10 @@ const (
 
 	// firstWait doubles with each try, where the server asks for no pause.
 	firstWait = 250 * time.Millisecond
-	// answerTimeout is for one try with all of its answer. The server takes 10 s at most.
+	// answerTimeout is for one try with all of its answer. The server takes 10 s at most, and
+	// eraseTimeout for an erasure, for which it takes 2 minutes.
 	answerTimeout = 30 * time.Second
+	eraseTimeout  = 150 * time.Second
 	// answerBytes bounds what one answer may have: a page of 500 calls whose attachments have 4 KiB
 	// each is below 4 MiB.
 	answerBytes = 16 << 20
@@ -39,7 +41,7 @@ type Config struct {
 	// further try: the error has its Wait. Zero means DefaultMaxWait.
 	MaxWait time.Duration
 	// HTTP sends the requests. Nil means a client with the system's proxy settings, and 30 s for
-	// one try. A client that is given has its own Timeout. Redirects are never followed: the
+	// one try, or 150 s for one of Erase. A client that is given has its own Timeout. Redirects are never followed: the
 	// key would go to another address.
 	HTTP *http.Client
 }
@@ -51,6 +53,7 @@ type Client struct {
 	tries   int
 	maxWait time.Duration
 	http    http.Client
+	erasing http.Client // Sends erasures.
 }
 
 // wholeKey is the form of a key. The server knows whether it is a good one.
@@ -83,5 +86,8 @@ func New(cfg Config) (*Client, error) {
 		c.http = *cfg.HTTP
 	}
 	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	if c.erasing = c.http; cfg.HTTP == nil {
+		c.erasing.Timeout = eraseTimeout
+	}
 	return c, nil
 }

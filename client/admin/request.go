@@ -24,6 +24,8 @@ type request struct {
 	query url.Values
 	// body is sent as JSON; nil sends none.
 	body any
+	// erases says that the server may take as long as an erasure does.
+	erases bool
 }
 
 // do sends a request that is safe to repeat, until it is answered for good, and decodes the answer;
@@ -121,7 +123,11 @@ func (c *Client) send(ctx context.Context, r request, answer any) error {
 	q.Header.Set("Authorization", "Bearer "+c.key)
 	q.Header.Set("Accept", "application/json, application/problem+json")
 	q.Header.Set("User-Agent", "peal-admin-go")
-	w, err := c.http.Do(q)
+	client := &c.http
+	if r.erases {
+		client = &c.erasing
+	}
+	w, err := client.Do(q)
 	if err != nil {
 		return &lostError{err}
 	}

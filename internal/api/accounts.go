@@ -13,6 +13,10 @@ import (
 	"github.com/peal-rtc/peal/internal/store"
 )
 
+// eraseTimeout is for an account whose events are looked for among all those of a week. It is well
+// below store.KeepEnded: the store finds calls that end during the erasure in memory.
+const eraseTimeout = 2 * time.Minute
+
 // Accounts is what backends ask of accounts.
 type Accounts interface {
 	// Devices lists the devices of an account that are connected.
@@ -50,12 +54,16 @@ func (b *backend) accountOf(w http.ResponseWriter, q *http.Request) (call.Accoun
 // accountIn is the account that a path names in one place.
 func (b *backend) accountIn(w http.ResponseWriter, q *http.Request, place string) (call.Account, bool) {
 	account := named(q, place)
-	if !protocol.ValidAccount(account, &b.Limits) {
+	switch {
+	case !protocol.ValidAccount(account, &b.Limits):
 		deny(w, protocol.BadRequest, "%.200q is no account: it must be 1 to %d bytes of printable text without blanks around it, percent-encoded in the path",
 			account, b.Limits.AccountBytes)
-		return "", false
+	case store.IsAlias(call.Account(account)):
+		deny(w, protocol.BadRequest, "%.200q is the alias of an erased account: send the name of an account", account)
+	default:
+		return call.Account(account), true
 	}
-	return call.Account(account), true
+	return "", false
 }
 
 // getAccount gives the devices of an account, and its live call.
@@ -149,6 +157,7 @@ func (b *backend) eraseAccount(w http.ResponseWriter, q *http.Request) {
 		deny(w, protocol.BadRequest, "force=%.20s: send force=1 to end a live call of the account, or leave it out", force)
 		return
 	}
+	outlast(w, eraseTimeout+backendTimeout)
 	out := d.Audit
 	out.Action, out.Status = actionLogOut, http.StatusOK
 	erased := d.Audit

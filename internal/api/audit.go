@@ -67,7 +67,7 @@ func (b *backend) audited(r *route, key auth.APIKey, w http.ResponseWriter, q *h
 		At: b.Now(), Key: key.ID, Action: r.action, Request: w.Header().Get(requestIDHeader), Addr: b.Address(q).String(),
 		Target: clip(q.PathValue("id") + named(q, "a")), Other: clip(named(q, "b")),
 	}}
-	noted := &noting{ResponseWriter: w, status: http.StatusOK}
+	noted := &noting{ResponseWriter: w, status: http.StatusServiceUnavailable}
 	r.handle(b, noted, q.WithContext(context.WithValue(q.Context(), deedKey{}, d)))
 	if d.filed {
 		return
@@ -83,7 +83,8 @@ func (b *backend) audited(r *route, key auth.APIKey, w http.ResponseWriter, q *h
 
 func clip(name string) string { return strings.ToValidUTF8(name[:min(len(name), targetBytes)], "") }
 
-// noting notes the status of an answer.
+// noting notes the status of an answer. It begins as 503, the status of a request that nobody
+// answers because its client hung up: what was asked may not have been done.
 type noting struct {
 	http.ResponseWriter
 	status int

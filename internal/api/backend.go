@@ -97,7 +97,7 @@ var routes = []route{
 	{"GET /api/v1/records", auth.ScopeRead, (*backend).listRecords, "", 0},
 	{"GET /api/v1/accounts/{a}", auth.ScopeRead, (*backend).getAccount, "", 0},
 	{"POST /api/v1/accounts/{a}/logout", auth.ScopeAccounts, (*backend).logOut, actionLogOut, 0},
-	{"DELETE /api/v1/accounts/{a}", auth.ScopeAccounts, (*backend).eraseAccount, actionErase, 0},
+	{"DELETE /api/v1/accounts/{a}", auth.ScopeAccounts, (*backend).eraseAccount, actionErase, eraseTimeout},
 	{"GET /api/v1/accounts/{a}/blocks", auth.ScopeRead, (*backend).listBlocks, "", 0},
 	{"PUT /api/v1/accounts/{a}/blocks/{b}", auth.ScopeAccounts, (*backend).putBlock, actionBlock, 0},
 	{"DELETE /api/v1/accounts/{a}/blocks/{b}", auth.ScopeAccounts, (*backend).deleteBlock, actionUnblock, 0},
@@ -306,12 +306,12 @@ func (b *backend) endCall(w http.ResponseWriter, q *http.Request) {
 	b.answer(w, q, id, c, err)
 }
 
-// unavailable answers for a store that failed, and says in the log why.
+// unavailable answers for a store that failed. The log says why, and no path: one may name an account.
 func (b *backend) unavailable(w http.ResponseWriter, q *http.Request, err error) {
 	if errors.Is(q.Context().Err(), context.Canceled) {
 		return // Who asked has gone.
 	}
-	b.Log.Warn("cannot answer a backend", "method", q.Method, "path", q.URL.Path, "request_id", w.Header().Get(requestIDHeader), "error", err)
+	b.Log.Warn("cannot answer a backend", "route", q.Pattern, "request_id", w.Header().Get(requestIDHeader), "error", err)
 	deny(w, protocol.Unavailable, "the store does not answer, or the server is stopping: try again")
 }
 

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -177,6 +178,124 @@ func TestAudited(t *testing.T) {
 		if want != (len(list) == 1) || want && (list[0].Key != "all" || list[0].Action != r.action || list[0].Status != answer.Code) {
 			t.Errorf("%s files %+v", r.pattern, list)
 		}
+	}
+}
+
+// leaving are accounts whose backend hangs up while it waits for them.
+type leaving struct {
+	nobody
+	hangUp context.CancelFunc
+}
+
+func (l leaving) LogOut(ctx context.Context, _ call.Account, _ call.DeviceID, _ store.Audit) (LoggedOut, error) {
+	l.hangUp()
+	return LoggedOut{}, ctx.Err()
+}
+
+func (l leaving) Erase(ctx context.Context, _ call.Account, _ bool, _, _ store.Audit) error {
+	l.hangUp()
+	return ctx.Err()
+}
+
+// TestAuditedHangUp: what was not done because the client hung up is not filed as done.
+func TestAuditedHangUp(t *testing.T) {
+	for _, pattern := range []string{"DELETE /api/v1/accounts/{a}", "POST /api/v1/accounts/{a}/logout"} {
+		s := store.NewMemory(now)
+		b := newBackendOf(s, ring{"all": auth.APIKey{ID: "all", Scopes: auth.AllScopes()}})
+		ctx, hangUp := context.WithCancel(t.Context())
+		b.Accounts = leaving{hangUp: hangUp}
+		method, _, _ := strings.Cut(pattern, " ")
+		q := httptest.NewRequestWithContext(ctx, method, scopeRows[pattern].path, nil)
+		q.Header.Set("Authorization", "Bearer all")
+		b.Routes().ServeHTTP(httptest.NewRecorder(), q)
+		list, err := s.Trail(t.Context(), 0, 9)
+		if err != nil || len(list) != 1 || list[0].Status != http.StatusServiceUnavailable {
+			t.Errorf("%s files %+v, %v", pattern, list, err)
+		}
+	}
+}
+
+// slow are accounts that take as long to erase as they may.
+type slow struct {
+	nobody
+	until *time.Time
+}
+
+func (s slow) Erase(ctx context.Context, _ call.Account, _ bool, _, _ store.Audit) error {
+	*s.until, _ = ctx.Deadline()
+	return nil
+}
+
+// deadlines notes until when an answer may be written.
+type deadlines struct {
+	http.ResponseWriter
+	until time.Time
+}
+
+func (d *deadlines) SetWriteDeadline(at time.Time) error {
+	d.until = at
+	return nil
+}
+
+// TestEraseTime: an erasure, which looks through all events, has longer than other requests, and
+// its answer may be written at the end of that. It is over before the store forgets the calls that
+// ended meanwhile.
+func TestEraseTime(t *testing.T) {
+	b := newBackend(ring{"all": auth.APIKey{ID: "all", Scopes: auth.AllScopes()}})
+	var until time.Time
+	b.Accounts = slow{until: &until}
+	q := httptest.NewRequestWithContext(t.Context(), http.MethodDelete, "/api/v1/accounts/bob", nil)
+	q.Header.Set("Authorization", "Bearer all")
+	began := time.Now()
+	w := &deadlines{ResponseWriter: httptest.NewRecorder()}
+	b.Routes().ServeHTTP(w, q)
+	if until.Before(began.Add(time.Minute)) || !w.until.After(until) || eraseTimeout > store.KeepEnded/2 {
+		t.Errorf("begun at %s, it may take until %s, and the answer until %s", began, until, w.until)
+	}
+}
+
+// TestAliasIsNoAccount: the name of an erased account opens no route of accounts, as a block or
+// an erasure by it would destroy the proof.
+func TestAliasIsNoAccount(t *testing.T) {
+	alias := string(store.NewMemory(now).Alias("alice"))
+	keys := ring{"all": auth.APIKey{ID: "all", Scopes: auth.AllScopes()}}
+	for _, r := range routes {
+		method, pattern, _ := strings.Cut(r.pattern, " ")
+		for _, place := range []string{"{a}", "{b}"} {
+			if !strings.Contains(pattern, place) {
+				continue
+			}
+			path := strings.NewReplacer(place, alias, "{a}", "bob", "{b}", "bob").Replace(pattern)
+			if w := ask(t, keys, method, path, "all"); w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), "alias of an erased account") {
+				t.Errorf("%s %s: %d %s", method, path, w.Code, w.Body)
+			}
+		}
+	}
+}
+
+// broken are accounts that nobody can ask for.
+type broken struct{ nobody }
+
+func (broken) Devices(context.Context, call.Account) ([]Device, error) {
+	return nil, errors.New("too late")
+}
+
+// TestLogHasNoNames: what cannot be answered is logged by its route and the id of the request.
+func TestLogHasNoNames(t *testing.T) {
+	b := newBackend(ring{"all": auth.APIKey{ID: "all", Scopes: auth.AllScopes()}})
+	var log strings.Builder
+	b.Accounts, b.Log = broken{}, slog.New(slog.NewTextHandler(&log, nil))
+	q := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/api/v1/accounts/alice", nil)
+	q.Header.Set("Authorization", "Bearer all")
+	q.Header.Set(requestIDHeader, "mine")
+	b.Routes().ServeHTTP(httptest.NewRecorder(), q)
+	for _, has := range []string{"GET /api/v1/accounts/{a}", "request_id=mine", "too late"} {
+		if !strings.Contains(log.String(), has) {
+			t.Errorf("the log lacks %q: %s", has, log.String())
+		}
+	}
+	if strings.Contains(log.String(), "alice") {
+		t.Errorf("the log has the name of an account: %s", log.String())
 	}
 }
 

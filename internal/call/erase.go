@@ -16,6 +16,7 @@ func (c *Call) Erase(account, alias Account) {
 	if !touched {
 		return
 	}
+	c.number() // By the alias: a number is a hash of a name, without salt.
 	c.Attachment = ""
 	if c.Outcome.Actor == account {
 		c.Outcome.Actor, c.Outcome.Device = alias, ""

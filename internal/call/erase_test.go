@@ -23,6 +23,9 @@ func TestErase(t *testing.T) {
 			now.Caller().Account != "gone" || now.Callee().Account != bob.Account || now.Callee().Device != bob {
 			t.Errorf("%s: %s", name, text)
 		}
+		if mine := now.Caller().UID; mine == was.Caller().UID || mine == now.Callee().UID || now.Callee().UID != was.Callee().UID {
+			t.Errorf("%s: the numbers are %d and %d, and before %d and %d", name, mine, now.Callee().UID, was.Caller().UID, was.Callee().UID)
+		}
 		if got := fmt.Sprintf("%+v", was); got != before {
 			t.Errorf("%s: the call that others read is %s", name, got)
 		}
@@ -30,5 +33,14 @@ func TestErase(t *testing.T) {
 		if other.Erase("nobody", "gone"); fmt.Sprintf("%+v", other) != before {
 			t.Errorf("%s: a call of others is %+v", name, other)
 		}
+	}
+}
+
+// TestEraseSameNumber: the number of an erased account is that of its alias, and not its peer's.
+func TestEraseSameNumber(t *testing.T) {
+	c := connected(t).do(call.Hangup{Device: alice}).call
+	c.Callee().Account = "gone" // Stands for an account that has the number of the alias.
+	if c.Erase(alice.Account, "gone"); c.Caller().UID == c.Callee().UID {
+		t.Errorf("both have the number %d", c.Caller().UID)
 	}
 }

@@ -34,14 +34,12 @@ func New(in Invite, now time.Time) (Call, []Effect, error) {
 		ID: in.ID, Rev: 1, State: Ringing, Type: in.Type, Attachment: in.Attachment, Policy: in.Policy,
 		Timing: in.Timing, CreatedAt: now, Until: now.Add(in.Timing.Ring),
 		Legs: []Leg{
-			{Account: in.Caller.Account, UID: uid(in.Caller.Account), Card: in.Card, Device: in.Caller, Epoch: 1, Tracks: in.Tracks},
-			{Account: in.Callee, UID: uid(in.Callee)},
+			{Account: in.Caller.Account, Card: in.Card, Device: in.Caller, Epoch: 1, Tracks: in.Tracks},
+			{Account: in.Callee},
 		},
 		Media: Media{Generation: 1, Rebuild: 1, Offer: in.Offer},
 	}
-	if c.Legs[1].UID == c.Legs[0].UID {
-		c.Legs[1].UID++
-	}
+	c.number()
 	return c, []Effect{{Account: in.Callee, With: WithOffer | WithServers}}, nil
 }
 
@@ -249,6 +247,18 @@ func (s *step) renew(rebuild bool) {
 		c.Legs[i].MediaUp = false
 	}
 	s.changed = true
+}
+
+// number gives each leg the number of its account, and never both the same.
+func (c *Call) number() {
+	for i := range c.Legs {
+		if l := &c.Legs[i]; l.Account != "" {
+			l.UID = uid(l.Account)
+		}
+	}
+	if c.Legs[1].UID == c.Legs[0].UID {
+		c.Legs[1].UID++
+	}
 }
 
 // uid gives an account the same small number in all of its calls.

@@ -35,6 +35,8 @@ type Policy interface {
 	// Admit counts an invitation, or, without a callee, a cancellation of one that never
 	// came. The error refuses it.
 	Admit(caller, callee call.Account) *pealv1.Error
+	// NoCall hears that an invitation that was counted made no call: the callee did not ring.
+	NoCall(callee call.Account)
 	// First is the input that a call needs before what a device asks of it; nil for none.
 	First(Asker, *call.Call) Presence
 	// Learned hears of the newest copy of a call, and of the input by which this node made it;

@@ -112,6 +112,7 @@ func (j *settlement) finished(holder *Queue, c *call.Call, failure *pealv1.Error
 	case failure != nil:
 		q.finish(nil, failure)
 	case j.merges:
+		q.jobs[0].uncount(q.host())
 		q.pop()
 		q.host().AnswerMerged(j.invite.asker, q.id, c)
 	default:

@@ -72,6 +72,13 @@ type entry struct {
 	admitted bool
 }
 
+// uncount takes back that an invitation was counted, because it makes no call.
+func (e *entry) uncount(p Policy) {
+	if i, ok := e.Job.(invite); ok && e.admitted {
+		p.NoCall(i.Callee)
+	}
+}
+
 // pending is a commit and what to tell when it is done.
 type pending struct {
 	change store.Change
@@ -286,6 +293,9 @@ func (q *Queue) refuse(chosen func(*entry) bool) {
 	kept := make([]entry, 0, len(q.jobs))
 	for i := range q.jobs {
 		if e := &q.jobs[i]; e.asks() != nil && chosen(e) {
+			if !q.announce { // Or the call may have been made.
+				e.uncount(q.host())
+			}
 			refused = append(refused, e.Job)
 		} else {
 			kept = append(kept, *e)
@@ -338,6 +348,9 @@ func isTick(e entry) bool {
 // finish takes the first job off the queue and answers its asker. c is nil where the asker
 // is not to see the call.
 func (q *Queue) finish(c *call.Call, failure *pealv1.Error) {
+	if failure != nil {
+		q.jobs[0].uncount(q.host())
+	}
 	q.pop().finished(q, c, failure)
 }
 

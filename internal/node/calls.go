@@ -58,6 +58,9 @@ func (h *host) Admit(caller, callee call.Account) *pealv1.Error {
 	return h.quota.invite(caller, callee, h.now)
 }
 
+// NoCall implements callqueue.Policy.
+func (h *host) NoCall(callee call.Account) { h.quota.noCall(callee, h.now) }
+
 // Learned implements callqueue.Policy. It corrects a call that is mistaken about a
 // connection of this node: news of it was lost, or another node took this one for dead, or
 // had an older connection of the device, which was late. A node that is not known to live

@@ -212,6 +212,31 @@ func TestPauseAfterRejections(t *testing.T) {
 	declined()
 }
 
+// An invitation that makes no call takes nothing from what others may ring the callee, whether
+// the callee blocks its caller or not.
+func TestNoCallSpendsNoRing(t *testing.T) {
+	for name, prepare := range map[string]func(*bench){"blocked": (*bench).block, "not blocked": func(*bench) {}} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			b.limits.InvitesPerMin, b.limits.PairPerMin, b.limits.RingsPerMin = 100, 100, 4
+			b.boot()
+			prepare(b)
+			alice, carol, dave := b.login("alice", "a"), b.login("carol", "c"), b.login("dave", "d")
+			alice.invite(1, "carol")
+			carol.accept(1)
+			second := b.login("alice", "a2")
+			for n := range 6 {
+				wantError(t, second.invite(10+n, "bob"), protocol.BusyElsewhere)
+			}
+			for n := range 4 {
+				want(t, dave.invite(20+n, "bob").GetCall(), ringing, 0, caller)
+				dave.hangup(20 + n)
+			}
+			wantError(t, dave.invite(30, "bob"), protocol.RateLimited)
+		})
+	}
+}
+
 // The generations of a call that rings are few: for each one a page makes a connection.
 func TestGenerationsWhileItRings(t *testing.T) {
 	b := newBench(t)

@@ -74,6 +74,9 @@ func (q *quota) invite(caller, callee call.Account, now time.Time) *pealv1.Error
 	return nil
 }
 
+// noCall learns that an invitation made no call: it gives the callee back what the invitation took.
+func (q *quota) noCall(callee call.Account, now time.Time) { q.rings.giveBack(callee, 1, now) }
+
 // ringsNobody learns that an invitation became a deaf call: it gives the callee back what the
 // invitation took, as nobody there rings, and counts it for the caller.
 func (q *quota) ringsNobody(c *call.Call, now time.Time) {

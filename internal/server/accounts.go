@@ -26,6 +26,8 @@ const (
 // goroutine may use it.
 type logOuts struct {
 	store store.Store
+	// adding is held from the look at the clock until its time is stored: the last log-out counts.
+	adding sync.Mutex
 
 	mu        sync.RWMutex // Guards what follows.
 	notBefore map[call.Account]time.Time
@@ -53,6 +55,17 @@ func (o *logOuts) judge(who auth.Identity) error {
 	return nil
 }
 
+// out has tokens of an account be refused that were made until now, also where the clock of who
+// made them is ahead by somewhat less than the leeway, and gives the time from which on tokens are
+// admitted: one with just that iat is good at once. Tokens count whole seconds. A time by a clock
+// that was further ahead is replaced.
+func (o *logOuts) out(ctx context.Context, account call.Account, wall func() time.Time, audit store.Audit) (notBefore time.Time, err error) {
+	o.adding.Lock()
+	defer o.adding.Unlock()
+	notBefore = wall().Add(auth.Leeway).Truncate(time.Second)
+	return notBefore, o.add(ctx, account, notBefore, audit)
+}
+
 // add stores that tokens of an account must have been issued at a time or later, and goes by
 // it from then on.
 func (o *logOuts) add(ctx context.Context, account call.Account, at time.Time, audit store.Audit) error {
@@ -65,9 +78,7 @@ func (o *logOuts) add(ctx context.Context, account call.Account, at time.Time, a
 	if o.notBefore == nil {
 		o.notBefore = make(map[call.Account]time.Time)
 	}
-	if at.After(o.notBefore[alias]) {
-		o.notBefore[alias] = at
-	}
+	o.notBefore[alias] = at
 	return nil
 }
 
@@ -99,10 +110,10 @@ func (a *accounts) Devices(ctx context.Context, account call.Account) ([]api.Dev
 	return devices, nil
 }
 
-// LogOut implements api.Accounts. Tokens are judged by the wall clock, in whole seconds.
+// LogOut implements api.Accounts. Tokens are judged by the wall clock.
 func (a *accounts) LogOut(ctx context.Context, account call.Account, device call.DeviceID, audit store.Audit) (api.LoggedOut, error) {
-	out := api.LoggedOut{NotBefore: a.wall().Truncate(time.Second).Add(time.Second)}
-	if err := a.logOuts.add(ctx, account, out.NotBefore, audit); err != nil {
+	notBefore, err := a.logOuts.out(ctx, account, a.wall, audit)
+	if err != nil {
 		return api.LoggedOut{}, err
 	}
 	e, err := a.loop.question(ctx, func(request uint64) node.Input {
@@ -115,8 +126,7 @@ func (a *accounts) LogOut(ctx context.Context, account call.Account, device call
 	if done.Error != nil {
 		return api.LoggedOut{}, fmt.Errorf("log out: %s", done.Error.GetMessage())
 	}
-	out.Devices = done.Devices
-	return out, nil
+	return api.LoggedOut{NotBefore: notBefore, Devices: done.Devices}, nil
 }
 
 // Erase implements api.Accounts. The account is logged out first: its devices are part of what

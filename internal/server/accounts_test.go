@@ -2,6 +2,7 @@ package server
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -10,8 +11,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/peal-rtc/peal/internal/auth"
 	"github.com/peal-rtc/peal/internal/protocol"
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
+	"github.com/peal-rtc/peal/internal/store"
 )
 
 const (
@@ -69,9 +72,10 @@ func TestLogOut(t *testing.T) {
 	bob := b.login("bob", "b")
 	alice.invite(numbered(1), "bob")
 	bob.event()
+	ahead := issued(fmt.Sprintf(`,"iat":%d`, time.Now().Add(auth.Leeway-2*time.Second).Unix())) // By a backend with another clock.
 	_, _, body := k.ask(http.MethodPost, logOutRoute, "/api/v1/accounts/alice/logout", key)
 	notBefore, err := time.Parse(time.RFC3339, body["notBefore"].(string))
-	if err != nil || body["devices"] != 2.0 || time.Until(notBefore) > time.Second || time.Since(notBefore) > patience {
+	if err != nil || body["devices"] != 2.0 || time.Until(notBefore) > auth.Leeway || time.Since(notBefore) > patience {
 		t.Errorf("the answer is %v, %v", body, err)
 	}
 	for _, c := range []*client{alice, second} {
@@ -85,7 +89,7 @@ func TestLogOut(t *testing.T) {
 	check := func() {
 		t.Helper()
 		for _, x := range []struct{ token, says string }{
-			{old, "logged out"}, {issued(""), "has no iat"}, {issued(fmt.Sprintf(`,"iat":%d`, notBefore.Unix()-1)), "logged out"},
+			{old, "logged out"}, {ahead, "logged out"}, {issued(""), "has no iat"}, {issued(fmt.Sprintf(`,"iat":%d`, notBefore.Unix()-1)), "logged out"},
 		} {
 			c, f := b.hello(x.token, "a")
 			wantError(t, f.GetError(), protocol.TokenRevoked, x.says)
@@ -106,6 +110,58 @@ func TestLogOut(t *testing.T) {
 	b.stop()
 	b.run()
 	check()
+}
+
+// TestLogOutAfterClock: a log-out by a clock that was far ahead is mended by the next one.
+func TestLogOutAfterClock(t *testing.T) {
+	s := store.NewMemory(time.Now)
+	outs, err := openLogOuts(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	for _, wall := range []time.Time{now.Add(time.Hour), now} {
+		notBefore, err := outs.out(t.Context(), "alice", func() time.Time { return wall }, store.Audit{})
+		if err != nil || notBefore.After(wall.Add(auth.Leeway)) || notBefore.Before(wall.Add(auth.Leeway-time.Second)) {
+			t.Errorf("out at %s: tokens from %s, %v", wall, notBefore, err)
+		}
+	}
+	again, err := openLogOuts(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, o := range map[string]*logOuts{"it stands": outs, "it is read again": again} {
+		if err := o.judge(auth.Identity{Account: "alice", IssuedAt: now.Add(auth.Leeway)}); err != nil {
+			t.Errorf("as %s, a new token: %v", what, err)
+		}
+		if err := o.judge(auth.Identity{Account: "alice", IssuedAt: now}); !errors.Is(err, auth.ErrRevoked) {
+			t.Errorf("as %s, a token of before: %v", what, err)
+		}
+	}
+}
+
+// TestLogOutHolds: a log-out holds for as long as a token may live that some setting of this run
+// admitted, also one that came by a reload.
+func TestLogOutHolds(t *testing.T) {
+	b := start(t)
+	if err := b.logOuts.add(t.Context(), "alice", b.wall().Add(-30*time.Hour), store.Audit{}); err != nil {
+		t.Fatal(err)
+	}
+	old := auth.Identity{Account: "alice", IssuedAt: b.wall().Add(-31 * time.Hour)}
+	for _, most := range []time.Duration{48 * time.Hour, time.Hour} {
+		settings := b.cfg.Settings
+		settings.Auth.MaxTTL = most
+		if err := b.Reload(&settings); err != nil {
+			t.Fatal(err)
+		}
+		b.prune()
+		if err := b.logOuts.judge(old); !errors.Is(err, auth.ErrRevoked) {
+			t.Errorf("a token of before, after token-max-ttl became %s: %v", most, err)
+		}
+		if stored, err := b.store.LogOuts(t.Context()); err != nil || len(stored) != 1 {
+			t.Errorf("after token-max-ttl became %s the store has %v, %v", most, stored, err)
+		}
+	}
 }
 
 // TestLogOutDevice: one device is logged out, and the others stay.

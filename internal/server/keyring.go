@@ -66,16 +66,26 @@ func (k *keyring) load(ctx context.Context) ([]store.Key, error) {
 	good := make(map[string]storedKey)
 	for _, key := range keys {
 		if key.Revoked.IsZero() {
-			scopes := make([]auth.Scope, len(key.Scopes))
-			for i, name := range key.Scopes {
-				scopes[i] = auth.Scope(name)
-			}
-			good[key.ID] = storedKey{key.Hash, scopes}
+			good[key.ID] = storedOf(&key)
 		}
 	}
+	k.take(good)
+	return keys, nil
+}
+
+func storedOf(key *store.Key) storedKey {
+	scopes := make([]auth.Scope, len(key.Scopes))
+	for i, name := range key.Scopes {
+		scopes[i] = auth.Scope(name)
+	}
+	return storedKey{key.Hash, scopes}
+}
+
+// take goes by these keys from now on. It does not read: once the store has a change, nothing may
+// keep the server from going by it.
+func (k *keyring) take(good map[string]storedKey) {
 	k.stored.Store(&good)
 	recordEvents(k.store, k.any())
-	return keys, nil
 }
 
 // any says whether there is a key that is good: without one there is no server API.
@@ -152,9 +162,9 @@ func (k *keyring) Make(ctx context.Context, name string, scopes []string) (contr
 	if err := k.store.AddKey(ctx, key, k.audit("key.new", key.ID)); err != nil {
 		return control.Key{}, fmt.Errorf("store the key: %w", err)
 	}
-	if _, err := k.load(ctx); err != nil {
-		return control.Key{}, err
-	}
+	good := maps.Clone(*k.stored.Load())
+	good[key.ID] = storedOf(&key)
+	k.take(good)
 	made := listed(&key)
 	made.Secret = text
 	return made, nil
@@ -217,6 +227,8 @@ func (k *keyring) Revoke(ctx context.Context, id string) error {
 	case err != nil:
 		return fmt.Errorf("revoke the key: %w", err)
 	}
-	_, err = k.load(ctx)
-	return err
+	good := maps.Clone(*k.stored.Load())
+	delete(good, id)
+	k.take(good)
+	return nil
 }

@@ -12,6 +12,8 @@ import (
 type keys struct {
 	signer   *auth.Signer
 	verifier *auth.Verifier
+	// longest is how long a token may have been good at most, by these settings and those before.
+	longest time.Duration
 }
 
 func readKeys(a *config.Auth) (*keys, error) {
@@ -24,7 +26,7 @@ func readKeys(a *config.Auth) (*keys, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read keys: %w", err)
 	}
-	return &keys{signer.ForAudience(a.Audience), verifier.ForAudience(a.Audience)}, nil
+	return &keys{signer.ForAudience(a.Audience), verifier.ForAudience(a.Audience), a.MaxTTL + auth.Leeway}, nil
 }
 
 func (s *Server) verify(token string, now time.Time) (auth.Identity, error) {
@@ -56,6 +58,7 @@ func (s *Server) Reload(settings *config.Config) error {
 			return err
 		}
 	}
+	now.longest = max(now.longest, s.keys.Load().longest)
 	s.keys.Store(now)
 	return nil
 }

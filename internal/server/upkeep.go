@@ -79,7 +79,7 @@ func (s *Server) prune() {
 	})
 	s.do("cannot delete what is old of the audit", func(ctx context.Context) error {
 		// After that no token is good any more that was made before a log-out.
-		holds := s.wall().Add(-max(logOutsHold, s.cfg.Settings.Auth.MaxTTL))
+		holds := s.wall().Add(-max(logOutsHold, s.keys.Load().longest))
 		_, err := s.store.PruneBooks(ctx, s.clock.now().Add(-s.cfg.Settings.Keep), holds)
 		if err == nil {
 			s.logOuts.drop(holds)

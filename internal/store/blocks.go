@@ -53,6 +53,9 @@ func (b blocks) of(account call.Account) []Block {
 
 // Block implements Store. A commit that begins after its return finds the block.
 func (m *Memory) Block(ctx context.Context, account, blocked call.Account, audit Audit) (Block, error) {
+	if IsAlias(account) || IsAlias(blocked) {
+		return Block{}, ErrAlias
+	}
 	m.writing.Lock()
 	defer m.writing.Unlock()
 	if err := cmp.Or(ctx.Err(), m.failed); err != nil {

@@ -38,7 +38,8 @@ type Books interface {
 	Trail(ctx context.Context, before int64, limit int) ([]Audit, error)
 
 	// LogOut stores from when on tokens must have been issued for an account, which is
-	// named by its alias. An earlier time than what is stored changes nothing.
+	// named by its alias. It replaces the time that is stored, also a later one: that was made
+	// by a clock which was ahead.
 	LogOut(ctx context.Context, alias call.Account, notBefore time.Time, audit Audit) error
 
 	// LogOuts lists these times by the aliases of accounts.
@@ -56,6 +57,8 @@ var (
 	// ErrInCall refuses to erase an account that is in a live call, or that a live call names
 	// which it does not hear: see call.Call.Deaf.
 	ErrInCall = errors.New("the account is in a live call")
+	// ErrAlias refuses to erase or to block an alias: it proves that an account was erased.
+	ErrAlias = errors.New("the name is the alias of an erased account")
 )
 
 // Key is an API key as it is stored: without its secret.
@@ -109,9 +112,9 @@ func alias(salt []byte, account call.Account) call.Account {
 	return call.Account(aliasPrefix + hex.EncodeToString(h.Sum(nil)[:aliasBytes]))
 }
 
-// isAlias says whether a name is an alias. Nothing is listed for those: nobody who takes such
+// IsAlias says whether a name is an alias. Nothing is listed for those: nobody who takes such
 // a name for an account is to find the calls of one that was erased.
-func isAlias(account call.Account) bool {
+func IsAlias(account call.Account) bool {
 	digits, ok := strings.CutPrefix(string(account), aliasPrefix)
 	_, err := hex.DecodeString(digits)
 	return ok && err == nil && len(digits) == 2*aliasBytes
@@ -120,31 +123,44 @@ func isAlias(account call.Account) bool {
 // Erasure replaces an account by its alias.
 type Erasure struct {
 	Account, Alias call.Account
-	// Ended are the calls of the account, which have ended, and Events the seqs of their events.
+	// Ended are calls of the account, which have ended, and Events the seqs of events of its calls:
+	// erasePortion of each at most.
 	Ended  []call.ID
 	Events []int64
-	Audit  Audit
+	// Last says that no others have the account, and that no commit is under way.
+	Last  bool
+	Audit Audit
 }
+
+// erasePortion is how many calls, and events, are erased in one transaction.
+const erasePortion = 500
 
 // Alias implements Store.
 func (m *Memory) Alias(account call.Account) call.Account { return alias(m.salt, account) }
 
-// Erase implements Store. It goes in portions, so that no commit waits for long; the last one
-// files the audit entry.
+// Erase implements Store. It goes in portions, so that no commit waits for long: what is there at
+// the beginning goes beside commits, and what they made meanwhile between two of them. The last
+// portion files the audit entry.
 func (m *Memory) Erase(ctx context.Context, account call.Account, audit Audit) error {
+	if IsAlias(account) {
+		return ErrAlias
+	}
 	if err := m.free(account); err != nil {
 		return err
 	}
-	found, err := m.holding(ctx, account)
-	if err != nil {
+	h := holding{given: make(map[call.ID]bool)}
+	if err := m.lookThrough(ctx, account, &h); err != nil {
 		return err
 	}
 	e := Erasure{Account: account, Alias: m.Alias(account), Audit: audit}
-	for more := true; more; {
-		if err := ctx.Err(); err != nil {
-			return err
+	for left := true; left; {
+		err := m.eraseFound(ctx, e, &h)
+		if err == nil {
+			err = m.lookFurther(ctx, account, &h) // So that commits wait for less.
 		}
-		more, err = m.erase(ctx, &e, found)
+		if err == nil {
+			left, err = m.eraseRest(ctx, e, &h)
+		}
 		if err != nil {
 			return fmt.Errorf("erase account: %w", err)
 		}
@@ -152,25 +168,44 @@ func (m *Memory) Erase(ctx context.Context, account call.Account, audit Audit) e
 	return nil
 }
 
-// holding is what holds an account outside of records.
+// holding is what holds an account outside of records, and is still to be erased.
 type holding struct {
 	ended  []call.ID
 	events []int64
-	// seen is the newest event that was looked at.
-	seen int64
+	// seen is the newest event that was looked at, and given the calls that went to the journal.
+	seen  int64
+	given map[call.ID]bool
 }
 
-func (m *Memory) holding(ctx context.Context, account call.Account) (h holding, err error) {
-	if h.seen, _, err = m.journal.Outbox(ctx); err == nil {
-		h.ended, err = m.journal.EndedWith(ctx, account)
+// lookThrough looks for the account in the ended calls of the journal.
+func (m *Memory) lookThrough(ctx context.Context, account call.Account, h *holding) (err error) {
+	if h.ended, err = m.journal.EndedWith(ctx, account); err != nil {
+		return fmt.Errorf("find calls of account: %w", err)
 	}
+	return m.lookFurther(ctx, account, h)
+}
+
+// lookFurther looks for the account in the events that were not looked at.
+func (m *Memory) lookFurther(ctx context.Context, account call.Account, h *holding) error {
+	newest, _, err := m.journal.Outbox(ctx)
 	if err == nil {
-		h.events, err = m.journal.EventsWith(ctx, account, 0)
+		h.events, err = m.journal.EventsWith(ctx, account, h.seen)
 	}
 	if err != nil {
-		return holding{}, fmt.Errorf("find calls of account: %w", err)
+		return fmt.Errorf("find events of account: %w", err)
 	}
-	return h, nil
+	h.seen = newest
+	return nil
+}
+
+// cut takes a portion of what was found.
+func (h *holding) cut(e *Erasure) {
+	calls, events := min(erasePortion, len(h.ended)), min(erasePortion, len(h.events))
+	e.Ended, h.ended = h.ended[:calls], h.ended[calls:]
+	e.Events, h.events = h.events[:events], h.events[events:]
+	for _, id := range e.Ended {
+		h.given[id] = true
+	}
 }
 
 // free refuses an account that is in a live call.
@@ -186,36 +221,66 @@ func (m *Memory) free(account call.Account) error {
 	return nil
 }
 
-// erase does one portion, between two commits: no call of the account begins meanwhile.
-func (m *Memory) erase(ctx context.Context, e *Erasure, found holding) (more bool, err error) {
+// eraseFound erases what was found, and the records. Commits go on meanwhile.
+func (m *Memory) eraseFound(ctx context.Context, e Erasure, h *holding) error {
+	for more := true; more; {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := m.free(e.Account); err != nil {
+			return err
+		}
+		h.cut(&e)
+		left, err := m.journal.Erase(e)
+		m.out.forget() // It may have the events as they were.
+		if err := m.judged(err); err != nil {
+			return err
+		}
+		more = left || len(h.ended)+len(h.events) > 0
+	}
+	return nil
+}
+
+// eraseRest erases what was committed since, between two commits: no call of the account begins
+// meanwhile. Where that is more than a portion, it is left as found.
+func (m *Memory) eraseRest(ctx context.Context, e Erasure, h *holding) (left bool, err error) {
 	m.writing.Lock()
 	defer m.writing.Unlock()
 	if err := m.free(e.Account); err != nil {
 		return false, err
 	}
-	newer, err := m.journal.EventsWith(ctx, e.Account, found.seen)
+	newer, err := m.journal.EventsWith(ctx, e.Account, h.seen)
 	if err != nil {
 		return false, fmt.Errorf("find new events of account: %w", err)
 	}
-	e.Events = slices.Compact(slices.Sorted(slices.Values(slices.Concat(found.events, newer))))
-	e.Ended = slices.Clone(found.ended)
-	for _, k := range m.ended.order { // Also those that ended since.
-		if k.call.Names(e.Account) {
-			e.Ended = append(e.Ended, k.call.ID)
+	h.events = slices.Compact(slices.Sorted(slices.Values(slices.Concat(h.events, newer))))
+	for _, k := range m.ended.order {
+		if !h.given[k.call.ID] && k.call.Names(e.Account) {
+			h.ended = append(h.ended, k.call.ID)
 		}
 	}
-	slices.Sort(e.Ended)
-	e.Ended = slices.Compact(e.Ended)
-	more, err = m.journal.Erase(*e)
-	m.out.forget() // It may have the events as they were.
-	if err = m.judge(err); err != nil || more {
-		return more, err
+	if len(h.ended) > erasePortion || len(h.events) > erasePortion {
+		return true, nil
+	}
+	h.cut(&e)
+	e.Last = true
+	left, err = m.journal.Erase(e)
+	m.out.forget()
+	if err = m.judge(err); err != nil || left {
+		return left, err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.ended.erase(e.Account, e.Alias)
 	m.blocks.erase(e.Account)
 	return false, nil
+}
+
+// judged is judge for who does not hold writing.
+func (m *Memory) judged(err error) error {
+	m.writing.Lock()
+	defer m.writing.Unlock()
+	return m.judge(err)
 }
 
 // Keys implements Store.
@@ -256,13 +321,13 @@ func (m *Memory) LogOut(ctx context.Context, alias call.Account, notBefore time.
 	return m.write(func() error { return m.journal.LogOut(ctx, alias, notBefore, audit) })
 }
 
-// PruneBooks implements Store.
+// PruneBooks implements Store. Commits go on meanwhile, as no call depends on it.
 func (m *Memory) PruneBooks(ctx context.Context, auditBefore, logOutsBefore time.Time) (rows int, err error) {
-	err = m.write(func() (err error) {
-		rows, err = m.journal.PruneBooks(ctx, auditBefore, logOutsBefore)
-		return err
-	})
-	return rows, err
+	if err := m.failure(); err != nil {
+		return 0, err
+	}
+	rows, err = m.journal.PruneBooks(ctx, auditBefore, logOutsBefore)
+	return rows, m.judged(err)
 }
 
 // write has the journal write something that no call depends on.

@@ -14,3 +14,12 @@ func (m *Memory) Writing() bool {
 
 // FreshMost is how many deliveries to an endpoint are kept in memory.
 const FreshMost = freshMost
+
+// Idle says that no write is under way that a commit would have to wait for.
+func (m *Memory) Idle() bool {
+	if !m.writing.TryLock() {
+		return false
+	}
+	m.writing.Unlock()
+	return true
+}

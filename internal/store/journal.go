@@ -12,8 +12,8 @@ import (
 // Journal stores what Memory decides, and gives it back at the next start. It
 // decides nothing by itself: it knows neither claims nor deadlines.
 //
-// Memory calls Append and Touch one at a time. Prune and the reads may be called at
-// any time; the reads do not wait for a write.
+// Memory calls Append and Touch one at a time. Prune, PruneBooks and the reads may be called
+// at any time; the reads do not wait for a write.
 type Journal interface {
 	// Append stores all entries of a batch, flushed, or none of them. A batch holds
 	// each call once.
@@ -68,10 +68,10 @@ type Journal interface {
 	// EventsWith lists events of calls of an account with a seq above after.
 	EventsWith(ctx context.Context, account call.Account, after int64) (seqs []int64, err error)
 
-	// Erase replaces an account in records, and in the ended calls and the events of the lists, a
-	// portion of them each time. The portion that leaves none does the rest, and files the audit entry.
-	// Its errors are those of Append. From then on nothing is listed for the account or its
-	// alias.
+	// Erase replaces an account in a portion of the records, and in the ended calls and the events
+	// of the lists. More says that records are left. The last portion that leaves none does the
+	// rest, and files the audit entry: from then on nothing is listed for the account or its alias.
+	// Its errors are those of Append. All but the last may come beside Append.
 	Erase(e Erasure) (more bool, err error)
 
 	EventJournal

@@ -129,7 +129,7 @@ func (v *Volatile) EndedOf(_ context.Context, account call.Account, since time.T
 	defer v.mu.Unlock()
 	var calls []call.Call
 	for _, e := range v.ended {
-		if !isAlias(account) && e.Call.Leg(account) != nil && !e.Call.Outcome.EndedAt.Before(since) {
+		if !IsAlias(account) && e.Call.Leg(account) != nil && !e.Call.Outcome.EndedAt.Before(since) {
 			calls = append(calls, e.Call.Clone())
 		}
 	}
@@ -153,7 +153,7 @@ func (v *Volatile) Records(_ context.Context, account call.Account, page Page) (
 	}
 	var records []call.Record
 	for _, r := range v.records {
-		if isAlias(account) || !lists(&r, account) {
+		if IsAlias(account) || !lists(&r, account) {
 			continue
 		}
 		side := order(r, from)

@@ -122,9 +122,7 @@ func (v *volatileBooks) LogOut(_ context.Context, alias call.Account, notBefore 
 	if v.logOuts == nil {
 		v.logOuts = make(map[call.Account]time.Time)
 	}
-	if notBefore.After(v.logOuts[alias]) {
-		v.logOuts[alias] = notBefore
-	}
+	v.logOuts[alias] = notBefore
 	v.file(audit)
 	return nil
 }
@@ -194,7 +192,7 @@ func (v *Volatile) EventsWith(_ context.Context, account call.Account, after int
 	return seqs, nil
 }
 
-// Erase implements Journal, all in one portion.
+// Erase implements Journal, all records in one portion.
 func (v *Volatile) Erase(e Erasure) (more bool, err error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -218,7 +216,9 @@ func (v *Volatile) Erase(e Erasure) (more bool, err error) {
 			v.records[id] = r
 		}
 	}
-	v.blocks.erase(e.Account)
-	v.erase(&e)
+	if e.Last {
+		v.blocks.erase(e.Account)
+		v.erase(&e)
+	}
 	return false, nil
 }

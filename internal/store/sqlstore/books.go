@@ -155,7 +155,7 @@ func (b books) LogOut(_ context.Context, alias call.Account, notBefore time.Time
 	return b.amend(func(w *writer) error {
 		if _, err := w.once(`
 			INSERT INTO accounts (alias, not_before_ns) VALUES ($1, $2)
-			ON CONFLICT (alias) DO UPDATE SET not_before_ns = max(not_before_ns, excluded.not_before_ns)`,
+			ON CONFLICT (alias) DO UPDATE SET not_before_ns = excluded.not_before_ns`,
 			string(alias), unixNano(notBefore)); err != nil {
 			return err
 		}

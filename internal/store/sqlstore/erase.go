@@ -30,7 +30,7 @@ const (
 	sqlEraseBlocks = `DELETE FROM blocks WHERE account = $1 OR blocked = $1`
 	sqlEraseEnded  = `UPDATE ended SET body = $2 WHERE id = $1`
 	sqlEraseTarget = `UPDATE audit SET target = $2 WHERE target = $1 AND action GLOB '` + store.AccountActions + `*'`
-	sqlEraseOther  = `UPDATE audit SET other = $2 WHERE other = $1 AND action GLOB '` + store.AccountActions + `*'`
+	sqlEraseOther  = `UPDATE audit SET other = $2 WHERE other = $1 AND other <> '' AND action GLOB '` + store.AccountActions + `*'`
 )
 
 // EndedWith implements store.Journal.
@@ -74,7 +74,7 @@ func (b books) Erase(e store.Erasure) (more bool, err error) {
 			}
 		}
 		rows, err := w.eraseRecords(&e)
-		if more = len(calls) == pruneRows || len(events) == pruneRows || rows == pruneRows; err != nil || more {
+		if more = rows == pruneRows; err != nil || more || !e.Last {
 			return err
 		}
 		return w.eraseAudit(&e)
@@ -82,12 +82,9 @@ func (b books) Erase(e store.Erasure) (more bool, err error) {
 	return more, err
 }
 
-// toErase reads a portion of the ended calls that have the account still.
+// toErase reads those of the ended calls that have the account still.
 func (b books) toErase(e *store.Erasure) (calls []call.Call, err error) {
 	for _, id := range e.Ended {
-		if len(calls) == pruneRows {
-			break
-		}
 		c, err := b.j.Ended(context.Background(), id)
 		switch {
 		case errors.Is(err, store.ErrNotFound): // It was pruned.
@@ -125,12 +122,9 @@ func (b books) EventsWith(ctx context.Context, account call.Account, after int64
 	return seqs, nil
 }
 
-// eventsToErase reads a portion of the events that have the account still.
+// eventsToErase reads those of the events that have the account still.
 func (b books) eventsToErase(e *store.Erasure) (events []store.Event, err error) {
 	for _, seq := range e.Events {
-		if len(events) == pruneRows {
-			break
-		}
 		event, err := scanEvent(b.j.reader.QueryRowContext(context.Background(), sqlEventOf, seq))
 		switch {
 		case errors.Is(err, sql.ErrNoRows): // It was pruned.

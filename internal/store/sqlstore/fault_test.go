@@ -203,6 +203,8 @@ func TestIndexed(t *testing.T) {
 		sqlUnblock:       "PRIMARY KEY (account=? AND blocked=?)",
 		sqlEraseDeaf:     "INDEX records_deaf (callee=?)",
 		sqlEraseBlocks:   "INDEX blocks_by_blocked (blocked=?)",
+		sqlEraseTarget:   "INDEX audit_by_target (target=?)",
+		sqlEraseOther:    "INDEX audit_by_other (other=?)",
 
 		sqlFeed:       "CO-ROUTINE looked",
 		sqlDue:        "INDEX deliveries_due (endpoint=? AND due_ns<?)",

@@ -131,7 +131,7 @@ func testLogOuts(t *testing.T, s store.Store) {
 			t.Fatal(err)
 		}
 	}
-	want := map[call.Account]time.Time{alice: after(5), bob: after(4)}
+	want := map[call.Account]time.Time{alice: after(3), bob: after(4)}
 	got, err := s.LogOuts(t.Context())
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
 		t.Errorf("LogOuts: %v (-want +got):\n%s", err, diff)
@@ -222,11 +222,30 @@ func testErase(t *testing.T, s store.Store) {
 	wantErased(t, s, alias)
 	name := string(alias)
 	wantTrail(t, s, "account.erase "+name, "account.erase "+name, "key.new alice", "account.block bob "+name, "account.logout "+name)
+	wantAliasKept(t, s, alias)
 	// The account may be somebody else's from now on.
 	again := ringing(t, "e6", "alice", "bob", 50)
 	create(t, s, again)
 	update(t, s, ended(again, 51))
 	wantRecords(t, s, "alice", "e6")
+}
+
+// wantAliasKept wants an alias to be refused where an account is erased or blocked.
+func wantAliasKept(t *testing.T, s store.Store, alias call.Account) {
+	t.Helper()
+	audit := entry("account.erase", string(s.Alias(alias)), "", after(45))
+	if err := s.Erase(t.Context(), alias, audit); !errors.Is(err, store.ErrAlias) {
+		t.Errorf("the alias is erased: %v", err)
+	}
+	for _, pair := range [][2]call.Account{{alias, "bob"}, {"bob", alias}} {
+		if _, err := s.Block(t.Context(), pair[0], pair[1], audit); !errors.Is(err, store.ErrAlias) {
+			t.Errorf("%s blocks %s: %v", pair[0], pair[1], err)
+		}
+	}
+	wantErased(t, s, alias)
+	if list, err := s.Trail(t.Context(), 0, 1); err != nil || len(list) != 1 || list[0].Target != string(alias) {
+		t.Errorf("the audit ends with %+v, %v", list, err)
+	}
 }
 
 // wantErased looks at what the others see of the calls.

@@ -77,6 +77,9 @@ func (s *site) Wake(call.ID, time.Time) {}
 // Admit implements callqueue.Host.
 func (s *site) Admit(call.Account, call.Account) *pealv1.Error { return nil }
 
+// NoCall implements callqueue.Host.
+func (s *site) NoCall(call.Account) {}
+
 // First implements callqueue.Host. Nobody reconnects here.
 func (s *site) First(callqueue.Asker, *call.Call) callqueue.Presence { return nil }
 

@@ -22,6 +22,9 @@ CREATE TABLE audit (
     status     INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX audit_by_time ON audit (at_ns);
+-- What an account that is erased is looked for by.
+CREATE INDEX audit_by_target ON audit (target) WHERE action GLOB 'account.*';
+CREATE INDEX audit_by_other ON audit (other) WHERE action GLOB 'account.*' AND other <> '';
 
 -- Which tokens of an account are admitted. The alias is a hash, so that an account which is
 -- erased leaves no name here.
