@@ -90,7 +90,8 @@ func (h *hookReceiver) serve(ctx context.Context, l net.Listener) error {
 	server := &http.Server{Handler: h, ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second}
 	h.say("Listening for webhooks at http://%s/. Ctrl+C ends it.", l.Addr())
 	if len(h.secrets) == 0 {
-		h.say("Signatures are not checked: give the endpoint's secret by PEAL_WEBHOOK_SECRET.")
+		h.say("Signatures are not checked: give the endpoint's secret by PEAL_WEBHOOK_SECRET. " +
+			"A server shows it when the endpoint is made, and not again: rotate it to see another.")
 	}
 	stopped := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stopped()
@@ -150,6 +151,7 @@ type hookEvent struct {
 			Rev     int    `json:"rev"`
 			State   string `json:"state"`
 			Reason  string `json:"reason"`
+			Unheard bool   `json:"unheard"`
 			Parties []struct {
 				Account string `json:"account"`
 			} `json:"parties"`
@@ -181,6 +183,9 @@ func (h *hookReceiver) show(id string, body []byte) {
 	}
 	if c.Reason != "" {
 		words = append(words, c.Reason)
+	}
+	if c.Unheard {
+		words = append(words, "(unheard: the callee blocks the caller)")
 	}
 	if again {
 		words = append(words, "(again)")

@@ -381,9 +381,11 @@ func outcomeText(end client.End, peer string) string {
 	case "answered_elsewhere":
 		return "Answered on another device."
 	case "kicked":
-		return "Ended by a newer login" + lasted + "."
+		return "Ended: a side was logged out, or logged in on another device" + lasted + "."
 	case "superseded":
 		return "Ended: " + peer + " called someone else" + lasted + "."
+	case "server":
+		return "Ended by the server" + lasted + "."
 	}
 	return fmt.Sprintf("Ended by the server (%s)%s.", end.Reason, lasted)
 }

@@ -105,6 +105,8 @@ func TestOutcome(t *testing.T) {
 		{client.End{Reason: "timeout"}, "Nobody answered.", exit(exitUnanswered)},
 		{client.End{Reason: "failed", Answered: true}, "Failed: media never came up on both sides.", exit(exitFailed)},
 		{client.End{Reason: "lost", Answered: true, Duration: time.Minute}, "Lost: a side was gone for too long after 1m0s.", exit(exitFailed)},
+		{client.End{Reason: "server", Answered: true}, "Ended by the server.", exit(exitFailed)},
+		{client.End{Reason: "kicked", Answered: true}, "Ended: a side was logged out, or logged in on another device.", exit(exitFailed)},
 		{client.End{Reason: "news", Answered: true}, "Ended by the server (news).", exit(exitFailed)},
 	} {
 		var out bytes.Buffer

@@ -61,14 +61,19 @@ func (b *backend) putWebhook(w http.ResponseWriter, q *http.Request) {
 	if !ok || !bodyOf(w, q, &fields, putThis) {
 		return
 	}
-	made := ""
+	queue, ok := b.queue(w, q, id)
+	if !ok {
+		return
+	}
+	made, d := "", deedOf(q)
 	e, err := b.Outbox.PutEndpoint(q.Context(), id, func(e *store.Endpoint) error {
 		if len(e.Secrets) == 0 {
 			made = webhook.NewSecret().Text()
 			e.Rotate(made, b.Now(), 0)
 		}
 		return b.change(e, &fields)
-	})
+	}, d.done())
+	d.filed = err == nil
 	if err != nil {
 		b.denyWebhook(w, q, id, err)
 		return
@@ -77,7 +82,7 @@ func (b *backend) putWebhook(w http.ResponseWriter, q *http.Request) {
 	if made != "" {
 		status = http.StatusCreated
 	}
-	b.showWebhook(w, q, status, &e, made)
+	b.showWebhook(w, status, &e, queue, made)
 }
 
 // change sets what the fields have.
@@ -135,8 +140,12 @@ func (b *backend) listWebhooks(w http.ResponseWriter, q *http.Request) {
 
 // getWebhook gives one webhook.
 func (b *backend) getWebhook(w http.ResponseWriter, q *http.Request) {
-	if e, ok := b.webhook(w, q); ok {
-		b.showWebhook(w, q, http.StatusOK, &e, "")
+	e, ok := b.webhook(w, q)
+	if !ok {
+		return
+	}
+	if queue, ok := b.queue(w, q, e.ID); ok {
+		b.showWebhook(w, http.StatusOK, &e, queue, "")
 	}
 }
 
@@ -146,7 +155,10 @@ func (b *backend) deleteWebhook(w http.ResponseWriter, q *http.Request) {
 	if !ok || !emptyBody(w, q) {
 		return
 	}
-	if err := b.Outbox.DeleteEndpoint(q.Context(), id); err != nil && !errors.Is(err, store.ErrNoEndpoint) {
+	d := deedOf(q)
+	err := b.Outbox.DeleteEndpoint(q.Context(), id, d.done())
+	d.filed = err == nil
+	if err != nil && !errors.Is(err, store.ErrNoEndpoint) {
 		b.unavailable(w, q, err)
 		return
 	}
@@ -215,6 +227,11 @@ func (b *backend) rotateWebhook(w http.ResponseWriter, q *http.Request) {
 		}
 		secret = given.Text()
 	}
+	queue, ok := b.queue(w, q, e.ID)
+	if !ok {
+		return
+	}
+	d := deedOf(q)
 	e, err := b.Outbox.PutEndpoint(q.Context(), e.ID, func(e *store.Endpoint) error {
 		switch {
 		case len(e.Secrets) == 0:
@@ -223,12 +240,13 @@ func (b *backend) rotateWebhook(w http.ResponseWriter, q *http.Request) {
 			e.Rotate(secret, b.Now(), keep)
 		}
 		return nil
-	})
+	}, d.done())
+	d.filed = err == nil
 	if err != nil {
 		b.denyWebhook(w, q, q.PathValue("id"), err)
 		return
 	}
-	b.showWebhook(w, q, http.StatusOK, &e, secret)
+	b.showWebhook(w, http.StatusOK, &e, queue, secret)
 }
 
 const replayThis = `{"only":"dead"}, or {"only":"all","from":"2026-11-30T12:00:00Z","types":["call.ended"]}`
@@ -266,13 +284,14 @@ func (b *backend) replayWebhook(w http.ResponseWriter, q *http.Request) {
 		return
 	}
 	queued, err := b.Outbox.Replay(q.Context(), e.ID, what)
-	if queued > 0 || err == nil {
-	}
 	switch {
 	case errors.Is(err, store.ErrQueueFull):
 		deny(w, conflict, "%d events were queued, and no more can wait: %d is the most. Replay the rest when those are delivered", queued, store.QueueMost)
-	case err != nil:
+	case errors.Is(err, store.ErrNoEndpoint), err != nil && queued == 0:
 		b.denyWebhook(w, q, e.ID, err)
+	case err != nil:
+		b.Log.Warn("a replay of webhook events ended early", "endpoint", e.ID, "queued", queued, "error", err)
+		deny(w, protocol.Unavailable, "%d events were queued, and then the store did not answer in time: replay again, which leaves out those that wait", queued)
 	default:
 		reply(w, map[string]int{"queued": queued})
 	}
@@ -359,14 +378,20 @@ func (b *backend) denyWebhook(w http.ResponseWriter, q *http.Request, id string,
 	}
 }
 
-// showWebhook answers with a webhook as it is now; with a secret where that is to be shown.
-func (b *backend) showWebhook(w http.ResponseWriter, q *http.Request, status int, e *store.Endpoint, secret string) {
+// queue is what waits for a webhook. Who writes reads it before: after the write nothing may keep
+// its answer back, which has the only copy of a secret.
+func (b *backend) queue(w http.ResponseWriter, q *http.Request, id string) (store.Queue, bool) {
 	queues, err := b.Outbox.Queues(q.Context())
 	if err != nil {
 		b.unavailable(w, q, err)
-		return
+		return store.Queue{}, false
 	}
-	shape := webhookOf(e, queueOf(queues, e.ID), b.Now())
+	return queueOf(queues, id), true
+}
+
+// showWebhook answers with a webhook as it is now; with a secret where that is to be shown.
+func (b *backend) showWebhook(w http.ResponseWriter, status int, e *store.Endpoint, queue store.Queue, secret string) {
+	shape := webhookOf(e, queue, b.Now())
 	shape.Secret = secret
 	replyAs(w, status, shape)
 }

@@ -3,8 +3,10 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -216,6 +218,61 @@ func TestWebhookRotates(t *testing.T) {
 	})
 }
 
+// uncounted is an outbox that cannot tell what waits.
+type uncounted struct{ store.Outbox }
+
+func (uncounted) Queues(context.Context) ([]store.Queue, error) {
+	return nil, errors.New("the disk is away")
+}
+
+// TestWebhookUncounted: where the answer cannot be made, nothing is: a secret that was made and not
+// shown would be lost.
+func TestWebhookUncounted(t *testing.T) {
+	c := newCalling(t, func(b *Backend) { b.Outbox = uncounted{b.Outbox} })
+	c.hook("PUT", "/crm", hookURL, http.StatusServiceUnavailable)
+	if all := c.memory.Outbox().Endpoints(); len(all) > 0 {
+		t.Errorf("made and not shown: %+v", all)
+	}
+	secret := webhook.NewSecret().Text()
+	made := func(e *store.Endpoint) error {
+		e.URL = "https://example.com/hooks"
+		e.Rotate(secret, time.Now(), 0)
+		return nil
+	}
+	if _, err := c.memory.Outbox().PutEndpoint(t.Context(), "crm", made); err != nil {
+		t.Fatal(err)
+	}
+	c.hook("POST", "/crm/rotate", "", http.StatusServiceUnavailable)
+	if e := c.stored("crm"); len(e.Secrets) != 1 || e.Secrets[0].Value != secret {
+		t.Errorf("rotated and not shown: %+v", e.Secrets)
+	}
+}
+
+// unfiled is a store that files nothing by itself.
+type unfiled struct{ *store.Memory }
+
+func (unfiled) File(context.Context, store.Audit) error { return errors.New("the disk is away") }
+
+// TestWebhookAudited: a change of a webhook is stored with its audit entry, or not at all.
+func TestWebhookAudited(t *testing.T) {
+	c := newCalling(t, func(b *Backend) { b.Store = unfiled{b.Store.(*store.Memory)} })
+	c.hook("PUT", "/crm", hookURL, http.StatusCreated)
+	c.hook("POST", "/crm/rotate", "", http.StatusOK)
+	c.hook("PUT", "/crm", `{"url":"https://10.0.0.1/"}`, http.StatusBadRequest)
+	c.hook("DELETE", "/crm", "", http.StatusNoContent)
+	list, err := c.memory.Trail(t.Context(), 0, 9)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, a := range list {
+		got = append(got, fmt.Sprint(a.Action, " ", a.Target, " ", a.Key, " ", a.Status))
+	}
+	if want := []string{"webhook.delete crm all 200", "webhook.rotate crm all 200", "webhook.put crm all 200"}; !slices.Equal(got, want) {
+		t.Errorf("the audit has %q, want %q", got, want)
+	}
+}
+
 // TestWebhookTest: a test sends one event by itself, and answers what the receiver said. So many
 // run at a time.
 func TestWebhookTest(t *testing.T) {
@@ -331,16 +388,24 @@ func TestWebhookReplays(t *testing.T) {
 	}
 }
 
-// full is an outbox whose queues are full.
-type full struct{ store.Outbox }
+// broken is an outbox whose replays end early.
+type broken struct {
+	store.Outbox
+	err error
+}
 
-func (full) Replay(context.Context, string, store.Replay) (int, error) { return 7, store.ErrQueueFull }
+func (b broken) Replay(context.Context, string, store.Replay) (int, error) { return 7, b.err }
 
-// TestWebhookReplayFull: who fills a queue hears how far it came.
-func TestWebhookReplayFull(t *testing.T) {
-	c := newCalling(t, func(b *Backend) { b.Outbox = full{b.Outbox} })
-	c.hook("PUT", "/crm", hookURL, http.StatusCreated)
-	if got := c.hook("POST", "/crm/replay", "", http.StatusConflict); !strings.HasPrefix(fmt.Sprint(got["detail"]), "7 events were queued") {
-		t.Errorf("a full queue says %v", got)
+// TestWebhookReplayEnds: who fills a queue, or loses the store meanwhile, hears how far it came.
+func TestWebhookReplayEnds(t *testing.T) {
+	for status, err := range map[int]error{
+		http.StatusConflict: store.ErrQueueFull, http.StatusServiceUnavailable: context.DeadlineExceeded, http.StatusNotFound: store.ErrNoEndpoint,
+	} {
+		c := newCalling(t, func(b *Backend) { b.Outbox = broken{b.Outbox, err} })
+		c.hook("PUT", "/crm", hookURL, http.StatusCreated)
+		got := fmt.Sprint(c.hook("POST", "/crm/replay", "", status)["detail"])
+		if tells := strings.HasPrefix(got, "7 events were queued"); tells != (status != http.StatusNotFound) {
+			t.Errorf("%v says %s", err, got)
+		}
 	}
 }

@@ -67,7 +67,7 @@ type Auth struct {
 
 // API says which backends may use the server API. It is off without a key.
 type API struct {
-	Keys map[string]string `placeholder:"ID=SECRET" env:"KEYS" help:"Keys of backends for the server API under /api/v1: ids, and secrets of 43 characters of base64url (32 random bytes). A backend sends peal_sk_ID_SECRET. Do not give them by a flag, which others on the machine can read. Without one there is no server API."`
+	Keys map[string]string `placeholder:"ID=SECRET" env:"KEYS" help:"Keys of backends for the server API under /api/v1: ids, and secrets of 43 characters of base64url (32 random bytes). A backend sends peal_sk_ID_SECRET. Do not give them by a flag, which others on the machine can read. Without one, and without one of peal key new, there is no server API."`
 }
 
 // Hooks says where webhooks may go.

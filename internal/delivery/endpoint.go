@@ -26,7 +26,8 @@ type endpoint struct {
 	// claiming says that a Claim is under way, for asked deliveries.
 	claiming bool
 	asked    int
-	marking  int // How many Marks are under way.
+	// unmarked says that how it does is to be stored, and marking that a Mark is under way.
+	unmarked, marking bool
 
 	// failures counts failed tries since the last success, the first of which was at since.
 	failures int
@@ -47,7 +48,9 @@ func newEndpoint(stored *store.Endpoint) *endpoint {
 // it forgets the failures, and says whether that has to be stored.
 func (e *endpoint) change(stored store.Endpoint) bool {
 	e.news = true
-	if e.marking > 0 {
+	if e.URL != stored.URL {
+		e.unmarked = false // It is of the former URL.
+	} else if !e.marked() {
 		stored.FailingSince, stored.Disabled = e.FailingSince, e.Disabled
 	}
 	reset := !e.Enabled() && stored.Enabled() || e.URL != stored.URL
@@ -60,6 +63,13 @@ func (e *endpoint) change(stored store.Endpoint) bool {
 	e.FailingSince = time.Time{}
 	return failed
 }
+
+// marked says that how it does is stored.
+func (e *endpoint) marked() bool { return !e.unmarked && !e.marking }
+
+// mark has it stored how an endpoint does, where that is new. Nothing is tried at it meanwhile:
+// Looked may bring an older state of it.
+func (e *endpoint) mark(changed bool) { e.unmarked = e.unmarked || changed && !e.gone }
 
 // circuitOpen says that it has failed so often that it gets probes alone.
 func (e *endpoint) circuitOpen() bool { return e.failures >= circuitAfter }

@@ -23,8 +23,9 @@ type (
 		Next     time.Time // When more will be due; zero for never.
 		Err      error
 	}
-	// Tried answers Send. Chance is a random number from 0 up to 1.
+	// Tried answers Send, with the URL that was tried. Chance is a random number from 0 up to 1.
 	Tried struct {
+		URL      string
 		Delivery store.Delivery
 		Attempt  Attempt
 		Chance   float64
@@ -68,19 +69,23 @@ type (
 	}
 	// Settle tells the outbox the results of deliveries.
 	Settle struct{ Settlements []store.Settlement }
-	// Mark stores how an endpoint does.
+	// Mark stores how an endpoint does at a URL. Where it has another one by then it is no news, and
+	// no error.
 	Mark struct {
 		Endpoint     int64
-		ID           string
+		ID, URL      string
 		FailingSince time.Time
 		Disabled     store.Disabled
 	}
+	// Look asks for Looked, of the endpoints as they are after this step.
+	Look struct{}
 )
 
 func (Claim) effect()  {}
 func (Send) effect()   {}
 func (Settle) effect() {}
 func (Mark) effect()   {}
+func (Look) effect()   {}
 
 // Reasons for which an endpoint is disabled.
 const (
@@ -122,7 +127,7 @@ func (s *Schedule) Deadline() (time.Time, bool) { return s.deadline, !s.deadline
 func (s *Schedule) Idle() bool {
 	busy := s.running > 0 || s.settling || len(s.settled) > 0
 	for _, e := range s.endpoints {
-		busy = busy || e.claiming || e.marking > 0
+		busy = busy || e.claiming || !e.marked()
 	}
 	return !busy
 }
@@ -147,10 +152,7 @@ func (s *Schedule) Step(now time.Time, in Input) []Effect {
 		}
 		s.telling = nil
 	case Marked:
-		s.judge(now, in.Err)
-		if e := s.endpoints[in.Endpoint]; e != nil {
-			e.marking--
-		}
+		s.marked(now, in)
 	case Stopping:
 		s.stopping = true
 	case Woke:
@@ -169,12 +171,13 @@ func (s *Schedule) look(list []store.Endpoint) {
 			e = newEndpoint(&one)
 			s.endpoints[one.Number] = e
 		}
-		s.mark(e, e.change(one))
+		e.mark(e.change(one))
 	}
 	for number, e := range s.endpoints {
 		if e.gone = !there[number]; e.gone {
 			s.giveBack(e)
-			if e.running == 0 && !e.claiming && e.marking == 0 {
+			e.unmarked = false
+			if e.running == 0 && !e.claiming && !e.marking {
 				delete(s.endpoints, number)
 			}
 		}
@@ -211,10 +214,11 @@ func (s *Schedule) tried(now time.Time, in Tried) {
 	s.running--
 	e := s.endpoints[in.Delivery.Lane.Endpoint]
 	e.running--
+	moved := in.URL != e.URL // It says nothing of the URL that there is now.
 	done := store.Settlement{Delivery: in.Delivery, Outcome: store.Delivered}
 	switch in.Attempt.Result {
 	case Delivered:
-		s.mark(e, e.succeeded())
+		e.mark(!moved && e.succeeded())
 	case Abandoned:
 		done.Outcome = store.Returned
 	case Gone, Redirect, Status, Timeout, Blocked, Connect:
@@ -223,21 +227,33 @@ func (s *Schedule) tried(now time.Time, in Tried) {
 		} else {
 			done.Outcome, done.Reason = store.Dead, in.Attempt.Detail
 		}
-		s.mark(e, e.failed(now, &in.Attempt))
+		e.mark(!moved && e.failed(now, &in.Attempt))
 	}
 	s.settle(done)
 }
 
-// mark stores how an endpoint does, where that is new. Nothing is tried at it meanwhile: Looked
-// may bring an older state of it.
-func (s *Schedule) mark(e *endpoint, changed bool) {
-	if !changed || e.gone {
+// mark stores how an endpoint does: once at a time, so that the last is the newest.
+func (s *Schedule) mark(now time.Time, e *endpoint) {
+	if !e.unmarked || e.marking || !s.stopping && !s.due(now, s.rested) {
 		return
 	}
-	e.marking++
+	e.unmarked, e.marking = false, true
 	s.effects = append(s.effects, Mark{
-		Endpoint: e.Number, ID: e.ID, FailingSince: e.FailingSince, Disabled: e.Disabled,
+		Endpoint: e.Number, ID: e.ID, URL: e.URL, FailingSince: e.FailingSince, Disabled: e.Disabled,
 	})
+}
+
+// marked takes how that went. What others changed meanwhile has yet to be seen.
+func (s *Schedule) marked(now time.Time, in Marked) {
+	s.judge(now, in.Err)
+	e := s.endpoints[in.Endpoint]
+	e.marking = false
+	if in.Err != nil {
+		e.unmarked = !e.gone && !s.stopping
+	}
+	if e.marked() {
+		s.effects = append(s.effects, Look{})
+	}
 }
 
 // giveBack returns what was claimed and not tried.
@@ -262,7 +278,9 @@ func (s *Schedule) decide(now time.Time) {
 	})
 	for _, number := range numbers {
 		e := s.endpoints[number]
-		if s.stopping || e.gone || !e.Enabled() || e.circuitOpen() && e.running+len(e.waiting) > 1 {
+		s.mark(now, e)
+		// What waits for long does so in the outbox, where an account may be erased meanwhile.
+		if s.stopping || e.gone || !e.Enabled() || now.Before(e.quiet) || e.circuitOpen() && e.running+len(e.waiting) > 1 {
 			s.giveBack(e)
 		}
 		for s.mayBegin(now, e) {
@@ -296,7 +314,7 @@ func (s *Schedule) mayBegin(now time.Time, e *endpoint) bool {
 	if e.circuitOpen() {
 		most = 1
 	}
-	return len(e.waiting) > 0 && e.marking == 0 && s.running < InAll && e.running < most && s.due(now, e.quiet)
+	return len(e.waiting) > 0 && e.marked() && s.running < InAll && e.running < most && s.due(now, e.quiet)
 }
 
 // claim asks for more, where more may be due and there is room.
@@ -306,7 +324,7 @@ func (s *Schedule) claim(now time.Time, e *endpoint) {
 	if e.circuitOpen() {
 		limit, room = 1, len(e.waiting)+e.running == 0
 	}
-	if s.stopping || e.gone || !e.Enabled() || e.marking > 0 || e.claiming || !room {
+	if s.stopping || e.gone || !e.Enabled() || !e.marked() || e.claiming || !room {
 		return
 	}
 	if !e.news && (e.next.IsZero() || !s.due(now, e.next)) {

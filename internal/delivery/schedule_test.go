@@ -152,68 +152,6 @@ func TestProbeAfterRestart(t *testing.T) {
 	}
 }
 
-// TestDisabled: five days without a success disable an endpoint, restarts included. Once it is
-// enabled again its failures are forgotten.
-func TestDisabled(t *testing.T) {
-	w := newWorld(t, 2)
-	w.answer = func(one try) (delivery.Attempt, time.Duration) {
-		if one.endpoint == 1 {
-			return down, 0
-		}
-		return ok, 0
-	}
-	for day := range 6 {
-		for i := range 50 {
-			w.commit(fmt.Sprint(day, i), 1)
-		}
-		if e := w.endpoints[1]; !e.Enabled() {
-			t.Errorf("day %d: %+v", day, e.Disabled)
-		}
-		w.run(23*time.Hour + 59*time.Minute)
-		w.restart()
-		w.run(time.Minute)
-	}
-	e := w.endpoints[1]
-	if e.Disabled.Reason != delivery.EndpointFailing || !w.endpoints[2].Enabled() {
-		t.Fatalf("disabled %+v, the other %+v", e.Disabled, w.endpoints[2].Disabled)
-	}
-	if waited := e.Disabled.At.Sub(began); waited < 5*24*time.Hour || waited > 5*24*time.Hour+5*time.Minute {
-		t.Errorf("it was disabled after %s", waited)
-	}
-	tries := len(w.tries)
-	w.run(24 * time.Hour)
-	if len(w.tries) != tries {
-		t.Errorf("%d tries at a disabled endpoint", len(w.tries)-tries)
-	}
-	e.Disabled = store.Disabled{} // Its operator enables it, and says nothing of the failures.
-	w.answer = func(try) (delivery.Attempt, time.Duration) { return ok, time.Minute }
-	w.look()
-	w.run(time.Second)
-	if len(w.tries) != tries+delivery.PerEndpoint || !e.Enabled() || !e.FailingSince.IsZero() {
-		t.Errorf("%d tries once it is enabled again; %+v", len(w.tries)-tries, e)
-	}
-	w.answer = always(ok)
-	w.run(13 * time.Hour)
-	if w.left() > 0 {
-		t.Errorf("%d are left", w.left())
-	}
-}
-
-func TestGone(t *testing.T) {
-	w := newWorld(t, 1)
-	w.answer = always(delivery.Attempt{Result: delivery.Gone, Status: 410})
-	for i := range 100 {
-		w.commit(fmt.Sprint(i), 1)
-	}
-	w.run(24 * time.Hour)
-	if e := w.endpoints[1]; e.Disabled.Reason != delivery.EndpointGone || len(w.tries) > delivery.PerEndpoint {
-		t.Errorf("%+v after %d tries", e.Disabled, len(w.tries))
-	}
-	if w.left() != 100 || w.held > 0 {
-		t.Errorf("%d are left, %d held", w.left(), w.held)
-	}
-}
-
 // TestRetryAfter: an endpoint gets the pause that it asks for, up to an hour.
 func TestRetryAfter(t *testing.T) {
 	for _, test := range []struct {
@@ -252,6 +190,30 @@ func TestRetryAfter(t *testing.T) {
 		}
 		if waited := again.at.Sub(began); waited < max(test.want, 5*time.Second) || waited > max(test.want, 5*time.Second)+time.Second {
 			t.Errorf("%+v: the event waited %s", test, waited)
+		}
+	}
+}
+
+// TestQuietHoldsNothing: while an endpoint is left alone, what was claimed for it waits in the
+// outbox. A copy here would be sent as it was, whatever was erased meanwhile.
+func TestQuietHoldsNothing(t *testing.T) {
+	for name, refused := range map[string]delivery.Attempt{
+		"busy": {Result: delivery.Status, Status: 429, RetryAfter: time.Hour}, "down": down,
+	} {
+		w := newWorld(t, 1)
+		w.answer = always(refused)
+		for i := range 100 {
+			w.commit(fmt.Sprint(i), 1)
+		}
+		w.run(10 * time.Second)
+		if len(w.tries) == 0 || w.held > 0 || !w.schedule.Idle() {
+			t.Errorf("%s: %d are held after %d tries, idle %v", name, w.held, len(w.tries), w.schedule.Idle())
+		}
+		w.answer = always(ok)
+		w.run(3 * time.Hour)
+		w.inOrder()
+		if w.left() > 0 || len(w.delivered) != 100 {
+			t.Errorf("%s: %d are left, %d delivered", name, w.left(), len(w.delivered))
 		}
 	}
 }

@@ -21,6 +21,7 @@ var began = time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
 type try struct {
 	at       time.Time
 	endpoint int64
+	url      string
 	call     call.ID
 	seq      int64
 	result   delivery.Result
@@ -69,6 +70,7 @@ type world struct {
 	mostHeld  int
 	lastSeq   int64
 	marked    []delivery.Mark
+	marking   map[int64]bool
 }
 
 func newWorld(t *testing.T, endpoints int) *world {
@@ -98,7 +100,7 @@ func always(a delivery.Attempt) func(try) (delivery.Attempt, time.Duration) {
 // restart has a new process: what was under way is forgotten.
 func (w *world) restart() {
 	w.schedule, w.later, w.held = delivery.New(), nil, 0
-	w.running = make(map[int64]int)
+	w.running, w.marking = make(map[int64]int), make(map[int64]bool)
 	for _, lane := range w.lanes {
 		for _, q := range lane {
 			q.claimed = false
@@ -108,12 +110,14 @@ func (w *world) restart() {
 }
 
 // look has the schedule see the endpoints.
-func (w *world) look() {
+func (w *world) look() { w.step(w.looked()) }
+
+func (w *world) looked() delivery.Input {
 	var list []store.Endpoint
 	for _, n := range slices.Sorted(maps.Keys(w.endpoints)) {
 		list = append(list, *w.endpoints[n])
 	}
-	w.step(delivery.Looked{Endpoints: list})
+	return delivery.Looked{Endpoints: list}
 }
 
 // commit queues events of a call at all endpoints.
@@ -168,16 +172,33 @@ func (w *world) do(effect delivery.Effect) {
 		w.settles++
 		w.after(disk, func() delivery.Input { return w.settle(e) })
 	case delivery.Mark:
-		w.marked = append(w.marked, e)
-		w.after(disk, func() delivery.Input {
-			if err := w.fails(); err != nil {
-				return delivery.Marked{Endpoint: e.Endpoint, Err: err}
+		if w.marking[e.Endpoint] {
+			w.t.Errorf("endpoint %d is marked twice at a time, and nobody knows which is the last", e.Endpoint)
+		}
+		w.marked, w.marking[e.Endpoint] = append(w.marked, e), true
+		var err error
+		w.after(disk/2, func() delivery.Input {
+			if err = w.fails(); err == nil {
+				w.mark(&e)
 			}
-			if stored := w.endpoints[e.Endpoint]; stored != nil {
-				stored.FailingSince, stored.Disabled = e.FailingSince, e.Disabled
-			}
-			return delivery.Marked{Endpoint: e.Endpoint}
+			return delivery.Woke{}
 		})
+		w.after(disk, func() delivery.Input {
+			delete(w.marking, e.Endpoint)
+			return delivery.Marked{Endpoint: e.Endpoint, Err: err}
+		})
+	case delivery.Look:
+		w.after(0, func() delivery.Input { return w.looked() })
+	}
+}
+
+func (w *world) mark(e *delivery.Mark) {
+	stored := w.endpoints[e.Endpoint]
+	if stored == nil || stored.URL != e.URL {
+		return
+	}
+	if stored.FailingSince = e.FailingSince; stored.Enabled() {
+		stored.Disabled = e.Disabled
 	}
 }
 
@@ -217,7 +238,7 @@ func (w *world) send(e delivery.Send) {
 		inAll += n
 	}
 	w.mostInAll = max(w.mostInAll, inAll)
-	seen := try{at: w.now, endpoint: number, call: e.Delivery.Lane.Call, seq: e.Delivery.Event.Seq}
+	seen := try{at: w.now, endpoint: number, url: e.Endpoint.URL, call: e.Delivery.Lane.Call, seq: e.Delivery.Event.Seq}
 	attempt, took := w.answer(seen)
 	seen.result = attempt.Result
 	w.tries = append(w.tries, seen)
@@ -227,7 +248,7 @@ func (w *world) send(e delivery.Send) {
 		if chance < 0 {
 			chance = w.rng.Float64()
 		}
-		return delivery.Tried{Delivery: e.Delivery, Attempt: attempt, Chance: chance}
+		return delivery.Tried{URL: e.Endpoint.URL, Delivery: e.Delivery, Attempt: attempt, Chance: chance}
 	})
 }
 

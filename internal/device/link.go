@@ -178,7 +178,7 @@ func (d *Device) received(s Socket, f *pealv1.ServerFrame) {
 	case *pealv1.ServerFrame_Goodbye:
 		switch {
 		case !b.Goodbye.Reconnect:
-			d.expelled(b.Goodbye.GetError())
+			d.stop(b.Goodbye.GetError(), endOf(b.Goodbye.GetError()))
 		case b.Goodbye.GetError().GetCode() == string(protocol.TokenExpired):
 			l.tokens.drop()
 		}
@@ -254,7 +254,7 @@ func (d *Device) refused(e *pealv1.Error) {
 		d.lost()
 		return
 	}
-	d.expelled(e)
+	d.stop(e, endOf(e))
 }
 
 // closed takes the end of a socket.
@@ -312,15 +312,13 @@ func (d *Device) drop() {
 	l.retryAt, l.silentAt, l.beatAt, l.renewAt = time.Time{}, time.Time{}, time.Time{}, time.Time{}
 }
 
-// expelled goes offline for good, as the server says. Where it ended the login, it ended the call
-// of the login as well.
-func (d *Device) expelled(why *pealv1.Error) {
-	switch protocol.Code(why.GetCode()) {
-	case protocol.Kicked, protocol.LoggedOut, protocol.TokenRevoked:
-		d.stop(why, ReasonKicked)
-	default:
-		d.stop(why, ReasonLost)
+// endOf is why the call of a login ends that the server ended, as the error says.
+func endOf(login *pealv1.Error) Reason {
+	ended := []protocol.Code{protocol.Kicked, protocol.LoggedOut, protocol.TokenRevoked}
+	if slices.Contains(ended, protocol.Code(login.GetCode())) {
+		return ReasonKicked
 	}
+	return ReasonLost
 }
 
 // stop goes offline for good: what waits fails, and the call is over here, for that reason.

@@ -65,7 +65,7 @@ var catalogue = map[Code]entry{
 	HelloTimeout:      {"no hello arrived in time", true},
 	BadToken:          {"the token is not valid here; get a new one from your backend", false},
 	TokenExpired:      {"the token has expired; get a new one from your backend", false},
-	TokenRevoked:      {"the account was logged out after this token was made; get a new one from your backend", false},
+	TokenRevoked:      {"the account was logged out, and this token is not from after that; get a new one from your backend", false},
 	OtherAccount:      {"the token is for another account than this connection's", false},
 	TooManyDevices:    {"the account has too many devices online", true},
 	TooManySockets:    {"too many connections from this address have not said hello", true},

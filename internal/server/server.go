@@ -171,8 +171,12 @@ func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
 	if s.acme != nil {
 		s.acme.start(&s.chores, s.quit)
 	}
+	turn := "off"
+	if s.relay != nil {
+		turn = s.relay.Addr().String()
+	}
 	s.log.InfoContext(ctx, "server started",
-		"addr", s.Addr().String(), "turn_addr", s.TURNAddr().String(), "incarnation", s.loop.incarnation)
+		"addr", s.Addr().String(), "turn_addr", turn, "incarnation", s.loop.incarnation)
 	return s, nil
 }
 

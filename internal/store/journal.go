@@ -86,13 +86,13 @@ type EventJournal interface {
 	// Outbox gives the endpoints, and the seq of the newest event, at a start.
 	Outbox(ctx context.Context) (last int64, endpoints []StoredEndpoint, err error)
 
-	// PutEndpoint stores an endpoint, and gives it a number that no other ever had where it has
-	// none.
-	PutEndpoint(*Endpoint) error
+	// PutEndpoint stores an endpoint with the audit entry, if there is one, and gives it a number
+	// that no other ever had where it has none.
+	PutEndpoint(e *Endpoint, by ...Audit) error
 
-	// DeleteEndpoint deletes an endpoint. What waits for it is out of sight at once, and may be
+	// DeleteEndpoint deletes an endpoint, and stores the audit entry. What waits for it is out of sight at once, and may be
 	// deleted later by PruneEvents.
-	DeleteEndpoint(number int64) error
+	DeleteEndpoint(number int64, by ...Audit) error
 
 	// Events lists events of these kinds with a seq above after, in the order of seqs. It looks at
 	// LookMost events. Next is the seq of the last one looked at; 0 where there are no more.

@@ -57,11 +57,13 @@ type Outbox interface {
 
 	// PutEndpoint makes or changes an endpoint: change is given the endpoint as it is, with an ID
 	// and CreatedAt alone where it is new. Its error, or one of Validate, leaves all as it was.
-	// An endpoint receives the events that are committed after it was made.
-	PutEndpoint(ctx context.Context, id string, change func(*Endpoint) error) (Endpoint, error)
+	// An endpoint receives the events that are committed after it was made. Who
+	// changes it for a key gives the audit entry, which is stored with the change.
+	PutEndpoint(ctx context.Context, id string, change func(*Endpoint) error, by ...Audit) (Endpoint, error)
 
-	// DeleteEndpoint deletes an endpoint with what waits for it, or gives ErrNoEndpoint.
-	DeleteEndpoint(ctx context.Context, id string) error
+	// DeleteEndpoint deletes an endpoint with what waits for it, and stores the audit entry with that,
+	// or gives ErrNoEndpoint.
+	DeleteEndpoint(ctx context.Context, id string, by ...Audit) error
 
 	// Claim gives deliveries to an endpoint that are due, the oldest first, and no more than one of
 	// each call: the one with the lowest rev. They are the claimer's until it settles them, or the

@@ -226,14 +226,14 @@ func TestOutboxNotStored(t *testing.T) {
 	}
 }
 
-func (s *spoilt) PutEndpoint(e *store.Endpoint) error {
+func (s *spoilt) PutEndpoint(e *store.Endpoint, by ...store.Audit) error {
 	if s.put != nil {
 		return s.put
 	}
 	if s.append != nil {
 		return s.append(nil, func([]store.Entry) error { return nil })
 	}
-	return s.Volatile.PutEndpoint(e)
+	return s.Volatile.PutEndpoint(e, by...)
 }
 
 // An endpoint that cannot be disabled gets no more all the same.

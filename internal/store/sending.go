@@ -237,7 +237,7 @@ func (o *outbox) write(ctx context.Context) (done func(), err error) {
 }
 
 // PutEndpoint implements Outbox.
-func (o *outbox) PutEndpoint(ctx context.Context, id string, change func(*Endpoint) error) (Endpoint, error) {
+func (o *outbox) PutEndpoint(ctx context.Context, id string, change func(*Endpoint) error, by ...Audit) (Endpoint, error) {
 	done, err := o.write(ctx)
 	if err != nil {
 		return Endpoint{}, err
@@ -259,7 +259,7 @@ func (o *outbox) PutEndpoint(ctx context.Context, id string, change func(*Endpoi
 		return Endpoint{}, err
 	}
 	e = changed.clone() // Who made the change may have kept what it was given.
-	if err := o.memory.judge(o.memory.journal.PutEndpoint(&e)); err != nil {
+	if err := o.memory.judge(o.memory.journal.PutEndpoint(&e, by...)); err != nil {
 		return Endpoint{}, fmt.Errorf("put endpoint: %w", err)
 	}
 	o.mu.Lock()
@@ -275,7 +275,7 @@ func (o *outbox) PutEndpoint(ctx context.Context, id string, change func(*Endpoi
 }
 
 // DeleteEndpoint implements Outbox.
-func (o *outbox) DeleteEndpoint(ctx context.Context, id string) error {
+func (o *outbox) DeleteEndpoint(ctx context.Context, id string, by ...Audit) error {
 	done, err := o.write(ctx)
 	if err != nil {
 		return err
@@ -285,7 +285,7 @@ func (o *outbox) DeleteEndpoint(ctx context.Context, id string) error {
 	if t == nil {
 		return ErrNoEndpoint
 	}
-	if err := o.memory.judge(o.memory.journal.DeleteEndpoint(t.Number)); err != nil {
+	if err := o.memory.judge(o.memory.journal.DeleteEndpoint(t.Number, by...)); err != nil {
 		return fmt.Errorf("delete endpoint: %w", err)
 	}
 	o.mu.Lock()

@@ -117,7 +117,7 @@ func (v *Volatile) Outbox(context.Context) (last int64, endpoints []StoredEndpoi
 }
 
 // PutEndpoint implements Journal.
-func (v *Volatile) PutEndpoint(e *Endpoint) error {
+func (v *Volatile) PutEndpoint(e *Endpoint, by ...Audit) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if e.Number == 0 {
@@ -125,16 +125,18 @@ func (v *Volatile) PutEndpoint(e *Endpoint) error {
 		e.Number = v.out.number
 	}
 	v.out.endpoints[e.Number] = e.clone()
+	v.fileAll(by)
 	return nil
 }
 
 // DeleteEndpoint implements Journal.
-func (v *Volatile) DeleteEndpoint(number int64) error {
+func (v *Volatile) DeleteEndpoint(number int64, by ...Audit) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	delete(v.out.endpoints, number)
 	maps.DeleteFunc(v.out.queued, func(k deliveryKey, _ waiting) bool { return k.lane.Endpoint == number })
 	maps.DeleteFunc(v.out.dead, func(k deliveryKey, _ DeadLetter) bool { return k.lane.Endpoint == number })
+	v.fileAll(by)
 	return nil
 }
 

@@ -88,6 +88,14 @@ func (v *volatileBooks) File(_ context.Context, audit Audit) error {
 	return nil
 }
 
+func (v *volatileBooks) fileAll(audits []Audit) {
+	v.booksMu.Lock()
+	defer v.booksMu.Unlock()
+	for _, one := range audits {
+		v.file(one)
+	}
+}
+
 func (v *volatileBooks) file(audit Audit) {
 	v.seq++
 	audit.Seq = v.seq

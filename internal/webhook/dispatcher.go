@@ -111,10 +111,16 @@ func (d *Dispatcher) run() {
 	patience.Stop()
 	quit := d.quit
 	// The channel comes before the look, so that no change falls between.
-	changed := d.cfg.Outbox.Changed()
+	changed, again := d.cfg.Outbox.Changed(), make(chan struct{})
+	close(again)
 	var in delivery.Input = delivery.Looked{Endpoints: d.cfg.Outbox.Endpoints()}
 	for {
 		for _, effect := range d.schedule.Step(d.cfg.Now(), in) {
+			if _, ok := effect.(delivery.Look); ok {
+				// Not by a worker: what that saw could come after what is seen here later.
+				changed = again
+				continue
+			}
 			d.note(effect)
 			d.workers.Go(func() { d.results <- d.do(ctx, effect) })
 		}
@@ -149,7 +155,7 @@ func (d *Dispatcher) run() {
 // do carries out an effect, which may take long. Stopping abandons tries alone.
 func (d *Dispatcher) do(ctx context.Context, effect delivery.Effect) delivery.Input {
 	if e, ok := effect.(delivery.Send); ok {
-		return delivery.Tried{Delivery: e.Delivery, Attempt: d.try(ctx, &e), Chance: rand.Float64()}
+		return delivery.Tried{URL: e.Endpoint.URL, Delivery: e.Delivery, Attempt: d.try(ctx, &e), Chance: rand.Float64()}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), outboxTime)
 	defer cancel()
@@ -161,7 +167,7 @@ func (d *Dispatcher) do(ctx context.Context, effect delivery.Effect) delivery.In
 		return delivery.Settled{Err: d.cfg.Outbox.Settle(ctx, e.Settlements)}
 	case delivery.Mark:
 		_, err := d.cfg.Outbox.PutEndpoint(ctx, e.ID, func(stored *store.Endpoint) error {
-			if stored.Number != e.Endpoint {
+			if stored.Number != e.Endpoint || stored.URL != e.URL {
 				return errOther
 			}
 			stored.FailingSince = e.FailingSince
@@ -175,7 +181,7 @@ func (d *Dispatcher) do(ctx context.Context, effect delivery.Effect) delivery.In
 	return delivery.Woke{}
 }
 
-// unlessGone drops the error of an endpoint that was deleted meanwhile: the next Looked tells
+// unlessGone drops the error of an endpoint that was deleted or moved meanwhile: the next Looked tells
 // the schedule of that.
 func unlessGone(err error) error {
 	if errors.Is(err, store.ErrNoEndpoint) || errors.Is(err, errOther) {

@@ -2,6 +2,7 @@ package webhook_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -84,9 +86,11 @@ func (o *office) hook(id, url string) {
 }
 
 // begin starts a dispatcher.
-func (o *office) begin() *webhook.Dispatcher {
+func (o *office) begin() *webhook.Dispatcher { return o.beginWith(o.Outbox()) }
+
+func (o *office) beginWith(outbox store.Outbox) *webhook.Dispatcher {
 	return webhook.Start(webhook.Config{
-		Outbox: o.Outbox(), Reach: local(), Now: o.clock,
+		Outbox: outbox, Reach: local(), Now: o.clock,
 		Logger: slog.New(slog.NewTextHandler(o.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Body: func(e *store.Event) ([]byte, error) {
 			return json.Marshal(arrival{webhook.EventID(e.Seq), string(e.Call.ID), e.Call.Rev, e.Kind.String()})
@@ -368,6 +372,93 @@ func TestDisables(t *testing.T) {
 	if !strings.Contains(log, `level=ERROR msg="webhook endpoint disabled`) || strings.Contains(log, "path-with-a-secret") || strings.Contains(log, o.secret.Text()) {
 		t.Errorf("the log: %s", log)
 	}
+}
+
+// overtaken is an outbox to which somebody else writes just before each write of an endpoint.
+type overtaken struct {
+	store.Outbox
+	first func()
+}
+
+func (o *overtaken) PutEndpoint(ctx context.Context, id string, change func(*store.Endpoint) error, by ...store.Audit) (store.Endpoint, error) {
+	o.first()
+	return o.Outbox.PutEndpoint(ctx, id, change, by...)
+}
+
+// TestMoved: an endpoint answers 410, and its operator gives it another URL before that is stored.
+func TestMoved(t *testing.T) {
+	o := newOffice(t)
+	former := &inbox{t: t, answer: func(w http.ResponseWriter, _ arrival) { w.WriteHeader(http.StatusGone) }}
+	next := &inbox{t: t, secrets: []webhook.Secret{o.secret}}
+	o.hook("crm", former.open())
+	url := next.open()
+	moved := make(chan struct{})
+	d := o.beginWith(&overtaken{o.Outbox(), sync.OnceFunc(func() { o.hook("crm", url); close(moved) })})
+	defer d.Stop()
+	o.talk("one")
+	former.take(1)
+	<-moved
+	o.talk("two")
+	next.take(3)
+	if e := o.Outbox().Endpoints()[0]; !e.Enabled() {
+		t.Errorf("the URL %s is disabled: %+v", e.URL, e.Disabled)
+	}
+}
+
+// TestEnabledAgain: an operator enables an endpoint while the dispatcher stores that it is gone.
+// The dispatcher sees that, although nothing else happens to the outbox.
+func TestEnabledAgain(t *testing.T) {
+	o := newOffice(t)
+	in := &inbox{t: t, secrets: []webhook.Secret{o.secret}}
+	var gone atomic.Bool
+	gone.Store(true)
+	in.answer = func(w http.ResponseWriter, _ arrival) {
+		if gone.Load() {
+			w.WriteHeader(http.StatusGone)
+		}
+	}
+	o.hook("crm", in.open())
+	late := &enabling{Outbox: o.Outbox(), looked: make(chan struct{}, 1), then: func() {
+		gone.Store(false)
+		_, err := o.Outbox().PutEndpoint(t.Context(), "crm", func(e *store.Endpoint) error { e.Disabled = store.Disabled{}; return nil })
+		if err != nil {
+			t.Error(err)
+		}
+		o.later(time.Minute) // The event is due again.
+	}}
+	d := o.beginWith(late)
+	defer d.Stop()
+	o.talk("one")
+	in.take(4)
+}
+
+// enabling is an outbox to which somebody else writes just after each write of an endpoint. Who
+// waits for a change sees it before that write returns.
+type enabling struct {
+	store.Outbox
+	then func()
+	// looked says that somebody called Endpoints.
+	looked chan struct{}
+}
+
+func (e *enabling) Endpoints() []store.Endpoint {
+	all := e.Outbox.Endpoints()
+	select {
+	case e.looked <- struct{}{}:
+	default:
+	}
+	return all
+}
+
+func (e *enabling) PutEndpoint(ctx context.Context, id string, change func(*store.Endpoint) error, by ...store.Audit) (store.Endpoint, error) {
+	stored, err := e.Outbox.PutEndpoint(ctx, id, change, by...)
+	select {
+	case <-e.looked:
+	default:
+	}
+	e.then()
+	<-e.looked
+	return stored, err
 }
 
 // TestClocks: an endpoint whose clock is wrong is logged once.

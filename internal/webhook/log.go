@@ -7,8 +7,8 @@ import (
 	"github.com/peal-rtc/peal/internal/store"
 )
 
-// errOther: the endpoint was deleted, and another one has its id.
-var errOther = errors.New("another endpoint has this id now")
+// errOther: the endpoint was deleted, and another one has its id, or it has another URL.
+var errOther = errors.New("another endpoint has this id now, or it has another URL")
 
 // note logs what an effect says of an endpoint, one line for each change. URLs are left out: they
 // may hold a secret.
@@ -33,7 +33,7 @@ func (d *Dispatcher) note(effect delivery.Effect) {
 					"event", EventID(one.Delivery.Event.Seq), "tries", one.Delivery.Tries+1, "reason", one.Reason)
 			}
 		}
-	case delivery.Claim, delivery.Send:
+	case delivery.Claim, delivery.Send, delivery.Look:
 	}
 }
 

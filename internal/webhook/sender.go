@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -24,6 +23,8 @@ const (
 	headersMost = 16 << 10
 	idleTime    = 90 * time.Second
 	userAgent   = "Peal-Webhooks/1"
+	// detailMost is how long the words of a failure are, which the endpoint may have chosen.
+	detailMost = 200
 )
 
 // Message is what one try sends.
@@ -37,7 +38,7 @@ type Message struct {
 
 // Sender sends messages. Any goroutine may use it.
 type Sender struct {
-	secure, plain *http.Client
+	secure, plain *http.Transport
 	now           func() time.Time
 	limit         time.Duration // For one try.
 }
@@ -45,18 +46,16 @@ type Sender struct {
 // NewSender makes a sender. Resolver may be nil for that of the machine. It uses no proxy: a
 // proxy would connect to addresses that nobody here has judged.
 func NewSender(r Reach, resolver *net.Resolver, now func() time.Time) *Sender {
-	return &Sender{client(r.dial("https", resolver)), client(r.dial("http", resolver)), now, tryTime}
+	return &Sender{transport(r.dial("https", resolver)), transport(r.dial("http", resolver)), now, tryTime}
 }
 
-// client speaks HTTP/1.1, of which every receiver is capable.
-func client(dial func(ctx context.Context, network, address string) (net.Conn, error)) *http.Client {
-	return &http.Client{
-		Transport: &http.Transport{
-			DialContext: dial, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}, TLSHandshakeTimeout: connectTime,
-			DisableCompression: true, MaxResponseHeaderBytes: headersMost,
-			MaxIdleConnsPerHost: delivery.PerEndpoint, MaxIdleConns: delivery.InAll, IdleConnTimeout: idleTime,
-		},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+// transport speaks HTTP/1.1, of which every receiver is capable. No client is around it: that would
+// read the Location of a redirect, which nobody follows.
+func transport(dial func(ctx context.Context, network, address string) (net.Conn, error)) *http.Transport {
+	return &http.Transport{
+		DialContext: dial, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}, TLSHandshakeTimeout: connectTime,
+		DisableCompression: true, MaxResponseHeaderBytes: headersMost,
+		MaxIdleConnsPerHost: delivery.PerEndpoint, MaxIdleConns: delivery.InAll, IdleConnTimeout: idleTime,
 	}
 }
 
@@ -82,7 +81,7 @@ func (s *Sender) Send(ctx context.Context, m *Message) delivery.Attempt {
 	if r.URL.Scheme == "http" {
 		by = s.plain
 	}
-	answer, err := by.Do(r)
+	answer, err := by.RoundTrip(r)
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return delivery.Attempt{Result: delivery.Abandoned}
@@ -116,10 +115,6 @@ func resultOf(status int) delivery.Result {
 
 // failure is the outcome of a try without an answer.
 func failure(ctx context.Context, err error) delivery.Attempt {
-	var of *url.Error
-	if errors.As(err, &of) {
-		err = of.Err // Without the URL.
-	}
 	var no *blocked
 	var waited net.Error
 	switch {
@@ -128,7 +123,8 @@ func failure(ctx context.Context, err error) delivery.Attempt {
 	case ctx.Err() != nil, errors.As(err, &waited) && waited.Timeout():
 		return delivery.Attempt{Result: delivery.Timeout, Detail: "it did not answer in time"}
 	}
-	return delivery.Attempt{Result: delivery.Connect, Detail: err.Error()}
+	text := err.Error()
+	return delivery.Attempt{Result: delivery.Connect, Detail: strings.ToValidUTF8(text[:min(len(text), detailMost)], "")}
 }
 
 // retryAfter reads the header, which has seconds or a date.

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/peal-rtc/peal/internal/delivery"
 	"github.com/peal-rtc/peal/internal/webhook"
@@ -87,6 +88,37 @@ func TestAnswers(t *testing.T) {
 				t.Errorf("detail %q", got.Detail)
 			}
 		})
+	}
+}
+
+// TestDetail: what an endpoint answers may hold the secret of its URL, or be long. A redirect that
+// cannot be read is one, and the detail of an answer that is none has an end.
+func TestDetail(t *testing.T) {
+	const path = "/path-with-a-secret"
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Location", "http://[::1"+r.URL.Path)
+		w.WriteHeader(http.StatusFound)
+	}))
+	defer s.Close()
+	got := send(t, webhook.NewSender(local(), nil, time.Now), s.URL+path)
+	if got.Result != delivery.Redirect || strings.Contains(got.Detail, path) {
+		t.Errorf("redirected, got %+v", got)
+	}
+	for name, status := range map[string]string{"ASCII": strings.Repeat("x", 8000), "longer characters": strings.Repeat("界", 2000)} {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			conn, _, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			_, _ = io.WriteString(conn, "HTTP/1.1 "+status+"\r\n\r\n")
+			_ = conn.Close()
+		}))
+		got := send(t, webhook.NewSender(local(), nil, time.Now), s.URL)
+		s.Close()
+		if n := len(got.Detail); got.Result != delivery.Connect || n == 0 || n > 200 || !utf8.ValidString(got.Detail) {
+			t.Errorf("%s: %d bytes, %+v", name, n, got)
+		}
 	}
 }
 

@@ -113,6 +113,15 @@ func (b books) File(_ context.Context, audit store.Audit) error {
 	return b.amend(func(w *writer) error { return w.fileAudit(&audit) })
 }
 
+func (w *writer) fileAll(audits []store.Audit) error {
+	for i := range audits {
+		if err := w.fileAudit(&audits[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (w *writer) fileAudit(a *store.Audit) error {
 	_, err := w.once(`INSERT INTO audit (at_ns, key_id, action, target, other, request_id, addr, status) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
 		unixNano(a.At), a.Key, a.Action, a.Target, a.Other, a.Request, a.Addr, int64(a.Status))

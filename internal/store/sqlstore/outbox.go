@@ -182,13 +182,16 @@ func (j *journal) Outbox(ctx context.Context) (last int64, endpoints []store.Sto
 }
 
 // PutEndpoint implements store.Journal.
-func (j *journal) PutEndpoint(e *store.Endpoint) error {
+func (j *journal) PutEndpoint(e *store.Endpoint, by ...store.Audit) error {
 	body, err := json.Marshal(e)
 	if err != nil {
 		return fmt.Errorf("%w: encode endpoint: %w", store.ErrNotDone, err)
 	}
 	number := e.Number
-	err = j.writes(1, func(w *writer) error {
+	err = j.writes(1+len(by), func(w *writer) error {
+		if err := w.fileAll(by); err != nil {
+			return err
+		}
 		if e.Number != 0 {
 			_, err := w.exec(w.outbox.endpoint, e.Number, string(body))
 			return err
@@ -206,10 +209,12 @@ func (j *journal) PutEndpoint(e *store.Endpoint) error {
 }
 
 // DeleteEndpoint implements store.Journal.
-func (j *journal) DeleteEndpoint(number int64) error {
-	return j.writes(1, func(w *writer) error {
-		_, err := w.exec(w.outbox.dropEndpoint, number)
-		return err
+func (j *journal) DeleteEndpoint(number int64, by ...store.Audit) error {
+	return j.writes(1+len(by), func(w *writer) error {
+		if _, err := w.exec(w.outbox.dropEndpoint, number); err != nil {
+			return err
+		}
+		return w.fileAll(by)
 	})
 }
 

@@ -68,6 +68,38 @@ func testKeys(t *testing.T, s store.Store) {
 	create(t, s, ringing(t, "c1", "alice", "bob", 0))
 }
 
+// testEndpointTrail: a change of an endpoint is stored with its audit entry, and one that is refused
+// with none.
+func testEndpointTrail(o *outboxTest) {
+	put := func(e *store.Endpoint) error {
+		e.URL = "https://example.com"
+		e.Rotate("secret", o.now, 0)
+		return nil
+	}
+	if _, err := o.out.PutEndpoint(o.Context(), "crm", put, entry("webhook.put", "crm", "", after(1))); err != nil {
+		o.Fatal(err)
+	}
+	refused := errors.New("refused")
+	no := func(*store.Endpoint) error { return refused }
+	if _, err := o.out.PutEndpoint(o.Context(), "crm", no, entry("webhook.put", "no", "", after(2))); !errors.Is(err, refused) {
+		o.Errorf("PutEndpoint: %v", err)
+	}
+	if _, err := o.out.PutEndpoint(o.Context(), "crm", put); err != nil { // By nobody.
+		o.Fatal(err)
+	}
+	if _, err := o.out.PutEndpoint(o.Context(), "crm", put, entry("webhook.rotate", "crm", "", after(3))); err != nil {
+		o.Fatal(err)
+	}
+	if err := o.out.DeleteEndpoint(o.Context(), "none", entry("webhook.delete", "none", "", after(4))); !errors.Is(err, store.ErrNoEndpoint) {
+		o.Errorf("DeleteEndpoint: %v", err)
+	}
+	if err := o.out.DeleteEndpoint(o.Context(), "crm", entry("webhook.delete", "crm", "", after(5))); err != nil {
+		o.Fatal(err)
+	}
+	o.reopen()
+	wantTrail(o.T, o.Sender, "webhook.delete crm", "webhook.rotate crm", "webhook.put crm")
+}
+
 func testTrail(t *testing.T, s store.Store) {
 	for n := range 5 {
 		if err := s.File(t.Context(), entry("call.end", fmt.Sprint(n), "", after(n))); err != nil {

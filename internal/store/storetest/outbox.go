@@ -47,6 +47,7 @@ func RunOutbox(t *testing.T, open func(t *testing.T, now func() time.Time) (agai
 		{"replays of much", testReplayMany},
 		{"replays before what waits", testReplayBefore},
 		{"a deleted endpoint", testDeleted},
+		{"the audit of endpoints", testEndpointTrail},
 		{"queues", testQueues},
 		{"pruning of events", testPruneEvents},
 		{"the events of an erased account", testErasedEvents},

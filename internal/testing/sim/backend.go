@@ -178,12 +178,16 @@ func (b *backend) carryOut(e delivery.Effect) {
 	case delivery.Mark:
 		b.later(b.upTo(outboxDelay), func() delivery.Input {
 			_, err := b.outbox().PutEndpoint(ctx, e.ID, func(stored *store.Endpoint) error {
-				stored.FailingSince, stored.Disabled = e.FailingSince, e.Disabled
+				if stored.URL == e.URL {
+					stored.FailingSince, stored.Disabled = e.FailingSince, e.Disabled
+				}
 				return nil
 			})
 			b.look()
 			return delivery.Marked{Endpoint: e.Endpoint, Err: err}
 		})
+	case delivery.Look:
+		b.later(0, func() delivery.Input { return delivery.Looked{Endpoints: b.outbox().Endpoints()} })
 	}
 }
 
@@ -223,7 +227,9 @@ func (b *backend) try(e *delivery.Send) {
 		b.w.after(b.upTo(takes), func() { b.feed.arrives(e.Endpoint.ID, &d.Event) })
 	}
 	chance := b.rng.Float64()
-	b.later(takes, func() delivery.Input { return delivery.Tried{Delivery: d, Attempt: attempt, Chance: chance} })
+	b.later(takes, func() delivery.Input {
+		return delivery.Tried{URL: e.Endpoint.URL, Delivery: d, Attempt: attempt, Chance: chance}
+	})
 }
 
 // turn has somebody replay what an endpoint has had before.

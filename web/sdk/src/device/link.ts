@@ -209,7 +209,7 @@ export function received(d: Device, socket: Socket, f: ServerFrameJson): void {
   if (l.phase === "dialing") {
     receivedFirst(d, f);
   } else if (f.goodbye !== undefined) {
-    if (!f.goodbye.reconnect) expelled(d, f.goodbye.error);
+    if (!f.goodbye.reconnect) stop(d, f.goodbye.error, endOf(f.goodbye.error));
     else if (f.goodbye.error?.code === codes.tokenExpired) l.tokens.drop();
   } else if (f.candidates !== undefined) {
     if (d.active !== undefined && idOf(d.active.call) === (f.candidates.callId ?? ""))
@@ -275,7 +275,7 @@ function refused(d: Device, e: ErrorJson | undefined): void {
     lost(d);
     return;
   }
-  expelled(d, e);
+  stop(d, e, endOf(e));
 }
 
 /** Takes the end of a socket. */
@@ -341,19 +341,15 @@ function drop(d: Device): void {
   l.retryAt = l.silentAt = l.beatAt = l.renewAt = undefined;
 }
 
-/**
- * Goes offline for good, as the server says. Where it ended the login, it ended the call of the
- * login as well.
- */
-function expelled(d: Device, why: ErrorJson | undefined): void {
-  switch (why?.code) {
+/** Why the call of a login ends that the server ended, as the error says. */
+function endOf(login: ErrorJson | undefined): "kicked" | "lost" {
+  switch (login?.code) {
     case codes.kicked:
     case codes.loggedOut:
     case codes.tokenRevoked:
-      stop(d, why, "kicked");
-      break;
+      return "kicked";
     default:
-      stop(d, why, "lost");
+      return "lost";
   }
 }
 
