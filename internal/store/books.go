@@ -6,8 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -138,76 +136,6 @@ const erasePortion = 500
 // Alias implements Store.
 func (m *Memory) Alias(account call.Account) call.Account { return alias(m.salt, account) }
 
-// Erase implements Store. It goes in portions, so that no commit waits for long: what is there at
-// the beginning goes beside commits, and what they made meanwhile between two of them. The last
-// portion files the audit entry.
-func (m *Memory) Erase(ctx context.Context, account call.Account, audit Audit) error {
-	if IsAlias(account) {
-		return ErrAlias
-	}
-	if err := m.free(account); err != nil {
-		return err
-	}
-	h := holding{given: make(map[call.ID]bool)}
-	if err := m.lookThrough(ctx, account, &h); err != nil {
-		return err
-	}
-	e := Erasure{Account: account, Alias: m.Alias(account), Audit: audit}
-	for left := true; left; {
-		err := m.eraseFound(ctx, e, &h)
-		if err == nil {
-			err = m.lookFurther(ctx, account, &h) // So that commits wait for less.
-		}
-		if err == nil {
-			left, err = m.eraseRest(ctx, e, &h)
-		}
-		if err != nil {
-			return fmt.Errorf("erase account: %w", err)
-		}
-	}
-	return nil
-}
-
-// holding is what holds an account outside of records, and is still to be erased.
-type holding struct {
-	ended  []call.ID
-	events []int64
-	// seen is the newest event that was looked at, and given the calls that went to the journal.
-	seen  int64
-	given map[call.ID]bool
-}
-
-// lookThrough looks for the account in the ended calls of the journal.
-func (m *Memory) lookThrough(ctx context.Context, account call.Account, h *holding) (err error) {
-	if h.ended, err = m.journal.EndedWith(ctx, account); err != nil {
-		return fmt.Errorf("find calls of account: %w", err)
-	}
-	return m.lookFurther(ctx, account, h)
-}
-
-// lookFurther looks for the account in the events that were not looked at.
-func (m *Memory) lookFurther(ctx context.Context, account call.Account, h *holding) error {
-	newest, _, err := m.journal.Outbox(ctx)
-	if err == nil {
-		h.events, err = m.journal.EventsWith(ctx, account, h.seen)
-	}
-	if err != nil {
-		return fmt.Errorf("find events of account: %w", err)
-	}
-	h.seen = newest
-	return nil
-}
-
-// cut takes a portion of what was found.
-func (h *holding) cut(e *Erasure) {
-	calls, events := min(erasePortion, len(h.ended)), min(erasePortion, len(h.events))
-	e.Ended, h.ended = h.ended[:calls], h.ended[calls:]
-	e.Events, h.events = h.events[:events], h.events[events:]
-	for _, id := range e.Ended {
-		h.given[id] = true
-	}
-}
-
 // free refuses an account that is in a live call.
 func (m *Memory) free(account call.Account) error {
 	m.mu.RLock()
@@ -219,61 +147,6 @@ func (m *Memory) free(account call.Account) error {
 		return ErrInCall
 	}
 	return nil
-}
-
-// eraseFound erases what was found, and the records. Commits go on meanwhile.
-func (m *Memory) eraseFound(ctx context.Context, e Erasure, h *holding) error {
-	for more := true; more; {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if err := m.free(e.Account); err != nil {
-			return err
-		}
-		h.cut(&e)
-		left, err := m.journal.Erase(e)
-		m.out.forget() // It may have the events as they were.
-		if err := m.judged(err); err != nil {
-			return err
-		}
-		more = left || len(h.ended)+len(h.events) > 0
-	}
-	return nil
-}
-
-// eraseRest erases what was committed since, between two commits: no call of the account begins
-// meanwhile. Where that is more than a portion, it is left as found.
-func (m *Memory) eraseRest(ctx context.Context, e Erasure, h *holding) (left bool, err error) {
-	m.writing.Lock()
-	defer m.writing.Unlock()
-	if err := m.free(e.Account); err != nil {
-		return false, err
-	}
-	newer, err := m.journal.EventsWith(ctx, e.Account, h.seen)
-	if err != nil {
-		return false, fmt.Errorf("find new events of account: %w", err)
-	}
-	h.events = slices.Compact(slices.Sorted(slices.Values(slices.Concat(h.events, newer))))
-	for _, k := range m.ended.order {
-		if !h.given[k.call.ID] && k.call.Names(e.Account) {
-			h.ended = append(h.ended, k.call.ID)
-		}
-	}
-	if len(h.ended) > erasePortion || len(h.events) > erasePortion {
-		return true, nil
-	}
-	h.cut(&e)
-	e.Last = true
-	left, err = m.journal.Erase(e)
-	m.out.forget()
-	if err = m.judge(err); err != nil || left {
-		return left, err
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.ended.erase(e.Account, e.Alias)
-	m.blocks.erase(e.Account)
-	return false, nil
 }
 
 // judged is judge for who does not hold writing.

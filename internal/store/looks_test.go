@@ -9,37 +9,37 @@ import (
 	"github.com/peal-rtc/peal/internal/store"
 )
 
-// watched is a journal that counts long reads, and sees whether commits wait for them.
-type watched struct {
+// looked is a journal that counts long reads, and sees whether commits wait for them.
+type looked struct {
 	*store.Volatile
 	store   *store.Memory
 	looks   int
 	holding bool
 }
 
-func (w *watched) look() {
+func (w *looked) look() {
 	w.looks++
 	w.holding = w.holding || w.store.Writing()
 }
 
-func (w *watched) Choose(ctx ctx, p store.Portion) ([]int64, int64, error) {
+func (w *looked) Choose(ctx ctx, p store.Portion) ([]int64, int64, error) {
 	w.look()
 	return w.Volatile.Choose(ctx, p)
 }
 
-func (w *watched) Prunable(ctx ctx, after, shown, kept int64) ([]int64, int64, error) {
+func (w *looked) Prunable(ctx ctx, after, shown, kept int64) ([]int64, int64, error) {
 	w.look()
 	return w.Volatile.Prunable(ctx, after, shown, kept)
 }
 
-func (w *watched) Oldest(ctx ctx, endpoint, after int64) (int64, time.Time, error) {
+func (w *looked) Oldest(ctx ctx, endpoint, after int64) (int64, time.Time, error) {
 	w.look()
 	return w.Volatile.Oldest(ctx, endpoint, after)
 }
 
-func openWatched(t *testing.T) *watched {
+func openLooked(t *testing.T) *looked {
 	t.Helper()
-	w := &watched{Volatile: store.NewVolatile()}
+	w := &looked{Volatile: store.NewVolatile()}
 	var err error
 	if w.store, err = store.Open(t.Context(), w, time.Now); err != nil {
 		t.Fatal(err)
@@ -68,7 +68,7 @@ func crowd(t *testing.T, s *store.Memory, n int) {
 
 // TestReplayHoldsNobodyUp: a replay looks for its events in portions, while others commit.
 func TestReplayHoldsNobodyUp(t *testing.T) {
-	w := openWatched(t)
+	w := openLooked(t)
 	w.store.RecordEvents(true)
 	crowd(t, w.store, store.LookMost/2+1)
 	put(t, w.store, "crm")
@@ -94,7 +94,7 @@ func TestReplayHoldsNobodyUp(t *testing.T) {
 // TestPruneHoldsNobodyUp: what is to be deleted is looked for in portions, while others commit, also
 // where most of it waits for an endpoint.
 func TestPruneHoldsNobodyUp(t *testing.T) {
-	w := openWatched(t)
+	w := openLooked(t)
 	now := time.Now()
 	var err error
 	if w.store, err = store.Open(t.Context(), w, func() time.Time { return now }); err != nil {
@@ -120,7 +120,7 @@ func TestPruneHoldsNobodyUp(t *testing.T) {
 
 // TestQueuesLookOnce: who asks what waits, again and again, has each event looked at once.
 func TestQueuesLookOnce(t *testing.T) {
-	w := openWatched(t)
+	w := openLooked(t)
 	put(t, w.store, "crm", "call.ended")
 	want := func(looks, queued int, oldest time.Time) {
 		t.Helper()
