@@ -273,10 +273,10 @@ func TestAliasIsNoAccount(t *testing.T) {
 	}
 }
 
-// broken are accounts that nobody can ask for.
-type broken struct{ nobody }
+// failing are accounts that nobody can ask for.
+type failing struct{ nobody }
 
-func (broken) Devices(context.Context, call.Account) ([]Device, error) {
+func (failing) Devices(context.Context, call.Account) ([]Device, error) {
 	return nil, errors.New("too late")
 }
 
@@ -284,7 +284,7 @@ func (broken) Devices(context.Context, call.Account) ([]Device, error) {
 func TestLogHasNoNames(t *testing.T) {
 	b := newBackend(ring{"all": auth.APIKey{ID: "all", Scopes: auth.AllScopes()}})
 	var log strings.Builder
-	b.Accounts, b.Log = broken{}, slog.New(slog.NewTextHandler(&log, nil))
+	b.Accounts, b.Log = failing{}, slog.New(slog.NewTextHandler(&log, nil))
 	q := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/api/v1/accounts/alice", nil)
 	q.Header.Set("Authorization", "Bearer all")
 	q.Header.Set(requestIDHeader, "mine")
