@@ -343,8 +343,8 @@ var bugs = []bug{
 	},
 	{
 		"deliveries go by a cursor: what is older than one that arrived does not wait", "internal/store/volatile_outbox.go",
-		"			delete(v.out.queued, key)\n			left[lane.Endpoint]++\n",
-		"			for k := range v.out.queued {\n				if k.lane.Endpoint == lane.Endpoint && k.seq <= key.seq {\n					delete(v.out.queued, k)\n					left[lane.Endpoint]++\n				}\n			}\n",
+		"			delete(v.out.queued, key)\n			c := counts[lane.Endpoint]\n			c.Queued--\n",
+		"			c := counts[lane.Endpoint]\n			for k := range v.out.queued {\n				if k.lane.Endpoint == lane.Endpoint && k.seq <= key.seq {\n					delete(v.out.queued, k)\n					c.Queued--\n				}\n			}\n",
 	},
 	{
 		"what follows of a call is due before what is retried", "internal/store/volatile_outbox.go",
@@ -368,7 +368,7 @@ var bugs = []bug{
 	},
 	{
 		"claims of what was not settled last after a restart", "internal/store/sending.go",
-		"t.fresh.counted(t.queued)\n\t}\n\treturn nil", "t.fresh.counted(0)\n\t}\n\treturn nil",
+		"t.fresh.counted(t.counts.Queued)\n\t}\n\treturn nil", "t.fresh.counted(0)\n\t}\n\treturn nil",
 	},
 }
 
