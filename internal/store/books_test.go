@@ -7,8 +7,8 @@ import (
 	"github.com/peal-rtc/peal/internal/store"
 )
 
-// watched is a journal that looks whether commits have to wait for it.
-type watched struct {
+// commitsBeside is a journal that looks whether commits have to wait for it.
+type commitsBeside struct {
 	*store.Volatile
 	memory *store.Memory
 	waits  []string
@@ -17,7 +17,7 @@ type watched struct {
 	erased, held int
 }
 
-func (w *watched) Erase(e store.Erasure) (bool, error) {
+func (w *commitsBeside) Erase(e store.Erasure) (bool, error) {
 	n := len(e.Ended) + len(e.Events)
 	if w.erased += n; !w.memory.Idle() {
 		w.held += n
@@ -25,20 +25,20 @@ func (w *watched) Erase(e store.Erasure) (bool, error) {
 	return w.Volatile.Erase(e)
 }
 
-func (w *watched) look(doing string) {
+func (w *commitsBeside) look(doing string) {
 	if !w.memory.Idle() {
 		w.waits = append(w.waits, doing)
 	}
 }
 
-func (w *watched) PruneBooks(ctx ctx, auditBefore, logOutsBefore time.Time) (int, error) {
+func (w *commitsBeside) PruneBooks(ctx ctx, auditBefore, logOutsBefore time.Time) (int, error) {
 	w.look("PruneBooks")
 	return w.Volatile.PruneBooks(ctx, auditBefore, logOutsBefore)
 }
 
 // TestCommitsBesideBooks: no commit waits for what reads or deletes much of the books.
 func TestCommitsBesideBooks(t *testing.T) {
-	w := &watched{Volatile: store.NewVolatile()}
+	w := &commitsBeside{Volatile: store.NewVolatile()}
 	var err error
 	if w.memory, err = store.Open(t.Context(), w, time.Now); err != nil {
 		t.Fatal(err)
@@ -54,7 +54,7 @@ func TestCommitsBesideBooks(t *testing.T) {
 // TestCommitsBesideErase: an erasure gives each call to the journal once, and no commit waits for
 // those that were there when it began.
 func TestCommitsBesideErase(t *testing.T) {
-	w := &watched{Volatile: store.NewVolatile()}
+	w := &commitsBeside{Volatile: store.NewVolatile()}
 	var err error
 	if w.memory, err = store.Open(t.Context(), w, time.Now); err != nil {
 		t.Fatal(err)
