@@ -18,14 +18,15 @@ import (
 	"time"
 
 	"github.com/peal-rtc/peal/client"
+	"github.com/peal-rtc/peal/client/admin"
 	"github.com/peal-rtc/peal/client/media"
 )
 
-func _(ctx context.Context, c *client.Client, phone *media.Phone, session *media.Session, streams media.Streams, packet []byte, t time.Duration) {
+func _(ctx context.Context, c *client.Client, api *admin.Client, phone *media.Phone, session *media.Session, streams media.Streams, packet []byte, t time.Duration) {
 %s}
 `
 
-// What docs/go-sdk.md says in code is of this package: its programs, and what
+// What docs/go-sdk.md says in code is of this module: its programs, and what
 // stands in its sentences. TestGoGuide of e2e runs the program.
 func TestGuide(t *testing.T) {
 	text, err := os.ReadFile("../../docs/go-sdk.md")
@@ -39,7 +40,7 @@ func TestGuide(t *testing.T) {
 	}
 	var said strings.Builder
 	words := block.ReplaceAllString(string(text), "")
-	for _, m := range regexp.MustCompile("`((?:c|phone|session|client|media)\\.[A-Z][^`]*)`").FindAllStringSubmatch(words, -1) {
+	for _, m := range regexp.MustCompile("`((?:c|api|phone|session|client|media|admin)\\.[A-Z][^`]*)`").FindAllStringSubmatch(words, -1) {
 		statement := m[1]
 		if !strings.HasSuffix(statement, ")") {
 			statement = "_ = " + statement
