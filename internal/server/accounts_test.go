@@ -144,17 +144,21 @@ func TestLogOutAfterClock(t *testing.T) {
 // admitted, also one that came by a reload.
 func TestLogOutHolds(t *testing.T) {
 	b := start(t)
-	if err := b.logOuts.add(t.Context(), "alice", b.wall().Add(-30*time.Hour), store.Audit{}); err != nil {
-		t.Fatal(err)
-	}
-	old := auth.Identity{Account: "alice", IssuedAt: b.wall().Add(-31 * time.Hour)}
-	for _, most := range []time.Duration{48 * time.Hour, time.Hour} {
+	reload := func(most time.Duration) {
 		settings := b.cfg.Settings
 		settings.Auth.MaxTTL = most
 		if err := b.Reload(&settings); err != nil {
 			t.Fatal(err)
 		}
 		b.prune()
+	}
+	reload(48 * time.Hour) // With it the pruning at the start, by the limit of before, is over.
+	if err := b.logOuts.add(t.Context(), "alice", b.wall().Add(-30*time.Hour), store.Audit{}); err != nil {
+		t.Fatal(err)
+	}
+	old := auth.Identity{Account: "alice", IssuedAt: b.wall().Add(-31 * time.Hour)}
+	for _, most := range []time.Duration{48 * time.Hour, time.Hour} {
+		reload(most)
 		if err := b.logOuts.judge(old); !errors.Is(err, auth.ErrRevoked) {
 			t.Errorf("a token of before, after token-max-ttl became %s: %v", most, err)
 		}
