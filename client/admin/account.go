@@ -37,7 +37,7 @@ func (c *Client) Account(ctx context.Context, account string) (Account, error) {
 	return a, err
 }
 
-// LoggedOut is what came of LogOut.
+// LoggedOut is the result of LogOut.
 type LoggedOut struct {
 	// Devices is how many were connected.
 	Devices int `json:"devices"`

@@ -58,7 +58,7 @@ func sleep(ctx context.Context, wait time.Duration) error {
 	}
 }
 
-// segment writes a name as one segment of a path. Dots alone would be taken for a way up, by this
+// segment writes a name as one segment of a path. Dots alone would mean a way up, by this
 // side or by the server's.
 func segment(name string) string {
 	if name == "." || name == ".." {

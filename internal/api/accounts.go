@@ -38,7 +38,7 @@ type Device struct {
 	Rings  []call.ID
 }
 
-// LoggedOut is what came of a log-out.
+// LoggedOut is the result of a log-out.
 type LoggedOut struct {
 	// NotBefore is from when on tokens must be issued.
 	NotBefore time.Time

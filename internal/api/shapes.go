@@ -138,7 +138,7 @@ func deviceOf(d Device) deviceShape {
 	return s
 }
 
-// logOutShape is what came of a log-out.
+// logOutShape is the result of a log-out.
 type logOutShape struct {
 	Devices   int       `json:"devices"`
 	NotBefore time.Time `json:"notBefore"`

@@ -29,7 +29,7 @@ const (
 	secretKeepMost = 7 * 24 * time.Hour
 	// testsMost is how many tests run at a time.
 	testsMost = 10
-	// testTimeout is longer than a try takes at most, so that the answer tells of a timeout.
+	// testTimeout is longer than a try takes at most, so that the answer says that there was a timeout.
 	testTimeout   = 14 * time.Second
 	replayTimeout = 20 * time.Second
 )

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// EventKind is what a backend hears of a transition. The numbers are stored.
+// EventKind is what a backend learns about a transition. The numbers are stored.
 type EventKind uint8
 
 // The kinds of events. Each is one transition of a call.

@@ -72,7 +72,7 @@ type API struct {
 
 // Hooks says where webhooks may go.
 type Hooks struct {
-	Allow []string `placeholder:"CIDR" env:"ALLOW" help:"Addresses of webhook endpoints to send to although they are private, loopback or otherwise special, by plain HTTP too. Whoever has an API key can then send requests there."`
+	Allow []string `placeholder:"CIDR" env:"ALLOW" help:"Addresses of webhook endpoints to send to although they are private, loopback or otherwise special, by plain HTTP too. Backends with an API key can then send requests there."`
 }
 
 // Access says who may connect from where.

@@ -40,7 +40,7 @@ func hookReach(c *config.Hooks, dev bool) (webhook.Reach, error) {
 	return webhook.Reach{Allow: allowed, Plain: dev}, nil
 }
 
-// recordEvents says whether a store keeps events while there is no webhook: whoever has a key of
+// recordEvents says whether a store keeps events while there is no webhook: a backend with a key of
 // the server API may read the feed. It may be called whenever keys come and go.
 func recordEvents(kept store.Store, keys bool) {
 	if s, ok := kept.(interface{ RecordEvents(on bool) }); ok {

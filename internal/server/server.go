@@ -160,6 +160,12 @@ func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
 		return nil, err
 	}
 	s.http = s.newHTTP(handler)
+	begin(ctx, s)
+	return s, nil
+}
+
+// begin starts what runs beside the loop of a server.
+func begin(ctx context.Context, s *Server) {
 	s.chores.Go(s.serve)
 	s.chores.Go(s.upkeep)
 	s.chores.Go(s.forget)
@@ -177,7 +183,6 @@ func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
 	}
 	s.log.InfoContext(ctx, "server started",
 		"addr", s.Addr().String(), "turn_addr", turn, "incarnation", s.loop.incarnation)
-	return s, nil
 }
 
 func (s *Server) newHTTP(handler http.Handler) *http.Server {

@@ -107,7 +107,7 @@ type EventJournal interface {
 	// zero time. Where there are no more, seq is 0.
 	Oldest(ctx context.Context, endpoint, after int64) (seq int64, at time.Time, err error)
 
-	// Settle takes what became of deliveries, none of which is Returned, and says what that changed
+	// Settle takes the results of deliveries, none of which is Returned, and says what that changed
 	// for each endpoint.
 	Settle(now time.Time, settled []Settlement) (map[int64]Counts, error)
 

@@ -70,7 +70,7 @@ type Outbox interface {
 	// process ends. Next is when more will be due; zero for never. A disabled endpoint has none.
 	Claim(ctx context.Context, endpoint string, limit int) (due []Delivery, next time.Time, err error)
 
-	// Settle says what became of claimed deliveries. An error leaves them as they were, and
+	// Settle gives the results of claimed deliveries. An error leaves them as they were, and
 	// unclaimed: they are due again.
 	Settle(ctx context.Context, settled []Settlement) error
 
@@ -135,7 +135,7 @@ type Delivery struct {
 	Tries int
 }
 
-// Settlement is what became of a delivery.
+// Settlement is the result of a delivery.
 type Settlement struct {
 	Delivery Delivery
 	Outcome  Outcome

@@ -247,7 +247,7 @@ func (j *journal) Settle(now time.Time, settled []store.Settlement) (counts map[
 	return counts, err
 }
 
-// settle takes what became of one delivery, and returns how many fewer wait.
+// settle takes the result of one delivery, and returns how many fewer wait.
 func (w *writer) settle(now time.Time, s *store.Settlement) (left int64, err error) {
 	endpoint, id, seq := s.Delivery.Lane.Endpoint, string(s.Delivery.Lane.Call), s.Delivery.Event.Seq
 	switch s.Outcome {
