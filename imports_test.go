@@ -135,9 +135,10 @@ var allowed = map[string]imports{
 	"web":                      {},
 
 	// For tests alone.
-	"internal/call/transcript": {ours: []string{"internal/call"}},
-	"internal/testing/explore": {ours: []string{"internal/call", "internal/callqueue", "internal/protocol", "internal/store", "internal/testing/plant"}},
-	"internal/testing/plant":   {},
+	"internal/call/transcript":  {ours: []string{"internal/call"}},
+	"internal/testing/explore":  {ours: []string{"internal/call", "internal/callqueue", "internal/protocol", "internal/store", "internal/testing/plant"}},
+	"internal/testing/plant":    {},
+	"internal/testing/balancer": {},
 	// Built into the command by one of its tests.
 	"internal/testing/stepped": {},
 	"internal/testing/soak":    {},
