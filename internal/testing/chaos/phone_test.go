@@ -59,12 +59,12 @@ func (n named) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 func (p *proxy) login(account, device string) *phone {
-	t := p.server.t
+	t := p.t
 	t.Helper()
 	name := account + "/" + device
 	c, err := client.New(client.Config{
 		Server: p.http.URL, DeviceID: device, HTTPClient: &http.Client{Transport: named(name)},
-		Token: func(context.Context) (string, error) { return p.server.token(account) },
+		Token: func(context.Context) (string, error) { return p.issuer.token(account) },
 	})
 	if err != nil {
 		t.Fatal(err)

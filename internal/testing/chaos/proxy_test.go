@@ -2,6 +2,7 @@ package chaos_test
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -22,7 +23,9 @@ const nameHeader = "X-Phone"
 // server die before or after a certain message is sent: where it dies before,
 // nobody sees that message. And it takes the network from a phone.
 type proxy struct {
-	server *server
+	t      *testing.T
+	place  place
+	issuer *issuer
 	http   *httptest.Server
 
 	mu      sync.Mutex // Guards what follows.
@@ -33,9 +36,9 @@ type proxy struct {
 	hangups map[string]func()    // Cuts a phone's connection.
 }
 
-func startProxy(t *testing.T, s *server) *proxy {
+func startProxy(t *testing.T, at place) *proxy {
 	t.Helper()
-	p := &proxy{server: s, away: make(map[string]time.Time), hangups: make(map[string]func())}
+	p := &proxy{t: t, place: at, issuer: newIssuer(t), away: make(map[string]time.Time), hangups: make(map[string]func())}
 	p.http = httptest.NewServer(p)
 	t.Cleanup(p.http.Close)
 	return p
@@ -73,8 +76,14 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "no network", http.StatusBadGateway)
 		return
 	}
-	server, _, err := websocket.Dial(ctx, "ws://"+p.server.addr+r.URL.RequestURI(), &websocket.DialOptions{
+	var victim *server
+	dial := func(ctx context.Context, _, _ string) (c net.Conn, err error) {
+		c, victim, err = p.place.dial(ctx)
+		return c, err
+	}
+	server, _, err := websocket.Dial(ctx, "ws://peal"+r.URL.RequestURI(), &websocket.DialOptions{
 		Subprotocols: strings.Split(r.Header.Get("Sec-WebSocket-Protocol"), ","),
+		HTTPClient:   &http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}},
 	})
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadGateway)
@@ -90,13 +99,14 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	phone.SetReadLimit(1 << 20)
 	go func() {
 		defer cut()
-		p.pass(ctx, server, phone, false)
+		p.pass(ctx, server, phone, nil)
 	}()
-	p.pass(ctx, phone, server, true)
+	p.pass(ctx, phone, server, victim)
 }
 
-// pass passes messages on until something fails, or one that the server dies of.
-func (p *proxy) pass(ctx context.Context, to, from *websocket.Conn, ofServer bool) {
+// pass passes messages on until something fails, or one that the server which sent it dies of.
+// Victim is nil for those of phones.
+func (p *proxy) pass(ctx context.Context, to, from *websocket.Conn, victim *server) {
 	encoding, _ := protocol.EncodingOf(from.Subprotocol())
 	for {
 		kind, message, err := from.Read(ctx)
@@ -108,17 +118,17 @@ func (p *proxy) pass(ctx context.Context, to, from *websocket.Conn, ofServer boo
 			return
 		}
 		before, after := false, false
-		if ofServer {
+		if victim != nil {
 			if f, err := encoding.DecodeFrame(message); err == nil {
 				before, after = p.dies(f)
 			}
 		}
 		if before {
-			p.server.kill()
+			victim.kill()
 			return
 		}
 		if err := to.Write(ctx, kind, message); after {
-			p.server.kill()
+			victim.kill()
 			return
 		} else if err != nil {
 			return

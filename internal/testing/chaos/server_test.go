@@ -8,13 +8,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/peal-rtc/peal/internal/auth"
 )
 
 const secret = "the secret of servers that are killed"
@@ -45,24 +44,32 @@ type server struct {
 	// metrics is where it serves those.
 	metrics string
 	data    string
-	// hook is the environment by which it gets a webhook endpoint; empty for none.
-	hook   []string
-	signer *auth.Signer
-	log    log
+	// more are settings of its own.
+	more []string
+	// env is its environment beside that of the test.
+	env []string
+	log log
 
 	mu      sync.Mutex // Guards what follows.
-	tokens  []string
 	process *exec.Cmd
 	orders  io.Writer
 	died    chan struct{} // Closed when the process is no more.
 }
 
-func build(t *testing.T) *server {
+// build makes the program that is killed.
+func build(t *testing.T) (binary string) {
 	t.Helper()
-	s := &server{t: t, binary: filepath.Join(t.TempDir(), "victim"), data: t.TempDir()}
-	if out, err := exec.Command("go", "build", "-o", s.binary, "./victim").CombinedOutput(); err != nil {
+	binary = filepath.Join(t.TempDir(), "victim")
+	if out, err := exec.Command("go", "build", "-o", binary, "./victim").CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
+	return binary
+}
+
+// newServer describes a server that is to be started.
+func newServer(t *testing.T, binary string, more ...string) *server {
+	t.Helper()
+	s := &server{t: t, binary: binary, data: t.TempDir(), more: more}
 	for _, addr := range []*string{&s.addr, &s.metrics} {
 		l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 		if err != nil {
@@ -71,18 +78,14 @@ func build(t *testing.T) *server {
 		defer func() { _ = l.Close() }() // After both are chosen.
 		*addr = l.Addr().String()
 	}
-	var err error
-	if s.signer, err = auth.NewSigner(auth.Keys{"main": auth.Secret(secret)}, "main"); err != nil {
-		t.Fatal(err)
-	}
 	t.Cleanup(s.kill)
 	return s
 }
 
 func (s *server) start() {
 	s.t.Helper()
-	p := exec.Command(s.binary, append(settings, "--addr="+s.addr, "--metrics-addr="+s.metrics, "--data="+s.data)...)
-	p.Env = append(os.Environ(), s.hook...)
+	p := exec.Command(s.binary, slices.Concat(settings, s.more, []string{"--addr=" + s.addr, "--metrics-addr=" + s.metrics, "--data=" + s.data})...)
+	p.Env = append(os.Environ(), s.env...)
 	p.Stdout, p.Stderr = &s.log, &s.log
 	orders, err := p.StdinPipe()
 	if err != nil {
@@ -141,15 +144,6 @@ func (s *server) how() syscall.WaitStatus {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.process.ProcessState.Sys().(syscall.WaitStatus)
-}
-
-// token is for a device of an account.
-func (s *server) token(account string) (string, error) {
-	token, err := s.signer.Sign(account, time.Hour, time.Now())
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.tokens = append(s.tokens, token)
-	return token, err
 }
 
 // log collects what the server says.
