@@ -107,6 +107,10 @@ var allowed = map[string]imports{
 		ours:   []string{"internal/call", "internal/store", "internal/store/sqlstore/storedpb"},
 		theirs: []string{"github.com/pressly/goose", "golang.org/x/sys", "google.golang.org/protobuf", "modernc.org/sqlite"},
 	},
+	"internal/store/pgstore": {
+		ours:   []string{"internal/call", "internal/store"},
+		theirs: []string{"github.com/jackc/pgx", "github.com/pressly/goose"},
+	},
 	"internal/store/sqlstore/storedpb": {theirs: []string{"google.golang.org/protobuf"}},
 	"internal/config":                  {ours: []string{"internal/auth"}},
 
@@ -138,6 +142,8 @@ var allowed = map[string]imports{
 	"internal/call/transcript": {ours: []string{"internal/call"}},
 	"internal/testing/explore": {ours: []string{"internal/call", "internal/callqueue", "internal/protocol", "internal/store", "internal/testing/plant"}},
 	"internal/testing/plant":   {},
+	// It starts a real PostgreSQL.
+	"internal/testing/postgres": {theirs: []string{"github.com/jackc/pgx"}},
 	// Built into the command by one of its tests.
 	"internal/testing/stepped": {},
 	"internal/testing/soak":    {},
