@@ -173,7 +173,7 @@ func begin(ctx context.Context, s *Server) {
 		s.chores.Go(watch)
 	}
 	s.serveMetrics()
-	s.commands = serveCommands(ctx, &s.cfg, s.keyring, s.log, &s.chores)
+	s.commands = serveCommands(ctx, &s.cfg, s.keyring, s.loop.inspect, s.log, &s.chores)
 	if s.acme != nil {
 		s.acme.start(&s.chores, s.quit)
 	}
