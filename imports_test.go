@@ -135,6 +135,11 @@ var allowed = map[string]imports{
 	},
 	"internal/store": {ours: []string{"internal/call"}},
 	"internal/bus":   {ours: []string{"internal/call", "internal/protocol"}},
+	"internal/bus/natsbus": {
+		ours:   []string{"internal/bus", "internal/bus/natsbus/buspb", "internal/call", "internal/protocol", "internal/store/stored"},
+		theirs: []string{"github.com/nats-io/nats.go", "google.golang.org/protobuf"},
+	},
+	"internal/bus/natsbus/buspb": {theirs: []string{"google.golang.org/protobuf"}},
 	"internal/auth":  {theirs: []string{"github.com/golang-jwt/jwt"}},
 
 	"internal/call":            {ours: []string{"internal/call/transcript"}}, // For its tests alone.
@@ -175,6 +180,8 @@ var allowed = map[string]imports{
 		ours:   []string{"internal/call", "internal/config", "internal/server", "internal/store", "internal/store/sqlstore"},
 		theirs: []string{"github.com/alecthomas/kong"},
 	},
+	"internal/testing/cutter":     {},
+	"internal/testing/natsserver": {},
 	"internal/testing/nets": {theirs: []string{"golang.org/x/sys"}},
 	// It starts servers as anybody would; what it needs of ours is for the load.
 	"bench": {
