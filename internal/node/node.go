@@ -67,6 +67,7 @@ func New(cfg Config) (*Node, error) {
 	ds := &devices{loop: l, calls: calls, conns: make(map[ConnID]*device), accounts: make(map[call.Account][]*device)}
 	dl := &delivery{loop: l, devices: ds}
 	gs := &greetings{loop: l, calls: calls, devices: ds, delivery: dl}
+	ds.subs = &subscriptions{loop: l, devices: ds, greetings: gs, pending: make(map[call.Account]Ticket)}
 	cg := &changes{loop: l, calls: calls, devices: ds, seen: make(map[call.ID]seen)}
 	lg := &logins{loop: l, calls: calls, devices: ds, greetings: gs, quota: h.quota}
 	h.calls, h.devices, h.delivery, h.greetings, h.changes, h.logins = calls, ds, dl, gs, cg, lg
@@ -113,6 +114,10 @@ func (n *Node) Step(now time.Time, in Input) []Effect {
 		n.resume(in.Ticket, in)
 	case Heard:
 		n.heard(in.Message)
+	case Subscribed:
+		n.resume(in.Ticket, in)
+	case Reconnected:
+		n.changes.reconnected()
 	case Terminate:
 		n.calls.Add(in.ID, callqueue.Apply{Input: call.Terminate{}, Asker: backend{in.Request}})
 	case LogOut:
@@ -171,12 +176,13 @@ func (n *Node) received(in Received) {
 
 // heard takes a message of another node.
 func (n *Node) heard(m bus.Message) {
+	n.single = time.Time{}
 	switch {
 	case m.Login != nil:
 		n.logins.loggedIn(*m.Login)
 	case m.Call != nil:
 		n.delivery.tell(m.Call, m.Account, m.Device, m.With, nil)
-		n.calls.Learn(*m.Call)
+		n.calls.LearnPart(*m.Call, m.Without)
 	case m.LoggedOut:
 		n.logins.expel(m.Account, m.Device)
 	case m.Signal != nil:
@@ -194,6 +200,8 @@ func (n *Node) woke() {
 			n.calls.Ticked(a.call)
 		case a.drain:
 			n.drain()
+		case a.account != "":
+			n.devices.subs.late(a.account)
 		default:
 			n.chores()
 		}
@@ -209,6 +217,7 @@ func (n *Node) chores() {
 		return
 	}
 	n.logins.kickOwed()
+	n.logins.repeat()
 	if n.swept {
 		n.do(FindDue{n.now, pageSize})
 		if !n.cfg.Alone {

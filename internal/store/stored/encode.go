@@ -176,4 +176,4 @@ func moment(ns int64) time.Time {
 
 // Deafness makes of the body of a call that of the same call with call.Call.Deaf set, when it is
 // put behind it: a database decides that after the body was made.
-func Deafness() []byte { return []byte{16 << 3 & 0x7f | 0x80, 1, 1} } // peal.stored.v1.Call.deaf, true.
+func Deafness() []byte { return []byte{0x80, 0x01, 0x01} } // peal.stored.v1.Call.deaf, true.

@@ -5,8 +5,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/peal-rtc/peal/internal/store/storetest"
 	"github.com/peal-rtc/peal/internal/store/stored"
+	"github.com/peal-rtc/peal/internal/store/storetest"
 )
 
 func TestDeafness(t *testing.T) {
