@@ -90,6 +90,9 @@ type Server struct {
 	http        *http.Server
 	keyring     *keyring
 	logOuts     *logOuts
+	neighbours  neighbours
+	busState    busState
+	begun       time.Time      // When the node started, by the store's clock.
 	commands    *commandSocket // nil where commands cannot reach the server.
 	// stopping says that Shutdown has begun.
 	stopping atomic.Bool
@@ -140,6 +143,10 @@ func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
 		return nil, err
 	}
 	undo = append(undo, s.closeBus)
+	s.busState.since = time.Now()
+	if watched, ok := s.bus.(interface{ State() (connected bool) }); ok {
+		s.busState.connected = watched.State
+	}
 	if _, err = s.clock.measure(ctx, s.store); err != nil {
 		return nil, err
 	}
@@ -147,8 +154,12 @@ func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
 	if s.keyring, err = openKeyring(ctx, apiKeysOf(&cfg.Settings.API), s.store, s.clock.now); err != nil {
 		return nil, err
 	}
+	s.begun = s.clock.now()
 	if s.logOuts, err = openLogOuts(ctx, s.store); err != nil {
 		return nil, err
+	}
+	if s.shared() {
+		s.logOuts.admitted = &admissions{wall: s.wall, clock: s.clock.now}
 	}
 	if s.listener, err = s.listen(); err != nil {
 		return nil, err
@@ -162,6 +173,7 @@ func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
 		return nil, err
 	}
 	undo = append(undo, s.scrapes.close)
+	s.introduce()
 	if err = s.startLoop(); err != nil {
 		return nil, err
 	}
@@ -183,6 +195,7 @@ func begin(ctx context.Context, s *Server) {
 	s.chores.Go(s.serve)
 	s.chores.Go(s.upkeep)
 	s.chores.Go(s.forget)
+	s.chores.Go(s.follow)
 	if watch := s.watchCertificate(); watch != nil {
 		s.chores.Go(watch)
 	}

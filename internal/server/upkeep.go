@@ -18,6 +18,8 @@ const (
 	firstPruneMost = time.Minute
 	// pruneSpread is the part of pruneEvery by which nodes are apart when they delete.
 	pruneSpread = 4
+	// choreTimeout is how long the store may take for a chore.
+	choreTimeout = 10 * time.Second
 	// keyringFailure is logged where the last use of API keys cannot be stored.
 	keyringFailure = "cannot store when API keys were used"
 )
@@ -125,7 +127,7 @@ func (s *Server) prune() {
 }
 
 func (s *Server) do(failure string, chore func(context.Context) error) {
-	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), choreTimeout)
 	defer cancel()
 	if err := chore(ctx); err != nil {
 		s.log.Error(failure, "error", storeError{err})
