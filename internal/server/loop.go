@@ -25,8 +25,8 @@ const (
 	// readers is how many reads of the store run at once.
 	readers = 4
 	// storeTimeout is how long the store may take before its answer counts as
-	// unknown.
-	storeTimeout = 10 * time.Second
+	// unknown. It is shorter than a lease.
+	storeTimeout = 5 * time.Second
 )
 
 // arrival is one input for the node; conn comes with Opened.
@@ -47,8 +47,9 @@ type loop struct {
 	log    *slog.Logger
 	// metrics is nil where nobody counts.
 	metrics *metrics.Metrics
-	// incarnation is the node's.
-	incarnation string
+	// committers is how many commits are under way at a time. Never are two of one call: the node
+	// waits for the first.
+	committers int
 	// poller serves the plain sockets on the goroutine that owns the node; nil where
 	// they have goroutines.
 	poller *ws.Poller
@@ -88,7 +89,9 @@ func (l *loop) begin(events bus.Bus) error {
 	} else {
 		l.workers.Go(l.run)
 	}
-	l.workers.Go(l.commit)
+	for range l.committers {
+		l.workers.Go(l.commit)
+	}
 	for range readers {
 		l.workers.Go(l.read)
 	}
