@@ -52,6 +52,8 @@ type Config struct {
 	Store store.Store
 	// Bus connects nodes that share Store; nil means what the settings say. The server closes it.
 	Bus bus.Bus
+	// Wrap puts something around the store that the settings name; for tests. May be nil.
+	Wrap func(store.Store) store.Store
 	// Clocks reads the machine's: nil for what the machine has.
 	Clocks func() (wall time.Time, passed time.Duration)
 	// Logger may be nil.
@@ -137,6 +139,9 @@ func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
 	s.keys.Store(keys)
 	if s.store, err = openStore(ctx, &cfg); err != nil {
 		return nil, err
+	}
+	if cfg.Wrap != nil {
+		s.store = cfg.Wrap(s.store)
 	}
 	undo = append(undo, s.closeStore)
 	if s.bus, err = openBus(ctx, &cfg); err != nil {

@@ -54,7 +54,9 @@ type trial struct {
 	books books
 
 	kills      map[step]int
-	calls      int // That ended.
+	struck     map[string]int  // By what else.
+	waited     []time.Duration // How long phones were without a server whose node died.
+	calls      int             // That ended.
 	violations int
 	outcomes   map[client.Reason]int
 	worst      time.Duration // From when there was a server again until all agreed.
@@ -89,7 +91,7 @@ func newTrial(t *testing.T, at place, rng *rand.Rand) *trial {
 	t.Helper()
 	return &trial{
 		t: t, proxy: startProxy(t, at), hooks: startReceiver(t, at), rng: rng,
-		kills: make(map[step]int), outcomes: make(map[client.Reason]int),
+		kills: make(map[step]int), struck: make(map[string]int), outcomes: make(map[client.Reason]int),
 	}
 }
 
@@ -268,7 +270,7 @@ func (p *pair) undisturbed(t *testing.T, b *books) []ending {
 	}
 	began := time.Now()
 	p.play(t.Context())
-	r := p.result(t.Context(), began, outage{began, began})
+	r := p.result(t.Context(), began, outage{from: began, until: began})
 	for _, wrong := range r.wrong {
 		t.Error(wrong)
 	}

@@ -40,12 +40,13 @@ type seen struct {
 	took    map[string]bool     // The calls of others in which it was one of the two.
 	talked  map[string]bool     // The calls of its own that were connected.
 	answers map[string][]string // To its offers.
+	left    map[string]int      // How often it was told that the other side is gone, or back.
 }
 
 func nothing() seen {
 	return seen{
 		ends: make(map[string]client.End), records: make(map[string]client.Record), took: make(map[string]bool),
-		talked: make(map[string]bool), answers: make(map[string][]string),
+		talked: make(map[string]bool), answers: make(map[string][]string), left: make(map[string]int),
 	}
 }
 
@@ -125,6 +126,9 @@ func (p *phone) note(ctx context.Context, event client.Event) {
 			p.seen.answers[id] = append(p.seen.answers[id], e.Answer)
 		}
 		for _, c := range e.Changes {
+			if c == client.PeerPresence {
+				p.seen.left[id]++
+			}
 			p.react(ctx, e.Call, c)
 		}
 	case client.Ended:
@@ -220,6 +224,7 @@ func (p *phone) react(ctx context.Context, call *client.Call, change client.Chan
 				go p.vanishes(calleeAway)
 			}
 		case what == calleeHangsUp && !call.Incoming(), what == callerHangsUp && call.Incoming():
+		case what == stays:
 		default:
 			pause := p.pause
 			go func() {

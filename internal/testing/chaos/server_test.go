@@ -1,6 +1,7 @@
 package chaos_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -14,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/peal-rtc/peal/internal/control"
 )
 
 const secret = "the secret of servers that are killed"
@@ -137,6 +140,22 @@ func (s *server) kill() {
 		_ = s.process.Process.Kill() // Where it is dead already that is what is wanted.
 		<-s.died
 	}
+}
+
+// alive says whether the process runs. One that was killed may run for a moment.
+func (s *server) alive() bool {
+	select {
+	case <-s.death():
+		return false
+	case <-time.After(10 * time.Millisecond):
+		return true
+	}
+}
+
+// inspect says what the server holds.
+func (s *server) inspect(ctx context.Context) (string, error) {
+	state, err := control.Client{Data: s.data, Database: s.data}.Inspect(ctx, "")
+	return string(state), err
 }
 
 // how says how the server died, which has.
