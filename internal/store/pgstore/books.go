@@ -16,9 +16,6 @@ import (
 	"github.com/peal-rtc/peal/internal/store/stored"
 )
 
-// pruneRows is how many rows go in one transaction.
-const pruneRows = 500
-
 // openBooks reads what is kept in memory: the salt of aliases, and the endpoints.
 func (s *Store) openBooks(ctx context.Context) (err error) {
 	err = s.read(ctx, func(ctx context.Context, pool *pgxpool.Pool) error {

@@ -47,11 +47,10 @@ func (s *Store) numberEvents(batch *pgx.Batch, made []outcome) {
 	}
 }
 
-// queueEvents stores the events of a wave in its transaction. It is called after the statements that
-// make the changes, with the same outcomes as numberEvents. A change was made where the row of its
-// call has the attempt of this transaction. Newest is set to the number of the newest event; 0
-// where none was stored.
-func (*Store) queueEvents(batch *pgx.Batch, attempt int64, made []outcome, newest *int64) {
+// queueEvents stores the events of outcomes, those that numberEvents had. It comes after the
+// statements that make the changes: a change was made where the row of its call has the attempt of
+// this transaction.
+func (t *transaction) queueEvents(made []outcome) {
 	var ids, merged []string
 	var revs []int64
 	var live []bool
@@ -64,8 +63,8 @@ func (*Store) queueEvents(batch *pgx.Batch, attempt int64, made []outcome, newes
 		}
 	}
 	if len(ids) > 0 {
-		batch.Queue(sqlEvents, attempt, ids, revs, live, kinds, merged, int16(call.EventEnded)).
-			QueryRow(func(row pgx.Row) error { return row.Scan(newest) })
+		t.batch.Queue(sqlEvents, t.attempt, ids, revs, live, kinds, merged, int16(call.EventEnded)).
+			QueryRow(func(row pgx.Row) error { return row.Scan(&t.newest) })
 	}
 }
 
