@@ -53,11 +53,19 @@ func (lg *logins) hello(d *device, h *pealv1.Hello) {
 	}
 	d.who, d.loginAt, d.connected, d.attempt, d.client = who, login.At, login.Connected, login.Attempt, clientOf(h)
 	lg.devices.add(d)
-	lg.announceLogin(login)
 	if login.Single {
 		lg.recent = append(lg.recent, d.conn)
 	}
-	if lg.swept && lg.devices.subs.effective(d.who.Account) {
+	if lg.devices.subs.effective(d.who.Account) {
+		lg.admitted(d)
+	}
+}
+
+// admitted tells the other nodes of a device, and greets it. What they answer is heard here: of
+// two logins at once at two nodes one hears of the other.
+func (lg *logins) admitted(d *device) {
+	lg.announceLogin(d.login(d.single(&lg.cfg)))
+	if lg.swept {
 		lg.greetings.begin(d)
 	}
 }

@@ -67,9 +67,9 @@ func New(cfg Config) (*Node, error) {
 	ds := &devices{loop: l, calls: calls, conns: make(map[ConnID]*device), accounts: make(map[call.Account][]*device)}
 	dl := &delivery{loop: l, devices: ds}
 	gs := &greetings{loop: l, calls: calls, devices: ds, delivery: dl}
-	ds.subs = &subscriptions{loop: l, devices: ds, greetings: gs, pending: make(map[call.Account]Ticket)}
 	cg := &changes{loop: l, calls: calls, devices: ds, seen: make(map[call.ID]seen)}
 	lg := &logins{loop: l, calls: calls, devices: ds, greetings: gs, quota: h.quota}
+	ds.subs = &subscriptions{loop: l, devices: ds, logins: lg, pending: make(map[call.Account]Ticket)}
 	h.calls, h.devices, h.delivery, h.greetings, h.changes, h.logins = calls, ds, dl, gs, cg, lg
 	n := &Node{
 		loop: l, calls: calls, devices: ds, delivery: dl, greetings: gs, changes: cg, quota: h.quota,

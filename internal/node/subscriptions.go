@@ -14,9 +14,9 @@ const subscribeMost = time.Second
 // read only when its subscription is in effect: what is committed after the read is heard of.
 type subscriptions struct {
 	*loop
-	devices   *devices
-	greetings *greetings
-	pending   map[call.Account]Ticket // Those that are not in effect yet.
+	devices *devices
+	logins  *logins
+	pending map[call.Account]Ticket // Those that are not in effect yet.
 }
 
 // begin subscribes to the first device of an account.
@@ -55,15 +55,12 @@ func (s *subscriptions) forget(a call.Account) {
 	s.alarms.drop(alarm{account: a})
 }
 
-// settled greets the devices that came while the subscription was on its way.
+// settled admits the devices that came while the subscription was on its way.
 func (s *subscriptions) settled(a call.Account) {
 	s.forget(a)
-	if !s.swept {
-		return // leases.begin greets them.
-	}
 	for _, d := range s.devices.accounts[a] {
 		if d.session.Greeting() {
-			s.greetings.begin(d)
+			s.logins.admitted(d)
 		}
 	}
 }
