@@ -94,11 +94,10 @@ func (o *logOuts) drop(before time.Time) {
 }
 
 // reload takes what other nodes stored, and says whom this node has admitted meanwhile although
-// it should not have.
-func (o *logOuts) reload(ctx context.Context) ([]node.Revoke, error) {
+// it should not have. The look began at begun.
+func (o *logOuts) reload(ctx context.Context, begun time.Time) ([]node.Revoke, error) {
 	o.adding.Lock()
 	defer o.adding.Unlock()
-	begun := time.Now()
 	stored, err := o.store.LogOuts(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read log-outs: %w", err)

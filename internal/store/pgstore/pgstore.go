@@ -46,6 +46,8 @@ type Store struct {
 	commits *pgxpool.Pool
 	reads   *pgxpool.Pool
 	log     *slog.Logger
+	salt    []byte // It makes the aliases of erased accounts.
+	out     *outbox
 
 	mu   sync.Mutex // Guards what follows.
 	node store.Node // What Beat writes beside the lease.
@@ -160,6 +162,7 @@ func (s *Store) checkSettings(ctx context.Context) error {
 
 // Close implements store.Store.
 func (s *Store) Close() error {
+	s.out.close()
 	s.close()
 	return nil
 }
