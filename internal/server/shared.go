@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"github.com/peal-rtc/peal/internal/bus"
+	"github.com/peal-rtc/peal/internal/bus/natsbus"
 	"github.com/peal-rtc/peal/internal/store"
+	"github.com/peal-rtc/peal/internal/store/pgstore"
 	"github.com/peal-rtc/peal/internal/store/sqlstore"
 )
 
@@ -40,9 +42,14 @@ func openStore(ctx context.Context, cfg *Config) (store.Store, error) {
 	switch {
 	case cfg.Store != nil:
 		return cfg.Store, nil
-	default:
-		return openSQLite(ctx, cfg)
+	case cfg.Settings.Cluster.On():
+		opened, err := pgstore.Open(ctx, pgstore.Config{URL: cfg.Settings.Cluster.Store, Logger: cfg.Logger})
+		if err != nil {
+			return nil, withoutURL(err, cfg.Settings.Cluster.Store)
+		}
+		return opened, nil
 	}
+	return openSQLite(ctx, cfg)
 }
 
 func openSQLite(ctx context.Context, cfg *Config) (store.Store, error) {
@@ -64,9 +71,15 @@ func openBus(ctx context.Context, cfg *Config) (bus.Bus, error) {
 	switch {
 	case cfg.Bus != nil:
 		return cfg.Bus, nil
-	default:
-		return bus.NewMemory(), nil
+	case cfg.Settings.Cluster.On():
+		settings := &cfg.Settings.Cluster
+		opened, err := natsbus.Open(ctx, natsbus.Config{URL: settings.Bus, Cluster: settings.Cluster, Logger: cfg.Logger})
+		if err != nil {
+			return nil, withoutURL(err, settings.Bus)
+		}
+		return opened, nil
 	}
+	return bus.NewMemory(), nil
 }
 
 // withoutURL takes a URL, and the password in it, out of the text of an error.

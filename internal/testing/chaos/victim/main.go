@@ -91,7 +91,7 @@ func around(kept store.Store, d *doom) (store.Store, store.Outbox) {
 	case *store.Memory:
 		return &mortalMemory{kept, d}, kept.Outbox()
 	case *pgstore.Store:
-		return &mortalPostgres{kept, d}, nil
+		return &mortalPostgres{kept, d}, kept.Outbox()
 	}
 	return kept, nil
 }
