@@ -23,9 +23,10 @@ const (
 	tendEvery = 5 * time.Second
 	// lookTime is how long Newest waits for the database at most.
 	lookTime = time.Second
-	// leaseTime is how long a claim lasts. A schedule of deliveries holds 32 for each of 20
-	// endpoints, and tries 64 at a time for 10 s each: the last of them is tried after 100 s at most.
-	leaseTime = 2 * time.Minute
+	// leaseTime is how long a claim lasts that is not renewed: after the death of a node its
+	// deliveries wait so long. A claim is renewed each tendEvery, since a schedule of deliveries
+	// holds 32 for each of 20 endpoints, and tries 64 at a time for 10 s each.
+	leaseTime = 20 * time.Second
 )
 
 // outbox implements store.Outbox. What it keeps in memory it reads again when others changed it.
@@ -205,7 +206,9 @@ func (o *outbox) poll(ctx context.Context) {
 		case <-polls.C:
 			err = o.look(ctx)
 		case <-tends.C:
-			err = o.tend(ctx)
+			if err = o.renew(ctx); err == nil {
+				err = o.tend(ctx)
+			}
 		}
 		if err != nil && ctx.Err() == nil && !failing {
 			o.store.log.ErrorContext(ctx, "cannot look for events of other nodes", "error", err)
