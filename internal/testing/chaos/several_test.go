@@ -38,6 +38,7 @@ func TestCluster(t *testing.T) {
 	defer func() { tr.sum(rounds, left) }()
 	for round := range *clusterRounds {
 		rounds++
+		began := time.Now()
 		// Two of three rounds are the death of a node.
 		if turn := round / 3; round%3 == 2 {
 			tr.befall(c, round, blows[turn%len(blows)])
@@ -45,6 +46,7 @@ func TestCluster(t *testing.T) {
 			at := steps[order[(turn*2+round%3)%len(steps)]]
 			tr.repeat(at, func(try int) bool { return tr.strike(c, round, at, try) })
 		}
+		t.Logf("round %d took %s", rounds, time.Since(began).Round(time.Millisecond))
 		if t.Failed() {
 			t.Logf("round %d; replay: go test ./internal/testing/chaos -run TestCluster -seed %d -cluster-rounds %d", round, *seed, round+1)
 			time.Sleep(dumpAfter)
@@ -57,6 +59,7 @@ func TestCluster(t *testing.T) {
 	}
 	tr.hooks.settle(t)
 	left = tr.proxy.audit(t, &tr.books, inPostgres)
+	tr.hooks.audit(t, &tr.books)
 	if slices.Sort(tr.waited); len(tr.waited) > 0 && tr.waited[len(tr.waited)*99/100] > backWithin {
 		t.Errorf("after the death of a node phones were back within %s, p99", tr.waited[len(tr.waited)*99/100])
 	}
@@ -189,6 +192,7 @@ func TestStoreAway(t *testing.T) {
 	}
 	tr.hooks.settle(t)
 	tr.proxy.audit(t, &tr.books, inPostgres)
+	tr.hooks.audit(t, &tr.books)
 }
 
 // revs is the sum of the revisions of all calls.
