@@ -206,9 +206,7 @@ func (o *outbox) poll(ctx context.Context) {
 		case <-polls.C:
 			err = o.look(ctx)
 		case <-tends.C:
-			if err = o.renew(ctx); err == nil {
-				err = o.tend(ctx)
-			}
+			err = o.tend(ctx)
 		}
 		if err != nil && ctx.Err() == nil && !failing {
 			o.store.log.ErrorContext(ctx, "cannot look for events of other nodes", "error", err)
@@ -236,8 +234,12 @@ func (o *outbox) look(ctx context.Context) error {
 }
 
 // tend wakes who delivers where something waits that nobody claimed: a node that died had it, or
-// gave it back. It disables the endpoints for which too much waits.
+// gave it back. It renews what this node claims, and disables the endpoints for which too much
+// waits.
 func (o *outbox) tend(ctx context.Context) error {
+	if err := o.renew(ctx); err != nil {
+		return err
+	}
 	var left bool
 	err := o.store.reads.QueryRow(ctx, `
 		WITH clock AS MATERIALIZED (SELECT now_ns() AS now)

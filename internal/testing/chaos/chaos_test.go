@@ -53,6 +53,7 @@ type trial struct {
 	pairs []*pair
 	books books
 
+	latest     fmt.Stringer // What befell the servers last.
 	kills      map[step]int
 	struck     map[string]int  // By what else.
 	waited     []time.Duration // How long phones were without a server whose node died.

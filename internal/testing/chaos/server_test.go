@@ -31,7 +31,7 @@ const (
 
 // settings have calls end soon, and let the same people call again and again.
 var settings = []string{
-	"--turn-addr=off", "--webhook-allow=127.0.0.0/8", "--secret=" + secret, "--log-level=debug",
+	"--turn-addr=off", "--drain=2s", "--webhook-allow=127.0.0.0/8", "--secret=" + secret, "--log-level=debug",
 	"--timing-caller-grace=" + callerGrace.String(), "--timing-leaving-grace=" + callerGrace.String(),
 	"--timing-grace=" + grace.String(), "--timing-grace-hold=" + grace.String(), "--timing-connect=" + connect.String(),
 	"--limits-invites-per-min=100000", "--limits-pair-per-min=100000", "--limits-sockets-per-addr=10000",
@@ -55,7 +55,7 @@ type server struct {
 
 	mu      sync.Mutex // Guards what follows.
 	process *exec.Cmd
-	orders  io.Writer
+	orders  io.WriteCloser
 	died    chan struct{} // Closed when the process is no more.
 }
 
@@ -139,6 +139,28 @@ func (s *server) kill() {
 	if s.process != nil {
 		_ = s.process.Process.Kill() // Where it is dead already that is what is wanted.
 		<-s.died
+	}
+}
+
+// signal sends a signal to the process, which runs.
+func (s *server) signal(sig syscall.Signal) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.process.Process.Signal(sig); err != nil {
+		s.t.Errorf("signal %v: %v", sig, err)
+	}
+}
+
+// stop has the server end in order.
+func (s *server) stop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.orders.Close(); err != nil {
+		s.t.Errorf("stop: %v", err)
+	}
+	<-s.died
+	if code := s.process.ProcessState.ExitCode(); code != 0 {
+		s.t.Errorf("it ended with code %d:\n%s", code, s.log.tail())
 	}
 }
 

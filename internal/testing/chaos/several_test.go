@@ -12,7 +12,10 @@ import (
 	"github.com/peal-rtc/peal/client"
 )
 
-var clusterRounds = flag.Int("cluster-rounds", 0, "how often something befalls a cluster of three nodes; 0 for a short look")
+var (
+	clusterRounds = flag.Int("cluster-rounds", 0, "how often something befalls a cluster of three nodes; 0 for a short look")
+	onlyBlow      = flag.Int("blow", -1, "the one thing that befalls the cluster in each round, by its place in blows; all, unless given")
+)
 
 const (
 	// backWithin is how soon 99 of 100 phones have a server again whose node died.
@@ -40,13 +43,15 @@ func TestCluster(t *testing.T) {
 		rounds++
 		began := time.Now()
 		// Two of three rounds are the death of a node.
-		if turn := round / 3; round%3 == 2 {
+		if turn := round / 3; *onlyBlow >= 0 {
+			tr.befall(c, round, blows[*onlyBlow])
+		} else if round%3 == 2 {
 			tr.befall(c, round, blows[turn%len(blows)])
 		} else {
 			at := steps[order[(turn*2+round%3)%len(steps)]]
 			tr.repeat(at, func(try int) bool { return tr.strike(c, round, at, try) })
 		}
-		t.Logf("round %d took %s", rounds, time.Since(began).Round(time.Millisecond))
+		t.Logf("round %d took %s: struck %v", rounds, time.Since(began).Round(time.Millisecond), tr.latest)
 		if t.Failed() {
 			t.Logf("round %d; replay: go test ./internal/testing/chaos -run TestCluster -seed %d -cluster-rounds %d", round, *seed, round+1)
 			time.Sleep(dumpAfter)
@@ -88,6 +93,7 @@ func (tr *trial) strike(c *cluster, round int, at step, try int) (reached bool) 
 		case <-played:
 		}
 		from := time.Now()
+		tr.latest = at
 		if reached = tr.died(victim, died); reached {
 			tr.kills[at]++
 		}
