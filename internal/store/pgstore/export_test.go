@@ -27,3 +27,29 @@ func OpenClocked(t *testing.T, config Config, clock func() time.Time) *Store {
 	}
 	return s
 }
+
+// Hurry has a store look for what other nodes did, and tend to what waits, without a wait for its
+// polls.
+func (s *Store) Hurry(ctx context.Context) error {
+	if err := s.out.lookAtOthers(ctx); err != nil {
+		return err
+	}
+	return s.out.tend(ctx)
+}
+
+// SetQueueMost lowers store.QueueMost for one store.
+func (s *Store) SetQueueMost(most int) { s.out.most = most }
+
+// Query reads one value.
+func (s *Store) Query(t *testing.T, into any, query string, args ...any) {
+	t.Helper()
+	if err := s.reads.QueryRow(t.Context(), query, args...).Scan(into); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// LeaseTime is how long a claim lasts.
+const LeaseTime = leaseTime
+
+// LockClass is the class of the advisory locks of endpoints.
+const LockClass = lockClass
