@@ -98,6 +98,15 @@ var blows = []blow{
 		n.kill()
 		return n.start
 	}},
+	{"a node dies, and the balancer does not notice", [2]time.Duration{8 * time.Second, 15 * time.Second}, false, func(c *cluster, rng *rand.Rand) func() {
+		c.balancer.Blind(true)
+		n := c.anyNode(rng)
+		n.kill()
+		return func() {
+			n.start()
+			c.balancer.Blind(false)
+		}
+	}},
 	{"two nodes die", [2]time.Duration{0, 3 * time.Second}, false, func(c *cluster, rng *rand.Rand) func() {
 		alive := rng.IntN(len(c.nodes))
 		return c.killAll(func(i int) bool { return i != alive })
@@ -173,6 +182,7 @@ func (n *clusterNode) releaseStore() {
 
 // befall has all pairs play, and a blow fall while they do.
 func (tr *trial) befall(c *cluster, round int, b blow) {
+	tr.proxy.waits()
 	tr.play(round, func(<-chan struct{}) outage {
 		time.Sleep(rand.N(1500 * time.Millisecond))
 		from := time.Now()
@@ -182,6 +192,9 @@ func (tr *trial) befall(c *cluster, round int, b blow) {
 		heal()
 		return outage{from: from, until: time.Now(), settles: leaseEnds, keeps: !b.loses}
 	})
+	if waits := tr.proxy.waits(); !b.loses {
+		tr.waited = append(tr.waited, waits...)
+	}
 	tr.struck[b.name]++
 	tr.latest = b
 }

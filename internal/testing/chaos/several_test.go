@@ -55,10 +55,7 @@ func TestCluster(t *testing.T) {
 		if t.Failed() {
 			t.Logf("round %d; replay: go test ./internal/testing/chaos -run TestCluster -seed %d -cluster-rounds %d", round, *seed, round+1)
 			time.Sleep(dumpAfter)
-			t.Log(c.dump(context.WithoutCancel(t.Context())))
-			for i, s := range c.servers() {
-				t.Logf("log of node %d:\n%s", i+1, s.log.tail())
-			}
+			c.explain(t)
 			t.FailNow()
 		}
 	}
@@ -69,6 +66,18 @@ func TestCluster(t *testing.T) {
 		t.Errorf("after the death of a node phones were back within %s, p99", tr.waited[len(tr.waited)*99/100])
 	}
 	c.checkDeadlocks(t)
+	if t.Failed() {
+		c.explain(t)
+	}
+}
+
+// explain prints what the database and the nodes hold, and what the nodes said last.
+func (c *cluster) explain(t *testing.T) {
+	t.Helper()
+	t.Log(c.dump(context.WithoutCancel(t.Context())))
+	for i, s := range c.servers() {
+		t.Logf("log of node %d:\n%s", i+1, s.log.tail())
+	}
 }
 
 // strike has all pairs play, and a node die at a step; false where nobody came to it, and a node
@@ -194,7 +203,7 @@ func TestStoreAway(t *testing.T) {
 		tr.take(p.plan, p.result(t.Context(), began, outage{from: began, until: began}))
 	}
 	if t.Failed() {
-		t.Log(c.dump(t.Context()))
+		c.explain(t)
 	}
 	tr.hooks.settle(t)
 	tr.proxy.audit(t, &tr.books, inPostgres)
