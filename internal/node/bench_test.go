@@ -206,7 +206,7 @@ func (b *bench) carryOut(e node.Effect) {
 		}
 		// The node before is known to be dead at once.
 		b.beats++
-		b.step(node.Beaten{Ticket: e.Ticket, Alive: append([]string{fmt.Sprintf("n%d", b.start)}, b.alive...)})
+		b.step(node.Beaten{Ticket: e.Ticket, Sent: e.Sent, Alive: append([]string{fmt.Sprintf("n%d", b.start)}, b.alive...)})
 	case node.Publish:
 		b.published = append(b.published, e.Message)
 	case node.Subscribe, node.Unsubscribe:

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"slices"
 	"time"
 
 	"github.com/peal-rtc/peal/internal/bus"
@@ -19,6 +20,8 @@ type logins struct {
 	greetings *greetings
 	quota     *quota
 	owed      []owed
+	// unsure are the logins whose message is to be sent once more.
+	unsure []announced
 }
 
 // hello registers a device. From here on news for it is held by its session.
@@ -51,6 +54,9 @@ func (lg *logins) hello(d *device, h *pealv1.Hello) {
 	d.who, d.loginAt, d.connected, d.attempt, d.client = who, login.At, login.Connected, login.Attempt, clientOf(h)
 	lg.devices.add(d)
 	lg.announceLogin(login)
+	if login.Single && !lg.cfg.Alone {
+		lg.unsure = append(lg.unsure, announced{d, lg.now.Add(repeatLogin)})
+	}
 	if lg.swept {
 		lg.greetings.begin(d)
 	}
@@ -74,6 +80,31 @@ func (d *device) login(single bool) bus.Login {
 
 func (lg *logins) announceLogin(l bus.Login) {
 	lg.do(Publish{bus.Message{Account: l.Device.Account, Login: &l}})
+}
+
+// repeatLogin is how long after a login the other nodes hear of it once more, at the next chores:
+// the bus may have lost the first message, and an account that is to be logged in once would be
+// logged in twice.
+const repeatLogin = 2 * time.Second
+
+// announced is a login, and from when on it may be repeated.
+type announced struct {
+	device *device
+	at     time.Time
+}
+
+// repeat sends the logins once more whose time has come, of devices that are still here.
+func (lg *logins) repeat() {
+	due := slices.IndexFunc(lg.unsure, func(a announced) bool { return a.at.After(lg.now) })
+	if due < 0 {
+		due = len(lg.unsure)
+	}
+	for _, a := range lg.unsure[:due] {
+		if d := a.device; lg.devices.conns[d.conn] == d && !d.session.Closed() {
+			lg.announceLogin(d.login(true))
+		}
+	}
+	lg.unsure = slices.Delete(lg.unsure, 0, due)
 }
 
 // yield has the other devices here make way for a login where there may be one
@@ -196,7 +227,7 @@ func (lg *logins) loggedIn(l bus.Login) {
 		lg.announceLogin(d.login(d.single(&lg.cfg)))
 		// The late one may have taken its place in the calls.
 		for _, id := range sorted(d.calls) {
-			if d.calls[id].inCall && lg.ready() {
+			if d.calls[id].inCall && lg.swept {
 				lg.calls.Add(id, callqueue.Present{Device: d})
 			}
 		}
