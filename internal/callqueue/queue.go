@@ -95,7 +95,7 @@ func (q *Queue) host() Host { return q.all.host }
 func (q *Queue) exists() bool { return q.call.ID != "" }
 
 // foreign says that the copy has a newer format than this node knows, which would lose a part of
-// the call by stepping it: it shows the call, leaves alarms to other nodes, and refuses the rest.
+// the call by stepping it: it shows the call, and leaves all that happens to it to other nodes.
 func (q *Queue) foreign() bool { return q.known && q.exists() && q.call.Format > q.all.cfg.Format }
 
 // run does jobs until one has to wait.
@@ -251,16 +251,8 @@ func (q *Queue) arm() {
 	if q.paused {
 		return
 	}
-	q.host().Wake(q.id, q.deadline())
-}
-
-// deadline is when the call needs a tick of this node; zero for never.
-func (q *Queue) deadline() time.Time {
-	if q.foreign() {
-		return time.Time{}
-	}
 	at, _ := q.call.Deadline()
-	return at
+	q.host().Wake(q.id, at)
 }
 
 // again leaves the first job to be done once more, unless that was tried often enough. What
@@ -330,7 +322,7 @@ func (q *Queue) refuse(chosen func(*entry) bool) {
 		return
 	}
 	// The alarm was there for those who were refused.
-	at := q.deadline()
+	at, _ := q.call.Deadline()
 	if q.announce {
 		// Nobody waits for the result any more, and everyone is to receive it all the same.
 		at = q.host().Now().Add(pauseMost)
@@ -348,7 +340,7 @@ func (q *Queue) ticked() {
 		q.run()
 		return
 	}
-	if !q.foreign() && !slices.ContainsFunc(q.jobs, isTick) {
+	if !slices.ContainsFunc(q.jobs, isTick) {
 		q.jobs = append(q.jobs, entry{Job: Apply{Input: call.Tick{}}})
 	}
 	q.run()

@@ -142,7 +142,7 @@ func (s *Queues) Ticked(id call.ID) {
 // Due gives a tick to a call whose deadline has passed, where its queue does not wait to
 // try again.
 func (s *Queues) Due(id call.ID) {
-	if q := s.queue(id); !q.paused && !q.foreign() {
+	if q := s.queue(id); !q.paused {
 		q.ticked()
 	}
 }

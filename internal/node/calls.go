@@ -69,7 +69,7 @@ func (h *host) Learned(c *call.Call, by call.Input) {
 	if _, calls := by.(call.Supersede); !calls { // A device that calls somebody else declines nobody.
 		h.quota.heard(c)
 	}
-	if !h.swept || !c.Live() || !h.cfg.steps(c) {
+	if !h.swept || !c.Live() {
 		return
 	}
 	for i := range c.Legs {

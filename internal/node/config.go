@@ -53,6 +53,3 @@ func (c *Config) writes() uint8 {
 	}
 	return min(c.Format, c.Lowest())
 }
-
-// steps says whether the node may step a call: it knows all that is in it.
-func (c *Config) steps(known *call.Call) bool { return known.Format <= c.Format }

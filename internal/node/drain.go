@@ -2,7 +2,6 @@ package node
 
 import (
 	"cmp"
-	"encoding/binary"
 	"hash/fnv"
 	"slices"
 	"time"
@@ -44,14 +43,19 @@ func (dr *drain) begin(others bool) {
 // shuffled are the connections in an order that is another one at each start of a node.
 func (dr *drain) shuffled() []ConnID {
 	order := sorted(dr.devices.conns)
-	places := make(map[ConnID]uint64, len(order))
-	for _, id := range order {
-		h := fnv.New64a()
-		h.Write(binary.BigEndian.AppendUint64([]byte(dr.cfg.Incarnation), uint64(id)))
-		places[id] = h.Sum64()
-	}
-	slices.SortFunc(order, func(a, b ConnID) int { return cmp.Compare(places[a], places[b]) })
+	h := fnv.New64a()
+	h.Write([]byte(dr.cfg.Incarnation))
+	seed := h.Sum64()
+	slices.SortFunc(order, func(a, b ConnID) int { return cmp.Compare(scattered(seed, a), scattered(seed, b)) })
 	return order
+}
+
+// scattered spreads the connections over all numbers, by the steps of SplitMix64.
+func scattered(seed uint64, id ConnID) uint64 {
+	x := seed + uint64(id)*0x9e3779b97f4a7c15
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
 }
 
 // slice closes as many connections as it takes to be done in time.

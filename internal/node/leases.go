@@ -207,9 +207,6 @@ func (ls *leases) bury(c *call.Call) {
 // deaths are the devices of a call whose node does not live, and of which no node that
 // lives has found that out.
 func (ls *leases) deaths(c *call.Call) (all []call.Gone) {
-	if !ls.cfg.steps(c) {
-		return nil // A node that knows its format finds them.
-	}
 	note := func(d call.Device, finder string) {
 		if ls.dead(d, finder) {
 			all = append(all, call.Gone{Device: d, Finder: ls.cfg.Incarnation, Former: finder})
