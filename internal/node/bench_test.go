@@ -47,6 +47,8 @@ type bench struct {
 	last       node.ConnID
 	pending    []node.Effect
 	published  []bus.Message
+	subscribed []node.Subscribe
+	lateBus    bool          // No subscription takes effect by itself.
 	told       []node.Effect // For the log.
 	busy       bool
 	several    bool          // It is not the only node.
@@ -220,7 +222,12 @@ func (b *bench) carryOut(e node.Effect) {
 		b.step(node.Beaten{Ticket: e.Ticket, Sent: e.Sent, Alive: alive})
 	case node.Publish:
 		b.published = append(b.published, e.Message)
-	case node.Subscribe, node.Unsubscribe:
+	case node.Subscribe:
+		b.subscribed = append(b.subscribed, e)
+		if !b.lateBus {
+			b.step(node.Subscribed{Ticket: e.Ticket})
+		}
+	case node.Unsubscribe:
 	case node.Request:
 		if b.asks != nil {
 			b.asks(e)

@@ -25,6 +25,7 @@ type changes struct {
 	from    time.Time // All changes before this time are known.
 	wide    time.Time // From when on the next look is a wide one.
 	running bool
+	again   bool // Messages were lost: look once more.
 	// seen has the revs that were looked at lately. A call with an entry is followed for a
 	// while even where no device of it is here.
 	seen map[call.ID]seen
@@ -49,6 +50,15 @@ func (cg *changes) look() {
 		overlap, cg.wide = changesWide, cg.now.Add(wideEvery)
 	}
 	cg.lookFrom(cg.from.Add(-overlap), "")
+}
+
+// reconnected has a wide look begin at once: messages may have been lost.
+func (cg *changes) reconnected() {
+	if !cg.swept || cg.cfg.Alone {
+		return
+	}
+	cg.again, cg.wide = cg.running, time.Time{}
+	cg.look()
 }
 
 func (cg *changes) lookFrom(since time.Time, after call.ID) {
@@ -77,6 +87,10 @@ func (cg *changes) looked(in ListedChanged) {
 		if cg.now.Sub(cg.seen[id].at) > 2*changesWide {
 			delete(cg.seen, id)
 		}
+	}
+	if cg.again {
+		cg.again = false
+		cg.look()
 	}
 }
 

@@ -47,6 +47,7 @@ func (ls *leases) keep(t Ticket) {
 
 // beaten takes the answer to each Beat.
 func (ls *leases) beaten(in Beaten) {
+	ls.single = time.Time{}
 	if in.Err != nil {
 		ls.missed = true
 		ls.log.Warn("cannot keep the lease", "error", in.Err)
@@ -66,6 +67,9 @@ func (ls *leases) beaten(in Beaten) {
 	if !ls.second.IsZero() && !ls.now.Before(ls.second) {
 		ls.second = time.Time{}
 		ls.want(ls.now)
+	}
+	if !ls.others() {
+		ls.single = ls.now
 	}
 	switch {
 	case !ls.judging() && !ls.swept:
@@ -187,7 +191,7 @@ func (ls *leases) sweptPage(calls []call.Call) {
 func (ls *leases) begin() {
 	ls.swept = true
 	for _, id := range sorted(ls.devices.conns) {
-		if d := ls.devices.conns[id]; d.session.Greeting() {
+		if d := ls.devices.conns[id]; d.session.Greeting() && ls.devices.subs.effective(d.who.Account) {
 			ls.greetings.begin(d)
 		}
 	}

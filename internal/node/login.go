@@ -1,7 +1,6 @@
 package node
 
 import (
-	"slices"
 	"time"
 
 	"github.com/peal-rtc/peal/internal/bus"
@@ -20,8 +19,9 @@ type logins struct {
 	greetings *greetings
 	quota     *quota
 	owed      []owed
-	// unsure are the logins whose message is to be sent once more.
-	unsure []announced
+	// recent are connections with a single login that other nodes are told of once more, those of
+	// the last round, and former those of the round before.
+	recent, former []ConnID
 }
 
 // hello registers a device. From here on news for it is held by its session.
@@ -53,10 +53,18 @@ func (lg *logins) hello(d *device, h *pealv1.Hello) {
 	}
 	d.who, d.loginAt, d.connected, d.attempt, d.client = who, login.At, login.Connected, login.Attempt, clientOf(h)
 	lg.devices.add(d)
-	lg.announceLogin(login)
-	if login.Single && !lg.cfg.Alone {
-		lg.unsure = append(lg.unsure, announced{d, lg.now.Add(repeatLogin)})
+	if login.Single {
+		lg.recent = append(lg.recent, d.conn)
 	}
+	if lg.devices.subs.effective(d.who.Account) {
+		lg.admitted(d)
+	}
+}
+
+// admitted tells the other nodes of a device, and greets it. What they answer is heard here: of
+// two logins at once at two nodes one hears of the other.
+func (lg *logins) admitted(d *device) {
+	lg.announceLogin(d.login(d.single(&lg.cfg)))
 	if lg.swept {
 		lg.greetings.begin(d)
 	}
@@ -79,32 +87,18 @@ func (d *device) login(single bool) bus.Login {
 }
 
 func (lg *logins) announceLogin(l bus.Login) {
-	lg.do(Publish{bus.Message{Account: l.Device.Account, Login: &l}})
+	lg.publish(bus.Message{Account: l.Device.Account, Login: &l})
 }
 
-// repeatLogin is how long after a login the other nodes hear of it once more, at the next chores:
-// the bus may have lost the first message, and an account that is to be logged in once would be
-// logged in twice.
-const repeatLogin = 2 * time.Second
-
-// announced is a login, and from when on it may be repeated.
-type announced struct {
-	device *device
-	at     time.Time
-}
-
-// repeat sends the logins once more whose time has come, of devices that are still here.
+// repeat tells the other nodes once more of the single logins of the round before the last: where
+// the first word of one was lost, two devices would stay.
 func (lg *logins) repeat() {
-	due := slices.IndexFunc(lg.unsure, func(a announced) bool { return a.at.After(lg.now) })
-	if due < 0 {
-		due = len(lg.unsure)
-	}
-	for _, a := range lg.unsure[:due] {
-		if d := a.device; lg.devices.conns[d.conn] == d && !d.session.Closed() {
+	for _, id := range lg.former {
+		if d := lg.devices.conns[id]; d != nil && !d.session.Closed() {
 			lg.announceLogin(d.login(true))
 		}
 	}
-	lg.unsure = slices.Delete(lg.unsure, 0, due)
+	lg.former, lg.recent = lg.recent, nil
 }
 
 // yield has the other devices here make way for a login where there may be one
