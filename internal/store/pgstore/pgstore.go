@@ -39,6 +39,9 @@ type Config struct {
 	URL string
 	// Logger may be nil.
 	Logger *slog.Logger
+
+	// taken, in tests, is called with each connection that is taken from a pool. Nothing polls then.
+	taken func(context.Context, *pgx.Conn) (bool, error)
 }
 
 // Store is a store in PostgreSQL. It is safe for concurrent use.
@@ -64,6 +67,7 @@ func Open(ctx context.Context, config Config) (_ *Store, err error) {
 	if err := prepare(pool); err != nil {
 		return nil, fmt.Errorf("open PostgreSQL: %w", err)
 	}
+	pool.PrepareConn = config.taken
 	s := &Store{log: config.Logger, described: make(map[call.ID]described)}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -93,7 +97,7 @@ func Open(ctx context.Context, config Config) (_ *Store, err error) {
 	if err := s.addPartitions(ctx); err != nil {
 		return nil, fmt.Errorf("open PostgreSQL: %w", err)
 	}
-	if err := s.openBooks(ctx); err != nil {
+	if err := s.openBooks(ctx, config.taken == nil); err != nil {
 		return nil, fmt.Errorf("open PostgreSQL: %w", err)
 	}
 	s.log.InfoContext(ctx, "store opened", "host", pool.ConnConfig.Host, "database", pool.ConnConfig.Database, "tables_version", version)
