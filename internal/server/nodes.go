@@ -95,18 +95,16 @@ func (n *neighbours) look(ctx context.Context) error {
 		return err
 	}
 	n.take(nodes)
-	kept, ok := n.store.(interface {
-		Warnings(ctx context.Context) ([]string, error)
-	})
+	kept, ok := n.store.(healthy)
 	if !ok {
 		return nil
 	}
-	warnings, err := kept.Warnings(ctx)
+	warnings, err := kept.Health().Warnings(ctx)
 	if err != nil {
 		return fmt.Errorf("look for what the store warns of: %w", err)
 	}
 	for _, fresh := range n.warn(warnings) {
-		n.log.WarnContext(ctx, "the store is not as it should be", "warning", fresh)
+		n.log.WarnContext(ctx, "the database is not as it should be", "warning", fresh)
 	}
 	return nil
 }
