@@ -319,7 +319,7 @@ var bugs = []bug{
 	},
 	{
 		"all devices of an account are given the candidates for one", "internal/node/audience.go",
-		"h.delivery.signal(to, device, f) && device != \"\"", "h.delivery.signal(to, \"\", f) && device != \"\"",
+		"h.delivery.signal(to, device, f))", "h.delivery.signal(to, \"\", f))",
 	},
 	{
 		"a record is told as often as it comes", "internal/device/records.go",
