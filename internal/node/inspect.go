@@ -63,7 +63,7 @@ type InspectedDevice struct {
 func (n *Node) inspect(in Inspect) {
 	i := Inspection{
 		Incarnation: n.cfg.Incarnation, Now: n.now, Ready: n.Ready(), Stopping: n.stopping,
-		Alive: n.leases.alive, Beat: n.leases.beat, Judges: n.leases.judges, Requests: len(n.tickets),
+		Alive: n.leases.alive, Beat: n.leases.answered, Judges: n.leases.judges, Requests: len(n.tickets),
 		Connections: len(n.devices.conns), Calls: n.calls.Len(), Queues: n.calls.Inspect(in.Call, inspectMost),
 	}
 	for _, id := range sorted(n.devices.conns) {
