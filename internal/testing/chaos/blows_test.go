@@ -14,6 +14,8 @@ type blow struct {
 	// loses says that it may lose calls that are connected: their devices are away, or count as
 	// away, for longer than the grace.
 	loses bool
+	// kills is how many processes die by kill -9.
+	kills int
 	// strike begins it, and says how it ends.
 	strike func(c *cluster, rng *rand.Rand) (heal func())
 }
@@ -21,24 +23,24 @@ type blow struct {
 func (b blow) String() string { return b.name }
 
 var blows = []blow{
-	{"PostgreSQL is killed", [2]time.Duration{0, time.Second}, false, func(c *cluster, _ *rand.Rand) func() {
+	{"PostgreSQL is killed", [2]time.Duration{0, time.Second}, false, 1, func(c *cluster, _ *rand.Rand) func() {
 		c.primary.Kill9(c.t)
 		return func() { c.primary.Restart(c.t) }
 	}},
-	{"the standby is promoted", [2]time.Duration{0, time.Second}, false, func(c *cluster, _ *rand.Rand) func() {
+	{"the standby is promoted", [2]time.Duration{0, time.Second}, false, 1, func(c *cluster, _ *rand.Rand) func() {
 		c.primary.Kill9(c.t)
 		return c.promote
 	}},
-	{"PostgreSQL is cut off from a node", [2]time.Duration{time.Second, 4 * time.Second}, false, func(c *cluster, rng *rand.Rand) func() {
+	{"PostgreSQL is cut off from a node", [2]time.Duration{time.Second, 4 * time.Second}, false, 0, func(c *cluster, rng *rand.Rand) func() {
 		n := c.anyNode(rng)
 		n.holdStore(true, true)
 		return n.releaseStore
 	}},
-	{"NATS is killed", [2]time.Duration{0, 3 * time.Second}, false, func(c *cluster, _ *rand.Rand) func() {
+	{"NATS is killed", [2]time.Duration{0, 3 * time.Second}, false, 1, func(c *cluster, _ *rand.Rand) func() {
 		c.bus.Kill9()
 		return c.bus.Restart
 	}},
-	{"NATS is cut off from all", [2]time.Duration{time.Second, 7 * time.Second}, false, func(c *cluster, _ *rand.Rand) func() {
+	{"NATS is cut off from all", [2]time.Duration{time.Second, 7 * time.Second}, false, 0, func(c *cluster, _ *rand.Rand) func() {
 		for _, n := range c.nodes {
 			n.bus.Hold(true, true)
 		}
@@ -48,22 +50,22 @@ var blows = []blow{
 			}
 		}
 	}},
-	{"NATS is cut off from a node", [2]time.Duration{time.Second, 7 * time.Second}, false, func(c *cluster, rng *rand.Rand) func() {
+	{"NATS is cut off from a node", [2]time.Duration{time.Second, 7 * time.Second}, false, 0, func(c *cluster, rng *rand.Rand) func() {
 		n := c.anyNode(rng)
 		n.bus.Hold(true, true)
 		return n.bus.Release
 	}},
-	{"NATS hears a node no more", [2]time.Duration{time.Second, 7 * time.Second}, false, func(c *cluster, rng *rand.Rand) func() {
+	{"NATS hears a node no more", [2]time.Duration{time.Second, 7 * time.Second}, false, 0, func(c *cluster, rng *rand.Rand) func() {
 		n := c.anyNode(rng)
 		n.bus.Hold(true, false)
 		return n.bus.Release
 	}},
-	{"a node hears NATS no more", [2]time.Duration{time.Second, 7 * time.Second}, false, func(c *cluster, rng *rand.Rand) func() {
+	{"a node hears NATS no more", [2]time.Duration{time.Second, 7 * time.Second}, false, 0, func(c *cluster, rng *rand.Rand) func() {
 		n := c.anyNode(rng)
 		n.bus.Hold(false, true)
 		return n.bus.Release
 	}},
-	{"PostgreSQL is cut off from all", [2]time.Duration{time.Second, 9 * time.Second}, false, func(c *cluster, _ *rand.Rand) func() {
+	{"PostgreSQL is cut off from all", [2]time.Duration{time.Second, 9 * time.Second}, false, 0, func(c *cluster, _ *rand.Rand) func() {
 		for _, n := range c.nodes {
 			n.holdStore(true, true)
 		}
@@ -77,28 +79,29 @@ var blows = []blow{
 		"PostgreSQL is cut off from a node for longer than its lease",
 		[2]time.Duration{7 * time.Second, 10 * time.Second},
 		true,
+		0,
 		func(c *cluster, rng *rand.Rand) func() {
 			n := c.anyNode(rng)
 			n.holdStore(true, true)
 			return n.releaseStore
 		},
 	},
-	{"a node hears PostgreSQL no more", [2]time.Duration{time.Second, 4 * time.Second}, false, func(c *cluster, rng *rand.Rand) func() {
+	{"a node hears PostgreSQL no more", [2]time.Duration{time.Second, 4 * time.Second}, false, 0, func(c *cluster, rng *rand.Rand) func() {
 		n := c.anyNode(rng)
 		n.holdStore(false, true)
 		return n.releaseStore
 	}},
-	{"a node stands still", [2]time.Duration{time.Second, 9 * time.Second}, false, func(c *cluster, rng *rand.Rand) func() {
+	{"a node stands still", [2]time.Duration{time.Second, 9 * time.Second}, false, 0, func(c *cluster, rng *rand.Rand) func() {
 		n := c.anyNode(rng)
 		n.signal(syscall.SIGSTOP)
 		return func() { n.signal(syscall.SIGCONT) }
 	}},
-	{"a node dies for long", [2]time.Duration{8 * time.Second, 15 * time.Second}, false, func(c *cluster, rng *rand.Rand) func() {
+	{"a node dies for long", [2]time.Duration{8 * time.Second, 15 * time.Second}, false, 1, func(c *cluster, rng *rand.Rand) func() {
 		n := c.anyNode(rng)
 		n.kill()
 		return n.start
 	}},
-	{"a node dies, and the balancer does not notice", [2]time.Duration{8 * time.Second, 15 * time.Second}, false, func(c *cluster, rng *rand.Rand) func() {
+	{"a node dies, and the balancer does not notice", [2]time.Duration{8 * time.Second, 15 * time.Second}, false, 1, func(c *cluster, rng *rand.Rand) func() {
 		c.balancer.Blind(true)
 		n := c.anyNode(rng)
 		n.kill()
@@ -107,19 +110,19 @@ var blows = []blow{
 			c.balancer.Blind(false)
 		}
 	}},
-	{"two nodes die", [2]time.Duration{0, 3 * time.Second}, false, func(c *cluster, rng *rand.Rand) func() {
+	{"two nodes die", [2]time.Duration{0, 3 * time.Second}, false, 2, func(c *cluster, rng *rand.Rand) func() {
 		alive := rng.IntN(len(c.nodes))
 		return c.killAll(func(i int) bool { return i != alive })
 	}},
-	{"all nodes die", [2]time.Duration{0, time.Second}, true, func(c *cluster, _ *rand.Rand) func() {
+	{"all nodes die", [2]time.Duration{0, time.Second}, true, 3, func(c *cluster, _ *rand.Rand) func() {
 		return c.killAll(func(int) bool { return true })
 	}},
-	{"a node stops in order", [2]time.Duration{0, time.Second}, false, func(c *cluster, rng *rand.Rand) func() {
+	{"a node stops in order", [2]time.Duration{0, time.Second}, false, 0, func(c *cluster, rng *rand.Rand) func() {
 		n := c.anyNode(rng)
 		n.stop()
 		return n.start
 	}},
-	{"a node dies while NATS is cut off", [2]time.Duration{time.Second, 3 * time.Second}, false, func(c *cluster, rng *rand.Rand) func() {
+	{"a node dies while NATS is cut off", [2]time.Duration{time.Second, 3 * time.Second}, false, 1, func(c *cluster, rng *rand.Rand) func() {
 		for _, n := range c.nodes {
 			n.bus.Hold(true, true)
 		}
@@ -132,7 +135,7 @@ var blows = []blow{
 			n.start()
 		}
 	}},
-	{"a node and PostgreSQL die", [2]time.Duration{0, time.Second}, false, func(c *cluster, rng *rand.Rand) func() {
+	{"a node and PostgreSQL die", [2]time.Duration{0, time.Second}, false, 2, func(c *cluster, rng *rand.Rand) func() {
 		n := c.anyNode(rng)
 		n.kill()
 		c.primary.Kill9(c.t)
@@ -196,5 +199,6 @@ func (tr *trial) befall(c *cluster, round int, b blow) {
 		tr.waited = append(tr.waited, waits...)
 	}
 	tr.struck[b.name]++
+	tr.killed += b.kills
 	tr.latest = b
 }

@@ -56,6 +56,7 @@ type trial struct {
 	latest     fmt.Stringer // What befell the servers last.
 	kills      map[step]int
 	struck     map[string]int  // By what else.
+	killed     int             // Processes by that.
 	waited     []time.Duration // How long phones were without a server whose node died.
 	calls      int             // That ended.
 	violations int

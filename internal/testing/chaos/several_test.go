@@ -2,6 +2,7 @@ package chaos_test
 
 import (
 	"context"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -116,7 +117,7 @@ func (tr *trial) strike(c *cluster, round int, at step, try int) (reached bool) 
 
 // sum prints what came of a run.
 func (tr *trial) sum(rounds, left int) {
-	kills := 0
+	kills := tr.killed
 	for _, n := range tr.kills {
 		kills += n
 	}
@@ -172,12 +173,16 @@ func TestStoreAway(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	c.acquainted(ctx, t)
 	before := c.revs(t)
 	for _, n := range c.nodes {
 		n.holdStore(true, true)
 	}
 	time.Sleep(away)
-	for _, n := range c.nodes {
+	for i, n := range c.nodes {
+		if i > 0 {
+			time.Sleep(away / 6) // One node is back before another, and has a lease to wait for it.
+		}
 		n.releaseStore()
 	}
 	time.Sleep(leaseEnds) // Until each node has judged.
@@ -208,6 +213,32 @@ func TestStoreAway(t *testing.T) {
 	tr.hooks.settle(t)
 	tr.proxy.audit(t, &tr.books, inPostgres)
 	tr.hooks.audit(t, &tr.books)
+}
+
+// acquainted waits until each node knows the others, and would find them dead.
+func (c *cluster) acquainted(ctx context.Context, t *testing.T) {
+	t.Helper()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for _, s := range c.servers() {
+		for {
+			text, err := s.inspect(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var holds struct {
+				Now, Judges time.Time
+				Alive       []string
+			}
+			if err := json.Unmarshal([]byte(text), &holds); err != nil {
+				t.Fatal(err)
+			}
+			if len(holds.Alive) == nodesOf && holds.Now.After(holds.Judges) {
+				break
+			}
+			<-tick.C
+		}
+	}
 }
 
 // revs is the sum of the revisions of all calls.
