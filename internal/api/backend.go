@@ -59,6 +59,8 @@ type Backend struct {
 	End func(context.Context, call.ID) (call.Call, error)
 	// Accounts says who is connected, and logs out.
 	Accounts Accounts
+	// Shared says that other nodes share the store, and have devices of their own.
+	Shared bool
 	// Nodes lists the nodes that share the store.
 	Nodes func(context.Context) ([]store.Node, error)
 	// Address is where a request comes from, behind trusted proxies.
