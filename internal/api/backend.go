@@ -288,7 +288,7 @@ func (b *backend) listCalls(w http.ResponseWriter, q *http.Request) {
 	reply(w, answer)
 }
 
-// getCall gives one call: a live one, or one that ended within the last day.
+// getCall gives one call: a live one, or one that ended lately.
 func (b *backend) getCall(w http.ResponseWriter, q *http.Request) {
 	id, ok := callIDOf(w, q)
 	if !ok {
@@ -323,7 +323,7 @@ func (b *backend) unavailable(w http.ResponseWriter, q *http.Request, err error)
 func (b *backend) answer(w http.ResponseWriter, q *http.Request, id call.ID, c call.Call, err error) {
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		deny(w, protocol.NoSuchCall, "no call %s is live or ended within the last day: its record may be in /api/v1/records", id)
+		deny(w, protocol.NoSuchCall, "no call %s is live or ended lately: its record may be in /api/v1/records", id)
 	case err != nil:
 		b.unavailable(w, q, err)
 	default:
