@@ -283,7 +283,10 @@ func (b *backend) replayWebhook(w http.ResponseWriter, q *http.Request) {
 		b.denyWebhook(w, q, e.ID, err)
 		return
 	}
-	queued, err := b.Outbox.Replay(q.Context(), e.ID, what)
+	d := deedOf(q)
+	queued, err := b.Outbox.Replay(q.Context(), e.ID, what, d.done())
+	// A replay that ended early has a second entry, with the status of its answer.
+	d.filed = err == nil
 	switch {
 	case errors.Is(err, store.ErrQueueFull):
 		deny(w, conflict, "%d events were queued, and no more can wait: %d is the most. Replay the rest when those are delivered", queued, store.QueueMost)
@@ -378,15 +381,16 @@ func (b *backend) denyWebhook(w http.ResponseWriter, q *http.Request, id string,
 	}
 }
 
-// queue is what waits for a webhook. Who writes reads it before: after the write nothing may keep
-// its answer back, which has the only copy of a secret.
+// queue counts what waits for a webhook: nothing for one that is yet to be made. A route that writes
+// reads it before the write, so that no error of the read withholds the answer, which has the only
+// copy of a secret.
 func (b *backend) queue(w http.ResponseWriter, q *http.Request, id string) (store.Queue, bool) {
-	queues, err := b.Outbox.Queues(q.Context())
-	if err != nil {
+	queue, err := b.Outbox.Queue(q.Context(), id)
+	if err != nil && !errors.Is(err, store.ErrNoEndpoint) {
 		b.unavailable(w, q, err)
 		return store.Queue{}, false
 	}
-	return queueOf(queues, id), true
+	return queue, true
 }
 
 // showWebhook answers with a webhook as it is now; with a secret where that is to be shown.

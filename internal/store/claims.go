@@ -89,10 +89,11 @@ func (o *outbox) Claim(ctx context.Context, endpoint string, limit int) (due []D
 		}
 		if t.fresh.whole {
 			due = t.fresh.claim(limit, o.claimed)
+			generation := o.generation
 			o.mu.Unlock()
-			return due, time.Time{}, nil
+			return of(generation, due), time.Time{}, nil
 		}
-		times := t.fresh.times
+		times, generation := t.fresh.times, o.generation
 		// What is settled while the journal is read may still be there by the reading.
 		before := maps.Clone(o.claimed)
 		maps.DeleteFunc(before, func(l Lane, _ int64) bool { return l.Endpoint != t.Number })
@@ -105,7 +106,7 @@ func (o *outbox) Claim(ctx context.Context, endpoint string, limit int) (due []D
 		if t.fresh.times == times {
 			due = o.take(heads, limit, before)
 			o.mu.Unlock()
-			return due, next, nil
+			return of(generation, due), next, nil
 		}
 		// All that waited was settled meanwhile. What was read may be in fresh, too.
 		o.mu.Unlock()
@@ -121,6 +122,21 @@ func (o *outbox) take(heads []Delivery, limit int, before map[Lane]int64) (due [
 		}
 	}
 	return due
+}
+
+// of sets the generation of deliveries.
+func of(generation int64, due []Delivery) []Delivery {
+	for i := range due {
+		due[i].Generation = generation
+	}
+	return due
+}
+
+// Stale implements Outbox.
+func (o *outbox) Stale(_ context.Context, d *Delivery) (bool, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return d.Generation != o.generation, nil
 }
 
 // Settle implements Outbox.
@@ -163,10 +179,12 @@ func (o *outbox) release(settled []Settlement, err error) {
 	}
 }
 
-// forget leaves all that waits to the journal, which has changed events.
+// forget takes that an erasure has changed events in the journal: what waits is read from there,
+// and what was claimed before is stale.
 func (o *outbox) forget() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.generation++
 	for _, t := range o.endpoints {
 		t.fresh.spoil()
 	}

@@ -119,8 +119,8 @@ type EventJournal interface {
 	Choose(ctx context.Context, p Portion) (seqs []int64, next int64, err error)
 
 	// Requeue queues chosen events again, due now. What is no longer there, or where p.All is not set
-	// no longer given up, is left out.
-	Requeue(p Portion, seqs []int64, now time.Time) (Counts, error)
+	// no longer given up, is left out. The audit entries are stored in the same transaction.
+	Requeue(p Portion, seqs []int64, now time.Time, by ...Audit) (Counts, error)
 
 	// Prunable finds a portion of the events with a seq above after and below shown that may be
 	// deleted: those below kept, and those that wait for nobody and were given up for nobody. It is a

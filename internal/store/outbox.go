@@ -74,15 +74,25 @@ type Outbox interface {
 	// unclaimed: they are due again.
 	Settle(ctx context.Context, settled []Settlement) error
 
-	// Queues says for each endpoint what waits for it, in the order of ids.
+	// Stale reports whether an account was erased after the delivery was claimed. Its event may
+	// hold the erased name: the claimer does not send it, but settles it as Returned. The next Claim
+	// reads the event again.
+	Stale(ctx context.Context, d *Delivery) (bool, error)
+
+	// Queues counts what waits for each endpoint, in the order of ids.
 	Queues(ctx context.Context) ([]Queue, error)
+
+	// Queue counts what waits for one endpoint, or returns ErrNoEndpoint.
+	Queue(ctx context.Context, endpoint string) (Queue, error)
 
 	// Dead lists what was given up, by a seq above after.
 	Dead(ctx context.Context, endpoint string, after int64, limit int) ([]DeadLetter, error)
 
 	// Replay queues events again for an endpoint, and returns how many. One that waits already
-	// stays as it is. ErrQueueFull leaves some out.
-	Replay(ctx context.Context, endpoint string, what Replay) (int, error)
+	// stays as it is. ErrQueueFull leaves some out. The audit entry is stored in the transaction that
+	// queues the first of them, or alone where no event was chosen. After an error it is stored only
+	// if events were queued.
+	Replay(ctx context.Context, endpoint string, what Replay, by ...Audit) (int, error)
 
 	// Prune deletes the events that are older than KeepEvents and wait for nobody, those older than
 	// KeepUndelivered, and what deleted endpoints left, in short portions. Rows counts what it deleted.
@@ -133,6 +143,8 @@ type Delivery struct {
 	Event Event
 	// Tries is how often that was tried before.
 	Tries int
+	// Generation counts the erasures of accounts that the event reflects. Claim sets it, for Stale.
+	Generation int64
 }
 
 // Settlement is the result of a delivery.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -395,5 +396,34 @@ func TestOutboxRaces(t *testing.T) {
 	}
 	if got := queued(t, s); got["crm"] != 0 {
 		t.Errorf("there wait %v", got)
+	}
+}
+
+// requeues is a journal that notes how many audit entries come with each portion of a replay.
+type requeues struct {
+	*store.Volatile
+	entries []int
+}
+
+func (r *requeues) Requeue(p store.Portion, seqs []int64, now time.Time, by ...store.Audit) (store.Counts, error) {
+	r.entries = append(r.entries, len(by))
+	return r.Volatile.Requeue(p, seqs, now, by...)
+}
+
+// TestReplayAudited: the first portion of a replay is stored with the audit entry.
+func TestReplayAudited(t *testing.T) {
+	journal := &requeues{Volatile: store.NewVolatile()}
+	s, err := store.Open(t.Context(), journal, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, s, "crm", "call.ended")
+	talks(t, s, 0, 501)
+	deliver(t, s, "crm")
+	if n, err := s.Outbox().Replay(t.Context(), "crm", store.Replay{All: true}, store.Audit{Request: "it"}); n != 501 || err != nil {
+		t.Errorf("Replay = %d, %v", n, err)
+	}
+	if trail, err := s.Trail(t.Context(), 0, 9); len(trail) != 1 || err != nil || !slices.Equal(journal.entries, []int{1, 0}) {
+		t.Errorf("portions come with %v entries; the audit has %v, %v", journal.entries, trail, err)
 	}
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -31,7 +32,9 @@ type outbox struct {
 	endpoints map[string]*target
 	last      int64          // The seq of the newest event.
 	claimed   map[Lane]int64 // The seq that is under way.
-	changed   chan struct{}  // nil while nobody waits.
+	// generation counts what erasures changed in the events.
+	generation int64
+	changed    chan struct{} // nil while nobody waits.
 }
 
 // target is an endpoint and what waits for it.
@@ -296,28 +299,45 @@ func (o *outbox) DeleteEndpoint(ctx context.Context, id string, by ...Audit) err
 }
 
 // Queues implements Outbox.
-func (o *outbox) Queues(ctx context.Context) (_ []Queue, err error) {
+func (o *outbox) Queues(ctx context.Context) ([]Queue, error) {
+	o.mu.Lock()
+	ids := slices.Sorted(maps.Keys(o.endpoints))
+	o.mu.Unlock()
+	var queues []Queue
+	for _, id := range ids {
+		q, err := o.Queue(ctx, id)
+		switch {
+		case errors.Is(err, ErrNoEndpoint): // It was deleted meanwhile.
+		case err != nil:
+			return nil, err
+		default:
+			queues = append(queues, q)
+		}
+	}
+	return queues, o.memory.failure()
+}
+
+// Queue implements Outbox.
+func (o *outbox) Queue(ctx context.Context, endpoint string) (Queue, error) {
 	if err := o.memory.failure(); err != nil {
-		return nil, err
+		return Queue{}, err
 	}
 	o.mu.Lock()
-	var targets []*target
-	var queues []Queue
-	for _, id := range slices.Sorted(maps.Keys(o.endpoints)) {
-		t := o.endpoints[id]
-		targets = append(targets, t)
-		queues = append(queues, Queue{Endpoint: id, Queued: t.counts.Queued, Dead: t.counts.Dead})
+	t := o.endpoints[endpoint]
+	if t == nil {
+		o.mu.Unlock()
+		return Queue{}, ErrNoEndpoint
 	}
+	q := Queue{Endpoint: endpoint, Queued: t.counts.Queued, Dead: t.counts.Dead}
 	o.mu.Unlock()
-	for i, t := range targets {
-		if queues[i].Queued == 0 {
-			continue
-		}
-		if queues[i].Oldest, err = o.oldest(ctx, t); err != nil {
-			return nil, fmt.Errorf("read queue: %w", err)
-		}
+	if q.Queued == 0 {
+		return q, nil
 	}
-	return queues, nil
+	var err error
+	if q.Oldest, err = o.oldest(ctx, t); err != nil {
+		return Queue{}, fmt.Errorf("read queue: %w", err)
+	}
+	return q, nil
 }
 
 // oldest is when the oldest event that waits was committed. Each event is looked at once, unless
@@ -369,7 +389,7 @@ func (o *outbox) Dead(ctx context.Context, endpoint string, after int64, limit i
 }
 
 // Replay implements Outbox.
-func (o *outbox) Replay(ctx context.Context, endpoint string, what Replay) (queued int, err error) {
+func (o *outbox) Replay(ctx context.Context, endpoint string, what Replay, by ...Audit) (queued int, err error) {
 	number, kinds, err := o.number(endpoint)
 	if err != nil {
 		return 0, err
@@ -388,20 +408,25 @@ func (o *outbox) Replay(ctx context.Context, endpoint string, what Replay) (queu
 			return queued, fmt.Errorf("choose events: %w", err)
 		}
 		for len(seqs) > 0 {
-			n, taken, err := o.replay(ctx, endpoint, p, seqs)
+			n, taken, err := o.replay(ctx, endpoint, p, seqs, by)
 			queued += n
 			if err != nil {
 				return queued, err
 			}
-			seqs = seqs[taken:]
+			seqs, by = seqs[taken:], nil
 		}
 		p.After = next
+	}
+	for _, audit := range by {
+		if err := o.memory.File(ctx, audit); err != nil {
+			return queued, fmt.Errorf("file replay: %w", err)
+		}
 	}
 	return queued, nil
 }
 
 // replay queues the first of the chosen events, as many as there is room for.
-func (o *outbox) replay(ctx context.Context, endpoint string, p Portion, seqs []int64) (queued, taken int, err error) {
+func (o *outbox) replay(ctx context.Context, endpoint string, p Portion, seqs []int64, by []Audit) (queued, taken int, err error) {
 	done, err := o.write(ctx)
 	if err != nil {
 		return 0, 0, err
@@ -415,7 +440,7 @@ func (o *outbox) replay(ctx context.Context, endpoint string, p Portion, seqs []
 		return 0, 0, ErrQueueFull
 	}
 	taken = min(len(seqs), o.most-t.counts.Queued)
-	counts, err := o.memory.journal.Requeue(p, seqs[:taken], o.memory.clock())
+	counts, err := o.memory.journal.Requeue(p, seqs[:taken], o.memory.clock(), by...)
 	if err := o.memory.judge(err); err != nil {
 		return 0, 0, fmt.Errorf("replay events: %w", err)
 	}

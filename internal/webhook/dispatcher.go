@@ -190,8 +190,12 @@ func unlessGone(err error) error {
 	return err
 }
 
-// try sends one delivery.
+// try sends one delivery. A stale one is returned to the outbox: its event may name an account that
+// was erased after the claim.
 func (d *Dispatcher) try(ctx context.Context, e *delivery.Send) delivery.Attempt {
+	if stale, err := d.cfg.Outbox.Stale(ctx, &e.Delivery); stale || err != nil {
+		return delivery.Attempt{Result: delivery.Abandoned}
+	}
 	body, err := d.cfg.Body(&e.Delivery.Event)
 	if err != nil {
 		return delivery.Attempt{Result: delivery.Connect, Detail: fmt.Sprintf("the event cannot be written: %v", err)}

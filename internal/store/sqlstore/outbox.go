@@ -270,8 +270,11 @@ func (w *writer) settle(now time.Time, s *store.Settlement) (left int64, err err
 }
 
 // Requeue implements store.Journal.
-func (j *journal) Requeue(p store.Portion, seqs []int64, now time.Time) (counts store.Counts, err error) {
-	err = j.writes(len(seqs), func(w *writer) error {
+func (j *journal) Requeue(p store.Portion, seqs []int64, now time.Time, by ...store.Audit) (counts store.Counts, err error) {
+	err = j.writes(len(seqs)+len(by), func(w *writer) error {
+		if err := w.fileAll(by); err != nil {
+			return err
+		}
 		for _, seq := range seqs {
 			dead, err := w.exec(w.outbox.unbury, p.Endpoint, seq)
 			if err != nil {
