@@ -26,6 +26,8 @@ type endpoint struct {
 	// claiming says that a Claim is under way, for asked deliveries.
 	claiming bool
 	asked    int
+	// asks is the pause after a Claim or a Mark of this endpoint that failed.
+	asks pausing
 	// unmarked says that how it does is to be stored, and marking that a Mark is under way.
 	unmarked, marking bool
 

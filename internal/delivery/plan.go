@@ -24,6 +24,22 @@ const (
 	spread = 0.2
 )
 
+// pausing is the pause after a failure of the outbox. It grows with each failure in a row.
+type pausing struct {
+	failures int
+	until    time.Time
+}
+
+// judge takes the result of a call of the outbox.
+func (p *pausing) judge(now time.Time, err error) {
+	if err == nil {
+		p.failures = 0
+		return
+	}
+	p.until = now.Add(min(troubleLeast<<min(p.failures, 10), troubleMost))
+	p.failures++
+}
+
 // pauses are those before each try, the first one included. After the last one there is none
 // left: 28 hours, within which somebody repairs the receiver.
 var pauses = [...]time.Duration{

@@ -108,9 +108,8 @@ type Schedule struct {
 	settling bool
 	settleAt time.Time // The earliest time of the next Settle.
 
-	// troubles counts failures of the outbox in a row. It is left alone until rested.
-	troubles int
-	rested   time.Time
+	// settles is the pause after a Settle that failed. It is one for all: a Settle is of many endpoints.
+	settles  pausing
 	stopping bool
 
 	effects  []Effect
@@ -144,7 +143,7 @@ func (s *Schedule) Step(now time.Time, in Input) []Effect {
 		s.tried(now, in)
 	case Settled:
 		s.settling = false
-		s.judge(now, in.Err)
+		s.settles.judge(now, in.Err)
 		for i := range s.telling {
 			if e := s.endpoints[s.telling[i].Delivery.Lane.Endpoint]; e != nil {
 				e.news = true // What follows of the same call is due.
@@ -188,7 +187,7 @@ func (s *Schedule) look(list []store.Endpoint) {
 func (s *Schedule) claimed(now time.Time, in Claimed) {
 	e := s.endpoints[in.Endpoint]
 	e.claiming = false
-	s.judge(now, in.Err)
+	e.asks.judge(now, in.Err)
 	e.next, e.news = in.Next, e.news || in.Err != nil || len(in.Due) == e.asked
 	for _, d := range in.Due {
 		if d.Lane.Endpoint != in.Endpoint {
@@ -197,16 +196,6 @@ func (s *Schedule) claimed(now time.Time, in Claimed) {
 		}
 		e.waiting = append(e.waiting, d)
 	}
-}
-
-// judge takes how the outbox did.
-func (s *Schedule) judge(now time.Time, err error) {
-	if err == nil {
-		s.troubles = 0
-		return
-	}
-	s.rested = now.Add(min(troubleLeast<<min(s.troubles, 10), troubleMost))
-	s.troubles++
 }
 
 // tried takes the result of a try.
@@ -234,7 +223,7 @@ func (s *Schedule) tried(now time.Time, in Tried) {
 
 // mark stores how an endpoint does: once at a time, so that the last is the newest.
 func (s *Schedule) mark(now time.Time, e *endpoint) {
-	if !e.unmarked || e.marking || !s.stopping && !s.due(now, s.rested) {
+	if !e.unmarked || e.marking || !s.stopping && !s.due(now, e.asks.until) {
 		return
 	}
 	e.unmarked, e.marking = false, true
@@ -245,8 +234,8 @@ func (s *Schedule) mark(now time.Time, e *endpoint) {
 
 // marked takes how that went. What others changed meanwhile has yet to be seen.
 func (s *Schedule) marked(now time.Time, in Marked) {
-	s.judge(now, in.Err)
 	e := s.endpoints[in.Endpoint]
+	e.asks.judge(now, in.Err)
 	e.marking = false
 	if in.Err != nil {
 		e.unmarked = !e.gone && !s.stopping
@@ -293,7 +282,7 @@ func (s *Schedule) decide(now time.Time) {
 		}
 		s.claim(now, e)
 	}
-	if len(s.settled) == 0 || s.settling || !s.due(now, s.settleAt) || !s.stopping && !s.due(now, s.rested) {
+	if len(s.settled) == 0 || s.settling || !s.due(now, s.settleAt) || !s.stopping && !s.due(now, s.settles.until) {
 		return
 	}
 	s.effects = append(s.effects, Settle{s.settled})
@@ -330,7 +319,7 @@ func (s *Schedule) claim(now time.Time, e *endpoint) {
 	if !e.news && (e.next.IsZero() || !s.due(now, e.next)) {
 		return
 	}
-	if !s.due(now, e.quiet) || !s.due(now, e.claimAt) || !s.due(now, s.rested) {
+	if !s.due(now, e.quiet) || !s.due(now, e.claimAt) || !s.due(now, e.asks.until) || !s.due(now, s.settles.until) {
 		return
 	}
 	e.news, e.claiming, e.asked, e.claimAt = false, true, limit, now.Add(paceOf)
