@@ -13,8 +13,9 @@ import (
 	"github.com/peal-rtc/peal/internal/store"
 )
 
-// eraseTimeout is for an account whose events are looked for among all those of a week. It is well
-// below store.KeepEnded: the store finds calls that end during the erasure in memory.
+// eraseTimeout bounds one request to erase an account. The store searches all events of a week for it;
+// a repeated request resumes the search. It is well below store.KeepEnded: the store finds calls that
+// end during the erasure in memory.
 const eraseTimeout = 2 * time.Minute
 
 // Accounts is what backends ask of accounts.

@@ -125,13 +125,33 @@ type Erasure struct {
 	// erasePortion of each at most.
 	Ended  []call.ID
 	Events []int64
+	// Searched is stored with the portion, unless it is zero.
+	Searched Searched
 	// Last says that no others have the account, and that no commit is under way.
 	Last  bool
 	Audit Audit
 }
 
-// erasePortion is how many calls, and events, are erased in one transaction.
-const erasePortion = 500
+// Searched is how far the search for an account came, which is to be erased. No call that ended
+// earlier, and no event up to that seq, has the account any more.
+type Searched struct {
+	Ended time.Time
+	Event int64
+}
+
+// Ended is a place in the order of ended calls: when one ended, and its id.
+type Ended struct {
+	At time.Time
+	ID call.ID
+}
+
+const (
+	// erasePortion is how many calls, and events, are erased in one transaction.
+	erasePortion = 500
+	// searchPortion is how many calls, or events, are searched for an account before it is stored
+	// how far the search came.
+	searchPortion = 100_000
+)
 
 // Alias implements Store.
 func (m *Memory) Alias(account call.Account) call.Account { return alias(m.salt, account) }

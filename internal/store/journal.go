@@ -62,16 +62,23 @@ type Journal interface {
 	// Salt is what the aliases of erased accounts are made with: random, and always the same.
 	Salt(ctx context.Context) ([]byte, error)
 
-	// EndedWith lists the ended calls of an account, also those without a record.
-	EndedWith(ctx context.Context, account call.Account) ([]call.ID, error)
+	// EndedWith lists the ended calls of an account, also those without a record. It reads a number
+	// of calls, those that ended after a place and at it with a higher id. Next is the place of the
+	// last one read; it is after where there is none.
+	EndedWith(ctx context.Context, account call.Account, after Ended, limit int) (ids []call.ID, next Ended, err error)
 
-	// EventsWith lists events of calls of an account with a seq above after.
-	EventsWith(ctx context.Context, account call.Account, after int64) (seqs []int64, err error)
+	// EventsWith lists events of calls of an account. It reads a number of events, those with a seq
+	// above after. Next is the seq of the last one read; it is after where there is none.
+	EventsWith(ctx context.Context, account call.Account, after int64, limit int) (seqs []int64, next int64, err error)
+
+	// Searched is how far an erasure of an account searched that was cut off; zero for none.
+	Searched(ctx context.Context, alias call.Account) (Searched, error)
 
 	// Erase replaces an account in a portion of the records, and in the ended calls and the events
-	// of the lists. More says that records are left. The last portion that leaves none does the
-	// rest, and files the audit entry: from then on nothing is listed for the account or its alias.
-	// Its errors are those of Append. All but the last may come beside Append.
+	// of the lists. It stores Searched in the same transaction, where that is set. More says that
+	// records are left. The last portion that leaves none does the rest, deletes what Searched
+	// stored, and files the audit entry: from then on nothing is listed for the account or its
+	// alias. Its errors are those of Append. All but the last may come beside Append.
 	Erase(e Erasure) (more bool, err error)
 
 	EventJournal

@@ -28,17 +28,24 @@ func TestOutbox(t *testing.T) {
 	})
 }
 
+// busy is a call that ended as busy, with two events.
+func busy(t *testing.T, n int, now time.Time) call.Call {
+	t.Helper()
+	c, _, err := call.NewBusy(call.Invite{
+		ID: call.ID(fmt.Sprintf("t%05d", n)), Callee: "bob", Type: call.Audio, Timing: call.DefaultTiming(),
+		Caller: call.Device{Account: "alice", ID: "phone"},
+	}, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
 // talks makes calls that are busy at once, each with two events.
 func talks(t *testing.T, s *store.Memory, from, n int) {
 	t.Helper()
 	for i := from; i < from+n; i++ {
-		c, _, err := call.NewBusy(call.Invite{
-			ID: call.ID(fmt.Sprintf("t%05d", i)), Callee: "bob", Type: call.Audio, Timing: call.DefaultTiming(),
-			Caller: call.Device{Account: "alice", ID: "phone"},
-		}, time.Now())
-		if err != nil {
-			t.Fatal(err)
-		}
+		c := busy(t, i, time.Now())
 		r, err := s.Commit(t.Context(), []store.Change{{Call: c, Events: call.Events(nil, nil, &c)}})
 		if err != nil || r[0].Verdict != store.Done {
 			t.Fatalf("Commit = %+v, %v", r, err)
