@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/peal-rtc/peal/internal/auth"
-	"github.com/peal-rtc/peal/internal/protocol"
 	"github.com/peal-rtc/peal/internal/store"
 )
 
@@ -101,33 +100,18 @@ func (n *noting) Unwrap() http.ResponseWriter { return n.ResponseWriter }
 
 // listAudit gives what keys did, the newest first.
 func (b *backend) listAudit(w http.ResponseWriter, q *http.Request) {
-	query, ok := queryOf(w, q, "limit", "cursor")
+	p, _, ok := pageOf(w, q)
 	if !ok {
 		return
 	}
-	limit, ok := limitOf(w, query)
+	before, ok := p.seq(w)
 	if !ok {
 		return
 	}
-	before, err := strconv.ParseInt(query.Get("cursor"), 10, 64)
-	if query.Has("cursor") && (err != nil || before < 1) {
-		deny(w, protocol.BadRequest, "cursor=%.40s: send the value of next in the answer before", query.Get("cursor"))
-		return
-	}
-	list, err := b.Store.Trail(q.Context(), before, limit+1)
+	entries, err := b.Store.Trail(q.Context(), before, p.limit+1)
 	if err != nil {
 		b.unavailable(w, q, err)
 		return
 	}
-	answer := struct {
-		Entries []auditShape `json:"entries"`
-		Next    string       `json:"next,omitempty"`
-	}{Entries: []auditShape{}}
-	for i := range list[:min(limit, len(list))] {
-		answer.Entries = append(answer.Entries, auditOf(&list[i]))
-	}
-	if len(list) > limit {
-		answer.Next = strconv.FormatInt(list[limit-1].Seq, 10)
-	}
-	reply(w, answer)
+	replyPage(w, "entries", entries, p.limit, auditOf, func(a *store.Audit) string { return strconv.FormatInt(a.Seq, 10) })
 }

@@ -341,48 +341,8 @@ func (b *backend) listRecords(w http.ResponseWriter, q *http.Request) {
 		b.unavailable(w, q, err)
 		return
 	}
-	answer := struct {
-		Records []recordShape `json:"records"`
-		Next    string        `json:"next,omitempty"`
-	}{Records: []recordShape{}}
-	for i := range records[:min(p.limit, len(records))] {
-		answer.Records = append(answer.Records, recordOf(&records[i]))
-	}
-	if len(records) > p.limit {
-		answer.Next = string(records[p.limit-1].Call)
-	}
-	reply(w, answer)
+	replyPage(w, "records", records, p.limit, recordOf, func(r *call.Record) string { return string(r.Call) })
 }
-
-// page is what a list is asked for.
-type page struct {
-	account call.Account
-	limit   int
-	cursor  string
-}
-
-// page reads the query of a list, and refuses what it does not know.
-func (b *backend) page(w http.ResponseWriter, q *http.Request, more ...string) (p page, ok bool) {
-	query, ok := queryOf(w, q, append([]string{"limit", "cursor"}, more...)...)
-	if !ok {
-		return page{}, false
-	}
-	p = page{account: call.Account(query.Get("account")), cursor: query.Get("cursor")}
-	if p.limit, ok = limitOf(w, query); !ok {
-		return page{}, false
-	}
-	if query.Has("account") && !protocol.ValidAccount(string(p.account), &b.Limits) {
-		deny(w, protocol.BadRequest, "%s", protocol.BadAccount(&b.Limits).Message)
-		return page{}, false
-	}
-	if p.cursor != "" && !protocol.ValidCallID(p.cursor) {
-		deny(w, protocol.BadRequest, badCursor, p.cursor)
-		return page{}, false
-	}
-	return p, true
-}
-
-const badCursor = "cursor=%s: send the value of next in the answer before"
 
 // queryOf reads a query of known fields, each once.
 func queryOf(w http.ResponseWriter, q *http.Request, known ...string) (url.Values, bool) {
@@ -398,20 +358,6 @@ func queryOf(w http.ResponseWriter, q *http.Request, known ...string) (url.Value
 		}
 	}
 	return query, true
-}
-
-// limitOf is how many a page has at most.
-func limitOf(w http.ResponseWriter, query url.Values) (limit int, ok bool) {
-	text := query.Get("limit")
-	if text == "" {
-		return pageUsual, true
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 || n > pageMost {
-		deny(w, protocol.BadRequest, "limit=%s: send a number from 1 to %d", text, pageMost)
-		return 0, false
-	}
-	return n, true
 }
 
 func callIDOf(w http.ResponseWriter, q *http.Request) (call.ID, bool) {

@@ -61,30 +61,16 @@ func (b *backend) listBlocks(w http.ResponseWriter, q *http.Request) {
 	if !ok {
 		return
 	}
-	query, ok := queryOf(w, q, "limit", "cursor")
+	p, _, ok := pageOf(w, q)
 	if !ok {
 		return
 	}
-	limit, ok := limitOf(w, query)
-	if !ok {
-		return
-	}
-	blocks, err := b.Store.Blocks(q.Context(), account, call.Account(query.Get("cursor")), limit+1)
+	blocks, err := b.Store.Blocks(q.Context(), account, call.Account(p.cursor), p.limit+1)
 	if err != nil {
 		b.unavailable(w, q, err)
 		return
 	}
-	answer := struct {
-		Blocks []blockShape `json:"blocks"`
-		Next   string       `json:"next,omitempty"`
-	}{Blocks: []blockShape{}}
-	for i := range blocks[:min(limit, len(blocks))] {
-		answer.Blocks = append(answer.Blocks, blockOf(&blocks[i]))
-	}
-	if len(blocks) > limit {
-		answer.Next = string(blocks[limit-1].Blocked)
-	}
-	reply(w, answer)
+	replyPage(w, "blocks", blocks, p.limit, blockOf, func(b *store.Block) string { return string(b.Blocked) })
 }
 
 // pair reads the two accounts of a block.

@@ -306,38 +306,20 @@ func (b *backend) listDead(w http.ResponseWriter, q *http.Request) {
 	if !ok {
 		return
 	}
-	query, ok := queryOf(w, q, "limit", "cursor")
+	p, _, ok := pageOf(w, q)
 	if !ok {
 		return
 	}
-	limit, ok := limitOf(w, query)
+	after, ok := p.seq(w)
 	if !ok {
 		return
 	}
-	after := int64(0)
-	var err error
-	if text := query.Get("cursor"); text != "" {
-		if after, err = strconv.ParseInt(text, 10, 64); err != nil || after < 0 {
-			deny(w, protocol.BadRequest, badCursor, text)
-			return
-		}
-	}
-	dead, err := b.Outbox.Dead(q.Context(), e.ID, after, limit+1)
+	dead, err := b.Outbox.Dead(q.Context(), e.ID, after, p.limit+1)
 	if err != nil {
 		b.denyWebhook(w, q, e.ID, err)
 		return
 	}
-	answer := struct {
-		Dead []deadShape `json:"dead"`
-		Next string      `json:"next,omitempty"`
-	}{Dead: []deadShape{}}
-	for i := range dead[:min(limit, len(dead))] {
-		answer.Dead = append(answer.Dead, deadOf(&dead[i]))
-	}
-	if len(dead) > limit {
-		answer.Next = strconv.FormatInt(dead[limit-1].Event.Seq, 10)
-	}
-	reply(w, answer)
+	replyPage(w, "dead", dead, p.limit, deadOf, func(d *store.DeadLetter) string { return strconv.FormatInt(d.Event.Seq, 10) })
 }
 
 // webhook finds the webhook that a path names.

@@ -142,6 +142,8 @@ func TestWebhookRefuses(t *testing.T) {
 		{"DELETE", "/crm", `{"force":true}`, "force"},
 		{"GET", "?limit=1", "", "limit"},
 		{"GET", "/crm/dead?cursor=evt_1", "", "value of next"},
+		{"GET", "/crm/dead?cursor=0", "", "value of next"},
+		{"GET", "/crm/dead?cursor=", "", "value of next"},
 		{"GET", "/crm/dead?limit=0", "", "from 1 to 500"},
 		{"GET", "/crm/dead?after=0", "", "each once"},
 		{"POST", "/crm/test", `{"x":1}`, "x"},
