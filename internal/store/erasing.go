@@ -8,8 +8,8 @@ import (
 	"github.com/peal-rtc/peal/internal/call"
 )
 
-// Erase implements Store. It goes in portions, so that no commit waits for long: what is there at
-// the beginning goes beside commits, and what they made meanwhile between two of them. The last
+// Erase implements Store. It works in portions, so that no commit waits for long. It erases what was
+// stored before beside commits, and what was committed in the meantime between two commits. The last
 // portion files the audit entry.
 func (m *Memory) Erase(ctx context.Context, account call.Account, audit Audit) error {
 	if IsAlias(account) {
@@ -37,22 +37,22 @@ func (m *Memory) Erase(ctx context.Context, account call.Account, audit Audit) e
 	return nil
 }
 
-// erasing is an erasure under way, with what holds the account outside of records and is still to
-// be erased.
+// erasing is the state of an erasure: the ended calls and the events that it has found and not yet
+// erased.
 type erasing struct {
 	memory  *Memory
 	erasure Erasure // Without a portion.
 
 	ended  []call.ID
 	events []int64
-	// searched goes to the journal with the last portion of what was found. given are the calls
-	// that went there.
+	// searched is stored with the last portion of what was found. given are the calls that the journal
+	// has erased.
 	searched Searched
 	given    map[call.ID]bool
 }
 
-// search looks for the account in the ended calls and the events of the journal, and erases what it
-// finds. It goes on where a search before was cut off. Commits go on meanwhile.
+// search searches the ended calls and the events of the journal for the account, and erases what it
+// finds. It resumes where an earlier search was cut off. Commits do not wait.
 func (e *erasing) search(ctx context.Context) (err error) {
 	journal, account := e.memory.journal, e.erasure.Account
 	if e.searched, err = journal.Searched(ctx, e.erasure.Alias); err != nil {
@@ -77,7 +77,7 @@ func (e *erasing) search(ctx context.Context) (err error) {
 	}
 }
 
-// searchEvents looks for the account in the events that were not searched, and erases what it finds.
+// searchEvents searches the events that were not searched yet, and erases what it finds.
 func (e *erasing) searchEvents(ctx context.Context) error {
 	for {
 		seqs, next, err := e.memory.journal.EventsWith(ctx, e.erasure.Account, e.searched.Event, e.memory.searchPortion)
@@ -94,7 +94,7 @@ func (e *erasing) searchEvents(ctx context.Context) error {
 	}
 }
 
-// portion takes one of what was found.
+// portion takes a portion of what was found.
 func (e *erasing) portion() Erasure {
 	p := e.erasure
 	calls, events := min(erasePortion, len(e.ended)), min(erasePortion, len(e.events))
@@ -109,7 +109,7 @@ func (e *erasing) portion() Erasure {
 	return p
 }
 
-// found erases what was found, and the records. Commits go on meanwhile.
+// found erases what was found, and the records. Commits do not wait.
 func (e *erasing) found(ctx context.Context) error {
 	m := e.memory
 	for more := true; more; {
@@ -120,7 +120,7 @@ func (e *erasing) found(ctx context.Context) error {
 			return err
 		}
 		left, err := m.journal.Erase(e.portion())
-		m.out.forget() // It may have the events as they were.
+		m.out.forget() // It may hold the events as they were.
 		if err := m.judged(err); err != nil {
 			return err
 		}
@@ -129,8 +129,8 @@ func (e *erasing) found(ctx context.Context) error {
 	return nil
 }
 
-// rest erases what was committed since, between two commits: no call of the account begins
-// meanwhile. Where that is more than a portion, it is left as found.
+// rest erases what was committed since, between two commits, so that no call of the account begins in
+// the meantime. Where that is more than a portion, rest leaves it to found.
 func (e *erasing) rest(ctx context.Context) (left bool, err error) {
 	m, account := e.memory, e.erasure.Account
 	m.writing.Lock()
