@@ -10,8 +10,8 @@ import (
 	"github.com/peal-rtc/peal/internal/store"
 )
 
-// The routes by which backends have an account block others: calls of a blocked account ring
-// nobody, and it cannot tell that from a callee who is offline.
+// The routes of blocks. Calls of a blocked account ring on no device, and the caller cannot distinguish
+// that from a callee who is offline.
 
 // blockShape is one block of an account.
 type blockShape struct {
@@ -21,7 +21,7 @@ type blockShape struct {
 
 func blockOf(b *store.Block) blockShape { return blockShape{string(b.Blocked), b.Since.UTC()} }
 
-// putBlock has an account block another, or leaves the block that there is.
+// putBlock makes a block, or leaves the existing one.
 func (b *backend) putBlock(w http.ResponseWriter, q *http.Request) {
 	account, blocked, ok := b.pair(w, q)
 	if !ok {
@@ -55,7 +55,7 @@ func (b *backend) deleteBlock(w http.ResponseWriter, q *http.Request) {
 	reply(w, struct{}{})
 }
 
-// listBlocks gives whom an account blocks, in the order of names.
+// listBlocks lists the blocks of an account, in the order of names.
 func (b *backend) listBlocks(w http.ResponseWriter, q *http.Request) {
 	account, ok := b.accountOf(w, q)
 	if !ok {
