@@ -110,7 +110,7 @@ func (b books) Erase(e store.Erasure) (more bool, err error) {
 	return more, err
 }
 
-// toErase reads those of the ended calls that have the account still.
+// toErase reads the ended calls of the list that still have the account.
 func (b books) toErase(e *store.Erasure) (calls []call.Call, err error) {
 	for _, id := range e.Ended {
 		c, err := b.j.Ended(context.Background(), id)
@@ -168,13 +168,13 @@ func (b books) Searched(ctx context.Context, alias call.Account) (s store.Search
 	return s, nil
 }
 
-// putSearched stores how far the search of an erasure came.
+// putSearched stores the progress of an erasure.
 func (w *writer) putSearched(e *store.Erasure) error {
 	_, err := w.once(sqlPutSearched, string(e.Alias), unixNano(e.Searched.Ended), e.Searched.Event)
 	return err
 }
 
-// eventsToErase reads those of the events that have the account still.
+// eventsToErase reads the events of the list that still have the account.
 func (b books) eventsToErase(e *store.Erasure) (events []store.Event, err error) {
 	for _, seq := range e.Events {
 		event, err := scanEvent(b.j.reader.QueryRowContext(context.Background(), sqlEventOf, seq))
@@ -189,7 +189,7 @@ func (b books) eventsToErase(e *store.Erasure) (events []store.Event, err error)
 	return events, nil
 }
 
-// eraseEvent erases one event. Who received it has it still.
+// eraseEvent erases one event in the store. Receivers keep what they received.
 func (w *writer) eraseEvent(event *store.Event, e *store.Erasure) error {
 	event.Call.Erase(e.Account, e.Alias)
 	body, err := encode(event.Call)
@@ -199,7 +199,7 @@ func (w *writer) eraseEvent(event *store.Event, e *store.Erasure) error {
 	return err
 }
 
-// eraseRecords erases a portion of the records, and says how many.
+// eraseRecords erases a portion of the records, and returns how many.
 func (w *writer) eraseRecords(e *store.Erasure) (rows int64, err error) {
 	account, alias := string(e.Account), string(e.Alias)
 	for _, query := range []string{sqlEraseCaller, sqlEraseCallee} {
@@ -215,7 +215,7 @@ func (w *writer) eraseRecords(e *store.Erasure) (rows int64, err error) {
 	return max(rows, deaf), err
 }
 
-// eraseAudit is what is done once nothing else has the account.
+// eraseAudit does the rest, once nothing else has the account.
 func (w *writer) eraseAudit(e *store.Erasure) error {
 	if _, err := w.once(sqlEraseBlocks, string(e.Account)); err != nil {
 		return err
