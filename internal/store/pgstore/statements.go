@@ -86,12 +86,12 @@ WITH new AS MATERIALIZED (
 	FROM unnest($3::text[], $4::bigint[], $5::bigint[], $6::smallint[], $7::bigint[], $8::bigint[], $9::text[], $10::bytea[],
 		$11::boolean[], $12::bytea[], $13::bytea[]
 	) WITH ORDINALITY AS n (id, was, rev, state, deadline_ns, ended_ns, nodes, body, described, offer, answer, ord)
-	CROSS JOIN LATERAL (SELECT ctid FROM calls WHERE id = n.id AND rev = n.was AND state <> 4 OFFSET 0) AS c (place)
+	CROSS JOIN LATERAL (SELECT ctid FROM calls WHERE id = n.id AND rev = n.was AND state <> 4 AND format <= $2::smallint OFFSET 0) AS c (place)
 ), changed AS (
 	UPDATE calls c SET rev = n.rev, state = n.state, deadline_ns = n.deadline_ns, ended_ns = n.ended_ns,
 		changed_ns = (extract(epoch FROM clock_timestamp()) * 1000000)::bigint * 1000, attempt = $1::bigint,
 		nodes = string_to_array(n.nodes, E'\n'), format = $2::smallint, body = n.body
-	FROM new n WHERE c.ctid = n.place AND c.rev = n.was AND c.state <> 4
+	FROM new n WHERE c.ctid = n.place AND c.rev = n.was AND c.state <> 4 AND c.format <= $2::smallint
 	RETURNING n.ord, n.id, n.described, n.offer, n.answer
 ), described AS (
 	INSERT INTO descriptions AS d (call_id, offer, answer)
