@@ -40,7 +40,7 @@ func TestNewerDatabase(t *testing.T) {
 				t.Fatal(err)
 			}
 			code, out, complaint := peal("serve", "--addr", "127.0.0.1:0", "--turn-addr", "off", "--data", data, "--secret", secret)
-			want := fmt.Sprintf("peal: %s was written by a newer peal (schema 9, this one knows 7): start that version, or restore a backup\n", path)
+			want := fmt.Sprintf("peal: %s was written by a newer peal (schema 9, this one knows 8): start that version, or restore a backup\n", path)
 			if code != exitFailed || out != "" || complaint != want {
 				t.Errorf("exit code %d, out %q, complaint\n%q, want\n%q", code, out, complaint, want)
 			}
