@@ -104,11 +104,19 @@ var allowed = map[string]imports{
 		theirs: []string{"github.com/pion/logging", "github.com/pion/stun", "github.com/pion/turn", "golang.org/x/sys"},
 	},
 	"internal/store/sqlstore": {
-		ours:   []string{"internal/call", "internal/store", "internal/store/sqlstore/storedpb"},
+		ours:   []string{"internal/call", "internal/store", "internal/store/stored"},
 		theirs: []string{"github.com/pressly/goose", "golang.org/x/sys", "google.golang.org/protobuf", "modernc.org/sqlite"},
 	},
-	"internal/store/sqlstore/storedpb": {theirs: []string{"google.golang.org/protobuf"}},
-	"internal/config":                  {ours: []string{"internal/auth"}},
+	"internal/store/pgstore": {
+		ours:   []string{"internal/call", "internal/store", "internal/store/stored"},
+		theirs: []string{"github.com/jackc/pgx", "github.com/pressly/goose"},
+	},
+	"internal/store/stored": {
+		ours:   []string{"internal/call", "internal/store/stored/storedpb"},
+		theirs: []string{"google.golang.org/protobuf"},
+	},
+	"internal/store/stored/storedpb": {theirs: []string{"google.golang.org/protobuf"}},
+	"internal/config":                {ours: []string{"internal/auth"}},
 
 	"internal/node": {
 		ours: []string{
@@ -127,7 +135,12 @@ var allowed = map[string]imports{
 	},
 	"internal/store": {ours: []string{"internal/call"}},
 	"internal/bus":   {ours: []string{"internal/call", "internal/protocol"}},
-	"internal/auth":  {theirs: []string{"github.com/golang-jwt/jwt"}},
+	"internal/bus/natsbus": {
+		ours:   []string{"internal/bus", "internal/bus/natsbus/buspb", "internal/call", "internal/protocol", "internal/store/stored"},
+		theirs: []string{"github.com/nats-io/nats.go", "google.golang.org/protobuf"},
+	},
+	"internal/bus/natsbus/buspb": {theirs: []string{"google.golang.org/protobuf"}},
+	"internal/auth":              {theirs: []string{"github.com/golang-jwt/jwt"}},
 
 	"internal/call":            {ours: []string{"internal/call/transcript"}}, // For its tests alone.
 	"internal/protocol":        {theirs: []string{"google.golang.org/protobuf"}},
@@ -138,6 +151,9 @@ var allowed = map[string]imports{
 	"internal/call/transcript": {ours: []string{"internal/call"}},
 	"internal/testing/explore": {ours: []string{"internal/call", "internal/callqueue", "internal/protocol", "internal/store", "internal/testing/plant"}},
 	"internal/testing/plant":   {},
+	// It starts a real PostgreSQL.
+	"internal/testing/postgres": {theirs: []string{"github.com/jackc/pgx"}},
+	"internal/testing/balancer": {},
 	// Built into the command by one of its tests.
 	"internal/testing/stepped": {},
 	"internal/testing/soak":    {},
@@ -165,7 +181,8 @@ var allowed = map[string]imports{
 		ours:   []string{"internal/call", "internal/config", "internal/server", "internal/store", "internal/store/sqlstore"},
 		theirs: []string{"github.com/alecthomas/kong"},
 	},
-	"internal/testing/nets": {theirs: []string{"golang.org/x/sys"}},
+	"internal/testing/natsserver": {},
+	"internal/testing/nets":       {theirs: []string{"golang.org/x/sys"}},
 	// It starts servers as anybody would; what it needs of ours is for the load.
 	"bench": {
 		ours:   []string{"internal/auth", "internal/load"},

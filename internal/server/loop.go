@@ -78,7 +78,7 @@ func (l *loop) begin(events bus.Bus) error {
 	l.commits, l.reads = newCommits(), newReads()
 	l.conns = make(map[node.ConnID]*connection)
 	l.drained, l.quit = make(chan struct{}), make(chan struct{})
-	member, err := events.Join(l.hear)
+	member, err := events.Join(l.hear, func() { l.offer(node.Reconnected{}) })
 	if err != nil {
 		return err
 	}
@@ -218,7 +218,8 @@ func (l *loop) do(effect node.Effect) {
 	case node.Publish:
 		l.member.Publish(e.Message)
 	case node.Subscribe:
-		l.member.Subscribe(e.Account)
+		// Where there is no room for the answer the node goes on without.
+		l.member.Subscribe(e.Account, func() { l.offer(node.Subscribed{Ticket: e.Ticket}) })
 	case node.Unsubscribe:
 		l.member.Unsubscribe(e.Account)
 	case node.Request:
@@ -240,9 +241,12 @@ func (l *loop) tell(a arrival) {
 
 // hear takes a message of the bus. What there is no room for is lost, as on the
 // bus itself: the node asks the store for what it missed.
-func (l *loop) hear(m bus.Message) {
+func (l *loop) hear(m bus.Message) { l.offer(node.Heard{Message: m}) }
+
+// offer brings an input to the loop where there is room for it.
+func (l *loop) offer(in node.Input) {
 	select {
-	case l.inbox <- arrival{in: node.Heard{Message: m}}:
+	case l.inbox <- arrival{in: in}:
 		l.poller.Wake()
 	default:
 	}
