@@ -16,11 +16,11 @@ var clusterBugs = []bug{
 	},
 	{
 		"an outage that no sign of life fails in is none", "internal/node/leases.go",
-		"case ls.missed || ranOut || silent > beatLate:", "case ls.missed:",
+		"case ls.missed || ranOut || silent > beatLate:", "case ls.missed || ranOut && silent < 0:",
 	},
 	{
 		"a node judges whose own lease may have run out", "internal/node/leases.go",
-		"case ls.missed || ranOut || silent > beatLate:", "case ls.missed || silent > beatLate && !ranOut:",
+		"case ls.missed || ranOut || silent > beatLate:", "case ls.missed || silent > beatLate || ranOut && silent < 0:",
 	},
 	{
 		"a node that stops keeps its lease no longer", "internal/node/node.go",

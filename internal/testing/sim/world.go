@@ -187,8 +187,12 @@ func (w *world) start() {
 	for i := range w.cfg.Nodes {
 		w.hosts = append(w.hosts, newHost(w, i, limits))
 	}
-	for _, h := range w.hosts {
-		h.boot()
+	for i, h := range w.hosts {
+		if i == 0 {
+			h.boot()
+		} else { // Their signs of life come at different times.
+			w.after(w.between(0, 2*time.Second), h.boot)
+		}
 	}
 	for a := range w.cfg.Accounts {
 		for d := range w.cfg.Devices {
