@@ -25,8 +25,8 @@ const (
 	// readers is how many reads of the store run at once.
 	readers = 4
 	// storeTimeout is how long the store may take before its answer counts as
-	// unknown.
-	storeTimeout = 10 * time.Second
+	// unknown. It is shorter than a lease.
+	storeTimeout = 5 * time.Second
 )
 
 // arrival is one input for the node; conn comes with Opened.
@@ -49,6 +49,8 @@ type loop struct {
 	metrics *metrics.Metrics
 	// incarnation is the node's.
 	incarnation string
+	// drain is how long the node takes to close its connections when it stops.
+	drain time.Duration
 	// poller serves the plain sockets on the goroutine that owns the node; nil where
 	// they have goroutines.
 	poller *ws.Poller

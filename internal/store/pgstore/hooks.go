@@ -5,15 +5,14 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/peal-rtc/peal/internal/call"
 	"github.com/peal-rtc/peal/internal/store"
 )
 
 // openBooks reads what is kept in memory: the salt of aliases.
 func (*Store) openBooks(context.Context) error { return nil }
 
-// queueAudit files an audit entry in the transaction of a batch.
-func queueAudit(*pgx.Batch, store.Audit) {}
+// fileAudit files an audit entry in a transaction.
+func fileAudit(context.Context, pgx.Tx, store.Audit) error { return nil }
 
 // queueEvents stores the events of a wave in its transaction. It is called after the statements
 // that make the changes, and only for changes that have events.
@@ -26,11 +25,4 @@ func queueAudit(*pgx.Batch, store.Audit) {}
 // A call may have been stored deaf: calls.deaf says so, and its body is that which was given with
 // deafMark behind it. A record was filed by this transaction where records has the id with
 // records.attempt = $attempt.
-func (s *Store) queueEvents(batch *pgx.Batch, attempt int64, made []outcome) {}
-
-// outcome is what a change may come to: the call as given, or its busy variant.
-type outcome struct {
-	call   *call.Call
-	body   []byte // stored.Encode(call).
-	events []call.Event
-}
+func (*Store) queueEvents(_ *pgx.Batch, _ int64, _ []outcome) {}
