@@ -16,7 +16,7 @@ type partial struct {
 	store.Books
 }
 
-func (partial) Alias(a call.Account) call.Account { return a }
+func (partial) Alias(a call.Account) call.Account                            { return a }
 func (partial) Erase(_ context.Context, _ call.Account, _ store.Audit) error { return nil }
 
 func TestStore(t *testing.T) {

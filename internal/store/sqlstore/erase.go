@@ -49,13 +49,13 @@ const (
 
 // EndedWith implements store.Journal.
 func (b books) EndedWith(ctx context.Context, account call.Account, after store.Ended, limit int) (ids []call.ID, next store.Ended, err error) {
-	from := unixNano(after.At)
+	from := stored.Nanos(after.At)
 	var to int64
 	err = b.j.reader.QueryRowContext(ctx, sqlEndedEnd, from, string(after.ID), limit).Scan(&to, &next.ID)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, after, nil
 	}
-	next.At = fromUnixNano(to)
+	next.At = stored.Time(to)
 	if err == nil {
 		var rows *sql.Rows
 		rows, err = b.j.reader.QueryContext(ctx, sqlEndedWith, from, string(after.ID), to, string(next.ID), []byte(account))
@@ -165,13 +165,13 @@ func (b books) Searched(ctx context.Context, alias call.Account) (s store.Search
 	case err != nil:
 		return store.Searched{}, fmt.Errorf("read erasure: %w", named(err))
 	}
-	s.Ended = fromUnixNano(ended)
+	s.Ended = stored.Time(ended)
 	return s, nil
 }
 
 // putSearched stores the progress of an erasure.
 func (w *writer) putSearched(e *store.Erasure) error {
-	_, err := w.once(sqlPutSearched, string(e.Alias), unixNano(e.Searched.Ended), e.Searched.Event)
+	_, err := w.once(sqlPutSearched, string(e.Alias), stored.Nanos(e.Searched.Ended), e.Searched.Event)
 	return err
 }
 

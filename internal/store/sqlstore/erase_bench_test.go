@@ -7,6 +7,7 @@ import (
 
 	"github.com/peal-rtc/peal/internal/call"
 	"github.com/peal-rtc/peal/internal/store"
+	"github.com/peal-rtc/peal/internal/store/stored"
 )
 
 // BenchmarkErase erases an account among 300,000 ended calls and as many events, none of which is
@@ -27,7 +28,7 @@ func BenchmarkErase(b *testing.B) {
 			b.Error(err)
 		}
 	})
-	body, err := encode(&call.Call{ID: "c1", Legs: []call.Leg{{Account: call.Account(strings.Repeat("b", 280))}, {Account: "carol"}}})
+	body, err := stored.Encode(&call.Call{ID: "c1", Legs: []call.Leg{{Account: call.Account(strings.Repeat("b", 280))}, {Account: "carol"}}})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -55,7 +56,7 @@ func BenchmarkErase(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
 				if cutOff {
-					searched := store.Searched{Ended: fromUnixNano(n * 2 / 3 * 1e9), Event: n * 2 / 3}
+					searched := store.Searched{Ended: stored.Time(n * 2 / 3 * 1e9), Event: n * 2 / 3}
 					if _, err := j.Erase(store.Erasure{Account: "alice", Alias: s.Alias("alice"), Searched: searched}); err != nil {
 						b.Fatal(err)
 					}

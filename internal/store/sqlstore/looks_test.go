@@ -178,7 +178,7 @@ func TestSearches(t *testing.T) {
 	const n = 25
 	bodies := make(map[bool][]byte) // By whether the call is one of alice.
 	for alice, caller := range map[bool]call.Account{true: "alice", false: "bob"} {
-		body, err := encode(&call.Call{ID: "c", Legs: []call.Leg{{Account: caller}, {Account: "carol"}}})
+		body, err := stored.Encode(&call.Call{ID: "c", Legs: []call.Leg{{Account: caller}, {Account: "carol"}}})
 		if err != nil {
 			t.Fatal(err)
 		}
