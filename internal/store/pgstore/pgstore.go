@@ -18,7 +18,6 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/peal-rtc/peal/internal/call"
 	"github.com/peal-rtc/peal/internal/store"
 )
 
@@ -50,10 +49,10 @@ type Store struct {
 	reads   *pgxpool.Pool
 	log     *slog.Logger
 
+	descriptions *descriptions
+
 	mu   sync.Mutex // Guards what follows.
 	node store.Node // What Beat writes beside the lease.
-	// described is which descriptions the database has for live calls that this store changed last.
-	described map[call.ID]described
 }
 
 // Open opens a store, and brings the tables of its database up to date.
@@ -65,7 +64,7 @@ func Open(ctx context.Context, config Config) (_ *Store, err error) {
 	if err := prepare(pool); err != nil {
 		return nil, fmt.Errorf("open PostgreSQL: %w", err)
 	}
-	s := &Store{log: config.Logger, described: make(map[call.ID]described)}
+	s := &Store{log: config.Logger, descriptions: newDescriptions()}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
