@@ -15,9 +15,9 @@ import (
 	"syscall"
 )
 
-// Client asks the server that runs on a data folder.
+// Client sends requests to the server that runs on a data folder.
 type Client struct {
-	// Data is the data folder, and Database the file in it by which one is known.
+	// Data is the data folder, and Database the file that every data folder has.
 	Data, Database string
 }
 
@@ -90,7 +90,7 @@ func (c Client) exchange(ctx context.Context, method, path string, body any) (sa
 	return said, nil
 }
 
-// unreachable says why nobody answers, and what to do.
+// unreachable says why no server answers, and what to do.
 func (c Client) unreachable(err error) error {
 	_, missing := os.Stat(c.Database)
 	switch {

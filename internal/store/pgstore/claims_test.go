@@ -190,7 +190,7 @@ func wantQueue(t *testing.T, s *pgstore.Store, queued, dead int) {
 func TestDeadClaimer(t *testing.T) {
 	a, b, now := clocked(t)
 	hook(t, a, "crm")
-	commit(t, a, invited(t, "c1", "alice", "bob"))
+	commitAll(t, a, invited(t, "c1", "alice", "bob"))
 	due, _ := claim(t, a, 1)
 	begun := *now
 	if _, next := claim(t, b, 0); !next.Equal(begun.Add(pgstore.LeaseTime)) {
@@ -214,7 +214,7 @@ func TestDeadClaimer(t *testing.T) {
 func TestLateSettlement(t *testing.T) {
 	a, _, now := clocked(t)
 	hook(t, a, "crm")
-	commit(t, a, invited(t, "c1", "alice", "bob"))
+	commitAll(t, a, invited(t, "c1", "alice", "bob"))
 	due, _ := claim(t, a, 1)
 	*now = now.Add(2 * pgstore.LeaseTime)
 	settle(t, a, due, store.Delivered)
@@ -225,7 +225,7 @@ func TestLateSettlement(t *testing.T) {
 func TestSettlementFails(t *testing.T) {
 	a, b, _ := clocked(t)
 	hook(t, a, "crm")
-	commit(t, a, invited(t, "c1", "alice", "bob"))
+	commitAll(t, a, invited(t, "c1", "alice", "bob"))
 	due, _ := claim(t, a, 1)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -330,4 +330,35 @@ func TestBooksVersion(t *testing.T) {
 		t.Fatal(err)
 	}
 	news("a log-out", true)
+}
+
+// TestLeftIsFound: what a node had claimed that died wakes who delivers on the others.
+func TestLeftIsFound(t *testing.T) {
+	a, b, now := clocked(t)
+	hook(t, a, "crm")
+	commitAll(t, a, invited(t, "c1", "alice", "bob"))
+	if err := b.Hurry(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	claim(t, a, 1)
+	for _, test := range []struct {
+		wait time.Duration
+		want bool
+	}{{pgstore.LeaseTime - time.Second, false}, {time.Second, true}} {
+		changed := b.Outbox().Changed()
+		*now = now.Add(test.wait)
+		if err := b.Hurry(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-changed:
+			if !test.want {
+				t.Error("woken while the lease lasts")
+			}
+		default:
+			if test.want {
+				t.Error("not woken when the lease has expired")
+			}
+		}
+	}
 }

@@ -46,8 +46,8 @@ func stepped(t testing.TB, was *call.Call, in call.Input) store.Change {
 	return store.Change{Call: c, From: was.Rev, Events: call.Events(was, in, &c)}
 }
 
-// commit makes changes.
-func commit(t testing.TB, s *pgstore.Store, changes ...store.Change) {
+// commitAll makes changes.
+func commitAll(t testing.TB, s *pgstore.Store, changes ...store.Change) {
 	t.Helper()
 	results, err := s.Commit(t.Context(), changes)
 	if err != nil {
@@ -64,13 +64,13 @@ func commit(t testing.TB, s *pgstore.Store, changes ...store.Change) {
 func talk(t testing.TB, s *pgstore.Store, id call.ID) {
 	t.Helper()
 	change := invited(t, id, call.Account("caller of "+id), call.Account("callee of "+id))
-	commit(t, s, change)
+	commitAll(t, s, change)
 	for _, in := range []call.Input{
 		call.Ring{Device: call.Device{Account: change.Call.Callee().Account, ID: "tablet"}}, call.Cancel{Device: change.Call.Caller().Device},
 	} {
 		was := change.Call
 		change = stepped(t, &was, in)
-		commit(t, s, change)
+		commitAll(t, s, change)
 	}
 }
 
@@ -108,7 +108,7 @@ func TestLaterNumberFirst(t *testing.T) {
 	a.RecordEvents(true)
 	b.RecordEvents(true)
 	first := invited(t, "first", "alice", "bob")
-	commit(t, a, first)
+	commitAll(t, a, first)
 	wantFeed(t, a, "first:1 call.created")
 	seen := a.Outbox().Newest()
 
@@ -128,13 +128,11 @@ func TestLaterNumberFirst(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		commit(t, a, stepped(t, &first.Call, call.Cancel{Device: first.Call.Caller().Device}))
+		commitAll(t, a, stepped(t, &first.Call, call.Cancel{Device: first.Call.Caller().Device}))
 	}()
-	for waits := false; !waits; {
-		b.Query(t, &waits, `SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)`)
-	}
+	waitForLocks(t, b, 1)
 	changed := b.Outbox().Changed()
-	commit(t, b, invited(t, "second", "carol", "dave"))
+	commitAll(t, b, invited(t, "second", "carol", "dave"))
 	<-changed // This node told itself, though nobody may see the event yet.
 	for _, s := range []*pgstore.Store{a, b} {
 		wantFeed(t, s, "first:1 call.created")
@@ -154,6 +152,17 @@ func TestLaterNumberFirst(t *testing.T) {
 	}
 	for _, s := range []*pgstore.Store{a, b} {
 		wantFeed(t, s, "first:1 call.created", "first:2 call.ended", "second:1 call.created")
+	}
+}
+
+// waitForLocks waits until a number of locks are waited for.
+func waitForLocks(t testing.TB, s *pgstore.Store, want int) {
+	t.Helper()
+	for begun, found := time.Now(), 0; found < want; {
+		if time.Since(begun) > patience {
+			t.Fatalf("%d of %d wait for a lock", found, want)
+		}
+		s.Query(t, &found, `SELECT count(*) FROM pg_locks WHERE NOT granted`)
 	}
 }
 

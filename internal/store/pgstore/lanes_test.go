@@ -18,7 +18,7 @@ func TestReplayBesideClaim(t *testing.T) {
 	a, b, _ := clocked(t)
 	hook(t, a, "crm")
 	first := invited(t, "c1", "alice", "bob")
-	commit(t, a, first, stepped(t, &first.Call, call.Cancel{Device: first.Call.Caller().Device}))
+	commitAll(t, a, first, stepped(t, &first.Call, call.Cancel{Device: first.Call.Caller().Device}))
 	created, _ := claim(t, a, 1)
 	settle(t, a, created, store.Delivered)
 	ended, _ := claim(t, a, 1)
@@ -66,14 +66,7 @@ func TestReplayAlone(t *testing.T) {
 		lock(test.lock)
 		done := make(chan error, 1)
 		go func() { done <- test.run() }()
-		for waits := false; !waits; {
-			select {
-			case err := <-done:
-				t.Fatalf("%s does not wait: %v", test.name, err)
-			default:
-			}
-			s.Query(t, &waits, `SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND locktype = 'advisory')`)
-		}
+		waitForLocks(t, s, 1)
 		lock(test.unlock)
 		if err := <-done; err != nil {
 			t.Errorf("%s: %v", test.name, err)

@@ -161,10 +161,6 @@ var bugs = []bug{
 		"ls.bury(&in.Calls[i])", "_ = i",
 	},
 	{
-		"deadlines that a dead node left are not looked for", "internal/node/leases.go",
-		"for _, id := range in.IDs {", "for _, id := range in.IDs[:0] {",
-	},
-	{
 		"it rings before the welcome", "internal/session/session.go",
 		"case greeting:\n\t\tif len(s.held)", "case greeting:\n\t\ts.line.Send(f)\n\t\treturn\n\t\tif len(s.held)",
 	},
@@ -272,14 +268,6 @@ var bugs = []bug{
 	{
 		"a node that begins after the last look at those that live is taken for dead", "internal/node/leases.go",
 		"\tif !slices.ContainsFunc(in.Calls, func(c call.Call) bool { return len(ls.deaths(&c)) > 0 }) {\n", "\tfor i := range in.Calls {\n\t\tls.bury(&in.Calls[i])\n\t}\n\tif true {\n",
-	},
-	{
-		"nodes count as dead after the store was away for all", "internal/node/leases.go",
-		"ls.judges = ls.now.Add(leaseTTL)\n\t\tls.log.Warn", "ls.log.Warn",
-	},
-	{
-		"a node that begins after the store was away finds the others dead", "internal/node/leases.go",
-		"this node cannot know.\n\t\tls.judges = ls.now.Add(leaseTTL)", "this node cannot know.",
 	},
 	{
 		"what rang when a login ended does not ring for the next one", "internal/device/link.go",
