@@ -150,11 +150,16 @@ func (o *clusterOptions) costAt(ctx context.Context, s *site) (c costOfCall, err
 	if _, err := s.run(ctx, o.rate, o.each); err != nil { // To warm up.
 		return c, err
 	}
+	f, err := s.fleet(ctx, o.rate, o.each)
+	if err != nil {
+		return c, err
+	}
+	defer f.Close()
 	before, err := s.figures(ctx)
 	if err != nil {
 		return c, err
 	}
-	r, err := s.run(ctx, o.rate, o.each)
+	r, err := f.Run(ctx)
 	if err != nil {
 		return c, err
 	}
@@ -177,7 +182,8 @@ type costOfCall struct {
 	changes float64
 	// trips is how many round trips to the database a commit or a read takes.
 	trips float64
-	// wal and busBytes are bytes; rows are written, messages sent to the bus and by it.
+	// wal and busBytes are bytes, written and published; rows are written, messages published and
+	// received.
 	wal, rows, in, out, busBytes float64
 	// hot is the share of updates of calls that touch no index, dead that of their dead rows.
 	hot, dead float64
@@ -189,10 +195,10 @@ func (c costOfCall) cpu() float64 { return c.nodes + c.database + c.bus }
 
 func (o *clusterOptions) printCosts(sizes []int, costs map[int]costOfCall) {
 	fmt.Printf("One call, at %.0f calls/s:\n", o.rate)
-	fmt.Println("            nodes µs  database µs  bus µs  ring p99 ms  changes/commit  trips/request  WAL bytes  rows  HOT  dead  to bus  from bus  bus bytes  deadlocks  failed")
+	fmt.Println("            nodes µs  database µs  bus µs  ring p99 ms  changes/commit  trips/request  WAL bytes  rows  HOT  dead  published  received  their bytes  deadlocks  failed")
 	for _, size := range sizes {
 		c := costs[size]
-		fmt.Printf("  %-8s  %8.0f  %11.0f  %6.0f  %11.1f  %14.1f  %13.2f  %9.0f  %4.1f  %2.0f%%  %3.0f%%  %6.1f  %8.1f  %9.0f  %9.0f  %6d\n", sizeName(size),
+		fmt.Printf("  %-8s  %8.0f  %11.0f  %6.0f  %11.1f  %14.1f  %13.2f  %9.0f  %4.1f  %2.0f%%  %3.0f%%  %9.1f  %8.1f  %11.0f  %9.0f  %6d\n", sizeName(size),
 			c.nodes, c.database, c.bus, c.ringP99, c.changes, c.trips, c.wal, c.rows, 100*c.hot, 100*c.dead, c.in, c.out, c.busBytes, c.deadlocks, c.failed)
 	}
 	if sizes = slices.DeleteFunc(slices.Clone(sizes), func(n int) bool { return n == 0 }); len(sizes) < 2 {

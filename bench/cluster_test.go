@@ -29,11 +29,11 @@ func TestFigures(t *testing.T) {
 	before := figures{nodes: time.Second, commits: 10, changes: 20, reads: 5, trips: 30, updates: 10, hot: 1, wal: 1000}
 	after := figures{
 		nodes: 2 * time.Second, database: time.Second, commits: 20, changes: 180, reads: 15, trips: 50, updates: 20, hot: 6, dead: 1, live: 3,
-		wal: 101_000, messagesIn: 60, messagesOut: 50, bytesIn: 1000, bytesOut: 2000,
+		wal: 101_000, messagesIn: 60, messagesOut: 50, bytesIn: 1000,
 	}
 	got := after.since(before, &load.Result{Completed: 10})
 	want := costOfCall{
-		nodes: 100_000, database: 100_000, changes: 16, trips: 1, wal: 10_000, hot: 0.5, dead: 0.25, in: 6, out: 5, busBytes: 300,
+		nodes: 100_000, database: 100_000, changes: 16, trips: 1, wal: 10_000, hot: 0.5, dead: 0.25, in: 6, out: 5, busBytes: 100,
 	}
 	if got != want || got.cpu() != 200_000 {
 		t.Errorf("got  %+v\nwant %+v", got, want)

@@ -121,12 +121,17 @@ func (s *site) stop() {
 	}
 }
 
-// run has devices call each other at a rate.
-func (s *site) run(ctx context.Context, rate float64, each time.Duration) (*load.Result, error) {
+// fleet logs devices in that call each other at a rate.
+func (s *site) fleet(ctx context.Context, rate float64, each time.Duration) (*load.Fleet, error) {
 	cfg := s.nodes[0].load(max(400, 4*int(rate)))
 	cfg.Server = "http://" + s.balancer.Addr()
 	cfg.Rate, cfg.Duration = rate, each
-	f, err := fleet(ctx, cfg)
+	return fleet(ctx, cfg)
+}
+
+// run has devices log in and call each other at a rate.
+func (s *site) run(ctx context.Context, rate float64, each time.Duration) (*load.Result, error) {
+	f, err := s.fleet(ctx, rate, each)
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +144,7 @@ type figures struct {
 	nodes, database, bus                           time.Duration
 	commits, changes, reads, trips                 float64
 	wal, rows, updates, hot, dead, live, deadlocks float64
-	messagesIn, messagesOut, bytesIn, bytesOut     float64
+	messagesIn, messagesOut, bytesIn               float64
 }
 
 // statsLate is how late PostgreSQL may tell what it did.
@@ -231,15 +236,14 @@ func (f *figures) readBus(ctx context.Context, monitor string) error {
 		return err
 	}
 	var told struct {
-		In       float64 `json:"in_msgs"`
-		Out      float64 `json:"out_msgs"`
-		BytesIn  float64 `json:"in_bytes"`
-		BytesOut float64 `json:"out_bytes"`
+		In      float64 `json:"in_msgs"`
+		Out     float64 `json:"out_msgs"`
+		BytesIn float64 `json:"in_bytes"`
 	}
 	if err := json.Unmarshal([]byte(text), &told); err != nil {
 		return fmt.Errorf("NATS tells %q: %w", text, err)
 	}
-	f.messagesIn, f.messagesOut, f.bytesIn, f.bytesOut = told.In, told.Out, told.BytesIn, told.BytesOut
+	f.messagesIn, f.messagesOut, f.bytesIn = told.In, told.Out, told.BytesIn
 	return nil
 }
 
@@ -255,7 +259,7 @@ func (f *figures) since(before figures, r *load.Result) costOfCall {
 		trips:   share(f.trips-before.trips, f.commits+f.reads-before.commits-before.reads),
 		wal:     each(f.wal, before.wal), rows: each(f.rows, before.rows),
 		in: each(f.messagesIn, before.messagesIn), out: each(f.messagesOut, before.messagesOut),
-		busBytes: each(f.bytesIn+f.bytesOut, before.bytesIn+before.bytesOut),
+		busBytes: each(f.bytesIn, before.bytesIn),
 		hot:      share(f.hot-before.hot, f.updates-before.updates), dead: share(f.dead, f.dead+f.live),
 		deadlocks: f.deadlocks,
 	}
