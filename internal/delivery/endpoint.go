@@ -55,6 +55,7 @@ func (e *endpoint) change(stored store.Endpoint) bool {
 	} else if !e.marked() {
 		stored.FailingSince, stored.Disabled = e.FailingSince, e.Disabled
 	}
+	e.heed(&stored)
 	reset := !e.Enabled() && stored.Enabled() || e.URL != stored.URL
 	e.Endpoint = stored
 	if !reset {

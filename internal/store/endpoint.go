@@ -89,8 +89,8 @@ func (e *Endpoint) Validate() error {
 	return err
 }
 
-// clone copies the slices as well.
-func (e *Endpoint) clone() Endpoint {
+// Clone copies the slices as well.
+func (e *Endpoint) Clone() Endpoint {
 	c := *e
 	c.Events, c.Secrets = slices.Clone(e.Events), slices.Clone(e.Secrets)
 	return c

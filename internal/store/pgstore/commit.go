@@ -129,6 +129,7 @@ func (s *Store) transact(ctx context.Context, wave []*change) ([]store.Result, e
 		}
 		return nil, err
 	}
+	s.out.committed(t.newest)
 	return t.results, nil
 }
 
