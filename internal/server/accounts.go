@@ -41,6 +41,20 @@ func openLogOuts(ctx context.Context, s store.Store) (*logOuts, error) {
 	return &logOuts{store: s, notBefore: maps.Clone(stored)}, nil
 }
 
+// reload takes what other nodes stored.
+func (o *logOuts) reload(ctx context.Context) error {
+	o.adding.Lock()
+	defer o.adding.Unlock()
+	stored, err := o.store.LogOuts(ctx)
+	if err != nil {
+		return fmt.Errorf("read log-outs: %w", err)
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.notBefore = maps.Clone(stored)
+	return nil
+}
+
 // judge refuses a token that was issued too early.
 func (o *logOuts) judge(who auth.Identity) error {
 	o.mu.RLock()

@@ -18,7 +18,6 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/peal-rtc/peal/internal/call"
 	"github.com/peal-rtc/peal/internal/store"
 )
 
@@ -32,6 +31,9 @@ const (
 // deadline is how long a commit or a read goes on trying. It is shorter than a lease.
 const deadline = 5 * time.Second
 
+// pingAfter is for how long a connection is taken to be good after its last use.
+const pingAfter = 200 * time.Millisecond
+
 // Config says how to open a store.
 type Config struct {
 	// URL is that of the database, such as postgres://user:password@host/database, as libpq reads
@@ -39,6 +41,9 @@ type Config struct {
 	URL string
 	// Logger may be nil.
 	Logger *slog.Logger
+
+	// taken, in tests, is called with each connection that is taken from a pool. Nothing polls then.
+	taken func(context.Context, *pgx.Conn) (bool, error)
 }
 
 // Store is a store in PostgreSQL. It is safe for concurrent use.
@@ -46,11 +51,13 @@ type Store struct {
 	commits *pgxpool.Pool
 	reads   *pgxpool.Pool
 	log     *slog.Logger
+	salt    []byte // It makes the aliases of erased accounts.
+	out     *outbox
+
+	descriptions *descriptions
 
 	mu   sync.Mutex // Guards what follows.
 	node store.Node // What Beat writes beside the lease.
-	// described is which descriptions the database has for live calls that this store changed last.
-	described map[call.ID]described
 }
 
 // Open opens a store, and brings the tables of its database up to date.
@@ -62,7 +69,8 @@ func Open(ctx context.Context, config Config) (_ *Store, err error) {
 	if err := prepare(pool); err != nil {
 		return nil, fmt.Errorf("open PostgreSQL: %w", err)
 	}
-	s := &Store{log: config.Logger, described: make(map[call.ID]described)}
+	pool.PrepareConn = config.taken
+	s := &Store{log: config.Logger, descriptions: newDescriptions()}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -88,10 +96,14 @@ func Open(ctx context.Context, config Config) (_ *Store, err error) {
 	if err := s.checkSettings(ctx); err != nil {
 		return nil, fmt.Errorf("open PostgreSQL: %w", err)
 	}
-	if err := s.addPartitions(ctx); err != nil {
+	now, err := s.Now(ctx)
+	if err == nil {
+		err = s.addPartitions(ctx, now)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("open PostgreSQL: %w", err)
 	}
-	if err := s.openBooks(ctx); err != nil {
+	if err := s.openBooks(ctx, config.taken == nil); err != nil {
 		return nil, fmt.Errorf("open PostgreSQL: %w", err)
 	}
 	s.log.InfoContext(ctx, "store opened", "host", pool.ConnConfig.Host, "database", pool.ConnConfig.Database, "tables_version", version)
@@ -138,6 +150,8 @@ func prepare(pool *pgxpool.Config) error {
 	dialer := net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 2 * time.Second, Interval: time.Second, Count: 3}}
 	c.DialFunc = dialer.DialContext
 	pool.PingTimeout = time.Second
+	// A connection that broke while nobody used it leaves the outcome of a commit open: see fateOf.
+	pool.ShouldPing = func(_ context.Context, p pgxpool.ShouldPingParams) bool { return p.IdleDuration > pingAfter }
 	pool.MinConns = 1
 	return nil
 }
@@ -158,8 +172,31 @@ func (s *Store) checkSettings(ctx context.Context) error {
 	return nil
 }
 
+// Warnings says what in the settings of the database puts calls at risk, one sentence each.
+func (s *Store) Warnings(ctx context.Context) (warnings []string, err error) {
+	var asynchronous, unsafe bool
+	err = s.read(ctx, func(ctx context.Context, pool *pgxpool.Pool) error {
+		// Who may not see the state of a replica sees NULL.
+		return pool.QueryRow(ctx, `SELECT current_setting('synchronous_standby_names') = ''
+			AND EXISTS (SELECT FROM pg_stat_replication WHERE coalesce(state, 'streaming') = 'streaming'),
+			current_setting('fsync') = 'off'`).Scan(&asynchronous, &unsafe)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read settings of PostgreSQL: %w", err)
+	}
+	if asynchronous {
+		warnings = append(warnings, "A standby of PostgreSQL streams, and synchronous_standby_names is empty: "+
+			"a failover to it forgets calls that were answered. Make it synchronous.")
+	}
+	if unsafe {
+		warnings = append(warnings, "fsync of PostgreSQL is off: a crash of its machine may destroy the database.")
+	}
+	return warnings, nil
+}
+
 // Close implements store.Store.
 func (s *Store) Close() error {
+	s.out.close()
 	s.close()
 	return nil
 }

@@ -16,8 +16,16 @@ var bugs = []bug{
 		"	if s.cfg.Alone {\n\t\ts.do", "	if true {\n\t\ts.do",
 	},
 	{
-		"the descriptions of another media generation are kept", "internal/callqueue/queues.go",
-		"same := q.known && was.Generation == c.Media.Generation", "same := q.known",
+		"the offer of another media generation is kept", "internal/callqueue/queues.go",
+		"without&call.WithOffer != 0 && same && was.Offer != \"\"", "q.known && c.Media.Offer == \"\" && was.Offer != \"\"",
+	},
+	{
+		"what nobody else needed is not sent to a node that needs it soon after", "internal/node/presence.go",
+		"		p.publish(w.message)\n", "",
+	},
+	{
+		"a node that has an account does not answer one that asks", "internal/node/login.go",
+		"l.Asks && len(here) > 0", "l.Asks && len(here) > 99",
 	},
 	{
 		"a copy without its descriptions is gone by", "internal/callqueue/queues.go",
@@ -299,7 +307,7 @@ var bugs = []bug{
 	},
 	{
 		"all devices of an account are given the candidates for one", "internal/node/audience.go",
-		"h.delivery.signal(to, device, f) && device != \"\"", "h.delivery.signal(to, \"\", f) && device != \"\"",
+		"h.delivery.signal(to, device, f))", "h.delivery.signal(to, \"\", f))",
 	},
 	{
 		"a record is told as often as it comes", "internal/device/records.go",

@@ -1,0 +1,20 @@
+package pgstore
+
+import (
+	"context"
+	"maps"
+	"time"
+)
+
+// Planning is how connections for commits are planned.
+func Planning() map[string]string { return maps.Clone(planning) }
+
+// Statements are those of a commit.
+func Statements() map[string]string {
+	return map[string]string{"claim": sqlClaim, "make": sqlMake, "change": sqlChange, "end": sqlEnd}
+}
+
+// AddPartitions makes the partitions of the days around a time.
+func AddPartitions(ctx context.Context, s *Store, now time.Time) error {
+	return s.addPartitions(ctx, now)
+}
