@@ -230,7 +230,9 @@ const pruneLock = 2
 // Prune implements store.Outbox. One node at a time prunes: where another does, this one stops.
 func (o *outbox) Prune(ctx context.Context) (rows int, err error) {
 	var now int64
-	err = o.store.read(ctx, func(ctx context.Context, pool *pgxpool.Pool) error { return pool.QueryRow(ctx, `SELECT now_ns()`).Scan(&now) })
+	err = o.store.read(ctx, func(ctx context.Context, pool *pgxpool.Pool) error {
+		return pool.QueryRow(ctx, `SELECT now_ns()`).Scan(&now)
+	})
 	if err != nil {
 		return 0, fmt.Errorf("read clock: %w", err)
 	}
