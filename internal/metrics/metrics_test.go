@@ -219,7 +219,7 @@ func exercise(m *Metrics) {
 	for range 2 { // read back once, and read again.
 		m.Read(now, time.Millisecond, node.Load{ID: callID}, node.Loaded{Call: c}, nil)
 	}
-	m.Read(now, time.Millisecond, node.ListLive{}, node.Listed{}, errors.New("192.0.2.1 is away"))
+	m.Read(now, time.Millisecond, node.ListOrphaned{}, node.Listed{}, errors.New("192.0.2.1 is away"))
 	m.Read(now, time.Millisecond, node.Load{ID: "bob"}, node.Loaded{Err: store.ErrNotFound}, store.ErrNotFound)
 	m.Told(node.Closed{Conn: 1})
 }
@@ -244,7 +244,7 @@ func TestCounts(t *testing.T) {
 		`peal_call_seconds_sum{type="video"} 60`, `peal_call_seconds_count{type="video"} 1`,
 		`peal_media_path_total{path="relay_tls",type="video"} 1`,
 		`peal_commit_seconds_count 5`, `peal_commit_changes_sum 5`, `peal_commit_unknown_total 1`, `peal_conflicts_total 1`,
-		`peal_read_seconds_count{query="load"} 4`, `peal_read_failures_total{query="load"} 0`, `peal_read_failures_total{query="list_live"} 1`,
+		`peal_read_seconds_count{query="load"} 4`, `peal_read_failures_total{query="load"} 0`, `peal_read_failures_total{query="list_orphaned"} 1`,
 		`peal_loop_lag_seconds_count 1`, `peal_deadline_late_seconds_count 1`,
 	)
 	if len(m.calls.live)+len(m.calls.doubtful)+len(m.loop.peers) != 0 {

@@ -101,7 +101,7 @@ func (*leavers) Sender() call.Device { return call.Device{} }
 // logOut ends what a backend wants ended.
 func (lg *logins) logOut(in LogOut) {
 	ls := &leavers{answer: LoggedOut{Request: in.Request, Devices: lg.expel(in.Account, in.Device)}, pending: 1}
-	lg.do(Publish{bus.Message{Account: in.Account, Device: in.Device, LoggedOut: true}})
+	lg.publish(bus.Message{Account: in.Account, Device: in.Device, LoggedOut: true})
 	t := lg.await(func(answer Input) {
 		r := answer.(Listed)
 		if r.Err != nil {

@@ -34,7 +34,8 @@ import (
 	"github.com/peal-rtc/peal/internal/ws"
 )
 
-// drainTime is how long clients have to leave when the server stops.
+// drainTime is how long clients have to leave when the server stops, once the node has told all
+// of them to connect again.
 const drainTime = 5 * time.Second
 
 // Config is what a server is made of.
@@ -288,7 +289,7 @@ func (s *Server) startLoop() error {
 	}
 	s.keys.Store(keys)
 	incarnation := rand.Text()
-	n, err := node.New(node.Config{
+	settings := node.Config{
 		Incarnation: incarnation,
 		Limits:      s.limits,
 		Timing:      timing(&s.cfg.Settings.Timing),
@@ -299,11 +300,12 @@ func (s *Server) startLoop() error {
 		SingleLogin: s.cfg.Settings.Auth.SingleLogin,
 		Alone:       true,
 		Logger:      s.log,
-	})
+	}
+	n, err := node.New(settings)
 	if err != nil {
 		return fmt.Errorf("make node: %w", err)
 	}
-	s.loop = &loop{node: n, store: s.store, clock: s.clock, log: s.log, metrics: s.metrics, incarnation: incarnation, journal: newJournal(s.log, &s.cfg.Settings)}
+	s.loop = &loop{node: n, store: s.store, clock: s.clock, log: s.log, metrics: s.metrics, incarnation: incarnation, drain: settings.Drain, journal: newJournal(s.log, &s.cfg.Settings)}
 	s.loop.storage.lost = s.loseStore
 	if s.cfg.Settings.Loop == config.Epoll {
 		if err := s.loop.newPoller(); err != nil {
@@ -356,7 +358,7 @@ func (s *Server) Shutdown() error {
 	close(s.leaving)
 	s.loop.ready.Store(false)
 	s.loop.tell(arrival{in: node.Stopping{}})
-	patience := time.NewTimer(drainTime)
+	patience := time.NewTimer(s.loop.drain + drainTime)
 	defer patience.Stop()
 	select {
 	case <-s.loop.drained:

@@ -11,6 +11,8 @@ const (
 	// keepCalls is how long an ended call is kept beside its record: commands
 	// about it may be repeated until then.
 	keepCalls = 24 * time.Hour
+	// choreTimeout is how long the store may take for a chore.
+	choreTimeout = 10 * time.Second
 	// keyringFailure is logged where the last use of API keys cannot be stored.
 	keyringFailure = "cannot store when API keys were used"
 )
@@ -89,7 +91,7 @@ func (s *Server) prune() {
 }
 
 func (s *Server) do(failure string, chore func(context.Context) error) {
-	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), choreTimeout)
 	defer cancel()
 	if err := chore(ctx); err != nil {
 		s.log.Error(failure, "error", storeError{err})
