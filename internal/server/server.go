@@ -170,7 +170,7 @@ func begin(ctx context.Context, s *Server) {
 	s.chores.Go(s.serve)
 	s.chores.Go(s.upkeep)
 	s.chores.Go(s.forget)
-	s.chores.Go(s.followBooks)
+	s.chores.Go(func() { followBooks(s) })
 	if watch := s.watchCertificate(); watch != nil {
 		s.chores.Go(watch)
 	}
