@@ -32,7 +32,7 @@ type imports struct {
 // an import here is to decide that the lower package may be known up there.
 var allowed = map[string]imports{
 	"cmd/peal": {
-		ours:   []string{"client", "client/media", "internal/auth", "internal/config", "internal/control", "internal/doctor", "internal/load", "internal/protocol", "internal/server", "internal/webhook"},
+		ours:   []string{"client", "client/admin", "client/media", "internal/auth", "internal/config", "internal/control", "internal/doctor", "internal/load", "internal/protocol", "internal/server", "internal/testing/natsserver", "internal/testing/postgres", "internal/webhook"},
 		theirs: []string{"github.com/alecthomas/kong"},
 	},
 	"client": {
@@ -65,10 +65,11 @@ var allowed = map[string]imports{
 	},
 	"internal/server": {
 		ours: []string{
-			"internal/api", "internal/auth", "internal/bus", "internal/call", "internal/config", "internal/control", "internal/delivery",
+			"internal/api", "internal/auth", "internal/bus", "internal/bus/natsbus", "internal/call", "internal/config", "internal/control", "internal/delivery",
 			"internal/doorstep", "internal/metrics", "internal/node",
-			"internal/protocol", "internal/reach", "internal/relay", "internal/session", "internal/store", "internal/store/sqlstore", "internal/webhook",
-			"internal/ws", "web",
+			"internal/protocol", "internal/reach", "internal/relay", "internal/session", "internal/store", "internal/store/pgstore", "internal/store/sqlstore",
+			"internal/testing/natsserver", "internal/testing/postgres", // Of its tests alone.
+			"internal/webhook", "internal/ws", "web",
 		},
 		theirs: []string{"golang.org/x/crypto", "golang.org/x/sync", "golang.org/x/time"},
 	},

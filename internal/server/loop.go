@@ -49,10 +49,9 @@ type loop struct {
 	log    *slog.Logger
 	// metrics is nil where nobody counts.
 	metrics *metrics.Metrics
-	// incarnation is the node's.
-	incarnation string
-	// drain is how long the node takes to close its connections when it stops.
-	drain time.Duration
+	// committers is how many commits are under way at a time. Never are two of one call: the node
+	// waits for the first.
+	committers int
 	// poller serves the plain sockets on the goroutine that owns the node; nil where
 	// they have goroutines.
 	poller *ws.Poller
@@ -96,7 +95,9 @@ func (l *loop) begin(events bus.Bus) error {
 	} else {
 		l.workers.Go(l.run)
 	}
-	l.workers.Go(l.commit)
+	for range l.committers {
+		l.workers.Go(l.commit)
+	}
 	for range readers {
 		l.workers.Go(l.read)
 	}
@@ -176,8 +177,9 @@ func (l *loop) step(in node.Input) {
 	if _, ok := in.(node.Stopping); ok {
 		l.stopping = true
 	}
-	l.metrics.Told(in)
-	for _, effect := range l.node.Step(l.clock.now(), in) {
+	now := l.clock.now()
+	l.metrics.Told(now, in)
+	for _, effect := range l.node.Step(now, in) {
 		l.metrics.Asked(effect)
 		l.do(effect)
 	}
