@@ -54,6 +54,12 @@ test: setup check ## Run all checks and tests, browsers included; installs what 
 e2e: ## Run only the tests with real browsers.
 	go test -v ./e2e/ -count=1 -timeout=60m -parallel=4
 
+# What tests of one server's own relay, certificate or files say nothing of several nodes.
+ONE_NODE = ^(TestTwoNodes|TestRelayTransports|TestICECommand|TestNetworkWarnings)$$
+.PHONY: e2e-cluster
+e2e-cluster: ## Run the tests with real browsers against servers of two nodes each, over PostgreSQL and NATS.
+	go test -v ./e2e/ -count=1 -timeout=90m -parallel=4 -nodes=2 -skip='$(ONE_NODE)'
+
 .PHONY: nets
 nets: ## Call through NATs and firewalls of every kind, and change networks in a call; needs root or user namespaces.
 	go test -v ./e2e/ -count=1 -timeout=30m -run='^TestNet(Paths|Changes)$$' -all-nets
@@ -79,7 +85,11 @@ soak: ## Call and log in for SOAK, and hold that memory, goroutines and descript
 
 .PHONY: chaos
 chaos: ## Kill the server ROUNDS times, at each step of a call, while real clients call each other.
-	go test ./internal/testing/chaos -count=1 -v -timeout=12h -rounds=$(ROUNDS)
+	go test ./internal/testing/chaos -count=1 -v -timeout=12h -run='^(TestKill|TestRaces)$$' -rounds=$(ROUNDS)
+
+.PHONY: chaos-cluster
+chaos-cluster: ## Have nodes die, and PostgreSQL and NATS die or be cut off, ROUNDS times beneath three nodes while real clients call each other.
+	go test ./internal/testing/chaos -count=1 -v -timeout=12h -run='^(TestCluster|TestStoreAway)$$' -cluster-rounds=$(ROUNDS)
 
 # What make bench-* measure with; nothing of it is for make test.
 bench := bin/bench
@@ -104,6 +114,10 @@ bench-turn: build $(bench) ## Measure a relayed packet beside coturn.
 .PHONY: bench-cost
 bench-cost: build $(bench) ## Measure what grows with calls, live calls and accounts.
 	$(bench) cost $(BENCH_FLAGS)
+
+.PHONY: bench-cluster
+bench-cluster: build tools $(bench) ## Measure nodes over PostgreSQL and NATS beside one server with SQLite.
+	$(bench) cluster $(BENCH_FLAGS)
 
 # Go's own build cache knows what is up to date.
 .PHONY: $(bench)
