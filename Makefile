@@ -157,7 +157,7 @@ vuln: tools ## Look for known vulnerabilities in every module and tool; asks vul
 	done; exit $$failed
 
 .PHONY: setup
-setup: ## Install what is missing: a C compiler, Chromium, Firefox, Node, npm packages, Go tools.
+setup: ## Install what is missing: a C compiler, Chromium, Firefox, Node, PostgreSQL, npm packages, Go tools.
 	@scripts/setup
 	@$(MAKE) -s tools $(node_modules)
 

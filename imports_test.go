@@ -104,11 +104,19 @@ var allowed = map[string]imports{
 		theirs: []string{"github.com/pion/logging", "github.com/pion/stun", "github.com/pion/turn", "golang.org/x/sys"},
 	},
 	"internal/store/sqlstore": {
-		ours:   []string{"internal/call", "internal/store", "internal/store/sqlstore/storedpb"},
+		ours:   []string{"internal/call", "internal/store", "internal/store/stored"},
 		theirs: []string{"github.com/pressly/goose", "golang.org/x/sys", "google.golang.org/protobuf", "modernc.org/sqlite"},
 	},
-	"internal/store/sqlstore/storedpb": {theirs: []string{"google.golang.org/protobuf"}},
-	"internal/config":                  {ours: []string{"internal/auth"}},
+	"internal/store/pgstore": {
+		ours:   []string{"internal/call", "internal/store", "internal/store/stored"},
+		theirs: []string{"github.com/jackc/pgx", "github.com/pressly/goose"},
+	},
+	"internal/store/stored": {
+		ours:   []string{"internal/call", "internal/store/stored/storedpb"},
+		theirs: []string{"google.golang.org/protobuf"},
+	},
+	"internal/store/stored/storedpb": {theirs: []string{"google.golang.org/protobuf"}},
+	"internal/config":                {ours: []string{"internal/auth"}},
 
 	"internal/node": {
 		ours: []string{
@@ -138,6 +146,8 @@ var allowed = map[string]imports{
 	"internal/call/transcript": {ours: []string{"internal/call"}},
 	"internal/testing/explore": {ours: []string{"internal/call", "internal/callqueue", "internal/protocol", "internal/store", "internal/testing/plant"}},
 	"internal/testing/plant":   {},
+	// It starts a real PostgreSQL.
+	"internal/testing/postgres": {theirs: []string{"github.com/jackc/pgx"}},
 	// Built into the command by one of its tests.
 	"internal/testing/stepped": {},
 	"internal/testing/soak":    {},

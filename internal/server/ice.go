@@ -10,7 +10,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/peal-rtc/peal/internal/auth"
 	"github.com/peal-rtc/peal/internal/call"
 	"github.com/peal-rtc/peal/internal/config"
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
@@ -56,13 +55,12 @@ func (s *Server) startRelay() (*relay.Relay, error) {
 		}
 		secure = s.secure()
 	}
-	// The secret need not outlive the process: neither does what it was good for.
 	start := func(port string) (*relay.Relay, error) {
 		return relay.Start(relay.Config{
 			Listen: net.JoinHostPort(host, port), ListenTLS: settings.TLSAddr, TLS: secure,
 			External: external, PublicHost: settings.Host, AllowPeers: allowed,
 			MinPort: settings.MinPort, MaxPort: settings.MaxPort, MaxAllocations: settings.Most,
-			Secret: auth.NewSecret(), Logger: s.log, Now: s.clock.now, Live: s.liveCalls,
+			Secrets: s.keys.Load().turn, Logger: s.log, Now: s.clock.now, Live: s.liveCalls,
 			StreamsPerAddr: s.limits.SocketsPerAddr, TrustedProxies: proxies,
 		})
 	}

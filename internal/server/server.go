@@ -122,6 +122,11 @@ func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
 			}
 		}
 	}()
+	keys, err := readKeys(&cfg.Settings.Auth)
+	if err != nil {
+		return nil, err
+	}
+	s.keys.Store(keys)
 	if s.store, err = openStore(ctx, &cfg); err != nil {
 		return nil, err
 	}
@@ -281,11 +286,6 @@ func (e entrance) Accept() (net.Conn, error) {
 
 // startLoop starts the node and its sockets.
 func (s *Server) startLoop() error {
-	keys, err := readKeys(&s.cfg.Settings.Auth)
-	if err != nil {
-		return err
-	}
-	s.keys.Store(keys)
 	incarnation := rand.Text()
 	n, err := node.New(node.Config{
 		Incarnation: incarnation,

@@ -6,6 +6,7 @@ import (
 
 	"github.com/peal-rtc/peal/internal/call"
 	"github.com/peal-rtc/peal/internal/store"
+	"github.com/peal-rtc/peal/internal/store/stored"
 )
 
 // The statements of blocks. Those that write are needed seldom.
@@ -18,7 +19,7 @@ const (
 // Block implements store.Journal.
 func (b books) Block(one store.Block, audit store.Audit) error {
 	return b.amend(func(w *writer) error {
-		if _, err := w.once(sqlBlock, string(one.Account), string(one.Blocked), unixNano(one.Since)); err != nil {
+		if _, err := w.once(sqlBlock, string(one.Account), string(one.Blocked), stored.Nanos(one.Since)); err != nil {
 			return err
 		}
 		return w.fileAudit(&audit)
@@ -44,7 +45,7 @@ func (b books) ReplayBlocks(ctx context.Context, take func(store.Block)) error {
 		if err := r.Scan(&one.Account, &one.Blocked, &created); err != nil {
 			return err
 		}
-		one.Since = fromUnixNano(created)
+		one.Since = stored.Time(created)
 		take(one)
 		return nil
 	})

@@ -12,6 +12,7 @@ import (
 
 	"github.com/peal-rtc/peal/internal/call"
 	"github.com/peal-rtc/peal/internal/store"
+	"github.com/peal-rtc/peal/internal/store/stored"
 )
 
 // books are the part of a journal that implements store.Books, and erases accounts.
@@ -47,12 +48,12 @@ func (b books) Keys(ctx context.Context) (keys []store.Key, err error) {
 		if err := r.Scan(&k.ID, &k.Hash, &scopes, &created, &used, &revoked); err != nil {
 			return err
 		}
-		k.Scopes, k.Created = strings.Split(scopes, ","), fromUnixNano(created)
+		k.Scopes, k.Created = strings.Split(scopes, ","), stored.Time(created)
 		if used.Valid {
-			k.Used = fromUnixNano(used.Int64)
+			k.Used = stored.Time(used.Int64)
 		}
 		if revoked.Valid {
-			k.Revoked = fromUnixNano(revoked.Int64)
+			k.Revoked = stored.Time(revoked.Int64)
 		}
 		keys = append(keys, k)
 		return nil
@@ -67,7 +68,7 @@ func (b books) Keys(ctx context.Context) (keys []store.Key, err error) {
 func (b books) AddKey(_ context.Context, k store.Key, audit store.Audit) error {
 	return b.amend(func(w *writer) error {
 		rows, err := w.once(`INSERT INTO keys (id, sha256, scopes, created_ns) VALUES ($1, $2, $3, $4) ON CONFLICT (id) DO NOTHING`,
-			k.ID, k.Hash, strings.Join(k.Scopes, ","), unixNano(k.Created))
+			k.ID, k.Hash, strings.Join(k.Scopes, ","), stored.Nanos(k.Created))
 		switch {
 		case err != nil:
 			return err
@@ -81,7 +82,7 @@ func (b books) AddKey(_ context.Context, k store.Key, audit store.Audit) error {
 // RevokeKey implements store.Books.
 func (b books) RevokeKey(_ context.Context, id string, audit store.Audit) error {
 	return b.amend(func(w *writer) error {
-		rows, err := w.once(`UPDATE keys SET revoked_ns = $2 WHERE id = $1 AND revoked_ns IS NULL`, id, unixNano(audit.At))
+		rows, err := w.once(`UPDATE keys SET revoked_ns = $2 WHERE id = $1 AND revoked_ns IS NULL`, id, stored.Nanos(audit.At))
 		if err != nil {
 			return err
 		}
@@ -100,7 +101,7 @@ func (b books) RevokeKey(_ context.Context, id string, audit store.Audit) error 
 func (b books) UseKeys(_ context.Context, used map[string]time.Time) error {
 	return b.amend(func(w *writer) error {
 		for id, at := range used {
-			if _, err := w.once(`UPDATE keys SET last_used_ns = $2 WHERE id = $1`, id, unixNano(at)); err != nil {
+			if _, err := w.once(`UPDATE keys SET last_used_ns = $2 WHERE id = $1`, id, stored.Nanos(at)); err != nil {
 				return err
 			}
 		}
@@ -124,7 +125,7 @@ func (w *writer) fileAll(audits []store.Audit) error {
 
 func (w *writer) fileAudit(a *store.Audit) error {
 	_, err := w.once(`INSERT INTO audit (at_ns, key_id, action, target, other, request_id, addr, status) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-		unixNano(a.At), a.Key, a.Action, a.Target, a.Other, a.Request, a.Addr, int64(a.Status))
+		stored.Nanos(a.At), a.Key, a.Action, a.Target, a.Other, a.Request, a.Addr, int64(a.Status))
 	return err
 }
 
@@ -140,7 +141,7 @@ func (b books) Trail(ctx context.Context, before int64, limit int) (list []store
 		var a store.Audit
 		var at int64
 		err := r.Scan(&a.Seq, &at, &a.Key, &a.Action, &a.Target, &a.Other, &a.Request, &a.Addr, &a.Status)
-		a.At = fromUnixNano(at)
+		a.At = stored.Time(at)
 		list = append(list, a)
 		return err
 	})
@@ -156,7 +157,7 @@ func (b books) LogOut(_ context.Context, alias call.Account, notBefore time.Time
 		if _, err := w.once(`
 			INSERT INTO accounts (alias, not_before_ns) VALUES ($1, $2)
 			ON CONFLICT (alias) DO UPDATE SET not_before_ns = excluded.not_before_ns`,
-			string(alias), unixNano(notBefore)); err != nil {
+			string(alias), stored.Nanos(notBefore)); err != nil {
 			return err
 		}
 		return w.fileAudit(&audit)
@@ -171,7 +172,7 @@ func (b books) LogOuts(ctx context.Context) (map[call.Account]time.Time, error) 
 		var alias call.Account
 		var ns int64
 		err := r.Scan(&alias, &ns)
-		all[alias] = fromUnixNano(ns)
+		all[alias] = stored.Time(ns)
 		return err
 	})
 	if err != nil {
@@ -194,7 +195,7 @@ func (b books) PruneBooks(ctx context.Context, auditBefore, logOutsBefore time.T
 			if err := ctx.Err(); err != nil {
 				return rows, fmt.Errorf("%w: %w", store.ErrNotDone, err)
 			}
-			n, err = b.j.prune(unixNano(prune.before), func(w *writer, before int64) (int64, error) {
+			n, err = b.j.prune(stored.Nanos(prune.before), func(w *writer, before int64) (int64, error) {
 				return w.once(prune.query, before, int64(pruneRows))
 			})
 			if err != nil {

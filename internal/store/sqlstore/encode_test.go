@@ -14,7 +14,8 @@ import (
 
 	"github.com/peal-rtc/peal/internal/call"
 	"github.com/peal-rtc/peal/internal/store"
-	"github.com/peal-rtc/peal/internal/store/sqlstore/storedpb"
+	"github.com/peal-rtc/peal/internal/store/stored"
+	"github.com/peal-rtc/peal/internal/store/stored/storedpb"
 	"github.com/peal-rtc/peal/internal/store/storetest"
 )
 
@@ -28,23 +29,23 @@ func TestEncoding(t *testing.T) {
 	other.Legs[0].Device.Account = other.Legs[0].Account
 	other.Attachment += strings.Repeat("x", 57)
 	for _, want := range []call.Call{full, other, ringing("c1", "alice", "bob")} {
-		body, err := encode(&want)
+		body, err := stored.Encode(&want)
 		if err != nil {
 			t.Fatal(err)
 		}
 		body = pad(body)
-		descriptions, err := describe(&want)
+		descriptions, err := stored.Describe(&want)
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := decode(want.ID, body, descriptions)
+		got, err := stored.Decode(want.ID, body, descriptions)
 		if diff := cmp.Diff(want, got); err != nil || diff != "" {
 			t.Errorf("%v (-want +got):\n%s", err, diff)
 		}
 		if len(body)%padding != 0 {
 			t.Errorf("the body of a live call has %d bytes", len(body))
 		}
-		if _, err := decode(want.ID, body[:len(body)-1], descriptions); err == nil {
+		if _, err := stored.Decode(want.ID, body[:len(body)-1], descriptions); err == nil {
 			t.Error("a body that is cut off is read as a call")
 		}
 	}

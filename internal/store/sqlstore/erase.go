@@ -8,6 +8,7 @@ import (
 
 	"github.com/peal-rtc/peal/internal/call"
 	"github.com/peal-rtc/peal/internal/store"
+	"github.com/peal-rtc/peal/internal/store/stored"
 )
 
 const (
@@ -99,7 +100,7 @@ func (b books) toErase(e *store.Erasure) (calls []call.Call, err error) {
 
 func (w *writer) eraseCall(c *call.Call, e *store.Erasure) error {
 	c.Erase(e.Account, e.Alias)
-	body, err := encode(c)
+	body, err := stored.Encode(c)
 	if err == nil {
 		_, err = w.once(sqlEraseEnded, string(c.ID), body)
 	}
@@ -140,7 +141,7 @@ func (b books) eventsToErase(e *store.Erasure) (events []store.Event, err error)
 // eraseEvent erases one event. Who received it has it still.
 func (w *writer) eraseEvent(event *store.Event, e *store.Erasure) error {
 	event.Call.Erase(e.Account, e.Alias)
-	body, err := encode(event.Call)
+	body, err := stored.Encode(event.Call)
 	if err == nil {
 		_, err = w.once(sqlEraseEvent, event.Seq, body)
 	}

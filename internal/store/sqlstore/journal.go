@@ -10,13 +10,13 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"math"
 	"os"
 	"sync"
 	"time"
 
 	"github.com/peal-rtc/peal/internal/call"
 	"github.com/peal-rtc/peal/internal/store"
+	"github.com/peal-rtc/peal/internal/store/stored"
 )
 
 const (
@@ -101,7 +101,7 @@ func (j *journal) Touch(now time.Time) error {
 	}
 	j.changes++
 	return j.transact(func(w *writer) error {
-		_, err := w.exec(w.touch, unixNano(now))
+		_, err := w.exec(w.touch, stored.Nanos(now))
 		return err
 	})
 }
@@ -179,7 +179,7 @@ func (j *journal) Prune(ctx context.Context, callsBefore, recordsBefore time.Tim
 			if err := ctx.Err(); err != nil {
 				return rows, fmt.Errorf("%w: %w", store.ErrNotDone, err)
 			}
-			n, err = j.prune(unixNano(prune.before), prune.do)
+			n, err = j.prune(stored.Nanos(prune.before), prune.do)
 			if err != nil {
 				return rows, err
 			}
@@ -239,17 +239,3 @@ func (s *slots) replayed(id call.ID, slot int64) {
 	}
 	s.of[id] = slot
 }
-
-// unixNano is how a column keeps a time. What lies outside of the range, as the zero
-// time does, goes to the near end of it and so compares as it should.
-func unixNano(t time.Time) int64 {
-	switch {
-	case t.Before(time.Unix(0, math.MinInt64)):
-		return math.MinInt64
-	case t.After(time.Unix(0, math.MaxInt64)):
-		return math.MaxInt64
-	}
-	return t.UnixNano()
-}
-
-func fromUnixNano(ns int64) time.Time { return time.Unix(0, ns).UTC() }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/peal-rtc/peal/internal/call"
 	"github.com/peal-rtc/peal/internal/store"
+	"github.com/peal-rtc/peal/internal/store/stored"
 )
 
 // put runs a statement on the database, beside the journal.
@@ -31,7 +32,7 @@ func put(t *testing.T, j *journal, statement string, args ...any) {
 // call.EventMerged.
 func many(t *testing.T, j *journal, n, rare int) {
 	t.Helper()
-	body, err := encode(&call.Call{ID: "c1"})
+	body, err := stored.Encode(&call.Call{ID: "c1"})
 	if err != nil {
 		t.Fatal(err)
 	}

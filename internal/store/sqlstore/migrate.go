@@ -13,6 +13,7 @@ import (
 	"github.com/pressly/goose/v3/database"
 
 	"github.com/peal-rtc/peal/internal/call"
+	"github.com/peal-rtc/peal/internal/store/stored"
 )
 
 // ErrNewer says that a later version of peal has changed the tables.
@@ -146,15 +147,15 @@ func oldCalls(ctx context.Context, tx *sql.Tx, after call.ID) (calls []oldCall, 
 
 func takeOver(ctx context.Context, tx *sql.Tx, old *oldCall) error {
 	c := &old.call
-	body, err := encode(c)
+	body, err := stored.Encode(c)
 	if err != nil {
 		return err
 	}
 	if !c.Live() {
-		_, err = tx.ExecContext(ctx, sqlEnd, string(c.ID), unixNano(c.Outcome.EndedAt), body)
+		_, err = tx.ExecContext(ctx, sqlEnd, string(c.ID), stored.Nanos(c.Outcome.EndedAt), body)
 		return err
 	}
-	descriptions, err := describe(c)
+	descriptions, err := stored.Describe(c)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/peal-rtc/peal/internal/call"
 	"github.com/peal-rtc/peal/internal/store"
+	"github.com/peal-rtc/peal/internal/store/stored"
 )
 
 // The statements of events, endpoints and deliveries that write.
@@ -112,7 +113,7 @@ func (w *writer) putEvents(e *store.Entry, body []byte, filed bool) error {
 		text := body
 		if event.Call.Rev != e.Call.Rev {
 			var err error
-			if text, err = encode(event.Call); err != nil {
+			if text, err = stored.Encode(event.Call); err != nil {
 				return err
 			}
 		}
@@ -122,7 +123,7 @@ func (w *writer) putEvents(e *store.Entry, body []byte, filed bool) error {
 		}
 		event.Filed = filed && event.Kind == call.EventEnded
 		_, err := w.exec(w.outbox.event, event.Seq, string(event.Call.ID), int64(event.Call.Rev),
-			unixNano(event.At), int64(event.Kind), merged, event.Filed, text)
+			stored.Nanos(event.At), int64(event.Kind), merged, event.Filed, text)
 		if err != nil {
 			return err
 		}
@@ -137,7 +138,7 @@ func (w *writer) queue(batch []store.Entry) error {
 		for j := range batch[i].Events {
 			e := &batch[i].Events[j]
 			for _, number := range e.To {
-				rows = append(rows, number, string(e.Call.ID), e.Seq, unixNano(e.At))
+				rows = append(rows, number, string(e.Call.ID), e.Seq, stored.Nanos(e.At))
 			}
 		}
 	}
@@ -252,7 +253,7 @@ func (w *writer) settle(now time.Time, s *store.Settlement) (left int64, err err
 	endpoint, id, seq := s.Delivery.Lane.Endpoint, string(s.Delivery.Lane.Call), s.Delivery.Event.Seq
 	switch s.Outcome {
 	case store.Dead:
-		if _, err := w.exec(w.outbox.bury, endpoint, id, seq, unixNano(now), s.Reason); err != nil {
+		if _, err := w.exec(w.outbox.bury, endpoint, id, seq, stored.Nanos(now), s.Reason); err != nil {
 			return 0, err
 		}
 		return w.exec(w.outbox.settle, endpoint, id, seq)
@@ -261,7 +262,7 @@ func (w *writer) settle(now time.Time, s *store.Settlement) (left int64, err err
 	case store.Retry:
 		rows, err := w.exec(w.outbox.retry, endpoint, id, seq)
 		if err == nil && rows > 0 {
-			_, err = w.exec(w.outbox.delay, endpoint, id, seq, unixNano(now.Add(s.After)))
+			_, err = w.exec(w.outbox.delay, endpoint, id, seq, stored.Nanos(now.Add(s.After)))
 		}
 		return 0, err
 	case store.Returned:
@@ -281,7 +282,7 @@ func (j *journal) Requeue(p store.Portion, seqs []int64, now time.Time) (counts 
 			if !p.All && dead == 0 {
 				continue
 			}
-			rows, err := w.exec(w.outbox.requeue, p.Endpoint, seq, unixNano(now))
+			rows, err := w.exec(w.outbox.requeue, p.Endpoint, seq, stored.Nanos(now))
 			if err != nil {
 				return err
 			}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/peal-rtc/peal/internal/call"
 	"github.com/peal-rtc/peal/internal/store"
+	"github.com/peal-rtc/peal/internal/store/stored"
 )
 
 // countedStmt counts how often it is executed.
@@ -128,7 +129,7 @@ func TestFollowersWait(t *testing.T) {
 	wantDue := func(want int) {
 		t.Helper()
 		var due int
-		now := unixNano(time.Now().Add(time.Minute))
+		now := stored.Nanos(time.Now().Add(time.Minute))
 		if err := j.reader.QueryRowContext(t.Context(), `SELECT count(*) FROM deliveries WHERE due_ns <= $1`, now).Scan(&due); err != nil || due != want {
 			t.Errorf("%d deliveries are looked at, %v; want %d", due, err, want)
 		}

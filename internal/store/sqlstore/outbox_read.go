@@ -10,6 +10,7 @@ import (
 
 	"github.com/peal-rtc/peal/internal/call"
 	"github.com/peal-rtc/peal/internal/store"
+	"github.com/peal-rtc/peal/internal/store/stored"
 )
 
 // The queries of events and deliveries. A bit chooses each kind of an event.
@@ -64,7 +65,7 @@ func (j *journal) Events(ctx context.Context, after int64, kinds call.EventKinds
 
 // Due implements store.Journal.
 func (j *journal) Due(ctx context.Context, endpoint int64, now time.Time, limit int) (due []store.Delivery, next time.Time, err error) {
-	rows, err := j.read.due.QueryContext(ctx, endpoint, unixNano(now), limit)
+	rows, err := j.read.due.QueryContext(ctx, endpoint, stored.Nanos(now), limit)
 	err = each(rows, err, func(r row) error {
 		var d store.Delivery
 		e, err := scanEvent(r, &d.Tries)
@@ -78,7 +79,7 @@ func (j *journal) Due(ctx context.Context, endpoint int64, now time.Time, limit 
 	if err != nil {
 		return nil, time.Time{}, fmt.Errorf("list due deliveries: %w", named(err))
 	}
-	next, err = momentOf(j.read.next.QueryRowContext(ctx, endpoint, unixNano(now)))
+	next, err = momentOf(j.read.next.QueryRowContext(ctx, endpoint, stored.Nanos(now)))
 	if err != nil {
 		return nil, time.Time{}, fmt.Errorf("find next delivery: %w", err)
 	}
@@ -94,7 +95,7 @@ func (j *journal) Oldest(ctx context.Context, endpoint, after int64) (seq int64,
 		if errors.Is(err, sql.ErrNoRows) {
 			return false, nil
 		}
-		at = fromUnixNano(ns)
+		at = stored.Time(ns)
 		return true, err
 	})
 	if err != nil {
@@ -112,7 +113,7 @@ func (j *journal) Dead(ctx context.Context, endpoint, after int64, limit int) (d
 		if d.Event, err = scanEvent(r, &d.Tries, &at, &d.Reason); err != nil {
 			return err
 		}
-		d.At = fromUnixNano(at)
+		d.At = stored.Time(at)
 		dead = append(dead, d)
 		return nil
 	})
@@ -201,11 +202,11 @@ func scanEvent(r row, more ...any) (e store.Event, err error) {
 	if err := r.Scan(append(into, more...)...); err != nil {
 		return store.Event{}, err
 	}
-	c, err := decode(id, body, nil)
+	c, err := stored.Decode(id, body, nil)
 	if err != nil {
 		return store.Event{}, err
 	}
-	e.At, e.Merged, e.Call = fromUnixNano(at), call.ID(merged.String), &c
+	e.At, e.Merged, e.Call = stored.Time(at), call.ID(merged.String), &c
 	return e, nil
 }
 
@@ -219,5 +220,5 @@ func momentOf(r row) (time.Time, error) {
 	case err != nil:
 		return time.Time{}, named(err)
 	}
-	return fromUnixNano(ns), nil
+	return stored.Time(ns), nil
 }

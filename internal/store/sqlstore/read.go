@@ -10,6 +10,7 @@ import (
 
 	"github.com/peal-rtc/peal/internal/call"
 	"github.com/peal-rtc/peal/internal/store"
+	"github.com/peal-rtc/peal/internal/store/stored"
 )
 
 // The queries. Each reads one consistent state by being one statement.
@@ -72,17 +73,17 @@ func (j *journal) Replay(ctx context.Context, endedSince time.Time, take func(st
 		if err := r.Scan(&slot, &id, &changed, &body, &descriptions); err != nil {
 			return err
 		}
-		c, err := decode(id, body, descriptions)
+		c, err := stored.Decode(id, body, descriptions)
 		if err != nil {
 			return err
 		}
 		j.slots.replayed(id, slot)
-		return take(store.Entry{Call: &c, Created: true, At: fromUnixNano(changed)})
+		return take(store.Entry{Call: &c, Created: true, At: stored.Time(changed)})
 	})
 	if err != nil {
 		return fmt.Errorf("read live calls: %w", named(err))
 	}
-	rows, err = j.reader.QueryContext(ctx, sqlReplayEnded, unixNano(endedSince))
+	rows, err = j.reader.QueryContext(ctx, sqlReplayEnded, stored.Nanos(endedSince))
 	err = each(rows, err, func(r row) error {
 		c, err := scanEnded(r)
 		if err != nil {
@@ -125,7 +126,7 @@ func (j *journal) Ended(ctx context.Context, id call.ID) (call.Call, error) {
 
 // EndedOf implements store.Journal.
 func (j *journal) EndedOf(ctx context.Context, account call.Account, since time.Time) (calls []call.Call, err error) {
-	rows, err := j.read.endedOf.QueryContext(ctx, string(account), unixNano(since))
+	rows, err := j.read.endedOf.QueryContext(ctx, string(account), stored.Nanos(since))
 	err = each(rows, err, func(r row) error {
 		c, err := scanEnded(r)
 		calls = append(calls, c)
@@ -140,7 +141,7 @@ func (j *journal) EndedOf(ctx context.Context, account call.Account, since time.
 // Records implements store.Journal. A record never changes, so that finding a
 // place and reading from there need not be one statement.
 func (j *journal) Records(ctx context.Context, account call.Account, page store.Page) (records []call.Record, err error) {
-	place := unixNano(page.Time)
+	place := stored.Nanos(page.Time)
 	if page.Time.IsZero() && !page.Forward {
 		place = math.MaxInt64
 	}
@@ -175,7 +176,7 @@ func (j *journal) latest(ctx context.Context) (time.Time, error) {
 	if err := j.reader.QueryRowContext(ctx, sqlLatest).Scan(&ns); err != nil {
 		return time.Time{}, fmt.Errorf("read latest time: %w", named(err))
 	}
-	return fromUnixNano(ns), nil
+	return stored.Time(ns), nil
 }
 
 // row is what a query yields one of.
@@ -199,7 +200,7 @@ func scanEnded(r row) (call.Call, error) {
 	if err := r.Scan(&id, &ended, &body); err != nil {
 		return call.Call{}, err
 	}
-	return decode(id, body, nil)
+	return stored.Decode(id, body, nil)
 }
 
 func scanRecord(r row) (record call.Record, err error) {
@@ -207,7 +208,7 @@ func scanRecord(r row) (record call.Record, err error) {
 	err = r.Scan(&record.Call, &record.Kind, &record.Type, &record.Caller, &record.Callee, &record.Reason,
 		&created, &ended, &seconds,
 		&record.CallerCard.Name, &record.CallerCard.Avatar, &record.CalleeCard.Name, &record.CalleeCard.Avatar, &record.Deaf)
-	record.CreatedAt, record.EndedAt = fromUnixNano(created), fromUnixNano(ended)
+	record.CreatedAt, record.EndedAt = stored.Time(created), stored.Time(ended)
 	record.Duration = time.Duration(seconds) * time.Second
 	return record, err
 }

@@ -10,6 +10,7 @@ import (
 	"modernc.org/sqlite"
 
 	"github.com/peal-rtc/peal/internal/store"
+	"github.com/peal-rtc/peal/internal/store/stored"
 )
 
 // The statements that write.
@@ -103,7 +104,7 @@ func (w *writer) execResult(stmt driver.StmtExecContext, args ...driver.Value) (
 
 // put writes one call with its events, and says no where there is an older one of its id.
 func (w *writer) put(e *store.Entry, slot int64) (done bool, err error) {
-	body, err := encode(e.Call)
+	body, err := stored.Encode(e.Call)
 	if err != nil {
 		return false, err
 	}
@@ -120,15 +121,15 @@ func (w *writer) put(e *store.Entry, slot int64) (done bool, err error) {
 }
 
 func (w *writer) putLive(e *store.Entry, slot int64, body []byte) (done bool, err error) {
-	descriptions, err := describe(e.Call)
+	descriptions, err := stored.Describe(e.Call)
 	if err != nil {
 		return false, err
 	}
 	var rows int64
 	if e.Created {
-		rows, err = w.exec(w.create, slot, string(e.Call.ID), unixNano(e.At), pad(body), descriptions)
+		rows, err = w.exec(w.create, slot, string(e.Call.ID), stored.Nanos(e.At), pad(body), descriptions)
 	} else {
-		rows, err = w.exec(w.update, slot, unixNano(e.At), pad(body), descriptions)
+		rows, err = w.exec(w.update, slot, stored.Nanos(e.At), pad(body), descriptions)
 	}
 	return rows > 0, err
 }
@@ -139,7 +140,7 @@ func (w *writer) putEnded(e *store.Entry, slot int64, body []byte) (done, filed 
 			return false, false, err
 		}
 	}
-	rows, err := w.exec(w.end, string(e.Call.ID), unixNano(e.Call.Outcome.EndedAt), body)
+	rows, err := w.exec(w.end, string(e.Call.ID), stored.Nanos(e.Call.Outcome.EndedAt), body)
 	if err != nil || rows == 0 {
 		return false, false, err
 	}
@@ -154,10 +155,10 @@ func (w *writer) record(e *store.Entry) (filed bool, err error) {
 	if !ok {
 		return false, nil
 	}
-	id, ended := string(r.Call), unixNano(r.EndedAt)
+	id, ended := string(r.Call), stored.Nanos(r.EndedAt)
 	caller, callee := string(r.Caller), string(r.Callee)
 	rows, err := w.exec(w.file, id, int64(r.Kind), int64(r.Type), caller, callee, int64(r.Reason),
-		unixNano(r.CreatedAt), ended, int64(r.Duration.Seconds()),
+		stored.Nanos(r.CreatedAt), ended, int64(r.Duration.Seconds()),
 		r.CallerCard.Name, r.CallerCard.Avatar, r.CalleeCard.Name, r.CalleeCard.Avatar, r.Deaf)
 	if err != nil || rows == 0 {
 		return false, err

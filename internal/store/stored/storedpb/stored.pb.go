@@ -4,11 +4,11 @@
 // 	protoc        (unknown)
 // source: stored.proto
 
-// How sqlstore keeps a call. Times are Unix nanoseconds, 0 for none; durations are
+// How durable stores keep a call. Times are Unix nanoseconds, 0 for none; durations are
 // nanoseconds. Enums have the numbers of package call.
 //
-// Any change of this schema needs a migration, if only one that does nothing: its
-// number keeps an older peal from a file whose fields it would lose.
+// Any change of this schema needs a migration of sqlstore, if only one that does nothing: its
+// number keeps an older peal from a file whose fields it would lose. In pgstore it needs a new Format.
 
 package storedpb
 
@@ -963,7 +963,7 @@ const file_stored_proto_rawDesc = "" +
 	"\x04kind\x18\x05 \x01(\rR\x04kind\"<\n" +
 	"\fDescriptions\x12\x14\n" +
 	"\x05offer\x18\x01 \x01(\tR\x05offer\x12\x16\n" +
-	"\x06answer\x18\x02 \x01(\tR\x06answerB;Z9github.com/peal-rtc/peal/internal/store/sqlstore/storedpbb\x06proto3"
+	"\x06answer\x18\x02 \x01(\tR\x06answerB9Z7github.com/peal-rtc/peal/internal/store/stored/storedpbb\x06proto3"
 
 var (
 	file_stored_proto_rawDescOnce sync.Once

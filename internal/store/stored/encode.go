@@ -1,19 +1,23 @@
-package sqlstore
+// Package stored is how durable stores keep calls: the body and the descriptions of a call as bytes,
+// and times as numbers. All of it is pure.
+package stored
 
 import (
 	"fmt"
 	"time"
 
-	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/peal-rtc/peal/internal/call"
-	"github.com/peal-rtc/peal/internal/store/sqlstore/storedpb"
+	"github.com/peal-rtc/peal/internal/store/stored/storedpb"
 )
 
-// encode gives all of a call but its id and its descriptions. The body of a live call is to be
-// padded before it is stored as that.
-func encode(c *call.Call) ([]byte, error) {
+// Format is that of the bodies that Encode writes. A program that knows a lower one would lose
+// fields of them.
+const Format = 1
+
+// Encode gives all of a call but its id and its descriptions.
+func Encode(c *call.Call) ([]byte, error) {
 	t := &c.Timing
 	stored := &storedpb.Call{
 		Rev: c.Rev, Hidden: c.Hidden, Deaf: c.Deaf, State: uint32(c.State), Type: uint32(c.Type), Policy: uint32(c.Policy),
@@ -43,22 +47,6 @@ func encode(c *call.Call) ([]byte, error) {
 	}
 	return body, nil
 }
-
-// pad brings the body of a live call to a multiple of padding. Most changes then leave
-// the size of the row as it is, and SQLite writes only those of its pages that differ:
-// not again those with the descriptions.
-func pad(body []byte) []byte {
-	body = protowire.AppendTag(body, paddingField, protowire.BytesType)
-	rest := (padding - (len(body)+1)%padding) % padding
-	body = append(body, byte(rest)) // A length below 128 is one byte.
-	return append(body, make([]byte, rest)...)
-}
-
-const (
-	padding = 128
-	// paddingField is peal.stored.v1.Call.padding.
-	paddingField = 15
-)
 
 func storedLeg(l *call.Leg) *storedpb.Leg {
 	stored := &storedpb.Leg{
@@ -92,8 +80,8 @@ func storedDevice(d *call.Device, of call.Account) *storedpb.Device {
 	return stored
 }
 
-// describe gives the descriptions of a call; nil for none.
-func describe(c *call.Call) ([]byte, error) {
+// Describe gives the descriptions of a call; nil for none.
+func Describe(c *call.Call) ([]byte, error) {
 	if c.Media.Offer == "" && c.Media.Answer == "" {
 		return nil, nil
 	}
@@ -104,8 +92,8 @@ func describe(c *call.Call) ([]byte, error) {
 	return both, nil
 }
 
-// decode puts a stored call together.
-func decode(id call.ID, body, descriptions []byte) (c call.Call, err error) {
+// Decode puts a stored call together.
+func Decode(id call.ID, body, descriptions []byte) (c call.Call, err error) {
 	stored, both := &storedpb.Call{}, &storedpb.Descriptions{}
 	if err := proto.Unmarshal(body, stored); err != nil {
 		return call.Call{}, fmt.Errorf("decode call %s: %w", id, err)
@@ -183,5 +171,9 @@ func moment(ns int64) time.Time {
 	if ns == 0 {
 		return time.Time{}
 	}
-	return fromUnixNano(ns)
+	return Time(ns)
 }
+
+// Deafness makes of the body of a call that of the same call with call.Call.Deaf set, when it is
+// put behind it: a database decides that after the body was made.
+func Deafness() []byte { return []byte{0x80, 0x01, 0x01} } // peal.stored.v1.Call.deaf, true.
