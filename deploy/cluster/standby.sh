@@ -1,13 +1,15 @@
 #!/bin/sh
 # Starts the standby. The first time it copies the primary, whose address and password PGHOST and
-# PGPASSWORD tell. Its name is what synchronous_standby_names of the primary has.
+# PGPASSWORD tell.
 set -eu
 
 chmod 0700 "$PGDATA"
 if [ ! -s "$PGDATA/PG_VERSION" ]; then
-  pg_basebackup --pgdata="$PGDATA" --dbname="application_name=standby" --slot=standby \
-    --wal-method=stream --checkpoint=fast --write-recovery-conf
+  pg_basebackup --pgdata="$PGDATA" --slot=standby --wal-method=stream --checkpoint=fast \
+    --write-recovery-conf
 fi
 # These are of the client: PostgreSQL would take the port for its own.
 unset PGHOST PGPORT PGUSER PGPASSWORD
-exec postgres "$@"
+# The name is what synchronous_standby_names of the primary has. The copy above goes without it:
+# the primary would take a copy that is not complete for the standby.
+exec postgres -c cluster_name=standby "$@"
