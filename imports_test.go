@@ -135,7 +135,12 @@ var allowed = map[string]imports{
 	},
 	"internal/store": {ours: []string{"internal/call"}},
 	"internal/bus":   {ours: []string{"internal/call", "internal/protocol"}},
-	"internal/auth":  {theirs: []string{"github.com/golang-jwt/jwt"}},
+	"internal/bus/natsbus": {
+		ours:   []string{"internal/bus", "internal/bus/natsbus/buspb", "internal/call", "internal/protocol", "internal/store/stored"},
+		theirs: []string{"github.com/nats-io/nats.go", "google.golang.org/protobuf"},
+	},
+	"internal/bus/natsbus/buspb": {theirs: []string{"google.golang.org/protobuf"}},
+	"internal/auth":              {theirs: []string{"github.com/golang-jwt/jwt"}},
 
 	"internal/call":            {ours: []string{"internal/call/transcript"}}, // For its tests alone.
 	"internal/protocol":        {theirs: []string{"google.golang.org/protobuf"}},
@@ -148,6 +153,7 @@ var allowed = map[string]imports{
 	"internal/testing/plant":   {},
 	// It starts a real PostgreSQL.
 	"internal/testing/postgres": {theirs: []string{"github.com/jackc/pgx"}},
+	"internal/testing/balancer": {},
 	// Built into the command by one of its tests.
 	"internal/testing/stepped": {},
 	"internal/testing/soak":    {},
@@ -175,7 +181,8 @@ var allowed = map[string]imports{
 		ours:   []string{"internal/call", "internal/config", "internal/server", "internal/store", "internal/store/sqlstore"},
 		theirs: []string{"github.com/alecthomas/kong"},
 	},
-	"internal/testing/nets": {theirs: []string{"golang.org/x/sys"}},
+	"internal/testing/natsserver": {},
+	"internal/testing/nets":       {theirs: []string{"golang.org/x/sys"}},
 	// It starts servers as anybody would; what it needs of ours is for the load.
 	"bench": {
 		ours:   []string{"internal/auth", "internal/load"},

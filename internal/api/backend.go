@@ -59,6 +59,8 @@ type Backend struct {
 	End func(context.Context, call.ID) (call.Call, error)
 	// Accounts says who is connected, and logs out.
 	Accounts Accounts
+	// Nodes lists the nodes that share the store.
+	Nodes func(context.Context) ([]store.Node, error)
 	// Address is where a request comes from, behind trusted proxies.
 	Address func(*http.Request) netip.Addr
 	// Now is the store's time.
@@ -101,6 +103,7 @@ var routes = []route{
 	{"GET /api/v1/accounts/{a}/blocks", auth.ScopeRead, (*backend).listBlocks, "", 0},
 	{"PUT /api/v1/accounts/{a}/blocks/{b}", auth.ScopeAccounts, (*backend).putBlock, actionBlock, 0},
 	{"DELETE /api/v1/accounts/{a}/blocks/{b}", auth.ScopeAccounts, (*backend).deleteBlock, actionUnblock, 0},
+	{"GET /api/v1/nodes", auth.ScopeAdmin, (*backend).listNodes, "", 0},
 	{"GET /api/v1/audit", auth.ScopeAdmin, (*backend).listAudit, "", 0},
 	{"GET /api/v1/events", auth.ScopeRead, outgoing((*backend).listEvents), "", feedWaitMost + backendTimeout},
 	{"GET /api/v1/webhooks", auth.ScopeHooks, outgoing((*backend).listWebhooks), "", 0},

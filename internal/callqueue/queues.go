@@ -161,6 +161,37 @@ func (s *Queues) Learn(c call.Call) {
 	q.run()
 }
 
+// LearnPart is Learn of a call whose session descriptions were left out that without names. A
+// description does not change within a media generation, so an older copy of the same one has
+// it; where there is none the call is read when it is needed.
+func (s *Queues) LearnPart(c call.Call, without call.Attachments) {
+	q := s.each[c.ID]
+	if q == nil {
+		return
+	}
+	was := &q.call.Media
+	same := q.known && was.Generation == c.Media.Generation
+	if without&call.WithOffer != 0 && same && was.Offer != "" {
+		c.Media.Offer, without = was.Offer, without&^call.WithOffer
+	}
+	if without&call.WithAnswer != 0 && same && was.Answer != "" {
+		c.Media.Answer, without = was.Answer, without&^call.WithAnswer
+	}
+	if without&(call.WithOffer|call.WithAnswer) == 0 {
+		s.Learn(c)
+		return
+	}
+	q.newest = max(q.newest, c.Rev)
+	if q.busy || q.announce || q.call.Rev >= c.Rev {
+		return
+	}
+	running := q.running
+	q.running = true
+	q.set(c, nil)
+	q.known, q.running = false, running
+	q.run()
+}
+
 // Look has a call of which a rev is known to exist be read, and told to those who do not
 // know of it.
 func (s *Queues) Look(id call.ID, rev uint32) {

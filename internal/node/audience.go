@@ -118,7 +118,7 @@ func (h *host) Tell(c *call.Call, e call.Effect, answered callqueue.Asker) {
 	if h.delivery.tell(c, e.Account, e.Device, e.With, but) && e.Device != "" {
 		return // The one device is connected here.
 	}
-	h.do(Publish{bus.Message{Account: e.Account, Device: e.Device, Call: c, With: e.With}})
+	h.publish(bus.Message{Account: e.Account, Device: e.Device, Call: c, With: e.With})
 }
 
 // Update implements callqueue.Audience.
@@ -160,5 +160,5 @@ func (h *host) Pass(a callqueue.Asker, c *call.Call, candidates *pealv1.Candidat
 	if h.delivery.signal(to, device, f) && device != "" {
 		return
 	}
-	h.do(Publish{bus.Message{Account: to, Device: device, Signal: f}})
+	h.publish(bus.Message{Account: to, Device: device, Signal: f})
 }

@@ -46,6 +46,8 @@ type bench struct {
 	last       node.ConnID
 	pending    []node.Effect
 	published  []bus.Message
+	subscribed []node.Subscribe
+	lateBus    bool          // No subscription takes effect by itself.
 	told       []node.Effect // For the log.
 	busy       bool
 	several    bool          // It is not the only node.
@@ -209,7 +211,12 @@ func (b *bench) carryOut(e node.Effect) {
 		b.step(node.Beaten{Ticket: e.Ticket, Alive: append([]string{fmt.Sprintf("n%d", b.start)}, b.alive...)})
 	case node.Publish:
 		b.published = append(b.published, e.Message)
-	case node.Subscribe, node.Unsubscribe:
+	case node.Subscribe:
+		b.subscribed = append(b.subscribed, e)
+		if !b.lateBus {
+			b.step(node.Subscribed{Ticket: e.Ticket})
+		}
+	case node.Unsubscribe:
 	case node.Request:
 		if _, list := e.(node.List); list && b.unlisted {
 			b.step(e.Failed(store.ErrInjected))

@@ -20,6 +20,7 @@ type changes struct {
 	devices *devices
 	from    time.Time // All changes before this time are known.
 	running bool
+	again   bool // Messages were lost: look once more.
 	// seen has the revs that were looked at lately. A call with an entry is followed for a
 	// while even where no device of it is here.
 	seen map[call.ID]seen
@@ -40,6 +41,15 @@ func (cg *changes) look() {
 	}
 	cg.running = true
 	cg.lookFrom(cg.from.Add(-changesOverlap), "")
+}
+
+// reconnected looks at once: messages may have been lost.
+func (cg *changes) reconnected() {
+	if !cg.swept || cg.stopping || cg.cfg.Alone {
+		return
+	}
+	cg.again = cg.running
+	cg.look()
 }
 
 func (cg *changes) lookFrom(since time.Time, after call.ID) {
@@ -68,6 +78,10 @@ func (cg *changes) looked(in ListedChanged) {
 		if cg.now.Sub(cg.seen[id].at) > 2*changesOverlap {
 			delete(cg.seen, id)
 		}
+	}
+	if cg.again {
+		cg.again = false
+		cg.look()
 	}
 }
 

@@ -89,6 +89,10 @@ type (
 type (
 	// Heard is a message of another node.
 	Heard struct{ Message bus.Message }
+	// Subscribed answers Subscribe: messages that are published from here on are heard.
+	Subscribed struct{ Ticket Ticket }
+	// Reconnected tells that the bus is back, and that messages may have been lost.
+	Reconnected struct{}
 	// Terminate ends a call for a backend. Request is the shell's; Terminated brings it back.
 	Terminate struct {
 		Request uint64
@@ -113,6 +117,8 @@ func (ListedChanged) input() {}
 func (FoundDue) input()      {}
 func (Beaten) input()        {}
 func (Heard) input()         {}
+func (Subscribed) input()    {}
+func (Reconnected) input()   {}
 func (Terminate) input()     {}
 func (Woke) input()          {}
 func (Stopping) input()      {}
@@ -198,8 +204,12 @@ type (
 type (
 	// Publish sends a message to the other nodes.
 	Publish struct{ Message bus.Message }
-	// Subscribe and Unsubscribe say for which accounts to hear messages.
-	Subscribe   struct{ Account call.Account }
+	// Subscribe and Unsubscribe say for which accounts to hear messages. Subscribed answers
+	// Subscribe once it is in effect, unless Unsubscribe comes first. The answer may be lost.
+	Subscribe struct {
+		Ticket  Ticket
+		Account call.Account
+	}
 	Unsubscribe struct{ Account call.Account }
 )
 

@@ -30,6 +30,7 @@ const beatLate = leaseTTL - leaseEvery
 
 // beaten takes the answer to the Beat of each round.
 func (ls *leases) beaten(in Beaten) {
+	ls.single = time.Time{}
 	if in.Err != nil {
 		ls.missed = true
 		ls.log.Warn("cannot keep the lease", "error", in.Err)
@@ -48,6 +49,9 @@ func (ls *leases) beaten(in Beaten) {
 		ls.wanted = ls.wanted || !slices.Contains(in.Alive, inc)
 	}
 	ls.alive = in.Alive
+	if !slices.ContainsFunc(in.Alive, func(inc string) bool { return inc != ls.cfg.Incarnation }) {
+		ls.single = ls.now
+	}
 	switch {
 	case !ls.judging() && !ls.swept:
 		ls.wanted = true
@@ -113,7 +117,7 @@ func (ls *leases) sweptPage(calls []call.Call) {
 func (ls *leases) begin() {
 	ls.swept = true
 	for _, id := range sorted(ls.devices.conns) {
-		if d := ls.devices.conns[id]; d.session.Greeting() {
+		if d := ls.devices.conns[id]; d.session.Greeting() && ls.devices.subs.effective(d.who.Account) {
 			ls.greetings.begin(d)
 		}
 	}

@@ -19,6 +19,9 @@ type logins struct {
 	greetings *greetings
 	quota     *quota
 	owed      []owed
+	// recent are connections with a single login that other nodes are told of once more, those of
+	// the last round, and former those of the round before.
+	recent, former []ConnID
 }
 
 // hello registers a device. From here on news for it is held by its session.
@@ -50,7 +53,18 @@ func (lg *logins) hello(d *device, h *pealv1.Hello) {
 	}
 	d.who, d.loginAt, d.connected, d.attempt, d.client = who, login.At, login.Connected, login.Attempt, clientOf(h)
 	lg.devices.add(d)
-	lg.announceLogin(login)
+	if login.Single {
+		lg.recent = append(lg.recent, d.conn)
+	}
+	if lg.devices.subs.effective(d.who.Account) {
+		lg.admitted(d)
+	}
+}
+
+// admitted tells the other nodes of a device, and greets it. What they answer is heard here: of
+// two logins at once at two nodes one hears of the other.
+func (lg *logins) admitted(d *device) {
+	lg.announceLogin(d.login(d.single(&lg.cfg)))
 	if lg.swept {
 		lg.greetings.begin(d)
 	}
@@ -73,7 +87,18 @@ func (d *device) login(single bool) bus.Login {
 }
 
 func (lg *logins) announceLogin(l bus.Login) {
-	lg.do(Publish{bus.Message{Account: l.Device.Account, Login: &l}})
+	lg.publish(bus.Message{Account: l.Device.Account, Login: &l})
+}
+
+// repeat tells the other nodes once more of the single logins of the round before the last: where
+// the first word of one was lost, two devices would stay.
+func (lg *logins) repeat() {
+	for _, id := range lg.former {
+		if d := lg.devices.conns[id]; d != nil && !d.session.Closed() {
+			lg.announceLogin(d.login(true))
+		}
+	}
+	lg.former, lg.recent = lg.recent, nil
 }
 
 // yield has the other devices here make way for a login where there may be one

@@ -69,6 +69,7 @@ func New(cfg Config) (*Node, error) {
 	gs := &greetings{loop: l, calls: calls, devices: ds, delivery: dl}
 	cg := &changes{loop: l, calls: calls, devices: ds, seen: make(map[call.ID]seen)}
 	lg := &logins{loop: l, calls: calls, devices: ds, greetings: gs, quota: h.quota}
+	ds.subs = &subscriptions{loop: l, devices: ds, logins: lg, pending: make(map[call.Account]Ticket)}
 	h.calls, h.devices, h.delivery, h.greetings, h.changes, h.logins = calls, ds, dl, gs, cg, lg
 	n := &Node{
 		loop: l, calls: calls, devices: ds, delivery: dl, greetings: gs, changes: cg, quota: h.quota,
@@ -113,10 +114,16 @@ func (n *Node) Step(now time.Time, in Input) []Effect {
 		n.resume(in.Ticket, in)
 	case Heard:
 		n.heard(in.Message)
+	case Subscribed:
+		n.resume(in.Ticket, in)
+	case Reconnected:
+		n.changes.reconnected()
 	case Terminate:
 		n.calls.Add(in.ID, callqueue.Apply{Input: call.Terminate{}, Asker: backend{in.Request}})
 	case LogOut:
 		n.logins.logOut(in)
+	case Revoke:
+		n.logins.revoke(in)
 	case Describe:
 		n.logins.describe(in)
 	case Woke:
@@ -171,12 +178,13 @@ func (n *Node) received(in Received) {
 
 // heard takes a message of another node.
 func (n *Node) heard(m bus.Message) {
+	n.single = time.Time{}
 	switch {
 	case m.Login != nil:
 		n.logins.loggedIn(*m.Login)
 	case m.Call != nil:
 		n.delivery.tell(m.Call, m.Account, m.Device, m.With, nil)
-		n.calls.Learn(*m.Call)
+		n.calls.LearnPart(*m.Call, m.Without)
 	case m.LoggedOut:
 		n.logins.expel(m.Account, m.Device)
 	case m.Signal != nil:
@@ -194,6 +202,8 @@ func (n *Node) woke() {
 			n.calls.Ticked(a.call)
 		case a.drain:
 			n.drain()
+		case a.account != "":
+			n.devices.subs.late(a.account)
 		default:
 			n.chores()
 		}
@@ -209,6 +219,7 @@ func (n *Node) chores() {
 		return
 	}
 	n.logins.kickOwed()
+	n.logins.repeat()
 	if n.swept {
 		n.do(FindDue{n.now, pageSize})
 		if !n.cfg.Alone {

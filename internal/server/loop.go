@@ -25,8 +25,8 @@ const (
 	// readers is how many reads of the store run at once.
 	readers = 4
 	// storeTimeout is how long the store may take before its answer counts as
-	// unknown.
-	storeTimeout = 10 * time.Second
+	// unknown. It is shorter than a lease.
+	storeTimeout = 5 * time.Second
 )
 
 // arrival is one input for the node; conn comes with Opened.
@@ -47,8 +47,9 @@ type loop struct {
 	log    *slog.Logger
 	// metrics is nil where nobody counts.
 	metrics *metrics.Metrics
-	// incarnation is the node's.
-	incarnation string
+	// committers is how many commits are under way at a time. Never are two of one call: the node
+	// waits for the first.
+	committers int
 	// poller serves the plain sockets on the goroutine that owns the node; nil where
 	// they have goroutines.
 	poller *ws.Poller
@@ -78,7 +79,7 @@ func (l *loop) begin(events bus.Bus) error {
 	l.commits, l.reads = newCommits(), newReads()
 	l.conns = make(map[node.ConnID]*connection)
 	l.drained, l.quit = make(chan struct{}), make(chan struct{})
-	member, err := events.Join(l.hear)
+	member, err := events.Join(l.hear, func() { l.offer(node.Reconnected{}) })
 	if err != nil {
 		return err
 	}
@@ -88,7 +89,9 @@ func (l *loop) begin(events bus.Bus) error {
 	} else {
 		l.workers.Go(l.run)
 	}
-	l.workers.Go(l.commit)
+	for range l.committers {
+		l.workers.Go(l.commit)
+	}
 	for range readers {
 		l.workers.Go(l.read)
 	}
@@ -218,7 +221,8 @@ func (l *loop) do(effect node.Effect) {
 	case node.Publish:
 		l.member.Publish(e.Message)
 	case node.Subscribe:
-		l.member.Subscribe(e.Account)
+		// Where there is no room for the answer the node goes on without.
+		l.member.Subscribe(e.Account, func() { l.offer(node.Subscribed{Ticket: e.Ticket}) })
 	case node.Unsubscribe:
 		l.member.Unsubscribe(e.Account)
 	case node.Request:
@@ -240,9 +244,12 @@ func (l *loop) tell(a arrival) {
 
 // hear takes a message of the bus. What there is no room for is lost, as on the
 // bus itself: the node asks the store for what it missed.
-func (l *loop) hear(m bus.Message) {
+func (l *loop) hear(m bus.Message) { l.offer(node.Heard{Message: m}) }
+
+// offer brings an input to the loop where there is room for it.
+func (l *loop) offer(in node.Input) {
 	select {
-	case l.inbox <- arrival{in: node.Heard{Message: m}}:
+	case l.inbox <- arrival{in: in}:
 		l.poller.Wake()
 	default:
 	}

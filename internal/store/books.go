@@ -102,9 +102,9 @@ const aliasPrefix = "deleted:"
 // aliasBytes is how many bytes of the hash follow it.
 const aliasBytes = 16
 
-// alias is the name that takes the place of an account which is erased. Only who has the
+// AliasOf is the name that takes the place of an account which is erased. Only who has the
 // salt of the store can find out whether it stands for a certain account.
-func alias(salt []byte, account call.Account) call.Account {
+func AliasOf(salt []byte, account call.Account) call.Account {
 	h := hmac.New(sha256.New, salt)
 	h.Write([]byte(account))
 	return call.Account(aliasPrefix + hex.EncodeToString(h.Sum(nil)[:aliasBytes]))
@@ -134,7 +134,7 @@ type Erasure struct {
 const erasePortion = 500
 
 // Alias implements Store.
-func (m *Memory) Alias(account call.Account) call.Account { return alias(m.salt, account) }
+func (m *Memory) Alias(account call.Account) call.Account { return AliasOf(m.salt, account) }
 
 // free refuses an account that is in a live call.
 func (m *Memory) free(account call.Account) error {

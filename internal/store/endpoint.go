@@ -91,8 +91,8 @@ func (e *Endpoint) Validate() error {
 	return err
 }
 
-// clone copies all that two endpoints could share.
-func (e *Endpoint) clone() Endpoint {
+// Clone copies all that two endpoints could share.
+func (e *Endpoint) Clone() Endpoint {
 	c := *e
 	c.Events, c.Secrets = slices.Clone(e.Events), slices.Clone(e.Secrets)
 	return c

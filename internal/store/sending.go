@@ -158,7 +158,7 @@ func (o *outbox) disableFull() {
 		if !t.full && t.counts.Queued < o.most || !t.Enabled() {
 			continue
 		}
-		e := t.clone()
+		e := t.Clone()
 		e.Disabled = Disabled{At: o.memory.clock(), Reason: QueueFull}
 		if o.memory.judge(o.memory.journal.PutEndpoint(&e)) == nil {
 			t.full = false
@@ -221,7 +221,7 @@ func (o *outbox) Endpoints() []Endpoint {
 	defer o.mu.Unlock()
 	all := make([]Endpoint, 0, len(o.endpoints))
 	for _, id := range slices.Sorted(maps.Keys(o.endpoints)) {
-		all = append(all, o.endpoints[id].clone())
+		all = append(all, o.endpoints[id].Clone())
 	}
 	return all
 }
@@ -246,11 +246,11 @@ func (o *outbox) PutEndpoint(ctx context.Context, id string, change func(*Endpoi
 	e := Endpoint{ID: id, CreatedAt: o.memory.clock()}
 	next := &target{fresh: fresh{whole: true}}
 	if t := o.endpoints[id]; t != nil {
-		e, next = t.clone(), t
+		e, next = t.Clone(), t
 	} else if len(o.endpoints) >= EndpointsMost {
 		return Endpoint{}, ErrEndpoints
 	}
-	changed := e.clone()
+	changed := e.Clone()
 	if err := change(&changed); err != nil {
 		return Endpoint{}, err
 	}
@@ -258,7 +258,7 @@ func (o *outbox) PutEndpoint(ctx context.Context, id string, change func(*Endpoi
 	if err := changed.Validate(); err != nil {
 		return Endpoint{}, err
 	}
-	e = changed.clone() // Who made the change may have kept what it was given.
+	e = changed.Clone() // Who made the change may have kept what it was given.
 	if err := o.memory.judge(o.memory.journal.PutEndpoint(&e, by...)); err != nil {
 		return Endpoint{}, fmt.Errorf("put endpoint: %w", err)
 	}
@@ -271,7 +271,7 @@ func (o *outbox) PutEndpoint(ctx context.Context, id string, change func(*Endpoi
 	}
 	o.endpoints[id] = next
 	o.announce()
-	return e.clone(), nil
+	return e.Clone(), nil
 }
 
 // DeleteEndpoint implements Outbox.

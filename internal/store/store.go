@@ -16,6 +16,10 @@ import (
 // ErrNotFound says that no call has this id.
 var ErrNotFound = errors.New("no such call")
 
+// ErrNewerFormat says that a newer release wrote a call, with more in it than this one knows. Nobody
+// but such a release may change it.
+var ErrNewerFormat = errors.New("the call was written by a newer release")
+
 // What a store that fails says of the reason, where it knows: errors wrap these.
 var (
 	// ErrFull: there is no room on the disk.
@@ -40,7 +44,8 @@ type Store interface {
 	// made in order.
 	Commit(ctx context.Context, changes []Change) ([]Result, error)
 
-	// Call loads one call, or ErrNotFound.
+	// Call loads one call, or ErrNotFound. Where a newer release wrote it: ErrNewerFormat. Lists leave
+	// out such a call.
 	Call(ctx context.Context, id call.ID) (call.Call, error)
 
 	// CallsOf loads the live calls in which the account has a leg and those

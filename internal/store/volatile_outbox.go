@@ -97,7 +97,7 @@ func (v *Volatile) Outbox(context.Context) (last int64, endpoints []StoredEndpoi
 		last = v.out.events[n-1].Seq
 	}
 	for number, e := range v.out.endpoints {
-		stored := StoredEndpoint{Endpoint: e.clone()}
+		stored := StoredEndpoint{Endpoint: e.Clone()}
 		for k := range v.out.queued {
 			if k.lane.Endpoint == number {
 				stored.Queued++
@@ -124,7 +124,7 @@ func (v *Volatile) PutEndpoint(e *Endpoint, by ...Audit) error {
 		v.out.number++
 		e.Number = v.out.number
 	}
-	v.out.endpoints[e.Number] = e.clone()
+	v.out.endpoints[e.Number] = e.Clone()
 	v.fileAll(by)
 	return nil
 }

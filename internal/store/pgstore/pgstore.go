@@ -18,6 +18,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/peal-rtc/peal/internal/call"
 	"github.com/peal-rtc/peal/internal/store"
 )
 
@@ -45,9 +46,13 @@ type Store struct {
 	commits *pgxpool.Pool
 	reads   *pgxpool.Pool
 	log     *slog.Logger
+	salt    []byte // It makes the aliases of erased accounts.
+	out     *outbox
 
 	mu   sync.Mutex // Guards what follows.
 	node store.Node // What Beat writes beside the lease.
+	// described is which descriptions the database has for live calls that this store changed last.
+	described map[call.ID]described
 }
 
 // Open opens a store, and brings the tables of its database up to date.
@@ -59,7 +64,7 @@ func Open(ctx context.Context, config Config) (_ *Store, err error) {
 	if err := prepare(pool); err != nil {
 		return nil, fmt.Errorf("open PostgreSQL: %w", err)
 	}
-	s := &Store{log: config.Logger}
+	s := &Store{log: config.Logger, described: make(map[call.ID]described)}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -85,6 +90,9 @@ func Open(ctx context.Context, config Config) (_ *Store, err error) {
 	if err := s.checkSettings(ctx); err != nil {
 		return nil, fmt.Errorf("open PostgreSQL: %w", err)
 	}
+	if err := s.addPartitions(ctx); err != nil {
+		return nil, fmt.Errorf("open PostgreSQL: %w", err)
+	}
 	if err := s.openBooks(ctx); err != nil {
 		return nil, fmt.Errorf("open PostgreSQL: %w", err)
 	}
@@ -108,6 +116,7 @@ var planning = map[string]string{
 	"enable_hashjoin":  "off",
 	"enable_mergejoin": "off",
 	"enable_seqscan":   "off",
+	"jit":              "off",
 }
 
 // prepare sets what a connection needs and refuses what cannot work.
@@ -153,6 +162,7 @@ func (s *Store) checkSettings(ctx context.Context) error {
 
 // Close implements store.Store.
 func (s *Store) Close() error {
+	s.out.close()
 	s.close()
 	return nil
 }

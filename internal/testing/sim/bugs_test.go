@@ -12,6 +12,18 @@ type bug struct {
 // must notice.
 var bugs = []bug{
 	{
+		"a hello does not wait until its node hears about the account", "internal/node/subscriptions.go",
+		"	if s.cfg.Alone {\n\t\ts.do", "	if true {\n\t\ts.do",
+	},
+	{
+		"the descriptions of another media generation are kept", "internal/callqueue/queues.go",
+		"same := q.known && was.Generation == c.Media.Generation", "same := q.known",
+	},
+	{
+		"a copy without its descriptions is gone by", "internal/callqueue/queues.go",
+		"q.known, q.running = false, running", "q.running = running",
+	},
+	{
 		"the callee has a record of a call that it does not hear", "internal/store/volatile.go",
 		"r.Callee == account && !r.Deaf", "r.Callee == account",
 	},

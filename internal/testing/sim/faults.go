@@ -48,6 +48,8 @@ type Faults struct {
 	LinkDelay  time.Duration // The longest, one way.
 	StoreDelay time.Duration
 	BusDelay   time.Duration
+	// SubscribeDelay is the longest until a node hears about an account that it subscribes to.
+	SubscribeDelay time.Duration
 	// ClockStep is that the wall clock, which the store's begins with, is set by minutes to hours.
 	ClockStep float64
 	// Skew is how far the clock of a node may be from the store's, and by how
@@ -91,7 +93,7 @@ func (w *world) calamity() {
 		h.stop(w.upTo(10*time.Second), down)
 	}
 	if h.alive && w.fault(f.Strand, h.label()+" is cut off from the bus") {
-		h.stranded = latest(h.stranded, w.now.Add(down))
+		h.strand(down)
 	}
 	if h.alive && w.fault(f.StoreLost, h.label()+" is cut off from the store") {
 		h.loseStore(down)

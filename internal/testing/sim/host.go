@@ -36,7 +36,7 @@ type host struct {
 	node     *node.Node
 	conns    map[node.ConnID]*link
 	last     node.ConnID
-	subs     map[call.Account]bool
+	subs     map[call.Account]*subscription
 	wake     time.Time // The wake-up that is in the queue.
 
 	stranded time.Time // Until when it is cut off from the bus,
@@ -100,7 +100,7 @@ func (h *host) boot() {
 		return
 	}
 	h.alive, h.stopping, h.node, h.booted, h.beat = true, false, n, h.w.now, h.w.now
-	h.conns, h.subs, h.wake = make(map[node.ConnID]*link), make(map[call.Account]bool), time.Time{}
+	h.conns, h.subs, h.wake = make(map[node.ConnID]*link), make(map[call.Account]*subscription), time.Time{}
 	h.w.trace("boot %s", h.label())
 	h.rewake()
 	if h.index == 0 {
@@ -282,7 +282,7 @@ func (h *host) carryOut(e node.Effect) {
 	case node.Publish:
 		h.publish(e.Message)
 	case node.Subscribe:
-		h.subs[e.Account] = true
+		h.subscribe(e)
 	case node.Unsubscribe:
 		delete(h.subs, e.Account)
 	default:
@@ -360,10 +360,45 @@ func (h *host) commit(e node.Commit) {
 	})
 }
 
+// subscription is one of a node; it hears only once that is in effect.
+type subscription struct{ inEffect bool }
+
+// subscribe has a subscription take effect after a while, and no sooner than the bus is there.
+func (h *host) subscribe(e node.Subscribe) {
+	s := &subscription{}
+	h.subs[e.Account] = s
+	h.takeEffect(e, s, h.w.upTo(h.w.cfg.Faults.SubscribeDelay))
+}
+
+func (h *host) takeEffect(e node.Subscribe, s *subscription, after time.Duration) {
+	start := h.start
+	h.w.after(after, func() {
+		switch {
+		case h.start != start || h.subs[e.Account] != s:
+		case h.w.now.Before(h.stranded):
+			h.takeEffect(e, s, h.stranded.Sub(h.w.now))
+		default:
+			s.inEffect = true
+			h.later(h.w.upTo(h.w.cfg.Faults.BusDelay), node.Subscribed{Ticket: e.Ticket})
+		}
+	})
+}
+
+// strand cuts it off from the bus for a while. When the bus is back the node is told.
+func (h *host) strand(d time.Duration) {
+	h.stranded = latest(h.stranded, h.w.now.Add(d))
+	start := h.start
+	h.w.after(d, func() {
+		if h.start == start && h.stranded.Equal(h.w.now) {
+			h.step(node.Reconnected{})
+		}
+	})
+}
+
 func (h *host) publish(m bus.Message) {
 	w, f := h.w, &h.w.cfg.Faults
 	for _, other := range w.hosts {
-		if other == h || !other.alive || !other.subs[m.Account] {
+		if s := other.subs[m.Account]; other == h || !other.alive || s == nil || !s.inEffect {
 			continue
 		}
 		if w.now.Before(h.stranded) || w.now.Before(other.stranded) || w.fault(f.BusDrop, "a message to "+other.label()+" is lost") {

@@ -110,12 +110,16 @@ func schedule(seed uint64) sim.Config {
 		Active: 75 * time.Second, SingleLogin: seed%3 == 0, ShortTokens: seed/8%2 == 1,
 		Faults: sim.Faults{
 			LinkDelay: 50 * time.Millisecond, StoreDelay: 20 * time.Millisecond, BusDelay: 50 * time.Millisecond,
-			Skew: 100 * time.Millisecond,
+			SubscribeDelay: 50 * time.Millisecond,
+			Skew:           100 * time.Millisecond,
 		},
 	}
 	f, near := &cfg.Faults, cfg.Faults
 	switch seed % 8 {
 	case 0: // Nothing goes wrong.
+		if seed%32 == 16 { // Or people come and go while subscriptions take their time.
+			f.Disconnect, f.Reload, f.SubscribeDelay = 0.05, 0.3, 900*time.Millisecond
+		}
 	case 1: // Nodes die, and no more; or some are without a network for long, as after that.
 		f.Crash, f.Stop = 0.04, 0.02
 		switch seed % 32 {
@@ -141,6 +145,7 @@ func schedule(seed uint64) sim.Config {
 		}
 	case 3: // That of the nodes is.
 		f.Strand, f.BusDrop, f.BusTwice, f.BusDelay, f.ClockStep = 0.02, 0.1, 0.1, 2*time.Second, 0.01
+		f.SubscribeDelay = 3 * time.Second
 		switch seed % 32 {
 		case 11: // And people go from device to device, each of which ends the login on the one before.
 			f.Disconnect, f.Reload, f.Strand, f.BusDrop = 0.05, 0.5, 0.05, 0.3
@@ -162,7 +167,8 @@ func schedule(seed uint64) sim.Config {
 			CommitSkip: 0.02, CommitHide: 0.02, CommitLate: 0.02, CommitSlow: 0.02, ReadFail: 0.02, ReadSlow: 0.02,
 			BusDrop: 0.1, BusTwice: 0.1, ClockStep: 0.005, Ended: 0.02, LoggedOut: 0.02,
 			LinkDelay: 500 * time.Millisecond, StoreDelay: 200 * time.Millisecond, BusDelay: 2 * time.Second,
-			Skew: 500 * time.Millisecond,
+			SubscribeDelay: 3 * time.Second,
+			Skew:           500 * time.Millisecond,
 		}
 	}
 	if seed%5 == 2 {

@@ -163,7 +163,7 @@ func (x *watch) calmed() {
 
 // calm says that nothing goes wrong in this schedule at all: there are delays alone.
 func (f Faults) calm() bool {
-	return f == Faults{LinkDelay: f.LinkDelay, StoreDelay: f.StoreDelay, BusDelay: f.BusDelay, Skew: f.Skew, Block: f.Block}
+	return f == Faults{LinkDelay: f.LinkDelay, StoreDelay: f.StoreDelay, BusDelay: f.BusDelay, SubscribeDelay: f.SubscribeDelay, Skew: f.Skew, Block: f.Block}
 }
 
 // served says that the nodes, the store and the bus do their work in this schedule, and

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/peal-rtc/peal/internal/call"
+	"github.com/peal-rtc/peal/internal/node"
 	"github.com/peal-rtc/peal/internal/protocol"
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
 	"github.com/peal-rtc/peal/internal/store"
@@ -204,7 +205,10 @@ func (w *world) calm() {
 	w.calmed, w.still = true, true
 	w.trace("calm")
 	for _, h := range w.hosts {
-		h.stranded = time.Time{}
+		if h.stranded.After(w.now) {
+			h.stranded = w.now
+			h.step(node.Reconnected{})
+		}
 		if h.cutOff.After(w.now) {
 			h.cutOff = w.now
 		}

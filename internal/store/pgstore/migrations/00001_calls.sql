@@ -36,10 +36,9 @@ CREATE TABLE claims (
 -- Descriptions are large and change seldom, so that a change of a call does not write them again.
 -- Those of ended calls are deleted.
 CREATE TABLE descriptions (
-    call_id    text COLLATE "C" NOT NULL PRIMARY KEY,
-    generation bigint NOT NULL, -- Of the media. Those of another than the call's count for nothing.
-    offer      bytea  NOT NULL,
-    answer     bytea  NOT NULL
+    call_id text COLLATE "C" NOT NULL PRIMARY KEY,
+    offer   bytea NOT NULL,
+    answer  bytea NOT NULL
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
 
 -- Records outlive their calls. An id begins with the time at which it was made, so a range of ids

@@ -1,0 +1,124 @@
+package pgstore
+
+// The statements of a commit. Each is for all changes of a wave, and takes a column of values as
+// an array. Under READ COMMITTED each sees what was committed before it began, and what the
+// statements before it did: so sqlMake finds the call that sqlClaim had to wait for.
+//
+// The verdicts are those of package store as numbers. 0 is none: what held an account was freed
+// between the two statements, and the change is made again.
+
+// sqlClaim claims the accounts of new live calls, in the order of accounts. One that is taken is
+// left to its holder.
+const sqlClaim = `
+INSERT INTO claims (account, call_id, attempt)
+SELECT n.account, n.id, $1::bigint
+FROM unnest($2::text[], $3::text[], $4::text[]) AS n (account, id, blocked)
+WHERE NOT EXISTS (SELECT FROM calls c WHERE c.id = n.id)
+	AND NOT EXISTS (SELECT FROM blocks b WHERE b.account = n.account AND b.blocked = n.blocked)
+ORDER BY n.account COLLATE "C"
+ON CONFLICT DO NOTHING`
+
+// sqlMake gives new calls their verdicts and makes them, in the order of ids. Of the claims of
+// sqlClaim only those of live calls stay. The columns of the busy variant are NULL where there is
+// none.
+const sqlMake = `
+WITH judged AS MATERIALIZED (
+	SELECT n.*, CASE v.verdict WHEN 1 THEN blocked.account IS NOT NULL WHEN 4 THEN n.busy_body IS NOT NULL AND held.id IS NOT NULL
+			ELSE false END AS deafened,
+		v.verdict, CASE v.verdict WHEN 3 THEN caller.call_id WHEN 4 THEN callee.call_id END AS holder,
+		v.verdict = 1 OR v.verdict = 4 AND n.busy_body IS NOT NULL AS makes
+	FROM unnest($5::text[], $6::text[], $7::text[], $8::boolean[],
+		$9::bigint[], $10::smallint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::text[], $15::bytea[], $16::bytea[], $17::bytea[],
+		$18::bigint[], $19::smallint[], $20::bigint[], $21::bigint[], $22::bigint[], $23::text[], $24::bytea[], $25::bytea[], $26::bytea[]
+	) WITH ORDINALITY AS n (id, caller, callee, deaf,
+		rev, state, deadline_ns, created_ns, ended_ns, nodes, body, offer, answer,
+		busy_rev, busy_state, busy_deadline_ns, busy_created_ns, busy_ended_ns, busy_nodes, busy_body, busy_offer, busy_answer, ord)
+	LEFT JOIN calls old ON old.id = n.id
+	LEFT JOIN claims caller ON caller.account = n.caller
+	LEFT JOIN claims callee ON callee.account = n.callee
+	LEFT JOIN blocks blocked ON blocked.account = n.callee AND blocked.blocked = n.caller AND n.ended_ns IS NULL
+	LEFT JOIN calls held ON held.id = callee.call_id AND held.deaf AND held.callee = n.caller
+	CROSS JOIN LATERAL (SELECT CASE
+		WHEN old.id IS NOT NULL THEN 2
+		WHEN n.ended_ns IS NOT NULL THEN 1
+		WHEN caller.account IS NULL THEN 0
+		WHEN caller.attempt <> $1::bigint THEN 3
+		WHEN n.deaf OR blocked.account IS NOT NULL THEN 1
+		WHEN callee.account IS NULL THEN 0
+		WHEN callee.attempt <> $1::bigint THEN 4
+		ELSE 1 END) AS v (verdict)
+), made AS (
+	INSERT INTO calls (id, rev, state, deaf, caller, callee, deadline_ns, created_ns, ended_ns, changed_ns, attempt, nodes, format, body)
+	SELECT id, CASE verdict WHEN 1 THEN rev ELSE busy_rev END, CASE verdict WHEN 1 THEN state ELSE busy_state END,
+		deaf OR deafened, caller, callee,
+		CASE verdict WHEN 1 THEN deadline_ns ELSE busy_deadline_ns END, CASE verdict WHEN 1 THEN created_ns ELSE busy_created_ns END,
+		CASE verdict WHEN 1 THEN ended_ns ELSE busy_ended_ns END,
+		(extract(epoch FROM clock_timestamp()) * 1000000)::bigint * 1000, $1::bigint,
+		string_to_array(CASE verdict WHEN 1 THEN nodes ELSE busy_nodes END, E'\n'), $2::smallint,
+		CASE verdict WHEN 1 THEN body ELSE busy_body END || CASE WHEN deafened THEN $3::bytea ELSE $4::bytea END
+	FROM judged WHERE makes ORDER BY id COLLATE "C"
+	ON CONFLICT (id) DO NOTHING
+	RETURNING id
+), final AS MATERIALIZED (
+	SELECT j.ord, j.id, j.caller, j.callee, j.deafened, j.holder, CASE WHEN j.makes AND m.id IS NULL THEN 2 ELSE j.verdict END AS verdict,
+		m.id IS NOT NULL AS made,
+		CASE j.verdict WHEN 1 THEN j.offer ELSE j.busy_offer END AS offer,
+		CASE j.verdict WHEN 1 THEN j.answer ELSE j.busy_answer END AS answer
+	FROM judged j LEFT JOIN made m ON m.id = j.id
+), undone AS (
+	DELETE FROM claims k USING final f
+	WHERE k.account = ANY (ARRAY[f.caller, f.callee]) AND k.call_id = f.id AND k.attempt = $1::bigint
+		AND (f.verdict <> 1 OR f.deafened AND k.account = f.callee)
+), described AS (
+	INSERT INTO descriptions (call_id, offer, answer)
+	SELECT id, offer, answer FROM final WHERE made AND (offer <> $4::bytea OR answer <> $4::bytea)
+	ON CONFLICT (call_id) DO UPDATE SET offer = EXCLUDED.offer, answer = EXCLUDED.answer
+)
+SELECT ord, verdict, deafened AND verdict <> 2, coalesce(holder, '') FROM final`
+
+// sqlChange makes changes of live calls, in the order of ids, and returns which it made.
+const sqlChange = `
+WITH changed AS (
+	UPDATE calls c SET rev = n.rev, state = n.state, deadline_ns = n.deadline_ns, ended_ns = n.ended_ns,
+		changed_ns = (extract(epoch FROM clock_timestamp()) * 1000000)::bigint * 1000, attempt = $1::bigint,
+		nodes = string_to_array(n.nodes, E'\n'), format = $2::smallint, body = n.body
+	FROM unnest($3::text[], $4::bigint[], $5::bigint[], $6::smallint[], $7::bigint[], $8::bigint[], $9::text[], $10::bytea[],
+		$11::boolean[], $12::bytea[], $13::bytea[]
+	) WITH ORDINALITY AS n (id, was, rev, state, deadline_ns, ended_ns, nodes, body, described, offer, answer, ord)
+	WHERE c.id = n.id AND c.rev = n.was AND c.ended_ns IS NULL
+	RETURNING n.ord, n.id, n.described, n.offer, n.answer
+), described AS (
+	INSERT INTO descriptions AS d (call_id, offer, answer)
+	SELECT id, offer, answer FROM changed WHERE described
+	ON CONFLICT (call_id) DO UPDATE SET offer = EXCLUDED.offer, answer = EXCLUDED.answer
+	WHERE d.offer <> EXCLUDED.offer OR d.answer <> EXCLUDED.answer
+)
+SELECT ord FROM changed`
+
+// sqlEnd does what belongs to the ends that this transaction made: it frees the claims, deletes the
+// descriptions, lists the call for its parties and files the record.
+const sqlEnd = `
+WITH ended AS MATERIALIZED (
+	SELECT n.*, c.deaf
+	FROM unnest($2::text[], $3::bigint[], $4::text[], $5::text[], $6::boolean[],
+		$7::smallint[], $8::smallint[], $9::smallint[], $10::bigint[], $11::bigint[], $12::bigint[],
+		$13::text[], $14::text[], $15::text[], $16::text[]
+	) AS n (id, rev, caller, callee, bare, kind, type, reason, created_ns, ended_ns, duration_s,
+		caller_name, caller_avatar, callee_name, callee_avatar)
+	JOIN calls c ON c.id = n.id AND c.attempt = $1::bigint AND c.rev = n.rev AND c.ended_ns IS NOT NULL
+), freed AS (
+	DELETE FROM claims k USING ended e WHERE k.account = ANY (ARRAY[e.caller, e.callee]) AND k.call_id = e.id
+), stripped AS (
+	DELETE FROM descriptions d USING ended e WHERE d.call_id = e.id AND e.bare
+), listed AS (
+	INSERT INTO parties (account, ended_ns, call_id)
+	SELECT caller, ended_ns, id FROM ended
+	UNION ALL SELECT callee, ended_ns, id FROM ended WHERE NOT deaf AND callee <> '' -- A tombstone has no callee.
+	ON CONFLICT DO NOTHING
+)
+INSERT INTO records (call_id, kind, type, caller, callee, reason, created_ns, ended_ns, duration_s,
+	caller_name, caller_avatar, callee_name, callee_avatar, deaf, attempt)
+SELECT id, kind, type, caller, callee, reason, created_ns, ended_ns, duration_s,
+	caller_name, caller_avatar, callee_name, callee_avatar, deaf, $1::bigint
+FROM ended WHERE kind <> 0
+ON CONFLICT (call_id) DO NOTHING`
