@@ -109,17 +109,25 @@ func (c *cluster) asPostgres(env []string, name string, args ...string) *exec.Cm
 	return command
 }
 
-// startPrimary does what the image of PostgreSQL does with its command and with the scripts in
-// docker-entrypoint-initdb.d.
-func (c *cluster) startPrimary(t *testing.T) {
+// initialized makes the data folder of a server, as the image of PostgreSQL does.
+func (c *cluster) initialized(t *testing.T, name string, env []string) (data string) {
 	t.Helper()
-	data, port := filepath.Join(c.folder, "primary"), c.port("127.0.0.1:5432")
-	env := c.env(t, "primary", map[string]string{"PGDATA": data, "PGHOST": c.folder, "PGPORT": port})
+	data = filepath.Join(c.folder, name)
 	secret := filepath.Join(c.folder, "password")
 	if err := os.WriteFile(secret, []byte("superuser"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	do(t, c.asPostgres(env, "initdb", "--pgdata="+data, "--username=postgres", "--pwfile="+secret, "--auth-local=trust", "--auth-host=scram-sha-256", "--no-sync"))
+	return data
+}
+
+// startPrimary does what the image of PostgreSQL does with its command and with the scripts in
+// docker-entrypoint-initdb.d.
+func (c *cluster) startPrimary(t *testing.T) {
+	t.Helper()
+	port := c.port("127.0.0.1:5432")
+	env := c.env(t, "primary", map[string]string{"PGDATA": filepath.Join(c.folder, "primary"), "PGHOST": c.folder, "PGPORT": port})
+	data := c.initialized(t, "primary", env)
 	args := append(c.project.Services["primary"].Command[1:], "-c", "unix_socket_directories="+c.folder, "-c", "port="+port)
 	first := launch(t, syscall.SIGQUIT, c.asPostgres(env, "postgres", append([]string{"-D", data, "-c", "listen_addresses="}, args...)...))
 	c.answers(t, c.folder, port)
