@@ -65,10 +65,11 @@ var allowed = map[string]imports{
 	},
 	"internal/server": {
 		ours: []string{
-			"internal/api", "internal/auth", "internal/bus", "internal/call", "internal/config", "internal/control", "internal/delivery",
+			"internal/api", "internal/auth", "internal/bus", "internal/bus/natsbus", "internal/call", "internal/config", "internal/control", "internal/delivery",
 			"internal/doorstep", "internal/metrics", "internal/node",
-			"internal/protocol", "internal/reach", "internal/relay", "internal/session", "internal/store", "internal/store/sqlstore", "internal/webhook",
-			"internal/ws", "web",
+			"internal/protocol", "internal/reach", "internal/relay", "internal/session", "internal/store", "internal/store/pgstore", "internal/store/sqlstore",
+			"internal/testing/natsserver", "internal/testing/postgres", // Of its tests alone.
+			"internal/webhook", "internal/ws", "web",
 		},
 		theirs: []string{"golang.org/x/crypto", "golang.org/x/sync", "golang.org/x/time"},
 	},

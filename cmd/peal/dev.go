@@ -65,7 +65,7 @@ func (c *devCommand) Run(std streams) error {
 	if err := settings.CheckDev(); err != nil {
 		return misuse{err}
 	}
-	cfg := server.Config{Settings: *settings, Dev: true, SelfSigned: c.TLS}
+	cfg := server.Config{Settings: *settings, Release: version(), Dev: true, SelfSigned: c.TLS}
 	again := func() (*config.Config, []string, error) {
 		now, err := c.settings()
 		return now, nil, err

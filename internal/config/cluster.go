@@ -69,11 +69,11 @@ func (c *Cluster) checkBus() error {
 		return nil
 	}
 	for server := range strings.SplitSeq(c.Bus, ",") {
-		scheme, rest, found := strings.Cut(strings.TrimSpace(server), "://")
+		scheme, rest, found := strings.Cut(server, "://")
 		switch {
 		case !found:
 			return errors.New("bus is not a URL: give one, such as nats://nats.example.com:4222")
-		case !slices.Contains([]string{"nats", "tls"}, scheme):
+		case !slices.Contains([]string{"nats", "tls", "ws", "wss"}, scheme):
 			return fmt.Errorf("bus has the scheme %.20q: give URLs of NATS, such as nats://nats.example.com:4222, or tls:// in place of nats://", scheme)
 		case rest == "":
 			return errors.New("bus names no server: give its URL, such as nats://nats.example.com:4222")

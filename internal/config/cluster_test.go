@@ -20,7 +20,7 @@ func TestCheckCluster(t *testing.T) {
 	}{
 		"both":                    {func(c *Cluster) { c.Store, c.Bus = database, nats }, ""},
 		"long scheme":             {func(c *Cluster) { c.Store, c.Bus = "postgresql://db/peal", nats }, ""},
-		"several servers":         {func(c *Cluster) { c.Store, c.Bus = database, nats+", tls://peal:letmein@other" }, ""},
+		"several servers":         {func(c *Cluster) { c.Store, c.Bus = database, nats+",tls://peal:letmein@other" }, ""},
 		"store alone":             {func(c *Cluster) { c.Store = database }, "store is given and bus is not"},
 		"bus alone":               {func(c *Cluster) { c.Bus = nats }, "bus is given and store is not"},
 		"another database":        {func(c *Cluster) { c.Store, c.Bus = "mysql://peal:letmein@db/peal", nats }, `store has the scheme "mysql"`},

@@ -103,9 +103,9 @@ func (s *Server) byWallClock(verify session.Verify) session.Verify {
 }
 
 // followClock measures the store's clock, and logs what an operator should know of it.
-func (s *Server) followClock(ctx context.Context) error {
+func followClock(ctx context.Context, s *Server) error {
 	jump, err := s.clock.measure(ctx, s.store)
-	if s.shared() && jump.Abs() > clockJump {
+	if s.cfg.shared() && jump.Abs() > clockJump {
 		s.log.WarnContext(ctx, "the clock of the database has jumped: have its servers set by a time server",
 			"jump", jump.Round(time.Millisecond))
 	}
@@ -120,7 +120,7 @@ func (s *Server) compare(ctx context.Context) {
 		return
 	}
 	s.ahead = ahead
-	if s.shared() {
+	if s.cfg.shared() {
 		s.log.WarnContext(ctx, "the clock of the database is not that of this machine: have both set by a time server. "+
 			"Calls and records go by the database's, tokens by the machine's", "ahead", ahead.Round(time.Millisecond))
 		return

@@ -39,7 +39,7 @@ func TestClockIsSet(t *testing.T) {
 			alice.invite(callID, "bob")
 			rings := time.Now()
 			stepped.Store(int64(by))
-			if err := b.followClock(t.Context()); err != nil {
+			if err := followClock(t.Context(), b.Server); err != nil {
 				t.Fatal(err)
 			}
 			for _, c := range []*client{alice, bob} {

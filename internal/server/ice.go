@@ -100,7 +100,7 @@ func (s *Server) TURNAddr() netip.AddrPort {
 // announced says whether an address is that of what a relay relays: this one, or that of another
 // node, where a device was that has come here.
 func (s *Server) announced(at netip.Addr) bool {
-	return s.relay != nil && s.relay.Addr().Addr() == at || s.neighbours.announces(at)
+	return s.relay != nil && s.relay.Addr().Addr() == at || s.neighbours.announce(at)
 }
 
 // liveCalls says which calls are live. The relay asks from a goroutine of its own once a

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"slices"
 	"sync"
@@ -22,19 +23,98 @@ const (
 // neighbours are the nodes that share the store, as they were a moment ago. Any goroutine may use
 // it.
 type neighbours struct {
+	store store.Store
+	now   func() time.Time
+	log   *slog.Logger
+	// self is what this node says of itself beside its lease.
+	self store.Node
+
 	mu       sync.RWMutex // Guards what follows.
-	lowest   int          // The lowest format of the nodes that live.
+	lowest   int          // The lowest format of the nodes that live; 0 while that is not known.
 	relays   map[netip.Addr]time.Time
 	warnings []string
 }
 
-// listed takes the nodes whose leases the store has.
-func (n *neighbours) listed(nodes []store.Node, now time.Time) {
+// introduce has the store keep what a server says of itself with its lease.
+func introduce(s *Server) *neighbours {
+	n := &neighbours{
+		store: s.store, now: s.clock.now, log: s.log, relays: make(map[netip.Addr]time.Time),
+		self: store.Node{
+			Incarnation: s.incarnation, Release: s.cfg.Release,
+			Address: s.cfg.Settings.NodeAddress(s.Addr(), Outbound()), Begun: s.clock.now(),
+		},
+	}
+	if at := s.TURNAddr(); at.IsValid() {
+		n.self.Relay = at.String()
+	}
+	if kept, ok := s.store.(interface{ Introduce(store.Node) }); ok {
+		kept.Introduce(n.self)
+	}
+	return n
+}
+
+// list gives the nodes that have a lease, or had one a moment ago. A store for one node lists
+// none: that is this one.
+func (n *neighbours) list(ctx context.Context) ([]store.Node, error) {
+	kept, ok := n.store.(interface {
+		Nodes(ctx context.Context) ([]store.Node, error)
+	})
+	if !ok {
+		return []store.Node{n.self}, nil
+	}
+	nodes, err := kept.Nodes(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read nodes: %w", err)
+	}
+	return nodes, nil
+}
+
+// follow looks at the other nodes until quit is closed.
+func (n *neighbours) follow(quit <-chan struct{}) {
+	ticker := time.NewTicker(followEvery)
+	defer ticker.Stop()
+	for {
+		ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+		if err := n.look(ctx); err != nil {
+			n.log.Error("cannot look at the other nodes", "error", storeError{err})
+		}
+		cancel()
+		select {
+		case <-quit:
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// look reads who shares the store, and what that warns of.
+func (n *neighbours) look(ctx context.Context) error {
+	nodes, err := n.list(ctx)
+	if err != nil {
+		return err
+	}
+	n.take(nodes)
+	kept, ok := n.store.(interface {
+		Warnings(ctx context.Context) ([]string, error)
+	})
+	if !ok {
+		return nil
+	}
+	warnings, err := kept.Warnings(ctx)
+	if err != nil {
+		return fmt.Errorf("look for what the store warns of: %w", err)
+	}
+	for _, fresh := range n.warn(warnings) {
+		n.log.WarnContext(ctx, "the store is not as it should be", "warning", fresh)
+	}
+	return nil
+}
+
+// take takes the nodes whose leases the store has.
+func (n *neighbours) take(nodes []store.Node) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.relays == nil {
-		n.relays = make(map[netip.Addr]time.Time)
-	}
+	now := n.now()
 	n.lowest = 0
 	for _, one := range nodes {
 		if !one.Until.After(now) {
@@ -54,8 +134,8 @@ func (n *neighbours) listed(nodes []store.Node, now time.Time) {
 	}
 }
 
-// announces says whether a node announces a relay at an address.
-func (n *neighbours) announces(at netip.Addr) bool {
+// announce says whether a node announces a relay at an address.
+func (n *neighbours) announce(at netip.Addr) bool {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
 	_, known := n.relays[at]
@@ -79,84 +159,4 @@ func (n *neighbours) warned() []string {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
 	return n.warnings
-}
-
-// self is what this node says of itself beside its lease.
-func (s *Server) self() store.Node {
-	n := store.Node{
-		Incarnation: s.incarnation, Release: s.cfg.Release,
-		Address: s.cfg.Settings.NodeAddress(s.Addr(), Outbound()), Begun: s.begun,
-	}
-	if at := s.TURNAddr(); at.IsValid() {
-		n.Relay = at.String()
-	}
-	return n
-}
-
-// introduce has the store keep what this node says of itself with its lease.
-func (s *Server) introduce() {
-	if kept, ok := s.store.(interface{ Introduce(store.Node) }); ok {
-		kept.Introduce(s.self())
-	}
-}
-
-// nodes lists the nodes that have a lease, or had one a moment ago. A store for one node lists
-// none: that is this one.
-func (s *Server) nodes(ctx context.Context) ([]store.Node, error) {
-	kept, ok := s.store.(interface {
-		Nodes(ctx context.Context) ([]store.Node, error)
-	})
-	if !ok {
-		return []store.Node{s.self()}, nil
-	}
-	nodes, err := kept.Nodes(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("read nodes: %w", err)
-	}
-	return nodes, nil
-}
-
-// follow looks at the other nodes, until the server stops.
-func (s *Server) follow() {
-	if !s.shared() {
-		return
-	}
-	ticker := time.NewTicker(followEvery)
-	defer ticker.Stop()
-	for {
-		s.do("cannot look at the other nodes", s.lookAround)
-		select {
-		case <-s.quit:
-			return
-		case <-ticker.C:
-		}
-	}
-}
-
-// lookAround reads who shares the store, and what that warns of.
-func (s *Server) lookAround(ctx context.Context) error {
-	nodes, err := s.nodes(ctx)
-	if err != nil {
-		return err
-	}
-	s.neighbours.listed(nodes, s.clock.now())
-	return s.heedStore(ctx)
-}
-
-// heedStore logs what the store warns of, once.
-func (s *Server) heedStore(ctx context.Context) error {
-	kept, ok := s.store.(interface {
-		Warnings(ctx context.Context) ([]string, error)
-	})
-	if !ok {
-		return nil
-	}
-	warnings, err := kept.Warnings(ctx)
-	if err != nil {
-		return fmt.Errorf("look for what the store warns of: %w", err)
-	}
-	for _, fresh := range s.neighbours.warn(warnings) {
-		s.log.WarnContext(ctx, "the store is not as it should be", "warning", fresh)
-	}
-	return nil
 }

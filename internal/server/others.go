@@ -17,7 +17,7 @@ type sharedBooks interface {
 
 // followBooks reads the API keys and log-outs again when another node changed them, until the server
 // stops.
-func (s *Server) followBooks() {
+func followBooks(s *Server) {
 	books, ok := s.store.(sharedBooks)
 	if !ok {
 		return // They are changed here alone.
@@ -31,7 +31,7 @@ func (s *Server) followBooks() {
 			return
 		case <-looks.C:
 		}
-		now, err := s.readBooks(books, version)
+		now, err := readBooks(s, books, version)
 		if err == nil {
 			version = now
 		} else if !failing {
@@ -44,7 +44,7 @@ func (s *Server) followBooks() {
 // readBooks reads the API keys and log-outs where they are not those of a version. They are those of
 // the version that it returns, or newer. Devices that were admitted meanwhile by tokens from before a
 // log-out are closed.
-func (s *Server) readBooks(books sharedBooks, version int64) (int64, error) {
+func readBooks(s *Server, books sharedBooks, version int64) (int64, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 	defer cancel()
 	begun := time.Now()

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/peal-rtc/peal/internal/api"
+	"github.com/peal-rtc/peal/internal/bus"
 )
 
 // busPatience is how long a node that starts waits for the bus before it takes devices without it:
@@ -21,6 +22,14 @@ type busState struct {
 	connected func() bool // nil for a bus that is always there.
 	since     time.Time   // When the server started.
 	was       atomic.Bool // It was connected once.
+}
+
+func watchBus(b bus.Bus) *busState {
+	state := &busState{since: time.Now()}
+	if watched, ok := b.(interface{ State() (connected bool) }); ok {
+		state.connected = watched.State
+	}
+	return state
 }
 
 // away says that there is no connection, and waits that the first is still worth waiting for.

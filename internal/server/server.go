@@ -90,8 +90,8 @@ type Server struct {
 	http        *http.Server
 	keyring     *keyring
 	logOuts     *logOuts
-	neighbours  neighbours
-	busState    busState
+	neighbours  *neighbours
+	busState    *busState
 	begun       time.Time      // When the node started, by the store's clock.
 	commands    *commandSocket // nil where commands cannot reach the server.
 	// stopping says that Shutdown has begun.
@@ -135,32 +135,10 @@ func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
 		return nil, err
 	}
 	s.keys.Store(keys)
-	if s.store, err = openStore(ctx, &cfg); err != nil {
+	if err = openShared(ctx, s); err != nil {
 		return nil, err
 	}
-	undo = append(undo, s.closeStore)
-	if s.bus, err = openBus(ctx, &cfg); err != nil {
-		return nil, err
-	}
-	undo = append(undo, s.closeBus)
-	s.busState.since = time.Now()
-	if watched, ok := s.bus.(interface{ State() (connected bool) }); ok {
-		s.busState.connected = watched.State
-	}
-	if _, err = s.clock.measure(ctx, s.store); err != nil {
-		return nil, err
-	}
-	s.compare(ctx)
-	if s.keyring, err = openKeyring(ctx, apiKeysOf(&cfg.Settings.API), s.store, s.clock.now); err != nil {
-		return nil, err
-	}
-	s.begun = s.clock.now()
-	if s.logOuts, err = openLogOuts(ctx, s.store); err != nil {
-		return nil, err
-	}
-	if s.shared() {
-		s.logOuts.admitted = &admissions{wall: s.wall, clock: s.clock.now}
-	}
+	undo = append(undo, s.closeShared)
 	if s.listener, err = s.listen(); err != nil {
 		return nil, err
 	}
@@ -173,7 +151,7 @@ func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
 		return nil, err
 	}
 	undo = append(undo, s.scrapes.close)
-	s.introduce()
+	s.neighbours = introduce(s)
 	if err = s.startLoop(); err != nil {
 		return nil, err
 	}
@@ -195,8 +173,10 @@ func begin(ctx context.Context, s *Server) {
 	s.chores.Go(s.serve)
 	s.chores.Go(s.upkeep)
 	s.chores.Go(s.forget)
-	s.chores.Go(s.follow)
-	s.chores.Go(s.followBooks)
+	if s.cfg.shared() {
+		s.chores.Go(func() { s.neighbours.follow(s.quit) })
+	}
+	s.chores.Go(func() { followBooks(s) })
 	if watch := s.watchCertificate(); watch != nil {
 		s.chores.Go(watch)
 	}
@@ -301,14 +281,14 @@ func (s *Server) startLoop() error {
 		Announced:   s.announced,
 		Policy:      policy(&s.cfg.Settings.Media),
 		SingleLogin: s.cfg.Settings.Auth.SingleLogin,
-		Alone:       !s.shared(),
-		Drain:       s.drain(),
+		Alone:       !s.cfg.shared(),
+		Drain:       s.cfg.drain(),
 		Logger:      s.log,
 	})
 	if err != nil {
 		return fmt.Errorf("make node: %w", err)
 	}
-	s.loop = &loop{node: n, store: s.store, clock: s.clock, log: s.log, metrics: s.metrics, committers: s.committers(), journal: newJournal(s.log, &s.cfg.Settings)}
+	s.loop = &loop{node: n, store: s.store, clock: s.clock, log: s.log, metrics: s.metrics, committers: s.cfg.committers(), journal: newJournal(s.log, &s.cfg.Settings)}
 	s.loop.storage.lost = s.loseStore
 	if s.cfg.Settings.Loop == config.Epoll {
 		if err := s.loop.newPoller(); err != nil {
@@ -361,7 +341,7 @@ func (s *Server) Shutdown() error {
 	close(s.leaving)
 	s.loop.ready.Store(false)
 	s.loop.tell(arrival{in: node.Stopping{}})
-	patience := time.NewTimer(s.drain() + drainTime)
+	patience := time.NewTimer(s.cfg.drain() + drainTime)
 	defer patience.Stop()
 	select {
 	case <-s.loop.drained:
@@ -404,17 +384,5 @@ func (s *Server) closeRelay() {
 	}
 	if err := s.relay.Close(); err != nil {
 		s.log.Warn("cannot close the relay", "error", err)
-	}
-}
-
-func (s *Server) closeBus() {
-	if err := s.bus.Close(); err != nil {
-		s.log.Warn("cannot close the bus", "error", err)
-	}
-}
-
-func (s *Server) closeStore() {
-	if err := s.store.Close(); err != nil {
-		s.log.Error("cannot close the store", "error", err)
 	}
 }

@@ -8,31 +8,66 @@ import (
 	"time"
 
 	"github.com/peal-rtc/peal/internal/bus"
+	"github.com/peal-rtc/peal/internal/bus/natsbus"
 	"github.com/peal-rtc/peal/internal/store"
+	"github.com/peal-rtc/peal/internal/store/pgstore"
 	"github.com/peal-rtc/peal/internal/store/sqlstore"
 )
 
 // shared says that other nodes may use the same store.
-func (s *Server) shared() bool { return s.cfg.shared() }
-
 func (c *Config) shared() bool { return c.Bus != nil || c.Settings.Cluster.On() }
 
 // drain is over what time the connections are closed when the server stops. Where there is no
 // other node, devices need not wait for one to have time.
-func (s *Server) drain() time.Duration {
-	if !s.shared() {
+func (c *Config) drain() time.Duration {
+	if !c.shared() {
 		return 0
 	}
-	return s.cfg.Settings.Cluster.Drain
+	return c.Settings.Cluster.Drain
 }
 
 // committers is how many commits are under way at a time. A slow one of a database holds up no
 // other; SQLite makes one after the other.
-func (s *Server) committers() int {
-	if !s.shared() {
+func (c *Config) committers() int {
+	if !c.shared() {
 		return 1
 	}
 	return 2
+}
+
+// openShared opens the store and the bus of a server, and reads what it keeps a copy of. Where it
+// fails it leaves neither open.
+func openShared(ctx context.Context, s *Server) (err error) {
+	if s.store, err = openStore(ctx, &s.cfg); err != nil {
+		return err
+	}
+	if s.bus, err = openBus(ctx, &s.cfg); err != nil {
+		return errors.Join(err, s.store.Close())
+	}
+	defer func() {
+		if err != nil {
+			s.closeShared()
+		}
+	}()
+	s.busState = watchBus(s.bus)
+	if _, err = s.clock.measure(ctx, s.store); err != nil {
+		return err
+	}
+	s.compare(ctx)
+	if s.keyring, err = openKeyring(ctx, apiKeysOf(&s.cfg.Settings.API), s.store, s.clock.now); err != nil {
+		return err
+	}
+	if s.logOuts, err = openLogOuts(ctx, s.store); err == nil && s.cfg.shared() {
+		s.logOuts.admitted = &admissions{wall: s.wall, clock: s.clock.now}
+	}
+	return err
+}
+
+// closeShared closes the store and the bus of a server that did not start.
+func (s *Server) closeShared() {
+	if err := errors.Join(s.bus.Close(), s.store.Close()); err != nil {
+		s.log.Error("cannot close the store", "error", err)
+	}
 }
 
 // openStore opens the store of calls.
@@ -40,9 +75,14 @@ func openStore(ctx context.Context, cfg *Config) (store.Store, error) {
 	switch {
 	case cfg.Store != nil:
 		return cfg.Store, nil
-	default:
-		return openSQLite(ctx, cfg)
+	case cfg.Settings.Cluster.On():
+		opened, err := pgstore.Open(ctx, pgstore.Config{URL: cfg.Settings.Cluster.Store, Logger: cfg.Logger})
+		if err != nil {
+			return nil, withoutURL(err, cfg.Settings.Cluster.Store)
+		}
+		return opened, nil
 	}
+	return openSQLite(ctx, cfg)
 }
 
 func openSQLite(ctx context.Context, cfg *Config) (store.Store, error) {
@@ -64,9 +104,15 @@ func openBus(ctx context.Context, cfg *Config) (bus.Bus, error) {
 	switch {
 	case cfg.Bus != nil:
 		return cfg.Bus, nil
-	default:
-		return bus.NewMemory(), nil
+	case cfg.Settings.Cluster.On():
+		settings := &cfg.Settings.Cluster
+		opened, err := natsbus.Open(ctx, natsbus.Config{URL: settings.Bus, Cluster: settings.Cluster, Logger: cfg.Logger})
+		if err != nil {
+			return nil, withoutURL(err, settings.Bus)
+		}
+		return opened, nil
 	}
+	return bus.NewMemory(), nil
 }
 
 // withoutURL takes a URL, and the password in it, out of the text of an error.

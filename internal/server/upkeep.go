@@ -27,8 +27,8 @@ const (
 // upkeep does what has to be done now and then, until the server stops.
 func (s *Server) upkeep() {
 	// Also at the start: a server that is restarted often must not keep all for ever.
-	prunes := time.NewTimer(s.firstPrune())
-	clocks, uses := time.NewTicker(s.clockEvery()), time.NewTicker(usedTo)
+	prunes := time.NewTimer(s.cfg.firstPrune())
+	clocks, uses := time.NewTicker(s.cfg.clockEvery()), time.NewTicker(usedTo)
 	defer clocks.Stop()
 	defer prunes.Stop()
 	defer uses.Stop()
@@ -37,10 +37,10 @@ func (s *Server) upkeep() {
 		case <-s.quit:
 			return
 		case <-clocks.C:
-			s.do("cannot read the store's clock", s.followClock)
+			s.do("cannot read the store's clock", func(ctx context.Context) error { return followClock(ctx, s) })
 		case <-prunes.C:
 			s.prune()
-			prunes.Reset(s.nextPrune())
+			prunes.Reset(s.cfg.nextPrune())
 		case <-uses.C:
 			s.do(keyringFailure, s.keyring.file)
 		}
@@ -49,23 +49,23 @@ func (s *Server) upkeep() {
 
 // firstPrune and nextPrune are the pauses before what is old is deleted. Nodes that share a store
 // do so at different times.
-func (s *Server) firstPrune() time.Duration {
-	if !s.shared() {
+func (c *Config) firstPrune() time.Duration {
+	if !c.shared() {
 		return 0
 	}
 	return rand.N(firstPruneMost)
 }
 
-func (s *Server) nextPrune() time.Duration {
-	if !s.shared() {
+func (c *Config) nextPrune() time.Duration {
+	if !c.shared() {
 		return pruneEvery
 	}
 	return pruneEvery + rand.N(pruneEvery/pruneSpread)
 }
 
 // clockEvery is how often the clock of the store is measured.
-func (s *Server) clockEvery() time.Duration {
-	if !s.shared() {
+func (c *Config) clockEvery() time.Duration {
+	if !c.shared() {
 		return clockEvery
 	}
 	return databaseClockEvery
@@ -87,14 +87,14 @@ func (s *Server) forget() {
 		case <-ctx.Done():
 		}
 	})
-	prunes := time.NewTimer(s.firstPrune())
+	prunes := time.NewTimer(s.cfg.firstPrune())
 	defer prunes.Stop()
 	for {
 		select {
 		case <-s.quit:
 			return
 		case <-prunes.C:
-			prunes.Reset(s.nextPrune())
+			prunes.Reset(s.cfg.nextPrune())
 		}
 		if _, err := outbox.Prune(ctx); err != nil && ctx.Err() == nil {
 			s.log.Error("cannot delete old events", "error", storeError{err})
@@ -102,8 +102,8 @@ func (s *Server) forget() {
 	}
 }
 
-func (s *Server) keepCalls() time.Duration {
-	if s.cfg.Settings.Cluster.On() {
+func (c *Config) keepCalls() time.Duration {
+	if c.Settings.Cluster.On() {
 		return keepSharedCalls
 	}
 	return keepCalls
@@ -112,7 +112,7 @@ func (s *Server) keepCalls() time.Duration {
 func (s *Server) prune() {
 	s.do("cannot delete what is old", func(ctx context.Context) error {
 		now := s.clock.now()
-		_, err := s.store.Prune(ctx, now.Add(-s.keepCalls()), now.Add(-s.cfg.Settings.Keep))
+		_, err := s.store.Prune(ctx, now.Add(-s.cfg.keepCalls()), now.Add(-s.cfg.Settings.Keep))
 		return err
 	})
 	s.do("cannot delete what is old of the audit", func(ctx context.Context) error {
