@@ -7,12 +7,16 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
+	"io"
 	"math/big"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -69,13 +73,41 @@ func (c *cluster) phone(t *testing.T, account, server string, args ...string) *e
 	return command
 }
 
-// calls holds that an account can be called through a node, with media by the relays alone.
+// calls holds that an account can be called through a node, with media by the relays of both nodes.
 func (c *cluster) calls(t *testing.T, node, account string) {
 	t.Helper()
-	out := do(t, c.phone(t, "alice", "http://"+node, "call", account, "--for", "1s", "--ring-timeout", "20s"))
-	if !strings.Contains(out, "relay") {
-		t.Errorf("not by the relay:\n%s", out)
+	before := c.relayed(t)
+	do(t, c.phone(t, "alice", "http://"+node, "call", account, "--for", "1s", "--ring-timeout", "20s"))
+	for service, packets := range c.relayed(t) {
+		if packets-before[service] < 20 {
+			t.Errorf("the relay of %s passed %v packets", service, packets-before[service])
+		}
 	}
+}
+
+// relayed is how many packets the relay of each node has passed on.
+func (c *cluster) relayed(t *testing.T) map[string]float64 {
+	t.Helper()
+	all := map[string]float64{}
+	for service := range c.nodes {
+		answer, err := http.Get("http://" + c.at(*c.project.Services[service].Environment["PEAL_METRICS_ADDR"]) + "/metrics")
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(answer.Body)
+		if err := errors.Join(err, answer.Body.Close()); err != nil {
+			t.Fatal(err)
+		}
+		all[service] = 0
+		for _, series := range regexp.MustCompile(`(?m)^peal_relay_packets_total\{.*\} (.*)$`).FindAllStringSubmatch(string(text), -1) {
+			n, err := strconv.ParseFloat(series[1], 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all[service] += n
+		}
+	}
+	return all
 }
 
 // TestComposeRuns: the parts of the compose file work together. Two people on different nodes call
@@ -96,6 +128,10 @@ func TestComposeRuns(t *testing.T) {
 	}
 	if got := c.ask(t, "127.0.0.1:5432", "SELECT sync_state FROM pg_stat_replication"); got != "sync" {
 		t.Fatalf("the standby is %q", got)
+	}
+	// As docs/cluster.md has it.
+	if got := c.ask(t, "127.0.0.1:5432", "SELECT count(*) BETWEEN 2 AND 16 FROM pg_stat_activity WHERE usename = 'peal'"); got != "t" {
+		t.Errorf("two nodes have another number of connections")
 	}
 	onA := launch(t, syscall.SIGINT, c.phone(t, "echo", "http://"+a, "echo"))
 	eventually(t, "echo is logged in", func() bool { return strings.Contains(c.nodes["node-a"].out.String(), "account=echo") })
