@@ -2,11 +2,13 @@ package deploycheck_test
 
 import (
 	"maps"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
 
 	"helm.sh/helm/v4/pkg/chart/common"
 	"helm.sh/helm/v4/pkg/chart/common/util"
@@ -248,6 +250,69 @@ func TestChartSays(t *testing.T) {
 		}
 		if schema.Properties[name] == nil {
 			t.Errorf("values.schema.json has not %s", name)
+		}
+	}
+}
+
+// TestChartPage: the values of the page are good, and the server takes what they give it.
+func TestChartPage(t *testing.T) {
+	for _, file := range []string{"cluster.md", "cluster.zh-CN.md"} {
+		text, err := os.ReadFile(filepath.Join("..", "..", "docs", file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := regexp.MustCompile("(?s)```yaml chart\n(.*?)```").FindStringSubmatch(string(text))
+		if found == nil {
+			t.Fatalf("%s has no values", file)
+		}
+		var v values
+		if err := yaml.Unmarshal([]byte(found[1]), &v); err != nil {
+			t.Fatal(err)
+		}
+		all := objects(t, v)
+		env := environment(t, all)
+		env["PEAL_CONFIG"] = filepath.Join(settings(t, all), "10.0.0.4.json")
+		takes(t, env)
+	}
+}
+
+// TestPageLinks: what the pages link to is there, with its heading.
+func TestPageLinks(t *testing.T) {
+	docs := filepath.Join("..", "..", "docs")
+	heading := func(text string) string {
+		kept := strings.Map(func(c rune) rune {
+			if unicode.IsLetter(c) || unicode.IsDigit(c) || c == '-' || c == ' ' {
+				return unicode.ToLower(c)
+			}
+			return -1
+		}, text)
+		return strings.ReplaceAll(kept, " ", "-")
+	}
+	for _, page := range []string{"cluster.md", "cluster.zh-CN.md"} {
+		text, err := os.ReadFile(filepath.Join(docs, page))
+		if err != nil {
+			t.Fatal(err)
+		}
+		links := regexp.MustCompile(`\]\(([^)#]*)#?([^)]*)\)`).FindAllStringSubmatch(string(text), -1)
+		if len(links) < 10 {
+			t.Errorf("%s has %d links", page, len(links))
+		}
+		for _, link := range links {
+			target := text
+			if link[1] != "" {
+				file := filepath.Join(docs, link[1])
+				if _, err := os.Stat(file); err != nil {
+					t.Errorf("%s: %v", page, err)
+				}
+				target, _ = os.ReadFile(file)
+			}
+			headings := []string{""}
+			for _, h := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(string(target), -1) {
+				headings = append(headings, heading(h[1]))
+			}
+			if !slices.Contains(headings, link[2]) {
+				t.Errorf("%s: no heading for %s#%s", page, link[1], link[2])
+			}
 		}
 	}
 }
