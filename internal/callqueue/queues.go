@@ -22,6 +22,8 @@ import (
 type Config struct {
 	Limits *protocol.Limits
 	Timing call.Timing
+	// Format is the newest format of calls that the node steps; zero means call.Format.
+	Format uint8
 	Log    *slog.Logger
 }
 
@@ -35,6 +37,9 @@ type Queues struct {
 
 // New makes an empty set.
 func New(cfg Config, host Host) *Queues {
+	if cfg.Format == 0 {
+		cfg.Format = call.Format
+	}
 	return &Queues{cfg: cfg, host: host, each: make(map[call.ID]*Queue)}
 }
 

@@ -58,10 +58,10 @@ func (ds *devices) close(in Closed) {
 		ds.accounts[d.who.Account] = others
 	}
 	for _, id := range sorted(d.calls) {
-		if leaving && !ds.stopping {
+		if leaving && !d.sent {
 			ds.calls.Add(id, callqueue.Apply{Input: call.Leave{Device: d.who}})
 		}
-		if !ds.stopping {
+		if !d.sent {
 			ds.calls.Add(id, callqueue.Apply{Input: call.Gone{Device: d.who}})
 		}
 		ds.part(d, id)

@@ -54,7 +54,7 @@ type (
 		Call   call.Call
 		Err    error
 	}
-	// Listed answers List and ListLive.
+	// Listed answers List and ListOrphaned.
 	Listed struct {
 		Ticket Ticket
 		Calls  []call.Call
@@ -80,6 +80,7 @@ type (
 	// Beaten answers Beat.
 	Beaten struct {
 		Ticket Ticket
+		Sent   time.Time // That of the Beat.
 		Alive  []string
 		Err    error
 	}
@@ -168,9 +169,11 @@ type (
 		Account    call.Account
 		EndedSince time.Time
 	}
-	// ListLive reads live calls in the order of ids: store.Live.
-	ListLive struct {
+	// ListOrphaned reads live calls of other nodes than those alive, in the order of ids:
+	// store.Orphaned.
+	ListOrphaned struct {
 		Ticket Ticket
+		Alive  []string
 		After  call.ID
 		Limit  int
 	}
@@ -197,6 +200,7 @@ type (
 		Ticket      Ticket
 		Incarnation string
 		TTL         time.Duration
+		Sent        time.Time
 	}
 )
 
@@ -246,22 +250,22 @@ type (
 	}
 )
 
-func (Terminated) effect()  {}
-func (Named) effect()       {}
-func (Moved) effect()       {}
-func (Flows) effect()       {}
-func (Send) effect()        {}
-func (Ping) effect()        {}
-func (Close) effect()       {}
-func (Commit) effect()      {}
-func (Hurry) effect()       {}
-func (Load) effect()        {}
-func (List) effect()        {}
-func (ListLive) effect()    {}
-func (ListRecords) effect() {}
-func (ListChanged) effect() {}
-func (FindDue) effect()     {}
-func (Beat) effect()        {}
-func (Publish) effect()     {}
-func (Subscribe) effect()   {}
-func (Unsubscribe) effect() {}
+func (Terminated) effect()   {}
+func (Named) effect()        {}
+func (Moved) effect()        {}
+func (Flows) effect()        {}
+func (Send) effect()         {}
+func (Ping) effect()         {}
+func (Close) effect()        {}
+func (Commit) effect()       {}
+func (Hurry) effect()        {}
+func (Load) effect()         {}
+func (List) effect()         {}
+func (ListOrphaned) effect() {}
+func (ListRecords) effect()  {}
+func (ListChanged) effect()  {}
+func (FindDue) effect()      {}
+func (Beat) effect()         {}
+func (Publish) effect()      {}
+func (Subscribe) effect()    {}
+func (Unsubscribe) effect()  {}

@@ -221,7 +221,7 @@ func (lg *logins) loggedIn(l bus.Login) {
 		lg.announceLogin(d.login(d.single(&lg.cfg)))
 		// The late one may have taken its place in the calls.
 		for _, id := range sorted(d.calls) {
-			if d.calls[id].inCall && lg.ready() {
+			if d.calls[id].inCall && lg.swept {
 				lg.calls.Add(id, callqueue.Present{Device: d})
 			}
 		}

@@ -97,6 +97,10 @@ func (s *Server) byWallClock(verify session.Verify) session.Verify {
 	return func(token string, now time.Time) (auth.Identity, error) {
 		wall := s.wall()
 		who, err := verify(token, wall)
+		if err == nil && s.logOuts.admitted != nil {
+			s.logOuts.admitted.note(who, wall, now)
+			err = s.logOuts.judge(who) // Once more: the look for log-outs finds who was noted before it.
+		}
 		who.ExpiresAt = who.ExpiresAt.Add(now.Sub(wall))
 		return who, err
 	}

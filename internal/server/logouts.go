@@ -47,15 +47,13 @@ func openLogOuts(ctx context.Context, s store.Store) (*logOuts, error) {
 func (o *logOuts) judge(who auth.Identity) error {
 	o.mu.RLock()
 	defer o.mu.RUnlock()
-	if len(o.notBefore) == 0 && o.admitted == nil {
+	if len(o.notBefore) == 0 {
 		return nil
 	}
-	alias := o.store.Alias(call.Account(who.Account))
-	at, out := o.notBefore[alias]
+	at, out := o.notBefore[o.store.Alias(call.Account(who.Account))]
 	if out && who.IssuedAt.Before(at) {
 		return auth.ErrRevoked
 	}
-	o.admitted.note(alias, who)
 	return nil
 }
 
@@ -113,31 +111,31 @@ func (o *logOuts) reload(ctx context.Context, begun time.Time) ([]node.Revoke, e
 // admissions are the tokens that were found good since the last look but one at the log-outs of
 // other nodes. Any goroutine may use it.
 type admissions struct {
-	wall, clock func() time.Time
+	alias func(call.Account) call.Account
 
 	mu     sync.Mutex // Guards what follows.
 	looked time.Time  // When the last look began.
 	recent map[call.Account][]admission
 }
 
-// admission is one token: whose it is, when it was issued, and when it was shown, by the wall
-// clock, the store's and the one of this process.
+// admission is one token: whose it is, when it was issued, and when a device showed it, by the
+// wall clock, the store's and the one of this process.
 type admission struct {
 	account            call.Account
 	issued             time.Time
 	wall, clock, local time.Time
 }
 
-func (a *admissions) note(alias call.Account, who auth.Identity) {
-	if a == nil {
-		return
-	}
+// note notes a token that a device has shown.
+func (a *admissions) note(who auth.Identity, wall, clock time.Time) {
+	account := call.Account(who.Account)
+	alias := a.alias(account)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.recent == nil {
 		a.recent = make(map[call.Account][]admission)
 	}
-	a.recent[alias] = append(a.recent[alias], admission{call.Account(who.Account), who.IssuedAt, a.wall(), a.clock(), time.Now()})
+	a.recent[alias] = append(a.recent[alias], admission{account, who.IssuedAt, wall, clock, time.Now()})
 }
 
 // revoked finds who was admitted after a log-out that this node had not heard of, and forgets

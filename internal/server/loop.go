@@ -157,8 +157,9 @@ func (l *loop) step(in node.Input) {
 	if _, ok := in.(node.Stopping); ok {
 		l.stopping = true
 	}
-	l.metrics.Told(in)
-	for _, effect := range l.node.Step(l.clock.now(), in) {
+	now := l.clock.now()
+	l.metrics.Told(now, in)
+	for _, effect := range l.node.Step(now, in) {
 		l.metrics.Asked(effect)
 		l.do(effect)
 	}

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/peal-rtc/peal/internal/call"
 	"github.com/peal-rtc/peal/internal/store"
 )
 
@@ -30,7 +31,7 @@ type neighbours struct {
 	self store.Node
 
 	mu       sync.RWMutex // Guards what follows.
-	lowest   int          // The lowest format of the nodes that live; 0 while that is not known.
+	lowest   uint8        // The lowest format of the nodes that live; 0 while that is not known.
 	relays   map[netip.Addr]time.Time
 	warnings []string
 }
@@ -41,7 +42,7 @@ func introduce(s *Server) *neighbours {
 		store: s.store, now: s.clock.now, log: s.log, relays: make(map[netip.Addr]time.Time),
 		self: store.Node{
 			Incarnation: s.incarnation, Release: s.cfg.Release,
-			Address: s.cfg.Settings.NodeAddress(s.Addr(), Outbound()), Begun: s.clock.now(),
+			Format: int(call.Format), Address: s.cfg.Settings.NodeAddress(s.Addr(), Outbound()), Begun: s.clock.now(),
 		},
 	}
 	if at := s.TURNAddr(); at.IsValid() {
@@ -94,18 +95,16 @@ func (n *neighbours) look(ctx context.Context) error {
 		return err
 	}
 	n.take(nodes)
-	kept, ok := n.store.(interface {
-		Warnings(ctx context.Context) ([]string, error)
-	})
+	kept, ok := n.store.(healthy)
 	if !ok {
 		return nil
 	}
-	warnings, err := kept.Warnings(ctx)
+	warnings, err := kept.Health().Warnings(ctx)
 	if err != nil {
 		return fmt.Errorf("look for what the store warns of: %w", err)
 	}
 	for _, fresh := range n.warn(warnings) {
-		n.log.WarnContext(ctx, "the store is not as it should be", "warning", fresh)
+		n.log.WarnContext(ctx, "the database is not as it should be", "warning", fresh)
 	}
 	return nil
 }
@@ -115,22 +114,35 @@ func (n *neighbours) take(nodes []store.Node) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	now := n.now()
-	n.lowest = 0
+	lowest, live := call.Format, false
 	for _, one := range nodes {
 		if !one.Until.After(now) {
 			continue
 		}
-		if n.lowest == 0 || one.Format < n.lowest {
-			n.lowest = one.Format
-		}
+		lowest, live = min(lowest, uint8(one.Format)), true
 		if at, err := netip.ParseAddrPort(one.Relay); err == nil {
 			n.relays[at.Addr()] = now
 		}
+	}
+	if n.lowest = 0; live {
+		n.lowest = lowest
 	}
 	for at, seen := range n.relays {
 		if now.Sub(seen) > relayKept {
 			delete(n.relays, at)
 		}
+	}
+}
+
+// lowestOf gives the lowest format of the nodes that live; nil where this node is the only one.
+func (n *neighbours) lowestOf(shared bool) func() uint8 {
+	if !shared {
+		return nil
+	}
+	return func() uint8 {
+		n.mu.RLock()
+		defer n.mu.RUnlock()
+		return n.lowest
 	}
 }
 

@@ -283,6 +283,7 @@ func (s *Server) startLoop() error {
 		SingleLogin: s.cfg.Settings.Auth.SingleLogin,
 		Alone:       !s.cfg.shared(),
 		Drain:       s.cfg.drain(),
+		Lowest:      s.neighbours.lowestOf(s.cfg.shared()),
 		Logger:      s.log,
 	})
 	if err != nil {

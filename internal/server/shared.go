@@ -58,7 +58,7 @@ func openShared(ctx context.Context, s *Server) (err error) {
 		return err
 	}
 	if s.logOuts, err = openLogOuts(ctx, s.store); err == nil && s.cfg.shared() {
-		s.logOuts.admitted = &admissions{wall: s.wall, clock: s.clock.now}
+		s.logOuts.admitted = &admissions{alias: s.store.Alias}
 	}
 	return err
 }

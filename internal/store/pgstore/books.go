@@ -17,14 +17,14 @@ import (
 )
 
 // openBooks reads what is kept in memory: the salt of aliases, and the endpoints.
-func (s *Store) openBooks(ctx context.Context) (err error) {
+func (s *Store) openBooks(ctx context.Context, polls bool) (err error) {
 	err = s.read(ctx, func(ctx context.Context, pool *pgxpool.Pool) error {
 		return pool.QueryRow(ctx, `SELECT salt FROM books`).Scan(&s.salt)
 	})
 	if err != nil {
 		return fmt.Errorf("read salt: %w", err)
 	}
-	s.out, err = openOutbox(ctx, s)
+	s.out, err = openOutbox(ctx, s, polls)
 	return err
 }
 

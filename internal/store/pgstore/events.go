@@ -149,7 +149,9 @@ type behind struct {
 	numbers []any
 }
 
-func (b behind) Scan(into ...any) error { return b.Row.Scan(append(b.numbers[:len(b.numbers):len(b.numbers)], into...)...) }
+func (b behind) Scan(into ...any) error {
+	return b.Row.Scan(append(b.numbers[:len(b.numbers):len(b.numbers)], into...)...)
+}
 
 // scanOnly reads the first columns of a row.
 func scanOnly(rows pgx.Rows, numbers []any) error {

@@ -57,8 +57,8 @@ type outbox struct {
 	changed      chan struct{}        // nil while nobody waits.
 }
 
-// openOutbox reads what is kept in memory, and begins to poll.
-func openOutbox(ctx context.Context, s *Store) (*outbox, error) {
+// openOutbox reads what is kept in memory, and begins to look for what other nodes do.
+func openOutbox(ctx context.Context, s *Store, polls bool) (*outbox, error) {
 	o := &outbox{
 		store: s, owner: rand.Text(), most: store.QueueMost, done: make(chan struct{}),
 		endpoints: make(map[string]store.Endpoint), claimed: make(map[store.Lane]int64),
@@ -76,7 +76,11 @@ func openOutbox(ctx context.Context, s *Store) (*outbox, error) {
 		return nil, err
 	}
 	ctx, o.end = context.WithCancel(context.WithoutCancel(ctx))
-	go o.poll(ctx)
+	if polls {
+		go o.poll(ctx)
+	} else {
+		close(o.done)
+	}
 	return o, nil
 }
 
@@ -176,18 +180,29 @@ func (o *outbox) Newest() int64 {
 	}
 	o.looking.Lock()
 	defer o.looking.Unlock()
-	known := o.sight()
-	if known.newest >= known.told {
+	if known := o.sight(); known.newest >= known.told {
 		return known.newest
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), lookTime)
 	defer cancel()
-	var newest int64
-	// Where the database does not answer, the next poll finds what is new.
-	if err := o.store.reads.QueryRow(ctx, `SELECT shown_event($1)`, known.newest).Scan(&newest); err == nil {
-		o.saw(known, newest)
-	}
+	_ = o.look(ctx) // Where the database does not answer, the next poll finds what is new.
 	return o.sight().newest
+}
+
+// look finds the newest event that is shown.
+func (o *outbox) look(ctx context.Context) error {
+	for {
+		known := o.sight()
+		var newest int64
+		if err := o.store.reads.QueryRow(ctx, `SELECT shown_event($1)`, known.newest).Scan(&newest); err != nil {
+			return err
+		}
+		o.saw(known, newest)
+		if newest == known.newest {
+			return nil
+		}
+		// One look goes through some of the events. There may be more.
+	}
 }
 
 // poll looks for what other nodes did, until ctx ends.
@@ -203,7 +218,7 @@ func (o *outbox) poll(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-polls.C:
-			err = o.look(ctx)
+			err = o.lookAtOthers(ctx)
 		case <-tends.C:
 			err = o.tend(ctx)
 		}
@@ -214,8 +229,8 @@ func (o *outbox) poll(ctx context.Context) {
 	}
 }
 
-// look reads what is new.
-func (o *outbox) look(ctx context.Context) error {
+// lookAtOthers finds new events, and changes of endpoints.
+func (o *outbox) lookAtOthers(ctx context.Context) error {
 	known := o.sight()
 	var newest, version int64
 	row := o.store.reads.QueryRow(ctx, `SELECT shown_event($1), endpoint_changes FROM books`, known.newest)
@@ -223,6 +238,11 @@ func (o *outbox) look(ctx context.Context) error {
 		return err
 	}
 	o.saw(known, newest)
+	if newest > known.newest {
+		if err := o.look(ctx); err != nil {
+			return err
+		}
+	}
 	o.mu.Lock()
 	same := version == o.version
 	o.mu.Unlock()

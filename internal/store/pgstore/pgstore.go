@@ -12,6 +12,7 @@ import (
 	"maps"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -39,6 +40,9 @@ type Config struct {
 	URL string
 	// Logger may be nil.
 	Logger *slog.Logger
+
+	// taken, in tests, is called with each connection that is taken from a pool. Nothing polls then.
+	taken func(context.Context, *pgx.Conn) (bool, error)
 }
 
 // Store is a store in PostgreSQL. It is safe for concurrent use.
@@ -46,6 +50,7 @@ type Store struct {
 	commits *pgxpool.Pool
 	reads   *pgxpool.Pool
 	log     *slog.Logger
+	retries atomic.Uint64
 	salt    []byte // It makes the aliases of erased accounts.
 	out     *outbox
 
@@ -64,6 +69,7 @@ func Open(ctx context.Context, config Config) (_ *Store, err error) {
 	if err := prepare(pool); err != nil {
 		return nil, fmt.Errorf("open PostgreSQL: %w", err)
 	}
+	pool.PrepareConn = config.taken
 	s := &Store{log: config.Logger, described: make(map[call.ID]described)}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -93,7 +99,7 @@ func Open(ctx context.Context, config Config) (_ *Store, err error) {
 	if err := s.addPartitions(ctx); err != nil {
 		return nil, fmt.Errorf("open PostgreSQL: %w", err)
 	}
-	if err := s.openBooks(ctx); err != nil {
+	if err := s.openBooks(ctx, config.taken == nil); err != nil {
 		return nil, fmt.Errorf("open PostgreSQL: %w", err)
 	}
 	s.log.InfoContext(ctx, "store opened", "host", pool.ConnConfig.Host, "database", pool.ConnConfig.Database, "tables_version", version)

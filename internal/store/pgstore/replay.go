@@ -45,15 +45,15 @@ func (o *outbox) Dead(ctx context.Context, endpoint string, after int64, limit i
 		})
 }
 
-// look is a read of LookMost rows, of which it lists the seqs of some.
-type look struct {
+// looked is a read of LookMost rows, of which it lists the seqs of some.
+type looked struct {
 	seqs []int64
 	rows int
 	last int64 // The seq of the last row; 0 for none.
 }
 
 // next is the seq to go on after: end where there are no more rows.
-func (l *look) next(limit int, end int64) int64 {
+func (l *looked) next(limit int, end int64) int64 {
 	switch {
 	case len(l.seqs) == limit:
 		return l.seqs[limit-1]
@@ -65,7 +65,7 @@ func (l *look) next(limit int, end int64) int64 {
 
 // lookFor lists the seqs that a condition chooses of the rows of a query, which has columns of events
 // and LookMost rows.
-func (o *outbox) lookFor(ctx context.Context, from, where string, limit int, args ...any) (l look, err error) {
+func (o *outbox) lookFor(ctx context.Context, from, where string, limit int, args ...any) (l looked, err error) {
 	query := fmt.Sprintf(`
 		WITH looked AS MATERIALIZED (%s ORDER BY seq LIMIT %d)
 		SELECT (SELECT count(*) FROM looked), coalesce((SELECT max(seq) FROM looked), 0),
@@ -197,7 +197,9 @@ const pruneLock = 2
 // Prune implements store.Outbox. One node at a time prunes: where another does, this one stops.
 func (o *outbox) Prune(ctx context.Context) (rows int, err error) {
 	var now int64
-	err = o.store.read(ctx, func(ctx context.Context, pool *pgxpool.Pool) error { return pool.QueryRow(ctx, `SELECT now_ns()`).Scan(&now) })
+	err = o.store.read(ctx, func(ctx context.Context, pool *pgxpool.Pool) error {
+		return pool.QueryRow(ctx, `SELECT now_ns()`).Scan(&now)
+	})
 	if err != nil {
 		return 0, fmt.Errorf("read clock: %w", err)
 	}

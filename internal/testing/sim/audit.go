@@ -113,6 +113,7 @@ func (a *audit) made(from uint32, c call.Call) {
 			a.w.watch.regranted(before)
 		}
 	}
+	a.described(&was, &c)
 	if r := c.Outcome.Reason; known && !c.Live() && reasonsOf(was.State)&(1<<r) == 0 {
 		a.w.violate("S2: call %s ended with %s from state %d", c.ID, reasonNames[r], was.State)
 	}
@@ -127,6 +128,20 @@ func (a *audit) made(from uint32, c call.Call) {
 	}
 	if !c.Live() {
 		a.w.result.Outcomes[c.Outcome.Reason]++
+	}
+}
+
+// described holds what is stored of the media: the descriptions are those of the present generation,
+// and stay while it lasts.
+func (a *audit) described(was, c *call.Call) {
+	m, before := &c.Media, &was.Media
+	switch {
+	case !c.Live():
+	case m.Offer != "" && string(m.Offer) != offer(m.Generation, nameOf(c.Caller())),
+		m.Answer != "" && string(m.Answer) != answer(m.Generation, nameOf(c.Callee())):
+		a.w.violate("S5: in generation %d call %s is stored with %q and %q", m.Generation, c.ID, m.Offer, m.Answer)
+	case m.Generation == before.Generation && (before.Offer != "" && m.Offer == "" || before.Answer != "" && m.Answer == ""):
+		a.w.violate("S7: call %s lost a description of generation %d", c.ID, m.Generation)
 	}
 }
 
