@@ -27,6 +27,8 @@ type cluster struct {
 	as       *syscall.Credential
 	programs string
 	binary   string
+	// certificate is the file of the balancer's.
+	certificate string
 
 	primary, standby, nats, balancer *process
 	nodes                            map[string]*process
@@ -202,6 +204,7 @@ func (c *cluster) startBalancer(t *testing.T, address string) {
 			t.Fatal(err)
 		}
 	}
+	c.certificate = filepath.Join(folder, "cert.pem")
 	config := filepath.Join(folder, "haproxy.cfg")
 	do(t, exec.Command("/usr/sbin/haproxy", "-c", "-f", config))
 	c.balancer = launch(t, syscall.SIGTERM, exec.Command("/usr/sbin/haproxy", "-db", "-f", config))

@@ -111,8 +111,8 @@ func (c *cluster) relayed(t *testing.T) map[string]float64 {
 }
 
 // TestComposeRuns: the parts of the compose file work together. Two people on different nodes call
-// each other, by the relays of both nodes; they do so after the standby took over; and a node that
-// stops sends its devices to the other one, and nobody new comes to it.
+// each other, by the relays of both nodes; they do so after the standby took over; nobody comes to
+// a node that stopped; and a call goes on when a node is killed.
 func TestComposeRuns(t *testing.T) {
 	c := prepare(t)
 	c.startPrimary(t)
@@ -153,6 +153,56 @@ func TestComposeRuns(t *testing.T) {
 	for range 10 {
 		if got := status("https://" + front + "/readyz"); got != http.StatusOK {
 			t.Fatalf("the balancer sends people to a node that is gone: %d", got)
+		}
+	}
+	c.startNode(t, "node-a")
+	eventually(t, "node-a is ready again", func() bool { return status("http://"+a+"/readyz") == http.StatusOK })
+	c.survives(t, front)
+	for service, node := range c.nodes {
+		if strings.Contains(node.out.String(), "the bus refuses") {
+			t.Errorf("NATS does not let %s do what it has to", service)
+		}
+	}
+}
+
+// survives holds that a call between two people who came by the balancer goes on when a node dies:
+// the devices come to the other node, and media by its relay.
+func (c *cluster) survives(t *testing.T, front string) {
+	t.Helper()
+	phone := func(account string, args ...string) *process {
+		command := c.phone(t, account, "https://"+front, args...)
+		command.Env = append(command.Env, "SSL_CERT_FILE="+c.certificate)
+		return launch(t, syscall.SIGINT, command)
+	}
+	said := func(text string) (service string) {
+		eventually(t, text, func() bool {
+			for name, node := range c.nodes {
+				if strings.Contains(node.out.String(), text) {
+					service = name
+				}
+			}
+			return service != ""
+		})
+		return service
+	}
+	phone("bob", "echo")
+	dies := said("account=bob ")
+	call := phone("carol", "call", "bob", "--for", "20s")
+	said("caller=carol callee=bob caller_path=")
+	c.nodes[dies].stop(syscall.SIGKILL)
+	delete(c.nodes, dies)
+	before := c.relayed(t)
+	select {
+	case <-call.ended:
+	case <-time.After(2 * patience):
+		t.Fatal("the call does not end")
+	}
+	if call.err != nil {
+		t.Errorf("the call ended with %v", call.err)
+	}
+	for service, packets := range c.relayed(t) {
+		if packets-before[service] < 200 {
+			t.Errorf("the relay of %s passed %v packets", service, packets-before[service])
 		}
 	}
 }
