@@ -49,7 +49,7 @@ func render(t *testing.T, v values) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return engine.Engine{Strict: true}.Render(chart, all)
+	return engine.Engine{Strict: true}.RenderWithContext(t.Context(), chart, all)
 }
 
 // objects are what Kubernetes makes of the chart, with its defaults, by kind and name.
