@@ -32,7 +32,7 @@ type imports struct {
 // an import here is to decide that the lower package may be known up there.
 var allowed = map[string]imports{
 	"cmd/peal": {
-		ours:   []string{"client", "client/media", "internal/auth", "internal/config", "internal/control", "internal/doctor", "internal/load", "internal/protocol", "internal/server", "internal/testing/natsserver", "internal/testing/postgres", "internal/webhook"},
+		ours:   []string{"client", "client/admin", "client/media", "internal/auth", "internal/config", "internal/control", "internal/doctor", "internal/load", "internal/protocol", "internal/server", "internal/testing/natsserver", "internal/testing/postgres", "internal/webhook"},
 		theirs: []string{"github.com/alecthomas/kong"},
 	},
 	"client": {

@@ -66,7 +66,7 @@ func TestTwoProcesses(t *testing.T) {
 	nats := natsserver.Start(t, "--user", "peal", "--pass", "letmein-nats")
 	database := postgres.Shared(t).NewDatabase(t)
 	flags := []string{
-		"--store", database, "--bus", strings.Replace(nats.URL(), "nats://", "nats://peal:letmein-nats@", 1), "--drain", "1s", "--log-level", "debug",
+		"--store", database, "--bus", strings.Replace(nats.URL(), "nats://", "nats://peal:letmein-nats@", 1), "--drain", "1s", "--turn-allow-peer", "127.0.0.0/8", "--log-level", "debug",
 	}
 	data := t.TempDir()
 	one, other := serving(t, "http", append(flags, "--data", data)...), serving(t, "http", flags...)
@@ -116,6 +116,7 @@ func TestTwoProcesses(t *testing.T) {
 			t.Errorf("%s lists %v", p.url, known)
 		}
 	}
+	one.doctors(other, key)
 	other.end(syscall.SIGTERM)
 	for _, n := range one.nodes(key) {
 		if n.Alive != (n.Address == one.url) {
@@ -130,6 +131,36 @@ func TestTwoProcesses(t *testing.T) {
 				t.Errorf("the log has a password:\n%s", p.log)
 			}
 		}
+	}
+}
+
+// doctors has the doctor look at all nodes by the address of one.
+func (p *process) doctors(other *process, key string) {
+	p.t.Helper()
+	p.t.Setenv("PEAL_TOKEN", token(p.t, "doctor", time.Hour, "--secret", secret))
+	if code, _, complaint := peal("doctor", "--server", p.url, "--each"); code != exitUsage || !strings.Contains(complaint, "PEAL_API_KEY") {
+		p.t.Errorf("without a key: %d %q", code, complaint)
+	}
+	p.t.Setenv("PEAL_API_KEY", key)
+	_, out, complaint := peal("doctor", "--server", p.url, "--each")
+	for _, url := range []string{p.url, other.url} {
+		if strings.Count(out, ": "+url+", ") != 1 {
+			p.t.Errorf("%s is not looked at:\n%s%s", url, out, complaint)
+		}
+	}
+	if got := strings.Count(out, "ok           turn-udp "); got != 2 {
+		p.t.Errorf("%d of 2 relays answer:\n%s%s", got, out, complaint)
+	}
+	_, out, complaint = peal("doctor", "--server", p.url, "--each", "--json")
+	var answer struct {
+		OK    *bool
+		Nodes []struct {
+			Node, Release, Server string
+			Checks                []struct{ Check string }
+		}
+	}
+	if err := json.Unmarshal([]byte(out), &answer); err != nil || answer.OK == nil || len(answer.Nodes) != 2 || len(answer.Nodes[1].Checks) < 8 {
+		p.t.Errorf("in JSON: %v\n%s%s", err, out, complaint)
 	}
 }
 

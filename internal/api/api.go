@@ -1,7 +1,7 @@
-// Package api is what the server answers by plain HTTP: its health, ICE servers
-// for who has a token and, while developing, tokens for any name to pages of the
-// developer. internal/server mounts it. Nothing in it changes once made, so
-// requests are served at the same time.
+// Package api serves plain HTTP: health, ICE servers for clients with a token, the
+// server API for backends with a key and, in development, tokens for any name to
+// pages of the developer. internal/server mounts it. Its handlers do not change
+// after they are made, so they serve requests at the same time.
 package api
 
 import (

@@ -15,9 +15,9 @@ import (
 	"syscall"
 )
 
-// Client asks the server that runs on a data folder.
+// Client sends requests to the server that runs on a data folder.
 type Client struct {
-	// Data is the data folder, and Database the file in it by which one is known.
+	// Data is the data folder, and Database the file that every data folder has.
 	Data, Database string
 }
 
@@ -80,7 +80,7 @@ func (c Client) ask(ctx context.Context, method, path string, body any) ([]Key, 
 	return said.Keys, nil
 }
 
-// unreachable says why nobody answers, and what to do.
+// unreachable says why no server answers, and what to do.
 func (c Client) unreachable(err error) error {
 	_, missing := os.Stat(c.Database)
 	switch {

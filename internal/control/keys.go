@@ -14,12 +14,12 @@ type Key struct {
 	ID      string    `json:"id"`
 	Scopes  []string  `json:"scopes"`
 	Created time.Time `json:"created,omitzero"`
-	// Used is when it was used last, to the minute.
+	// Used is the time of its last use, to the minute.
 	Used    time.Time `json:"used,omitzero"`
 	Revoked time.Time `json:"revoked,omitzero"`
-	// Fixed says that it is one of the server's settings, and not of the store.
+	// Fixed says that it is a key of the settings, and not of the store.
 	Fixed bool `json:"fixed,omitempty"`
-	// Secret is the whole key, in the answer that makes it alone.
+	// Secret is the whole key. Only the answer that makes the key has it.
 	Secret string `json:"secret,omitempty"`
 }
 
@@ -31,7 +31,7 @@ type Keys interface {
 	Revoke(ctx context.Context, id string) error
 }
 
-// wish is what a key is made of.
+// wish describes a key to make.
 type wish struct {
 	Name   string   `json:"name"`
 	Scopes []string `json:"scopes"`
@@ -79,6 +79,6 @@ func reply(w http.ResponseWriter, keys []Key, failed error) {
 		body = answer{Error: failed.Error()}
 		w.WriteHeader(http.StatusConflict)
 	}
-	// Who asked is gone where this fails.
+	// This fails only where the client has gone.
 	_ = json.NewEncoder(w).Encode(body)
 }

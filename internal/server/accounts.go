@@ -21,7 +21,11 @@ type accounts struct {
 	store   store.Store
 	logOuts *logOuts
 	wall    func() time.Time
+	bus     *busState
 }
+
+// errUnheard says that devices at other nodes may still be connected.
+var errUnheard = errors.New("log out: the bus is away, so that other nodes do not hear of it: repeat it")
 
 // Devices implements api.Accounts.
 func (a *accounts) Devices(ctx context.Context, account call.Account) ([]api.Device, error) {
@@ -51,6 +55,9 @@ func (a *accounts) LogOut(ctx context.Context, account call.Account, device call
 	done := e.(node.LoggedOut)
 	if done.Error != nil {
 		return api.LoggedOut{}, fmt.Errorf("log out: %s", done.Error.GetMessage())
+	}
+	if away, _ := a.bus.away(); away {
+		return api.LoggedOut{}, errUnheard
 	}
 	return api.LoggedOut{NotBefore: notBefore, Devices: done.Devices}, nil
 }

@@ -44,7 +44,7 @@ func (s *Server) handler() (http.Handler, error) {
 	}
 	backend := api.Backend{
 		Keys: s.keyring, Limits: s.limits, Store: s.store, End: s.loop.endCall, Now: s.clock.now, Log: s.log,
-		Nodes: s.neighbours.list, Address: s.addressOf, Accounts: &accounts{s.loop, s.store, s.logOuts, s.wall},
+		Shared: s.cfg.shared(), Nodes: s.neighbours.list, Address: s.addressOf, Accounts: &accounts{s.loop, s.store, s.logOuts, s.wall, s.busState},
 	}
 	if err := addHooks(s, &backend); err != nil {
 		return nil, err

@@ -105,7 +105,7 @@ type Store interface {
 	// Erase replaces an account by its alias in records, in calls that have ended and in the
 	// audit, and deletes its name, picture and attachments there. It deletes the blocks by and
 	// of the account. It refuses an account that
-	// is in a live call with ErrInCall. Repeat it where it failed: it goes on.
+	// is in a live call with ErrInCall. Repeat it after an error: it resumes.
 	Erase(ctx context.Context, account call.Account, audit Audit) error
 
 	// Now is the store's clock, by which all deadlines go.

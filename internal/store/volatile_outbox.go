@@ -272,9 +272,10 @@ func (v *Volatile) Choose(_ context.Context, p Portion) (seqs []int64, next int6
 }
 
 // Requeue implements Journal.
-func (v *Volatile) Requeue(p Portion, seqs []int64, now time.Time) (counts Counts, err error) {
+func (v *Volatile) Requeue(p Portion, seqs []int64, now time.Time, by ...Audit) (counts Counts, err error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	v.fileAll(by)
 	for _, seq := range seqs {
 		at, there := slices.BinarySearchFunc(v.out.events, seq, bySeq)
 		if !there {

@@ -93,17 +93,18 @@ func (o *office) beginWith(outbox store.Outbox) *webhook.Dispatcher {
 		Outbox: outbox, Reach: local(), Now: o.clock,
 		Logger: slog.New(slog.NewTextHandler(o.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Body: func(e *store.Event) ([]byte, error) {
-			return json.Marshal(arrival{webhook.EventID(e.Seq), string(e.Call.ID), e.Call.Rev, e.Kind.String()})
+			return json.Marshal(arrival{webhook.EventID(e.Seq), string(e.Call.ID), string(e.Call.Caller().Account), e.Call.Rev, e.Kind.String()})
 		},
 	})
 }
 
 // arrival is an event as a receiver of the tests gets it.
 type arrival struct {
-	ID   string
-	Call string
-	Rev  uint32
-	Kind string
+	ID     string
+	Call   string
+	Caller string
+	Rev    uint32
+	Kind   string
 }
 
 // talk commits a call from its beginning to its end: three events.
@@ -348,6 +349,41 @@ func TestHangingReceiver(t *testing.T) {
 	}
 	close(over)
 	d.Stop()
+}
+
+// TestErased: the events of an account that was erased while they waited in the dispatcher arrive
+// with its alias. None is lost, and none comes twice.
+func TestErased(t *testing.T) {
+	o := newOffice(t)
+	over := make(chan struct{})
+	in := &inbox{t: t, secrets: []webhook.Secret{o.secret}, answer: func(http.ResponseWriter, arrival) { <-over }}
+	o.hook("crm", in.open())
+	const calls = 2 * delivery.PerEndpoint
+	for n := range calls {
+		o.talk(fmt.Sprint(n))
+	}
+	d := o.begin() // It claims all calls at once, and tries half of them.
+	defer d.Stop()
+	arrivals := in.take(delivery.PerEndpoint)
+	last := call.Account(fmt.Sprint("caller of ", calls-1))
+	if err := o.Erase(t.Context(), last, store.Audit{}); err != nil {
+		t.Fatal(err)
+	}
+	close(over)
+	arrivals = append(arrivals, in.take(3*calls-len(arrivals))...)
+	ids, aliases := make(map[string]bool), 0
+	for _, a := range arrivals {
+		ids[a.ID] = true
+		switch a.Caller {
+		case string(last):
+			t.Errorf("%s of call %s arrives with the erased name", a.Kind, a.Call)
+		case string(o.Alias(last)):
+			aliases++
+		}
+	}
+	if len(ids) != 3*calls || aliases != 3 {
+		t.Errorf("%d of %d events came, %d with the alias", len(ids), 3*calls, aliases)
+	}
 }
 
 func TestDisables(t *testing.T) {

@@ -125,6 +125,7 @@ func (s *Store) transact(ctx context.Context, wave []*change) ([]store.Result, e
 	if err := conn.SendBatch(ctx, &t.batch).Close(); err != nil {
 		if is := fateOf(err); is == away || is == unknown {
 			drop(conn)
+			s.commits.Reset() // The others lead to the same server.
 		}
 		return nil, err
 	}

@@ -75,10 +75,13 @@ func (o *outbox) Claim(ctx context.Context, endpoint string, limit int) (due []s
 	}
 	o.mu.Unlock()
 	var ns *int64
+	var generation int64
 	err = o.store.read(ctx, func(ctx context.Context, pool *pgxpool.Pool) error {
 		due = nil
 		batch := &pgx.Batch{} // One transaction, in which each statement sees what was committed before it.
 		batch.Queue(fmt.Sprintf(sqlShare, lockClass), e.Number)
+		// Before the events are read: see Stale.
+		batch.Queue(`SELECT erasures FROM books`).QueryRow(func(row pgx.Row) error { return row.Scan(&generation) })
 		batch.Queue(sqlLease, e.Number, o.owner, limit, int64(leaseTime), held).Query(func(rows pgx.Rows) error {
 			due, err = collectDeliveries(rows, e.Number)
 			return err
@@ -91,10 +94,22 @@ func (o *outbox) Claim(ctx context.Context, endpoint string, limit int) (due []s
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for _, d := range due {
-		o.claimed[d.Lane] = d.Event.Seq
+	for i := range due {
+		due[i].Generation = generation
+		o.claimed[due[i].Lane] = due[i].Event.Seq
 	}
 	return due, timeOf(ns), nil
+}
+
+// Stale implements store.Outbox. An erasure by any node counts.
+func (o *outbox) Stale(ctx context.Context, d *store.Delivery) (stale bool, err error) {
+	err = o.store.read(ctx, func(ctx context.Context, pool *pgxpool.Pool) error {
+		return pool.QueryRow(ctx, `SELECT erasures <> $1 FROM books`, d.Generation).Scan(&stale)
+	})
+	if err != nil {
+		return false, fmt.Errorf("count erasures: %w", err)
+	}
+	return stale, nil
 }
 
 func collectDeliveries(rows pgx.Rows, endpoint int64) (due []store.Delivery, err error) {

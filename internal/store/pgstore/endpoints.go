@@ -98,6 +98,7 @@ func (o *outbox) put(
 	ctx context.Context, id string, create bool, change func(*store.Endpoint, time.Time) error, by []store.Audit,
 ) (e store.Endpoint, err error) {
 	var version int64
+	var refused error // Given back as it is.
 	err = o.store.write(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if err := tx.QueryRow(ctx, `UPDATE books SET endpoint_changes = endpoint_changes + 1 RETURNING endpoint_changes`).Scan(&version); err != nil {
 			return err
@@ -107,12 +108,12 @@ func (o *outbox) put(
 			return err
 		}
 		changed := e.Clone()
-		if err := change(&changed, now); err != nil {
-			return err
+		if refused = change(&changed, now); refused != nil {
+			return refused
 		}
 		changed.ID, changed.Number = id, e.Number
-		if err := changed.Validate(); err != nil {
-			return err
+		if refused = changed.Validate(); refused != nil {
+			return refused
 		}
 		e = changed.Clone() // Who made the change may have kept what it was given.
 		if err := storeEndpoint(ctx, tx, &e); err != nil {
@@ -120,7 +121,10 @@ func (o *outbox) put(
 		}
 		return fileAll(ctx, tx, by)
 	})
-	if err != nil {
+	switch {
+	case err != nil && refused != nil:
+		return store.Endpoint{}, refused
+	case err != nil:
 		return store.Endpoint{}, fmt.Errorf("put endpoint: %w", err)
 	}
 	o.changedTo(ctx, version, id, &e)

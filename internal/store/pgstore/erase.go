@@ -211,6 +211,12 @@ func (e *erasing) events(ctx context.Context, tx pgx.Tx) (n int, err error) {
 	if _, err := pgx.ForEachRow(rows, []any{&seq, &id, &body}, func() error { return r.take(e, id, seq, body) }); err != nil {
 		return 0, err
 	}
-	_, err = tx.Exec(ctx, sqlEraseEvents, r.seqs, r.callers, r.callees, r.bodies)
+	if len(r.seqs) == 0 {
+		return 0, nil
+	}
+	if _, err := tx.Exec(ctx, sqlEraseEvents, r.seqs, r.callers, r.callees, r.bodies); err != nil {
+		return 0, err
+	}
+	_, err = tx.Exec(ctx, `UPDATE books SET erasures = erasures + 1`)
 	return len(r.seqs), err
 }

@@ -33,6 +33,9 @@ const (
 // deadline is how long a commit or a read goes on trying. It is shorter than a lease.
 const deadline = 5 * time.Second
 
+// pingAfter is for how long a connection is taken to be good after its last use.
+const pingAfter = 200 * time.Millisecond
+
 // Config says how to open a store.
 type Config struct {
 	// URL is that of the database, such as postgres://user:password@host/database, as libpq reads
@@ -96,7 +99,11 @@ func Open(ctx context.Context, config Config) (_ *Store, err error) {
 	if err := s.checkSettings(ctx); err != nil {
 		return nil, fmt.Errorf("open PostgreSQL: %w", err)
 	}
-	if err := s.addPartitions(ctx); err != nil {
+	now, err := s.Now(ctx)
+	if err == nil {
+		err = s.addPartitions(ctx, now)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("open PostgreSQL: %w", err)
 	}
 	if err := s.openBooks(ctx, config.taken == nil); err != nil {
@@ -146,6 +153,8 @@ func prepare(pool *pgxpool.Config) error {
 	dialer := net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 2 * time.Second, Interval: time.Second, Count: 3}}
 	c.DialFunc = dialer.DialContext
 	pool.PingTimeout = time.Second
+	// A connection that broke while nobody used it leaves the outcome of a commit open: see fateOf.
+	pool.ShouldPing = func(_ context.Context, p pgxpool.ShouldPingParams) bool { return p.IdleDuration > pingAfter }
 	pool.MinConns = 1
 	return nil
 }
@@ -164,6 +173,28 @@ func (s *Store) checkSettings(ctx context.Context) error {
 		return errors.New("synchronous_commit is off: a crash would lose calls that people have been told of")
 	}
 	return nil
+}
+
+// Warnings says what in the settings of the database puts calls at risk, one sentence each.
+func (s *Store) Warnings(ctx context.Context) (warnings []string, err error) {
+	var asynchronous, unsafe bool
+	err = s.read(ctx, func(ctx context.Context, pool *pgxpool.Pool) error {
+		// Who may not see the state of a replica sees NULL.
+		return pool.QueryRow(ctx, `SELECT current_setting('synchronous_standby_names') = ''
+			AND EXISTS (SELECT FROM pg_stat_replication WHERE coalesce(state, 'streaming') = 'streaming'),
+			current_setting('fsync') = 'off'`).Scan(&asynchronous, &unsafe)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read settings of PostgreSQL: %w", err)
+	}
+	if asynchronous {
+		warnings = append(warnings, "A standby of PostgreSQL streams, and synchronous_standby_names is empty: "+
+			"a failover to it forgets calls that were answered. Make it synchronous.")
+	}
+	if unsafe {
+		warnings = append(warnings, "fsync of PostgreSQL is off: a crash of its machine may destroy the database.")
+	}
+	return warnings, nil
 }
 
 // Close implements store.Store.

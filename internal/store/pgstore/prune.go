@@ -74,10 +74,11 @@ func (s *Store) Prune(ctx context.Context, callsBefore, recordsBefore time.Time)
 	if err != nil {
 		return rows, fmt.Errorf("drop records: %w", err)
 	}
-	if err := s.addPartitions(ctx); err != nil {
+	now, err := s.Now(ctx)
+	if err != nil {
 		return rows, err
 	}
-	return rows, nil
+	return rows, s.addPartitions(ctx, now)
 }
 
 // portions runs a statement that deletes a portion until there is none left.
@@ -164,11 +165,7 @@ func (s *Store) dropPartition(ctx context.Context, name string, before int64) (r
 }
 
 // addPartitions makes the partitions of the days to come.
-func (s *Store) addPartitions(ctx context.Context) error {
-	now, err := s.Now(ctx)
-	if err != nil {
-		return err
-	}
+func (s *Store) addPartitions(ctx context.Context, now time.Time) error {
 	names, err := collect(ctx, s, pgx.RowTo[string], sqlPartitions)
 	if err != nil {
 		return fmt.Errorf("list partitions: %w", err)

@@ -21,7 +21,7 @@ const (
 
 	sqlCallsOf = `
 SELECT c.id, c.format, c.body, d.offer, d.answer FROM (
-	SELECT c.* FROM claims k JOIN calls c ON c.id = k.call_id AND c.ended_ns IS NULL WHERE k.account = $1
+	SELECT c.* FROM claims k JOIN calls c ON c.id = k.call_id AND c.state <> 4 WHERE k.account = $1
 	UNION ALL
 	SELECT c.* FROM parties p JOIN calls c ON c.id = p.call_id AND c.ended_ns = p.ended_ns WHERE p.account = $1 AND p.ended_ns >= $2
 ) AS c LEFT JOIN descriptions d ON d.call_id = c.id

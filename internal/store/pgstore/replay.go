@@ -14,18 +14,37 @@ import (
 	"github.com/peal-rtc/peal/internal/store/stored"
 )
 
+// sqlQueues counts what waits for one endpoint, or for all.
+const sqlQueues = `
+	SELECT id, waiting.n, (SELECT count(*) FROM dead WHERE endpoint = number), (SELECT at_ns FROM events WHERE seq = waiting.oldest)
+	FROM endpoints, LATERAL (SELECT count(*) AS n, min(seq) AS oldest FROM deliveries WHERE endpoint = number) AS waiting
+	WHERE CASE $1 WHEN '' THEN id IS NOT NULL ELSE id = $1 END ORDER BY id`
+
+func (o *outbox) queues(ctx context.Context, endpoint string) ([]store.Queue, error) {
+	return list(ctx, o.store, "queues", sqlQueues, []any{endpoint}, func(row pgx.CollectableRow) (q store.Queue, err error) {
+		var oldest *int64
+		err = row.Scan(&q.Endpoint, &q.Queued, &q.Dead, &oldest)
+		q.Oldest = timeOf(oldest)
+		return q, err
+	})
+}
+
 // Queues implements store.Outbox.
-func (o *outbox) Queues(ctx context.Context) ([]store.Queue, error) {
-	return list(ctx, o.store, "queues", `
-		SELECT id, waiting.n, (SELECT count(*) FROM dead WHERE endpoint = number), (SELECT at_ns FROM events WHERE seq = waiting.oldest)
-		FROM endpoints, LATERAL (SELECT count(*) AS n, min(seq) AS oldest FROM deliveries WHERE endpoint = number) AS waiting
-		WHERE id IS NOT NULL ORDER BY id`, nil,
-		func(row pgx.CollectableRow) (q store.Queue, err error) {
-			var oldest *int64
-			err = row.Scan(&q.Endpoint, &q.Queued, &q.Dead, &oldest)
-			q.Oldest = timeOf(oldest)
-			return q, err
-		})
+func (o *outbox) Queues(ctx context.Context) ([]store.Queue, error) { return o.queues(ctx, "") }
+
+// Queue implements store.Outbox.
+func (o *outbox) Queue(ctx context.Context, endpoint string) (store.Queue, error) {
+	if endpoint == "" {
+		return store.Queue{}, store.ErrNoEndpoint
+	}
+	one, err := o.queues(ctx, endpoint)
+	if err == nil && len(one) == 0 {
+		err = store.ErrNoEndpoint
+	}
+	if err != nil {
+		return store.Queue{}, err
+	}
+	return one[0], nil
 }
 
 // Dead implements store.Outbox.
@@ -83,16 +102,17 @@ type replay struct {
 	all      bool
 	after    int64
 	before   int64
-	room     int // How many more may wait.
+	room     int           // How many more may wait.
+	by       []store.Audit // Not stored yet.
 }
 
 // Replay implements store.Outbox.
-func (o *outbox) Replay(ctx context.Context, endpoint string, what store.Replay) (queued int, err error) {
+func (o *outbox) Replay(ctx context.Context, endpoint string, what store.Replay, by ...store.Audit) (queued int, err error) {
 	e, err := o.number(ctx, endpoint)
 	if err != nil {
 		return 0, err
 	}
-	r := replay{endpoint: e, kinds: kindsOf(&e, what), all: what.All, after: seqAt(what.From) - 1, before: math.MaxInt64}
+	r := replay{endpoint: e, kinds: kindsOf(&e, what), all: what.All, after: seqAt(what.From) - 1, before: math.MaxInt64, by: by}
 	if !what.To.IsZero() {
 		r.before = seqAt(what.To)
 	}
@@ -122,6 +142,13 @@ func (o *outbox) Replay(ctx context.Context, endpoint string, what store.Replay)
 			return queued, err
 		}
 		r.after = l.next(pruneRows, r.before)
+	}
+	if len(r.by) == 0 {
+		return queued, nil
+	}
+	err = o.store.write(ctx, func(ctx context.Context, tx pgx.Tx) error { return fileAll(ctx, tx, r.by) })
+	if err != nil {
+		return queued, fmt.Errorf("file replay: %w", err)
 	}
 	return queued, nil
 }
@@ -162,8 +189,10 @@ func (o *outbox) requeue(ctx context.Context, r *replay, seqs []int64) (queued i
 				return store.ErrNoEndpoint
 			}
 			done, err := tx.Exec(ctx, sqlRequeue, r.endpoint.Number, some, r.all)
-			n = int(done.RowsAffected())
-			return err
+			if n = int(done.RowsAffected()); err != nil {
+				return err
+			}
+			return fileAll(ctx, tx, r.by)
 		})
 		if err != nil {
 			return queued, fmt.Errorf("replay events: %w", err)
@@ -173,6 +202,7 @@ func (o *outbox) requeue(ctx context.Context, r *replay, seqs []int64) (queued i
 			o.announce()
 			o.mu.Unlock()
 		}
+		r.by = nil
 		queued, r.room, seqs = queued+n, r.room-n, seqs[len(some):]
 	}
 	return queued, nil

@@ -34,9 +34,12 @@ const (
 func fateOf(err error) fate {
 	var failed *pgconn.PgError
 	var connect *pgconn.ConnectError
+	var preparing pgx.ErrPreprocessingBatch
 	switch {
 	case errors.As(err, &connect), pgconn.SafeToRetry(err):
 		return away // No statement was sent.
+	case errors.As(err, &preparing) && !errors.As(err, &failed):
+		return away // The statements were being prepared.
 	case !errors.As(err, &failed), failed.SeverityUnlocalized != "ERROR":
 		return unknown // Also 57P01: it may break off the wait for a standby, after the commit.
 	}

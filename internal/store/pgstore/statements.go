@@ -6,6 +6,10 @@ package pgstore
 //
 // The verdicts are those of package store as numbers. 0 is none: what held an account was freed
 // between the two statements, and the change is made again.
+//
+// Each table is looked up row by row, by OFFSET 0 or by arrays: as joins, the planner would read an
+// index as a whole where it believes that a table is small, and keep that plan for a while. That a
+// call lives is said by its state, not by ended_ns, so that no partial index offers itself.
 
 // sqlClaim claims the accounts of new live calls, in the order of accounts. One that is taken is
 // left to its holder.
@@ -13,8 +17,8 @@ const sqlClaim = `
 INSERT INTO claims (account, call_id, attempt)
 SELECT n.account, n.id, $1::bigint
 FROM unnest($2::text[], $3::text[], $4::text[]) AS n (account, id, blocked)
-WHERE NOT EXISTS (SELECT FROM calls c WHERE c.id = n.id)
-	AND NOT EXISTS (SELECT FROM blocks b WHERE b.account = n.account AND b.blocked = n.blocked)
+WHERE NOT EXISTS (SELECT FROM calls c WHERE c.id = n.id OFFSET 0)
+	AND NOT EXISTS (SELECT FROM blocks b WHERE b.account = n.account AND b.blocked = n.blocked OFFSET 0)
 ORDER BY n.account COLLATE "C"
 ON CONFLICT DO NOTHING`
 
@@ -23,8 +27,8 @@ ON CONFLICT DO NOTHING`
 // none.
 const sqlMake = `
 WITH judged AS MATERIALIZED (
-	SELECT n.*, CASE v.verdict WHEN 1 THEN blocked.account IS NOT NULL WHEN 4 THEN n.busy_body IS NOT NULL AND held.id IS NOT NULL
-			ELSE false END AS deafened,
+	SELECT n.*, CASE v.verdict WHEN 1 THEN blocked."is" WHEN 4 THEN n.busy_body IS NOT NULL AND EXISTS (
+			SELECT FROM calls c WHERE c.id = callee.call_id AND c.deaf AND c.callee = n.caller OFFSET 0) ELSE false END AS deafened,
 		v.verdict, CASE v.verdict WHEN 3 THEN caller.call_id WHEN 4 THEN callee.call_id END AS holder,
 		v.verdict = 1 OR v.verdict = 4 AND n.busy_body IS NOT NULL AS makes
 	FROM unnest($5::text[], $6::text[], $7::text[], $8::boolean[],
@@ -33,18 +37,17 @@ WITH judged AS MATERIALIZED (
 	) WITH ORDINALITY AS n (id, caller, callee, deaf,
 		rev, state, deadline_ns, created_ns, ended_ns, nodes, body, offer, answer,
 		busy_rev, busy_state, busy_deadline_ns, busy_created_ns, busy_ended_ns, busy_nodes, busy_body, busy_offer, busy_answer, ord)
-	LEFT JOIN calls old ON old.id = n.id
-	LEFT JOIN claims caller ON caller.account = n.caller
-	LEFT JOIN claims callee ON callee.account = n.callee
-	LEFT JOIN blocks blocked ON blocked.account = n.callee AND blocked.blocked = n.caller AND n.ended_ns IS NULL
-	LEFT JOIN calls held ON held.id = callee.call_id AND held.deaf AND held.callee = n.caller
+	LEFT JOIN LATERAL (SELECT k.call_id, k.attempt FROM claims k WHERE k.account = n.caller OFFSET 0) AS caller ON true
+	LEFT JOIN LATERAL (SELECT k.call_id, k.attempt FROM claims k WHERE k.account = n.callee OFFSET 0) AS callee ON true
+	CROSS JOIN LATERAL (SELECT n.ended_ns IS NULL AND EXISTS (
+		SELECT FROM blocks b WHERE b.account = n.callee AND b.blocked = n.caller OFFSET 0)) AS blocked ("is")
 	CROSS JOIN LATERAL (SELECT CASE
-		WHEN old.id IS NOT NULL THEN 2
+		WHEN EXISTS (SELECT FROM calls c WHERE c.id = n.id OFFSET 0) THEN 2
 		WHEN n.ended_ns IS NOT NULL THEN 1
-		WHEN caller.account IS NULL THEN 0
+		WHEN caller.attempt IS NULL THEN 0
 		WHEN caller.attempt <> $1::bigint THEN 3
-		WHEN n.deaf OR blocked.account IS NOT NULL THEN 1
-		WHEN callee.account IS NULL THEN 0
+		WHEN n.deaf OR blocked."is" THEN 1
+		WHEN callee.attempt IS NULL THEN 0
 		WHEN callee.attempt <> $1::bigint THEN 4
 		ELSE 1 END) AS v (verdict)
 ), made AS (
@@ -60,32 +63,35 @@ WITH judged AS MATERIALIZED (
 	ON CONFLICT (id) DO NOTHING
 	RETURNING id
 ), final AS MATERIALIZED (
-	SELECT j.ord, j.id, j.caller, j.callee, j.deafened, j.holder, CASE WHEN j.makes AND m.id IS NULL THEN 2 ELSE j.verdict END AS verdict,
-		m.id IS NOT NULL AS made,
-		CASE j.verdict WHEN 1 THEN j.offer ELSE j.busy_offer END AS offer,
-		CASE j.verdict WHEN 1 THEN j.answer ELSE j.busy_answer END AS answer
-	FROM judged j LEFT JOIN made m ON m.id = j.id
+	SELECT j.*, CASE WHEN j.makes AND NOT j.made THEN 2 ELSE j.verdict END AS result
+	FROM (SELECT ord, id, caller, callee, deafened, holder, makes, verdict, id IN (SELECT id FROM made) AS made,
+		CASE verdict WHEN 1 THEN offer ELSE busy_offer END AS offer, CASE verdict WHEN 1 THEN answer ELSE busy_answer END AS answer
+		FROM judged) AS j
 ), undone AS (
-	DELETE FROM claims k USING final f
-	WHERE k.account = ANY (ARRAY[f.caller, f.callee]) AND k.call_id = f.id AND k.attempt = $1::bigint
-		AND (f.verdict <> 1 OR f.deafened AND k.account = f.callee)
+	DELETE FROM claims WHERE attempt = $1::bigint AND account = ANY (ARRAY(
+		SELECT caller FROM final WHERE result <> 1 UNION ALL SELECT callee FROM final WHERE result <> 1 OR deafened))
 ), described AS (
 	INSERT INTO descriptions (call_id, offer, answer)
 	SELECT id, offer, answer FROM final WHERE made AND (offer <> $4::bytea OR answer <> $4::bytea)
 	ON CONFLICT (call_id) DO UPDATE SET offer = EXCLUDED.offer, answer = EXCLUDED.answer
 )
-SELECT ord, verdict, deafened AND verdict <> 2, coalesce(holder, '') FROM final`
+SELECT ord, result, deafened AND result <> 2, CASE WHEN result <> 2 THEN coalesce(holder, '') ELSE '' END FROM final`
 
-// sqlChange makes changes of live calls, in the order of ids, and returns which it made.
+// sqlChange makes changes of live calls, in the order of ids, and returns which it made. Where
+// another transaction changes a call meanwhile, PostgreSQL looks at the conditions of the UPDATE
+// again: they must be whole, since the place of the new row may not be looked at.
 const sqlChange = `
-WITH changed AS (
-	UPDATE calls c SET rev = n.rev, state = n.state, deadline_ns = n.deadline_ns, ended_ns = n.ended_ns,
-		changed_ns = (extract(epoch FROM clock_timestamp()) * 1000000)::bigint * 1000, attempt = $1::bigint,
-		nodes = string_to_array(n.nodes, E'\n'), format = $2::smallint, body = n.body
+WITH new AS MATERIALIZED (
+	SELECT n.*, c.place
 	FROM unnest($3::text[], $4::bigint[], $5::bigint[], $6::smallint[], $7::bigint[], $8::bigint[], $9::text[], $10::bytea[],
 		$11::boolean[], $12::bytea[], $13::bytea[]
 	) WITH ORDINALITY AS n (id, was, rev, state, deadline_ns, ended_ns, nodes, body, described, offer, answer, ord)
-	WHERE c.id = n.id AND c.rev = n.was AND c.ended_ns IS NULL
+	CROSS JOIN LATERAL (SELECT ctid FROM calls WHERE id = n.id AND rev = n.was AND state <> 4 AND format <= $2::smallint OFFSET 0) AS c (place)
+), changed AS (
+	UPDATE calls c SET rev = n.rev, state = n.state, deadline_ns = n.deadline_ns, ended_ns = n.ended_ns,
+		changed_ns = (extract(epoch FROM clock_timestamp()) * 1000000)::bigint * 1000, attempt = $1::bigint,
+		nodes = string_to_array(n.nodes, E'\n'), format = $2::smallint, body = n.body
+	FROM new n WHERE c.ctid = n.place AND c.rev = n.was AND c.state <> 4 AND c.format <= $2::smallint
 	RETURNING n.ord, n.id, n.described, n.offer, n.answer
 ), described AS (
 	INSERT INTO descriptions AS d (call_id, offer, answer)
@@ -105,11 +111,12 @@ WITH ended AS MATERIALIZED (
 		$13::text[], $14::text[], $15::text[], $16::text[]
 	) AS n (id, rev, caller, callee, bare, kind, type, reason, created_ns, ended_ns, duration_s,
 		caller_name, caller_avatar, callee_name, callee_avatar)
-	JOIN calls c ON c.id = n.id AND c.attempt = $1::bigint AND c.rev = n.rev AND c.ended_ns IS NOT NULL
+	CROSS JOIN LATERAL (SELECT deaf FROM calls WHERE id = n.id AND attempt = $1::bigint AND rev = n.rev AND state = 4 OFFSET 0) AS c
 ), freed AS (
-	DELETE FROM claims k USING ended e WHERE k.account = ANY (ARRAY[e.caller, e.callee]) AND k.call_id = e.id
+	DELETE FROM claims WHERE account = ANY (ARRAY(SELECT caller FROM ended UNION ALL SELECT callee FROM ended))
+		AND call_id = ANY (ARRAY(SELECT id FROM ended))
 ), stripped AS (
-	DELETE FROM descriptions d USING ended e WHERE d.call_id = e.id AND e.bare
+	DELETE FROM descriptions WHERE call_id = ANY (ARRAY(SELECT id FROM ended WHERE bare))
 ), listed AS (
 	INSERT INTO parties (account, ended_ns, call_id)
 	SELECT caller, ended_ns, id FROM ended

@@ -126,7 +126,10 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 		w.WriteHeader(http.StatusInternalServerError)
 		return
 	case delayed:
-		time.Sleep(pause)
+		select {
+		case <-time.After(pause):
+		case <-q.Context().Done(): // The server died.
+		}
 	case fine, dropped:
 	}
 	r.enter(&e, string(body))
@@ -217,12 +220,17 @@ func (r *receiver) settle(t *testing.T) {
 	r.mu.Lock()
 	r.calm = true
 	r.mu.Unlock()
-	for deadline := time.Now().Add(settleTime); ; time.Sleep(50 * time.Millisecond) {
+	polls := time.NewTicker(50 * time.Millisecond)
+	defer polls.Stop()
+	deadline := time.After(settleTime)
+	for {
 		waiting, err := r.server.metric("peal_deliveries_waiting{endpoint=\"chaos\"}")
 		if err == nil && waiting == "0" {
 			return
 		}
-		if time.Now().After(deadline) {
+		select {
+		case <-polls.C:
+		case <-deadline:
 			t.Fatalf("%s events wait for the receiver, %v", waiting, err)
 		}
 	}

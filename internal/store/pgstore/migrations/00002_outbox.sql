@@ -99,7 +99,8 @@ CREATE TABLE books (
     one              boolean NOT NULL PRIMARY KEY DEFAULT true CHECK (one),
     salt             bytea   NOT NULL,
     changes          bigint  NOT NULL DEFAULT 0, -- Of keys and log-outs.
-    endpoint_changes bigint  NOT NULL DEFAULT 0
+    endpoint_changes bigint  NOT NULL DEFAULT 0,
+    erasures         bigint  NOT NULL DEFAULT 0  -- Of events: see store.Outbox.Stale.
 ) WITH (fillfactor = 50);
 INSERT INTO books (salt) VALUES (sha256(convert_to(gen_random_uuid()::text || gen_random_uuid()::text || gen_random_uuid()::text, 'UTF8')));
 
