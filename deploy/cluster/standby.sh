@@ -1,12 +1,13 @@
 #!/bin/sh
 # Starts the standby. The first time it copies the primary, whose address and password PGHOST and
-# PGPASSWORD tell.
+# PGPASSWORD tell. A copy that was interrupted begins again.
 set -eu
 
-chmod 0700 "$PGDATA"
-if [ ! -s "$PGDATA/PG_VERSION" ]; then
-  pg_basebackup --pgdata="$PGDATA" --slot=standby --wal-method=stream --checkpoint=fast \
+if [ ! -d "$PGDATA" ]; then
+  rm -rf "$PGDATA.part"
+  pg_basebackup --pgdata="$PGDATA.part" --slot=standby --wal-method=stream --checkpoint=fast \
     --write-recovery-conf
+  mv "$PGDATA.part" "$PGDATA"
 fi
 # These are of the client: PostgreSQL would take the port for its own.
 unset PGHOST PGPORT PGUSER PGPASSWORD

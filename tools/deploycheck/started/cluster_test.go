@@ -149,14 +149,6 @@ func (c *cluster) answers(t *testing.T, host, port string) {
 func (c *cluster) startStandby(t *testing.T) {
 	t.Helper()
 	data, port := filepath.Join(c.folder, "standby"), c.port("127.0.0.1:5433")
-	if err := os.Mkdir(data, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if c.as != nil {
-		if err := os.Chown(data, int(c.as.Uid), int(c.as.Gid)); err != nil {
-			t.Fatal(err)
-		}
-	}
 	env := c.env(t, "standby", map[string]string{"PGDATA": data, "PGHOST": "127.0.0.1", "PGPORT": c.port("127.0.0.1:5432")})
 	c.standby = launch(t, syscall.SIGQUIT, c.asPostgres(env, "/bin/sh", c.copied(t, "standby.sh"),
 		"-c", "unix_socket_directories="+c.folder, "-c", "listen_addresses=127.0.0.1", "-c", "port="+port))
