@@ -76,4 +76,6 @@ type Login struct {
 	// Attempt is when its client began to make the connection, by its own clock.
 	Attempt time.Time
 	Single  bool
+	// Asks has other nodes with a device of the account answer with the login of one.
+	Asks bool
 }

@@ -14,6 +14,7 @@ type host struct {
 	*loop
 	calls     *callqueue.Queues
 	devices   *devices
+	presence  *presence
 	delivery  *delivery
 	greetings *greetings
 	changes   *changes

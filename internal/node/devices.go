@@ -16,6 +16,7 @@ type devices struct {
 	conns    map[ConnID]*device
 	accounts map[call.Account][]*device
 	subs     *subscriptions
+	presence *presence
 }
 
 func (ds *devices) open(conn ConnID) {

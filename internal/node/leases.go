@@ -57,6 +57,8 @@ func (ls *leases) beaten(in Beaten) {
 		return // A newer one was answered before.
 	}
 	ls.suspend()
+	// Nodes that begin together do not find each other at once.
+	wasAlone := !ls.answered.IsZero() && !ls.others()
 	ls.sent, ls.answered, ls.missed = in.Sent, ls.now, false
 	for _, inc := range ls.alive {
 		if !slices.Contains(in.Alive, inc) {
@@ -68,7 +70,7 @@ func (ls *leases) beaten(in Beaten) {
 		ls.second = time.Time{}
 		ls.want(ls.now)
 	}
-	if !ls.others() {
+	if wasAlone && !ls.others() {
 		ls.single = ls.now
 	}
 	switch {

@@ -64,7 +64,9 @@ func (lg *logins) hello(d *device, h *pealv1.Hello) {
 // admitted tells the other nodes of a device, and greets it. What they answer is heard here: of
 // two logins at once at two nodes one hears of the other.
 func (lg *logins) admitted(d *device) {
-	lg.announceLogin(d.login(d.single(&lg.cfg)))
+	l := d.login(d.single(&lg.cfg))
+	l.Asks = lg.devices.presence.ask(d.who.Account)
+	lg.announceLogin(l)
 	if lg.swept {
 		lg.greetings.begin(d)
 	}
@@ -99,6 +101,23 @@ func (lg *logins) repeat() {
 		}
 	}
 	lg.former, lg.recent = lg.recent, nil
+}
+
+// ask asks the other nodes which accounts they have as well, where that is not known any more.
+func (lg *logins) ask() {
+	for _, d := range lg.devices.presence.next() {
+		l := d.login(d.single(&lg.cfg))
+		l.Asks = true
+		lg.devices.presence.ask(d.who.Account)
+		lg.announceLogin(l)
+	}
+}
+
+// answer tells a node that asked of a device here.
+func (lg *logins) answer(l bus.Login) {
+	if here := lg.devices.of(l.Device.Account, ""); l.Asks && len(here) > 0 {
+		lg.announceLogin(here[0].login(here[0].single(&lg.cfg)))
+	}
 }
 
 // yield has the other devices here make way for a login where there may be one
@@ -216,6 +235,7 @@ func (lg *logins) kickRead(o owed) {
 // device have connected here since; where the clocks leave open which connection
 // is the newer one, both stay: the older one will be found silent.
 func (lg *logins) loggedIn(l bus.Login) {
+	lg.devices.presence.seen(l.Device.Account)
 	if newer := lg.newer(l); len(newer) > 0 {
 		d := newer[0]
 		lg.announceLogin(d.login(d.single(&lg.cfg)))
@@ -229,6 +249,7 @@ func (lg *logins) loggedIn(l bus.Login) {
 	}
 	if lg.yield(l) {
 		lg.replace(l, l.Connected.Add(-clockMargin))
+		lg.answer(l)
 		return
 	}
 	// It does not know of the newer one here.

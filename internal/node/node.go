@@ -69,7 +69,9 @@ func New(cfg Config) (*Node, error) {
 	gs := &greetings{loop: l, calls: calls, devices: ds, delivery: dl}
 	cg := &changes{loop: l, calls: calls, devices: ds, seen: make(map[call.ID]seen)}
 	lg := &logins{loop: l, calls: calls, devices: ds, greetings: gs, quota: h.quota}
+	ds.presence = &presence{loop: l, devices: ds, elsewhere: make(map[call.Account]bool)}
 	ds.subs = &subscriptions{loop: l, devices: ds, logins: lg, pending: make(map[call.Account]Ticket)}
+	h.presence = ds.presence
 	h.calls, h.devices, h.delivery, h.greetings, h.changes, h.logins = calls, ds, dl, gs, cg, lg
 	n := &Node{
 		loop: l, calls: calls, devices: ds, delivery: dl, greetings: gs, changes: cg, quota: h.quota,
@@ -118,6 +120,8 @@ func (n *Node) Step(now time.Time, in Input) []Effect {
 	case Subscribed:
 		n.resume(in.Ticket, in)
 	case Reconnected:
+		n.devices.presence.reconnected()
+		n.logins.ask()
 		n.changes.reconnected()
 	case Terminate:
 		n.calls.Add(in.ID, callqueue.Apply{Input: call.Terminate{}, Asker: backend{in.Request}})
@@ -218,6 +222,7 @@ func (n *Node) chores() {
 	n.leases.keep(0)
 	n.logins.kickOwed()
 	n.logins.repeat()
+	n.logins.ask()
 	if n.swept {
 		n.leases.findDue()
 		if !n.cfg.Alone {

@@ -33,6 +33,7 @@ func (s *subscriptions) begin(a call.Account) {
 // end unsubscribes from an account without devices.
 func (s *subscriptions) end(a call.Account) {
 	s.forget(a)
+	s.devices.presence.forget(a)
 	s.do(Unsubscribe{a})
 }
 

@@ -105,27 +105,22 @@ func TestSubscribedAgain(t *testing.T) {
 // TestSubscribedBeforeReady: hellos wait for the start of the node as well.
 func TestSubscribedBeforeReady(t *testing.T) {
 	b := several(t)
-	b.breathless = 2
+	b.breathless = 1
 	b.boot()
 	b.lateBus = true
+	b.wait(1500 * time.Millisecond)
 	bob, carol := b.hello("bob", "b"), b.hello("carol", "c")
 	b.step(node.Subscribed{Ticket: b.subscribed[0].Ticket})
 	if bob.welcomed() != nil {
 		t.Fatal("welcome by a node that is not ready")
 	}
-	b.wait(900 * time.Millisecond)
-	b.breathless = 0
-	b.wait(10 * time.Second)
-	for _, c := range []*client{bob, carol} {
-		welcomes := 0
-		for _, f := range c.inbox {
-			if f.GetWelcome() != nil {
-				welcomes++
-			}
-		}
-		if welcomes != 1 {
-			t.Errorf("%s has %d welcomes", c.account, welcomes)
-		}
+	b.wait(600 * time.Millisecond)
+	if bob.welcomed() == nil || carol.welcomed() != nil {
+		t.Errorf("once the node is ready bob has the welcome %v, and carol, whose subscription is late, %v", bob.welcomed(), carol.welcomed())
+	}
+	b.wait(time.Second)
+	if carol.welcomed() == nil {
+		t.Error("no welcome a second after the hello")
 	}
 }
 
@@ -140,6 +135,26 @@ func TestReconnected(t *testing.T) {
 	b.step(node.Reconnected{})
 	if len(bob.events()) == 0 {
 		t.Error("the look after a reconnect finds no call")
+	}
+	// While the node looks, the next look waits for the end of that one.
+	looks := func(effects []node.Effect) (tickets []node.Ticket) {
+		for _, e := range effects {
+			if l, ok := e.(node.ListChanged); ok {
+				tickets = append(tickets, l.Ticket)
+			}
+		}
+		return tickets
+	}
+	first := looks(b.node.Step(b.now, node.Reconnected{}))
+	if meanwhile := looks(b.node.Step(b.now, node.Reconnected{})); len(first) != 1 || len(meanwhile) != 0 {
+		t.Fatalf("the node looks %d times, and %d times beside that", len(first), len(meanwhile))
+	}
+	next := looks(b.node.Step(b.now, node.ListedChanged{Ticket: first[0]}))
+	if len(next) != 1 {
+		t.Fatalf("after that the node looks %d times", len(next))
+	}
+	if more := looks(b.node.Step(b.now, node.ListedChanged{Ticket: next[0]})); len(more) != 0 {
+		t.Errorf("the node goes on looking %d times", len(more))
 	}
 }
 
@@ -162,6 +177,11 @@ func TestNobodyElse(t *testing.T) {
 		alice.invite(made, fmt.Sprint("bob", made))
 		alice.hangup(made)
 	}
+	if oneCall(); calls(b) == 0 {
+		t.Error("a node that has just begun tells of no call, and others may have begun with it")
+	}
+	b.wait(3 * time.Second)
+	b.login("carol", "c")
 	if oneCall(); len(b.published) == 0 || calls(b) > 0 {
 		t.Fatal("a node that is alone has to tell of its login, and of no call")
 	}

@@ -95,11 +95,13 @@ func (n *neighbours) look(ctx context.Context) error {
 		return err
 	}
 	n.take(nodes)
-	kept, ok := n.store.(healthy)
+	kept, ok := n.store.(interface {
+		Warnings(ctx context.Context) ([]string, error)
+	})
 	if !ok {
 		return nil
 	}
-	warnings, err := kept.Health().Warnings(ctx)
+	warnings, err := kept.Warnings(ctx)
 	if err != nil {
 		return fmt.Errorf("look for what the store warns of: %w", err)
 	}

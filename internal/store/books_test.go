@@ -149,3 +149,25 @@ func TestEraseGoesOn(t *testing.T) {
 		t.Errorf("%+v is left, %v", left, err)
 	}
 }
+
+// TestStaleByEventsAlone: an erasure that changes no event leaves claims as they are.
+func TestStaleByEventsAlone(t *testing.T) {
+	s := store.NewMemory(time.Now)
+	put(t, s, "crm", "call.ended")
+	talks(t, s, 0, 1)
+	due, _, err := s.Outbox().Claim(t.Context(), "crm", 1)
+	if err != nil || len(due) != 1 {
+		t.Fatalf("Claim = %d, %v", len(due), err)
+	}
+	for _, step := range []struct {
+		account call.Account
+		stale   bool
+	}{{"carol", false}, {"bob", true}} {
+		if err := s.Erase(t.Context(), step.account, store.Audit{}); err != nil {
+			t.Fatal(err)
+		}
+		if stale, err := s.Outbox().Stale(t.Context(), &due[0]); stale != step.stale || err != nil {
+			t.Errorf("after the erasure of %s it is stale: %v, %v", step.account, stale, err)
+		}
+	}
+}

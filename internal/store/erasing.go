@@ -119,8 +119,11 @@ func (e *erasing) found(ctx context.Context) error {
 		if err := m.free(e.erasure.Account); err != nil {
 			return err
 		}
-		left, err := m.journal.Erase(e.portion())
-		m.out.forget() // It may hold the events as they were.
+		p := e.portion()
+		left, err := m.journal.Erase(p)
+		if len(p.Events) > 0 {
+			m.out.forget() // It may hold the events as they were.
+		}
 		if err := m.judged(err); err != nil {
 			return err
 		}
@@ -154,7 +157,9 @@ func (e *erasing) rest(ctx context.Context) (left bool, err error) {
 	last := e.portion()
 	last.Last = true
 	left, err = m.journal.Erase(last)
-	m.out.forget()
+	if len(last.Events) > 0 {
+		m.out.forget()
+	}
 	if err = m.judge(err); err != nil || left {
 		return left, err
 	}

@@ -122,7 +122,7 @@ func testWhole(t *testing.T, b bus.Bus) {
 	bare.Media.Offer = ""
 	login := bus.Login{
 		Device: call.Device{Account: "alice", ID: "tab", Conn: call.Connection{Incarnation: "n2", Seq: 8}},
-		At:     start, Connected: start.Add(time.Second), Attempt: start.Add(-time.Second), Single: true,
+		At:     start, Connected: start.Add(time.Second), Attempt: start.Add(-time.Second), Single: true, Asks: true,
 	}
 	messages := []bus.Message{
 		{Account: "alice", Call: &c, With: call.WithOffer | call.WithServers},

@@ -14,6 +14,11 @@ import (
 const (
 	// queueSize is how many messages wait to be sent, and how many to be delivered.
 	queueSize = 1024
+	// companyWait is how long a message waits for others about its account, to go with it: an
+	// acceptance and the candidates that came with it are two.
+	companyWait = time.Millisecond
+	// companyMost is how many go together; what they take is below the megabyte of NATS.
+	companyMost = 8
 	// flushMost is how long NATS may take to answer.
 	flushMost = 5 * time.Second
 )
@@ -154,7 +159,18 @@ func (m *member) Leave() {
 // write tells NATS what there is to tell, and at last closes the connection.
 func (m *member) write() {
 	defer m.nats.Close()
+	company := time.NewTimer(0)
+	defer company.Stop()
 	for {
+		select {
+		case <-m.written:
+			company.Reset(companyWait)
+			select {
+			case <-company.C:
+			case <-m.left:
+			}
+		case <-m.left:
+		}
 		m.mu.Lock()
 		todo, gone := m.todo, m.gone
 		m.todo, m.sending = nil, 0
@@ -162,31 +178,49 @@ func (m *member) write() {
 		for i := range todo {
 			m.do(&todo[i])
 		}
-		switch {
-		case len(todo) > 0:
-			continue
-		case gone:
-			return
+		for _, messages := range together(todo) {
+			m.send(messages)
 		}
-		select {
-		case <-m.written:
-		case <-m.left:
+		if gone {
+			return // Nothing is added any more.
 		}
 	}
 }
 
-// do does one task. NATS keeps subscriptions for when it is back, and takes no messages until
-// then.
+// together has the messages of the tasks, those about one account with each other, in order.
+func together(todo []task) (all [][]*bus.Message) {
+	open := make(map[call.Account]int) // Where in all more of an account go.
+	for i := range todo {
+		m := todo[i].message
+		if m == nil {
+			continue
+		}
+		at, known := open[m.Account]
+		if !known || len(all[at]) == companyMost {
+			at = len(all)
+			open[m.Account] = at
+			all = append(all, nil)
+		}
+		all[at] = append(all[at], m)
+	}
+	return all
+}
+
+// send sends messages about one account. While NATS is away it takes none.
+func (m *member) send(messages []*bus.Message) {
+	data, err := encode(messages)
+	if err == nil {
+		err = m.nats.Publish(subject(m.bus.cluster, messages[0].Account), data)
+	}
+	if err != nil {
+		m.bus.lost.Add(uint64(len(messages)))
+	}
+}
+
+// do begins or ends a subscription. NATS keeps them for when it is back.
 func (m *member) do(t *task) {
 	switch {
 	case t.message != nil:
-		data, err := encode(t.message)
-		if err == nil {
-			err = m.nats.Publish(subject(m.bus.cluster, t.message.Account), data)
-		}
-		if err != nil {
-			m.bus.lost.Add(1)
-		}
 	case t.end != nil:
 		if t.end.nats != nil {
 			_ = t.end.nats.Unsubscribe() // It fails where the connection is closed.
@@ -292,18 +326,20 @@ func (m *member) deliverAll() {
 	}
 }
 
-// deliverOne delivers a message about an account that the member is still subscribed to.
+// deliverOne delivers what is in one message, where the member is still subscribed to its account.
 func (m *member) deliverOne(data []byte) {
-	message, err := decode(data)
+	messages, err := decode(data)
 	if err != nil {
 		m.bus.drop(err)
 		return
 	}
-	m.mu.Lock()
-	_, subscribed := m.accounts[message.Account]
-	m.mu.Unlock()
-	if subscribed {
-		m.deliver(message)
+	for i := range messages {
+		m.mu.Lock()
+		_, subscribed := m.accounts[messages[i].Account]
+		m.mu.Unlock()
+		if subscribed {
+			m.deliver(messages[i])
+		}
 	}
 }
 

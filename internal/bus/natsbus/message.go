@@ -22,6 +22,8 @@ const format = 1
 // errNewer says that a message is one of a newer program, and means what this one cannot know.
 var errNewer = errors.New("the message has a newer format")
 
+var errNothing = errors.New("the message says nothing, or several things at once")
+
 // hashBytes is how much of the hash of an account is in a subject. Where two accounts have the
 // same, the message says whose it is.
 const hashBytes = 15
@@ -33,8 +35,25 @@ func subject(cluster string, account call.Account) string {
 	return "peal." + cluster + ".1.a." + base64.RawURLEncoding.EncodeToString(sum[:hashBytes])
 }
 
-func encode(m *bus.Message) ([]byte, error) {
-	out := &buspb.BusMessage{Format: format, Account: string(m.Account), Device: string(m.Device), LoggedOut: m.LoggedOut}
+// encode puts messages about one account into one.
+func encode(messages []*bus.Message) ([]byte, error) {
+	out := &buspb.BusMessage{Format: format, Account: string(messages[0].Account)}
+	for _, m := range messages {
+		news, err := encodeNews(m)
+		if err != nil {
+			return nil, err
+		}
+		out.News = append(out.News, news)
+	}
+	data, err := proto.Marshal(out)
+	if err != nil {
+		return nil, fmt.Errorf("encode message: %w", err)
+	}
+	return data, nil
+}
+
+func encodeNews(m *bus.Message) (*buspb.News, error) {
+	out := &buspb.News{Device: string(m.Device), LoggedOut: m.LoggedOut}
 	var err error
 	if c := m.Call; c != nil {
 		out.Call = &buspb.Call{Id: string(c.ID), With: uint32(m.With), Without: uint32(m.Without)}
@@ -54,48 +73,61 @@ func encode(m *bus.Message) ([]byte, error) {
 		out.Login = &buspb.Login{
 			Device: string(l.Device.ID), Incarnation: l.Device.Conn.Incarnation, Seq: l.Device.Conn.Seq,
 			At: timestamppb.New(l.At), Connected: timestamppb.New(l.Connected), Attempt: timestamppb.New(l.Attempt),
-			Single: l.Single,
+			Single: l.Single, Asks: l.Asks,
 		}
 	}
-	data, err := proto.Marshal(out)
-	if err != nil {
-		return nil, fmt.Errorf("encode message: %w", err)
-	}
-	return data, nil
+	return out, nil
 }
 
-func decode(data []byte) (m bus.Message, err error) {
+// decode gives the messages that are in one: all of them, or none.
+func decode(data []byte) ([]bus.Message, error) {
 	in := &buspb.BusMessage{}
 	if err := proto.Unmarshal(data, in); err != nil {
-		return m, fmt.Errorf("decode message: %w", err)
+		return nil, fmt.Errorf("decode message: %w", err)
 	}
 	switch {
 	case in.Format > format:
-		return m, errNewer
-	case in.Format == 0 || kinds(in) != 1:
-		return m, errors.New("the message says nothing, or several things")
+		return nil, errNewer
+	case in.Format == 0 || len(in.News) == 0:
+		return nil, errNothing
 	}
-	m = bus.Message{Account: call.Account(in.Account), Device: call.DeviceID(in.Device), LoggedOut: in.LoggedOut}
-	if in.Call != nil {
-		err = decodeCall(in.Call, &m)
+	messages := make([]bus.Message, len(in.News))
+	for i, news := range in.News {
+		m := &messages[i]
+		m.Account = call.Account(in.Account)
+		if err := decodeNews(news, m); err != nil {
+			return nil, err
+		}
 	}
-	if in.Signal != nil {
+	return messages, nil
+}
+
+func decodeNews(in *buspb.News, m *bus.Message) error {
+	if kinds(in) != 1 {
+		return errNothing
+	}
+	m.Device, m.LoggedOut = call.DeviceID(in.Device), in.LoggedOut
+	switch l := in.Login; {
+	case in.Call != nil:
+		return decodeCall(in.Call, m)
+	case in.Signal != nil:
 		m.Signal = &pealv1.ServerFrame{}
-		err = proto.Unmarshal(in.Signal, m.Signal)
-	}
-	if l := in.Login; l != nil {
+		if err := proto.Unmarshal(in.Signal, m.Signal); err != nil {
+			return fmt.Errorf("decode signal: %w", err)
+		}
+	case l != nil:
 		m.Login = &bus.Login{
 			Device: call.Device{
 				Account: m.Account, ID: call.DeviceID(l.Device), Conn: call.Connection{Incarnation: l.Incarnation, Seq: l.Seq},
 			},
-			At: l.At.AsTime(), Connected: l.Connected.AsTime(), Attempt: l.Attempt.AsTime(), Single: l.Single,
+			At: l.At.AsTime(), Connected: l.Connected.AsTime(), Attempt: l.Attempt.AsTime(), Single: l.Single, Asks: l.Asks,
 		}
 	}
-	return m, err
+	return nil
 }
 
-// kinds is how many things a message says.
-func kinds(in *buspb.BusMessage) (n int) {
+// kinds is how many things news say.
+func kinds(in *buspb.News) (n int) {
 	for _, says := range []bool{in.Call != nil, in.Signal != nil, in.Login != nil, in.LoggedOut} {
 		if says {
 			n++

@@ -80,7 +80,7 @@ func wantWhole(t testing.TB, url string) {
 			AND NOT EXISTS (SELECT FROM claims k WHERE k.account = a AND k.call_id = c.id)`,
 		"claims without a live call": `SELECT count(*) FROM claims k WHERE NOT EXISTS (
 			SELECT FROM calls c WHERE c.id = k.call_id AND c.ended_ns IS NULL AND k.account IN (c.caller, c.callee))`,
-		"live calls without descriptions": `SELECT count(*) FROM calls c WHERE c.ended_ns IS NULL AND NOT EXISTS (SELECT FROM descriptions d WHERE d.call_id = c.id)`,
+		"live calls without descriptions": `SELECT count(*) FROM calls c WHERE c.ended_ns IS NULL AND NOT EXISTS (SELECT FROM descriptions d WHERE d.call_id = c.id AND NOT is_answer)`,
 		"descriptions without a live call": `SELECT count(*) FROM descriptions d WHERE NOT EXISTS (
 			SELECT FROM calls c WHERE c.id = d.call_id AND c.ended_ns IS NULL)`,
 		"ended calls without a record": `SELECT count(*) FROM calls c WHERE c.ended_ns IS NOT NULL AND NOT EXISTS (

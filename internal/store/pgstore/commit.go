@@ -21,7 +21,7 @@ func (s *Store) Commit(ctx context.Context, changes []store.Change) ([]store.Res
 	results := make([]store.Result, len(changes))
 	encoded := make([]*change, 0, len(changes))
 	for i := range changes {
-		c, err := encode(&changes[i], i)
+		c, err := s.descriptions.encode(&changes[i], i)
 		if err != nil {
 			results[i].Err = fmt.Errorf("%w: %w", store.ErrNotDone, err)
 			continue
@@ -107,7 +107,7 @@ func (s *Store) settle(wave []*change, got, results []store.Result) (again []*ch
 		}
 		results[c.index] = got[i]
 		if got[i].Verdict == store.Done {
-			s.note(&c.Call)
+			s.descriptions.note(&c.Call)
 		}
 	}
 	return again

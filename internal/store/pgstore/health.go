@@ -57,22 +57,6 @@ func (h Health) Live(ctx context.Context) (map[call.State]int, error) {
 	return live, err
 }
 
-// Warnings say what an operator should change about the database: what it does now is right.
-func (h Health) Warnings(ctx context.Context) (warnings []string, err error) {
-	var names string
-	var standbys int
-	err = h.store.read(ctx, func(ctx context.Context, pool *pgxpool.Pool) error {
-		// Who may not see the state of a standby sees that there is one.
-		return pool.QueryRow(ctx, `SELECT current_setting('synchronous_standby_names'),
-			(SELECT count(*) FROM pg_stat_replication WHERE state IS NULL OR state IN ('streaming', 'catchup'))`).Scan(&names, &standbys)
-	})
-	if err == nil && names == "" && standbys > 0 {
-		warnings = append(warnings, "a standby follows the database and synchronous_standby_names is empty: "+
-			"a failover would lose calls that people were told of")
-	}
-	return warnings, err
-}
-
 // repeat waits before something is tried again, and counts that.
 func repeat(ctx context.Context, retries *atomic.Uint64, wait time.Duration) error {
 	if err := pause(ctx, wait); err != nil {

@@ -19,7 +19,6 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/peal-rtc/peal/internal/call"
 	"github.com/peal-rtc/peal/internal/store"
 )
 
@@ -57,10 +56,10 @@ type Store struct {
 	salt    []byte // It makes the aliases of erased accounts.
 	out     *outbox
 
+	descriptions *descriptions
+
 	mu   sync.Mutex // Guards what follows.
 	node store.Node // What Beat writes beside the lease.
-	// described is which descriptions the database has for live calls that this store changed last.
-	described map[call.ID]described
 }
 
 // Open opens a store, and brings the tables of its database up to date.
@@ -73,7 +72,7 @@ func Open(ctx context.Context, config Config) (_ *Store, err error) {
 		return nil, fmt.Errorf("open PostgreSQL: %w", err)
 	}
 	pool.PrepareConn = config.taken
-	s := &Store{log: config.Logger, described: make(map[call.ID]described)}
+	s := &Store{log: config.Logger, descriptions: newDescriptions()}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}

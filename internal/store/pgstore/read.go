@@ -17,14 +17,16 @@ import (
 // The reads. All go to the server that takes the writes. Lists leave out calls of a newer format,
 // which other nodes look after.
 const (
-	sqlCall = `SELECT c.id, c.format, c.body, d.offer, d.answer FROM calls c LEFT JOIN descriptions d ON d.call_id = c.id WHERE c.id = $1`
+	sqlDescribed = ` LEFT JOIN descriptions o ON o.call_id = c.id AND NOT o.is_answer LEFT JOIN descriptions a ON a.call_id = c.id AND a.is_answer`
+
+	sqlCall = `SELECT c.id, c.format, c.body, o.sdp, a.sdp FROM calls c` + sqlDescribed + ` WHERE c.id = $1`
 
 	sqlCallsOf = `
-SELECT c.id, c.format, c.body, d.offer, d.answer FROM (
+SELECT c.id, c.format, c.body, o.sdp, a.sdp FROM (
 	SELECT c.* FROM claims k JOIN calls c ON c.id = k.call_id AND c.state <> 4 WHERE k.account = $1
 	UNION ALL
 	SELECT c.* FROM parties p JOIN calls c ON c.id = p.call_id AND c.ended_ns = p.ended_ns WHERE p.account = $1 AND p.ended_ns >= $2
-) AS c LEFT JOIN descriptions d ON d.call_id = c.id
+) AS c` + sqlDescribed + `
 WHERE c.format <= $3 ORDER BY c.created_ns, c.id`
 
 	sqlNaming = `
@@ -35,7 +37,7 @@ ORDER BY 1`
 	sqlDue = `SELECT id FROM calls WHERE deadline_ns IS NOT NULL AND deadline_ns <= $1 AND format <= $3 ORDER BY deadline_ns, id LIMIT $2`
 
 	sqlLive = `
-SELECT c.id, c.format, c.body, d.offer, d.answer FROM calls c LEFT JOIN descriptions d ON d.call_id = c.id
+SELECT c.id, c.format, c.body, o.sdp, a.sdp FROM calls c` + sqlDescribed + `
 WHERE c.ended_ns IS NULL AND c.id > $1 AND c.format <= $3 ORDER BY c.id LIMIT $2`
 
 	sqlChanged = `
@@ -79,8 +81,13 @@ func (s *Store) scanCall(row pgx.CollectableRow) (call.Call, error) {
 	if err != nil {
 		return call.Call{}, err
 	}
-	c.Media.Offer, c.Media.Answer = call.SDP(offer), call.SDP(answer)
-	s.note(&c)
+	if c.Media.Offer, err = expand(offer); err == nil {
+		c.Media.Answer, err = expand(answer)
+	}
+	if err != nil {
+		return call.Call{}, fmt.Errorf("read call %s: %w", id, err)
+	}
+	s.descriptions.note(&c)
 	return c, nil
 }
 

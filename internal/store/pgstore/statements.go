@@ -71,33 +71,35 @@ WITH judged AS MATERIALIZED (
 	DELETE FROM claims WHERE attempt = $1::bigint AND account = ANY (ARRAY(
 		SELECT caller FROM final WHERE result <> 1 UNION ALL SELECT callee FROM final WHERE result <> 1 OR deafened))
 ), described AS (
-	INSERT INTO descriptions (call_id, offer, answer)
-	SELECT id, offer, answer FROM final WHERE made AND (offer <> $4::bytea OR answer <> $4::bytea)
-	ON CONFLICT (call_id) DO UPDATE SET offer = EXCLUDED.offer, answer = EXCLUDED.answer
+	INSERT INTO descriptions (call_id, is_answer, sdp)
+	SELECT f.id, d.is_answer, d.sdp FROM final f CROSS JOIN LATERAL (VALUES (false, f.offer), (true, f.answer)) AS d (is_answer, sdp)
+	WHERE f.made AND d.sdp <> $4::bytea
+	ON CONFLICT (call_id, is_answer) DO UPDATE SET sdp = EXCLUDED.sdp
 )
 SELECT ord, result, deafened AND result <> 2, CASE WHEN result <> 2 THEN coalesce(holder, '') ELSE '' END FROM final`
 
 // sqlChange makes changes of live calls, in the order of ids, and returns which it made. Where
 // another transaction changes a call meanwhile, PostgreSQL looks at the conditions of the UPDATE
-// again: they must be whole, since the place of the new row may not be looked at.
+// again: they must be whole, since the place of the new row may not be looked at. A
+// description that is NULL stays as it is.
 const sqlChange = `
 WITH new AS MATERIALIZED (
 	SELECT n.*, c.place
 	FROM unnest($3::text[], $4::bigint[], $5::bigint[], $6::smallint[], $7::bigint[], $8::bigint[], $9::text[], $10::bytea[],
-		$11::boolean[], $12::bytea[], $13::bytea[]
-	) WITH ORDINALITY AS n (id, was, rev, state, deadline_ns, ended_ns, nodes, body, described, offer, answer, ord)
+		$11::bytea[], $12::bytea[]
+	) WITH ORDINALITY AS n (id, was, rev, state, deadline_ns, ended_ns, nodes, body, offer, answer, ord)
 	CROSS JOIN LATERAL (SELECT ctid FROM calls WHERE id = n.id AND rev = n.was AND state <> 4 AND format <= $2::smallint OFFSET 0) AS c (place)
 ), changed AS (
 	UPDATE calls c SET rev = n.rev, state = n.state, deadline_ns = n.deadline_ns, ended_ns = n.ended_ns,
 		changed_ns = (extract(epoch FROM clock_timestamp()) * 1000000)::bigint * 1000, attempt = $1::bigint,
 		nodes = string_to_array(n.nodes, E'\n'), format = $2::smallint, body = n.body
 	FROM new n WHERE c.ctid = n.place AND c.rev = n.was AND c.state <> 4 AND c.format <= $2::smallint
-	RETURNING n.ord, n.id, n.described, n.offer, n.answer
+	RETURNING n.ord, n.id, n.offer, n.answer
 ), described AS (
-	INSERT INTO descriptions AS d (call_id, offer, answer)
-	SELECT id, offer, answer FROM changed WHERE described
-	ON CONFLICT (call_id) DO UPDATE SET offer = EXCLUDED.offer, answer = EXCLUDED.answer
-	WHERE d.offer <> EXCLUDED.offer OR d.answer <> EXCLUDED.answer
+	INSERT INTO descriptions AS d (call_id, is_answer, sdp)
+	SELECT c.id, n.is_answer, n.sdp FROM changed c CROSS JOIN LATERAL (VALUES (false, c.offer), (true, c.answer)) AS n (is_answer, sdp)
+	WHERE n.sdp IS NOT NULL
+	ON CONFLICT (call_id, is_answer) DO UPDATE SET sdp = EXCLUDED.sdp WHERE d.sdp <> EXCLUDED.sdp
 )
 SELECT ord FROM changed`
 

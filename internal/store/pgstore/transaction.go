@@ -53,7 +53,7 @@ func newTransaction(s *Store, wave []*change) *transaction {
 		t.create(created)
 	}
 	if len(changed) > 0 {
-		t.change(s, changed)
+		t.change(changed)
 	}
 	if len(ends) > 0 {
 		t.end(ends)
@@ -120,7 +120,7 @@ func (c *columns) add(o *outcome) {
 	c.rev, c.created, c.state = append(c.rev, &rev), append(c.created, &created), append(c.state, &state)
 	c.deadline, c.ended, c.nodes = append(c.deadline, deadlineOf(o.call)), append(c.ended, endOf(o.call)), append(c.nodes, &nodes)
 	c.body = append(c.body, o.body)
-	c.offer, c.answer = append(c.offer, []byte(o.call.Media.Offer)), append(c.answer, []byte(o.call.Media.Answer))
+	c.offer, c.answer = append(c.offer, o.offer), append(c.answer, o.answer)
 }
 
 // deadlineOf is when a call wants a tick; nil for never.
@@ -172,19 +172,16 @@ func (t *transaction) create(created []int) {
 }
 
 // change queues sqlChange.
-func (t *transaction) change(s *Store, changed []int) {
-	ids, was, writes := make([]string, len(changed)), make([]int64, len(changed)), make([]bool, len(changed))
+func (t *transaction) change(changed []int) {
+	ids, was := make([]string, len(changed)), make([]int64, len(changed))
 	var as columns
 	for k, i := range changed {
 		c := t.wave[i]
 		ids[k], was[k] = string(c.Call.ID), int64(c.From)
 		as.add(&c.call)
-		if writes[k] = !bare(&c.Call) && s.describes(c); !writes[k] {
-			as.offer[k], as.answer[k] = nil, nil
-		}
 	}
 	t.batch.Queue(sqlChange, t.attempt, int16(stored.Format),
-		ids, was, as.rev, as.state, as.deadline, as.ended, as.nodes, as.body, writes, as.offer, as.answer,
+		ids, was, as.rev, as.state, as.deadline, as.ended, as.nodes, as.body, as.offer, as.answer,
 	).Query(func(rows pgx.Rows) error {
 		var ord int64
 		_, err := pgx.ForEachRow(rows, []any{&ord}, func() error {

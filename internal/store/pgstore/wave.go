@@ -2,7 +2,6 @@ package pgstore
 
 import (
 	"errors"
-	"hash/maphash"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -25,9 +24,11 @@ type change struct {
 
 // outcome is what a change may come to: the call as given, or its busy variant.
 type outcome struct {
-	call   *call.Call
-	body   []byte // stored.Encode(call).
-	events []call.Event
+	call *call.Call
+	body []byte // stored.Encode(call).
+	// offer and answer are the descriptions as they are stored; nil where those that are stored stay.
+	offer, answer []byte
+	events        []call.Event
 }
 
 // fits says whether a text column can hold a string.
@@ -39,17 +40,21 @@ var (
 )
 
 // encode prepares a change, or refuses what the tables cannot hold.
-func encode(c *store.Change, index int) (*change, error) {
+func (d *descriptions) encode(c *store.Change, index int) (*change, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
 	made := &change{Change: c, index: index}
+	offer, answer := true, true
+	if c.From != 0 {
+		offer, answer = d.changed(c)
+	}
 	var err error
-	if made.call, err = newOutcome(&c.Call, c.Events); err != nil {
+	if made.call, err = d.outcome(&c.Call, c.Events, offer, answer); err != nil {
 		return nil, err
 	}
 	if c.Busy != nil {
-		busy, err := newOutcome(c.Busy, call.Events(nil, nil, c.Busy))
+		busy, err := d.outcome(c.Busy, call.Events(nil, nil, c.Busy), true, true)
 		if err != nil {
 			return nil, err
 		}
@@ -58,7 +63,8 @@ func encode(c *store.Change, index int) (*change, error) {
 	return made, nil
 }
 
-func newOutcome(c *call.Call, events []call.Event) (outcome, error) {
+// outcome prepares what a change may come to, with these of its descriptions.
+func (d *descriptions) outcome(c *call.Call, events []call.Event, offer, answer bool) (o outcome, err error) {
 	if len(c.Legs) != 2 {
 		return outcome{}, errLegs
 	}
@@ -71,8 +77,14 @@ func newOutcome(c *call.Call, events []call.Event) (outcome, error) {
 			return outcome{}, errText
 		}
 	}
-	body, err := stored.Encode(c)
-	return outcome{call: c, body: body, events: events}, err
+	o = outcome{call: c, events: events}
+	if o.body, err = stored.Encode(c); err == nil && offer {
+		o.offer, err = d.compress(c.Media.Offer)
+	}
+	if err == nil && answer {
+		o.answer, err = d.compress(c.Media.Answer)
+	}
+	return o, err
 }
 
 // nodesOf lists the incarnations that hold the devices of a call, one a line.
@@ -117,42 +129,4 @@ func waves(changes []*change) (all [][]*change) {
 		slices.SortFunc(wave, func(a, b *change) int { return strings.Compare(string(a.Call.ID), string(b.Call.ID)) })
 	}
 	return all
-}
-
-// descriptionsMost bounds for how many calls it is known which descriptions are stored.
-const descriptionsMost = 1 << 16
-
-// seed makes sums of descriptions that nobody can foresee.
-var seed = maphash.MakeSeed()
-
-// described is which descriptions the database has for a call at a rev, as a hash.
-type described struct {
-	rev uint32
-	sum uint64
-}
-
-func sumOf(c *call.Call) uint64 {
-	return maphash.Comparable(seed, [2]call.SDP{c.Media.Offer, c.Media.Answer})
-}
-
-// describes says whether a change has to write descriptions: those that are stored may be others.
-func (s *Store) describes(c *change) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	known, ok := s.described[c.Call.ID]
-	return !ok || known.rev != c.From || known.sum != sumOf(&c.Call)
-}
-
-// note remembers which descriptions are stored with a call, while it lives.
-func (s *Store) note(c *call.Call) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !c.Live() {
-		delete(s.described, c.ID)
-		return
-	}
-	if len(s.described) >= descriptionsMost {
-		clear(s.described) // They are written once more than needed.
-	}
-	s.described[c.ID] = described{c.Rev, sumOf(c)}
 }

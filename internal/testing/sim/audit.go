@@ -76,6 +76,7 @@ func (a *audit) made(from uint32, c call.Call) {
 		a.policy[c.ID] = c.Policy
 	}
 	a.w.watch.made(&c)
+	a.w.watch.moves(&was, &c)
 	a.w.backend.feed.made(&was, known, &c)
 	a.w.trace("commit %s rev %d state %d reason %d", short(c.ID), c.Rev, c.State, c.Outcome.Reason)
 	switch {
@@ -149,7 +150,7 @@ func (a *audit) described(was, c *call.Call) {
 // of life in time are not.
 func (a *audit) buried(c *call.Call, l *call.Leg) {
 	for _, h := range a.w.hosts {
-		if h.alive && !h.stopping && h.label() == l.Device.Conn.Incarnation && h.silent().Before(h.booted) {
+		if h.alive && h.label() == l.Device.Conn.Incarnation && h.silent().Before(h.booted) {
 			a.w.violate("L4: %s takes %s for dead in %s, and it lives", l.Finder, h.label(), c.ID)
 		}
 	}

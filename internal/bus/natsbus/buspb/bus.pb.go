@@ -25,20 +25,13 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// BusMessage is news for the devices of an account. One of call, signal, login and logged_out is
-// set.
+// BusMessage is news for the devices of an account, oldest first.
 type BusMessage struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What a node must know to read the message: one that knows a lower format drops it.
-	Format  uint32 `protobuf:"varint,1,opt,name=format,proto3" json:"format,omitempty"`
-	Account string `protobuf:"bytes,2,opt,name=account,proto3" json:"account,omitempty"`
-	// Of one device alone; empty for all.
-	Device string `protobuf:"bytes,3,opt,name=device,proto3" json:"device,omitempty"`
-	Call   *Call  `protobuf:"bytes,4,opt,name=call,proto3" json:"call,omitempty"`
-	// A peal.v1.ServerFrame.
-	Signal        []byte `protobuf:"bytes,5,opt,name=signal,proto3" json:"signal,omitempty"`
-	Login         *Login `protobuf:"bytes,6,opt,name=login,proto3" json:"login,omitempty"`
-	LoggedOut     bool   `protobuf:"varint,7,opt,name=logged_out,json=loggedOut,proto3" json:"logged_out,omitempty"`
+	Format        uint32  `protobuf:"varint,1,opt,name=format,proto3" json:"format,omitempty"`
+	Account       string  `protobuf:"bytes,2,opt,name=account,proto3" json:"account,omitempty"`
+	News          []*News `protobuf:"bytes,3,rep,name=news,proto3" json:"news,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -87,35 +80,86 @@ func (x *BusMessage) GetAccount() string {
 	return ""
 }
 
-func (x *BusMessage) GetDevice() string {
+func (x *BusMessage) GetNews() []*News {
+	if x != nil {
+		return x.News
+	}
+	return nil
+}
+
+// News has one of call, signal, login and logged_out set.
+type News struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of one device alone; empty for all.
+	Device string `protobuf:"bytes,1,opt,name=device,proto3" json:"device,omitempty"`
+	Call   *Call  `protobuf:"bytes,2,opt,name=call,proto3" json:"call,omitempty"`
+	// A peal.v1.ServerFrame.
+	Signal        []byte `protobuf:"bytes,3,opt,name=signal,proto3" json:"signal,omitempty"`
+	Login         *Login `protobuf:"bytes,4,opt,name=login,proto3" json:"login,omitempty"`
+	LoggedOut     bool   `protobuf:"varint,5,opt,name=logged_out,json=loggedOut,proto3" json:"logged_out,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *News) Reset() {
+	*x = News{}
+	mi := &file_bus_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *News) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*News) ProtoMessage() {}
+
+func (x *News) ProtoReflect() protoreflect.Message {
+	mi := &file_bus_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use News.ProtoReflect.Descriptor instead.
+func (*News) Descriptor() ([]byte, []int) {
+	return file_bus_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *News) GetDevice() string {
 	if x != nil {
 		return x.Device
 	}
 	return ""
 }
 
-func (x *BusMessage) GetCall() *Call {
+func (x *News) GetCall() *Call {
 	if x != nil {
 		return x.Call
 	}
 	return nil
 }
 
-func (x *BusMessage) GetSignal() []byte {
+func (x *News) GetSignal() []byte {
 	if x != nil {
 		return x.Signal
 	}
 	return nil
 }
 
-func (x *BusMessage) GetLogin() *Login {
+func (x *News) GetLogin() *Login {
 	if x != nil {
 		return x.Login
 	}
 	return nil
 }
 
-func (x *BusMessage) GetLoggedOut() bool {
+func (x *News) GetLoggedOut() bool {
 	if x != nil {
 		return x.LoggedOut
 	}
@@ -139,7 +183,7 @@ type Call struct {
 
 func (x *Call) Reset() {
 	*x = Call{}
-	mi := &file_bus_proto_msgTypes[1]
+	mi := &file_bus_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -151,7 +195,7 @@ func (x *Call) String() string {
 func (*Call) ProtoMessage() {}
 
 func (x *Call) ProtoReflect() protoreflect.Message {
-	mi := &file_bus_proto_msgTypes[1]
+	mi := &file_bus_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -164,7 +208,7 @@ func (x *Call) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Call.ProtoReflect.Descriptor instead.
 func (*Call) Descriptor() ([]byte, []int) {
-	return file_bus_proto_rawDescGZIP(), []int{1}
+	return file_bus_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Call) GetId() string {
@@ -211,13 +255,14 @@ type Login struct {
 	Connected     *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=connected,proto3" json:"connected,omitempty"`
 	Attempt       *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=attempt,proto3" json:"attempt,omitempty"`
 	Single        bool                   `protobuf:"varint,7,opt,name=single,proto3" json:"single,omitempty"`
+	Asks          bool                   `protobuf:"varint,8,opt,name=asks,proto3" json:"asks,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Login) Reset() {
 	*x = Login{}
-	mi := &file_bus_proto_msgTypes[2]
+	mi := &file_bus_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -229,7 +274,7 @@ func (x *Login) String() string {
 func (*Login) ProtoMessage() {}
 
 func (x *Login) ProtoReflect() protoreflect.Message {
-	mi := &file_bus_proto_msgTypes[2]
+	mi := &file_bus_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -242,7 +287,7 @@ func (x *Login) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Login.ProtoReflect.Descriptor instead.
 func (*Login) Descriptor() ([]byte, []int) {
-	return file_bus_proto_rawDescGZIP(), []int{2}
+	return file_bus_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Login) GetDevice() string {
@@ -294,27 +339,36 @@ func (x *Login) GetSingle() bool {
 	return false
 }
 
+func (x *Login) GetAsks() bool {
+	if x != nil {
+		return x.Asks
+	}
+	return false
+}
+
 var File_bus_proto protoreflect.FileDescriptor
 
 const file_bus_proto_rawDesc = "" +
 	"\n" +
-	"\tbus.proto\x12\vpeal.bus.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xde\x01\n" +
+	"\tbus.proto\x12\vpeal.bus.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"e\n" +
 	"\n" +
 	"BusMessage\x12\x16\n" +
 	"\x06format\x18\x01 \x01(\rR\x06format\x12\x18\n" +
-	"\aaccount\x18\x02 \x01(\tR\aaccount\x12\x16\n" +
-	"\x06device\x18\x03 \x01(\tR\x06device\x12%\n" +
-	"\x04call\x18\x04 \x01(\v2\x11.peal.bus.v1.CallR\x04call\x12\x16\n" +
-	"\x06signal\x18\x05 \x01(\fR\x06signal\x12(\n" +
-	"\x05login\x18\x06 \x01(\v2\x12.peal.bus.v1.LoginR\x05login\x12\x1d\n" +
+	"\aaccount\x18\x02 \x01(\tR\aaccount\x12%\n" +
+	"\x04news\x18\x03 \x03(\v2\x11.peal.bus.v1.NewsR\x04news\"\xa6\x01\n" +
+	"\x04News\x12\x16\n" +
+	"\x06device\x18\x01 \x01(\tR\x06device\x12%\n" +
+	"\x04call\x18\x02 \x01(\v2\x11.peal.bus.v1.CallR\x04call\x12\x16\n" +
+	"\x06signal\x18\x03 \x01(\fR\x06signal\x12(\n" +
+	"\x05login\x18\x04 \x01(\v2\x12.peal.bus.v1.LoginR\x05login\x12\x1d\n" +
 	"\n" +
-	"logged_out\x18\a \x01(\bR\tloggedOut\"|\n" +
+	"logged_out\x18\x05 \x01(\bR\tloggedOut\"|\n" +
 	"\x04Call\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04body\x18\x02 \x01(\fR\x04body\x12\"\n" +
 	"\fdescriptions\x18\x03 \x01(\fR\fdescriptions\x12\x12\n" +
 	"\x04with\x18\x04 \x01(\rR\x04with\x12\x18\n" +
-	"\awithout\x18\x05 \x01(\rR\awithout\"\x87\x02\n" +
+	"\awithout\x18\x05 \x01(\rR\awithout\"\x9b\x02\n" +
 	"\x05Login\x12\x16\n" +
 	"\x06device\x18\x01 \x01(\tR\x06device\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\tR\vincarnation\x12\x10\n" +
@@ -322,7 +376,8 @@ const file_bus_proto_rawDesc = "" +
 	"\x02at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x128\n" +
 	"\tconnected\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tconnected\x124\n" +
 	"\aattempt\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\aattempt\x12\x16\n" +
-	"\x06single\x18\a \x01(\bR\x06singleB5Z3github.com/peal-rtc/peal/internal/bus/natsbus/buspbb\x06proto3"
+	"\x06single\x18\a \x01(\bR\x06single\x12\x12\n" +
+	"\x04asks\x18\b \x01(\bR\x04asksB5Z3github.com/peal-rtc/peal/internal/bus/natsbus/buspbb\x06proto3"
 
 var (
 	file_bus_proto_rawDescOnce sync.Once
@@ -336,24 +391,26 @@ func file_bus_proto_rawDescGZIP() []byte {
 	return file_bus_proto_rawDescData
 }
 
-var file_bus_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_bus_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_bus_proto_goTypes = []any{
 	(*BusMessage)(nil),            // 0: peal.bus.v1.BusMessage
-	(*Call)(nil),                  // 1: peal.bus.v1.Call
-	(*Login)(nil),                 // 2: peal.bus.v1.Login
-	(*timestamppb.Timestamp)(nil), // 3: google.protobuf.Timestamp
+	(*News)(nil),                  // 1: peal.bus.v1.News
+	(*Call)(nil),                  // 2: peal.bus.v1.Call
+	(*Login)(nil),                 // 3: peal.bus.v1.Login
+	(*timestamppb.Timestamp)(nil), // 4: google.protobuf.Timestamp
 }
 var file_bus_proto_depIdxs = []int32{
-	1, // 0: peal.bus.v1.BusMessage.call:type_name -> peal.bus.v1.Call
-	2, // 1: peal.bus.v1.BusMessage.login:type_name -> peal.bus.v1.Login
-	3, // 2: peal.bus.v1.Login.at:type_name -> google.protobuf.Timestamp
-	3, // 3: peal.bus.v1.Login.connected:type_name -> google.protobuf.Timestamp
-	3, // 4: peal.bus.v1.Login.attempt:type_name -> google.protobuf.Timestamp
-	5, // [5:5] is the sub-list for method output_type
-	5, // [5:5] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	1, // 0: peal.bus.v1.BusMessage.news:type_name -> peal.bus.v1.News
+	2, // 1: peal.bus.v1.News.call:type_name -> peal.bus.v1.Call
+	3, // 2: peal.bus.v1.News.login:type_name -> peal.bus.v1.Login
+	4, // 3: peal.bus.v1.Login.at:type_name -> google.protobuf.Timestamp
+	4, // 4: peal.bus.v1.Login.connected:type_name -> google.protobuf.Timestamp
+	4, // 5: peal.bus.v1.Login.attempt:type_name -> google.protobuf.Timestamp
+	6, // [6:6] is the sub-list for method output_type
+	6, // [6:6] is the sub-list for method input_type
+	6, // [6:6] is the sub-list for extension type_name
+	6, // [6:6] is the sub-list for extension extendee
+	0, // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_bus_proto_init() }
@@ -367,7 +424,7 @@ func file_bus_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_bus_proto_rawDesc), len(file_bus_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   3,
+			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -34,12 +34,15 @@ CREATE TABLE claims (
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
 
 -- Descriptions are large and change seldom, so that a change of a call does not write them again.
--- Those of ended calls are deleted.
+-- Those of ended calls are deleted. They are compressed as in RFC 1951, each in a row of its own, so
+-- that an answer does not write the offer again.
 CREATE TABLE descriptions (
-    call_id text COLLATE "C" NOT NULL PRIMARY KEY,
-    offer   bytea NOT NULL,
-    answer  bytea NOT NULL
-) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
+    call_id   text COLLATE "C" NOT NULL,
+    is_answer boolean NOT NULL, -- Or it is the offer.
+    sdp       bytea   NOT NULL,
+    PRIMARY KEY (call_id, is_answer)
+) WITH (fillfactor = 90, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
+ALTER TABLE descriptions ALTER sdp SET STORAGE EXTERNAL;
 
 -- Records outlive their calls. An id begins with the time at which it was made, so a range of ids
 -- is a day, whose partition is dropped when all of it is old. The default partition takes ids with
