@@ -47,6 +47,7 @@ test: setup check ## Run all checks and tests, browsers included; installs what 
 	go test -race -shuffle=on -timeout=30m $$(go list ./... | grep -v '/e2e$$')
 	for m in $(modules); do go -C $$m test -race -shuffle=on ./... || exit; done
 	go -C tools test -shuffle=on ./release
+	go -C tools/deploycheck test -count=1 -shuffle=on ./started
 	cd web && vitest run
 	$(MAKE) e2e
 
@@ -164,7 +165,7 @@ package: $(node_modules) ## Pack the component for npm: bin/peal-rtc-VERSION.tgz
 VULN_DB ?=
 .PHONY: vuln
 vuln: tools ## Look for known vulnerabilities in every module and tool; asks vuln.go.dev.
-	@failed=0; for m in . $(modules) tools tools/promcheck; do \
+	@failed=0; for m in . $(modules) tools tools/promcheck tools/deploycheck; do \
 	  echo "vuln: $$m"; \
 	  packages=./...; [ $$m != tools ] || packages="./... tool"; \
 	  govulncheck $(if $(VULN_DB),-db $(VULN_DB)) -C $$m -test $$packages || failed=1; \
@@ -187,8 +188,11 @@ check-go: tools
 	  errcheck -ignoretests -exclude=$(CURDIR)/tools/errcheck.txt ./...; \
 	  exhaustive -typeignore='^reflect\.Kind$$' ./...); done
 	go test -count=1 .
+	# Go does not see that files outside of a module change, so -count=1.
 	go -C tools/promcheck vet ./...
-	go -C tools/promcheck test ./...
+	go -C tools/promcheck test -count=1 ./...
+	go -C tools/deploycheck vet ./...
+	go -C tools/deploycheck test -count=1 -shuffle=on .
 
 .PHONY: check-web
 check-web: $(node_modules)

@@ -75,3 +75,16 @@ func TestNodeAddress(t *testing.T) {
 		}
 	}
 }
+
+// Names that several nodes have get no certificate by ACME from each of them.
+func TestDoubtsOfNodes(t *testing.T) {
+	c := valid()
+	c.ACME.Domains = []string{"calls.example.com"}
+	if got := c.Doubts(); len(got) != 0 {
+		t.Errorf("one node: %v", got)
+	}
+	c.Cluster.Store, c.Cluster.Bus = database, nats
+	if got := c.Doubts(); len(got) != 1 || got[0].Setting != "acme-domain" {
+		t.Errorf("several: %v", got)
+	}
+}

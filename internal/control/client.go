@@ -17,7 +17,7 @@ import (
 
 // Client sends requests to the server that runs on a data folder.
 type Client struct {
-	// Data is the data folder, and Database the file that every data folder has.
+	// Data is the data folder, and Database the file that the data folder of a server with SQLite has.
 	Data, Database string
 }
 
@@ -94,7 +94,7 @@ func (c Client) exchange(ctx context.Context, method, path string, body any) (sa
 func (c Client) unreachable(err error) error {
 	_, missing := os.Stat(c.Database)
 	switch {
-	case errors.Is(missing, fs.ErrNotExist):
+	case errors.Is(missing, fs.ErrNotExist) && errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%s is not the data folder of a server: give that by --data", c.Data)
 	case errors.Is(missing, fs.ErrPermission), errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("the data folder %s belongs to another user: run the command as the user of the server", c.Data)

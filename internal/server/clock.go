@@ -76,11 +76,14 @@ func (c *clock) measured(before, at, after time.Time) (jump time.Duration) {
 	half := after.Sub(before) / 2
 	was, offset := c.pace.Load(), at.Sub(before.Add(half))
 	jump = offset - was.offset
-	if jump.Abs() <= half {
-		return 0
-	}
 	next := &pace{offset: offset, since: after}
-	next.excess = max(was.at(after).Sub(next.at(after)), 0)
+	switch {
+	case was.since.IsZero(): // The first answer: nobody has read the clock yet.
+	case jump.Abs() <= half:
+		return 0
+	default:
+		next.excess = max(was.at(after).Sub(next.at(after)), 0)
+	}
 	c.pace.Store(next)
 	return jump
 }

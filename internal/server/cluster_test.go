@@ -1,6 +1,11 @@
 package server
 
 import (
+	"context"
+	"errors"
+	"log/slog"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -73,6 +78,56 @@ func (c *client) reaches(state pealv1.CallState) *pealv1.CallUpdate {
 	for {
 		if f := c.event().GetCall(); f.GetCall().GetState() == state {
 			return f
+		}
+	}
+}
+
+// Two nodes of one machine each need a data folder; the folder is made.
+func TestDataFolderOfNode(t *testing.T) {
+	shared, folder := cluster(t), filepath.Join(t.TempDir(), "new", "data")
+	within := func(c *Config) { c.Settings.Data = folder }
+	start(t, shared, within)
+	cfg := Config{Settings: settings(t), Logger: slog.New(slog.DiscardHandler)}
+	shared(&cfg)
+	within(&cfg)
+	if _, err := Start(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "in use by another server: stop that one or give another --data") {
+		t.Errorf("a second node on the folder: %v", err)
+	}
+}
+
+// What cannot be opened is said without the password of the URL.
+func TestErrorsWithoutPassword(t *testing.T) {
+	const password = "letmein"
+	for url, bus := range map[string]string{
+		"postgres://peal:letmein@127.0.0.1:1/peal":              "nats://127.0.0.1:1",
+		"postgres://peal:letmein@127.0.0.1:port/peal":           "nats://127.0.0.1:1",
+		"postgres://peal:letmein@/peal?sslmode=letmein":         "nats://127.0.0.1:1",
+		"postgres://peal:letme%zzin@127.0.0.1:1/peal":           "nats://127.0.0.1:1",
+		postgres.Shared(t).NewDatabase(t):                       "nats://peal:letmein@127.0.0.1:port",
+		postgres.Shared(t).NewDatabase(t) + "&pool_max_conns=2": "nats://peal:letme%zzin@127.0.0.1:1",
+	} {
+		log := &logBuffer{}
+		cfg := Config{Settings: settings(t), Logger: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
+		cfg.Settings.Cluster.Store, cfg.Settings.Cluster.Bus = url, bus
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		s, err := Start(ctx, cfg)
+		cancel()
+		if err == nil {
+			t.Errorf("%s and %s are opened", url, bus)
+			_ = s.Shutdown()
+			continue
+		}
+		if said := err.Error() + log.String(); strings.Contains(said, password) || strings.Contains(said, "letme%zz") {
+			t.Errorf("shows the password: %s", said)
+		}
+	}
+	for text, want := range map[string]string{
+		"dial peal:letmein@nats: no":  "dial …@nats: no",
+		"user peal, password letmein": "user peal, password …",
+		"nothing of that":             "nothing of that",
+	} {
+		if got := withoutURL(errors.New(text), "nats://peal:letmein@nats,nats://other").Error(); got != want {
+			t.Errorf("got %q, want %q", got, want)
 		}
 	}
 }

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
 	"github.com/peal-rtc/peal/internal/bus"
 	"github.com/peal-rtc/peal/internal/bus/natsbus"
+	"github.com/peal-rtc/peal/internal/control"
 	"github.com/peal-rtc/peal/internal/store"
 	"github.com/peal-rtc/peal/internal/store/pgstore"
 	"github.com/peal-rtc/peal/internal/store/sqlstore"
@@ -79,6 +81,9 @@ func openStore(ctx context.Context, cfg *Config) (store.Store, error) {
 	case cfg.Store != nil:
 		return cfg.Store, nil
 	case cfg.Settings.Cluster.On():
+		if err := takeFolder(ctx, cfg.Settings.Data); err != nil {
+			return nil, err
+		}
 		opened, err := pgstore.Open(ctx, pgstore.Config{URL: cfg.Settings.Cluster.Store, Logger: cfg.Logger})
 		if err != nil {
 			return nil, withoutURL(err, cfg.Settings.Cluster.Store)
@@ -86,6 +91,18 @@ func openStore(ctx context.Context, cfg *Config) (store.Store, error) {
 		return opened, nil
 	}
 	return openSQLite(ctx, cfg)
+}
+
+// takeFolder makes the data folder of a node where there is none. SQLite keeps two servers from having
+// one folder; without it they would take each other's socket for commands.
+func takeFolder(ctx context.Context, data string) error {
+	if err := os.MkdirAll(data, 0o700); err != nil {
+		return fmt.Errorf("make the data folder: %w", err)
+	}
+	if control.Served(ctx, data) {
+		return fmt.Errorf("the data folder %s is in use by another server: stop that one or give another --data", data)
+	}
+	return nil
 }
 
 func openSQLite(ctx context.Context, cfg *Config) (store.Store, error) {

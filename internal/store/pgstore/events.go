@@ -88,6 +88,20 @@ func scanEvent(row pgx.Row, more ...any) (e store.Event, err error) {
 	return e, nil
 }
 
+// sqlFeed lists events. It is one statement, and so of one snapshot: what is shown in it is there to be
+// listed. All rows are looked at only where a few of them were chosen.
+const sqlFeed = `
+	WITH shown AS MATERIALIZED (SELECT shown_event($1) AS seq),
+	chosen AS MATERIALIZED (
+		SELECT seq FROM (SELECT seq, kind FROM events WHERE seq > $2 AND seq <= (SELECT seq FROM shown) ORDER BY seq LIMIT $3) AS looked
+		WHERE ($4::bigint >> kind::int) & 1 = 1 ORDER BY seq LIMIT $5),
+	looked AS MATERIALIZED (
+		SELECT count(*) AS count, coalesce(max(seq), 0) AS last FROM (
+			SELECT seq FROM events WHERE seq > $2 AND seq <= (SELECT seq FROM shown) ORDER BY seq LIMIT $3) AS looked
+		WHERE (SELECT count(*) FROM chosen) < $5)
+	SELECT (SELECT seq FROM shown), count, last, ` + eventColumns + `
+	FROM looked LEFT JOIN (chosen JOIN events AS e USING (seq)) ON true ORDER BY e.seq`
+
 // Events implements store.Outbox.
 func (o *outbox) Events(ctx context.Context, after int64, kinds call.EventKinds, limit int) (events []store.Event, next int64, err error) {
 	known := o.sight()
@@ -95,15 +109,7 @@ func (o *outbox) Events(ctx context.Context, after int64, kinds call.EventKinds,
 	var looked int
 	err = o.store.read(ctx, func(ctx context.Context, pool *pgxpool.Pool) error {
 		events = nil
-		// One statement, and so one snapshot: what is shown in it is there to be listed.
-		rows, err := pool.Query(ctx, `
-			WITH shown AS MATERIALIZED (SELECT shown_event($1) AS seq),
-			looked AS MATERIALIZED (
-				SELECT seq, kind FROM events WHERE seq > $2 AND seq <= (SELECT seq FROM shown) ORDER BY seq LIMIT $3),
-			chosen AS (SELECT seq FROM looked WHERE ($4::bigint >> kind::int) & 1 = 1 ORDER BY seq LIMIT $5)
-			SELECT (SELECT seq FROM shown), (SELECT count(*) FROM looked), coalesce((SELECT max(seq) FROM looked), 0), `+eventColumns+`
-			FROM (SELECT) AS one LEFT JOIN (chosen JOIN events AS e USING (seq)) ON true ORDER BY e.seq`,
-			known.newest, after, store.LookMost, int64(kinds), limit)
+		rows, err := pool.Query(ctx, sqlFeed, known.newest, after, store.LookMost, int64(kinds), limit)
 		if err != nil {
 			return err
 		}

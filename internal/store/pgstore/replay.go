@@ -85,12 +85,15 @@ func (l *looked) next(limit int, end int64) int64 {
 // lookFor lists the seqs that a condition chooses of the rows of a query, which has columns of events
 // and LookMost rows.
 func (o *outbox) lookFor(ctx context.Context, from, where string, limit int, args ...any) (l looked, err error) {
+	// All rows are looked at only where a few of them were chosen.
 	query := fmt.Sprintf(`
-		WITH looked AS MATERIALIZED (%s ORDER BY seq LIMIT %d)
-		SELECT (SELECT count(*) FROM looked), coalesce((SELECT max(seq) FROM looked), 0),
-			ARRAY(SELECT seq FROM looked AS e WHERE %s ORDER BY seq LIMIT %d)`, from, store.LookMost, where, limit)
+		WITH chosen AS MATERIALIZED (
+			SELECT ARRAY(SELECT seq FROM (%[1]s ORDER BY seq LIMIT %[2]d) AS e WHERE %[3]s ORDER BY seq LIMIT %[4]d) AS seqs)
+		SELECT seqs, count, coalesce(last, 0) FROM chosen LEFT JOIN LATERAL (
+			SELECT count(*) AS count, max(seq) AS last FROM (%[1]s ORDER BY seq LIMIT %[2]d) AS looked WHERE cardinality(seqs) < %[4]d
+		) AS looked ON true`, from, store.LookMost, where, limit)
 	err = o.store.read(ctx, func(ctx context.Context, pool *pgxpool.Pool) error {
-		return pool.QueryRow(ctx, query, args...).Scan(&l.rows, &l.last, &l.seqs)
+		return pool.QueryRow(ctx, query, args...).Scan(&l.seqs, &l.rows, &l.last)
 	})
 	return l, err
 }
