@@ -20,7 +20,7 @@ const eraseTimeout = 2 * time.Minute
 
 // Accounts serves the routes of accounts.
 type Accounts interface {
-	// Devices lists the devices of an account that are connected.
+	// Devices lists the devices of an account that are connected to this node.
 	Devices(context.Context, call.Account) ([]Device, error)
 	// LogOut ends the connections and the calls of an account, or of one of its devices, and
 	// from then on admits only tokens that are issued later. It files the audit entry.
@@ -43,7 +43,7 @@ type Device struct {
 type LoggedOut struct {
 	// NotBefore is the least time of issue of tokens that are admitted.
 	NotBefore time.Time
-	// Devices is how many were connected.
+	// Devices is how many were connected to this node.
 	Devices int
 }
 
@@ -83,7 +83,10 @@ func (b *backend) getAccount(w http.ResponseWriter, q *http.Request) {
 		b.unavailable(w, q, err)
 		return
 	}
-	answer := accountShape{Account: string(account), Devices: []deviceShape{}}
+	answer := accountShape{Account: string(account), Scope: serviceScope, Devices: []deviceShape{}}
+	if b.Shared {
+		answer.Scope = nodeScope
+	}
 	for _, d := range devices {
 		answer.Devices = append(answer.Devices, deviceOf(d))
 	}

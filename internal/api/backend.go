@@ -59,6 +59,10 @@ type Backend struct {
 	End func(context.Context, call.ID) (call.Call, error)
 	// Accounts lists connected devices, and logs out and erases accounts.
 	Accounts Accounts
+	// Shared says that other nodes share the store, and have devices of their own.
+	Shared bool
+	// Nodes lists the nodes that share the store.
+	Nodes func(context.Context) ([]store.Node, error)
 	// Address is the client address of a request, behind trusted proxies.
 	Address func(*http.Request) netip.Addr
 	// Now is the store's time.
@@ -101,6 +105,7 @@ var routes = []route{
 	{"GET /api/v1/accounts/{a}/blocks", auth.ScopeRead, (*backend).listBlocks, "", 0},
 	{"PUT /api/v1/accounts/{a}/blocks/{b}", auth.ScopeAccounts, (*backend).putBlock, actionBlock, 0},
 	{"DELETE /api/v1/accounts/{a}/blocks/{b}", auth.ScopeAccounts, (*backend).deleteBlock, actionUnblock, 0},
+	{"GET /api/v1/nodes", auth.ScopeAdmin, (*backend).listNodes, "", 0},
 	{"GET /api/v1/audit", auth.ScopeAdmin, (*backend).listAudit, "", 0},
 	{"GET /api/v1/events", auth.ScopeRead, outgoing((*backend).listEvents), "", feedWaitMost + backendTimeout},
 	{"GET /api/v1/webhooks", auth.ScopeHooks, outgoing((*backend).listWebhooks), "", 0},
@@ -282,7 +287,7 @@ func (b *backend) listCalls(w http.ResponseWriter, q *http.Request) {
 	reply(w, answer)
 }
 
-// getCall gives one call: a live one, or one that ended within the last day.
+// getCall gives one call: a live one, or one that ended lately.
 func (b *backend) getCall(w http.ResponseWriter, q *http.Request) {
 	id, ok := callIDOf(w, q)
 	if !ok {
@@ -318,7 +323,7 @@ func (b *backend) unavailable(w http.ResponseWriter, q *http.Request, err error)
 func (b *backend) answer(w http.ResponseWriter, q *http.Request, id call.ID, c call.Call, err error) {
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		deny(w, protocol.NoSuchCall, "no call %s is live or ended within the last day: its record may be in /api/v1/records", id)
+		deny(w, protocol.NoSuchCall, "no call %s is live or ended lately: its record may be in /api/v1/records", id)
 	case err != nil:
 		b.unavailable(w, q, err)
 	default:

@@ -115,10 +115,17 @@ func name(v interface{ String() string }, prefix string) string {
 
 // accountShape is an account as a backend sees it.
 type accountShape struct {
-	Account string        `json:"account"`
+	Account string `json:"account"`
+	// Scope is where the devices are: at all of the service, or at the node that was asked.
+	Scope   string        `json:"scope"`
 	Devices []deviceShape `json:"devices"`
 	Call    *callShape    `json:"call,omitempty"`
 }
+
+const (
+	serviceScope = "service"
+	nodeScope    = "node"
+)
 
 // deviceShape is a device that is connected.
 type deviceShape struct {

@@ -50,7 +50,22 @@ func pathOf(data string) (string, error) {
 	return path, nil
 }
 
-// Listen opens the socket of a data folder. The caller holds the lock of the folder, so a socket that
+// Served says whether a server runs on a data folder. One that starts or stops at this moment may
+// escape it.
+func Served(ctx context.Context, data string) bool {
+	path, err := pathOf(data)
+	if err != nil {
+		return false
+	}
+	c, err := new(net.Dialer).DialContext(ctx, "unix", path)
+	if err != nil {
+		return false
+	}
+	_ = c.Close()
+	return true
+}
+
+// Listen opens the socket of a data folder. No other server runs on the folder, so a socket that
 // exists was left by a killed server.
 func Listen(ctx context.Context, data string) (net.Listener, error) {
 	path, err := pathOf(data)

@@ -127,8 +127,12 @@ func (n *Node) Step(now time.Time, in Input) []Effect {
 		n.calls.Add(in.ID, callqueue.Apply{Input: call.Terminate{}, Asker: backend{in.Request}})
 	case LogOut:
 		n.logins.logOut(in)
+	case Revoke:
+		n.logins.revoke(in)
 	case Describe:
 		n.logins.describe(in)
+	case Inspect:
+		n.inspect(in)
 	case Woke:
 		n.woke()
 	case Stopping:

@@ -24,6 +24,8 @@ const (
 	batchSize = 256
 	// readers is how many reads of the store run at once.
 	readers = 4
+	// missedEvery is how far apart the node is told at least that it missed something.
+	missedEvery = 10 * time.Second
 	// storeTimeout is how long the store may take before its answer counts as
 	// unknown. It is shorter than a lease.
 	storeTimeout = 5 * time.Second
@@ -47,10 +49,9 @@ type loop struct {
 	log    *slog.Logger
 	// metrics is nil where nobody counts.
 	metrics *metrics.Metrics
-	// incarnation is the node's.
-	incarnation string
-	// drain is how long the node takes to close its connections when it stops.
-	drain time.Duration
+	// committers is how many commits are under way at a time. Never are two of one call: the node
+	// waits for the first.
+	committers int
 	// poller serves the plain sockets on the goroutine that owns the node; nil where
 	// they have goroutines.
 	poller *ws.Poller
@@ -66,6 +67,10 @@ type loop struct {
 
 	questions questions
 	storage   storage
+	// missed says that there was no room for something of the bus, which the node has not been
+	// told of. told is when it was last; it belongs to run.
+	missed atomic.Bool
+	told   time.Time
 	// ready mirrors the node's.
 	ready atomic.Bool
 	// drained is closed when a stopping node is done with its connections.
@@ -90,7 +95,9 @@ func (l *loop) begin(events bus.Bus) error {
 	} else {
 		l.workers.Go(l.run)
 	}
-	l.workers.Go(l.commit)
+	for range l.committers {
+		l.workers.Go(l.commit)
+	}
 	for range readers {
 		l.workers.Go(l.read)
 	}
@@ -150,14 +157,29 @@ func (l *loop) arrive(a arrival) {
 		}
 		delete(l.conns, in.Conn)
 	}
+	l.catchUp()
+}
+
+// catchUp tells the node that it missed something of the bus, once the inbox is empty. That
+// makes work, so it is not done often.
+func (l *loop) catchUp() {
+	if !l.missed.Load() || len(l.inbox) > 0 {
+		return
+	}
+	if now := l.clock.now(); now.Sub(l.told) >= missedEvery {
+		l.told = now
+		l.missed.Store(false)
+		l.step(node.Reconnected{})
+	}
 }
 
 func (l *loop) step(in node.Input) {
 	if _, ok := in.(node.Stopping); ok {
 		l.stopping = true
 	}
-	l.metrics.Told(in)
-	for _, effect := range l.node.Step(l.clock.now(), in) {
+	now := l.clock.now()
+	l.metrics.Told(now, in)
+	for _, effect := range l.node.Step(now, in) {
 		l.metrics.Asked(effect)
 		l.do(effect)
 	}
@@ -213,6 +235,8 @@ func (l *loop) do(effect node.Effect) {
 		l.questions.take(e.Request, e)
 	case node.Described:
 		l.questions.take(e.Request, e)
+	case node.Inspected:
+		l.questions.take(e.Request, e)
 	case node.Commit:
 		l.commits.put(e)
 	case node.Hurry:
@@ -242,7 +266,7 @@ func (l *loop) tell(a arrival) {
 }
 
 // hear takes a message of the bus. What there is no room for is lost, as on the
-// bus itself: the node asks the store for what it missed.
+// bus itself: see catchUp.
 func (l *loop) hear(m bus.Message) { l.offer(node.Heard{Message: m}) }
 
 // offer brings an input to the loop where there is room for it.
@@ -251,6 +275,7 @@ func (l *loop) offer(in node.Input) {
 	case l.inbox <- arrival{in: in}:
 		l.poller.Wake()
 	default:
+		l.missed.Store(true)
 	}
 }
 

@@ -42,13 +42,23 @@ func followBooks(s *Server) {
 }
 
 // readBooks reads the API keys and log-outs where they are not those of a version. They are those of
-// the version that it returns, or newer.
+// the version that it returns, or newer. Devices that were admitted meanwhile by tokens from before a
+// log-out are closed.
 func readBooks(s *Server, books sharedBooks, version int64) (int64, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 	defer cancel()
+	begun := time.Now()
 	now, err := books.BooksVersion(ctx)
-	if err != nil || now == version {
+	switch {
+	case err != nil:
 		return now, err
+	case now == version:
+		s.logOuts.admitted.revoked(nil, begun)
+		return now, nil
 	}
-	return now, errors.Join(s.keyring.reload(ctx), s.logOuts.reload(ctx))
+	revoked, err := s.logOuts.reload(ctx, begun)
+	for _, one := range revoked {
+		s.loop.tell(arrival{in: one})
+	}
+	return now, errors.Join(s.keyring.reload(ctx), err)
 }

@@ -120,6 +120,23 @@ func (b *Bus) State() (connected bool) {
 // Lost counts the messages that were dropped here. What is lost on the way does not show.
 func (b *Bus) Lost() uint64 { return b.lost.Load() }
 
+// Counts are what the members have sent and received.
+type Counts struct{ MessagesIn, MessagesOut, BytesIn, BytesOut uint64 }
+
+// Counts counts what NATS took and brought, with subscriptions and pings left out.
+func (b *Bus) Counts() (sum Counts) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for m := range b.members {
+		n := m.nats.Stats()
+		sum.MessagesIn += n.InMsgs
+		sum.MessagesOut += n.OutMsgs
+		sum.BytesIn += n.InBytes
+		sum.BytesOut += n.OutBytes
+	}
+	return sum
+}
+
 // Close implements bus.Bus. It must not be called while delivering.
 func (b *Bus) Close() error {
 	b.mu.Lock()

@@ -12,6 +12,7 @@ import (
 	"maps"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -53,6 +54,7 @@ type Store struct {
 	commits *pgxpool.Pool
 	reads   *pgxpool.Pool
 	log     *slog.Logger
+	retries atomic.Uint64
 	out     *outbox
 
 	descriptions *descriptions
