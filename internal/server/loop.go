@@ -24,6 +24,8 @@ const (
 	batchSize = 256
 	// readers is how many reads of the store run at once.
 	readers = 4
+	// missedEvery is how far apart the node is told at least that it missed something.
+	missedEvery = 10 * time.Second
 	// storeTimeout is how long the store may take before its answer counts as
 	// unknown. It is shorter than a lease.
 	storeTimeout = 5 * time.Second
@@ -65,6 +67,10 @@ type loop struct {
 
 	questions questions
 	storage   storage
+	// missed says that there was no room for something of the bus, which the node has not been
+	// told of. told is when it was last; it belongs to run.
+	missed atomic.Bool
+	told   time.Time
 	// ready mirrors the node's.
 	ready atomic.Bool
 	// drained is closed when a stopping node is done with its connections.
@@ -150,6 +156,20 @@ func (l *loop) arrive(a arrival) {
 			l.journal.closed(c, in.Leaving, l.clock.now())
 		}
 		delete(l.conns, in.Conn)
+	}
+	l.catchUp()
+}
+
+// catchUp tells the node that it missed something of the bus, once the inbox is empty. That
+// makes work, so it is not done often.
+func (l *loop) catchUp() {
+	if !l.missed.Load() || len(l.inbox) > 0 {
+		return
+	}
+	if now := l.clock.now(); now.Sub(l.told) >= missedEvery {
+		l.told = now
+		l.missed.Store(false)
+		l.step(node.Reconnected{})
 	}
 }
 
@@ -244,7 +264,7 @@ func (l *loop) tell(a arrival) {
 }
 
 // hear takes a message of the bus. What there is no room for is lost, as on the
-// bus itself: the node asks the store for what it missed.
+// bus itself: see catchUp.
 func (l *loop) hear(m bus.Message) { l.offer(node.Heard{Message: m}) }
 
 // offer brings an input to the loop where there is room for it.
@@ -253,6 +273,7 @@ func (l *loop) offer(in node.Input) {
 	case l.inbox <- arrival{in: in}:
 		l.poller.Wake()
 	default:
+		l.missed.Store(true)
 	}
 }
 

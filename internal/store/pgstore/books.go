@@ -16,8 +16,15 @@ import (
 	"github.com/peal-rtc/peal/internal/store/stored"
 )
 
+// books are the part of a store that keeps keys, the audit and log-outs, and erases accounts.
+type books struct {
+	store *Store
+	salt  []byte // It makes the aliases of erased accounts.
+}
+
 // openBooks reads what is kept in memory: the salt of aliases, and the endpoints.
 func (s *Store) openBooks(ctx context.Context, polls bool) (err error) {
+	s.books.store = s
 	err = s.read(ctx, func(ctx context.Context, pool *pgxpool.Pool) error {
 		return pool.QueryRow(ctx, `SELECT salt FROM books`).Scan(&s.salt)
 	})
@@ -30,8 +37,8 @@ func (s *Store) openBooks(ctx context.Context, polls bool) (err error) {
 
 // BooksVersion counts the changes of keys and log-outs by all nodes. Who keeps these in memory
 // reads them again when it has changed.
-func (s *Store) BooksVersion(ctx context.Context) (version int64, err error) {
-	err = s.read(ctx, func(ctx context.Context, pool *pgxpool.Pool) error {
+func (b *books) BooksVersion(ctx context.Context) (version int64, err error) {
+	err = b.store.read(ctx, func(ctx context.Context, pool *pgxpool.Pool) error {
 		return pool.QueryRow(ctx, `SELECT changes FROM books`).Scan(&version)
 	})
 	if err != nil {
@@ -41,8 +48,8 @@ func (s *Store) BooksVersion(ctx context.Context) (version int64, err error) {
 }
 
 // amend makes a change of keys or log-outs.
-func (s *Store) amend(ctx context.Context, audit *store.Audit, do func(context.Context, pgx.Tx) error) error {
-	return s.write(ctx, func(ctx context.Context, tx pgx.Tx) error {
+func (b *books) amend(ctx context.Context, audit *store.Audit, do func(context.Context, pgx.Tx) error) error {
+	return b.store.write(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if err := do(ctx, tx); err != nil {
 			return err
 		}
@@ -71,8 +78,8 @@ func list[T any](ctx context.Context, s *Store, what, query string, args []any, 
 }
 
 // Keys implements store.Books.
-func (s *Store) Keys(ctx context.Context) ([]store.Key, error) {
-	return list(ctx, s, "keys", `SELECT id, sha256, scopes, created_ns, last_used_ns, revoked_ns FROM keys ORDER BY id`, nil,
+func (b *books) Keys(ctx context.Context) ([]store.Key, error) {
+	return list(ctx, b.store, "keys", `SELECT id, sha256, scopes, created_ns, last_used_ns, revoked_ns FROM keys ORDER BY id`, nil,
 		func(row pgx.CollectableRow) (k store.Key, err error) {
 			var scopes string
 			var created int64
@@ -92,8 +99,8 @@ func (s *Store) Keys(ctx context.Context) ([]store.Key, error) {
 }
 
 // AddKey implements store.Books.
-func (s *Store) AddKey(ctx context.Context, k store.Key, audit store.Audit) error {
-	return s.amend(ctx, &audit, func(ctx context.Context, tx pgx.Tx) error {
+func (b *books) AddKey(ctx context.Context, k store.Key, audit store.Audit) error {
+	return b.amend(ctx, &audit, func(ctx context.Context, tx pgx.Tx) error {
 		done, err := tx.Exec(ctx, `INSERT INTO keys (id, sha256, scopes, created_ns) VALUES ($1, $2, $3, $4) ON CONFLICT (id) DO NOTHING`,
 			k.ID, k.Hash, strings.Join(k.Scopes, ","), stored.Nanos(k.Created))
 		if err == nil && done.RowsAffected() == 0 {
@@ -107,8 +114,8 @@ func (s *Store) AddKey(ctx context.Context, k store.Key, audit store.Audit) erro
 var errRevoked = errors.New("the key is revoked already")
 
 // RevokeKey implements store.Books.
-func (s *Store) RevokeKey(ctx context.Context, id string, audit store.Audit) error {
-	err := s.amend(ctx, &audit, func(ctx context.Context, tx pgx.Tx) error {
+func (b *books) RevokeKey(ctx context.Context, id string, audit store.Audit) error {
+	err := b.amend(ctx, &audit, func(ctx context.Context, tx pgx.Tx) error {
 		done, err := tx.Exec(ctx, `UPDATE keys SET revoked_ns = $2 WHERE id = $1 AND revoked_ns IS NULL`, id, stored.Nanos(audit.At))
 		if err != nil || done.RowsAffected() > 0 {
 			return err
@@ -129,13 +136,13 @@ func (s *Store) RevokeKey(ctx context.Context, id string, audit store.Audit) err
 }
 
 // UseKeys implements store.Books. Another node may have stored a later time.
-func (s *Store) UseKeys(ctx context.Context, used map[string]time.Time) error {
+func (b *books) UseKeys(ctx context.Context, used map[string]time.Time) error {
 	var ids []string
 	var at []int64
 	for id, t := range used {
 		ids, at = append(ids, id), append(at, stored.Nanos(t))
 	}
-	return s.write(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	return b.store.write(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `
 			UPDATE keys SET last_used_ns = at FROM
 				(SELECT k.id, u.at FROM keys k JOIN unnest($1::text[], $2::bigint[]) AS u (id, at) ON u.id = k.id ORDER BY k.id FOR UPDATE OF k) AS used
@@ -145,8 +152,8 @@ func (s *Store) UseKeys(ctx context.Context, used map[string]time.Time) error {
 }
 
 // File implements store.Books.
-func (s *Store) File(ctx context.Context, audit store.Audit) error {
-	return s.write(ctx, func(ctx context.Context, tx pgx.Tx) error { return fileAudit(ctx, tx, audit) })
+func (b *books) File(ctx context.Context, audit store.Audit) error {
+	return b.store.write(ctx, func(ctx context.Context, tx pgx.Tx) error { return fileAudit(ctx, tx, audit) })
 }
 
 const sqlAudit = `
@@ -168,11 +175,11 @@ func fileAll(ctx context.Context, tx pgx.Tx, audits []store.Audit) error {
 }
 
 // Trail implements store.Books.
-func (s *Store) Trail(ctx context.Context, before int64, limit int) ([]store.Audit, error) {
+func (b *books) Trail(ctx context.Context, before int64, limit int) ([]store.Audit, error) {
 	if before == 0 {
 		before = math.MaxInt64
 	}
-	return list(ctx, s, "audit", `
+	return list(ctx, b.store, "audit", `
 		SELECT seq, at_ns, key_id, action, target, other, request_id, addr, status FROM audit
 		WHERE seq < $1 ORDER BY seq DESC LIMIT $2`, []any{before, limit},
 		func(row pgx.CollectableRow) (a store.Audit, err error) {
@@ -184,8 +191,8 @@ func (s *Store) Trail(ctx context.Context, before int64, limit int) ([]store.Aud
 }
 
 // LogOut implements store.Books.
-func (s *Store) LogOut(ctx context.Context, alias call.Account, notBefore time.Time, audit store.Audit) error {
-	return s.amend(ctx, &audit, func(ctx context.Context, tx pgx.Tx) error {
+func (b *books) LogOut(ctx context.Context, alias call.Account, notBefore time.Time, audit store.Audit) error {
+	return b.amend(ctx, &audit, func(ctx context.Context, tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `
 			INSERT INTO accounts (alias, not_before_ns) VALUES ($1, $2)
 			ON CONFLICT (alias) DO UPDATE SET not_before_ns = excluded.not_before_ns`, string(alias), stored.Nanos(notBefore))
@@ -194,12 +201,12 @@ func (s *Store) LogOut(ctx context.Context, alias call.Account, notBefore time.T
 }
 
 // LogOuts implements store.Books.
-func (s *Store) LogOuts(ctx context.Context) (map[call.Account]time.Time, error) {
+func (b *books) LogOuts(ctx context.Context) (map[call.Account]time.Time, error) {
 	type out struct {
 		alias string
 		ns    int64
 	}
-	outs, err := list(ctx, s, "log-outs", `SELECT alias, not_before_ns FROM accounts`, nil,
+	outs, err := list(ctx, b.store, "log-outs", `SELECT alias, not_before_ns FROM accounts`, nil,
 		func(row pgx.CollectableRow) (o out, err error) { return o, row.Scan(&o.alias, &o.ns) })
 	if err != nil {
 		return nil, err
@@ -212,7 +219,7 @@ func (s *Store) LogOuts(ctx context.Context) (map[call.Account]time.Time, error)
 }
 
 // PruneBooks implements store.Books. It goes in portions. Another node may be at it, too.
-func (s *Store) PruneBooks(ctx context.Context, auditBefore, logOutsBefore time.Time) (rows int, err error) {
+func (b *books) PruneBooks(ctx context.Context, auditBefore, logOutsBefore time.Time) (rows int, err error) {
 	for _, prune := range []struct {
 		before time.Time
 		query  string
@@ -225,7 +232,7 @@ func (s *Store) PruneBooks(ctx context.Context, auditBefore, logOutsBefore time.
 			if err := ctx.Err(); err != nil {
 				return rows, fmt.Errorf("%w: %w", store.ErrNotDone, err)
 			}
-			err := s.write(ctx, func(ctx context.Context, tx pgx.Tx) error {
+			err := b.store.write(ctx, func(ctx context.Context, tx pgx.Tx) error {
 				done, err := tx.Exec(ctx, prune.query, stored.Nanos(prune.before), pruneRows)
 				n = done.RowsAffected()
 				return err
@@ -239,4 +246,4 @@ func (s *Store) PruneBooks(ctx context.Context, auditBefore, logOutsBefore time.
 }
 
 // Alias implements store.Store.
-func (s *Store) Alias(account call.Account) call.Account { return store.AliasOf(s.salt, account) }
+func (b *books) Alias(account call.Account) call.Account { return store.AliasOf(b.salt, account) }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -32,10 +33,8 @@ func (r *receiver) begin(d store.Delivery) {
 		r.faults = append(r.faults, fmt.Sprintf("%s: %d is claimed while %d is under way", id, seq, other))
 	}
 	r.flying[id] = seq
-	for _, before := range r.arrived[id] {
-		if before == seq {
-			return
-		}
+	if slices.Contains(r.arrived[id], seq) {
+		return
 	}
 	if n := len(r.arrived[id]); n > 0 && r.arrived[id][n-1] > seq {
 		r.faults = append(r.faults, fmt.Sprintf("%s: %d comes after %d", id, seq, r.arrived[id][n-1]))

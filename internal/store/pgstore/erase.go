@@ -58,14 +58,14 @@ type erasing struct {
 
 // Erase implements store.Store. It goes in portions. While the last one is made no call of the
 // account can begin; that one files the audit entry.
-func (s *Store) Erase(ctx context.Context, account call.Account, audit store.Audit) error {
+func (b *books) Erase(ctx context.Context, account call.Account, audit store.Audit) error {
 	if store.IsAlias(account) {
 		return store.ErrAlias
 	}
-	e := erasing{account: account, alias: s.Alias(account), audit: audit}
+	e := erasing{account: account, alias: b.Alias(account), audit: audit}
 	for {
 		var more bool
-		err := s.write(ctx, func(ctx context.Context, tx pgx.Tx) (err error) {
+		err := b.store.write(ctx, func(ctx context.Context, tx pgx.Tx) (err error) {
 			if err := e.free(ctx, tx); err != nil {
 				return err
 			}
@@ -73,7 +73,7 @@ func (s *Store) Erase(ctx context.Context, account call.Account, audit store.Aud
 			return err
 		})
 		if err == nil && !more {
-			err = s.write(ctx, func(ctx context.Context, tx pgx.Tx) (err error) {
+			err = b.store.write(ctx, func(ctx context.Context, tx pgx.Tx) (err error) {
 				more, err = e.last(ctx, tx)
 				return err
 			})

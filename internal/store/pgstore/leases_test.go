@@ -1,6 +1,7 @@
 package pgstore_test
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -124,8 +125,10 @@ func TestWarnings(t *testing.T) {
 		})
 	}
 	set(`ALTER SYSTEM SET synchronous_standby_names = 'standby'`)
+	soon, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
 	for {
-		warnings, err := s.Warnings(t.Context())
+		warnings, err := s.Warnings(soon)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -11,7 +11,7 @@ import (
 // sqlOrphaned goes through the live calls, and reads the bodies of those alone that name a node
 // which does not live.
 const sqlOrphaned = `
-SELECT c.id, c.format, c.body, d.offer, d.answer FROM calls c LEFT JOIN descriptions d ON d.call_id = c.id
+SELECT c.id, c.format, c.body, o.sdp, a.sdp FROM calls c` + sqlDescribed + `
 WHERE c.ended_ns IS NULL AND c.id > $1 AND c.format <= $3 AND NOT c.nodes <@ $4::text[] ORDER BY c.id LIMIT $2`
 
 // Orphaned implements store.Store.

@@ -1,8 +1,10 @@
 package pgstore_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/peal-rtc/peal/internal/call"
 	"github.com/peal-rtc/peal/internal/store"
+	"github.com/peal-rtc/peal/internal/store/pgstore"
 	"github.com/peal-rtc/peal/internal/testing/postgres"
 )
 
@@ -78,7 +81,12 @@ func TestLocked(t *testing.T) {
 // TestRefusedAlone: a change that the database refuses takes no other with it.
 func TestRefusedAlone(t *testing.T) {
 	url := postgres.Shared(t).NewDatabase(t)
-	s := openAt(t, url)
+	var log bytes.Buffer
+	s, err := pgstore.Open(t.Context(), pgstore.Config{URL: url, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatalf("Open: %v", err)
+	}
+	defer s.Close()
 	session(t, url, func(conn *pgx.Conn) error {
 		_, err := conn.Exec(t.Context(), `
 			CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused'; END $$;
@@ -101,6 +109,9 @@ func TestRefusedAlone(t *testing.T) {
 		}
 	}
 	wantWhole(t, url)
+	if n := strings.Count(log.String(), "refused"); n != 2 { // The message and the reason.
+		t.Errorf("what the database refused is logged as\n%s", &log)
+	}
 	for _, account := range []call.Account{"er\x00in", "\xff"} {
 		if calls, err := s.CallsOf(t.Context(), account, time.Time{}); err != nil || len(calls) > 0 {
 			t.Errorf("CallsOf(%q) = %v, %v", account, calls, err)
@@ -131,14 +142,20 @@ func TestDescriptions(t *testing.T) {
 	commit(t, one, store.Change{Call: got, From: 1})
 	got = want(c.Call.Media.Offer, "")
 	// Each is changed by a node that knows the revision before, or does not.
-	for i, s := range []interface {
-		Commit(context.Context, []store.Change) ([]store.Result, error)
-	}{one, one, other, one} {
+	for _, step := range []struct {
+		by     *pgstore.Store
+		answer call.SDP
+	}{{one, ""}, {one, "x"}, {other, "xx"}, {one, "x"}, {one, ""}, {one, ""}, {one, "y"}} {
 		changed := next(got)
-		changed.Call.Media.Answer = call.SDP(strings.Repeat("x", i%3))
-		if r, err := s.Commit(t.Context(), []store.Change{changed}); err != nil || r[0].Verdict != store.Done {
-			t.Fatalf("Commit: %+v, %v", r, err)
-		}
-		got = want(c.Call.Media.Offer, changed.Call.Media.Answer)
+		changed.Call.Media.Answer = step.answer
+		commit(t, step.by, changed)
+		got = want(c.Call.Media.Offer, step.answer)
 	}
+	changed := next(got)
+	changed.Call.Media.Offer, changed.Call.Media.Answer = "v=0 again", ""
+	commit(t, other, changed)
+	got = want("v=0 again", "")
+	commit(t, one, hangup(got))
+	want("", "")
+	wantWhole(t, url)
 }

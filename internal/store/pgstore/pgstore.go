@@ -49,11 +49,12 @@ type Config struct {
 
 // Store is a store in PostgreSQL. It is safe for concurrent use.
 type Store struct {
+	books
+
 	commits *pgxpool.Pool
 	reads   *pgxpool.Pool
 	log     *slog.Logger
 	retries atomic.Uint64
-	salt    []byte // It makes the aliases of erased accounts.
 	out     *outbox
 
 	descriptions *descriptions
@@ -134,8 +135,7 @@ var planning = map[string]string{
 // prepare sets what a connection needs and refuses what cannot work.
 func prepare(pool *pgxpool.Config) error {
 	c := pool.ConnConfig
-	switch c.DefaultQueryExecMode {
-	case pgx.QueryExecModeSimpleProtocol, pgx.QueryExecModeExec:
+	if mode := c.DefaultQueryExecMode; mode == pgx.QueryExecModeSimpleProtocol || mode == pgx.QueryExecModeExec {
 		return errors.New("default_query_exec_mode must not be simple_protocol or exec: remove it from the URL, or choose cache_describe")
 	}
 	for name, value := range settings {

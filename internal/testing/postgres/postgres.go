@@ -206,6 +206,7 @@ func (s *Server) run(ctx context.Context) error {
 	for _, setting := range append([]string{
 		"port=" + strconv.Itoa(s.port), "listen_addresses=127.0.0.1", "unix_socket_directories=",
 		"fsync=off", "full_page_writes=off", "shared_buffers=64MB", "max_connections=200", "logging_collector=off",
+		"deadlock_timeout=100ms", // Before the lock_timeout of a second, so that a deadlock is counted as that.
 	}, s.settings...) {
 		args = append(args, "-c", setting)
 	}

@@ -1,8 +1,17 @@
+//go:build linux
+
 package postgres_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -12,7 +21,7 @@ import (
 func TestKilledAndRestarted(t *testing.T) {
 	s := postgres.Start(t)
 	url := s.NewDatabase(t)
-	exec(t, url, `CREATE TABLE kept (n int); INSERT INTO kept VALUES (7)`)
+	do(t, url, `CREATE TABLE kept (n int); INSERT INTO kept VALUES (7)`)
 	first := s.PID()
 	s.Kill9(t)
 	if conn, err := pgx.Connect(t.Context(), url); err == nil {
@@ -22,10 +31,10 @@ func TestKilledAndRestarted(t *testing.T) {
 	if s.PID() == first {
 		t.Error("it has the process that was killed")
 	}
-	exec(t, url, `UPDATE kept SET n = 1 / (n - 6)`)
+	do(t, url, `UPDATE kept SET n = 1 / (n - 6)`)
 }
 
-func exec(t *testing.T, url, statements string) {
+func do(t *testing.T, url, statements string) {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), url)
 	if err != nil {
@@ -38,5 +47,46 @@ func exec(t *testing.T, url, statements string) {
 	}()
 	if _, err := conn.Exec(t.Context(), statements); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestDies: a server ends with the process of its test, however that ends.
+func TestDies(t *testing.T) {
+	const inside = "PEAL_TEST_POSTGRES_DIES"
+	if os.Getenv(inside) != "" {
+		s := postgres.Start(t)
+		fmt.Printf("%d %s\n", s.PID(), s.URL("postgres"))
+		os.Exit(0) // Without any cleanup.
+	}
+	test := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestDies$")
+	folder := t.TempDir()
+	if err := os.Chmod(filepath.Dir(folder), 0o755); err != nil { // For the user that PostgreSQL runs as.
+		t.Fatal(err)
+	}
+	if err := os.Chmod(folder, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	test.Env = append(os.Environ(), inside+"=1", "TMPDIR="+folder)
+	out, err := test.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pid int
+	var url string
+	if _, err := fmt.Sscan(string(out), &pid, &url); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	soon, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for {
+		if err := syscall.Kill(pid, 0); errors.Is(err, syscall.ESRCH) {
+			return
+		}
+		if conn, err := pgx.Connect(soon, url); err == nil {
+			_ = conn.Close(soon) // It may end at any time.
+		}
+		if soon.Err() != nil {
+			t.Fatal("the server is still there")
+		}
 	}
 }

@@ -34,16 +34,4 @@ var clusterBugs = []bug{
 		"new calls have a format that not all nodes know", "internal/node/command.go",
 		"Format: cs.cfg.writes()", "Format: cs.cfg.Format",
 	},
-	{
-		"the devices of a node that stops are taken for gone at once", "internal/node/devices.go",
-		"		if !d.sent {\n", "		if !d.sent || true {\n",
-	},
-	{
-		"a device that leaves a node which stops is there for ever", "internal/node/devices.go",
-		"		if !d.sent {\n", "		if !ds.stopping {\n",
-	},
-	{
-		"the sweep for dead nodes begins again for nothing that fails", "internal/node/leases.go",
-		"	ls.sweeping = false\n	ls.want(ls.now)\n", "	ls.sweeping = false\n",
-	},
 }

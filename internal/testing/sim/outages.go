@@ -62,6 +62,15 @@ func (x *watch) orphans(c *call.Call) {
 	}
 }
 
+// beats holds that a node which can reach the store keeps its lease, also while it stops.
+func (x *watch) beats(h *host) {
+	f := &x.w.cfg.Faults
+	since := latest(latest(h.beat, h.cutOff), x.w.away)
+	if h.alive && f.ReadFail+f.ReadSlow == 0 && x.w.now.Sub(since) > lease+2*f.StoreDelay {
+		x.w.violate("L4: %s lives, and has given no sign of life since %s", h.label(), since.Sub(x.w.epoch))
+	}
+}
+
 // lives says whether an incarnation does.
 func (w *world) lives(incarnation string) bool {
 	for _, h := range w.hosts {

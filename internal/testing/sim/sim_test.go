@@ -162,6 +162,10 @@ func schedule(seed uint64) sim.Config {
 			*f = near
 			f.StoreDown, f.Failover = 0.02, 0.01
 			cfg.Patient, cfg.Active = true, 150*time.Second
+		case 12: // Or it is away for moments, and its answers take their time.
+			*f = near
+			f.Failover, f.ReadSlow = 0.15, 0.3
+			cfg.Patient = true
 		case 28: // Or nodes come and go, and look at what was a while ago.
 			*f = near
 			f.Crash, f.Stop, f.ReadSlow = 0.1, 0.1, 0.4

@@ -28,7 +28,8 @@ func (h *host) reach(left time.Duration, do, failed func()) {
 	case !w.hangs || len(w.hosts) == 1 || left <= 0:
 		failed()
 	default:
-		wait = min(wait, left)
+		// Not all find at once that the store is back.
+		wait = min(wait+w.upTo(500*time.Millisecond), left)
 		w.after(wait, func() { h.reach(left-wait, do, failed) })
 	}
 }
@@ -235,6 +236,6 @@ func (f Faults) jumps() time.Duration {
 // failover has another machine be the store after a while: with all that was committed, and a
 // clock of its own.
 func (w *world) failover() {
-	w.away = latest(w.away, w.now.Add(time.Duration(w.chaos.Int64N(int64(4*time.Second)))))
+	w.away = latest(w.away, w.now.Add(time.Duration(w.chaos.Int64N(int64(6*time.Second)))))
 	w.jumped = time.Duration(w.chaos.Int64N(int64(jump))) - jump/2
 }

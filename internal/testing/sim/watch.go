@@ -220,6 +220,9 @@ func (x *watch) answers() time.Duration {
 func (x *watch) look() {
 	w := x.w
 	for _, h := range w.hosts {
+		x.beats(h)
+	}
+	for _, h := range w.hosts {
 		if h.healthy() && h.format == newer {
 			x.light++
 			break
