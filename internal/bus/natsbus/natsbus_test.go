@@ -3,6 +3,7 @@ package natsbus_test
 import (
 	"runtime"
 	"testing"
+	"time"
 
 	"github.com/peal-rtc/peal/internal/bus"
 	"github.com/peal-rtc/peal/internal/bus/bustest"
@@ -82,11 +83,11 @@ func TestServerComesLate(t *testing.T) {
 	}
 	m.Subscribe("alice", func() { close(ready) })
 	m.Publish(bus.Message{Account: "alice", LoggedOut: true})
-	for b.Lost() == 0 {
+	for end := time.Now().Add(10 * time.Second); b.Lost() == 0 && time.Now().Before(end); {
 		runtime.Gosched()
 	}
-	if b.State() {
-		t.Error("connected without a server")
+	if b.State() || b.Lost() == 0 {
+		t.Errorf("without a server connected is %v, and %d messages count as lost", b.State(), b.Lost())
 	}
 	server.Restart()
 	<-ready
