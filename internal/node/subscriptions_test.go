@@ -177,6 +177,11 @@ func TestNobodyElse(t *testing.T) {
 		alice.invite(made, fmt.Sprint("bob", made))
 		alice.hangup(made)
 	}
+	if oneCall(); calls(b) == 0 {
+		t.Error("a node that has just begun tells of no call, and others may have begun with it")
+	}
+	b.wait(3 * time.Second)
+	b.login("carol", "c")
 	if oneCall(); len(b.published) == 0 || calls(b) > 0 {
 		t.Fatal("a node that is alone has to tell of its login, and of no call")
 	}
