@@ -23,8 +23,9 @@ type loop struct {
 	swept bool
 	// stopping says that the node is to end.
 	stopping bool
-	// single is when a Beat last found no other node; zero where others were seen since.
-	single time.Time
+	// single is when a Beat last found no other node; zero where others were seen since. One soon
+	// after the node began does not say much: others may have begun with it.
+	single, began time.Time
 }
 
 // ready says that the node answers hellos.
@@ -43,7 +44,7 @@ func (l *loop) do(e Effect) {
 // alone says that no other node is known. One that has begun meanwhile reads the calls of its
 // devices, and soon looks for those that have changed.
 func (l *loop) alone() bool {
-	return l.cfg.Alone || !l.single.IsZero() && l.now.Sub(l.single) <= beatLate
+	return l.cfg.Alone || l.single.Sub(l.began) >= leaseEvery && l.now.Sub(l.single) <= beatLate
 }
 
 // publish sends a message to the other nodes, where there are any. What a node that begins

@@ -88,6 +88,9 @@ func New(cfg Config) (*Node, error) {
 // the store's time.
 func (n *Node) Step(now time.Time, in Input) []Effect {
 	n.now, n.effects = now, nil
+	if n.began.IsZero() {
+		n.began = now
+	}
 	switch in := in.(type) {
 	case Opened:
 		n.devices.open(in.Conn)

@@ -46,6 +46,7 @@ func TestMissed(t *testing.T) {
 		}
 	}
 	overflow()
+	l.arrive(arrival{in: node.Ponged{}})
 	if looks() > 0 {
 		t.Error("a look while the inbox is full")
 	}
@@ -59,8 +60,13 @@ func TestMissed(t *testing.T) {
 		t.Error("another look at once")
 	}
 	l.told = l.told.Add(-missedEvery)
-	l.arrive(arrival{in: node.Woke{}})
+	l.arrive(arrival{in: node.Ponged{}})
 	if got := looks(); got != 1 {
 		t.Errorf("%d looks after a while, want 1", got)
+	}
+	l.told = l.told.Add(-missedEvery)
+	l.arrive(arrival{in: node.Ponged{}})
+	if looks() > 0 {
+		t.Error("a look though nothing was missed")
 	}
 }

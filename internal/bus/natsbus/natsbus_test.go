@@ -1,7 +1,9 @@
 package natsbus_test
 
 import (
+	"runtime"
 	"testing"
+	"time"
 
 	"github.com/peal-rtc/peal/internal/bus"
 	"github.com/peal-rtc/peal/internal/bus/bustest"
@@ -60,7 +62,7 @@ func TestServerKilled(t *testing.T) {
 	far := open(t, server.URL())
 	bustest.RunNetwork(t, bustest.Network{
 		Near: open(t, server.URL()), Far: far, Connected: far.State, Whole: true,
-		Cut: server.Kill9, Mend: server.Restart,
+		Cut: server.Kill9, Mend: func() { server.Restart() },
 	})
 	if far.Lost() == 0 {
 		t.Error("what could not be sent is not counted")
@@ -81,14 +83,17 @@ func TestServerComesLate(t *testing.T) {
 	}
 	m.Subscribe("alice", func() { close(ready) })
 	m.Publish(bus.Message{Account: "alice", LoggedOut: true})
-	if b.State() {
-		t.Error("connected without a server")
+	for end := time.Now().Add(10 * time.Second); b.Lost() == 0 && time.Now().Before(end); {
+		runtime.Gosched()
+	}
+	if b.State() || b.Lost() == 0 {
+		t.Errorf("without a server connected is %v, and %d messages count as lost", b.State(), b.Lost())
 	}
 	server.Restart()
 	<-ready
 	<-missed
-	if !b.State() {
-		t.Error("not connected")
+	if !b.State() || b.Lost() != 1 {
+		t.Errorf("connected is %v, and %d messages count as lost, want 1", b.State(), b.Lost())
 	}
 	other, err := b.Join(func(bus.Message) {}, nil)
 	if err != nil {

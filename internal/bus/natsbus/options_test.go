@@ -125,6 +125,14 @@ func TestWrongPassword(t *testing.T) {
 	if text := log.String(); b.State() || strings.Count(text, "cannot connect to the bus") != 1 || strings.Contains(text, "secret") {
 		t.Errorf("connected is %v, and the log says\n%s", b.State(), text)
 	}
+	server.Restart("--user", "peal", "--pass", "wrong-secret")
+	for end := time.After(10 * time.Second); !b.State(); {
+		select {
+		case <-end:
+			t.Fatal("not connected though the password has become right")
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
 }
 
 func TestNkey(t *testing.T) {

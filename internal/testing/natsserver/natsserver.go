@@ -58,11 +58,14 @@ func (s *Server) Kill9() {
 	s.process = nil
 }
 
-// Restart starts it again, on the port of before.
-func (s *Server) Restart() {
+// Restart starts it again, on the port of before, and with other arguments where there are any.
+func (s *Server) Restart(args ...string) {
 	s.t.Helper()
 	if s.process != nil {
 		s.Kill9()
+	}
+	if len(args) > 0 {
+		s.args = args
 	}
 	s.launch()
 }
