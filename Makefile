@@ -56,7 +56,7 @@ e2e: ## Run only the tests with real browsers.
 	go test -v ./e2e/ -count=1 -timeout=60m -parallel=4
 
 # What tests of one server's own relay, certificate or files say nothing of several nodes.
-ONE_NODE = ^(TestTwoNodes|TestRelayTransports|TestICECommand|TestNetworkWarnings)$$
+ONE_NODE = ^(TestTwoNodes|TestCoturnClients|TestRelayTransports|TestICECommand|TestNetworkWarnings)$$
 .PHONY: e2e-cluster
 e2e-cluster: ## Run the tests with real browsers against servers of two nodes each, over PostgreSQL and NATS.
 	go test -v ./e2e/ -count=1 -timeout=90m -parallel=4 -nodes=2 -skip='$(ONE_NODE)'
