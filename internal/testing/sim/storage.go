@@ -225,12 +225,16 @@ func (w *world) time() time.Time { return w.clock.Now().Add(w.jumped) }
 // jump is by how much the clocks of the machines of the store differ at most.
 const jump = time.Second
 
-// jumps is by how much what is timed by the store's clock may be off.
-func (f Faults) jumps() time.Duration {
-	if f.Failover == 0 {
-		return 0
+// jumps is by how much what is timed by the store's clock may be off from the commits: the clock
+// may be another one, and a commit may have waited for the store.
+func (f Faults) jumps() (off time.Duration) {
+	if f.Failover > 0 {
+		off += 2 * jump
 	}
-	return 2 * jump
+	if f.Failover+f.StoreDown+f.StoreLost > 0 {
+		off += storeDeadline
+	}
+	return off
 }
 
 // failover has another machine be the store after a while: with all that was committed, and a
