@@ -85,7 +85,7 @@ func (h *host) sees(marks []store.Mark) (seen []store.Mark) {
 			if w.fault(f.Disorder, fmt.Sprintf("%s does not see rev %d of %s for a while", h.label(), m.Rev, short(m.Call))) {
 				until = w.now.Add(w.upTo(2 * time.Second))
 				if w.chaos.IntN(8) == 0 {
-					until = until.Add(8 * time.Second)
+					until = until.Add(4 * time.Second)
 				}
 			}
 			w.unseen[key] = until
