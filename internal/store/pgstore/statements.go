@@ -57,7 +57,7 @@ WITH judged AS MATERIALIZED (
 		CASE verdict WHEN 1 THEN deadline_ns ELSE busy_deadline_ns END, CASE verdict WHEN 1 THEN created_ns ELSE busy_created_ns END,
 		CASE verdict WHEN 1 THEN ended_ns ELSE busy_ended_ns END,
 		(extract(epoch FROM clock_timestamp()) * 1000000)::bigint * 1000, $1::bigint,
-		string_to_array(CASE verdict WHEN 1 THEN nodes ELSE busy_nodes END, E'\n'), $2::smallint,
+		string_to_array(CASE verdict WHEN 1 THEN nodes ELSE busy_nodes END, E'\n'), ($2::smallint[])[ord],
 		CASE verdict WHEN 1 THEN body ELSE busy_body END || CASE WHEN deafened THEN $3::bytea ELSE $4::bytea END
 	FROM judged WHERE makes ORDER BY id COLLATE "C"
 	ON CONFLICT (id) DO NOTHING
@@ -92,7 +92,7 @@ WITH new AS MATERIALIZED (
 ), changed AS (
 	UPDATE calls c SET rev = n.rev, state = n.state, deadline_ns = n.deadline_ns, ended_ns = n.ended_ns,
 		changed_ns = (extract(epoch FROM clock_timestamp()) * 1000000)::bigint * 1000, attempt = $1::bigint,
-		nodes = string_to_array(n.nodes, E'\n'), format = $2::smallint, body = n.body
+		nodes = string_to_array(n.nodes, E'\n'), format = ($13::smallint[])[n.ord], body = n.body
 	FROM new n WHERE c.ctid = n.place AND c.rev = n.was AND c.state <> 4 AND c.format <= $2::smallint
 	RETURNING n.ord, n.id, n.offer, n.answer
 ), described AS (
