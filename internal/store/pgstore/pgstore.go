@@ -126,8 +126,7 @@ var planning = map[string]string{
 // prepare sets what a connection needs and refuses what cannot work.
 func prepare(pool *pgxpool.Config) error {
 	c := pool.ConnConfig
-	switch c.DefaultQueryExecMode {
-	case pgx.QueryExecModeSimpleProtocol, pgx.QueryExecModeExec:
+	if mode := c.DefaultQueryExecMode; mode == pgx.QueryExecModeSimpleProtocol || mode == pgx.QueryExecModeExec {
 		return errors.New("default_query_exec_mode must not be simple_protocol or exec: remove it from the URL, or choose cache_describe")
 	}
 	for name, value := range settings {
@@ -135,7 +134,7 @@ func prepare(pool *pgxpool.Config) error {
 			c.RuntimeParams[name] = value
 		}
 	}
-	if c.ConnectTimeout == 0 || c.ConnectTimeout > 2*time.Minute-time.Second { // pgx's own default is 2 min.
+	if c.ConnectTimeout == 0 || c.ConnectTimeout >= 2*time.Minute { // pgx's own default is 2 min.
 		c.ConnectTimeout = 2 * time.Second
 	}
 	if c.ValidateConnect == nil {
