@@ -54,3 +54,41 @@ func TestSecurityPagesNameTests(t *testing.T) {
 		}
 	}
 }
+
+// TestContributing: a path, a target of make or a flag of a test that CONTRIBUTING.md names is there.
+func TestContributing(t *testing.T) {
+	page, err := os.ReadFile("CONTRIBUTING.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	makefile, err := os.ReadFile("Makefile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := 0
+	for _, m := range regexp.MustCompile("(?:`|\\./|\\()((?:internal|web|docs|e2e)/[\\w./-]*\\w)").FindAllStringSubmatch(string(page), -1) {
+		named++
+		if _, err := os.Stat(strings.TrimSuffix(m[1], "/...")); err != nil {
+			t.Errorf("CONTRIBUTING.md names %s: %v", m[1], err)
+		}
+	}
+	for _, m := range regexp.MustCompile(`make ([a-z0-9-]+)`).FindAllStringSubmatch(string(page), -1) {
+		named++
+		if !strings.Contains(string(makefile), "\n"+m[1]+":") {
+			t.Errorf("CONTRIBUTING.md names make %s, which the Makefile does not have", m[1])
+		}
+	}
+	sim, err := os.ReadFile("internal/testing/sim/sim_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range regexp.MustCompile(`TestSchedules\$' -seed=\d+(?: -(\w+)=)?`).FindAllStringSubmatch(string(page), -1) {
+		named++
+		if m[1] != "" && !strings.Contains(string(sim), `("`+m[1]+`"`) {
+			t.Errorf("CONTRIBUTING.md names the flag -%s, which the simulator does not have", m[1])
+		}
+	}
+	if named < 20 {
+		t.Errorf("CONTRIBUTING.md names %d things", named)
+	}
+}

@@ -32,7 +32,7 @@ type imports struct {
 // an import here is to decide that the lower package may be known up there.
 var allowed = map[string]imports{
 	"cmd/peal": {
-		ours:   []string{"client", "client/media", "internal/auth", "internal/config", "internal/control", "internal/doctor", "internal/load", "internal/protocol", "internal/server", "internal/webhook"},
+		ours:   []string{"client", "client/admin", "client/media", "internal/auth", "internal/config", "internal/control", "internal/doctor", "internal/load", "internal/protocol", "internal/server", "internal/testing/natsserver", "internal/testing/postgres", "internal/webhook"},
 		theirs: []string{"github.com/alecthomas/kong"},
 	},
 	"client": {
@@ -65,10 +65,11 @@ var allowed = map[string]imports{
 	},
 	"internal/server": {
 		ours: []string{
-			"internal/api", "internal/auth", "internal/bus", "internal/call", "internal/config", "internal/control", "internal/delivery",
+			"internal/api", "internal/auth", "internal/bus", "internal/bus/natsbus", "internal/call", "internal/config", "internal/control", "internal/delivery",
 			"internal/doorstep", "internal/metrics", "internal/node",
-			"internal/protocol", "internal/reach", "internal/relay", "internal/session", "internal/store", "internal/store/sqlstore", "internal/webhook",
-			"internal/ws", "web",
+			"internal/protocol", "internal/reach", "internal/relay", "internal/session", "internal/store", "internal/store/pgstore", "internal/store/sqlstore",
+			"internal/testing/natsserver", "internal/testing/postgres", // Of its tests alone.
+			"internal/webhook", "internal/ws", "web",
 		},
 		theirs: []string{"golang.org/x/crypto", "golang.org/x/sync", "golang.org/x/time"},
 	},
@@ -135,7 +136,12 @@ var allowed = map[string]imports{
 	},
 	"internal/store": {ours: []string{"internal/call"}},
 	"internal/bus":   {ours: []string{"internal/call", "internal/protocol"}},
-	"internal/auth":  {theirs: []string{"github.com/golang-jwt/jwt"}},
+	"internal/bus/natsbus": {
+		ours:   []string{"internal/bus", "internal/bus/natsbus/buspb", "internal/call", "internal/protocol", "internal/store/stored"},
+		theirs: []string{"github.com/nats-io/nats.go", "google.golang.org/protobuf"},
+	},
+	"internal/bus/natsbus/buspb": {theirs: []string{"google.golang.org/protobuf"}},
+	"internal/auth":              {theirs: []string{"github.com/golang-jwt/jwt"}},
 
 	"internal/call":            {ours: []string{"internal/call/transcript"}}, // For its tests alone.
 	"internal/protocol":        {theirs: []string{"google.golang.org/protobuf"}},
@@ -148,6 +154,7 @@ var allowed = map[string]imports{
 	"internal/testing/plant":   {},
 	// It starts a real PostgreSQL.
 	"internal/testing/postgres": {theirs: []string{"github.com/jackc/pgx"}},
+	"internal/testing/balancer": {},
 	// Built into the command by one of its tests.
 	"internal/testing/stepped": {},
 	"internal/testing/soak":    {},
@@ -172,13 +179,14 @@ var allowed = map[string]imports{
 		theirs: []string{"github.com/coder/websocket", "github.com/google/go-cmp", "google.golang.org/protobuf", "modernc.org/sqlite"},
 	},
 	"internal/testing/chaos/victim": {
-		ours:   []string{"internal/call", "internal/config", "internal/server", "internal/store", "internal/store/sqlstore"},
+		ours:   []string{"internal/call", "internal/config", "internal/server", "internal/store", "internal/store/pgstore", "internal/store/sqlstore"},
 		theirs: []string{"github.com/alecthomas/kong"},
 	},
-	"internal/testing/nets": {theirs: []string{"golang.org/x/sys"}},
+	"internal/testing/natsserver": {},
+	"internal/testing/nets":       {theirs: []string{"golang.org/x/sys"}},
 	// It starts servers as anybody would; what it needs of ours is for the load.
 	"bench": {
-		ours:   []string{"internal/auth", "internal/load"},
+		ours:   []string{"internal/auth", "internal/load", "internal/testing/balancer"},
 		theirs: []string{"github.com/coder/websocket", "github.com/gobwas/ws", "github.com/pion/stun", "github.com/pion/turn", "golang.org/x/sys", "modernc.org/sqlite"},
 	},
 	// It knows the server as everybody does: by HTTP and a browser.

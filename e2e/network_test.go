@@ -47,6 +47,42 @@ func TestHalfOpenInACall(t *testing.T) {
 	bob.idle()
 }
 
+// A proxy that ends closes both ends by 1001: the server takes it for a page that goes away,
+// and both pages come back at once. The call does not end by that.
+func TestProxyGoesAway(t *testing.T) {
+	s := startServer(t)
+	browser := startBrowser(t)
+	app := application(t, s)
+	through := startProxy(t, s)
+	pages := make(map[string]*page)
+	for _, account := range []string{"alice", "bob"} {
+		p := open(t, browser, app.URL)
+		p.account = account
+		p.run(fmt.Sprintf("login(%q, %q, %q)", through.url(), account, s.token(account)))
+		pages[account] = p
+	}
+	alice, bob := pages["alice"], pages["bob"]
+	talk(t, alice, bob, 2)
+	alice.seesAndHears(30)
+	frames := alice.stats().Frames
+	through.goAway()
+	for _, p := range pages {
+		p.until("has connected again", "connects === 2")
+	}
+	// Longer than a call waits for a page that has gone away.
+	began := time.Now()
+	eventually(t, 40*time.Second, "the grace of a page that goes away is over", func() bool {
+		return time.Since(began) > 12*time.Second
+	})
+	alice.seesAndHears(frames + 30)
+	for _, p := range pages {
+		if n := len(p.log()); n != p.seen {
+			t.Errorf("%s is told of a signalling connection:%s", p.account, p.history())
+		}
+	}
+	hangUp(bob, alice)
+}
+
 // Idle, it takes longer; coming back to the page, or on line, it is found at once.
 func TestHalfOpenWhileIdle(t *testing.T) {
 	s := startServer(t)

@@ -23,7 +23,7 @@ type proxy struct {
 	delay  time.Duration // The most that anything takes longer, each way.
 	// Each old text that comes from the server becomes the new one, of the same length.
 	rewrites [][2]string
-	conns    map[net.Conn]struct{}
+	conns    map[net.Conn]net.Conn // The connections of clients, with those to the server.
 }
 
 // startProxy runs a proxy for the length of a test.
@@ -33,7 +33,7 @@ func startProxy(t *testing.T, s *server) *proxy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &proxy{listener: l, server: s.addr, silent: make(chan struct{}), conns: make(map[net.Conn]struct{})}
+	p := &proxy{listener: l, server: s.addr, silent: make(chan struct{}), conns: make(map[net.Conn]net.Conn)}
 	t.Cleanup(func() { l.Close() })
 	go p.run()
 	return p
@@ -49,7 +49,7 @@ func (p *proxy) run() {
 		}
 		p.mu.Lock()
 		p.count++
-		p.conns[client] = struct{}{}
+		p.conns[client] = nil
 		silent := p.silent
 		p.mu.Unlock()
 		go p.serve(client, silent)
@@ -70,6 +70,9 @@ func (p *proxy) serve(client net.Conn, silent chan struct{}) {
 		return
 	}
 	defer server.Close()
+	p.mu.Lock()
+	p.conns[client] = server
+	p.mu.Unlock()
 	done := make(chan struct{}, 2)
 	pass := func(to, from net.Conn, rewrite bool) {
 		buffer := make([]byte, 16<<10)
@@ -120,6 +123,22 @@ func (p *proxy) cut() {
 	defer p.mu.Unlock()
 	for c := range p.conns {
 		c.Close()
+	}
+}
+
+// goAway closes every WebSocket there is by status 1001 at both ends, as a proxy does that
+// ends. It must not be in the middle of a frame.
+func (p *proxy) goAway() {
+	const closes, masked = 0x88, 0x80
+	status := []byte{1001 >> 8, 1001 & 0xff}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for client, server := range p.conns {
+		if server == nil {
+			continue
+		}
+		_, _ = server.Write(append([]byte{closes, masked | 2, 0, 0, 0, 0}, status...))
+		_, _ = client.Write(append([]byte{closes, 2}, status...))
 	}
 }
 

@@ -11,11 +11,25 @@ import (
 // Account is who is connected under a name, and in which call. An account that nobody has used looks
 // like one that is offline.
 type Account struct {
-	Account string   `json:"account"`
+	Account string `json:"account"`
+	// Scope says where Devices are connected: to any node, or to the node that answered, where there
+	// are several.
+	Scope   Scope    `json:"scope"`
 	Devices []Device `json:"devices"`
 	// Call is the live call of the account; nil for none.
 	Call *Call `json:"call"`
 }
+
+// Scope says which part of the service an answer is about.
+type Scope string
+
+// The scopes.
+const (
+	// ScopeService is the whole service.
+	ScopeService Scope = "service"
+	// ScopeNode is one of several nodes. Client.Nodes lists their addresses.
+	ScopeNode Scope = "node"
+)
 
 // Device is a device that is connected.
 type Device struct {
@@ -39,7 +53,7 @@ func (c *Client) Account(ctx context.Context, account string) (Account, error) {
 
 // LoggedOut is the result of LogOut.
 type LoggedOut struct {
-	// Devices is how many were connected.
+	// Devices is how many were connected; with several nodes, to the one that answered.
 	Devices int `json:"devices"`
 	// NotBefore is from when on tokens must be issued: their iat is this, or later.
 	NotBefore time.Time `json:"notBefore"`

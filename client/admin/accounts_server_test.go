@@ -17,11 +17,15 @@ func TestAccountsOfAServer(t *testing.T) {
 	defer cancel()
 	id := b.ring("alice", "bob")
 	a, err := b.api.Account(ctx, "alice")
-	if err != nil || len(a.Devices) != 1 || a.Devices[0].CallID != id || a.Devices[0].Since.IsZero() || a.Call == nil || a.Call.ID != id {
+	if err != nil || len(a.Devices) != 1 || a.Devices[0].CallID != id || a.Devices[0].Since.IsZero() || a.Call == nil || a.Call.ID != id || a.Scope != admin.ScopeService {
 		t.Fatalf("alice is %+v, %v", a, err)
 	}
 	if nobody, err := b.api.Account(ctx, ".."); err != nil || nobody.Account != ".." || len(nobody.Devices) != 0 || nobody.Call != nil {
 		t.Errorf("nobody is %+v, %v", nobody, err)
+	}
+	if nodes, err := b.api.Nodes(ctx); err != nil || len(nodes) != 1 || !nodes[0].Alive || nodes[0].Address != b.URL() || !nodes[0].LeaseUntil.IsZero() ||
+		nodes[0].Release == "" || nodes[0].Relay == "" || time.Since(nodes[0].BegunAt) > time.Minute {
+		t.Errorf("the nodes are %+v, %v", nodes, err)
 	}
 	var e *admin.Error
 	if _, err := b.api.Erase(ctx, "alice", false); !errors.As(err, &e) || e.Code != admin.Conflict || e.Retry {

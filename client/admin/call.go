@@ -111,8 +111,8 @@ type callPage struct {
 	Next  string `json:"next"`
 }
 
-// Call gets one call, live or ended within the last 24 hours. The error has the code NoSuchCall
-// where there is none.
+// Call gets one call, live or ended lately: within 24 hours, or an hour where the server uses
+// PostgreSQL. The error has the code NoSuchCall where there is none.
 func (c *Client) Call(ctx context.Context, id string) (Call, error) {
 	var call Call
 	err := c.do(ctx, request{method: http.MethodGet, path: "/calls/" + segment(id)}, &call)

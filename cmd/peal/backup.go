@@ -4,13 +4,31 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/peal-rtc/peal/internal/config"
 	"github.com/peal-rtc/peal/internal/server"
 )
+
+// inData says where the database is that backup and restore work on.
+type inData struct {
+	Data  string `default:"peal-data" placeholder:"DIR" env:"PEAL_DATA" help:"Data folder of the server (${default})."`
+	Store string `placeholder:"URL" env:"PEAL_STORE" help:"The setting of the server. With PostgreSQL there is nothing to do here: the command says so and ends."`
+}
+
+// check refuses PostgreSQL, which has better ways of its own.
+func (d *inData) check(instead string) error {
+	if d.Store == "" {
+		return nil
+	}
+	if err := config.CheckPostgres("store", d.Store); err != nil {
+		return misuse{err}
+	}
+	return misuse{fmt.Errorf("store is PostgreSQL, and this command works on SQLite in a data folder alone: %s", instead)}
+}
 
 // backupCommand copies the database of a server, which goes on meanwhile.
 type backupCommand struct {
 	File string `arg:"" help:"The file to write; there must be none of this name."`
-	Data string `default:"peal-data" placeholder:"DIR" env:"PEAL_DATA" help:"Data folder of the server (${default})."`
+	inData
 }
 
 // Help implements kong.HelpProvider.
@@ -26,6 +44,9 @@ Example:
 
 // Run makes the copy and says what is in it.
 func (c *backupCommand) Run(std streams) error {
+	if err := c.check("back the database up by pg_dump, or by base backups and its log"); err != nil {
+		return err
+	}
 	contents, err := server.Backup(context.Background(), c.Data, c.File)
 	if err != nil {
 		return fmt.Errorf("back up: %w", err)
@@ -37,7 +58,7 @@ func (c *backupCommand) Run(std streams) error {
 // restoreCommand puts a backup in the place of a server's database.
 type restoreCommand struct {
 	File string `arg:"" help:"The file that \"peal backup\" wrote."`
-	Data string `default:"peal-data" placeholder:"DIR" env:"PEAL_DATA" help:"Data folder of the server (${default})."`
+	inData
 }
 
 // Help implements kong.HelpProvider.
@@ -53,6 +74,9 @@ Example:
 
 // Run puts the backup back and says what was dropped.
 func (c *restoreCommand) Run(std streams) error {
+	if err := c.check("stop all nodes and restore the database by the means of PostgreSQL"); err != nil {
+		return err
+	}
 	contents, old, err := server.Restore(context.Background(), c.File, c.Data)
 	if err != nil {
 		return fmt.Errorf("restore: %w", err)

@@ -51,3 +51,24 @@ func TestBackupAndRestore(t *testing.T) {
 		t.Errorf("restore: %d %q %q", code, out, stderr)
 	}
 }
+
+// With PostgreSQL both commands would copy and replace a database that the server does not use.
+func TestBackupIsOfSQLite(t *testing.T) {
+	const database = "postgres://peal:letmein@db.example.com/peal"
+	for _, command := range []string{"backup", "restore"} {
+		for says, flags := range map[string][]string{
+			"store is PostgreSQL":         {"--store", database},
+			`store has the scheme "mysql`: {"--store", "mysql://letmein@db/peal"},
+		} {
+			code, out, complaint := peal(append([]string{command, filepath.Join(t.TempDir(), "file"), "--data", t.TempDir()}, flags...)...)
+			if code != exitUsage || out != "" || !strings.Contains(complaint, says) || strings.Contains(complaint, "letmein") {
+				t.Errorf("%s %v: %d %q %q", command, flags, code, out, complaint)
+			}
+		}
+		t.Setenv("PEAL_STORE", database)
+		if code, _, complaint := peal(command, filepath.Join(t.TempDir(), "file")); code != exitUsage || !strings.Contains(complaint, "pg_dump") && !strings.Contains(complaint, "stop all nodes") {
+			t.Errorf("%s by the environment: %d %q", command, code, complaint)
+		}
+		t.Setenv("PEAL_STORE", "")
+	}
+}

@@ -22,6 +22,8 @@ type doctorCommand struct {
 	Origin   string        `placeholder:"URL" help:"Page to ask for, such as https://app.example.com, where it is not the server's own."`
 	Insecure bool          `help:"Show the token also to a server whose certificate is not trusted."`
 	JSON     bool          `name:"json" help:"Print one JSON object, for machines."`
+	Each     bool          `help:"Check each node of a service by its own address, as --advertise of peal serve says; needs --key."`
+	Key      string        `placeholder:"KEY" env:"PEAL_API_KEY" help:"Key of the server API with the scope admin, for --each. Do not give it by a flag, which others on the machine can read."`
 	Patience time.Duration `default:"5s" help:"How long to wait for each answer (${default})."`
 }
 
@@ -34,12 +36,16 @@ the clients are: what it sees from the server's own network says little of other
 
 The account logs in for a moment. Take one of its own: with single login an older one would be out.
 
+With several nodes behind one address --each asks the server for the list of its nodes, and checks all of
+them by their own addresses, each with its relay.
+
 The exit code is 1 when something failed. The page /doctor of the server checks the same from a
 browser, and camera and microphone.
 
 Examples:
   peal doctor --server http://127.0.0.1:7325
-  PEAL_TOKEN=$(peal token --account doctor) peal doctor --server https://calls.example.com`
+  PEAL_TOKEN=$(peal token --account doctor) peal doctor --server https://calls.example.com
+  PEAL_TOKEN=… PEAL_API_KEY=… peal doctor --server https://calls.example.com --each`
 }
 
 // errUnwell has the exit code of a failure, when all has been said.
@@ -54,6 +60,9 @@ func (c *doctorCommand) Run(std streams) error {
 	}
 	cfg := doctor.Config{
 		Server: c.Server, Account: c.Account, Token: c.Token, Origin: c.Origin, Insecure: c.Insecure, Patience: c.Patience,
+	}
+	if c.Each {
+		return c.runEach(ctx, std, cfg)
 	}
 	var failed error
 	tell := func(r doctor.Result) {
@@ -70,15 +79,19 @@ func (c *doctorCommand) Run(std streams) error {
 	}
 	well := doctor.Worst(all) != doctor.Failed
 	if c.JSON {
-		encoder := json.NewEncoder(std.out)
-		encoder.SetIndent("", "  ")
-		encoder.SetEscapeHTML(false)
-		failed = encoder.Encode(map[string]any{"server": c.Server, "ok": well, "checks": all})
+		failed = printJSON(std.out, map[string]any{"server": c.Server, "ok": well, "checks": all})
 	}
 	if failed == nil && !well {
 		failed = errUnwell
 	}
 	return failed
+}
+
+func printJSON(to io.Writer, value any) error {
+	encoder := json.NewEncoder(to)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(value)
 }
 
 // line shows one result; what to do about it goes below.

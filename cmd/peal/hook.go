@@ -24,16 +24,16 @@ type hookCommands struct {
 
 // hookListenCommand is a receiver of webhooks.
 type hookListenCommand struct {
-	Addr   string   `default:"127.0.0.1:7380" placeholder:"HOST:PORT" help:"Where to listen for HTTP (${default}); port 0 for any free one."`
-	Secret []string `placeholder:"whsec_..." env:"PEAL_WEBHOOK_SECRET" help:"Secret of the endpoint; two while it is being rotated. Others on the machine can read flags: use the environment. Without one signatures are not checked."`
-	JSON   bool     `name:"json" help:"Show each event as the JSON that came, on one line."`
+	Addr   string   `default:"127.0.0.1:7380" placeholder:"HOST:PORT" help:"Address to listen on for HTTP (${default}); port 0 for any free one."`
+	Secret []string `placeholder:"whsec_..." env:"PEAL_WEBHOOK_SECRET" help:"Secret of the endpoint; two during a rotation. Others on the machine can read flags: use the environment. Without a secret the command checks no signatures."`
+	JSON   bool     `name:"json" help:"Show the JSON of each event, on one line."`
 }
 
 // Help implements kong.HelpProvider.
 func (hookListenCommand) Help() string {
-	return `Give its address to a server as the URL of an endpoint, and the secret that the server answers with to
-this command. It does what every receiver should: it checks the signature over the bytes that came, refuses what
-is older than 5 minutes, answers at once, and tells an event that comes a second time by its id.
+	return `Give its address to a server as the URL of an endpoint, and give the secret of the server's answer to
+this command. The command does what every receiver must do. It checks the signature over the bytes of the body. It
+refuses requests that are older than 5 minutes. It answers at once. It recognizes a repeated event by its id.
 
 Examples:
   peal hook listen

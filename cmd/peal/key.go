@@ -15,17 +15,17 @@ import (
 type keyCommand struct {
 	New    keyNewCommand    `cmd:"" help:"Make an API key, and print it once."`
 	List   keyListCommand   `cmd:"" help:"List the API keys, without their secrets."`
-	Revoke keyRevokeCommand `cmd:"" help:"Revoke an API key: from then on it opens nothing."`
+	Revoke keyRevokeCommand `cmd:"" help:"Revoke an API key: the server refuses it at once."`
 }
 
 // Help implements kong.HelpProvider.
 func (*keyCommand) Help() string {
 	return `A key lets a backend use the server API (docs/server-api.md). The command asks the server that runs on the
-data folder, so run it on the same machine and as the user of the server. The server takes keys
-on at once; the first one turns the server API on.
+data folder, so run it on the same machine and as the user of the server. A new key works at
+once. The first key turns the server API on.
 
-Replace a key without a break: make a second one of the same name, change the backends, and revoke the
-first one when "peal key list" shows that it is not used any more.
+To replace a key without a break, make a second key of the same name and give it to the backends. Revoke the
+first key when "peal key list" shows that no backend uses it any more.
 
 Examples:
   peal key new --name crm --scope calls,read
@@ -44,15 +44,15 @@ func (d *keyData) client() control.Client {
 
 // keyNewCommand makes a key.
 type keyNewCommand struct {
-	Name  string   `required:"" placeholder:"NAME" help:"What the key is for: 1 to 28 of a-z, 0-9 and -. It becomes the id of the key, with a number after it where another key has that id."`
-	Scope []string `required:"" placeholder:"SCOPE" help:"What the key opens, separated by commas: read (calls, records, accounts, events), calls (end calls), accounts (log out, block, erase), hooks (webhooks), admin (the audit)."`
+	Name  string   `required:"" placeholder:"NAME" help:"Name of the key: 1 to 28 of a-z, 0-9 and -. It becomes the id of the key, with a number after it where another key has that id."`
+	Scope []string `required:"" placeholder:"SCOPE" help:"Scopes of the key, separated by commas: read (calls, records, accounts, events), calls (end calls), accounts (log out, block, erase), hooks (webhooks), admin (the audit)."`
 	keyData
 }
 
 // Help implements kong.HelpProvider.
 func (*keyNewCommand) Help() string {
-	return `The key is printed alone, for use in scripts. The server keeps a hash of it, so that nobody can show it
-again: put it where the backend reads its secrets.
+	return `The command prints only the key, for use in scripts. The server stores a hash of the key and cannot show the
+key again: put it where the backend reads its secrets.
 
 Examples:
   peal key new --name crm --scope calls,read
@@ -119,14 +119,14 @@ func minute(t time.Time, none string) string {
 
 // keyRevokeCommand revokes a key.
 type keyRevokeCommand struct {
-	ID string `arg:"" name:"id" help:"The id of the key, as \"peal key list\" shows it."`
+	ID string `arg:"" name:"id" help:"Id of the key, as \"peal key list\" shows it."`
 	keyData
 }
 
 // Help implements kong.HelpProvider.
 func (*keyRevokeCommand) Help() string {
-	return `Requests with the key are refused from then on. The key stays in the list as long as the audit is kept
-(--keep-records), and its id is not given to another key until then.
+	return `The server refuses requests with the key at once. The list shows the key as long as the audit is kept
+(--keep-records). Until then no other key gets its id.
 
 Example:
   peal key revoke crm`

@@ -19,6 +19,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/peal-rtc/peal/internal/auth"
+	"github.com/peal-rtc/peal/internal/testing/postgres"
 )
 
 const (
@@ -34,7 +35,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asPeal) != "" {
 		main()
 	}
-	os.Exit(m.Run())
+	os.Exit(postgres.Main(m))
 }
 
 // peal runs a command line to its end.

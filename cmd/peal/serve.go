@@ -67,7 +67,7 @@ func (c *serveCommand) Run(std streams, line commandLine, parsed *kong.Context) 
 		return err
 	}
 	started := parsed.Selected().Flags
-	return serve(std, server.Config{Settings: c.Settings}, reading{
+	return serve(std, server.Config{Settings: c.Settings, Release: version()}, reading{
 		again: func() (*config.Config, []string, error) {
 			grammar, now, err := line.parse()
 			if err != nil {

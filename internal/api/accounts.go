@@ -13,19 +13,20 @@ import (
 	"github.com/peal-rtc/peal/internal/store"
 )
 
-// eraseTimeout is for an account whose events are looked for among all those of a week. It is well
-// below store.KeepEnded: the store finds calls that end during the erasure in memory.
+// eraseTimeout bounds one request to erase an account. The store searches all events of a week for it;
+// a repeated request resumes the search. It is well below store.KeepEnded: the store finds calls that
+// end during the erasure in memory.
 const eraseTimeout = 2 * time.Minute
 
-// Accounts is what backends ask of accounts.
+// Accounts serves the routes of accounts.
 type Accounts interface {
-	// Devices lists the devices of an account that are connected.
+	// Devices lists the devices of an account that are connected to this node.
 	Devices(context.Context, call.Account) ([]Device, error)
 	// LogOut ends the connections and the calls of an account, or of one of its devices, and
 	// from then on admits only tokens that are issued later. It files the audit entry.
 	LogOut(context.Context, call.Account, call.DeviceID, store.Audit) (LoggedOut, error)
-	// Erase logs an account out and erases it, and files an audit entry for each. It refuses
-	// one that is in a live call with store.ErrInCall, unless force ends that.
+	// Erase logs an account out and erases it, and files an audit entry for each. Where the account
+	// is in a live call it returns store.ErrInCall, unless force ends the call.
 	Erase(ctx context.Context, account call.Account, force bool, out, erased store.Audit) error
 }
 
@@ -40,9 +41,9 @@ type Device struct {
 
 // LoggedOut is the result of a log-out.
 type LoggedOut struct {
-	// NotBefore is from when on tokens must be issued.
+	// NotBefore is the least time of issue of tokens that are admitted.
 	NotBefore time.Time
-	// Devices is how many were connected.
+	// Devices is how many were connected to this node.
 	Devices int
 }
 
@@ -82,7 +83,10 @@ func (b *backend) getAccount(w http.ResponseWriter, q *http.Request) {
 		b.unavailable(w, q, err)
 		return
 	}
-	answer := accountShape{Account: string(account), Devices: []deviceShape{}}
+	answer := accountShape{Account: string(account), Scope: serviceScope, Devices: []deviceShape{}}
+	if b.Shared {
+		answer.Scope = nodeScope
+	}
 	for _, d := range devices {
 		answer.Devices = append(answer.Devices, deviceOf(d))
 	}
@@ -108,7 +112,7 @@ func (b *backend) logOut(w http.ResponseWriter, q *http.Request) {
 	d := deedOf(q)
 	out, err := b.Accounts.LogOut(q.Context(), account, device, d.done())
 	if err != nil {
-		d.filed = false // What was not done to the end is filed as such.
+		d.filed = false // The entry has the status of the failure.
 		b.unavailable(w, q, err)
 		return
 	}

@@ -1,7 +1,7 @@
-// Package api is what the server answers by plain HTTP: its health, ICE servers
-// for who has a token and, while developing, tokens for any name to pages of the
-// developer. internal/server mounts it. Nothing in it changes once made, so
-// requests are served at the same time.
+// Package api serves plain HTTP: health, ICE servers for clients with a token, the
+// server API for backends with a key and, in development, tokens for any name to
+// pages of the developer. internal/server mounts it. Its handlers do not change
+// after they are made, so they serve requests at the same time.
 package api
 
 import (
@@ -25,21 +25,35 @@ const (
 	bodyBytes = 4 << 10
 )
 
+// Readiness says whether calls can be made.
+type Readiness struct {
+	// Reason says why not; empty where they can.
+	Reason string
+	// Warnings say what an operator should change all the same.
+	Warnings []string
+}
+
 // Health answers 200 for as long as the process lives. Supervisors that restart the process ask here.
-func Health() http.Handler { return Ready(func() string { return "" }) }
+func Health() http.Handler { return Ready(func() Readiness { return Readiness{} }) }
 
 // Ready answers 200 while calls can be made, and 503 with the reason while they cannot, so
 // that a load balancer sends clients elsewhere. Starting the process again would help nobody.
-func Ready(unready func() (why string)) http.Handler {
+func Ready(look func() Readiness) http.Handler {
+	type answer struct {
+		Status   string   `json:"status"`
+		Reason   string   `json:"reason,omitempty"`
+		Warnings []string `json:"warnings,omitempty"`
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("Content-Type", "application/json")
-		if why := unready(); why != "" {
+		now := look()
+		says := answer{"ok", now.Reason, now.Warnings}
+		if now.Reason != "" {
+			says.Status = "unavailable"
 			w.WriteHeader(http.StatusServiceUnavailable)
-			_, _ = fmt.Fprintf(w, "{\"status\":\"unavailable\",\"reason\":%q}\n", why)
-			return
 		}
-		_, _ = io.WriteString(w, `{"status":"ok"}`+"\n")
+		_ = json.NewEncoder(w).Encode(says) // Who asked may have gone.
 	})
 }
 

@@ -20,8 +20,15 @@ func TestHealthAndReadiness(t *testing.T) {
 		body    string
 	}{
 		{Health(), http.StatusOK, `{"status":"ok"}`},
-		{Ready(func() string { return "" }), http.StatusOK, `{"status":"ok"}`},
-		{Ready(func() string { return "store" }), http.StatusServiceUnavailable, `{"status":"unavailable","reason":"store"}`},
+		{Ready(func() Readiness { return Readiness{} }), http.StatusOK, `{"status":"ok"}`},
+		{
+			Ready(func() Readiness { return Readiness{Warnings: []string{"no standby"}} }), http.StatusOK,
+			`{"status":"ok","warnings":["no standby"]}`,
+		},
+		{
+			Ready(func() Readiness { return Readiness{Reason: "store", Warnings: []string{"no standby"}} }), http.StatusServiceUnavailable,
+			`{"status":"unavailable","reason":"store","warnings":["no standby"]}`,
+		},
 	} {
 		w := httptest.NewRecorder()
 		test.handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))

@@ -8,11 +8,10 @@ import (
 	"time"
 
 	"github.com/peal-rtc/peal/internal/auth"
-	"github.com/peal-rtc/peal/internal/protocol"
 	"github.com/peal-rtc/peal/internal/store"
 )
 
-// What routes that write do, as the audit names it.
+// The actions of routes that write, as the audit names them.
 const (
 	actionEndCall = "call.end"
 
@@ -31,14 +30,14 @@ const (
 const (
 	// auditTime bounds the filing of an audit entry after the answer.
 	auditTime = 5 * time.Second
-	// targetBytes is how much of a path's name is filed.
+	// targetBytes limits the part of a name in a path that is filed.
 	targetBytes = 256
 )
 
 // deed is the audit entry of a request.
 type deed struct {
 	store.Audit
-	// filed says that it was stored with the write.
+	// filed says that the store has filed it with the write.
 	filed bool
 }
 
@@ -60,8 +59,8 @@ func deedOf(q *http.Request) *deed {
 	return d
 }
 
-// audited has a route that writes handle a request, and files what it did, unless that is stored
-// with the write.
+// audited handles a request to a route that writes, and files the audit entry, unless the store has filed
+// it with the write.
 func (b *backend) audited(r *route, key auth.APIKey, w http.ResponseWriter, q *http.Request) {
 	d := &deed{Audit: store.Audit{
 		At: b.Now(), Key: key.ID, Action: r.action, Request: w.Header().Get(requestIDHeader), Addr: b.Address(q).String(),
@@ -83,8 +82,8 @@ func (b *backend) audited(r *route, key auth.APIKey, w http.ResponseWriter, q *h
 
 func clip(name string) string { return strings.ToValidUTF8(name[:min(len(name), targetBytes)], "") }
 
-// noting notes the status of an answer. It begins as 503, the status of a request that nobody
-// answers because its client hung up: what was asked may not have been done.
+// noting keeps the status of an answer. It begins as 503, the status of a request without an answer: the
+// client hung up, and the write may not have been made.
 type noting struct {
 	http.ResponseWriter
 	status int
@@ -99,35 +98,20 @@ func (n *noting) WriteHeader(status int) {
 // Unwrap is for http.ResponseController.
 func (n *noting) Unwrap() http.ResponseWriter { return n.ResponseWriter }
 
-// listAudit gives what keys did, the newest first.
+// listAudit lists audit entries, the newest first.
 func (b *backend) listAudit(w http.ResponseWriter, q *http.Request) {
-	query, ok := queryOf(w, q, "limit", "cursor")
+	p, _, ok := pageOf(w, q)
 	if !ok {
 		return
 	}
-	limit, ok := limitOf(w, query)
+	before, ok := p.seq(w)
 	if !ok {
 		return
 	}
-	before, err := strconv.ParseInt(query.Get("cursor"), 10, 64)
-	if query.Has("cursor") && (err != nil || before < 1) {
-		deny(w, protocol.BadRequest, "cursor=%.40s: send the value of next in the answer before", query.Get("cursor"))
-		return
-	}
-	list, err := b.Store.Trail(q.Context(), before, limit+1)
+	entries, err := b.Store.Trail(q.Context(), before, p.limit+1)
 	if err != nil {
 		b.unavailable(w, q, err)
 		return
 	}
-	answer := struct {
-		Entries []auditShape `json:"entries"`
-		Next    string       `json:"next,omitempty"`
-	}{Entries: []auditShape{}}
-	for i := range list[:min(limit, len(list))] {
-		answer.Entries = append(answer.Entries, auditOf(&list[i]))
-	}
-	if len(list) > limit {
-		answer.Next = strconv.FormatInt(list[limit-1].Seq, 10)
-	}
-	reply(w, answer)
+	replyPage(w, "entries", entries, p.limit, auditOf, func(a *store.Audit) string { return strconv.FormatInt(a.Seq, 10) })
 }

@@ -45,28 +45,32 @@ const requestIDHeader = "X-Request-Id"
 
 // Keyring knows the keys of backends.
 type Keyring interface {
-	// Check gives the key that a bearer names, where its secret is right. It is called by
-	// many goroutines at the same time.
+	// Check returns the key of a bearer token, where its secret is right. Many goroutines call it at
+	// the same time.
 	Check(bearer string) (auth.APIKey, bool)
 }
 
-// Backend is what the server API is made of.
+// Backend holds the dependencies of the server API.
 type Backend struct {
 	Keys   Keyring
 	Limits protocol.Limits
 	Store  store.Store
-	// End ends a call and gives it as it ended; store.ErrNotFound where there is none.
+	// End ends a call and returns the ended call, or store.ErrNotFound.
 	End func(context.Context, call.ID) (call.Call, error)
-	// Accounts says who is connected, and logs out.
+	// Accounts lists connected devices, and logs out and erases accounts.
 	Accounts Accounts
-	// Address is where a request comes from, behind trusted proxies.
+	// Shared says that other nodes share the store, and have devices of their own.
+	Shared bool
+	// Nodes lists the nodes that share the store.
+	Nodes func(context.Context) ([]store.Node, error)
+	// Address is the client address of a request, behind trusted proxies.
 	Address func(*http.Request) netip.Addr
 	// Now is the store's time.
 	Now func() time.Time
-	// Outbox gives out events. Where it is nil the store keeps none, and there is neither a feed
-	// nor a webhook.
+	// Outbox has the events. Where it is nil the store keeps none, and the routes of the feed and of
+	// webhooks answer 503.
 	Outbox store.Outbox
-	// Reach says where webhooks may go, and Try makes one try at an endpoint.
+	// Reach says which addresses webhooks may reach, and Try makes one try at an endpoint.
 	Reach webhook.Reach
 	Try   func(ctx context.Context, to *store.Endpoint, id string, body []byte) delivery.Attempt
 	// Stopping is closed when the server begins to stop.
@@ -83,13 +87,13 @@ type route struct {
 	// scope is what a key needs for it.
 	scope  auth.Scope
 	handle func(*backend, http.ResponseWriter, *http.Request)
-	// action is what the audit calls it: of a route that writes, and of no other.
+	// action is its name in the audit: of a route that writes, and of no other.
 	action string
 	// timeout is how long an answer may take; zero for backendTimeout.
 	timeout time.Duration
 }
 
-// routes are all that there are: openapi.json describes each, and a test holds the two together.
+// routes are all routes. openapi.json describes each, and a test compares the two.
 var routes = []route{
 	{"GET /api/v1/calls", auth.ScopeRead, (*backend).listCalls, "", 0},
 	{"GET /api/v1/calls/{id}", auth.ScopeRead, (*backend).getCall, "", 0},
@@ -101,6 +105,7 @@ var routes = []route{
 	{"GET /api/v1/accounts/{a}/blocks", auth.ScopeRead, (*backend).listBlocks, "", 0},
 	{"PUT /api/v1/accounts/{a}/blocks/{b}", auth.ScopeAccounts, (*backend).putBlock, actionBlock, 0},
 	{"DELETE /api/v1/accounts/{a}/blocks/{b}", auth.ScopeAccounts, (*backend).deleteBlock, actionUnblock, 0},
+	{"GET /api/v1/nodes", auth.ScopeAdmin, (*backend).listNodes, "", 0},
 	{"GET /api/v1/audit", auth.ScopeAdmin, (*backend).listAudit, "", 0},
 	{"GET /api/v1/events", auth.ScopeRead, outgoing((*backend).listEvents), "", feedWaitMost + backendTimeout},
 	{"GET /api/v1/webhooks", auth.ScopeHooks, outgoing((*backend).listWebhooks), "", 0},
@@ -113,7 +118,7 @@ var routes = []route{
 	{"GET /api/v1/webhooks/{id}/dead", auth.ScopeHooks, outgoing((*backend).listDead), "", 0},
 }
 
-// outgoing handles what needs the outbox.
+// outgoing wraps a handler that needs the outbox.
 func outgoing(handle func(*backend, http.ResponseWriter, *http.Request)) func(*backend, http.ResponseWriter, *http.Request) {
 	return func(b *backend, w http.ResponseWriter, q *http.Request) {
 		if b.Outbox == nil {
@@ -155,7 +160,7 @@ func (b Backend) Routes() http.Handler {
 // elsewhere is the pattern of what is no route.
 const elsewhere = "/api/"
 
-// denyRoute refuses what is no route, or a route by another method.
+// denyRoute refuses a request for no route, or with another method of a route.
 func denyRoute(mux *http.ServeMux, w http.ResponseWriter, q *http.Request) {
 	var allowed []string
 	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete} {
@@ -210,9 +215,8 @@ func requestID(q *http.Request) string {
 	return id
 }
 
-// admit gives a request's key, and answers requests that come without a key that is
-// good, or too often. A good key is never refused for wrong ones of its address, which others
-// may share.
+// admit returns the key of a request, and refuses requests without a good key, or above the limits. Wrong
+// keys of an address do not count against a good key of that address: others may share the address.
 func (b *backend) admit(w http.ResponseWriter, q *http.Request) (key auth.APIKey, ok bool) {
 	now := time.Now()
 	token := bearer(q.Header.Get("Authorization"))
@@ -283,7 +287,7 @@ func (b *backend) listCalls(w http.ResponseWriter, q *http.Request) {
 	reply(w, answer)
 }
 
-// getCall gives one call: a live one, or one that ended within the last day.
+// getCall gives one call: a live one, or one that ended lately.
 func (b *backend) getCall(w http.ResponseWriter, q *http.Request) {
 	id, ok := callIDOf(w, q)
 	if !ok {
@@ -293,7 +297,7 @@ func (b *backend) getCall(w http.ResponseWriter, q *http.Request) {
 	b.answer(w, q, id, c, err)
 }
 
-// endCall ends a call, and gives it as it ended, by this or before.
+// endCall ends a call, and returns the ended call, also where it had ended before.
 func (b *backend) endCall(w http.ResponseWriter, q *http.Request) {
 	id, ok := callIDOf(w, q)
 	if !ok || !emptyBody(w, q) {
@@ -306,10 +310,11 @@ func (b *backend) endCall(w http.ResponseWriter, q *http.Request) {
 	b.answer(w, q, id, c, err)
 }
 
-// unavailable answers for a store that failed. The log says why, and no path: one may name an account.
+// unavailable answers for a store that failed. The log has the reason, and no path: that may name an
+// account.
 func (b *backend) unavailable(w http.ResponseWriter, q *http.Request, err error) {
 	if errors.Is(q.Context().Err(), context.Canceled) {
-		return // Who asked has gone.
+		return // The client has gone.
 	}
 	b.Log.Warn("cannot answer a backend", "route", q.Pattern, "request_id", w.Header().Get(requestIDHeader), "error", err)
 	deny(w, protocol.Unavailable, "the store does not answer, or the server is stopping: try again")
@@ -318,7 +323,7 @@ func (b *backend) unavailable(w http.ResponseWriter, q *http.Request, err error)
 func (b *backend) answer(w http.ResponseWriter, q *http.Request, id call.ID, c call.Call, err error) {
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		deny(w, protocol.NoSuchCall, "no call %s is live or ended within the last day: its record may be in /api/v1/records", id)
+		deny(w, protocol.NoSuchCall, "no call %s is live or ended lately: its record may be in /api/v1/records", id)
 	case err != nil:
 		b.unavailable(w, q, err)
 	default:
@@ -341,48 +346,8 @@ func (b *backend) listRecords(w http.ResponseWriter, q *http.Request) {
 		b.unavailable(w, q, err)
 		return
 	}
-	answer := struct {
-		Records []recordShape `json:"records"`
-		Next    string        `json:"next,omitempty"`
-	}{Records: []recordShape{}}
-	for i := range records[:min(p.limit, len(records))] {
-		answer.Records = append(answer.Records, recordOf(&records[i]))
-	}
-	if len(records) > p.limit {
-		answer.Next = string(records[p.limit-1].Call)
-	}
-	reply(w, answer)
+	replyPage(w, "records", records, p.limit, recordOf, func(r *call.Record) string { return string(r.Call) })
 }
-
-// page is what a list is asked for.
-type page struct {
-	account call.Account
-	limit   int
-	cursor  string
-}
-
-// page reads the query of a list, and refuses what it does not know.
-func (b *backend) page(w http.ResponseWriter, q *http.Request, more ...string) (p page, ok bool) {
-	query, ok := queryOf(w, q, append([]string{"limit", "cursor"}, more...)...)
-	if !ok {
-		return page{}, false
-	}
-	p = page{account: call.Account(query.Get("account")), cursor: query.Get("cursor")}
-	if p.limit, ok = limitOf(w, query); !ok {
-		return page{}, false
-	}
-	if query.Has("account") && !protocol.ValidAccount(string(p.account), &b.Limits) {
-		deny(w, protocol.BadRequest, "%s", protocol.BadAccount(&b.Limits).Message)
-		return page{}, false
-	}
-	if p.cursor != "" && !protocol.ValidCallID(p.cursor) {
-		deny(w, protocol.BadRequest, badCursor, p.cursor)
-		return page{}, false
-	}
-	return p, true
-}
-
-const badCursor = "cursor=%s: send the value of next in the answer before"
 
 // queryOf reads a query of known fields, each once.
 func queryOf(w http.ResponseWriter, q *http.Request, known ...string) (url.Values, bool) {
@@ -400,20 +365,6 @@ func queryOf(w http.ResponseWriter, q *http.Request, known ...string) (url.Value
 	return query, true
 }
 
-// limitOf is how many a page has at most.
-func limitOf(w http.ResponseWriter, query url.Values) (limit int, ok bool) {
-	text := query.Get("limit")
-	if text == "" {
-		return pageUsual, true
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 || n > pageMost {
-		deny(w, protocol.BadRequest, "limit=%s: send a number from 1 to %d", text, pageMost)
-		return 0, false
-	}
-	return n, true
-}
-
 func callIDOf(w http.ResponseWriter, q *http.Request) (call.ID, bool) {
 	id := q.PathValue("id")
 	if !protocol.ValidCallID(id) {
@@ -423,7 +374,7 @@ func callIDOf(w http.ResponseWriter, q *http.Request) (call.ID, bool) {
 	return call.ID(id), true
 }
 
-// emptyBody holds that a request has no body, or an empty object.
+// emptyBody refuses a body that is not empty, and no empty object.
 func emptyBody(w http.ResponseWriter, q *http.Request) bool {
 	return bodyOf(w, q, &struct{}{}, "no body, or {}")
 }

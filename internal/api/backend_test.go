@@ -82,6 +82,7 @@ var scopeRows = map[string]struct {
 	"POST /api/v1/accounts/{a}/logout": {"/api/v1/accounts/alice/logout", "accounts"},
 	"DELETE /api/v1/accounts/{a}":      {"/api/v1/accounts/alice", "accounts"},
 	"GET /api/v1/audit":                {"/api/v1/audit", "admin"},
+	"GET /api/v1/nodes":                {"/api/v1/nodes", "admin"},
 
 	"GET /api/v1/accounts/{a}/blocks":        {"/api/v1/accounts/alice/blocks", "read"},
 	"PUT /api/v1/accounts/{a}/blocks/{b}":    {"/api/v1/accounts/alice/blocks/bob", "accounts"},
@@ -324,6 +325,7 @@ func newBackend(keys Keyring) Backend { return newBackendOf(store.NewMemory(now)
 func newBackendOf(s *store.Memory, keys Keyring) Backend {
 	return Backend{
 		Keys: keys, Limits: protocol.DefaultLimits(), Store: s, Outbox: s.Outbox(), Accounts: nobody{},
+		Nodes:   func(context.Context) ([]store.Node, error) { return nil, nil },
 		End:     func(context.Context, call.ID) (call.Call, error) { return call.Call{}, store.ErrNotFound },
 		Address: func(*http.Request) netip.Addr { return netip.Addr{} },
 		Now:     now, Log: slog.New(slog.DiscardHandler),

@@ -10,8 +10,8 @@ import (
 	"github.com/peal-rtc/peal/internal/store"
 )
 
-// The routes by which backends have an account block others: calls of a blocked account ring
-// nobody, and it cannot tell that from a callee who is offline.
+// The routes of blocks. Calls of a blocked account ring on no device, and the caller cannot distinguish
+// that from a callee who is offline.
 
 // blockShape is one block of an account.
 type blockShape struct {
@@ -21,7 +21,7 @@ type blockShape struct {
 
 func blockOf(b *store.Block) blockShape { return blockShape{string(b.Blocked), b.Since.UTC()} }
 
-// putBlock has an account block another, or leaves the block that there is.
+// putBlock makes a block, or leaves the existing one.
 func (b *backend) putBlock(w http.ResponseWriter, q *http.Request) {
 	account, blocked, ok := b.pair(w, q)
 	if !ok {
@@ -55,36 +55,22 @@ func (b *backend) deleteBlock(w http.ResponseWriter, q *http.Request) {
 	reply(w, struct{}{})
 }
 
-// listBlocks gives whom an account blocks, in the order of names.
+// listBlocks lists the blocks of an account, in the order of names.
 func (b *backend) listBlocks(w http.ResponseWriter, q *http.Request) {
 	account, ok := b.accountOf(w, q)
 	if !ok {
 		return
 	}
-	query, ok := queryOf(w, q, "limit", "cursor")
+	p, _, ok := pageOf(w, q)
 	if !ok {
 		return
 	}
-	limit, ok := limitOf(w, query)
-	if !ok {
-		return
-	}
-	blocks, err := b.Store.Blocks(q.Context(), account, call.Account(query.Get("cursor")), limit+1)
+	blocks, err := b.Store.Blocks(q.Context(), account, call.Account(p.cursor), p.limit+1)
 	if err != nil {
 		b.unavailable(w, q, err)
 		return
 	}
-	answer := struct {
-		Blocks []blockShape `json:"blocks"`
-		Next   string       `json:"next,omitempty"`
-	}{Blocks: []blockShape{}}
-	for i := range blocks[:min(limit, len(blocks))] {
-		answer.Blocks = append(answer.Blocks, blockOf(&blocks[i]))
-	}
-	if len(blocks) > limit {
-		answer.Next = string(blocks[limit-1].Blocked)
-	}
-	reply(w, answer)
+	replyPage(w, "blocks", blocks, p.limit, blockOf, func(b *store.Block) string { return string(b.Blocked) })
 }
 
 // pair reads the two accounts of a block.

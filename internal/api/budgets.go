@@ -8,8 +8,8 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// budgets say how often a key may ask, and how often an address may come with a wrong one. Any
-// goroutine may use them.
+// budgets limit the requests of each key, and the wrong keys of each address. Any goroutine may use
+// them.
 type budgets struct {
 	mu     sync.Mutex // Guards what follows.
 	keys   map[string]*rate.Limiter
@@ -21,7 +21,7 @@ func newBudgets() *budgets {
 	return &budgets{keys: make(map[string]*rate.Limiter), wrong: make(map[netip.Addr]*rate.Limiter)}
 }
 
-// spend takes one request from a key's budget, and says how many are left, or how long to wait.
+// spend takes one request from a key's budget, and returns how many are left, or how long to wait.
 func (b *budgets) spend(id string, now time.Time) (left int, wait time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -36,8 +36,8 @@ func (b *budgets) spend(id string, now time.Time) (left int, wait time.Duration)
 	return int(l.TokensAt(now)), 0
 }
 
-// fails counts a wrong key of an address, and says how long the address has to wait where it
-// sent too many.
+// fails counts a wrong key of an address, and returns how long the address has to wait where it sent too
+// many.
 func (b *budgets) fails(from netip.Addr, now time.Time) (wait time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -16,7 +16,7 @@ type eventShape struct {
 }
 
 type eventData struct {
-	// Call is the call as the transition left it.
+	// Call is the call after the transition.
 	Call callShape `json:"call"`
 	// Record is that of call.ended.
 	Record *recordShape `json:"record,omitempty"`
@@ -24,7 +24,7 @@ type eventData struct {
 	MergedCallID string `json:"mergedCallId,omitempty"`
 }
 
-// Event writes an event under its id in JSON, the same bytes each time.
+// Event encodes an event with its id in JSON, as the same bytes each time.
 func Event(id string, e *store.Event) ([]byte, error) { return json.Marshal(eventOf(id, e)) }
 
 // eventOf is the event as backends see it, by webhook and by the feed.

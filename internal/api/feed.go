@@ -17,15 +17,15 @@ import (
 const (
 	feedWaitMost    = 30 * time.Second
 	feedWaitersMost = 100
-	// feedPause is the least time between two looks of one waiter: most commits may be of other
-	// types than it asks for.
+	// feedPause is the least time between two looks of one waiter: most commits may have events of
+	// other types.
 	feedPause = 100 * time.Millisecond
 )
 
-// fromNow is the value of after that asks for events from now on.
+// fromNow is the value of after for the events from now on.
 const fromNow = "now"
 
-// places bounds how many requests do something at a time.
+// places limits how many requests do something at a time.
 type places chan struct{}
 
 func (p places) enter() bool {
@@ -47,8 +47,8 @@ type feedPage struct {
 	wait  time.Duration
 }
 
-// listEvents gives events above a seq, in the order of their commits. Where there are none yet
-// it waits for some, as long as the request says.
+// listEvents lists events above a seq, in the order of their commits. Where there are none yet it waits
+// for some, as long as the request says.
 func (b *backend) listEvents(w http.ResponseWriter, q *http.Request) {
 	p, ok := b.feedPage(w, q)
 	if !ok {
@@ -83,14 +83,14 @@ func (b *backend) listEvents(w http.ResponseWriter, q *http.Request) {
 	reply(w, answer)
 }
 
-// outlast has the connection live longer than the server's limit on writing, which is for
-// requests that are answered at once. The one on reading ends with the request.
+// outlast extends the server's deadline for writing, which is for requests that are answered at once.
+// The deadline for reading ends with the request.
 func outlast(w http.ResponseWriter, d time.Duration) {
-	// A connection without deadlines needs none that is later.
+	// This fails only on a connection without deadlines, which needs none.
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(d))
 }
 
-// look lists events, and moves after past all that was looked at.
+// look lists events, and moves after past all events that it looked at.
 func (b *backend) look(ctx context.Context, p *feedPage) ([]store.Event, error) {
 	events, next, err := b.Outbox.Events(ctx, p.after, p.kinds, p.limit)
 	if err != nil {
@@ -107,7 +107,7 @@ func (b *backend) await(ctx context.Context, p *feedPage) ([]store.Event, error)
 	ready := make(chan struct{})
 	close(ready)
 	for {
-		// The channel comes before the look, so that no commit falls between.
+		// Take the channel before the look, so that no commit falls between.
 		changed, pause := b.Outbox.Changed(), time.NewTimer(feedPause)
 		events, err := b.look(ctx, p)
 		if err != nil || len(events) > 0 {

@@ -10,7 +10,7 @@ import (
 // path. No account has a zero byte in its name.
 const aSlash = "/\x00"
 
-// slashed has the mux see a segment %2F as any other.
+// slashed makes the mux treat a segment %2F as any other.
 func slashed(q *http.Request) *http.Request {
 	segments := strings.Split(q.URL.EscapedPath(), "/")
 	changed := false
@@ -25,7 +25,7 @@ func slashed(q *http.Request) *http.Request {
 	raw := strings.Join(segments, "/")
 	path, err := url.PathUnescape(raw)
 	if err != nil {
-		return q // It came by a URL that was read, so this does not happen.
+		return q // This does not happen: the URL was parsed before.
 	}
 	seen, u := q.WithContext(q.Context()), *q.URL
 	u.Path, u.RawPath = path, raw

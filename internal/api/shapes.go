@@ -18,7 +18,7 @@ type callShape struct {
 	State   string       `json:"state"`
 	Type    int          `json:"type"`
 	Parties []partyShape `json:"parties"`
-	// Unheard says that a block kept the call from the callee.
+	// Unheard says that the callee did not receive the call because of a block.
 	Unheard     bool         `json:"unheard,omitempty"`
 	Attachment  string       `json:"attachment,omitempty"`
 	CreatedAt   time.Time    `json:"createdAt"`
@@ -66,7 +66,7 @@ func callOf(c *call.Call) callShape {
 	for i := range c.Legs {
 		l := &c.Legs[i]
 		if l.Account == "" {
-			continue // Of a call that was cancelled before its invitation came.
+			continue // The call was cancelled before its invitation arrived.
 		}
 		p := partyShape{Account: string(l.Account), Role: calleeRole, Name: l.Card.Name, Avatar: l.Card.Avatar}
 		if i == 0 {
@@ -115,10 +115,17 @@ func name(v interface{ String() string }, prefix string) string {
 
 // accountShape is an account as a backend sees it.
 type accountShape struct {
-	Account string        `json:"account"`
+	Account string `json:"account"`
+	// Scope is where the devices are: at all of the service, or at the node that was asked.
+	Scope   string        `json:"scope"`
 	Devices []deviceShape `json:"devices"`
 	Call    *callShape    `json:"call,omitempty"`
 }
+
+const (
+	serviceScope = "service"
+	nodeScope    = "node"
+)
 
 // deviceShape is a device that is connected.
 type deviceShape struct {
@@ -144,7 +151,7 @@ type logOutShape struct {
 	NotBefore time.Time `json:"notBefore"`
 }
 
-// erasedShape is the name that takes the place of an account.
+// erasedShape is the alias that replaces an account.
 type erasedShape struct {
 	Alias string `json:"alias"`
 }

@@ -19,23 +19,23 @@ type webhookShape struct {
 	DisabledReason string     `json:"disabledReason,omitempty"`
 	DisabledAt     *time.Time `json:"disabledAt,omitempty"`
 	FailingSince   *time.Time `json:"failingSince,omitempty"`
-	// Queued is how many events wait, the oldest of which was committed at Oldest; Dead is how many
-	// were given up.
+	// Queued is the number of events that wait, the oldest of which was committed at Oldest. Dead is
+	// the number of dead ones.
 	Queued int        `json:"queued"`
 	Dead   int        `json:"dead"`
 	Oldest *time.Time `json:"oldest,omitempty"`
-	// Secrets are those that sign, the newest first, and Secret is the newest where it is shown.
+	// Secrets are those that sign, the newest first. Secret is the newest, where the answer shows it.
 	Secrets []secretShape `json:"secrets"`
 	Secret  string        `json:"secret,omitempty"`
 }
 
-// secretShape is a secret, which it does not show.
+// secretShape describes a secret without showing it.
 type secretShape struct {
 	CreatedAt time.Time  `json:"createdAt"`
 	Until     *time.Time `json:"until,omitempty"`
 }
 
-// deadShape is an event that was given up.
+// deadShape is a dead event.
 type deadShape struct {
 	ID        string    `json:"id"`
 	Type      string    `json:"type"`
@@ -65,7 +65,7 @@ func webhookOf(e *store.Endpoint, queue store.Queue, now time.Time) webhookShape
 	return s
 }
 
-// queueOf is what waits for a webhook. One that was made since the queues were read has none.
+// queueOf is the queue of a webhook. One that was created after the queues were read has none.
 func queueOf(queues []store.Queue, id string) store.Queue {
 	for _, queue := range queues {
 		if queue.Endpoint == id {

@@ -29,23 +29,23 @@ const (
 	secretKeepMost = 7 * 24 * time.Hour
 	// testsMost is how many tests run at a time.
 	testsMost = 10
-	// testTimeout is longer than a try takes at most, so that the answer says that there was a timeout.
+	// testTimeout is longer than the longest try, so that the answer reports the timeout of a try.
 	testTimeout   = 14 * time.Second
 	replayTimeout = 20 * time.Second
 )
 
-// byRequest is the reason of a webhook that was disabled by its backend.
+// byRequest is the reason of a webhook that its backend disabled.
 const byRequest = "by_request"
 
-// testType is the type of the event of a test, which no call makes.
+// testType is the type of a test event. No call has events of this type.
 const testType = "webhook.test"
 
-// invalid is what is wrong with a request.
+// invalid says what is wrong with a request.
 type invalid string
 
 func (i invalid) Error() string { return string(i) }
 
-// putFields are what a webhook is made of. What is absent stays as it is.
+// putFields are the fields of a webhook. Absent ones stay as they are.
 type putFields struct {
 	URL      *string  `json:"url"`
 	Events   []string `json:"events"`
@@ -54,7 +54,7 @@ type putFields struct {
 
 const putThis = `{"url":"https://example.com/hooks","events":["call.*"]}`
 
-// putWebhook makes or changes a webhook.
+// putWebhook creates or changes a webhook.
 func (b *backend) putWebhook(w http.ResponseWriter, q *http.Request) {
 	id, ok := webhookIDOf(w, q)
 	fields := putFields{}
@@ -85,7 +85,7 @@ func (b *backend) putWebhook(w http.ResponseWriter, q *http.Request) {
 	b.showWebhook(w, status, &e, queue, made)
 }
 
-// change sets what the fields have.
+// change sets the fields that are present.
 func (b *backend) change(e *store.Endpoint, f *putFields) error {
 	if f.URL == nil && e.URL == "" {
 		return invalid("url is missing: a new webhook needs one, such as https://example.com/hooks")
@@ -149,7 +149,7 @@ func (b *backend) getWebhook(w http.ResponseWriter, q *http.Request) {
 	}
 }
 
-// deleteWebhook deletes a webhook with what waits for it. It is no matter if there is none.
+// deleteWebhook deletes a webhook with its deliveries, if there is one.
 func (b *backend) deleteWebhook(w http.ResponseWriter, q *http.Request) {
 	id, ok := webhookIDOf(w, q)
 	if !ok || !emptyBody(w, q) {
@@ -165,7 +165,7 @@ func (b *backend) deleteWebhook(w http.ResponseWriter, q *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// testWebhook sends an event of its own at once, and says what the receiver answered.
+// testWebhook sends a test event at once, and reports the answer of the receiver.
 func (b *backend) testWebhook(w http.ResponseWriter, q *http.Request) {
 	e, ok := b.webhook(w, q)
 	if !ok || !emptyBody(w, q) {
@@ -187,7 +187,7 @@ func (b *backend) testWebhook(w http.ResponseWriter, q *http.Request) {
 	began := time.Now()
 	a := b.Try(q.Context(), &e, id, body)
 	if errors.Is(q.Context().Err(), context.Canceled) {
-		return // Who asked has gone.
+		return // The client has gone.
 	}
 	reply(w, struct {
 		ID        string `json:"id"`
@@ -201,7 +201,7 @@ func (b *backend) testWebhook(w http.ResponseWriter, q *http.Request) {
 
 const rotateThis = `no body, or {"keepSeconds":86400}, or {"secret":"whsec_..."} with a secret that you made`
 
-// rotateWebhook makes another secret the one that signs, beside the former for some time.
+// rotateWebhook gives a webhook another secret. The former one signs as well for some time.
 func (b *backend) rotateWebhook(w http.ResponseWriter, q *http.Request) {
 	var fields struct {
 		Secret      *string `json:"secret"`
@@ -283,7 +283,10 @@ func (b *backend) replayWebhook(w http.ResponseWriter, q *http.Request) {
 		b.denyWebhook(w, q, e.ID, err)
 		return
 	}
-	queued, err := b.Outbox.Replay(q.Context(), e.ID, what)
+	d := deedOf(q)
+	queued, err := b.Outbox.Replay(q.Context(), e.ID, what, d.done())
+	// A replay that ended early has a second entry, with the status of its answer.
+	d.filed = err == nil
 	switch {
 	case errors.Is(err, store.ErrQueueFull):
 		deny(w, conflict, "%d events were queued, and no more can wait: %d is the most. Replay the rest when those are delivered", queued, store.QueueMost)
@@ -297,44 +300,26 @@ func (b *backend) replayWebhook(w http.ResponseWriter, q *http.Request) {
 	}
 }
 
-// listDead gives what was given up, the oldest first.
+// listDead lists dead events, the oldest first.
 func (b *backend) listDead(w http.ResponseWriter, q *http.Request) {
 	e, ok := b.webhook(w, q)
 	if !ok {
 		return
 	}
-	query, ok := queryOf(w, q, "limit", "cursor")
+	p, _, ok := pageOf(w, q)
 	if !ok {
 		return
 	}
-	limit, ok := limitOf(w, query)
+	after, ok := p.seq(w)
 	if !ok {
 		return
 	}
-	after := int64(0)
-	var err error
-	if text := query.Get("cursor"); text != "" {
-		if after, err = strconv.ParseInt(text, 10, 64); err != nil || after < 0 {
-			deny(w, protocol.BadRequest, badCursor, text)
-			return
-		}
-	}
-	dead, err := b.Outbox.Dead(q.Context(), e.ID, after, limit+1)
+	dead, err := b.Outbox.Dead(q.Context(), e.ID, after, p.limit+1)
 	if err != nil {
 		b.denyWebhook(w, q, e.ID, err)
 		return
 	}
-	answer := struct {
-		Dead []deadShape `json:"dead"`
-		Next string      `json:"next,omitempty"`
-	}{Dead: []deadShape{}}
-	for i := range dead[:min(limit, len(dead))] {
-		answer.Dead = append(answer.Dead, deadOf(&dead[i]))
-	}
-	if len(dead) > limit {
-		answer.Next = strconv.FormatInt(dead[limit-1].Event.Seq, 10)
-	}
-	reply(w, answer)
+	replyPage(w, "dead", dead, p.limit, deadOf, func(d *store.DeadLetter) string { return strconv.FormatInt(d.Event.Seq, 10) })
 }
 
 // webhook finds the webhook that a path names.
@@ -378,18 +363,19 @@ func (b *backend) denyWebhook(w http.ResponseWriter, q *http.Request, id string,
 	}
 }
 
-// queue is what waits for a webhook. Who writes reads it before: after the write nothing may keep
-// its answer back, which has the only copy of a secret.
+// queue counts what waits for a webhook: nothing for one that is yet to be made. A route that writes
+// reads it before the write, so that no error of the read withholds the answer, which has the only
+// copy of a secret.
 func (b *backend) queue(w http.ResponseWriter, q *http.Request, id string) (store.Queue, bool) {
-	queues, err := b.Outbox.Queues(q.Context())
-	if err != nil {
+	queue, err := b.Outbox.Queue(q.Context(), id)
+	if err != nil && !errors.Is(err, store.ErrNoEndpoint) {
 		b.unavailable(w, q, err)
 		return store.Queue{}, false
 	}
-	return queueOf(queues, id), true
+	return queue, true
 }
 
-// showWebhook answers with a webhook as it is now; with a secret where that is to be shown.
+// showWebhook answers with a webhook, and with a secret where the answer shows it.
 func (b *backend) showWebhook(w http.ResponseWriter, status int, e *store.Endpoint, queue store.Queue, secret string) {
 	shape := webhookOf(e, queue, b.Now())
 	shape.Secret = secret

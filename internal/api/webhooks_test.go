@@ -142,6 +142,8 @@ func TestWebhookRefuses(t *testing.T) {
 		{"DELETE", "/crm", `{"force":true}`, "force"},
 		{"GET", "?limit=1", "", "limit"},
 		{"GET", "/crm/dead?cursor=evt_1", "", "value of next"},
+		{"GET", "/crm/dead?cursor=0", "", "value of next"},
+		{"GET", "/crm/dead?cursor=", "", "value of next"},
 		{"GET", "/crm/dead?limit=0", "", "from 1 to 500"},
 		{"GET", "/crm/dead?after=0", "", "each once"},
 		{"POST", "/crm/test", `{"x":1}`, "x"},
@@ -225,6 +227,27 @@ func (uncounted) Queues(context.Context) ([]store.Queue, error) {
 	return nil, errors.New("the disk is away")
 }
 
+func (uncounted) Queue(context.Context, string) (store.Queue, error) {
+	return store.Queue{}, errors.New("the disk is away")
+}
+
+// listless is an outbox that counts one queue, and not all of them.
+type listless struct{ store.Outbox }
+
+func (listless) Queues(context.Context) ([]store.Queue, error) {
+	return nil, errors.New("all queues are counted")
+}
+
+// TestWebhookAlone: a route that shows one webhook counts what waits for that one.
+func TestWebhookAlone(t *testing.T) {
+	c := newCalling(t, func(b *Backend) { b.Outbox = listless{b.Outbox} })
+	c.hook("PUT", "/crm", hookURL, http.StatusCreated)
+	c.hook("PUT", "/crm", hookURL, http.StatusOK)
+	c.hook("POST", "/crm/rotate", "", http.StatusOK)
+	c.hook("GET", "/crm", "", http.StatusOK)
+	c.hook("GET", "", "", http.StatusServiceUnavailable)
+}
+
 // TestWebhookUncounted: where the answer cannot be made, nothing is: a secret that was made and not
 // shown would be lost.
 func TestWebhookUncounted(t *testing.T) {
@@ -259,6 +282,7 @@ func TestWebhookAudited(t *testing.T) {
 	c.hook("PUT", "/crm", hookURL, http.StatusCreated)
 	c.hook("POST", "/crm/rotate", "", http.StatusOK)
 	c.hook("PUT", "/crm", `{"url":"https://10.0.0.1/"}`, http.StatusBadRequest)
+	c.hook("POST", "/crm/replay", "", http.StatusOK)
 	c.hook("DELETE", "/crm", "", http.StatusNoContent)
 	list, err := c.memory.Trail(t.Context(), 0, 9)
 	if err != nil {
@@ -268,7 +292,7 @@ func TestWebhookAudited(t *testing.T) {
 	for _, a := range list {
 		got = append(got, fmt.Sprint(a.Action, " ", a.Target, " ", a.Key, " ", a.Status))
 	}
-	if want := []string{"webhook.delete crm all 200", "webhook.rotate crm all 200", "webhook.put crm all 200"}; !slices.Equal(got, want) {
+	if want := []string{"webhook.delete crm all 200", "webhook.replay crm all 200", "webhook.rotate crm all 200", "webhook.put crm all 200"}; !slices.Equal(got, want) {
 		t.Errorf("the audit has %q, want %q", got, want)
 	}
 }
@@ -394,7 +418,9 @@ type broken struct {
 	err error
 }
 
-func (b broken) Replay(context.Context, string, store.Replay) (int, error) { return 7, b.err }
+func (b broken) Replay(context.Context, string, store.Replay, ...store.Audit) (int, error) {
+	return 7, b.err
+}
 
 // TestWebhookReplayEnds: who fills a queue, or loses the store meanwhile, hears how far it came.
 func TestWebhookReplayEnds(t *testing.T) {

@@ -15,18 +15,24 @@ import (
 // Bus fans messages about accounts out to the nodes that hold their devices.
 type Bus interface {
 	// Join makes a node a member; deliver gets every message, of other
-	// members, for an account that the member subscribed to. It is called on
-	// the bus's goroutine and must not block.
-	Join(deliver func(Message)) (Member, error)
+	// members, for an account that the member subscribed to. missed, which may
+	// be nil, is called when messages may have been lost without a trace: the
+	// connection to the bus was lost and is back. Both are called on the bus's
+	// goroutines and must not block.
+	Join(deliver func(Message), missed func()) (Member, error)
 	// Close makes all members leave and waits until nothing is being delivered.
 	Close() error
 }
 
 // Member is one node's place on the bus.
 type Member interface {
-	// Subscribe and Unsubscribe choose the accounts, for what is published
-	// after they return.
-	Subscribe(call.Account)
+	// Subscribe chooses an account. ready, which may be nil, is called once, on
+	// any goroutine, when the subscription is in effect: the member receives
+	// what is published after that. It may be called before Subscribe returns,
+	// and is never called where the bus cannot be reached, or where the member
+	// unsubscribes or leaves first. It must not block.
+	Subscribe(account call.Account, ready func())
+	// Unsubscribe ends a subscription, for what is published after it returns.
 	Unsubscribe(call.Account)
 	// Publish sends to the other members and never blocks; what cannot be
 	// carried is dropped. What one member publishes about one account arrives
@@ -44,9 +50,12 @@ type Message struct {
 	Device call.DeviceID
 	// Exactly one of the following is set.
 
-	// Call is the committed state of a call, told with attachments.
-	Call *call.Call
-	With call.Attachments
+	// Call is the committed state of a call, told with attachments. Without has
+	// the session descriptions that the call has and that were left out: those
+	// that With does not ask for.
+	Call    *call.Call
+	With    call.Attachments
+	Without call.Attachments
 	// Signal is a Candidates frame for the device, or for all.
 	Signal *pealv1.ServerFrame
 	// Login tells that a device has connected.
@@ -67,4 +76,6 @@ type Login struct {
 	// Attempt is when its client began to make the connection, by its own clock.
 	Attempt time.Time
 	Single  bool
+	// Asks has other nodes with a device of the account answer with the login of one.
+	Asks bool
 }

@@ -36,8 +36,8 @@ func NewMemory() *Memory {
 	}
 }
 
-// Join implements Bus.
-func (b *Memory) Join(deliver func(Message)) (Member, error) {
+// Join implements Bus. No message is lost without a trace.
+func (b *Memory) Join(deliver func(Message), _ func()) (Member, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
@@ -116,19 +116,25 @@ func (m *member) deliver(deliver func(Message)) {
 	}
 }
 
-// Subscribe implements Member.
-func (m *member) Subscribe(account call.Account) {
-	b := m.bus
+// Subscribe implements Member. The subscription is in effect at once.
+func (m *member) Subscribe(account call.Account, ready func()) {
+	if m.bus.subscribe(m, account) && ready != nil {
+		ready() // Without the lock: it may use the bus.
+	}
+}
+
+// subscribe says whether the member is one, and so has the subscription.
+func (b *Memory) subscribe(m *member, account call.Account) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if _, here := b.members[m]; !here {
-		return
+		return false
 	}
-	if _, already := m.accounts[account]; already {
-		return
+	if _, already := m.accounts[account]; !already {
+		m.accounts[account] = struct{}{}
+		b.subscribed[account] = append(b.subscribed[account], m)
 	}
-	m.accounts[account] = struct{}{}
-	b.subscribed[account] = append(b.subscribed[account], m)
+	return true
 }
 
 // Unsubscribe implements Member.

@@ -32,12 +32,12 @@ func TestMemoryIsBounded(t *testing.T) {
 		hearer, err := b.Join(func(m bus.Message) {
 			<-free
 			heard = append(heard, string(m.Device))
-		})
+		}, nil)
 		if err != nil {
 			t.Fatalf("Join: %v", err)
 		}
-		hearer.Subscribe("alice")
-		speaker, err := b.Join(func(bus.Message) {})
+		hearer.Subscribe("alice", nil)
+		speaker, err := b.Join(func(bus.Message) {}, nil)
 		if err != nil {
 			t.Fatalf("Join: %v", err)
 		}
@@ -67,12 +67,12 @@ func TestMemoryCloseWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := bus.NewMemory()
 		free, closed := make(chan struct{}), make(chan struct{})
-		hearer, err := b.Join(func(bus.Message) { <-free })
+		hearer, err := b.Join(func(bus.Message) { <-free }, nil)
 		if err != nil {
 			t.Fatalf("Join: %v", err)
 		}
-		hearer.Subscribe("alice")
-		speaker, err := b.Join(func(bus.Message) {})
+		hearer.Subscribe("alice", nil)
+		speaker, err := b.Join(func(bus.Message) {}, nil)
 		if err != nil {
 			t.Fatalf("Join: %v", err)
 		}

@@ -106,11 +106,19 @@ const (
 	Terminated Reason = 10 // An operator ended it ("server" on the wire).
 )
 
+// Format is the newest format of calls that this program knows. It counts up with each release
+// that adds to Call what an older one would lose by stepping it. A program reads and shows a
+// call of a newer format, as far as it understands it, and never steps it.
+const Format uint8 = 1
+
 // Call is the whole state of one call. It is a value: Step returns a new one
 // and leaves its argument alone.
 type Call struct {
 	ID  ID     `json:"id"`
 	Rev uint32 `json:"rev"`
+	// Format is what a program must know to step the call without losing anything of it: see
+	// Format. Zero is the first, as in calls from before there were formats.
+	Format uint8 `json:"format,omitempty"`
 	// Hidden counts the changes that the caller is not to notice: see RevFor.
 	Hidden uint32 `json:"hidden,omitempty"`
 	// Deaf says that the callee blocks the caller, and so has no part in the call: its account
@@ -312,6 +320,23 @@ func (c *Call) Peer(a Account) *Leg {
 		return c.Callee()
 	}
 	return c.Caller()
+}
+
+// Incarnations are those of the nodes that the call names: of its devices, also of those that
+// ring. There is each once, in the order in which they come.
+func (c *Call) Incarnations() (list []string) {
+	note := func(d Device) {
+		if i := d.Conn.Incarnation; i != "" && !slices.Contains(list, i) {
+			list = append(list, i)
+		}
+	}
+	for i := range c.Legs {
+		note(c.Legs[i].Device)
+		for _, r := range c.Legs[i].Ringers {
+			note(r.Device)
+		}
+	}
+	return list
 }
 
 // Live reports whether the call has not ended.

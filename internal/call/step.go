@@ -19,6 +19,8 @@ type Invite struct {
 	// Ring is how long to ring; zero means Timing.Ring.
 	Ring   time.Duration
 	Timing Timing
+	// Format is that of the call: one that all nodes know. Zero is the first.
+	Format uint8
 }
 
 // New makes a call that rings. It comes to be when its commit claims both accounts.
@@ -31,7 +33,7 @@ func New(in Invite, now time.Time) (Call, []Effect, error) {
 		in.Timing.Ring = in.Ring
 	}
 	c := Call{
-		ID: in.ID, Rev: 1, State: Ringing, Type: in.Type, Attachment: in.Attachment, Policy: in.Policy,
+		ID: in.ID, Rev: 1, Format: in.Format, State: Ringing, Type: in.Type, Attachment: in.Attachment, Policy: in.Policy,
 		Timing: in.Timing, CreatedAt: now, Until: now.Add(in.Timing.Ring),
 		Legs: []Leg{
 			{Account: in.Caller.Account, Card: in.Card, Device: in.Caller, Epoch: 1, Tracks: in.Tracks},

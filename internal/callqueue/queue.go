@@ -50,6 +50,8 @@ type Queue struct {
 	// failing is how many requests in a row failed, since began, the last of them at failed.
 	failing       int
 	began, failed time.Time
+	// asked is when the request to the store under way was made.
+	asked time.Time
 	// announce: a commit's result was unknown, so that once the call has been read everyone
 	// is told what it says.
 	announce bool
@@ -92,6 +94,10 @@ func (q *Queue) host() Host { return q.all.host }
 
 func (q *Queue) exists() bool { return q.call.ID != "" }
 
+// foreign says that the copy has a newer format than this node knows, which would lose a part of
+// the call by stepping it: it shows the call, and leaves all that happens to it to other nodes.
+func (q *Queue) foreign() bool { return q.known && q.exists() && q.call.Format > q.all.cfg.Format }
+
 // run does jobs until one has to wait.
 func (q *Queue) run() {
 	if q.running {
@@ -102,7 +108,7 @@ func (q *Queue) run() {
 		if q.known {
 			q.attempt()
 		} else {
-			q.busy = true
+			q.busy, q.asked = true, q.host().Now()
 			q.host().Load(q.id)
 		}
 	}
@@ -117,7 +123,7 @@ func (q *Queue) attempt() {
 		q.reread()
 		return
 	}
-	if _, present := e.Job.(Present); !present && e.asks() != nil && q.exists() && q.call.Live() {
+	if _, present := e.Job.(Present); !present && e.asks() != nil && q.exists() && q.call.Live() && !q.foreign() {
 		if p := q.host().First(e.asks(), &q.call); p != nil {
 			q.jobs = slices.Insert(q.jobs, 0, entry{Job: Present{Device: p}})
 			return
@@ -131,6 +137,10 @@ func (q *Queue) reread() { q.jobs[0].reread, q.known = true, false }
 
 // step does an input, which is the first job's.
 func (q *Queue) step(in call.Input) {
+	if q.foreign() && q.call.Live() {
+		q.finish(nil, protocol.Unavailable.Error())
+		return
+	}
 	next, effects, err := call.Step(q.call, in, q.host().Now())
 	switch {
 	case err != nil && !q.jobs[0].reread:
@@ -151,7 +161,7 @@ func (q *Queue) commit(p pending) {
 		before = &q.call
 	}
 	p.change.Events = call.Events(before, p.input, &p.change.Call)
-	q.busy, q.pending = true, p
+	q.busy, q.pending, q.asked = true, p, q.host().Now()
 	q.patient = len(q.jobs) == 1 && q.jobs[0].patient()
 	q.host().Commit(p.change, q.patient)
 }
@@ -265,7 +275,7 @@ func (q *Queue) again() {
 func (q *Queue) fails() {
 	now := q.host().Now()
 	if q.failing == 0 || now.Sub(q.failed) > outageApart {
-		q.failing, q.began = 0, now
+		q.failing, q.began = 0, q.asked // A store may take its time to fail.
 	}
 	q.failed = now
 	if now.Sub(q.began) >= outageMost {

@@ -22,6 +22,8 @@ import (
 type Config struct {
 	Limits *protocol.Limits
 	Timing call.Timing
+	// Format is the newest format of calls that the node steps; zero means call.Format.
+	Format uint8
 	Log    *slog.Logger
 }
 
@@ -35,6 +37,9 @@ type Queues struct {
 
 // New makes an empty set.
 func New(cfg Config, host Host) *Queues {
+	if cfg.Format == 0 {
+		cfg.Format = call.Format
+	}
 	return &Queues{cfg: cfg, host: host, each: make(map[call.ID]*Queue)}
 }
 
@@ -158,6 +163,37 @@ func (s *Queues) Learn(c call.Call) {
 	q.set(c, nil)
 	s.host.Update(&c)
 	q.running = running
+	q.run()
+}
+
+// LearnPart is Learn of a call whose session descriptions were left out that without names. A
+// description does not change within a media generation, so an older copy of the same one has
+// it; where there is none the call is read when it is needed.
+func (s *Queues) LearnPart(c call.Call, without call.Attachments) {
+	q := s.each[c.ID]
+	if q == nil {
+		return
+	}
+	was := &q.call.Media
+	same := q.known && was.Generation == c.Media.Generation
+	if without&call.WithOffer != 0 && same && was.Offer != "" {
+		c.Media.Offer, without = was.Offer, without&^call.WithOffer
+	}
+	if without&call.WithAnswer != 0 && same && was.Answer != "" {
+		c.Media.Answer, without = was.Answer, without&^call.WithAnswer
+	}
+	if without&(call.WithOffer|call.WithAnswer) == 0 {
+		s.Learn(c)
+		return
+	}
+	q.newest = max(q.newest, c.Rev)
+	if q.busy || q.announce || q.call.Rev >= c.Rev {
+		return
+	}
+	running := q.running
+	q.running = true
+	q.set(c, nil)
+	q.known, q.running = false, running
 	q.run()
 }
 

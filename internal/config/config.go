@@ -29,6 +29,8 @@ type Config struct {
 
 	MetricsAddr string `placeholder:"HOST:PORT" env:"PEAL_METRICS_ADDR" help:"Where to serve metrics for Prometheus, at /metrics; nowhere, unless given. It asks for no password, so use a loopback or private address, such as 127.0.0.1:9326."`
 
+	Cluster Cluster `embed:"" envprefix:"PEAL_" group:"Several nodes:"`
+
 	TLS    TLS    `embed:"" prefix:"tls-" envprefix:"PEAL_TLS_" group:"TLS:"`
 	ACME   ACME   `embed:"" prefix:"acme-" envprefix:"PEAL_ACME_" group:"Certificates by ACME:"`
 	Auth   Auth   `embed:"" envprefix:"PEAL_" group:"Tokens:"`
@@ -162,6 +164,7 @@ func (c *Config) Check() error {
 	return errors.Join(
 		address("addr", c.Addr),
 		c.checkMetricsAddr(),
+		c.Cluster.validate(),
 		c.TLS.validate(),
 		c.ACME.validate(&c.TLS),
 		c.Auth.validate(),

@@ -13,10 +13,11 @@ import (
 func valid() Config {
 	return Config{
 		Addr: "127.0.0.1:7326", Data: "data",
-		Auth:   Auth{Secret: strings.Repeat("s", 32), KeyID: "main", MaxTTL: time.Hour},
-		Access: Access{HSTS: "4320h"},
-		TURN:   TURN{Addr: "192.0.2.1:3478", Most: 5000},
-		Timing: Timing{time.Minute, time.Second, time.Second, time.Second, time.Second, time.Second, time.Second},
+		Cluster: Cluster{Cluster: "peal", Drain: time.Second},
+		Auth:    Auth{Secret: strings.Repeat("s", 32), KeyID: "main", MaxTTL: time.Hour},
+		Access:  Access{HSTS: "4320h"},
+		TURN:    TURN{Addr: "192.0.2.1:3478", Most: 5000},
+		Timing:  Timing{time.Minute, time.Second, time.Second, time.Second, time.Second, time.Second, time.Second},
 		Limits: Limits{
 			MessageRate: 20, MessageBurst: 60, InvitesPerMin: 10, PairPerMin: 3, RingsPerMin: 20, HellosPerMin: 60, SignalBytes: 1 << 18, Devices: 10,
 			SocketsPerAddr: 50, QueueMessages: 64, QueueBytes: 1 << 18,

@@ -35,6 +35,7 @@ func (c *Config) durations() error {
 		orNone       bool // 0 stands for none.
 	}{
 		{"keep-records", c.Keep, leastRecordTime, false},
+		{"drain", c.Cluster.Drain, leastPause, true},
 		{"token-max-ttl", c.Auth.MaxTTL, leastTokenTTL, false},
 		{"timing-ring", c.Timing.Ring, leastCallTime, false},
 		{"timing-caller-grace", c.Timing.CallerGrace, leastCallTime, false},

@@ -93,6 +93,10 @@ func (c *Config) Doubts() []Doubt {
 	for _, id := range ids {
 		add("keys."+id, c.Auth.Keys[id])
 	}
+	if c.Cluster.On() && c.ACME.On() {
+		doubts = append(doubts, Doubt{"acme-domain", "the authority connects to any of the nodes behind a name, and only the one that asked can answer: " +
+			"let the balancer end TLS, give tls-cert, or use a name that this node alone has"})
+	}
 	return doubts
 }
 

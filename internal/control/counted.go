@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// counted is a connection that makes room for another one when it is closed.
+// counted is a connection that frees its place when it is closed.
 type counted struct {
 	net.Conn
 	once sync.Once

@@ -14,12 +14,12 @@ type Key struct {
 	ID      string    `json:"id"`
 	Scopes  []string  `json:"scopes"`
 	Created time.Time `json:"created,omitzero"`
-	// Used is when it was used last, to the minute.
+	// Used is the time of its last use, to the minute.
 	Used    time.Time `json:"used,omitzero"`
 	Revoked time.Time `json:"revoked,omitzero"`
-	// Fixed says that it is one of the server's settings, and not of the store.
+	// Fixed says that it is a key of the settings, and not of the store.
 	Fixed bool `json:"fixed,omitempty"`
-	// Secret is the whole key, in the answer that makes it alone.
+	// Secret is the whole key. Only the answer that makes the key has it.
 	Secret string `json:"secret,omitempty"`
 }
 
@@ -31,20 +31,24 @@ type Keys interface {
 	Revoke(ctx context.Context, id string) error
 }
 
-// wish is what a key is made of.
+// wish describes a key to make.
 type wish struct {
 	Name   string   `json:"name"`
 	Scopes []string `json:"scopes"`
 }
 
+// Inspect says in JSON what a node holds: one call, or all where call is empty.
+type Inspect func(ctx context.Context, call string) ([]byte, error)
+
 // answer is the body of every answer.
 type answer struct {
-	Keys  []Key  `json:"keys,omitempty"`
-	Error string `json:"error,omitempty"`
+	Keys  []Key           `json:"keys,omitempty"`
+	State json.RawMessage `json:"state,omitempty"`
+	Error string          `json:"error,omitempty"`
 }
 
 // NewServer makes what answers commands, at a socket of Listen.
-func NewServer(keys Keys, log *slog.Logger) *http.Server {
+func NewServer(keys Keys, inspect Inspect, log *slog.Logger) *http.Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /keys", func(w http.ResponseWriter, r *http.Request) {
 		var new wish
@@ -64,6 +68,10 @@ func NewServer(keys Keys, log *slog.Logger) *http.Server {
 	mux.HandleFunc("DELETE /keys/{id}", func(w http.ResponseWriter, r *http.Request) {
 		reply(w, nil, keys.Revoke(r.Context(), r.PathValue("id")))
 	})
+	mux.HandleFunc("GET /state", func(w http.ResponseWriter, r *http.Request) {
+		state, err := inspect(r.Context(), r.URL.Query().Get("call"))
+		respond(w, answer{State: state}, err)
+	})
 	server := &http.Server{
 		Handler: mux, ReadTimeout: timeout, WriteTimeout: timeout, IdleTimeout: time.Second, MaxHeaderBytes: bodyBytes,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
@@ -72,13 +80,14 @@ func NewServer(keys Keys, log *slog.Logger) *http.Server {
 	return server
 }
 
-func reply(w http.ResponseWriter, keys []Key, failed error) {
-	body := answer{Keys: keys}
+func reply(w http.ResponseWriter, keys []Key, failed error) { respond(w, answer{Keys: keys}, failed) }
+
+func respond(w http.ResponseWriter, body answer, failed error) {
 	w.Header().Set("Content-Type", "application/json")
 	if failed != nil {
 		body = answer{Error: failed.Error()}
 		w.WriteHeader(http.StatusConflict)
 	}
-	// Who asked is gone where this fails.
+	// This fails only where the client has gone.
 	_ = json.NewEncoder(w).Encode(body)
 }

@@ -4,8 +4,8 @@ package control
 
 import "syscall"
 
-// private has the socket be its owner's from its beginning. Linux takes the mode of the socket
-// before it has a name; other systems refuse that, and have it right after.
+// private gives the socket the mode 0600 before it has a name. Systems other than Linux refuse that:
+// Listen sets their mode right after.
 func private(_, _ string, c syscall.RawConn) error {
 	return c.Control(func(fd uintptr) { _ = syscall.Fchmod(int(fd), 0o600) })
 }

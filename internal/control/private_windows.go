@@ -2,5 +2,5 @@ package control
 
 import "syscall"
 
-// private leaves the socket to the rights of the data folder.
+// private does nothing: the rights of the data folder protect the socket.
 func private(_, _ string, _ syscall.RawConn) error { return nil }

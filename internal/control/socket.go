@@ -1,9 +1,9 @@
-// Package control lets commands ask the server that runs on a data folder: by a socket in
-// that folder, which the owner alone can open. The database is locked while a server runs, so
-// that no other process could write to it.
+// Package control lets commands send requests to the server that runs on a data folder, by a socket in
+// that folder, which only the owner can open. While a server runs it locks the database, so a command
+// cannot write to it.
 //
-// internal/server serves the socket, and cmd/peal asks by it. Requests are few and small: HTTP
-// with JSON. Everything here may be used by several goroutines.
+// internal/server serves the socket, and cmd/peal is the client. Requests are few and small: HTTP with
+// JSON. Several goroutines may use everything here.
 package control
 
 import (
@@ -21,7 +21,7 @@ import (
 const (
 	// name is that of the socket in the data folder.
 	name = "peal.sock"
-	// most is how many connections are served at once. What comes beyond waits.
+	// most limits the connections that are served at once. Others wait.
 	most = 8
 	// timeout bounds one request and its answer, on both sides.
 	timeout = 10 * time.Second
@@ -31,8 +31,7 @@ const (
 	answerBytes = 1 << 20
 )
 
-// pathMost is the longest path that a socket may have: the systems have one byte more, for
-// the zero at the end.
+// pathMost is the longest path that a socket may have: systems have one more byte, for the final zero.
 func pathMost() int {
 	if runtime.GOOS == "linux" || runtime.GOOS == "windows" {
 		return 107
@@ -51,8 +50,23 @@ func pathOf(data string) (string, error) {
 	return path, nil
 }
 
-// Listen opens the socket of a data folder, which the caller holds the lock of: a socket that
-// is there was left by a server that was killed.
+// Served says whether a server runs on a data folder. One that starts or stops at this moment may
+// escape it.
+func Served(ctx context.Context, data string) bool {
+	path, err := pathOf(data)
+	if err != nil {
+		return false
+	}
+	c, err := new(net.Dialer).DialContext(ctx, "unix", path)
+	if err != nil {
+		return false
+	}
+	_ = c.Close()
+	return true
+}
+
+// Listen opens the socket of a data folder. No other server runs on the folder, so a socket that
+// exists was left by a killed server.
 func Listen(ctx context.Context, data string) (net.Listener, error) {
 	path, err := pathOf(data)
 	if err != nil {
@@ -80,7 +94,7 @@ func Listen(ctx context.Context, data string) (net.Listener, error) {
 	return &limited{Listener: l, free: make(chan struct{}, most)}, nil
 }
 
-// limited is a listener that has so many connections at once.
+// limited is a listener with a limit of connections at once.
 type limited struct {
 	net.Listener
 	free chan struct{}

@@ -14,7 +14,7 @@ const (
 	Timeout   Result = "timeout"   // It gave no answer in time.
 	Blocked   Result = "blocked"   // Its address may not be reached.
 	Connect   Result = "connect"   // The name, the connection, TLS or the answer failed.
-	Abandoned Result = "abandoned" // The server stopped meanwhile. It does not count as a try.
+	Abandoned Result = "abandoned" // The server stopped, or the event is stale. It does not count as a try.
 )
 
 // Results lists those that count.

@@ -1,12 +1,12 @@
-// Package delivery decides which event is tried at which endpoint when, and what becomes of it:
-// retries with growing pauses, the order of each call, how many run at a time, endpoints that
-// fail, and when to give up.
+// Package delivery schedules the tries of events at endpoints. It decides about retries with growing
+// pauses, the order of each call's events, the number of tries that run at a time, failing endpoints,
+// and when an event is dead.
 //
-// It is pure: a Schedule gets inputs and the time, and gives effects, which its owner carries
-// out. internal/webhook is its owner in a server, with goroutines and HTTP; the simulator is
-// another. A Schedule belongs to one goroutine.
+// It is pure: a Schedule takes inputs and the time, and returns effects, which its owner carries out.
+// In a server the owner is internal/webhook, with goroutines and HTTP. In the simulator it is an actor.
+// A Schedule belongs to one goroutine.
 //
-// What it holds at a time is bounded: a few deliveries for each endpoint. All others wait in the
-// outbox. What was claimed from the outbox and not settled is due again after a restart, so an
-// event may come twice, and never too late in the order of its call.
+// A Schedule holds a few deliveries of each endpoint. All others wait in the outbox. A delivery that
+// was claimed and not settled is due again after a restart. So an endpoint may receive an event twice,
+// but never before an older event of the same call.
 package delivery

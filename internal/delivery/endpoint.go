@@ -6,36 +6,38 @@ import (
 	"github.com/peal-rtc/peal/internal/store"
 )
 
-// endpoint is what a schedule knows of one endpoint.
+// endpoint is the state of one endpoint in a schedule.
 type endpoint struct {
 	store.Endpoint
-	// gone says that it was deleted. It stays here until all that it was asked for has ended.
+	// gone says that it was deleted. It stays here until its tries, claims and marks have ended.
 	gone bool
 
-	// waiting was claimed and not tried yet, the longest due first.
+	// waiting are deliveries that were claimed and not tried yet, the longest due first.
 	waiting []store.Delivery
 	running int // Tries.
-	// quiet is until when nothing is tried: the endpoint asked for a pause, or its next probe is due
-	// then.
+	// quiet is the end of a pause in which nothing is tried: the endpoint asked for it, or its next
+	// probe is due then.
 	quiet time.Time
 
-	// news says that something may be due; next is when something will be, zero for never.
-	news    bool
-	next    time.Time
-	claimAt time.Time // The earliest time of the next Claim.
-	// claiming says that a Claim is under way, for asked deliveries.
+	// mayBeDue says that a delivery may be due. next is when one will be; zero for never.
+	mayBeDue bool
+	next     time.Time
+	claimAt  time.Time // The earliest time of the next Claim.
+	// claiming says that a Claim runs, of at most claimed deliveries.
 	claiming bool
-	asked    int
-	// unmarked says that how it does is to be stored, and marking that a Mark is under way.
+	claimed  int
+	// outboxPause is the pause after a Claim or a Mark of this endpoint that failed.
+	outboxPause pausing
+	// unmarked says that FailingSince or Disabled has to be stored, and marking that a Mark runs.
 	unmarked, marking bool
 
-	// failures counts failed tries since the last success, the first of which was at since.
+	// failures counts failed tries since the last success. since is the time of the first.
 	failures int
 	since    time.Time
 }
 
-// newEndpoint begins with an endpoint. One that failed when the server stopped gets a probe
-// before anything else.
+// newEndpoint makes the state of a stored endpoint. One that failed when the server stopped begins with
+// a probe.
 func newEndpoint(stored *store.Endpoint) *endpoint {
 	e := &endpoint{Endpoint: *stored}
 	if !e.FailingSince.IsZero() {
@@ -44,15 +46,16 @@ func newEndpoint(stored *store.Endpoint) *endpoint {
 	return e
 }
 
-// change takes an endpoint as it is stored now. Of one that was enabled again, or has another URL,
-// it forgets the failures, and says whether that has to be stored.
+// change takes an endpoint as it is stored now. Where it was enabled again, or has another URL, change
+// resets the failures, and reports whether that has to be stored.
 func (e *endpoint) change(stored store.Endpoint) bool {
-	e.news = true
+	e.mayBeDue = true
 	if e.URL != stored.URL {
 		e.unmarked = false // It is of the former URL.
 	} else if !e.marked() {
 		stored.FailingSince, stored.Disabled = e.FailingSince, e.Disabled
 	}
+	e.heed(&stored)
 	reset := !e.Enabled() && stored.Enabled() || e.URL != stored.URL
 	e.Endpoint = stored
 	if !reset {
@@ -64,17 +67,17 @@ func (e *endpoint) change(stored store.Endpoint) bool {
 	return failed
 }
 
-// marked says that how it does is stored.
+// marked reports that FailingSince and Disabled are stored.
 func (e *endpoint) marked() bool { return !e.unmarked && !e.marking }
 
-// mark has it stored how an endpoint does, where that is new. Nothing is tried at it meanwhile:
-// Looked may bring an older state of it.
+// mark requests a Mark where the state of the endpoint has changed. Until it is stored nothing is tried
+// at the endpoint: Looked may bring an older state.
 func (e *endpoint) mark(changed bool) { e.unmarked = e.unmarked || changed && !e.gone }
 
-// circuitOpen says that it has failed so often that it gets probes alone.
+// circuitOpen reports that the endpoint has failed so often that it gets only probes.
 func (e *endpoint) circuitOpen() bool { return e.failures >= circuitAfter }
 
-// succeeded takes a success, and says whether that has to be stored.
+// succeeded counts a success, and reports whether that has to be stored.
 func (e *endpoint) succeeded() bool {
 	e.failures, e.since = 0, time.Time{}
 	changed := !e.FailingSince.IsZero()
@@ -82,12 +85,12 @@ func (e *endpoint) succeeded() bool {
 	return changed
 }
 
-// failed takes a failure, and says whether something has to be stored.
+// failed counts a failure, and reports whether something has to be stored.
 func (e *endpoint) failed(now time.Time, a *Attempt) bool {
 	if e.failures++; e.since.IsZero() {
 		e.since = now
 	}
-	// Too many requests, or too busy: both are meant for all requests.
+	// Too many requests, or too busy: both apply to all requests.
 	if a.Status == tooMany || a.Status == unavailable {
 		e.quietUntil(now.Add(min(a.RetryAfter, RetryAfterMost)))
 	}

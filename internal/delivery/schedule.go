@@ -13,8 +13,8 @@ type Input interface{ input() }
 
 // The inputs.
 type (
-	// Looked brings the endpoints as they are. Events may be due at each of them. It is the first
-	// input, and comes whenever the outbox has changed.
+	// Looked brings the stored endpoints. Events may be due at each of them. It is the first input,
+	// and follows each change of the outbox.
 	Looked struct{ Endpoints []store.Endpoint }
 	// Claimed answers Claim.
 	Claimed struct {
@@ -37,9 +37,9 @@ type (
 		Endpoint int64
 		Err      error
 	}
-	// Woke says that Deadline has come.
+	// Woke says that Deadline has passed.
 	Woke struct{}
-	// Stopping ends it: nothing is tried from now on. What was claimed goes back to the outbox.
+	// Stopping begins no more tries, and returns deliveries that wait for one to the outbox.
 	Stopping struct{}
 )
 
@@ -51,7 +51,7 @@ func (Marked) input()   {}
 func (Woke) input()     {}
 func (Stopping) input() {}
 
-// Effect is what the owner is to do.
+// Effect is an operation that the owner carries out.
 type Effect interface{ effect() }
 
 // The effects.
@@ -67,10 +67,10 @@ type (
 		Endpoint store.Endpoint
 		Delivery store.Delivery
 	}
-	// Settle tells the outbox the results of deliveries.
+	// Settle stores the results of deliveries in the outbox.
 	Settle struct{ Settlements []store.Settlement }
-	// Mark stores how an endpoint does at a URL. Where it has another one by then it is no news, and
-	// no error.
+	// Mark stores the state of an endpoint at a URL. Where the endpoint has another URL by then, Mark
+	// changes nothing, without an error.
 	Mark struct {
 		Endpoint     int64
 		ID, URL      string
@@ -98,20 +98,19 @@ const (
 // Schedule decides about all deliveries.
 type Schedule struct {
 	endpoints map[int64]*endpoint
-	// turn is the number of the endpoint that had its turn last: the next one goes first.
-	turn    int64
+	// served is the number of the endpoint that began a try last: the next one goes first.
+	served  int64
 	running int // Tries, of all endpoints.
 
-	// settled waits to be told to the outbox; telling is being told, where settling says so.
+	// settled waits for the next Settle. settling says that a Settle runs, with underway.
 	settled  []store.Settlement
-	telling  []store.Settlement
+	underway []store.Settlement
 	settling bool
 	settleAt time.Time // The earliest time of the next Settle.
 
-	// troubles counts failures of the outbox in a row. It is left alone until rested.
-	troubles int
-	rested   time.Time
-	stopping bool
+	// settlePause is the pause after a Settle that failed. It is one for all: a Settle is of many endpoints.
+	settlePause pausing
+	stopping    bool
 
 	effects  []Effect
 	deadline time.Time // Zero for none.
@@ -120,10 +119,10 @@ type Schedule struct {
 // New makes a schedule without endpoints.
 func New() *Schedule { return &Schedule{endpoints: make(map[int64]*endpoint)} }
 
-// Deadline is when to step by Woke, where there is a time.
+// Deadline is when to step with Woke, where there is such a time.
 func (s *Schedule) Deadline() (time.Time, bool) { return s.deadline, !s.deadline.IsZero() }
 
-// Idle says that nothing is under way: once it is stopping, nothing will be.
+// Idle reports that no effect runs and no result waits to be stored. After Stopping it stays so.
 func (s *Schedule) Idle() bool {
 	busy := s.running > 0 || s.settling || len(s.settled) > 0
 	for _, e := range s.endpoints {
@@ -144,13 +143,13 @@ func (s *Schedule) Step(now time.Time, in Input) []Effect {
 		s.tried(now, in)
 	case Settled:
 		s.settling = false
-		s.judge(now, in.Err)
-		for i := range s.telling {
-			if e := s.endpoints[s.telling[i].Delivery.Lane.Endpoint]; e != nil {
-				e.news = true // What follows of the same call is due.
+		s.settlePause.judge(now, in.Err)
+		for i := range s.underway {
+			if e := s.endpoints[s.underway[i].Delivery.Lane.Endpoint]; e != nil {
+				e.mayBeDue = true // The next event of the same call is due.
 			}
 		}
-		s.telling = nil
+		s.underway = nil
 	case Marked:
 		s.marked(now, in)
 	case Stopping:
@@ -184,29 +183,19 @@ func (s *Schedule) look(list []store.Endpoint) {
 	}
 }
 
-// claimed takes what is due. What nobody wants any more goes back.
+// claimed takes deliveries that are due. Those of another endpoint go back.
 func (s *Schedule) claimed(now time.Time, in Claimed) {
 	e := s.endpoints[in.Endpoint]
 	e.claiming = false
-	s.judge(now, in.Err)
-	e.next, e.news = in.Next, e.news || in.Err != nil || len(in.Due) == e.asked
+	e.outboxPause.judge(now, in.Err)
+	e.next, e.mayBeDue = in.Next, e.mayBeDue || in.Err != nil || len(in.Due) == e.claimed
 	for _, d := range in.Due {
 		if d.Lane.Endpoint != in.Endpoint {
-			s.settle(store.Settlement{Delivery: d, Outcome: store.Returned}) // Of a later one by its id.
+			s.settle(store.Settlement{Delivery: d, Outcome: store.Returned}) // The id belongs to a later endpoint by now.
 			continue
 		}
 		e.waiting = append(e.waiting, d)
 	}
-}
-
-// judge takes how the outbox did.
-func (s *Schedule) judge(now time.Time, err error) {
-	if err == nil {
-		s.troubles = 0
-		return
-	}
-	s.rested = now.Add(min(troubleLeast<<min(s.troubles, 10), troubleMost))
-	s.troubles++
 }
 
 // tried takes the result of a try.
@@ -214,7 +203,7 @@ func (s *Schedule) tried(now time.Time, in Tried) {
 	s.running--
 	e := s.endpoints[in.Delivery.Lane.Endpoint]
 	e.running--
-	moved := in.URL != e.URL // It says nothing of the URL that there is now.
+	moved := in.URL != e.URL // The result says nothing about the present URL.
 	done := store.Settlement{Delivery: in.Delivery, Outcome: store.Delivered}
 	switch in.Attempt.Result {
 	case Delivered:
@@ -232,9 +221,9 @@ func (s *Schedule) tried(now time.Time, in Tried) {
 	s.settle(done)
 }
 
-// mark stores how an endpoint does: once at a time, so that the last is the newest.
+// mark stores the state of an endpoint. One Mark runs at a time, so that the last one is the newest.
 func (s *Schedule) mark(now time.Time, e *endpoint) {
-	if !e.unmarked || e.marking || !s.stopping && !s.due(now, s.rested) {
+	if !e.unmarked || e.marking || !s.stopping && !s.due(now, e.outboxPause.until) {
 		return
 	}
 	e.unmarked, e.marking = false, true
@@ -243,10 +232,10 @@ func (s *Schedule) mark(now time.Time, e *endpoint) {
 	})
 }
 
-// marked takes how that went. What others changed meanwhile has yet to be seen.
+// marked takes the result of a Mark. A Look then brings what others changed in the meantime.
 func (s *Schedule) marked(now time.Time, in Marked) {
-	s.judge(now, in.Err)
 	e := s.endpoints[in.Endpoint]
+	e.outboxPause.judge(now, in.Err)
 	e.marking = false
 	if in.Err != nil {
 		e.unmarked = !e.gone && !s.stopping
@@ -256,30 +245,30 @@ func (s *Schedule) marked(now time.Time, in Marked) {
 	}
 }
 
-// giveBack returns what was claimed and not tried.
+// giveBack returns the deliveries that were claimed and not tried.
 func (s *Schedule) giveBack(e *endpoint) {
 	for _, d := range e.waiting {
 		s.settle(store.Settlement{Delivery: d, Outcome: store.Returned})
 	}
-	e.waiting, e.news = nil, true
+	e.waiting, e.mayBeDue = nil, true
 }
 
 func (s *Schedule) settle(one store.Settlement) { s.settled = append(s.settled, one) }
 
-// decide begins what can begin, each endpoint in its turn.
+// decide begins all effects that can begin, the endpoints in turn.
 func (s *Schedule) decide(now time.Time) {
 	numbers := make([]int64, 0, len(s.endpoints))
 	for number := range s.endpoints {
 		numbers = append(numbers, number)
 	}
 	slices.SortFunc(numbers, func(a, b int64) int {
-		// Those after the one that had its turn come first.
+		// Those after the endpoint that was served last go first.
 		return cmp.Or(cmp.Compare(s.passed(a), s.passed(b)), cmp.Compare(a, b))
 	})
 	for _, number := range numbers {
 		e := s.endpoints[number]
 		s.mark(now, e)
-		// What waits for long does so in the outbox, where an account may be erased meanwhile.
+		// A delivery that has to wait for long does so in the outbox.
 		if s.stopping || e.gone || !e.Enabled() || now.Before(e.quiet) || e.circuitOpen() && e.running+len(e.waiting) > 1 {
 			s.giveBack(e)
 		}
@@ -288,27 +277,27 @@ func (s *Schedule) decide(now time.Time) {
 			e.waiting = slices.Delete(e.waiting, 0, 1)
 			e.running++
 			s.running++
-			s.turn = number
+			s.served = number
 			s.effects = append(s.effects, Send{e.Endpoint, d})
 		}
 		s.claim(now, e)
 	}
-	if len(s.settled) == 0 || s.settling || !s.due(now, s.settleAt) || !s.stopping && !s.due(now, s.rested) {
+	if len(s.settled) == 0 || s.settling || !s.due(now, s.settleAt) || !s.stopping && !s.due(now, s.settlePause.until) {
 		return
 	}
 	s.effects = append(s.effects, Settle{s.settled})
-	s.settled, s.telling, s.settling, s.settleAt = nil, s.settled, true, now.Add(paceOf)
+	s.settled, s.underway, s.settling, s.settleAt = nil, s.settled, true, now.Add(paceOf)
 }
 
-// passed is 1 for endpoints that had their turn in this round, and 0 for the others.
+// passed is 1 for endpoints that were served in this round, and 0 for the others.
 func (s *Schedule) passed(number int64) int {
-	if number <= s.turn {
+	if number <= s.served {
 		return 1
 	}
 	return 0
 }
 
-// mayBegin says whether a waiting delivery may be tried now.
+// mayBegin reports whether a waiting delivery may be tried now.
 func (s *Schedule) mayBegin(now time.Time, e *endpoint) bool {
 	most := PerEndpoint
 	if e.circuitOpen() {
@@ -317,7 +306,7 @@ func (s *Schedule) mayBegin(now time.Time, e *endpoint) bool {
 	return len(e.waiting) > 0 && e.marked() && s.running < InAll && e.running < most && s.due(now, e.quiet)
 }
 
-// claim asks for more, where more may be due and there is room.
+// claim claims more deliveries, where some may be due and there is room.
 func (s *Schedule) claim(now time.Time, e *endpoint) {
 	limit := window - len(e.waiting)
 	room := len(e.waiting) < PerEndpoint
@@ -327,17 +316,17 @@ func (s *Schedule) claim(now time.Time, e *endpoint) {
 	if s.stopping || e.gone || !e.Enabled() || !e.marked() || e.claiming || !room {
 		return
 	}
-	if !e.news && (e.next.IsZero() || !s.due(now, e.next)) {
+	if !e.mayBeDue && (e.next.IsZero() || !s.due(now, e.next)) {
 		return
 	}
-	if !s.due(now, e.quiet) || !s.due(now, e.claimAt) || !s.due(now, s.rested) {
+	if !s.due(now, e.quiet) || !s.due(now, e.claimAt) || !s.due(now, e.outboxPause.until) || !s.due(now, s.settlePause.until) {
 		return
 	}
-	e.news, e.claiming, e.asked, e.claimAt = false, true, limit, now.Add(paceOf)
+	e.mayBeDue, e.claiming, e.claimed, e.claimAt = false, true, limit, now.Add(paceOf)
 	s.effects = append(s.effects, Claim{Endpoint: e.Number, ID: e.ID, Limit: limit})
 }
 
-// due says whether a time has come. Where it has not it becomes a deadline.
+// due reports whether a time has passed. Otherwise the time becomes a deadline.
 func (s *Schedule) due(now, at time.Time) bool {
 	if !now.Before(at) {
 		return true

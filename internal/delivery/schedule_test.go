@@ -239,6 +239,52 @@ func TestOutboxAway(t *testing.T) {
 	}
 }
 
+// TestUnreadEndpoint: where the outbox cannot read the deliveries of one endpoint, those of another
+// do not wait for that.
+func TestUnreadEndpoint(t *testing.T) {
+	w := newWorld(t, 2)
+	w.unread = 1
+	w.commit("c0", 1)
+	w.run(2 * time.Minute) // The pause of the first is the longest by now.
+	claims := w.claims
+	for n := range 20 {
+		w.commit(fmt.Sprint("c", n+1), 1)
+		w.look()
+		w.run(time.Second)
+		if left := w.left(); left != n+2 {
+			t.Fatalf("%d deliveries are left after %d calls", left, n+2)
+		}
+	}
+	if n := w.claims - claims; n > 100 {
+		t.Errorf("%d claims in 20 s", n)
+	}
+	w.unread = 0
+	w.run(time.Minute)
+	if w.left() > 0 {
+		t.Errorf("%d are left", w.left())
+	}
+}
+
+// TestOutboxFull: while no result can be stored, deliveries are tried now and then: each of them
+// arrives again.
+func TestOutboxFull(t *testing.T) {
+	w := newWorld(t, 2)
+	w.answer = func(one try) (delivery.Attempt, time.Duration) {
+		if one.endpoint == 1 {
+			return down, 10 * time.Millisecond
+		}
+		return ok, 10 * time.Millisecond
+	}
+	w.full = true
+	for n := range 3000 {
+		w.commit(fmt.Sprint(n), 1)
+	}
+	w.run(10 * time.Minute)
+	if len(w.tries) > 1000 || w.settles > 60 || len(w.marked) > 60 {
+		t.Errorf("%d tries, %d settlements and %d marks in 10 minutes", len(w.tries), w.settles, len(w.marked))
+	}
+}
+
 // TestStop: what was claimed goes back, and nothing more is tried.
 func TestStop(t *testing.T) {
 	w := newWorld(t, 1)

@@ -57,6 +57,10 @@ type world struct {
 	answer func(try) (delivery.Attempt, time.Duration)
 	// outbox is how it does; nil is well.
 	outbox func() error
+	// unread is an endpoint whose deliveries the outbox cannot read; 0 for none.
+	unread int64
+	// full says that the outbox can be read, and not written.
+	full bool
 
 	tries     []try
 	delivered map[int64]int // By seq.
@@ -158,6 +162,13 @@ func (w *world) fails() error {
 	return w.outbox()
 }
 
+func (w *world) failsToWrite() error {
+	if w.full {
+		return errOutbox
+	}
+	return w.fails()
+}
+
 var errOutbox = errors.New("the outbox is away")
 
 func (w *world) do(effect delivery.Effect) {
@@ -178,7 +189,7 @@ func (w *world) do(effect delivery.Effect) {
 		w.marked, w.marking[e.Endpoint] = append(w.marked, e), true
 		var err error
 		w.after(disk/2, func() delivery.Input {
-			if err = w.fails(); err == nil {
+			if err = w.failsToWrite(); err == nil {
 				w.mark(&e)
 			}
 			return delivery.Woke{}
@@ -205,6 +216,10 @@ func (w *world) mark(e *delivery.Mark) {
 func (w *world) claim(e delivery.Claim) delivery.Input {
 	answer := delivery.Claimed{Endpoint: e.Endpoint}
 	if answer.Err = w.fails(); answer.Err != nil {
+		return answer
+	}
+	if e.Endpoint == w.unread {
+		answer.Err = errOutbox
 		return answer
 	}
 	var heads []*queued
@@ -253,7 +268,7 @@ func (w *world) send(e delivery.Send) {
 }
 
 func (w *world) settle(e delivery.Settle) delivery.Input {
-	err := w.fails()
+	err := w.failsToWrite()
 	w.held -= len(e.Settlements)
 	for _, s := range e.Settlements {
 		lane := w.lanes[s.Delivery.Lane]

@@ -96,7 +96,10 @@ func (r *run) checkServer(ctx context.Context) Result {
 		return bad(Failed, "%s sends elsewhere, to %s", r.at("/readyz"), answer.Header.Get("Location")).
 			mend("Check that address in place of this one: the component connects to what it is given, without following.", "--server (of peal doctor)")
 	}
-	var health struct{ Status, Reason string }
+	var health struct {
+		Status, Reason string
+		Warnings       []string
+	}
 	if json.Unmarshal(text, &health) != nil || health.Status == "" {
 		if r.server.Path != "" && r.server.Path != "/" {
 			return bad(Failed, "there is no Peal at %s: %s answers %s", r.server, r.at("/readyz"), answer.Status).
@@ -108,12 +111,21 @@ func (r *run) checkServer(ctx context.Context) Result {
 	}
 	r.up = true
 	if answer.StatusCode != http.StatusOK {
-		if health.Reason == "store" {
+		switch health.Reason {
+		case "store":
 			return bad(Failed, "the server answers %s: it cannot store calls", answer.Status).
-				mend("Look at the server's log, which says what is wrong with the folder of --data: a full disk, or a locked database.", "--data")
+				mend("Look at the server's log, which says what is wrong with the folder of --data, a full disk or a locked database, "+
+					"or with the database of --store.", "--data", "--store")
+		case "bus":
+			return bad(Failed, "the server answers %s: it has no connection to the bus", answer.Status).
+				mend("Look at the server's log, and whether the NATS server of --bus runs and takes its user and password.", "--bus")
 		}
 		return bad(Failed, "the server answers %s: it starts or stops", answer.Status).
 			mend("Wait a moment; if it stays so, look at the server's log.")
+	}
+	if len(health.Warnings) > 0 {
+		return bad(Warning, "%s answers, and warns: %s", r.server, strings.Join(health.Warnings, "; ")).
+			mend("Calls can be made. Look at the databases of --store, or at the NATS server of --bus.", "--store", "--bus")
 	}
 	return ok("%s answers", r.server)
 }

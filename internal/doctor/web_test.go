@@ -57,7 +57,7 @@ func TestNoServer(t *testing.T) {
 		t.Errorf("does not say where it is sent: %s", r.Seen)
 	}
 	// One that lives, and cannot make calls.
-	for reason, says := range map[string]string{"starting": "it starts or stops", "stopping": "it starts or stops", "store": "it cannot store calls"} {
+	for reason, says := range map[string]string{"starting": "it starts or stops", "stopping": "it starts or stops", "store": "it cannot store calls", "bus": "no connection to the bus"} {
 		unready := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/healthz" {
 				return
@@ -71,6 +71,15 @@ func TestNoServer(t *testing.T) {
 		if r := f.of(doctor.CheckServer); !strings.Contains(r.Seen, says) {
 			t.Errorf("%s: %s", reason, r.Seen)
 		}
+	}
+	warns := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(`{"status":"ok","warnings":["no standby waits"]}`))
+	}))
+	t.Cleanup(warns.Close)
+	f = visit(t, doctor.Config{Server: warns.URL})
+	f.is(doctor.Warning, doctor.CheckServer)
+	if r := f.of(doctor.CheckServer); !strings.Contains(r.Seen, "no standby waits") {
+		t.Errorf("a warning: %s", r.Seen)
 	}
 	// Plain HTTP where HTTPS is asked for, and the name of another machine.
 	plain := start(t, nil)

@@ -20,10 +20,14 @@ type calls struct {
 	lives                        *prometheus.GaugeVec
 	answer, setup, seconds       *prometheus.HistogramVec
 
+	// shared: other nodes store calls too, so that what was committed here is not all.
+	shared bool
+
 	mu   sync.Mutex // Guards what follows.
 	live map[call.ID]liveCall
 	// doubtful are calls whose last commit may have been made. Reading them back tells.
 	doubtful map[call.ID]bool
+	pruneAt  int // How many calls there are when old ones are looked for next.
 }
 
 // liveCall is what a call was when it was last stored.
@@ -36,7 +40,16 @@ type liveCall struct {
 	// answered is when the answer was stored; zero before, and where that was before the
 	// server started.
 	answered time.Time
+	seen     time.Time // When this was noted, by the clock of the machine.
 }
+
+const (
+	// forgetAfter is how long a call is remembered of which nothing was heard. Nodes alone hear of
+	// the end of every call.
+	forgetAfter = 4 * time.Hour
+	// pruneLeast is how many calls are remembered before old ones are looked for.
+	pruneLeast = 10_000
+)
 
 // path says of which call and generation a device reported its path last.
 type path struct {
@@ -47,7 +60,12 @@ type path struct {
 func (c *calls) register(r *prometheus.Registry) {
 	c.live, c.doubtful = make(map[call.ID]liveCall), make(map[call.ID]bool)
 	c.started, c.ended, c.rings = callsStarted.counter(r), callsEnded.counter(r), callRings.counter(r)
-	c.paths, c.lives = mediaPaths.counter(r), callsLive.gauge(r)
+	c.paths = mediaPaths.counter(r)
+	if c.shared {
+		c.lives = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: callsLive.Name}, callsLive.Labels) // Of nobody.
+	} else {
+		c.lives = callsLive.gauge(r)
+	}
 	c.answer, c.setup, c.seconds = callAnswer.histogram(r), callSetup.histogram(r), callSeconds.histogram(r)
 	for _, s := range []call.State{call.Ringing, call.Connecting, call.Connected} {
 		c.lives.WithLabelValues(nameOf(pealv1.CallState(s)))
@@ -85,6 +103,46 @@ func (c *calls) stored(stored *call.Call, now time.Time) {
 	c.step(stored, now)
 }
 
+// learned takes a call as another node may have left it: that one has counted it.
+func (c *calls) learned(l *call.Call, now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.learn(l, now)
+}
+
+// learn needs the lock.
+func (c *calls) learn(l *call.Call, now time.Time) {
+	last, known := c.live[l.ID]
+	switch {
+	case !c.shared, c.doubtful[l.ID] || known && l.Rev <= last.rev:
+	case !l.Live():
+		delete(c.live, l.ID)
+	default:
+		next := liveCall{
+			rev: l.Rev, state: l.State, kind: l.Type, ringers: max(last.ringers, ringersOf(l)), generation: l.Media.Generation,
+			answered: last.answered, seen: time.Now(),
+		}
+		if last.state == call.Ringing && next.state > call.Ringing {
+			next.answered = now
+		}
+		c.keep(l.ID, next)
+	}
+}
+
+// keep needs the lock. Of some calls the end is never heard, once their devices went to other nodes.
+func (c *calls) keep(id call.ID, l liveCall) {
+	c.live[id] = l
+	if len(c.live) < c.pruneAt {
+		return
+	}
+	for old, one := range c.live {
+		if time.Since(one.seen) > forgetAfter {
+			delete(c.live, old)
+		}
+	}
+	c.pruneAt = 2*len(c.live) + pruneLeast
+}
+
 // doubt notes that nobody knows whether a change was made.
 func (c *calls) doubt(id call.ID) {
 	c.mu.Lock()
@@ -99,6 +157,9 @@ func (c *calls) loaded(id call.ID, l *node.Loaded, now time.Time) {
 	defer c.mu.Unlock()
 	switch {
 	case !c.doubtful[id]:
+		if l.Err == nil {
+			c.learn(&l.Call, now)
+		}
 	case l.Err == nil:
 		delete(c.doubtful, id)
 		c.step(&l.Call, now)
@@ -114,7 +175,7 @@ func (c *calls) step(stored *call.Call, now time.Time) {
 		return
 	}
 	kind := typeName(stored.Type)
-	if !known && (stored.Live() || stored.Outcome.Kind != 0) {
+	if stored.Rev == 1 && (stored.Live() || stored.Outcome.Kind != 0) {
 		c.started.WithLabelValues(kind).Inc()
 	}
 	if !stored.Live() {
@@ -123,11 +184,12 @@ func (c *calls) step(stored *call.Call, now time.Time) {
 	}
 	next := liveCall{
 		stored.Rev, stored.State, stored.Type, max(last.ringers, ringersOf(stored)), stored.Media.Generation, last.answered,
+		time.Now(),
 	}
 	if more := next.ringers - last.ringers; more > 0 {
 		c.rings.WithLabelValues(kind).Add(float64(more))
 	}
-	if last.state <= call.Ringing && next.state > call.Ringing {
+	if (known || stored.Rev == 1) && last.state <= call.Ringing && next.state > call.Ringing {
 		next.answered = now
 		c.answer.WithLabelValues(kind).Observe(max(now.Sub(stored.CreatedAt), 0).Seconds())
 	}
@@ -155,7 +217,11 @@ func (c *calls) end(stored *call.Call, last liveCall, kind string) {
 
 // set needs the lock.
 func (c *calls) set(stored *call.Call, last, next liveCall) {
-	c.live[stored.ID] = next
+	if c.shared {
+		c.keep(stored.ID, next)
+	} else {
+		c.live[stored.ID] = next
+	}
 	if last.state != 0 {
 		c.lives.WithLabelValues(nameOf(pealv1.CallState(last.state))).Dec()
 	}

@@ -114,7 +114,7 @@ func (m *Metrics) Late(by time.Duration) {
 }
 
 // Told notes an input, before the node gets it.
-func (m *Metrics) Told(in node.Input) {
+func (m *Metrics) Told(now time.Time, in node.Input) {
 	if m == nil {
 		return
 	}
@@ -127,6 +127,14 @@ func (m *Metrics) Told(in node.Input) {
 		m.calls.reported(m.loop.peers[in.Conn], in.Frame)
 	case node.Closed:
 		m.loop.closed(in.Conn)
+	case node.Heard:
+		if in.Message.Call != nil {
+			m.calls.learned(in.Message.Call, now)
+		}
+	case node.Listed:
+		for i := range in.Calls {
+			m.calls.learned(&in.Calls[i], now)
+		}
 	}
 }
 

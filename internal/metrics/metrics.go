@@ -27,7 +27,7 @@ import (
 // requestsMost is how many requests are answered at a time: a scrape is work.
 const requestsMost = 4
 
-// Sources are read at each scrape. All but Relay, CertificateEnd and Queues are required.
+// Sources are read at each scrape. All but Relay, CertificateEnd, Queues and Shared are required.
 type Sources struct {
 	// Ready says whether the server answers hellos.
 	Ready func() bool
@@ -41,6 +41,8 @@ type Sources struct {
 	CertificateEnd func() time.Time
 	// Queues is what waits for each webhook endpoint; nil where no events are kept.
 	Queues func() []Queue
+	// Shared is what nodes share; nil where there is one.
+	Shared func() Shared
 }
 
 // Metrics counts.
@@ -52,9 +54,11 @@ type Metrics struct {
 	hooks    hooks
 }
 
-// New makes a Metrics.
-func New() *Metrics {
+// New makes a Metrics. Where a node shares its store with others, Sources.Shared tells which calls are
+// live.
+func New(shared bool) *Metrics {
 	m := &Metrics{registry: prometheus.NewRegistry()}
+	m.calls.shared = shared
 	m.loop.register(m.registry)
 	m.store.register(m.registry)
 	m.calls.register(m.registry)
@@ -130,6 +134,9 @@ func (s *scrape) Collect(out chan<- prometheus.Metric) {
 	}
 	if s.Relay != nil {
 		s.collectRelay(out)
+	}
+	if s.Shared != nil {
+		s.collectShared(out)
 	}
 }
 

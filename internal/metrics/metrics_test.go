@@ -40,6 +40,12 @@ func sources() Sources {
 		Queues: func() []Queue {
 			return []Queue{{"crm", 13, 14 * time.Second, false}, {"old", 15, time.Hour, true}}
 		},
+		Shared: func() Shared {
+			return Shared{
+				Pools: []Pool{{"commits", 1, 3}}, Retries: 16, Warnings: 1, Connected: true, Lost: 17,
+				MessagesIn: 18, MessagesOut: 19, BytesIn: 20, BytesOut: 21,
+			}
+		},
 	}
 }
 
@@ -76,7 +82,7 @@ func want(t *testing.T, scraped string, lines ...string) {
 // TestScrape: the names, types and labels of a scrape are those of Table, and Prometheus'
 // own linter, as in promtool check metrics, has nothing to say.
 func TestScrape(t *testing.T) {
-	m := New()
+	m := New(false)
 	m.Watch(sources())
 	exercise(m)
 	scraped := text(t, m)
@@ -123,6 +129,9 @@ func TestScrape(t *testing.T) {
 		`peal_webhook_endpoint_disabled{endpoint="crm"} 0`, `peal_webhook_endpoint_disabled{endpoint="old"} 1`,
 		`peal_deliveries_total{endpoint="crm",result="delivered"} 1`, `peal_deliveries_total{endpoint="crm",result="dead"} 1`,
 		`peal_webhook_clock_offset_seconds{endpoint="crm"} -61`,
+		`peal_store_connections{pool="commits"} 1`, `peal_store_connections_limit{pool="commits"} 3`, `peal_store_retries_total 16`,
+		`peal_store_warnings 1`, `peal_bus_connected 1`, `peal_bus_lost_total 17`, `peal_bus_messages_total{direction="out"} 19`,
+		`peal_bus_bytes_total{direction="in"} 20`,
 	)
 	for _, one := range []string{"go_goroutines ", "process_resident_memory_bytes ", "go_memstats_heap_alloc_bytes "} {
 		if !strings.Contains(scraped, "\n"+one) {
@@ -134,7 +143,7 @@ func TestScrape(t *testing.T) {
 // labelsAllowed are the labels of all metrics. Before you add one, make sure that its
 // values are few and name nobody. An endpoint is named by the operator.
 var labelsAllowed = []string{
-	"code", "command", "direction", "endpoint", "event", "goversion", "kind", "path", "query", "reason", "result", "state", "transport", "type", "version", "why",
+	"code", "command", "direction", "endpoint", "event", "goversion", "kind", "path", "pool", "query", "reason", "result", "state", "transport", "type", "version", "why",
 }
 
 // TestLabels: no label names an account, a device, a call or an address, whatever clients
@@ -147,7 +156,7 @@ func TestLabels(t *testing.T) {
 			}
 		}
 	}
-	m := New()
+	m := New(false)
 	m.Watch(sources())
 	for range 3 {
 		exercise(m)
@@ -184,10 +193,10 @@ func exercise(m *Metrics) {
 	now := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 	m.Waited(time.Now())
 	m.Late(time.Millisecond)
-	m.Told(node.Opened{Conn: 1})
-	m.Told(node.Received{Conn: 1, Frame: &pealv1.ClientFrame{Id: 1, Command: &pealv1.ClientFrame_Hello{Hello: &pealv1.Hello{DeviceId: "phone"}}}})
+	m.Told(time.Now(), node.Opened{Conn: 1})
+	m.Told(time.Now(), node.Received{Conn: 1, Frame: &pealv1.ClientFrame{Id: 1, Command: &pealv1.ClientFrame_Hello{Hello: &pealv1.Hello{DeviceId: "phone"}}}})
 	m.Asked(node.Send{Conn: 1, Frame: &pealv1.ServerFrame{ReplyTo: 1, Body: &pealv1.ServerFrame_Welcome{Welcome: &pealv1.Welcome{Account: "alice"}}}})
-	m.Told(node.Received{Conn: 1, Frame: &pealv1.ClientFrame{}, Error: protocol.BadRequest.Because("alice")})
+	m.Told(time.Now(), node.Received{Conn: 1, Frame: &pealv1.ClientFrame{}, Error: protocol.BadRequest.Because("alice")})
 	m.Asked(node.Send{Conn: 1, Frame: &pealv1.ServerFrame{Error: &pealv1.Error{Code: "made up by 192.0.2.1"}}})
 	for i, code := range []protocol.Code{protocol.Replaced, protocol.Kicked, protocol.SlowConsumer, protocol.HelloTimeout} {
 		m.Asked(node.Close{Conn: node.ConnID(i), Status: protocol.CloseFinal, Reason: string(code)})
@@ -206,7 +215,7 @@ func exercise(m *Metrics) {
 	c.Rev, c.State, c.Media.Generation = 2, call.Connecting, 3
 	commit(now.Add(4*time.Second), store.Done)
 	for range 2 {
-		m.Told(node.Received{Conn: 1, Frame: &pealv1.ClientFrame{Id: 2, Quiet: true, Command: &pealv1.ClientFrame_Media{
+		m.Told(time.Now(), node.Received{Conn: 1, Frame: &pealv1.ClientFrame{Id: 2, Quiet: true, Command: &pealv1.ClientFrame_Media{
 			Media: &pealv1.MediaReport{CallId: callID, Generation: 3, Up: true, Path: pealv1.MediaPath_MEDIA_PATH_RELAY_TLS},
 		}}})
 	}
@@ -219,13 +228,13 @@ func exercise(m *Metrics) {
 	for range 2 { // read back once, and read again.
 		m.Read(now, time.Millisecond, node.Load{ID: callID}, node.Loaded{Call: c}, nil)
 	}
-	m.Read(now, time.Millisecond, node.ListLive{}, node.Listed{}, errors.New("192.0.2.1 is away"))
+	m.Read(now, time.Millisecond, node.ListOrphaned{}, node.Listed{}, errors.New("192.0.2.1 is away"))
 	m.Read(now, time.Millisecond, node.Load{ID: "bob"}, node.Loaded{Err: store.ErrNotFound}, store.ErrNotFound)
-	m.Told(node.Closed{Conn: 1})
+	m.Told(time.Now(), node.Closed{Conn: 1})
 }
 
 func TestCounts(t *testing.T) {
-	m := New()
+	m := New(false)
 	m.Watch(sources())
 	exercise(m)
 	want(t, text(t, m),
@@ -244,7 +253,7 @@ func TestCounts(t *testing.T) {
 		`peal_call_seconds_sum{type="video"} 60`, `peal_call_seconds_count{type="video"} 1`,
 		`peal_media_path_total{path="relay_tls",type="video"} 1`,
 		`peal_commit_seconds_count 5`, `peal_commit_changes_sum 5`, `peal_commit_unknown_total 1`, `peal_conflicts_total 1`,
-		`peal_read_seconds_count{query="load"} 4`, `peal_read_failures_total{query="load"} 0`, `peal_read_failures_total{query="list_live"} 1`,
+		`peal_read_seconds_count{query="load"} 4`, `peal_read_failures_total{query="load"} 0`, `peal_read_failures_total{query="list_orphaned"} 1`,
 		`peal_loop_lag_seconds_count 1`, `peal_deadline_late_seconds_count 1`,
 	)
 	if len(m.calls.live)+len(m.calls.doubtful)+len(m.loop.peers) != 0 {
@@ -254,7 +263,7 @@ func TestCounts(t *testing.T) {
 
 // TestBusy: a call to somebody who is busy begins and ends at once; a tombstone is no call.
 func TestBusy(t *testing.T) {
-	m := New()
+	m := New(false)
 	m.Watch(sources())
 	ended := call.Call{ID: "busy", Rev: 1, State: call.Ended, Type: call.Audio, Outcome: call.Outcome{Reason: call.Busy, Kind: call.KindBusy}}
 	live := call.Call{ID: "busy", Rev: 1, State: call.Ringing, Type: call.Audio}
@@ -270,7 +279,7 @@ func TestBusy(t *testing.T) {
 
 // TestLive: calls of before the start are counted once they end, and are live until then.
 func TestLive(t *testing.T) {
-	m := New()
+	m := New(false)
 	m.Watch(sources())
 	c := call.Call{ID: callID, Rev: 7, State: call.Connecting, Type: call.Audio}
 	m.Live([]call.Call{c})
@@ -298,13 +307,13 @@ func TestCommandNames(t *testing.T) {
 
 // TestNoAllocation: counting a command and its answer allocates nothing.
 func TestNoAllocation(t *testing.T) {
-	m := New()
-	m.Told(node.Opened{Conn: 1})
+	m := New(false)
+	m.Told(time.Now(), node.Opened{Conn: 1})
 	var asked node.Input = node.Received{Conn: 1, Frame: &pealv1.ClientFrame{Id: 1, Command: &pealv1.ClientFrame_Ping{Ping: &pealv1.Ping{}}}}
 	var answer node.Effect = node.Send{Conn: 1, Frame: &pealv1.ServerFrame{ReplyTo: 1}}
 	got := testing.AllocsPerRun(1000, func() {
 		m.Waited(time.Now())
-		m.Told(asked)
+		m.Told(time.Now(), asked)
 		m.Asked(answer)
 		m.Holds(node.Held{Connections: 1})
 	})

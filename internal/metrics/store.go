@@ -78,15 +78,15 @@ func (m *Metrics) Read(now time.Time, took time.Duration, asked node.Request, an
 	}
 }
 
-var queries = []string{"load", "list", "list_live", "list_records", "list_changed", "find_due", "beat"}
+var queries = []string{"load", "list", "list_orphaned", "list_records", "list_changed", "find_due", "beat"}
 
 // queryOf names a request.
 func queryOf(asked node.Request) string {
 	switch asked.(type) {
 	case node.Load:
 		return "load"
-	case node.ListLive:
-		return "list_live"
+	case node.ListOrphaned:
+		return "list_orphaned"
 	case node.ListRecords:
 		return "list_records"
 	case node.ListChanged:

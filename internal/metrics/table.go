@@ -58,7 +58,7 @@ var (
 	callsLive = Metric{
 		"peal_calls_live", Gauge,
 		[]string{"state"},
-		"Calls that have not ended.", nil,
+		"Calls that have not ended. With several nodes, those of all nodes: each tells the same.", nil,
 	}
 	callRings = Metric{
 		"peal_call_rings_total", Counter,
@@ -190,6 +190,42 @@ var (
 		"peal_certificate_expiry_timestamp_seconds", Gauge, nil,
 		"When the certificate of HTTPS expires, in Unix time.", nil,
 	}
+	storeConnections = Metric{
+		"peal_store_connections", Gauge,
+		[]string{"pool"},
+		"Connections to PostgreSQL that are in use, for `commits` and for `reads`.", nil,
+	}
+	storeConnectionsMost = Metric{
+		"peal_store_connections_limit", Gauge,
+		[]string{"pool"},
+		"Most connections to PostgreSQL of this node.", nil,
+	}
+	storeRetries = Metric{
+		"peal_store_retries_total", Counter, nil,
+		"Statements that were sent to PostgreSQL again, because it was away or another transaction was in the way.", nil,
+	}
+	storeWarnings = Metric{
+		"peal_store_warnings", Gauge, nil,
+		"Warnings about PostgreSQL, which `/readyz` spells out.", nil,
+	}
+	busConnected = Metric{
+		"peal_bus_connected", Gauge, nil,
+		"1 while the node is connected to NATS, otherwise 0.", nil,
+	}
+	busMessages = Metric{
+		"peal_bus_messages_total", Counter,
+		[]string{"direction"},
+		"Messages between this node and others.", nil,
+	}
+	busBytes = Metric{
+		"peal_bus_bytes_total", Counter,
+		[]string{"direction"},
+		"Bytes of these messages.", nil,
+	}
+	busLost = Metric{
+		"peal_bus_lost_total", Counter, nil,
+		"Messages that this node dropped: NATS was away, or they came faster than they were handled.", nil,
+	}
 	eventsLag = Metric{
 		"peal_events_lag_seconds", Gauge, nil,
 		"Age of the oldest event that waits for a webhook endpoint that is not disabled.", nil,
@@ -225,6 +261,7 @@ var (
 var scraped = []Metric{
 	readiness, loopInbox, commitWaiting, messages, messageBytes, connectionEvents, certificateEnd,
 	relayAllocations, relayAllocationsMost, relayRefused, relayPackets, relayBytes, relayDropped,
+	storeConnections, storeConnectionsMost, storeRetries, storeWarnings, busConnected, busMessages, busBytes, busLost,
 	eventsLag, deliveriesWaiting, endpointDisabled,
 }
 
@@ -236,6 +273,8 @@ func Table() []Metric {
 		connections, devices, accounts, connectionEvents, messages, messageBytes, commands, commandSeconds,
 		callsLive, callsStarted, callsEnded, callRings, callAnswer, callSetup, callSeconds, mediaPaths,
 		commitSeconds, commitChanges, commitWaiting, commitUnknown, conflicts, readSeconds, readFailures,
+		storeConnections, storeConnectionsMost, storeRetries, storeWarnings,
+		busConnected, busMessages, busBytes, busLost,
 		loopLag, loopInbox, deadlineLate,
 		relayAllocations, relayAllocationsMost, relayRefused, relayPackets, relayBytes, relayDropped,
 		eventsLag, deliveries, deliveriesWaiting, endpointDisabled, endpointClock,

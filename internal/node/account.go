@@ -20,6 +20,13 @@ type (
 		Account call.Account
 		Device  call.DeviceID // Empty for all.
 	}
+	// Revoke closes the connections of an account that said hello at a time or later, by tokens
+	// that were issued too early: another node had logged the account out by then.
+	Revoke struct {
+		Account   call.Account
+		Since     time.Time
+		NotBefore time.Time
+	}
 	// Describe asks which devices of an account are connected here.
 	Describe struct {
 		Request uint64
@@ -28,6 +35,7 @@ type (
 )
 
 func (LogOut) input()   {}
+func (Revoke) input()   {}
 func (Describe) input() {}
 
 type (
@@ -101,7 +109,7 @@ func (*leavers) Sender() call.Device { return call.Device{} }
 // logOut ends what a backend wants ended.
 func (lg *logins) logOut(in LogOut) {
 	ls := &leavers{answer: LoggedOut{Request: in.Request, Devices: lg.expel(in.Account, in.Device)}, pending: 1}
-	lg.do(Publish{bus.Message{Account: in.Account, Device: in.Device, LoggedOut: true}})
+	lg.publish(bus.Message{Account: in.Account, Device: in.Device, LoggedOut: true})
 	t := lg.await(func(answer Input) {
 		r := answer.(Listed)
 		if r.Err != nil {
@@ -145,6 +153,15 @@ func (lg *logins) kicked(ls *leavers, failure *pealv1.Error) {
 	}
 	if ls.pending == 0 {
 		lg.do(ls.answer)
+	}
+}
+
+// revoke closes what should not have been admitted.
+func (lg *logins) revoke(in Revoke) {
+	for _, d := range lg.devices.of(in.Account, "") {
+		if !d.connected.Before(in.Since) && d.session.IssuedAt().Before(in.NotBefore) {
+			lg.end(d, protocol.LoggedOut)
+		}
 	}
 }
 

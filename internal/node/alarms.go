@@ -7,12 +7,13 @@ import (
 	"github.com/peal-rtc/peal/internal/call"
 )
 
-// alarm is what wakes a node: a connection, a call, the next slice of a drain, or, zero, its
-// own chores.
+// alarm is what wakes a node: a connection, a call, an account whose subscription is late, the
+// next slice of a drain, or, zero, its own chores.
 type alarm struct {
-	conn  ConnID
-	call  call.ID
-	drain bool
+	conn    ConnID
+	call    call.ID
+	account call.Account
+	drain   bool
 }
 
 // alarms wait for their times. Setting one again moves it.

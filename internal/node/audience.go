@@ -115,10 +115,8 @@ func (h *host) Tell(c *call.Call, e call.Effect, answered callqueue.Asker) {
 	if a, ok := answered.(*command); ok && !a.quiet {
 		but = a.device
 	}
-	if h.delivery.tell(c, e.Account, e.Device, e.With, but) && e.Device != "" {
-		return // The one device is connected here.
-	}
-	h.do(Publish{bus.Message{Account: e.Account, Device: e.Device, Call: c, With: e.With}})
+	h.spread(bus.Message{Account: e.Account, Device: e.Device, Call: c, With: e.With},
+		h.delivery.tell(c, e.Account, e.Device, e.With, but))
 }
 
 // Update implements callqueue.Audience.
@@ -157,8 +155,15 @@ func (h *host) Pass(a callqueue.Asker, c *call.Call, candidates *pealv1.Candidat
 		return
 	}
 	f := &pealv1.ServerFrame{Body: &pealv1.ServerFrame_Candidates{Candidates: candidates}}
-	if h.delivery.signal(to, device, f) && device != "" {
+	h.spread(bus.Message{Account: to, Device: device, Signal: f}, h.delivery.signal(to, device, f))
+}
+
+// spread sends a message to the other nodes, unless those here who were told are all that it is for.
+func (h *host) spread(m bus.Message, told bool) {
+	if h.cfg.Alone {
 		return
 	}
-	h.do(Publish{bus.Message{Account: to, Device: device, Signal: f}})
+	if !told || m.Device == "" && !h.presence.withhold(m) {
+		h.publish(m)
+	}
 }

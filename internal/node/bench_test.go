@@ -1,6 +1,7 @@
 package node_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -46,6 +47,8 @@ type bench struct {
 	last       node.ConnID
 	pending    []node.Effect
 	published  []bus.Message
+	subscribed []node.Subscribe
+	lateBus    bool          // No subscription takes effect by itself.
 	told       []node.Effect // For the log.
 	busy       bool
 	several    bool          // It is not the only node.
@@ -55,8 +58,13 @@ type bench struct {
 	beats      int           // How often the node kept its lease.
 	drain      time.Duration // Of nodes booted from now on.
 	loads      int           // How many calls were read.
-	slowLists  bool          // The calls of an account are read when all else is done.
-	after      func()        // What happens once the next commit is done, before the node hears of it.
+	format     uint8         // The newest that nodes booted from now on step; 0 for the usual one.
+	lowest     uint8         // The lowest of all nodes; 0 for that of this one.
+	asks       func(node.Request)
+	// slowFailure is how long the store takes to fail a read.
+	slowFailure time.Duration
+	slowLists   bool   // The calls of an account are read when all else is done.
+	after       func() // What happens once the next commit is done, before the node hears of it.
 }
 
 func newBench(t *testing.T) *bench {
@@ -80,6 +88,8 @@ func (b *bench) boot() {
 		Logger:      b.logger,
 		Alone:       !b.several,
 		Drain:       b.drain,
+		Format:      b.format,
+		Lowest:      func() uint8 { return cmp.Or(b.lowest, 255) },
 		Verify: func(token string, now time.Time) (auth.Identity, error) {
 			switch token {
 			case "bad":
@@ -167,7 +177,7 @@ func (b *bench) carryOut(e node.Effect) {
 		if c := b.conns[e.Conn]; c != nil && !c.silent {
 			b.step(node.Ponged(e))
 		}
-	case node.Named, node.Moved, node.Flows, node.Terminated, node.LoggedOut, node.Described:
+	case node.Named, node.Moved, node.Flows, node.Terminated, node.LoggedOut, node.Described, node.Inspected:
 		b.told = append(b.told, e)
 	case node.Hurry:
 		b.hurried++
@@ -193,6 +203,7 @@ func (b *bench) carryOut(e node.Effect) {
 		if b.unread > 0 {
 			b.unread--
 			c, err = call.Call{}, store.ErrInjected
+			b.now = b.now.Add(b.slowFailure)
 		}
 		b.step(node.Loaded{Ticket: e.Ticket, Call: c, Err: err})
 	case node.Beat:
@@ -206,11 +217,21 @@ func (b *bench) carryOut(e node.Effect) {
 		}
 		// The node before is known to be dead at once.
 		b.beats++
-		b.step(node.Beaten{Ticket: e.Ticket, Alive: append([]string{fmt.Sprintf("n%d", b.start)}, b.alive...)})
+		alive := append([]string{fmt.Sprintf("n%d", b.start)}, b.alive...)
+		slices.Sort(alive)
+		b.step(node.Beaten{Ticket: e.Ticket, Sent: e.Sent, Alive: alive})
 	case node.Publish:
 		b.published = append(b.published, e.Message)
-	case node.Subscribe, node.Unsubscribe:
+	case node.Subscribe:
+		b.subscribed = append(b.subscribed, e)
+		if !b.lateBus {
+			b.step(node.Subscribed{Ticket: e.Ticket})
+		}
+	case node.Unsubscribe:
 	case node.Request:
+		if b.asks != nil {
+			b.asks(e)
+		}
 		if _, list := e.(node.List); list && b.unlisted {
 			b.step(e.Failed(store.ErrInjected))
 			return

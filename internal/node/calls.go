@@ -14,6 +14,7 @@ type host struct {
 	*loop
 	calls     *callqueue.Queues
 	devices   *devices
+	presence  *presence
 	delivery  *delivery
 	greetings *greetings
 	changes   *changes
@@ -64,12 +65,12 @@ func (h *host) NoCall(callee call.Account) { h.quota.noCall(callee, h.now) }
 // Learned implements callqueue.Policy. It corrects a call that is mistaken about a
 // connection of this node: news of it was lost, or another node took this one for dead, or
 // had an older connection of the device, which was late. A node that is not known to live
-// yet puts its devices back when it greets them, and one that stops leaves that to the next.
+// yet puts its devices back when it greets them, and one that stops has sent some elsewhere.
 func (h *host) Learned(c *call.Call, by call.Input) {
 	if _, calls := by.(call.Supersede); !calls { // A device that calls somebody else declines nobody.
 		h.quota.heard(c)
 	}
-	if !h.ready() || !c.Live() {
+	if !h.swept || !c.Live() {
 		return
 	}
 	for i := range c.Legs {
@@ -78,7 +79,7 @@ func (h *host) Learned(c *call.Call, by call.Input) {
 		switch {
 		case d != nil && !l.Gone.IsZero():
 			h.calls.Add(c.ID, callqueue.Present{Device: d})
-		case l.Gone.IsZero() && l.Device.Conn.Incarnation == h.cfg.Incarnation && (d == nil || d.who != l.Device):
+		case !h.stopping && l.Gone.IsZero() && l.Device.Conn.Incarnation == h.cfg.Incarnation && (d == nil || d.who != l.Device):
 			h.calls.Add(c.ID, callqueue.Apply{Input: call.Gone{Device: l.Device}})
 		}
 	}

@@ -8,9 +8,13 @@ import (
 	"github.com/peal-rtc/peal/internal/store"
 )
 
-// changesOverlap is how far back each look for changes goes again: a change has
-// its time before it can be seen, and a slow commit may take its while.
-const changesOverlap = 12 * time.Second
+// How far back a look for changes goes again. A change has its time before it can be seen: most
+// are seen soon, and a slow commit may take as long as the store lets it.
+const (
+	changesOverlap = 3 * time.Second
+	changesWide    = 15 * time.Second // Of a wide look,
+	wideEvery      = 10 * time.Second // which each of these times is.
+)
 
 // changes find what a lost message of another node would have said: a node that is not
 // alone asks the store which calls were changed, and looks at those of its accounts.
@@ -19,7 +23,9 @@ type changes struct {
 	calls   *callqueue.Queues
 	devices *devices
 	from    time.Time // All changes before this time are known.
+	wide    time.Time // From when on the next look is a wide one.
 	running bool
+	again   bool // Messages were lost: look once more.
 	// seen has the revs that were looked at lately. A call with an entry is followed for a
 	// while even where no device of it is here.
 	seen map[call.ID]seen
@@ -39,7 +45,20 @@ func (cg *changes) look() {
 		cg.from = cg.now
 	}
 	cg.running = true
-	cg.lookFrom(cg.from.Add(-changesOverlap), "")
+	overlap := changesOverlap
+	if !cg.now.Before(cg.wide) {
+		overlap, cg.wide = changesWide, cg.now.Add(wideEvery)
+	}
+	cg.lookFrom(cg.from.Add(-overlap), "")
+}
+
+// reconnected has a wide look begin at once: messages may have been lost.
+func (cg *changes) reconnected() {
+	if !cg.swept || cg.cfg.Alone {
+		return
+	}
+	cg.again, cg.wide = cg.running, time.Time{}
+	cg.look()
 }
 
 func (cg *changes) lookFrom(since time.Time, after call.ID) {
@@ -49,7 +68,7 @@ func (cg *changes) lookFrom(since time.Time, after call.ID) {
 func (cg *changes) looked(in ListedChanged) {
 	if in.Err != nil {
 		cg.log.Warn("cannot look for changed calls", "error", in.Err)
-		cg.running = false
+		cg.running, cg.wide = false, time.Time{}
 		return
 	}
 	for _, m := range in.Marks {
@@ -65,9 +84,13 @@ func (cg *changes) looked(in ListedChanged) {
 	}
 	cg.running = false
 	for _, id := range sorted(cg.seen) {
-		if cg.now.Sub(cg.seen[id].at) > 2*changesOverlap {
+		if cg.now.Sub(cg.seen[id].at) > 2*changesWide {
 			delete(cg.seen, id)
 		}
+	}
+	if cg.again {
+		cg.again = false
+		cg.look()
 	}
 }
 

@@ -35,7 +35,21 @@ type Config struct {
 	// whose messages could be lost.
 	Alone bool
 	// Drain is how long a stopping node takes to close its connections, so that the nodes
-	// that take them over are not asked for all at once. Zero closes all of them at once.
-	Drain  time.Duration
+	// that take them over are not asked for all at once. Where it is zero, or no other node
+	// lives, the node closes all of them at once.
+	Drain time.Duration
+	// Format is the newest format of calls that the node steps; zero means call.Format.
+	Format uint8
+	// Lowest gives the lowest format of the nodes that live: new calls have none above it.
+	// It must not block. Nil where no other node shares the store.
+	Lowest func() uint8
 	Logger *slog.Logger
+}
+
+// writes is the format of new calls: the newest that all nodes step.
+func (c *Config) writes() uint8 {
+	if c.Lowest == nil {
+		return c.Format
+	}
+	return min(c.Format, c.Lowest())
 }

@@ -69,7 +69,7 @@ func TestBackOnAnOldCopy(t *testing.T) {
 func TestDeadNodeOnAnOldCopy(t *testing.T) {
 	b := newBench(t)
 	b.answeredElsewhere()
-	b.step(node.Beaten{Alive: []string{"n1", "other"}})
+	b.step(node.Beaten{Sent: b.now, Alive: []string{"n1", "other"}})
 	b.wait(5 * time.Second) // The other one dies.
 	if c := b.stored(1); c.Callee().Gone.IsZero() {
 		t.Error("the device went down with its node, and is taken for present")

@@ -339,6 +339,8 @@ func TestBlockedCallerIsNotHeard(t *testing.T) {
 	for what, do := range goes {
 		t.Run(what, func(t *testing.T) {
 			b := newBench(t)
+			b.several, b.alive = true, []string{"other"}
+			b.boot()
 			b.block()
 			s := &seer{bench: b}
 			a := s.login("a1")

@@ -26,6 +26,8 @@ type device struct {
 	client unique.Handle[string]
 	// kicked says that a newer login took its place, or that its account was logged out.
 	kicked bool
+	// sent says that this node stops, and sent it to another one.
+	sent bool
 	// calls are the live calls that this device knows of: those that it is to
 	// hear about, and that hear of it when it goes. It is nil where there are none.
 	calls map[call.ID]*involvement

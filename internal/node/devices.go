@@ -15,6 +15,8 @@ type devices struct {
 	calls    *callqueue.Queues
 	conns    map[ConnID]*device
 	accounts map[call.Account][]*device
+	subs     *subscriptions
+	presence *presence
 }
 
 func (ds *devices) open(conn ConnID) {
@@ -30,7 +32,7 @@ func (ds *devices) open(conn ConnID) {
 // add registers a device whose hello is good.
 func (ds *devices) add(d *device) {
 	if len(ds.accounts[d.who.Account]) == 0 {
-		ds.do(Subscribe{d.who.Account})
+		ds.subs.begin(d.who.Account)
 	}
 	ds.accounts[d.who.Account] = append(ds.accounts[d.who.Account], d)
 }
@@ -52,15 +54,15 @@ func (ds *devices) close(in Closed) {
 	others := slices.DeleteFunc(ds.accounts[d.who.Account], func(o *device) bool { return o == d })
 	if len(others) == 0 {
 		delete(ds.accounts, d.who.Account)
-		ds.do(Unsubscribe{d.who.Account})
+		ds.subs.end(d.who.Account)
 	} else {
 		ds.accounts[d.who.Account] = others
 	}
 	for _, id := range sorted(d.calls) {
-		if leaving && !ds.stopping {
+		if leaving && !d.sent {
 			ds.calls.Add(id, callqueue.Apply{Input: call.Leave{Device: d.who}})
 		}
-		if !ds.stopping {
+		if !d.sent {
 			ds.calls.Add(id, callqueue.Apply{Input: call.Gone{Device: d.who}})
 		}
 		ds.part(d, id)

@@ -54,7 +54,7 @@ type (
 		Call   call.Call
 		Err    error
 	}
-	// Listed answers List and ListLive.
+	// Listed answers List and ListOrphaned.
 	Listed struct {
 		Ticket Ticket
 		Calls  []call.Call
@@ -80,6 +80,7 @@ type (
 	// Beaten answers Beat.
 	Beaten struct {
 		Ticket Ticket
+		Sent   time.Time // That of the Beat.
 		Alive  []string
 		Err    error
 	}
@@ -89,6 +90,10 @@ type (
 type (
 	// Heard is a message of another node.
 	Heard struct{ Message bus.Message }
+	// Subscribed answers Subscribe: messages that are published from here on are heard.
+	Subscribed struct{ Ticket Ticket }
+	// Reconnected tells that the bus is back, and that messages may have been lost.
+	Reconnected struct{}
 	// Terminate ends a call for a backend. Request is the shell's; Terminated brings it back.
 	Terminate struct {
 		Request uint64
@@ -113,6 +118,8 @@ func (ListedChanged) input() {}
 func (FoundDue) input()      {}
 func (Beaten) input()        {}
 func (Heard) input()         {}
+func (Subscribed) input()    {}
+func (Reconnected) input()   {}
 func (Terminate) input()     {}
 func (Woke) input()          {}
 func (Stopping) input()      {}
@@ -162,9 +169,11 @@ type (
 		Account    call.Account
 		EndedSince time.Time
 	}
-	// ListLive reads live calls in the order of ids: store.Live.
-	ListLive struct {
+	// ListOrphaned reads live calls of other nodes than those alive, in the order of ids:
+	// store.Orphaned.
+	ListOrphaned struct {
 		Ticket Ticket
+		Alive  []string
 		After  call.ID
 		Limit  int
 	}
@@ -191,6 +200,7 @@ type (
 		Ticket      Ticket
 		Incarnation string
 		TTL         time.Duration
+		Sent        time.Time
 	}
 )
 
@@ -198,8 +208,12 @@ type (
 type (
 	// Publish sends a message to the other nodes.
 	Publish struct{ Message bus.Message }
-	// Subscribe and Unsubscribe say for which accounts to hear messages.
-	Subscribe   struct{ Account call.Account }
+	// Subscribe and Unsubscribe say for which accounts to hear messages. Subscribed answers
+	// Subscribe once it is in effect, unless Unsubscribe comes first. The answer may be lost.
+	Subscribe struct {
+		Ticket  Ticket
+		Account call.Account
+	}
 	Unsubscribe struct{ Account call.Account }
 )
 
@@ -236,22 +250,22 @@ type (
 	}
 )
 
-func (Terminated) effect()  {}
-func (Named) effect()       {}
-func (Moved) effect()       {}
-func (Flows) effect()       {}
-func (Send) effect()        {}
-func (Ping) effect()        {}
-func (Close) effect()       {}
-func (Commit) effect()      {}
-func (Hurry) effect()       {}
-func (Load) effect()        {}
-func (List) effect()        {}
-func (ListLive) effect()    {}
-func (ListRecords) effect() {}
-func (ListChanged) effect() {}
-func (FindDue) effect()     {}
-func (Beat) effect()        {}
-func (Publish) effect()     {}
-func (Subscribe) effect()   {}
-func (Unsubscribe) effect() {}
+func (Terminated) effect()   {}
+func (Named) effect()        {}
+func (Moved) effect()        {}
+func (Flows) effect()        {}
+func (Send) effect()         {}
+func (Ping) effect()         {}
+func (Close) effect()        {}
+func (Commit) effect()       {}
+func (Hurry) effect()        {}
+func (Load) effect()         {}
+func (List) effect()         {}
+func (ListOrphaned) effect() {}
+func (ListRecords) effect()  {}
+func (ListChanged) effect()  {}
+func (FindDue) effect()      {}
+func (Beat) effect()         {}
+func (Publish) effect()      {}
+func (Subscribe) effect()    {}
+func (Unsubscribe) effect()  {}

@@ -8,62 +8,140 @@ import (
 	"github.com/peal-rtc/peal/internal/callqueue"
 )
 
-// leases keep this node's, find nodes that have died, and sweep the live calls: each hears
-// which of its devices were connected to a dead node.
+// leases keep this node's, find nodes that have died, and sweep the live calls of those: each
+// hears which of its devices were connected to a dead node. They also take up deadlines that
+// other nodes left.
 type leases struct {
 	*loop
 	calls     *callqueue.Queues
 	devices   *devices
 	greetings *greetings
-	alive     []string // The nodes of the last Beat.
-	wanted    bool     // A node died since the last sweep began.
+	alive     []string  // The nodes of the last Beat, sorted.
+	wanted    time.Time // From when on the live calls are to be swept; zero for not at all.
+	second    time.Time // When that is to be done once more after a death; zero for not at all.
 	sweeping  bool
-	beat      time.Time // When the last Beat was answered.
+	sent      time.Time // When the newest Beat that was answered was sent,
+	answered  time.Time // and when it was answered.
 	missed    bool      // A Beat failed since then.
 	judges    time.Time // From when on this node may find other nodes dead.
+	late      lateCalls
 }
 
-// beatLate is how long after an answered Beat the next one shows that the store was away, as a
+// beatLate is how long after an answered Beat the next answer shows that the store was away, as a
 // Beat that failed does: then the leases of all nodes may have run out, since others may have
 // missed one Beat more, and no node is dead for that.
 const beatLate = leaseTTL - leaseEvery
 
-// beaten takes the answer to the Beat of each round.
+// othersSweep is how much later than the node that follows a dead one the other nodes sweep the
+// live calls: they find nothing then, unless that node died as well.
+const othersSweep = 4 * time.Second
+
+// secondSweep is how long after a death the live calls are swept once more: what the dead node had
+// sent to the store may have been done after the first time.
+const secondSweep = 15 * time.Second
+
+// keep sends a sign of life.
+func (ls *leases) keep(t Ticket) {
+	ls.do(Beat{Ticket: t, Incarnation: ls.cfg.Incarnation, TTL: leaseTTL, Sent: ls.now})
+}
+
+// beaten takes the answer to each Beat.
 func (ls *leases) beaten(in Beaten) {
+	ls.single = time.Time{}
 	if in.Err != nil {
 		ls.missed = true
 		ls.log.Warn("cannot keep the lease", "error", in.Err)
 		return
 	}
-	if silent := ls.now.Sub(ls.beat); !ls.cfg.Alone && !ls.beat.IsZero() && (ls.missed || silent > beatLate) {
-		ls.judges = ls.now.Add(leaseTTL)
-		ls.log.Warn("the store was away: no node counts as dead for a while", "silent_for", silent, "until", ls.judges)
+	if in.Sent.Before(ls.sent) {
+		return // A newer one was answered before.
 	}
-	if ls.beat.IsZero() && !ls.cfg.Alone {
-		// Whether the store was away for the others as well, this node cannot know.
-		ls.judges = ls.now.Add(leaseTTL)
-	}
-	ls.beat, ls.missed = ls.now, false
+	ls.suspend()
+	// Nodes that begin together do not find each other at once.
+	wasAlone := !ls.answered.IsZero() && !ls.others()
+	ls.sent, ls.answered, ls.missed = in.Sent, ls.now, false
 	for _, inc := range ls.alive {
-		ls.wanted = ls.wanted || !slices.Contains(in.Alive, inc)
+		if !slices.Contains(in.Alive, inc) {
+			ls.died(inc, in.Alive)
+		}
 	}
 	ls.alive = in.Alive
+	if !ls.second.IsZero() && !ls.now.Before(ls.second) {
+		ls.second = time.Time{}
+		ls.want(ls.now)
+	}
+	if wasAlone && !ls.others() {
+		ls.single = ls.now
+	}
 	switch {
 	case !ls.judging() && !ls.swept:
-		ls.wanted = true
+		ls.want(ls.judges)
 		ls.begin()
-	case !ls.sweeping && ls.judging() && (ls.wanted || !ls.swept):
-		ls.sweeping, ls.wanted = true, false
+	case ls.stopping || ls.sweeping || !ls.judging():
+	case !ls.swept || !ls.wanted.IsZero() && !ls.now.Before(ls.wanted):
+		ls.sweeping, ls.wanted = true, time.Time{}
 		ls.sweepFrom("")
+	}
+}
+
+// died has the live calls be swept for a node: at once by the one that follows it.
+func (ls *leases) died(node string, alive []string) {
+	ls.second = ls.now.Add(secondSweep)
+	if following(node, alive) == ls.cfg.Incarnation {
+		ls.want(ls.now)
+	} else {
+		ls.want(ls.now.Add(othersSweep))
+	}
+}
+
+// suspend has this node find nobody dead for the time of a lease, where the leases of all nodes
+// may have run out with its own because the store was away. The others come back meanwhile.
+func (ls *leases) suspend() {
+	silent := ls.now.Sub(ls.answered)
+	// The lease lasted at least from when its Beat was sent on.
+	ranOut := ls.now.Sub(ls.sent) >= leaseTTL
+	switch {
+	case ls.cfg.Alone:
+	case ls.answered.IsZero(): // Whether the store was away just now, a node that begins cannot know.
+		ls.judges = ls.now.Add(leaseTTL)
+	case ls.missed || ranOut || silent > beatLate:
+		ls.judges = ls.now.Add(leaseTTL)
+		ls.want(ls.judges) // A node may have begun and died meanwhile.
+		ls.log.Warn("the store was away: no node counts as dead for a while", "silent_for", silent, "until", ls.judges)
 	}
 }
 
 // judging says that this node may find others dead.
 func (ls *leases) judging() bool { return !ls.now.Before(ls.judges) }
 
-// sweepFrom goes through the live calls page by page.
+// others says that another node lives.
+func (ls *leases) others() bool {
+	return !ls.cfg.Alone && slices.ContainsFunc(ls.alive, func(inc string) bool { return inc != ls.cfg.Incarnation })
+}
+
+// following is the node of a sorted list that comes after another one, which is not in it.
+func following(node string, list []string) string {
+	if len(list) == 0 {
+		return ""
+	}
+	i, _ := slices.BinarySearch(list, node)
+	return list[i%len(list)]
+}
+
+// want has the live calls be swept at the first sign of life from a time on.
+func (ls *leases) want(at time.Time) {
+	if ls.wanted.IsZero() || at.Before(ls.wanted) {
+		ls.wanted = at
+	}
+}
+
+// sweepFrom goes through the live calls of nodes that do not live, page by page.
 func (ls *leases) sweepFrom(after call.ID) {
-	ls.do(ListLive{ls.await(func(in Input) { ls.page(in.(Listed)) }), after, pageSize})
+	alive := ls.alive
+	if !slices.Contains(alive, ls.cfg.Incarnation) {
+		alive = append(slices.Clone(alive), ls.cfg.Incarnation)
+	}
+	ls.do(ListOrphaned{ls.await(func(in Input) { ls.page(in.(Listed)) }), alive, after, pageSize})
 }
 
 func (ls *leases) page(in Listed) {
@@ -81,7 +159,7 @@ func (ls *leases) page(in Listed) {
 	}
 	// A node that has begun since the last look may be in what was read: only one that
 	// does not live after that is dead.
-	beat := ls.await(func(beaten Input) {
+	ls.keep(ls.await(func(beaten Input) {
 		if beaten.(Beaten).Err != nil || !ls.judging() {
 			ls.sweepAgain()
 			return
@@ -90,12 +168,14 @@ func (ls *leases) page(in Listed) {
 			ls.bury(&in.Calls[i])
 		}
 		ls.sweptPage(in.Calls)
-	})
-	ls.do(Beat{beat, ls.cfg.Incarnation, leaseTTL})
+	}))
 }
 
 // sweepAgain has the next sign of life begin another sweep.
-func (ls *leases) sweepAgain() { ls.sweeping, ls.wanted = false, true }
+func (ls *leases) sweepAgain() {
+	ls.sweeping = false
+	ls.want(ls.now)
+}
 
 // sweptPage goes on to the next page, if there is one.
 func (ls *leases) sweptPage(calls []call.Call) {
@@ -113,7 +193,7 @@ func (ls *leases) sweptPage(calls []call.Call) {
 func (ls *leases) begin() {
 	ls.swept = true
 	for _, id := range sorted(ls.devices.conns) {
-		if d := ls.devices.conns[id]; d.session.Greeting() {
+		if d := ls.devices.conns[id]; d.session.Greeting() && ls.devices.subs.effective(d.who.Account) {
 			ls.greetings.begin(d)
 		}
 	}
@@ -154,16 +234,4 @@ func (ls *leases) dead(d call.Device, finder string) bool {
 	}
 	inc := d.Conn.Incarnation
 	return inc != "" && !lives(inc) && !lives(finder)
-}
-
-// foundDue takes up the calls whose deadlines passed without anyone stepping
-// them: their node is dead or slow.
-func (ls *leases) foundDue(in FoundDue) {
-	if in.Err != nil {
-		ls.log.Warn("cannot look for calls that are due", "error", in.Err)
-		return
-	}
-	for _, id := range in.IDs {
-		ls.calls.Due(id)
-	}
 }

@@ -19,6 +19,9 @@ type logins struct {
 	greetings *greetings
 	quota     *quota
 	owed      []owed
+	// recent are connections with a single login that other nodes are told of once more, those of
+	// the last round, and former those of the round before.
+	recent, former []ConnID
 }
 
 // hello registers a device. From here on news for it is held by its session.
@@ -50,7 +53,20 @@ func (lg *logins) hello(d *device, h *pealv1.Hello) {
 	}
 	d.who, d.loginAt, d.connected, d.attempt, d.client = who, login.At, login.Connected, login.Attempt, clientOf(h)
 	lg.devices.add(d)
-	lg.announceLogin(login)
+	if login.Single {
+		lg.recent = append(lg.recent, d.conn)
+	}
+	if lg.devices.subs.effective(d.who.Account) {
+		lg.admitted(d)
+	}
+}
+
+// admitted tells the other nodes of a device, and greets it. What they answer is heard here: of
+// two logins at once at two nodes one hears of the other.
+func (lg *logins) admitted(d *device) {
+	l := d.login(d.single(&lg.cfg))
+	l.Asks = lg.devices.presence.ask(d.who.Account)
+	lg.announceLogin(l)
 	if lg.swept {
 		lg.greetings.begin(d)
 	}
@@ -73,7 +89,35 @@ func (d *device) login(single bool) bus.Login {
 }
 
 func (lg *logins) announceLogin(l bus.Login) {
-	lg.do(Publish{bus.Message{Account: l.Device.Account, Login: &l}})
+	lg.publish(bus.Message{Account: l.Device.Account, Login: &l})
+}
+
+// repeat tells the other nodes once more of the single logins of the round before the last: where
+// the first word of one was lost, two devices would stay.
+func (lg *logins) repeat() {
+	for _, id := range lg.former {
+		if d := lg.devices.conns[id]; d != nil && !d.session.Closed() {
+			lg.announceLogin(d.login(true))
+		}
+	}
+	lg.former, lg.recent = lg.recent, nil
+}
+
+// ask asks the other nodes which accounts they have as well, where that is not known any more.
+func (lg *logins) ask() {
+	for _, d := range lg.devices.presence.next() {
+		l := d.login(d.single(&lg.cfg))
+		l.Asks = true
+		lg.devices.presence.ask(d.who.Account)
+		lg.announceLogin(l)
+	}
+}
+
+// answer tells a node that asked of a device here.
+func (lg *logins) answer(l bus.Login) {
+	if here := lg.devices.of(l.Device.Account, ""); l.Asks && len(here) > 0 {
+		lg.announceLogin(here[0].login(here[0].single(&lg.cfg)))
+	}
 }
 
 // yield has the other devices here make way for a login where there may be one
@@ -191,12 +235,13 @@ func (lg *logins) kickRead(o owed) {
 // device have connected here since; where the clocks leave open which connection
 // is the newer one, both stay: the older one will be found silent.
 func (lg *logins) loggedIn(l bus.Login) {
+	lg.devices.presence.seen(l.Device.Account)
 	if newer := lg.newer(l); len(newer) > 0 {
 		d := newer[0]
 		lg.announceLogin(d.login(d.single(&lg.cfg)))
 		// The late one may have taken its place in the calls.
 		for _, id := range sorted(d.calls) {
-			if d.calls[id].inCall && lg.ready() {
+			if d.calls[id].inCall && lg.swept {
 				lg.calls.Add(id, callqueue.Present{Device: d})
 			}
 		}
@@ -204,6 +249,7 @@ func (lg *logins) loggedIn(l bus.Login) {
 	}
 	if lg.yield(l) {
 		lg.replace(l, l.Connected.Add(-clockMargin))
+		lg.answer(l)
 		return
 	}
 	// It does not know of the newer one here.

@@ -179,7 +179,9 @@ func TestSingleLoginWithinTheDeviceLimit(t *testing.T) {
 
 // Logins at other nodes count alike, in whatever order news of them comes.
 func TestSingleLoginAcrossNodes(t *testing.T) {
-	b := alone(t)
+	b := several(t)
+	b.single = true
+	b.boot()
 	bob := b.login("bob", "b")
 	at := b.now
 	b.wait(time.Second)
@@ -284,7 +286,7 @@ func TestSwitchType(t *testing.T) {
 // A hello that is late must not push out the newer connection of its device, at
 // this node or another. Where that seems to be much newer its clock was set.
 func TestLateHello(t *testing.T) {
-	b := newBench(t)
+	b := several(t)
 	hello := func(attempt time.Time) *client {
 		c := b.open()
 		c.account = "alice"

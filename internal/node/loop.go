@@ -3,6 +3,9 @@ package node
 import (
 	"log/slog"
 	"time"
+
+	"github.com/peal-rtc/peal/internal/bus"
+	"github.com/peal-rtc/peal/internal/call"
 )
 
 // loop is what the parts of a node share: the time of the input at work, the effects that it
@@ -20,6 +23,8 @@ type loop struct {
 	swept bool
 	// stopping says that the node is to end.
 	stopping bool
+	// single is when a Beat last found no other node; zero where others were seen since.
+	single time.Time
 }
 
 // ready says that the node answers hellos.
@@ -33,6 +38,47 @@ func (l *loop) do(e Effect) {
 		l.effects = make([]Effect, 0, effectsUsual)
 	}
 	l.effects = append(l.effects, e)
+}
+
+// alone says that no other node is known. One that has begun meanwhile reads the calls of its
+// devices, and soon looks for those that have changed.
+func (l *loop) alone() bool {
+	return l.cfg.Alone || !l.single.IsZero() && l.now.Sub(l.single) <= beatLate
+}
+
+// publish sends a message to the other nodes, where there are any. What a node that begins
+// could not find in the store is sent in any case.
+func (l *loop) publish(m bus.Message) {
+	if l.cfg.Alone || m.Call != nil && l.alone() {
+		return
+	}
+	l.do(Publish{trimmed(m)})
+}
+
+// trimmed leaves the session descriptions of a call out that the message does not ask for: the
+// other nodes have them, or load them.
+func trimmed(m bus.Message) bus.Message {
+	if m.Call == nil || m.With&call.WithNeeds != 0 {
+		return m
+	}
+	media := &m.Call.Media
+	if media.Offer != "" && m.With&call.WithOffer == 0 {
+		m.Without |= call.WithOffer
+	}
+	if media.Answer != "" && m.With&call.WithAnswer == 0 {
+		m.Without |= call.WithAnswer
+	}
+	if m.Without != 0 {
+		c := *m.Call // It shares the legs: neither changes.
+		if m.Without&call.WithOffer != 0 {
+			c.Media.Offer = ""
+		}
+		if m.Without&call.WithAnswer != 0 {
+			c.Media.Answer = ""
+		}
+		m.Call = &c
+	}
+	return m
 }
 
 // await makes a ticket whose result goes to then.

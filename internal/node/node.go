@@ -15,13 +15,11 @@ import (
 	"errors"
 	"log/slog"
 	"net/netip"
-	"slices"
 	"time"
 
 	"github.com/peal-rtc/peal/internal/bus"
 	"github.com/peal-rtc/peal/internal/call"
 	"github.com/peal-rtc/peal/internal/callqueue"
-	"github.com/peal-rtc/peal/internal/protocol"
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
 )
 
@@ -46,8 +44,7 @@ type Node struct {
 	leases    *leases
 	changes   *changes
 	quota     *quota
-	// drained is when a stopping node has closed its connections.
-	drained time.Time
+	drain     *drain
 }
 
 // New makes a node. Its first Deadline is at once.
@@ -58,23 +55,30 @@ func New(cfg Config) (*Node, error) {
 	if cfg.Announced == nil {
 		cfg.Announced = func(netip.Addr) bool { return false }
 	}
+	if cfg.Format == 0 {
+		cfg.Format = call.Format
+	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	l := &loop{cfg: cfg, log: cfg.Logger, tickets: make(map[Ticket]func(Input))}
 	h := &host{loop: l, quota: newQuota(&l.cfg.Limits)}
-	calls := callqueue.New(callqueue.Config{Limits: &l.cfg.Limits, Timing: cfg.Timing, Log: cfg.Logger}, h)
+	calls := callqueue.New(callqueue.Config{Limits: &l.cfg.Limits, Timing: cfg.Timing, Format: cfg.Format, Log: cfg.Logger}, h)
 	ds := &devices{loop: l, calls: calls, conns: make(map[ConnID]*device), accounts: make(map[call.Account][]*device)}
 	dl := &delivery{loop: l, devices: ds}
 	gs := &greetings{loop: l, calls: calls, devices: ds, delivery: dl}
 	cg := &changes{loop: l, calls: calls, devices: ds, seen: make(map[call.ID]seen)}
 	lg := &logins{loop: l, calls: calls, devices: ds, greetings: gs, quota: h.quota}
+	ds.presence = &presence{loop: l, devices: ds, elsewhere: make(map[call.Account]bool)}
+	ds.subs = &subscriptions{loop: l, devices: ds, logins: lg, pending: make(map[call.Account]Ticket)}
+	h.presence = ds.presence
 	h.calls, h.devices, h.delivery, h.greetings, h.changes, h.logins = calls, ds, dl, gs, cg, lg
 	n := &Node{
 		loop: l, calls: calls, devices: ds, delivery: dl, greetings: gs, changes: cg, quota: h.quota,
 		logins:   lg,
 		commands: &commands{loop: l, calls: calls, devices: ds, quota: h.quota},
 		leases:   &leases{loop: l, calls: calls, devices: ds, greetings: gs},
+		drain:    &drain{loop: l, devices: ds},
 	}
 	n.alarms.set(alarm{}, time.Time{})
 	return n, nil
@@ -113,12 +117,22 @@ func (n *Node) Step(now time.Time, in Input) []Effect {
 		n.resume(in.Ticket, in)
 	case Heard:
 		n.heard(in.Message)
+	case Subscribed:
+		n.resume(in.Ticket, in)
+	case Reconnected:
+		n.devices.presence.reconnected()
+		n.logins.ask()
+		n.changes.reconnected()
 	case Terminate:
 		n.calls.Add(in.ID, callqueue.Apply{Input: call.Terminate{}, Asker: backend{in.Request}})
 	case LogOut:
 		n.logins.logOut(in)
+	case Revoke:
+		n.logins.revoke(in)
 	case Describe:
 		n.logins.describe(in)
+	case Inspect:
+		n.inspect(in)
 	case Woke:
 		n.woke()
 	case Stopping:
@@ -171,12 +185,13 @@ func (n *Node) received(in Received) {
 
 // heard takes a message of another node.
 func (n *Node) heard(m bus.Message) {
+	n.single = time.Time{}
 	switch {
 	case m.Login != nil:
 		n.logins.loggedIn(*m.Login)
 	case m.Call != nil:
 		n.delivery.tell(m.Call, m.Account, m.Device, m.With, nil)
-		n.calls.Learn(*m.Call)
+		n.calls.LearnPart(*m.Call, m.Without)
 	case m.LoggedOut:
 		n.logins.expel(m.Account, m.Device)
 	case m.Signal != nil:
@@ -193,24 +208,25 @@ func (n *Node) woke() {
 		case a.call != "":
 			n.calls.Ticked(a.call)
 		case a.drain:
-			n.drain()
+			n.drain.slice()
+		case a.account != "":
+			n.devices.subs.late(a.account)
 		default:
 			n.chores()
 		}
 	}
 }
 
-// chores are what a node does by itself.
+// chores are what a node does by itself. It goes on with them while it stops: if its lease ran
+// out, the other nodes would take the devices that are still here for gone.
 func (n *Node) chores() {
 	n.alarms.set(alarm{}, n.now.Add(leaseEvery))
-	// Also while stopping: a node whose lease runs out counts as dead, and its devices as gone.
-	n.do(Beat{Incarnation: n.cfg.Incarnation, TTL: leaseTTL})
-	if n.stopping {
-		return
-	}
+	n.leases.keep(0)
 	n.logins.kickOwed()
+	n.logins.repeat()
+	n.logins.ask()
 	if n.swept {
-		n.do(FindDue{n.now, pageSize})
+		n.leases.findDue()
 		if !n.cfg.Alone {
 			n.changes.look()
 		}
@@ -218,37 +234,8 @@ func (n *Node) chores() {
 	n.quota.prune(n.now)
 }
 
-// drainSlice is how far apart the slices are in which a stopping node closes its connections.
-const drainSlice = 100 * time.Millisecond
-
-// stop sends every client elsewhere. That they are gone is not noted in their
-// calls: the next incarnation finds that out, and begins their graces then.
+// stop sends every client elsewhere, over Config.Drain where there is another node.
 func (n *Node) stop() {
 	n.stopping = true
-	n.drained = n.now.Add(n.cfg.Drain)
-	n.drain()
-}
-
-// drain closes one slice of the connections, those in a call last, so that the other nodes
-// are not asked to welcome all of them at once.
-func (n *Node) drain() {
-	var idle, inCall []*device
-	for _, id := range sorted(n.devices.conns) {
-		switch d := n.devices.conns[id]; {
-		case d.session.Closed():
-		case d.busy():
-			inCall = append(inCall, d)
-		default:
-			idle = append(idle, d)
-		}
-	}
-	open := slices.Concat(idle, inCall)
-	left := max(int(n.drained.Sub(n.now)/drainSlice)+1, 1)
-	for _, d := range open[:(len(open)+left-1)/left] {
-		d.session.Close(protocol.ShuttingDown)
-		n.devices.watch(d)
-	}
-	if left > 1 {
-		n.alarms.set(alarm{drain: true}, n.now.Add(drainSlice))
-	}
+	n.drain.begin(n.leases.others())
 }

@@ -120,7 +120,7 @@ func TestRefusedTogether(t *testing.T) {
 // lease meanwhile.
 func TestStoppingInSlices(t *testing.T) {
 	b := newBench(t)
-	b.several, b.drain, b.limits.Devices = true, 4*time.Second, 100
+	b.several, b.drain, b.limits.Devices, b.alive = true, 4*time.Second, 100, []string{"other"}
 	b.boot()
 	alice, bob := b.login("alice", "a"), b.login("bob", "b")
 	alice.invite(1, "bob")

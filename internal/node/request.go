@@ -35,13 +35,13 @@ func (e List) Ask(ctx context.Context, s store.Store) (Input, error) {
 func (e List) Failed(err error) Input { return Listed{Ticket: e.Ticket, Err: err} }
 
 // Ask implements Request.
-func (e ListLive) Ask(ctx context.Context, s store.Store) (Input, error) {
-	calls, err := s.Live(ctx, e.After, e.Limit)
+func (e ListOrphaned) Ask(ctx context.Context, s store.Store) (Input, error) {
+	calls, err := s.Orphaned(ctx, e.Alive, e.After, e.Limit)
 	return Listed{Ticket: e.Ticket, Calls: calls, Err: err}, err
 }
 
 // Failed implements Request.
-func (e ListLive) Failed(err error) Input { return Listed{Ticket: e.Ticket, Err: err} }
+func (e ListOrphaned) Failed(err error) Input { return Listed{Ticket: e.Ticket, Err: err} }
 
 // Ask implements Request.
 func (e ListRecords) Ask(ctx context.Context, s store.Store) (Input, error) {
@@ -73,8 +73,8 @@ func (FindDue) Failed(err error) Input { return FoundDue{Err: err} }
 // Ask implements Request.
 func (e Beat) Ask(ctx context.Context, s store.Store) (Input, error) {
 	alive, err := s.Beat(ctx, e.Incarnation, e.TTL)
-	return Beaten{Ticket: e.Ticket, Alive: alive, Err: err}, err
+	return Beaten{Ticket: e.Ticket, Sent: e.Sent, Alive: alive, Err: err}, err
 }
 
 // Failed implements Request.
-func (e Beat) Failed(err error) Input { return Beaten{Ticket: e.Ticket, Err: err} }
+func (e Beat) Failed(err error) Input { return Beaten{Ticket: e.Ticket, Sent: e.Sent, Err: err} }

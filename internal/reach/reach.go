@@ -1,8 +1,8 @@
-// Package reach tells the public internet from everything else: networks of one's own,
-// loopback, what clouds serve their secrets from, and addresses that only look public.
+// Package reach distinguishes public addresses from all others: private networks, loopback, the metadata
+// services of clouds, and addresses that only look public.
 //
-// Whatever connects to an address that a stranger chose asks it: the relay for its peers and
-// the webhooks for their endpoints. All of it is plain data, for any goroutine.
+// Code that connects to an address which a stranger chose uses it: the relay for peers, and the webhooks
+// for endpoints. All of it is plain data, for any goroutine.
 package reach
 
 import (
@@ -11,8 +11,8 @@ import (
 )
 
 // special are the address ranges that are not the public internet: the IANA
-// registries of special-purpose addresses, multicast, what is reserved, and
-// what clouds serve their secrets from.
+// registries of special-purpose addresses, multicast, reserved ranges, and
+// the metadata services of clouds.
 var special = prefixes(
 	"0.0.0.0/8",        // this network
 	"10.0.0.0/8",       // private
@@ -64,10 +64,10 @@ type Policy struct {
 	Allow []netip.Prefix
 }
 
-// Allows judges an address: a public one may be reached, a special one
-// only when a range in Allow holds it. One that holds another, where something
-// on the way may unpack it, is reached only when each of them may be: allowing
-// fd00::/8 or even ::/0 opens no way to 127.0.0.1.
+// Allows checks an address. A public one may be reached, a special one only
+// where a range in Allow holds it. A gateway may unpack an IPv4 address from an
+// IPv6 one: then both must be allowed, so fd00::/8 or even ::/0 in Allow
+// opens no way to 127.0.0.1.
 func (p Policy) Allows(a netip.Addr) bool {
 	a = Canonical(a)
 	if !a.IsValid() || !p.allowsAlone(a) {
@@ -78,8 +78,8 @@ func (p Policy) Allows(a netip.Addr) bool {
 
 func (p Policy) allowsAlone(a netip.Addr) bool { return Within(a, p.Allow) || !Within(a, special) }
 
-// Canonical gives the one form of an address that has several: that of IPv4
-// for those that are but another way to write it.
+// Canonical returns one form of an address that has several: an IPv4 address
+// for an IPv6 one that only embeds it.
 func Canonical(a netip.Addr) netip.Addr {
 	a = a.Unmap().WithZone("")
 	if nat64.Contains(a) {
@@ -131,7 +131,7 @@ func Within(a netip.Addr, ranges []netip.Prefix) bool {
 	return slices.ContainsFunc(ranges, func(r netip.Prefix) bool { return r.Contains(a) })
 }
 
-// Local are the ranges of one's own machine and network, which a relay for trying out
+// Local are the ranges of this machine and its network, which the relay of peal dev
 // has to reach.
 func Local() []netip.Prefix {
 	return prefixes("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16",

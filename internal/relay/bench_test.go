@@ -19,7 +19,7 @@ func flowing(b *testing.B, via *datagrams) (*relayed, netip.AddrPort) {
 	p := newPorts(&cfg, netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("127.0.0.1"))
 	b.Cleanup(func() { _ = p.close() })
 	conn, _, err := p.allocate(turn.AllocateListenerConfig{
-		Network: "udp4", UserID: "1800000000:call.account_of_alice.phone",
+		Network: "udp4", UserID: "1800000000:tag_.call.account_of_alice.phone",
 	}, via, UDP)
 	if err != nil {
 		b.Fatal(err)

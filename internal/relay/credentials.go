@@ -22,8 +22,8 @@ func (s Server) LogValue() slog.Value { return slog.AnyValue(s.URLs) }
 
 // Servers gives the ICE servers for one user.
 //
-// The name is EXPIRY:USER with the expiry in seconds since 1970, the password
-// the base64 of its HMAC-SHA1 under the secret: the form that coturn and others
+// The name is EXPIRY:TAG.USER with the expiry in seconds since 1970 and the tag of the secret,
+// the password the base64 of its HMAC-SHA1 under the secret: the form that coturn and others
 // take as well.
 func (r *Relay) Servers(user User, now time.Time) []Server {
 	host := r.cfg.PublicHost
@@ -35,10 +35,11 @@ func (r *Relay) Servers(user User, now time.Time) []Server {
 	if r.tlsPort != 0 {
 		urls = append(urls, "turns:"+net.JoinHostPort(host, strconv.Itoa(int(r.tlsPort)))+"?transport=tcp")
 	}
-	username := strconv.FormatInt(now.Add(r.cfg.CredentialTTL).Unix(), 10) + ":" + user.String()
+	secret := r.secrets.first()
+	username := strconv.FormatInt(now.Add(r.cfg.CredentialTTL).Unix(), 10) + ":" + secret.tag + "." + user.String()
 	return []Server{
 		{URLs: []string{"stun:" + at}},
-		{URLs: urls, Username: username, Credential: password(r.cfg.Secret, username)},
+		{URLs: urls, Username: username, Credential: password(secret.key, username)},
 	}
 }
 
@@ -57,9 +58,10 @@ func parseUsername(username string) (login, bool) {
 	if err != nil || strconv.FormatUint(seconds, 10) != stamp {
 		return login{}, false
 	}
+	tag, text, _ := strings.Cut(text, ".")
 	user, ok := parseUser(text)
-	if !ok {
+	if !ok || len(tag) != tagChars || !consistsOf(tag, "-_") {
 		return login{}, false
 	}
-	return login{time.Unix(int64(seconds), 0), user}, true
+	return login{time.Unix(int64(seconds), 0), tag, user}, true
 }

@@ -7,9 +7,9 @@ import (
 )
 
 // ParseUsername is for tests of what credentials say.
-func ParseUsername(username string) (time.Time, User, bool) {
+func ParseUsername(username string) (expires time.Time, tag string, user User, ok bool) {
 	l, ok := parseUsername(username)
-	return l.expires, l.user, ok
+	return l.expires, l.tag, l.user, ok
 }
 
 // Reaches is how each packet is judged.

@@ -32,7 +32,7 @@ func everywhere(t *testing.T) *ports {
 	return p
 }
 
-const aliceName, bobName = "1800000000:call.account_of_alice.phone", "1800000000:call.account_of__bob_.phone"
+const aliceName, bobName = "1800000000:tag_.call.account_of_alice.phone", "1800000000:tag_.call.account_of__bob_.phone"
 
 // A channel is found by its number and by its peer, in each form of an address,
 // until it ends.
@@ -103,7 +103,7 @@ func TestFlowsMost(t *testing.T) {
 func TestPartiesByAnyAddress(t *testing.T) {
 	p := everywhere(t)
 	alice, bob := open(t, p, aliceName), open(t, p, bobName)
-	mallory := open(t, p, "1800000000:other.account_of_mal__.phone")
+	mallory := open(t, p, "1800000000:tag_.other.account_of_mal__.phone")
 	own := []netip.Addr{p.announced, netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("127.9.9.9"), netip.MustParseAddr("::ffff:127.0.0.1")}
 	p.machine.has(p.announced) // It lists them.
 	for addr := range p.machine.own {

@@ -67,7 +67,7 @@ func TestGrantedFamily(t *testing.T) {
 func TestGrantedIsJudged(t *testing.T) {
 	p := everywhere(t)
 	p.policy.Allow = nil
-	alice, bob := open(t, p, aliceName), open(t, p, "1800000000:other.account_of__bob_.phone")
+	alice, bob := open(t, p, aliceName), open(t, p, "1800000000:tag_.other.account_of__bob_.phone")
 	now, announced := time.Now(), p.machine.announced
 	alice.granted(announced)
 	for _, port := range []uint16{bob.port, 1} {

@@ -45,7 +45,7 @@ func loopback(t *testing.T, low, high uint16, log *slog.Logger) *ports {
 }
 
 // username is that of a user with an account of its own.
-func username(user int) string { return fmt.Sprintf("1800000000:call.account_%08d.device", user) }
+func username(user int) string { return fmt.Sprintf("1800000000:tag_.call.account_%08d.device", user) }
 
 func request(user int) turn.AllocateListenerConfig {
 	return turn.AllocateListenerConfig{Network: "udp4", UserID: username(user)}
@@ -153,7 +153,7 @@ func TestFamilies(t *testing.T) {
 		{"[::1]:1", "2001:db8::1", "udp6", "::1"},
 		{"[::ffff:127.0.0.1]:1", "203.0.113.1", "udp4", "127.0.0.1"},
 	} {
-		cfg := Config{Listen: c.listen, External: netip.MustParseAddr(c.announced), Secret: make([]byte, 16)}
+		cfg := Config{Listen: c.listen, External: netip.MustParseAddr(c.announced), Secrets: [][]byte{make([]byte, 16)}}
 		if err := cfg.Validate(); err != nil {
 			t.Fatalf("%s: %v", c.listen, err)
 		}

@@ -61,7 +61,7 @@ const (
 	minSecret  = 16
 )
 
-// Config is what a relay is made of. Listen and Secret are required.
+// Config is what a relay is made of. Listen and Secrets are required.
 type Config struct {
 	// Listen is the address for UDP and TCP: "0.0.0.0:3478". Port 0 takes any free
 	// one, no host or [::] means all addresses of both families.
@@ -82,8 +82,9 @@ type Config struct {
 	MaxAllocations int
 	// Realm is told to clients, which sign with it; empty means "peal".
 	Realm string
-	// Secret keys the credentials: at least 16 bytes.
-	Secret []byte
+	// Secrets key the credentials, each of at least 16 bytes: the first makes them, all are good.
+	// Relays with the same ones take each other's credentials. Rekey changes them.
+	Secrets [][]byte
 	// CredentialTTL is how long credentials start allocations; 0 means an hour.
 	// What they have started goes on for as long as it is refreshed and its call is live,
 	// without a call until AfterCall after their expiry.
@@ -124,8 +125,8 @@ func (c *Config) Validate() error {
 			return fmt.Errorf("relay's external address %s: want one of the same family as %s, where it listens", c.External, c.Listen)
 		}
 	}
-	if len(c.Secret) < minSecret {
-		return fmt.Errorf("relay secret: want at least %d bytes", minSecret)
+	if err := checkSecrets(c.Secrets); err != nil {
+		return err
 	}
 	if c.MinPort > c.MaxPort || (c.MinPort == 0) != (c.MaxPort == 0) {
 		return fmt.Errorf("relay ports %d to %d: want a range from low to high, or neither", c.MinPort, c.MaxPort)
@@ -195,7 +196,6 @@ func (c *Config) complete() {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	c.Secret = slices.Clone(c.Secret)
 	c.AllowPeers, c.TrustedProxies = slices.Clone(c.AllowPeers), slices.Clone(c.TrustedProxies)
 }
 
@@ -207,6 +207,7 @@ type Relay struct {
 	ports   *ports
 	server  *turn.Server
 
+	secrets   secrets
 	lifetimes *lifetimes
 	running   context.Context // Until Close.
 	stop      context.CancelFunc
@@ -263,6 +264,7 @@ func Start(cfg Config) (_ *Relay, err error) {
 		ports:   newPorts(&cfg, host, announced),
 		clients: make(map[client]*relayed), lifetimes: newLifetimes(),
 	}
+	r.secrets.set(cfg.Secrets, cfg.Now(), cfg.CredentialTTL)
 	if cfg.ListenTLS != "" {
 		secure, err := net.Listen(network(host, "tcp"), cfg.ListenTLS)
 		if err != nil {
@@ -455,7 +457,11 @@ func (r *Relay) authenticate(a *turn.RequestAttributes) (user string, key []byte
 		// The library would not answer, and the client would go on asking.
 		return "", nil, false
 	}
-	return a.Username, turn.GenerateAuthKey(a.Username, r.cfg.Realm, password(r.cfg.Secret, a.Username)), true
+	secret, ok := r.secrets.find(l, a.Method == stun.MethodAllocate)
+	if !ok {
+		return "", nil, false
+	}
+	return a.Username, turn.GenerateAuthKey(a.Username, r.cfg.Realm, password(secret, a.Username)), true
 }
 
 // network says which family to listen on. The plain one would make an IPv4

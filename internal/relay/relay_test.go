@@ -28,7 +28,7 @@ func secret() []byte { return []byte("a secret of the test") }
 // start runs a relay on loopback that may reach loopback.
 func start(t testing.TB, change func(*relay.Config)) *relay.Relay {
 	t.Helper()
-	cfg := relay.Config{Listen: "127.0.0.1:0", Secret: secret(), AllowPeers: reach.Local()}
+	cfg := relay.Config{Listen: "127.0.0.1:0", Secrets: [][]byte{secret()}, AllowPeers: reach.Local()}
 	if change != nil {
 		change(&cfg)
 	}
@@ -349,7 +349,7 @@ func TestNotOffered(t *testing.T) {
 func TestClose(t *testing.T) {
 	r := start(t, nil)
 	relayed := as(t, r, "u").allocate()
-	if _, err := relay.Start(relay.Config{Listen: r.Addr().String(), Secret: secret()}); err == nil {
+	if _, err := relay.Start(relay.Config{Listen: r.Addr().String(), Secrets: [][]byte{secret()}}); err == nil {
 		t.Error("two relays on one port")
 	}
 	if err := r.Close(); err != nil {
@@ -371,7 +371,7 @@ func TestClose(t *testing.T) {
 }
 
 func TestValidate(t *testing.T) {
-	good := relay.Config{Listen: "127.0.0.1:0", Secret: secret()}
+	good := relay.Config{Listen: "127.0.0.1:0", Secrets: [][]byte{secret()}}
 	for _, c := range []struct {
 		name   string
 		change func(*relay.Config)
@@ -388,8 +388,8 @@ func TestValidate(t *testing.T) {
 		{"external everywhere", func(c *relay.Config) { c.External = netip.MustParseAddr("0.0.0.0") }, "can reach"},
 		{"external multicast", func(c *relay.Config) { c.External = netip.MustParseAddr("224.0.0.1") }, "can reach"},
 		{"two families", func(c *relay.Config) { c.External = netip.MustParseAddr("2606:4700::1") }, "same family"},
-		{"short secret", func(c *relay.Config) { c.Secret = []byte("short") }, "16 bytes"},
-		{"no secret", func(c *relay.Config) { c.Secret = nil }, "16 bytes"},
+		{"short secret", func(c *relay.Config) { c.Secrets = [][]byte{secret(), []byte("short")} }, "16 bytes"},
+		{"no secret", func(c *relay.Config) { c.Secrets = nil }, "16 bytes"},
 		{"ports reversed", func(c *relay.Config) { c.MinPort, c.MaxPort = 9, 8 }, "range"},
 		{"one end", func(c *relay.Config) { c.MaxPort = 8 }, "neither"},
 		{"time reversed", func(c *relay.Config) { c.CredentialTTL = -time.Second }, "positive"},

@@ -31,7 +31,7 @@ type User struct {
 
 // User names a device of an account in a call. An empty call means none.
 func (r *Relay) User(call, account, device string) User {
-	mac := hmac.New(sha256.New, r.cfg.Secret)
+	mac := hmac.New(sha256.New, r.secrets.first().key)
 	mac.Write([]byte("account:" + account))
 	return User{call, base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:accountBytes]), device}
 }
@@ -81,5 +81,6 @@ func consistsOf(text, others string) bool {
 // login is what the name of a TURN credential says.
 type login struct {
 	expires time.Time
+	tag     string // Of the secret that made it.
 	user    User
 }

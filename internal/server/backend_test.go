@@ -414,8 +414,8 @@ func TestServerAPIDocs(t *testing.T) {
 				t.Errorf("%s: %s: %v\n%s", file, block[1], err, out)
 			}
 		}
-		if ran != 13 {
-			t.Errorf("%s: ran %d commands, want 13", file, ran)
+		if ran != 14 {
+			t.Errorf("%s: ran %d commands, want 14", file, ran)
 		}
 	}
 }

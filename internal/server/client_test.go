@@ -21,6 +21,7 @@ import (
 	"github.com/peal-rtc/peal/internal/protocol"
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
 	"github.com/peal-rtc/peal/internal/store"
+	"github.com/peal-rtc/peal/internal/testing/postgres"
 )
 
 // patience bounds every wait of a test.
@@ -31,7 +32,12 @@ const (
 	callID = "019a0000-0000-7000-8000-000000000001"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(withPostgres{m}) }
+
+// withPostgres runs tests that share a database server.
+type withPostgres struct{ *testing.M }
+
+func (m withPostgres) Run() int { return postgres.Main(m.M) }
 
 // bench is a running server.
 type bench struct {

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
@@ -38,10 +39,9 @@ func TestClockIsSet(t *testing.T) {
 			alice.invite(callID, "bob")
 			rings := time.Now()
 			stepped.Store(int64(by))
-			if err := b.clock.measure(t.Context(), b.store); err != nil {
+			if err := followClock(t.Context(), b.Server); err != nil {
 				t.Fatal(err)
 			}
-			b.compare(t.Context())
 			for _, c := range []*client{alice, bob} {
 				ended := c.end()
 				if rang := time.Since(rings); rang < 1500*time.Millisecond || rang > 10*time.Second || ended.GetReason() != pealv1.Reason_REASON_TIMEOUT {
@@ -90,4 +90,56 @@ func (c *client) end() *pealv1.Call {
 			return call
 		}
 	}
+}
+
+// A clock that was ahead of the store's is never set back: it runs slower until both agree. What
+// it was behind it makes up for at once.
+func TestClockIsNeverSetBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		c := newClock()
+		tells := func(ahead, takes time.Duration) time.Duration {
+			before := c.local()
+			time.Sleep(takes)
+			return c.measured(before, before.Add(takes/2+ahead), c.local())
+		}
+		tells(-24*time.Hour, 0) // The first time it is set, whichever way.
+		last := c.now()
+		reads := func(ahead time.Duration) {
+			t.Helper()
+			now := c.now()
+			if now.Before(last) {
+				t.Errorf("%s is read after %s", now, last)
+			}
+			if got := now.Sub(begin.Add(time.Since(begin))); got != ahead {
+				t.Errorf("it is ahead by %s, want %s", got, ahead)
+			}
+			last = now
+		}
+		reads(-24 * time.Hour)
+		if jump := tells(time.Hour, 0); jump != 25*time.Hour {
+			t.Errorf("forward: %s", jump)
+		}
+		reads(time.Hour)
+		if jump := tells(time.Hour-time.Second, 0); jump != -time.Second {
+			t.Errorf("a second back: %s", jump)
+		}
+		reads(time.Hour)
+		time.Sleep(5 * time.Second)
+		reads(time.Hour - 500*time.Millisecond)
+		// In the midst of it what is measured is the same, and then a little less.
+		tells(time.Hour-time.Second, 0)
+		reads(time.Hour - 500*time.Millisecond)
+		tells(time.Hour-1200*time.Millisecond, 0)
+		reads(time.Hour - 500*time.Millisecond)
+		time.Sleep(10 * time.Second)
+		reads(time.Hour - 1200*time.Millisecond)
+		// What may come from the way there and back says nothing.
+		if jump := tells(time.Hour-1210*time.Millisecond, 20*time.Millisecond); jump != 0 {
+			t.Errorf("within the error: %s", jump)
+		}
+		reads(time.Hour - 1200*time.Millisecond)
+		tells(time.Hour, 20*time.Millisecond)
+		reads(time.Hour)
+	})
 }

@@ -21,8 +21,9 @@ const (
 type commits struct {
 	// news wakes take.
 	news chan struct{}
-	// timer belongs to who takes.
-	timer *time.Timer
+	// taking is held by who waits for changes. Others who would take wait for that one.
+	taking sync.Mutex
+	timer  *time.Timer // Guarded by taking.
 
 	mu      sync.Mutex // Guards what follows.
 	waiting []node.Commit
@@ -83,6 +84,8 @@ func (c *commits) wake() {
 // take waits for changes that are due and takes them with all others that wait,
 // up to batchSize, the oldest first. None means that the queue is closed and empty.
 func (c *commits) take() []node.Commit {
+	c.taking.Lock()
+	defer c.taking.Unlock()
 	defer c.timer.Stop()
 	for {
 		taken, wait, ended := c.next(time.Now())

@@ -2,6 +2,7 @@ package server
 
 import (
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -115,6 +116,52 @@ func TestCommitsGoTogether(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Two who take changes have them between them: none twice, none left, and while one commits the
+// other goes on.
+func TestCommitsAreTakenByTwo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCommits()
+		batches, slow := make(chan []node.Commit, 9), make(chan struct{})
+		var workers sync.WaitGroup
+		for range 2 {
+			workers.Go(func() {
+				for {
+					batch := c.take()
+					if len(batch) == 0 {
+						return
+					}
+					batches <- batch
+					if batch[0].Ticket == 1 {
+						<-slow
+					}
+				}
+			})
+		}
+		for ticket := range node.Ticket(3) {
+			c.put(urgent(ticket + 1))
+			time.Sleep(2 * commitEvery)
+		}
+		if len(batches) != 3 {
+			t.Errorf("%d of 3 were taken beside a slow commit", len(batches))
+		}
+		c.put(patient(4))
+		c.close()
+		synctest.Wait()
+		close(slow)
+		workers.Wait()
+		close(batches)
+		var got []node.Ticket
+		for batch := range batches {
+			for _, e := range batch {
+				got = append(got, e.Ticket)
+			}
+		}
+		if want := []node.Ticket{1, 2, 3, 4}; !slices.Equal(got, want) {
+			t.Errorf("%v were taken, want %v", got, want)
+		}
+	})
 }
 
 func TestCommitsAreTakenInPieces(t *testing.T) {

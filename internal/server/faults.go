@@ -21,7 +21,7 @@ var faults = []fault{
 	{syscall.EMFILE, "too many open files", "raise the limit of open files (LimitNOFILE= of systemd, ulimit -n)"},
 	{syscall.ENFILE, "too many open files", "raise the limit of open files of the machine (fs.file-max)"},
 	{store.ErrFailed, "database failed", "the server ends, since nobody knows what the disk holds; its supervisor starts it again, and it goes on with what was stored; look at the disk of the data folder"},
-	{store.ErrFull, "disk full", "make room on the disk of the data folder; calls go on as soon as there is some"},
+	{store.ErrFull, "disk full", "make room on the disk of the data folder, or of the database; calls go on as soon as there is some"},
 	{syscall.ENOSPC, "disk full", "make room on the disk; calls go on as soon as there is some"},
 	{store.ErrLocked, "database locked", "end the other process that has the database open, such as a backup or a shell"},
 	{errStore, "store failed", "see the error; calls go on as soon as the store answers"},

@@ -91,10 +91,10 @@ func TestSampler(t *testing.T) {
 			},
 			[]string{
 				`level=ERROR msg="too many open files" during="cannot accept" error="accept: accept: accept4: too many open files" advice="raise the limit of open files (LimitNOFILE= of systemd, ulimit -n)"`,
-				`level=ERROR msg="disk full" during="cannot commit" error="commit: disk full" advice="make room on the disk of the data folder; calls go on as soon as there is some"`,
+				`level=ERROR msg="disk full" during="cannot commit" error="commit: disk full" advice="make room on the disk of the data folder, or of the database; calls go on as soon as there is some"`,
 				`level=ERROR msg="store failed" during="cannot read" error=gone advice="see the error; calls go on as soon as the store answers"`,
 				`level=ERROR msg="too many open files" during="cannot bind" error="accept: accept: accept4: too many open files" advice="raise the limit of open files (LimitNOFILE= of systemd, ulimit -n)"`,
-				`level=ERROR msg="disk full" during="cannot read" error="commit: disk full" advice="make room on the disk of the data folder; calls go on as soon as there is some"`,
+				`level=ERROR msg="disk full" during="cannot read" error="commit: disk full" advice="make room on the disk of the data folder, or of the database; calls go on as soon as there is some"`,
 			},
 		},
 	} {

@@ -32,7 +32,7 @@ func (s *Server) handler() (http.Handler, error) {
 	mux := http.NewServeMux()
 	mux.Handle("GET "+protocol.Path, s.endpoint)
 	mux.Handle("GET /healthz", api.Health())
-	mux.Handle("GET /readyz", api.Ready(s.unready))
+	mux.Handle("GET /readyz", api.Ready(s.readiness))
 	var asked atomic.Uint64
 	mux.Handle("/v1/ice-servers", api.ICEServers(s.verify, s.limits, s.wall, func(account string) []*pealv1.IceServer {
 		device := fmt.Sprintf("ice%d", asked.Add(1)%iceUsers)
@@ -44,7 +44,7 @@ func (s *Server) handler() (http.Handler, error) {
 	}
 	backend := api.Backend{
 		Keys: s.keyring, Limits: s.limits, Store: s.store, End: s.loop.endCall, Now: s.clock.now, Log: s.log,
-		Address: s.addressOf, Accounts: &accounts{s.loop, s.store, s.logOuts, s.wall},
+		Shared: s.cfg.shared(), Nodes: s.neighbours.list, Address: s.addressOf, Accounts: &accounts{s.loop, s.store, s.logOuts, s.wall, s.busState},
 	}
 	if err := addHooks(s, &backend); err != nil {
 		return nil, err
@@ -62,19 +62,6 @@ func (s *Server) addressOf(r *http.Request) netip.Addr {
 		return netip.Addr{}
 	}
 	return addr
-}
-
-// unready says why calls cannot be made now; empty where they can.
-func (s *Server) unready() string {
-	switch {
-	case s.stopping.Load():
-		return "stopping"
-	case !s.loop.ready.Load() && !s.loop.storage.fails():
-		return "starting"
-	case !s.loop.storage.writable():
-		return "store"
-	}
-	return ""
 }
 
 // strict has browsers use nothing but HTTPS for the name by which they came (RFC 6797). Not

@@ -10,7 +10,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/peal-rtc/peal/internal/auth"
 	"github.com/peal-rtc/peal/internal/call"
 	"github.com/peal-rtc/peal/internal/config"
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
@@ -56,13 +55,12 @@ func (s *Server) startRelay() (*relay.Relay, error) {
 		}
 		secure = s.secure()
 	}
-	// The secret need not outlive the process: neither does what it was good for.
 	start := func(port string) (*relay.Relay, error) {
 		return relay.Start(relay.Config{
 			Listen: net.JoinHostPort(host, port), ListenTLS: settings.TLSAddr, TLS: secure,
 			External: external, PublicHost: settings.Host, AllowPeers: allowed,
 			MinPort: settings.MinPort, MaxPort: settings.MaxPort, MaxAllocations: settings.Most,
-			Secret: auth.NewSecret(), Logger: s.log, Now: s.clock.now, Live: s.liveCalls,
+			Secrets: s.keys.Load().turn, Logger: s.log, Now: s.clock.now, Live: s.liveCalls,
 			StreamsPerAddr: s.limits.SocketsPerAddr, TrustedProxies: proxies,
 		})
 	}
@@ -99,9 +97,10 @@ func (s *Server) TURNAddr() netip.AddrPort {
 	return s.relay.Addr()
 }
 
-// announced says whether an address is that of what the relay relays.
+// announced says whether an address is that of what a relay relays: this one, or that of another
+// node, where a device was that has come here.
 func (s *Server) announced(at netip.Addr) bool {
-	return s.relay != nil && s.relay.Addr().Addr() == at
+	return s.relay != nil && s.relay.Addr().Addr() == at || s.neighbours.announce(at)
 }
 
 // liveCalls says which calls are live. The relay asks from a goroutine of its own once a

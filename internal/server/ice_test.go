@@ -62,7 +62,7 @@ func TestRelayForManyHellos(t *testing.T) {
 	held := 0
 	for n, d := range devices {
 		s := d.event().GetCall().IceServers[1]
-		_, user, _ := strings.Cut(s.Username, ":")
+		_, user, _ := strings.Cut(s.Username, ".")
 		if want := b.relay.User(callID, "bob", fmt.Sprint("device", n)).String(); user != want || strings.Contains(user, "bob") {
 			t.Errorf("the relay user is %q, want %q", user, want)
 		}
@@ -106,5 +106,49 @@ func TestLiveCalls(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Credentials for the relay follow from the secrets of tokens: they are good on every node, after
+// a restart, and while the secret is replaced by another one.
+func TestRelayOfAllNodes(t *testing.T) {
+	const old = "old-old-old-old-old-old-old-old-"
+	b := start(t, inMemory)
+	mine := func(on *bench) *pealv1.IceServer { return on.serversFor("", "alice", "a", on.clock.now())[1] }
+	former := mine(start(t, inMemory, func(c *Config) { c.Settings.Auth.Secret = old }))
+	for name, other := range map[string]*bench{
+		"another node":        start(t, inMemory),
+		"before the rotation": start(t, inMemory, func(c *Config) { c.Settings.Auth.Keys = map[string]string{"new": old} }),
+		"after the rotation": start(t, inMemory, func(c *Config) {
+			c.Settings.Auth.Secret, c.Settings.Auth.KeyID, c.Settings.Auth.Keys = old, "new", map[string]string{"main": secret}
+		}),
+	} {
+		if n, code := other.allocate(mine(b), 1); n != 1 {
+			t.Errorf("%s: code %d", name, code)
+		}
+		if name == "another node" {
+			continue
+		}
+		if n, code := other.allocate(former, 1); n != 1 {
+			t.Errorf("%s: with the other secret: code %d", name, code)
+		}
+	}
+	if n, code := b.allocate(former, 1); n != 0 || code != stun.CodeUnauthorized {
+		t.Errorf("with a secret of nobody: %d, code %d", n, code)
+	}
+
+	settings := b.cfg.Settings
+	settings.Auth.Secret = old
+	before := mine(b)
+	if err := b.Reload(&settings); err != nil {
+		t.Fatal(err)
+	}
+	for name, credentials := range map[string]*pealv1.IceServer{"made before the reload": before, "of the new secret": former} {
+		if n, code := b.allocate(credentials, 1); n != 1 {
+			t.Errorf("%s: code %d", name, code)
+		}
+	}
+	if now := mine(b); strings.Split(now.Username, ".")[0] == strings.Split(before.Username, ".")[0] {
+		t.Error("the reload does not change the secret")
 	}
 }

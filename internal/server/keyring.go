@@ -73,6 +73,14 @@ func (k *keyring) load(ctx context.Context) ([]store.Key, error) {
 	return keys, nil
 }
 
+// reload takes what other nodes changed.
+func (k *keyring) reload(ctx context.Context) error {
+	k.changing.Lock()
+	defer k.changing.Unlock()
+	_, err := k.load(ctx)
+	return err
+}
+
 func storedOf(key *store.Key) storedKey {
 	scopes := make([]auth.Scope, len(key.Scopes))
 	for i, name := range key.Scopes {

@@ -24,9 +24,11 @@ const (
 	batchSize = 256
 	// readers is how many reads of the store run at once.
 	readers = 4
+	// missedEvery is how far apart the node is told at least that it missed something.
+	missedEvery = 10 * time.Second
 	// storeTimeout is how long the store may take before its answer counts as
-	// unknown.
-	storeTimeout = 10 * time.Second
+	// unknown. It is shorter than a lease.
+	storeTimeout = 5 * time.Second
 )
 
 // arrival is one input for the node; conn comes with Opened.
@@ -47,8 +49,9 @@ type loop struct {
 	log    *slog.Logger
 	// metrics is nil where nobody counts.
 	metrics *metrics.Metrics
-	// incarnation is the node's.
-	incarnation string
+	// committers is how many commits are under way at a time. Never are two of one call: the node
+	// waits for the first.
+	committers int
 	// poller serves the plain sockets on the goroutine that owns the node; nil where
 	// they have goroutines.
 	poller *ws.Poller
@@ -64,6 +67,10 @@ type loop struct {
 
 	questions questions
 	storage   storage
+	// missed says that there was no room for something of the bus, which the node has not been
+	// told of. told is when it was last; it belongs to run.
+	missed atomic.Bool
+	told   time.Time
 	// ready mirrors the node's.
 	ready atomic.Bool
 	// drained is closed when a stopping node is done with its connections.
@@ -78,7 +85,7 @@ func (l *loop) begin(events bus.Bus) error {
 	l.commits, l.reads = newCommits(), newReads()
 	l.conns = make(map[node.ConnID]*connection)
 	l.drained, l.quit = make(chan struct{}), make(chan struct{})
-	member, err := events.Join(l.hear)
+	member, err := events.Join(l.hear, func() { l.offer(node.Reconnected{}) })
 	if err != nil {
 		return err
 	}
@@ -88,7 +95,9 @@ func (l *loop) begin(events bus.Bus) error {
 	} else {
 		l.workers.Go(l.run)
 	}
-	l.workers.Go(l.commit)
+	for range l.committers {
+		l.workers.Go(l.commit)
+	}
 	for range readers {
 		l.workers.Go(l.read)
 	}
@@ -148,14 +157,29 @@ func (l *loop) arrive(a arrival) {
 		}
 		delete(l.conns, in.Conn)
 	}
+	l.catchUp()
+}
+
+// catchUp tells the node that it missed something of the bus, once the inbox is empty. That
+// makes work, so it is not done often.
+func (l *loop) catchUp() {
+	if !l.missed.Load() || len(l.inbox) > 0 {
+		return
+	}
+	if now := l.clock.now(); now.Sub(l.told) >= missedEvery {
+		l.told = now
+		l.missed.Store(false)
+		l.step(node.Reconnected{})
+	}
 }
 
 func (l *loop) step(in node.Input) {
 	if _, ok := in.(node.Stopping); ok {
 		l.stopping = true
 	}
-	l.metrics.Told(in)
-	for _, effect := range l.node.Step(l.clock.now(), in) {
+	now := l.clock.now()
+	l.metrics.Told(now, in)
+	for _, effect := range l.node.Step(now, in) {
 		l.metrics.Asked(effect)
 		l.do(effect)
 	}
@@ -211,6 +235,8 @@ func (l *loop) do(effect node.Effect) {
 		l.questions.take(e.Request, e)
 	case node.Described:
 		l.questions.take(e.Request, e)
+	case node.Inspected:
+		l.questions.take(e.Request, e)
 	case node.Commit:
 		l.commits.put(e)
 	case node.Hurry:
@@ -218,7 +244,8 @@ func (l *loop) do(effect node.Effect) {
 	case node.Publish:
 		l.member.Publish(e.Message)
 	case node.Subscribe:
-		l.member.Subscribe(e.Account)
+		// Where there is no room for the answer the node goes on without.
+		l.member.Subscribe(e.Account, func() { l.offer(node.Subscribed{Ticket: e.Ticket}) })
 	case node.Unsubscribe:
 		l.member.Unsubscribe(e.Account)
 	case node.Request:
@@ -239,12 +266,16 @@ func (l *loop) tell(a arrival) {
 }
 
 // hear takes a message of the bus. What there is no room for is lost, as on the
-// bus itself: the node asks the store for what it missed.
-func (l *loop) hear(m bus.Message) {
+// bus itself: see catchUp.
+func (l *loop) hear(m bus.Message) { l.offer(node.Heard{Message: m}) }
+
+// offer brings an input to the loop where there is room for it.
+func (l *loop) offer(in node.Input) {
 	select {
-	case l.inbox <- arrival{in: node.Heard{Message: m}}:
+	case l.inbox <- arrival{in: in}:
 		l.poller.Wake()
 	default:
+		l.missed.Store(true)
 	}
 }
 

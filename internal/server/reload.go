@@ -1,7 +1,11 @@
 package server
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/peal-rtc/peal/internal/auth"
@@ -12,6 +16,8 @@ import (
 type keys struct {
 	signer   *auth.Signer
 	verifier *auth.Verifier
+	// turn are the secrets of credentials for the relay: the first makes them, all are good.
+	turn [][]byte
 	// longest is how long a token may have been good at most, by these settings and those before.
 	longest time.Duration
 }
@@ -26,7 +32,21 @@ func readKeys(a *config.Auth) (*keys, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read keys: %w", err)
 	}
-	return &keys{signer.ForAudience(a.Audience), verifier.ForAudience(a.Audience), a.MaxTTL + auth.Leeway}, nil
+	return &keys{signer.ForAudience(a.Audience), verifier.ForAudience(a.Audience), turnSecrets(all, a.KeyID), a.MaxTTL + auth.Leeway}, nil
+}
+
+// turnSecrets follow from those of tokens, so that all nodes have the same ones, also after a
+// restart. The one of the key that signs is the first.
+func turnSecrets(all auth.Keys, signs string) [][]byte {
+	others := slices.Sorted(maps.Keys(all))
+	others = slices.DeleteFunc(others, func(id string) bool { return id == signs })
+	var secrets [][]byte
+	for _, id := range slices.Concat([]string{signs}, others) {
+		mac := hmac.New(sha256.New, all[id])
+		mac.Write([]byte("turn")) // No token is signed over a text without a dot.
+		secrets = append(secrets, mac.Sum(nil))
+	}
+	return secrets
 }
 
 func (s *Server) verify(token string, now time.Time) (auth.Identity, error) {
@@ -55,6 +75,11 @@ func (s *Server) Reload(settings *config.Config) error {
 			certFile, keyFile = c.files()
 		}
 		if err := c.reload(certFile, keyFile); err != nil {
+			return err
+		}
+	}
+	if s.relay != nil {
+		if err := s.relay.Rekey(now.turn...); err != nil {
 			return err
 		}
 	}

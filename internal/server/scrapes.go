@@ -10,8 +10,10 @@ import (
 	"time"
 
 	"github.com/peal-rtc/peal/internal/api"
+	"github.com/peal-rtc/peal/internal/bus/natsbus"
 	"github.com/peal-rtc/peal/internal/call"
 	"github.com/peal-rtc/peal/internal/metrics"
+	"github.com/peal-rtc/peal/internal/store/pgstore"
 )
 
 // livePage is how many live calls one read at the start takes.
@@ -36,7 +38,11 @@ func (s *Server) startMetrics(ctx context.Context) error {
 	case err != nil:
 		return fmt.Errorf("metrics-addr is %q: give an address of this machine: %w", addr, err)
 	}
-	m := metrics.New()
+	m := metrics.New(s.cfg.shared())
+	if s.cfg.shared() {
+		s.metrics, s.scrapes = m, &scrapes{listener: l}
+		return nil
+	}
 	for after, more := call.ID(""), true; more; {
 		live, err := s.store.Live(ctx, after, livePage)
 		if err != nil {
@@ -69,6 +75,9 @@ func (s *Server) serveMetrics() {
 	if outbox := s.outbox(); outbox != nil {
 		sources.Queues = func() []metrics.Queue { return queuesOf(outbox, s.clock.now, s.log) }
 	}
+	if s.cfg.shared() {
+		sources.Shared = func() metrics.Shared { return sharedNow(s) }
+	}
 	s.metrics.Watch(sources)
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", s.metrics.Handler())
@@ -84,6 +93,35 @@ func (s *Server) serveMetrics() {
 	})
 	s.log.Info("metrics are served", "addr", s.MetricsAddr().String())
 }
+
+// sharedNow reads what the metrics tell of the store and of the bus.
+func sharedNow(s *Server) metrics.Shared {
+	away, _ := s.busState.away()
+	now := metrics.Shared{Connected: !away, Warnings: len(s.neighbours.warned())}
+	if kept, ok := s.store.(healthy); ok {
+		h := kept.Health()
+		for _, p := range h.Pools() {
+			now.Pools = append(now.Pools, metrics.Pool(p))
+		}
+		now.Retries = h.Retries()
+		ctx, cancel := context.WithTimeout(context.Background(), queuesTime)
+		defer cancel()
+		if live, err := h.Live(ctx); err != nil {
+			s.log.Warn("cannot count the live calls", "error", storeError{err})
+		} else {
+			now.Live = live
+		}
+	}
+	if counted, ok := s.bus.(*natsbus.Bus); ok {
+		now.Lost = counted.Lost()
+		n := counted.Counts()
+		now.MessagesIn, now.MessagesOut, now.BytesIn, now.BytesOut = n.MessagesIn, n.MessagesOut, n.BytesIn, n.BytesOut
+	}
+	return now
+}
+
+// healthy is a store that says how it does.
+type healthy interface{ Health() pgstore.Health }
 
 // MetricsAddr is where metrics are served; nil where they are not.
 func (s *Server) MetricsAddr() net.Addr {

@@ -148,7 +148,7 @@ func TestMetricsAddr(t *testing.T) {
 
 // BenchmarkFrame is what the loop does for a ping and its answer, without and with metrics.
 func BenchmarkFrame(b *testing.B) {
-	for name, m := range map[string]*metrics.Metrics{"uncounted": nil, "counted": metrics.New()} {
+	for name, m := range map[string]*metrics.Metrics{"uncounted": nil, "counted": metrics.New(false)} {
 		b.Run(name, func(b *testing.B) {
 			n, err := node.New(node.Config{
 				Incarnation: "n", Limits: unlimited(), Timing: call.DefaultTiming(), Logger: slog.New(slog.DiscardHandler),

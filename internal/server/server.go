@@ -29,12 +29,11 @@ import (
 	"github.com/peal-rtc/peal/internal/protocol"
 	"github.com/peal-rtc/peal/internal/relay"
 	"github.com/peal-rtc/peal/internal/store"
-	"github.com/peal-rtc/peal/internal/store/sqlstore"
 	"github.com/peal-rtc/peal/internal/webhook"
 	"github.com/peal-rtc/peal/internal/ws"
 )
 
-// drainTime is how long clients have to leave when the server stops.
+// drainTime is how long clients have to leave once all were told that the server stops.
 const drainTime = 5 * time.Second
 
 // Config is what a server is made of.
@@ -46,9 +45,15 @@ type Config struct {
 	Dev bool
 	// SelfSigned serves HTTPS by a self-made certificate kept in the data folder.
 	SelfSigned bool
-	// Store is where calls are kept; nil means SQLite in the data folder. The
+	// Release is the version of the program, for who looks at the nodes.
+	Release string
+	// Store is where calls are kept; nil means what the settings say. The
 	// server closes it.
 	Store store.Store
+	// Bus connects nodes that share Store; nil means what the settings say. The server closes it.
+	Bus bus.Bus
+	// Wrap puts something around the store that the settings name; for tests. May be nil.
+	Wrap func(store.Store) store.Store
 	// Clocks reads the machine's: nil for what the machine has.
 	Clocks func() (wall time.Time, passed time.Duration)
 	// Logger may be nil.
@@ -68,7 +73,9 @@ type Server struct {
 	// ahead is how far the store's clock was ahead of the wall clock when that was last
 	// worth a line in the log. It belongs to upkeep, and before that to Start.
 	ahead time.Duration
-	bus   *bus.Memory
+	bus   bus.Bus
+	// incarnation names this start of the node.
+	incarnation string
 	// keys are those by which tokens are signed and judged; Reload changes them.
 	keys atomic.Pointer[keys]
 	// certificate is that of HTTPS where it is in files, acme where it comes by ACME; both nil
@@ -85,6 +92,9 @@ type Server struct {
 	http        *http.Server
 	keyring     *keyring
 	logOuts     *logOuts
+	neighbours  *neighbours
+	busState    *busState
+	begun       time.Time      // When the node started, by the store's clock.
 	commands    *commandSocket // nil where commands cannot reach the server.
 	// stopping says that Shutdown has begun.
 	stopping atomic.Bool
@@ -107,7 +117,7 @@ func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
 	cfg.Logger = slog.New(sampler)
 	s := &Server{
 		cfg: cfg, limits: limits(&cfg.Settings), log: cfg.Logger, sampler: sampler,
-		clock: newClock(), bus: bus.NewMemory(),
+		clock: newClock(), incarnation: rand.Text(),
 		failed: make(chan error, 1), leaving: make(chan struct{}), quit: make(chan struct{}),
 	}
 	if s.trusted, err = config.Prefixes("trusted-proxies", cfg.Settings.Access.TrustedProxies); err != nil {
@@ -122,20 +132,15 @@ func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
 			}
 		}
 	}()
-	if s.store, err = openStore(ctx, &cfg); err != nil {
+	keys, err := readKeys(&cfg.Settings.Auth)
+	if err != nil {
 		return nil, err
 	}
-	undo = append(undo, s.closeStore)
-	if err = s.clock.measure(ctx, s.store); err != nil {
+	s.keys.Store(keys)
+	if err = openShared(ctx, s); err != nil {
 		return nil, err
 	}
-	s.compare(ctx)
-	if s.keyring, err = openKeyring(ctx, apiKeysOf(&cfg.Settings.API), s.store, s.clock.now); err != nil {
-		return nil, err
-	}
-	if s.logOuts, err = openLogOuts(ctx, s.store); err != nil {
-		return nil, err
-	}
+	undo = append(undo, s.closeShared)
 	if s.listener, err = s.listen(); err != nil {
 		return nil, err
 	}
@@ -148,6 +153,7 @@ func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
 		return nil, err
 	}
 	undo = append(undo, s.scrapes.close)
+	s.neighbours = introduce(s)
 	if err = s.startLoop(); err != nil {
 		return nil, err
 	}
@@ -169,11 +175,15 @@ func begin(ctx context.Context, s *Server) {
 	s.chores.Go(s.serve)
 	s.chores.Go(s.upkeep)
 	s.chores.Go(s.forget)
+	if s.cfg.shared() {
+		s.chores.Go(func() { s.neighbours.follow(s.quit) })
+	}
+	s.chores.Go(func() { followBooks(s) })
 	if watch := s.watchCertificate(); watch != nil {
 		s.chores.Go(watch)
 	}
 	s.serveMetrics()
-	s.commands = serveCommands(ctx, &s.cfg, s.keyring, s.log, &s.chores)
+	s.commands = serveCommands(ctx, &s.cfg, s.keyring, s.loop.inspect, s.log, &s.chores)
 	if s.acme != nil {
 		s.acme.start(&s.chores, s.quit)
 	}
@@ -182,7 +192,7 @@ func begin(ctx context.Context, s *Server) {
 		turn = s.relay.Addr().String()
 	}
 	s.log.InfoContext(ctx, "server started",
-		"addr", s.Addr().String(), "turn_addr", turn, "incarnation", s.loop.incarnation)
+		"addr", s.Addr().String(), "turn_addr", turn, "incarnation", s.incarnation)
 }
 
 func (s *Server) newHTTP(handler http.Handler) *http.Server {
@@ -196,23 +206,6 @@ func (s *Server) newHTTP(handler http.Handler) *http.Server {
 		ConnState:         newVisitors(s.cfg.Settings.Limits.SocketsPerAddr, s.trusted).changed,
 		ErrorLog:          slog.NewLogLogger(panicsOnly{s.log.Handler()}, slog.LevelError),
 	}
-}
-
-func openStore(ctx context.Context, cfg *Config) (store.Store, error) {
-	if cfg.Store != nil {
-		return cfg.Store, nil
-	}
-	opened, err := sqlstore.Open(ctx, sqlstore.Config{
-		Path: Database(cfg.Settings.Data), Synchronous: cfg.Settings.Durable,
-		Clocks: cfg.Clocks, Logger: cfg.Logger,
-	})
-	if errors.Is(err, sqlstore.ErrInUse) {
-		return nil, fmt.Errorf("%w: stop that one or give another --data", err)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return opened, nil
 }
 
 // listen opens the port for HTTP.
@@ -281,14 +274,8 @@ func (e entrance) Accept() (net.Conn, error) {
 
 // startLoop starts the node and its sockets.
 func (s *Server) startLoop() error {
-	keys, err := readKeys(&s.cfg.Settings.Auth)
-	if err != nil {
-		return err
-	}
-	s.keys.Store(keys)
-	incarnation := rand.Text()
 	n, err := node.New(node.Config{
-		Incarnation: incarnation,
+		Incarnation: s.incarnation,
 		Limits:      s.limits,
 		Timing:      timing(&s.cfg.Settings.Timing),
 		Verify:      s.byWallClock(s.verify),
@@ -296,13 +283,15 @@ func (s *Server) startLoop() error {
 		Announced:   s.announced,
 		Policy:      policy(&s.cfg.Settings.Media),
 		SingleLogin: s.cfg.Settings.Auth.SingleLogin,
-		Alone:       true,
+		Alone:       !s.cfg.shared(),
+		Drain:       s.cfg.drain(),
+		Lowest:      s.neighbours.lowestOf(s.cfg.shared()),
 		Logger:      s.log,
 	})
 	if err != nil {
 		return fmt.Errorf("make node: %w", err)
 	}
-	s.loop = &loop{node: n, store: s.store, clock: s.clock, log: s.log, metrics: s.metrics, incarnation: incarnation, journal: newJournal(s.log, &s.cfg.Settings)}
+	s.loop = &loop{node: n, store: s.store, clock: s.clock, log: s.log, metrics: s.metrics, committers: s.cfg.committers(), journal: newJournal(s.log, &s.cfg.Settings)}
 	s.loop.storage.lost = s.loseStore
 	if s.cfg.Settings.Loop == config.Epoll {
 		if err := s.loop.newPoller(); err != nil {
@@ -355,7 +344,7 @@ func (s *Server) Shutdown() error {
 	close(s.leaving)
 	s.loop.ready.Store(false)
 	s.loop.tell(arrival{in: node.Stopping{}})
-	patience := time.NewTimer(drainTime)
+	patience := time.NewTimer(s.cfg.drain() + drainTime)
 	defer patience.Stop()
 	select {
 	case <-s.loop.drained:
@@ -387,7 +376,7 @@ func (s *Server) Shutdown() error {
 func (s *Server) giveUpLease() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	if _, err := s.store.Beat(ctx, s.loop.incarnation, 0); err != nil {
+	if _, err := s.store.Beat(ctx, s.incarnation, 0); err != nil {
 		s.log.Warn("cannot give up the lease", "error", storeError{err})
 	}
 }
@@ -398,11 +387,5 @@ func (s *Server) closeRelay() {
 	}
 	if err := s.relay.Close(); err != nil {
 		s.log.Warn("cannot close the relay", "error", err)
-	}
-}
-
-func (s *Server) closeStore() {
-	if err := s.store.Close(); err != nil {
-		s.log.Error("cannot close the store", "error", err)
 	}
 }

@@ -465,7 +465,7 @@ func TestClock(t *testing.T) {
 	b := start(t, inMemory)
 	s := &aheadStore{Store: b.store, by: time.Hour}
 	c := newClock()
-	if err := c.measure(context.Background(), s); err != nil {
+	if _, err := c.measure(context.Background(), s); err != nil {
 		t.Fatal(err)
 	}
 	if ahead := time.Until(c.now()); ahead < 59*time.Minute || ahead > 61*time.Minute {

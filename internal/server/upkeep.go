@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"math/rand/v2"
 	"time"
 )
 
@@ -9,8 +10,16 @@ const (
 	// pruneEvery is how often old calls and records are deleted.
 	pruneEvery = time.Hour
 	// keepCalls is how long an ended call is kept beside its record: commands
-	// about it may be repeated until then.
-	keepCalls = 24 * time.Hour
+	// about it may be repeated until then. In a database that many calls a second fill it is
+	// keepSharedCalls: devices that come back ask for the last 5 minutes.
+	keepCalls       = 24 * time.Hour
+	keepSharedCalls = time.Hour
+	// firstPruneMost is how long after its start a node deletes what is old at the latest.
+	firstPruneMost = time.Minute
+	// pruneSpread is the part of pruneEvery by which nodes are apart when they delete.
+	pruneSpread = 4
+	// choreTimeout is how long the store may take for a chore.
+	choreTimeout = 10 * time.Second
 	// keyringFailure is logged where the last use of API keys cannot be stored.
 	keyringFailure = "cannot store when API keys were used"
 )
@@ -18,8 +27,8 @@ const (
 // upkeep does what has to be done now and then, until the server stops.
 func (s *Server) upkeep() {
 	// Also at the start: a server that is restarted often must not keep all for ever.
-	s.prune()
-	clocks, prunes, uses := time.NewTicker(clockEvery), time.NewTicker(pruneEvery), time.NewTicker(usedTo)
+	prunes := time.NewTimer(s.cfg.firstPrune())
+	clocks, uses := time.NewTicker(s.cfg.clockEvery()), time.NewTicker(usedTo)
 	defer clocks.Stop()
 	defer prunes.Stop()
 	defer uses.Stop()
@@ -28,17 +37,38 @@ func (s *Server) upkeep() {
 		case <-s.quit:
 			return
 		case <-clocks.C:
-			s.do("cannot read the store's clock", func(ctx context.Context) error {
-				err := s.clock.measure(ctx, s.store)
-				s.compare(ctx)
-				return err
-			})
+			s.do("cannot read the store's clock", func(ctx context.Context) error { return followClock(ctx, s) })
 		case <-prunes.C:
 			s.prune()
+			prunes.Reset(s.cfg.nextPrune())
 		case <-uses.C:
 			s.do(keyringFailure, s.keyring.file)
 		}
 	}
+}
+
+// firstPrune and nextPrune are the pauses before what is old is deleted. Nodes that share a store
+// do so at different times.
+func (c *Config) firstPrune() time.Duration {
+	if !c.shared() {
+		return 0
+	}
+	return rand.N(firstPruneMost)
+}
+
+func (c *Config) nextPrune() time.Duration {
+	if !c.shared() {
+		return pruneEvery
+	}
+	return pruneEvery + rand.N(pruneEvery/pruneSpread)
+}
+
+// clockEvery is how often the clock of the store is measured.
+func (c *Config) clockEvery() time.Duration {
+	if !c.shared() {
+		return clockEvery
+	}
+	return databaseClockEvery
 }
 
 // forget deletes old events, until the server stops. There may be many: it takes the time that it
@@ -57,24 +87,32 @@ func (s *Server) forget() {
 		case <-ctx.Done():
 		}
 	})
-	prunes := time.NewTicker(pruneEvery)
+	prunes := time.NewTimer(s.cfg.firstPrune())
 	defer prunes.Stop()
 	for {
-		if _, err := outbox.Prune(ctx); err != nil && ctx.Err() == nil {
-			s.log.Error("cannot delete old events", "error", storeError{err})
-		}
 		select {
 		case <-s.quit:
 			return
 		case <-prunes.C:
+			prunes.Reset(s.cfg.nextPrune())
+		}
+		if _, err := outbox.Prune(ctx); err != nil && ctx.Err() == nil {
+			s.log.Error("cannot delete old events", "error", storeError{err})
 		}
 	}
+}
+
+func (c *Config) keepCalls() time.Duration {
+	if c.Settings.Cluster.On() {
+		return keepSharedCalls
+	}
+	return keepCalls
 }
 
 func (s *Server) prune() {
 	s.do("cannot delete what is old", func(ctx context.Context) error {
 		now := s.clock.now()
-		_, err := s.store.Prune(ctx, now.Add(-keepCalls), now.Add(-s.cfg.Settings.Keep))
+		_, err := s.store.Prune(ctx, now.Add(-s.cfg.keepCalls()), now.Add(-s.cfg.Settings.Keep))
 		return err
 	})
 	s.do("cannot delete what is old of the audit", func(ctx context.Context) error {
@@ -89,7 +127,7 @@ func (s *Server) prune() {
 }
 
 func (s *Server) do(failure string, chore func(context.Context) error) {
-	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), choreTimeout)
 	defer cancel()
 	if err := chore(ctx); err != nil {
 		s.log.Error(failure, "error", storeError{err})

@@ -82,6 +82,9 @@ func New(line Line, limits *protocol.Limits, verify Verify, now time.Time) *Sess
 // Account is who the client is; empty before its hello.
 func (s *Session) Account() string { return s.identity.Account }
 
+// IssuedAt is when the client's token, the latest, was issued.
+func (s *Session) IssuedAt() time.Time { return s.identity.IssuedAt }
+
 // Card is how the client's token, the latest, shows its account.
 func (s *Session) Card() auth.Card { return s.identity.Card }
 

@@ -10,7 +10,7 @@ import (
 	"github.com/peal-rtc/peal/internal/call"
 )
 
-// blocks are since when each account blocks which others.
+// blocks are the times at which accounts blocked others.
 type blocks map[call.Account]map[call.Account]time.Time
 
 func (b blocks) has(account, blocked call.Account) bool {

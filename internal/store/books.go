@@ -12,48 +12,46 @@ import (
 	"github.com/peal-rtc/peal/internal/call"
 )
 
-// Books keep what belongs to no one call: the API keys, the audit of what was done by
-// them, and which accounts were logged out. A write stores its audit entry in the same
-// transaction.
+// Books keep what belongs to no call: the API keys, the audit of their writes, and the log-outs
+// of accounts. A write stores its audit entry in the same transaction.
 type Books interface {
 	// Keys lists the stored API keys, also those that are revoked, in the order of ids.
 	Keys(ctx context.Context) ([]Key, error)
 
-	// AddKey stores a key, or ErrKeyExists where one has its id.
+	// AddKey stores a key, or returns ErrKeyExists where one has its id.
 	AddKey(ctx context.Context, key Key, audit Audit) error
 
-	// RevokeKey revokes a key, or ErrNoKey where none has the id. One that is revoked
-	// already stays as it is, and nothing is audited.
+	// RevokeKey revokes a key, or returns ErrNoKey where none has the id. A key that is revoked
+	// already stays as it is, and no entry is stored.
 	RevokeKey(ctx context.Context, id string, audit Audit) error
 
-	// UseKeys stores when keys were used last. It passes over ids that no key has.
+	// UseKeys stores the last use of keys. It ignores ids that no key has.
 	UseKeys(ctx context.Context, used map[string]time.Time) error
 
-	// File stores an audit entry of what was done elsewhere.
+	// File stores an audit entry alone.
 	File(ctx context.Context, audit Audit) error
 
 	// Trail lists audit entries below a sequence number, 0 for the newest, newest first.
 	Trail(ctx context.Context, before int64, limit int) ([]Audit, error)
 
-	// LogOut stores from when on tokens must have been issued for an account, which is
-	// named by its alias. It replaces the time that is stored, also a later one: that was made
-	// by a clock which was ahead.
+	// LogOut stores the least time of issue of an account's tokens, under the alias of the account.
+	// It replaces the stored time, also a later one: that one came from a clock that was ahead.
 	LogOut(ctx context.Context, alias call.Account, notBefore time.Time, audit Audit) error
 
 	// LogOuts lists these times by the aliases of accounts.
 	LogOuts(ctx context.Context) (map[call.Account]time.Time, error)
 
 	// PruneBooks deletes audit entries and revoked keys from before auditBefore, and the
-	// log-outs that are from before logOutsBefore. It returns how many rows went.
+	// log-outs that are from before logOutsBefore. It returns how many rows it deleted.
 	PruneBooks(ctx context.Context, auditBefore, logOutsBefore time.Time) (int, error)
 }
 
-// What Books refuse. Nothing was stored then.
+// Errors of Books. Nothing was stored then.
 var (
 	ErrKeyExists = errors.New("a key has this id already")
 	ErrNoKey     = errors.New("no key has this id")
-	// ErrInCall refuses to erase an account that is in a live call, or that a live call names
-	// which it does not hear: see call.Call.Deaf.
+	// ErrInCall refuses to erase an account that is in a live call, or that a live deaf call names:
+	// see call.Call.Deaf.
 	ErrInCall = errors.New("the account is in a live call")
 	// ErrAlias refuses to erase or to block an alias: it proves that an account was erased.
 	ErrAlias = errors.New("the name is the alias of an erased account")
@@ -66,13 +64,13 @@ type Key struct {
 	Hash    []byte
 	Scopes  []string
 	Created time.Time
-	// Used is when a request was made with it last, to the minute; zero for never.
+	// Used is the time of the last request with it, to the minute; zero for never.
 	Used time.Time
-	// Revoked is since when it is refused; zero for a key that is good.
+	// Revoked is the time of its revocation; zero for a good key.
 	Revoked time.Time
 }
 
-// Audit is one entry of the audit: what was done, by which key, and to what.
+// Audit is one entry of the audit: an action, its key and its target.
 type Audit struct {
 	// Seq is set by the store.
 	Seq int64
@@ -80,7 +78,7 @@ type Audit struct {
 	// Key is the id of the API key, or CommandKey.
 	Key    string
 	Action string
-	// Target is what it was done to; of the actions that begin with AccountActions, an
+	// Target is the object of the action. For actions that begin with AccountActions it is an
 	// account, and Other is a second account.
 	Target, Other string
 	Request       string
@@ -90,9 +88,9 @@ type Audit struct {
 }
 
 const (
-	// CommandKey is the key of what an operator did by the command peal. No key has this id.
+	// CommandKey is the key of the actions of an operator with the command peal. No key has this id.
 	CommandKey = "peal key"
-	// AccountActions is how the actions begin whose targets are accounts.
+	// AccountActions is the prefix of actions whose targets are accounts.
 	AccountActions = "account."
 )
 
@@ -102,16 +100,16 @@ const aliasPrefix = "deleted:"
 // aliasBytes is how many bytes of the hash follow it.
 const aliasBytes = 16
 
-// alias is the name that takes the place of an account which is erased. Only who has the
-// salt of the store can find out whether it stands for a certain account.
-func alias(salt []byte, account call.Account) call.Account {
+// AliasOf is the name that replaces an erased account. Without the salt of the store it does not
+// show whether it is that of a certain account.
+func AliasOf(salt []byte, account call.Account) call.Account {
 	h := hmac.New(sha256.New, salt)
 	h.Write([]byte(account))
 	return call.Account(aliasPrefix + hex.EncodeToString(h.Sum(nil)[:aliasBytes]))
 }
 
-// IsAlias says whether a name is an alias. Nothing is listed for those: nobody who takes such
-// a name for an account is to find the calls of one that was erased.
+// IsAlias reports whether a name is an alias. The store lists nothing for aliases: a user with such
+// a name must not find the calls of an erased account.
 func IsAlias(account call.Account) bool {
 	digits, ok := strings.CutPrefix(string(account), aliasPrefix)
 	_, err := hex.DecodeString(digits)
@@ -121,20 +119,39 @@ func IsAlias(account call.Account) bool {
 // Erasure replaces an account by its alias.
 type Erasure struct {
 	Account, Alias call.Account
-	// Ended are calls of the account, which have ended, and Events the seqs of events of its calls:
-	// erasePortion of each at most.
+	// Ended are ended calls of the account, and Events the seqs of events of its calls: at most
+	// erasePortion of each.
 	Ended  []call.ID
 	Events []int64
-	// Last says that no others have the account, and that no commit is under way.
+	// Searched is stored with the portion, unless it is zero.
+	Searched Searched
+	// Last says that no other calls and events have the account, and that no commit runs.
 	Last  bool
 	Audit Audit
 }
 
-// erasePortion is how many calls, and events, are erased in one transaction.
-const erasePortion = 500
+// Searched is the progress of an erasure's search. No call that ended earlier, and no event up to that
+// seq, has the account any more.
+type Searched struct {
+	Ended time.Time
+	Event int64
+}
+
+// Ended is a place in the order of ended calls: when one ended, and its id.
+type Ended struct {
+	At time.Time
+	ID call.ID
+}
+
+const (
+	// erasePortion is how many calls, and events, are erased in one transaction.
+	erasePortion = 500
+	// searchPortion is how many calls, or events, an erasure searches before it stores its progress.
+	searchPortion = 100_000
+)
 
 // Alias implements Store.
-func (m *Memory) Alias(account call.Account) call.Account { return alias(m.salt, account) }
+func (m *Memory) Alias(account call.Account) call.Account { return AliasOf(m.salt, account) }
 
 // free refuses an account that is in a live call.
 func (m *Memory) free(account call.Account) error {
@@ -149,7 +166,7 @@ func (m *Memory) free(account call.Account) error {
 	return nil
 }
 
-// judged is judge for who does not hold writing.
+// judged is judge for callers that do not hold writing.
 func (m *Memory) judged(err error) error {
 	m.writing.Lock()
 	defer m.writing.Unlock()
@@ -194,7 +211,7 @@ func (m *Memory) LogOut(ctx context.Context, alias call.Account, notBefore time.
 	return m.write(func() error { return m.journal.LogOut(ctx, alias, notBefore, audit) })
 }
 
-// PruneBooks implements Store. Commits go on meanwhile, as no call depends on it.
+// PruneBooks implements Store. Commits do not wait, as no call depends on it.
 func (m *Memory) PruneBooks(ctx context.Context, auditBefore, logOutsBefore time.Time) (rows int, err error) {
 	if err := m.failure(); err != nil {
 		return 0, err
@@ -203,7 +220,7 @@ func (m *Memory) PruneBooks(ctx context.Context, auditBefore, logOutsBefore time
 	return rows, m.judged(err)
 }
 
-// write has the journal write something that no call depends on.
+// write makes a write of the journal that no call depends on.
 func (m *Memory) write(do func() error) error {
 	m.writing.Lock()
 	defer m.writing.Unlock()

@@ -12,18 +12,18 @@ import (
 // read from the journal.
 const freshMost = 2048
 
-// fresh are deliveries to an endpoint that can be claimed without a read of the journal, which
-// costs more CPU than all else of a delivery that succeeds at once. It is of use only while it is
-// whole: else nothing is in it. It is whole again when nothing waits.
+// fresh are deliveries to an endpoint that Claim returns without a read of the journal. That read costs
+// more CPU than the rest of a delivery that succeeds at once. While fresh is not whole it is empty. It
+// is whole again when no delivery waits.
 type fresh struct {
-	// whole says that all that waits in the journal, and is not claimed, is here, in its order.
+	// whole says that deliveries are all that wait in the journal and are not claimed, in order.
 	whole      bool
 	deliveries []Delivery
 	// times counts how often it became whole.
 	times int
 }
 
-// add takes what was queued.
+// add adds a delivery that was queued.
 func (f *fresh) add(d Delivery) {
 	switch {
 	case !f.whole:
@@ -34,10 +34,10 @@ func (f *fresh) add(d Delivery) {
 	}
 }
 
-// spoil leaves all to the journal.
+// spoil empties it: the next Claim reads the journal.
 func (f *fresh) spoil() { f.whole, f.deliveries = false, nil }
 
-// counted takes how many deliveries wait in the journal.
+// counted takes the number of deliveries that wait in the journal.
 func (f *fresh) counted(queued int) {
 	if queued == 0 {
 		f.deliveries = nil // What was pruned may be left here.
@@ -48,9 +48,9 @@ func (f *fresh) counted(queued int) {
 	}
 }
 
-// claim takes what can be claimed beside what is.
+// claim removes and returns deliveries, at most one of each lane that has none claimed.
 func (f *fresh) claim(limit int, claimed map[Lane]int64) (due []Delivery) {
-	rest := f.deliveries[:0] // Those whose turn has not come.
+	rest := f.deliveries[:0] // Those that stay.
 	for i, d := range f.deliveries {
 		if len(due) == limit {
 			rest = append(rest, f.deliveries[i:]...)
@@ -89,11 +89,12 @@ func (o *outbox) Claim(ctx context.Context, endpoint string, limit int) (due []D
 		}
 		if t.fresh.whole {
 			due = t.fresh.claim(limit, o.claimed)
+			generation := o.generation
 			o.mu.Unlock()
-			return due, time.Time{}, nil
+			return stamped(generation, due), time.Time{}, nil
 		}
-		times := t.fresh.times
-		// What is settled while the journal is read may still be there by the reading.
+		times, generation := t.fresh.times, o.generation
+		// The read may return deliveries that are settled while it runs.
 		before := maps.Clone(o.claimed)
 		maps.DeleteFunc(before, func(l Lane, _ int64) bool { return l.Endpoint != t.Number })
 		o.mu.Unlock()
@@ -105,14 +106,14 @@ func (o *outbox) Claim(ctx context.Context, endpoint string, limit int) (due []D
 		if t.fresh.times == times {
 			due = o.take(heads, limit, before)
 			o.mu.Unlock()
-			return due, next, nil
+			return stamped(generation, due), next, nil
 		}
-		// All that waited was settled meanwhile. What was read may be in fresh, too.
+		// All deliveries were settled during the read. Newer ones may be in fresh as well.
 		o.mu.Unlock()
 	}
 }
 
-// take claims deliveries, but those of calls that were claimed before. The caller holds mu.
+// take claims deliveries, except in lanes that had a claimed one before. The caller holds mu.
 func (o *outbox) take(heads []Delivery, limit int, before map[Lane]int64) (due []Delivery) {
 	for _, d := range heads {
 		if _, taken := before[d.Lane]; !taken && len(due) < limit {
@@ -121,6 +122,21 @@ func (o *outbox) take(heads []Delivery, limit int, before map[Lane]int64) (due [
 		}
 	}
 	return due
+}
+
+// stamped sets the generation of deliveries.
+func stamped(generation int64, due []Delivery) []Delivery {
+	for i := range due {
+		due[i].Generation = generation
+	}
+	return due
+}
+
+// Stale implements Outbox.
+func (o *outbox) Stale(_ context.Context, d *Delivery) (bool, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return d.Generation != o.generation, nil
 }
 
 // Settle implements Outbox.
@@ -163,16 +179,18 @@ func (o *outbox) release(settled []Settlement, err error) {
 	}
 }
 
-// forget leaves all that waits to the journal, which has changed events.
+// forget follows a change of events by an erasure: the next claims read the journal, and claimed
+// deliveries are stale.
 func (o *outbox) forget() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.generation++
 	for _, t := range o.endpoints {
 		t.fresh.spoil()
 	}
 }
 
-// spoil leaves what waits for an endpoint to the journal. The caller holds mu.
+// spoil makes the next Claim of an endpoint read the journal. The caller holds mu.
 func (o *outbox) spoil(number int64) {
 	for _, t := range o.endpoints {
 		if t.Number == number {

@@ -16,18 +16,17 @@ const SecretsMost = 2
 type Endpoint struct {
 	// ID is given by the backend.
 	ID string `json:"id"`
-	// Number names the endpoint in the store: another one with the same ID, made after this one was
-	// deleted, has another number.
+	// Number identifies the endpoint in the store. A later endpoint with the same ID has another number.
 	Number int64  `json:"-"`
 	URL    string `json:"url"`
 	// Events are the names of what it receives: see call.EventsNamed.
 	Events    []string  `json:"events,omitempty"`
 	Secrets   []Secret  `json:"secrets"` // The newest first.
 	CreatedAt time.Time `json:"created_at"`
-	// FailingSince is since when each try has failed; zero where the last one succeeded.
+	// FailingSince is when the tries began to fail; zero where the last one succeeded.
 	FailingSince time.Time `json:"failing_since,omitzero"`
-	// Disabled is why it receives nothing; zero where it does. Events that are committed meanwhile
-	// do not wait for it, and can be replayed.
+	// Disabled is why it receives nothing; zero where it is enabled. Events that are committed while
+	// it is disabled do not wait for it, and can be replayed.
 	Disabled Disabled `json:"disabled,omitzero"`
 }
 
@@ -60,8 +59,7 @@ func (e *Endpoint) Kinds() call.EventKinds {
 // Enabled says whether it receives events.
 func (e *Endpoint) Enabled() bool { return e.Disabled == Disabled{} }
 
-// Rotate makes a secret the newest. The one before signs for some time more, and those before it
-// no more.
+// Rotate makes a secret the newest. The former one signs for keep. Older ones do not sign any more.
 func (e *Endpoint) Rotate(value string, now time.Time, keep time.Duration) {
 	secrets := []Secret{{Value: value, CreatedAt: now}}
 	if len(e.Secrets) > 0 && keep > 0 {
@@ -79,7 +77,7 @@ func (e *Endpoint) Signing(now time.Time) []Secret {
 	})
 }
 
-// Validate finds what no store keeps.
+// Validate reports what no store accepts.
 func (e *Endpoint) Validate() error {
 	if e.ID == "" || e.URL == "" {
 		return errors.New("an endpoint has an id and a url")
@@ -91,8 +89,8 @@ func (e *Endpoint) Validate() error {
 	return err
 }
 
-// clone copies all that two endpoints could share.
-func (e *Endpoint) clone() Endpoint {
+// Clone copies the slices as well.
+func (e *Endpoint) Clone() Endpoint {
 	c := *e
 	c.Events, c.Secrets = slices.Clone(e.Events), slices.Clone(e.Secrets)
 	return c

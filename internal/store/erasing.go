@@ -3,13 +3,13 @@ package store
 import (
 	"context"
 	"fmt"
-	"slices"
+	"math"
 
 	"github.com/peal-rtc/peal/internal/call"
 )
 
-// Erase implements Store. It goes in portions, so that no commit waits for long: what is there at
-// the beginning goes beside commits, and what they made meanwhile between two of them. The last
+// Erase implements Store. It works in portions, so that no commit waits for long. It erases what was
+// stored before beside commits, and what was committed in the meantime between two commits. The last
 // portion files the audit entry.
 func (m *Memory) Erase(ctx context.Context, account call.Account, audit Audit) error {
 	if IsAlias(account) {
@@ -21,59 +21,80 @@ func (m *Memory) Erase(ctx context.Context, account call.Account, audit Audit) e
 	e := erasing{
 		memory: m, erasure: Erasure{Account: account, Alias: m.Alias(account), Audit: audit}, given: make(map[call.ID]bool),
 	}
-	if err := e.lookThrough(ctx); err != nil {
-		return err
-	}
-	for left := true; left; {
-		err := e.found(ctx)
+	err := e.search(ctx)
+	for left := true; left && err == nil; {
+		err = e.found(ctx)
 		if err == nil {
-			err = e.lookFurther(ctx) // So that commits wait for less.
+			err = e.searchEvents(ctx) // So that commits wait for less.
 		}
 		if err == nil {
 			left, err = e.rest(ctx)
 		}
-		if err != nil {
-			return fmt.Errorf("erase account: %w", err)
-		}
+	}
+	if err != nil {
+		return fmt.Errorf("erase account: %w", err)
 	}
 	return nil
 }
 
-// erasing is an erasure under way, with what holds the account outside of records and is still to
-// be erased.
+// erasing is the state of an erasure: the ended calls and the events that it has found and not yet
+// erased.
 type erasing struct {
 	memory  *Memory
 	erasure Erasure // Without a portion.
 
 	ended  []call.ID
 	events []int64
-	// seen is the newest event that was looked at, and given the calls that went to the journal.
-	seen  int64
-	given map[call.ID]bool
+	// searched is stored with the last portion of what was found. given are the calls that the journal
+	// has erased.
+	searched Searched
+	given    map[call.ID]bool
 }
 
-// lookThrough looks for the account in the ended calls of the journal.
-func (e *erasing) lookThrough(ctx context.Context) (err error) {
-	if e.ended, err = e.memory.journal.EndedWith(ctx, e.erasure.Account); err != nil {
-		return fmt.Errorf("find calls of account: %w", err)
+// search searches the ended calls and the events of the journal for the account, and erases what it
+// finds. It resumes where an earlier search was cut off. Commits do not wait.
+func (e *erasing) search(ctx context.Context) (err error) {
+	journal, account := e.memory.journal, e.erasure.Account
+	if e.searched, err = journal.Searched(ctx, e.erasure.Alias); err != nil {
+		return err
 	}
-	return e.lookFurther(ctx)
+	after := Ended{}
+	if at := e.searched.Ended; !at.IsZero() {
+		after.At = at.Add(-KeepEnded) // A call may be committed some time after it ended.
+	}
+	for {
+		ids, next, err := journal.EndedWith(ctx, account, after, e.memory.searchPortion)
+		if err != nil {
+			return fmt.Errorf("search ended calls: %w", err)
+		}
+		if next == after {
+			return e.searchEvents(ctx)
+		}
+		e.ended, after, e.searched.Ended = ids, next, next.At
+		if err := e.found(ctx); err != nil {
+			return err
+		}
+	}
 }
 
-// lookFurther looks for the account in the events that were not looked at.
-func (e *erasing) lookFurther(ctx context.Context) error {
-	newest, _, err := e.memory.journal.Outbox(ctx)
-	if err == nil {
-		e.events, err = e.memory.journal.EventsWith(ctx, e.erasure.Account, e.seen)
+// searchEvents searches the events that were not searched yet, and erases what it finds.
+func (e *erasing) searchEvents(ctx context.Context) error {
+	for {
+		seqs, next, err := e.memory.journal.EventsWith(ctx, e.erasure.Account, e.searched.Event, e.memory.searchPortion)
+		if err != nil {
+			return fmt.Errorf("search events: %w", err)
+		}
+		if next == e.searched.Event {
+			return nil
+		}
+		e.events, e.searched.Event = seqs, next
+		if err := e.found(ctx); err != nil {
+			return err
+		}
 	}
-	if err != nil {
-		return fmt.Errorf("find events of account: %w", err)
-	}
-	e.seen = newest
-	return nil
 }
 
-// portion takes one of what was found.
+// portion takes a portion of what was found.
 func (e *erasing) portion() Erasure {
 	p := e.erasure
 	calls, events := min(erasePortion, len(e.ended)), min(erasePortion, len(e.events))
@@ -82,10 +103,13 @@ func (e *erasing) portion() Erasure {
 	for _, id := range p.Ended {
 		e.given[id] = true
 	}
+	if len(e.ended)+len(e.events) == 0 {
+		p.Searched = e.searched
+	}
 	return p
 }
 
-// found erases what was found, and the records. Commits go on meanwhile.
+// found erases what was found, and the records. Commits do not wait.
 func (e *erasing) found(ctx context.Context) error {
 	m := e.memory
 	for more := true; more; {
@@ -95,8 +119,11 @@ func (e *erasing) found(ctx context.Context) error {
 		if err := m.free(e.erasure.Account); err != nil {
 			return err
 		}
-		left, err := m.journal.Erase(e.portion())
-		m.out.forget() // It may have the events as they were.
+		p := e.portion()
+		left, err := m.journal.Erase(p)
+		if len(p.Events) > 0 {
+			m.out.forget() // It may hold the events as they were.
+		}
 		if err := m.judged(err); err != nil {
 			return err
 		}
@@ -105,8 +132,8 @@ func (e *erasing) found(ctx context.Context) error {
 	return nil
 }
 
-// rest erases what was committed since, between two commits: no call of the account begins
-// meanwhile. Where that is more than a portion, it is left as found.
+// rest erases what was committed since, between two commits, so that no call of the account begins in
+// the meantime. Where that is more than a portion, rest leaves it to found.
 func (e *erasing) rest(ctx context.Context) (left bool, err error) {
 	m, account := e.memory, e.erasure.Account
 	m.writing.Lock()
@@ -114,11 +141,11 @@ func (e *erasing) rest(ctx context.Context) (left bool, err error) {
 	if err := m.free(account); err != nil {
 		return false, err
 	}
-	newer, err := m.journal.EventsWith(ctx, account, e.seen)
+	newer, _, err := m.journal.EventsWith(ctx, account, e.searched.Event, math.MaxInt)
 	if err != nil {
-		return false, fmt.Errorf("find new events of account: %w", err)
+		return false, fmt.Errorf("search new events: %w", err)
 	}
-	e.events = slices.Compact(slices.Sorted(slices.Values(slices.Concat(e.events, newer))))
+	e.events = newer
 	for _, k := range m.ended.order {
 		if !e.given[k.call.ID] && k.call.Names(account) {
 			e.ended = append(e.ended, k.call.ID)
@@ -130,7 +157,9 @@ func (e *erasing) rest(ctx context.Context) (left bool, err error) {
 	last := e.portion()
 	last.Last = true
 	left, err = m.journal.Erase(last)
-	m.out.forget()
+	if len(last.Events) > 0 {
+		m.out.forget()
+	}
 	if err = m.judge(err); err != nil || left {
 		return left, err
 	}

@@ -3,6 +3,9 @@ package store
 // QueueAtMost lets no more deliveries wait for an endpoint, in place of QueueMost.
 func (m *Memory) QueueAtMost(n int) { m.out.most = n }
 
+// SearchAtMost searches no more calls, or events, at a time for an account.
+func (m *Memory) SearchAtMost(n int) { m.searchPortion = n }
+
 // Writing says that who commits would wait.
 func (m *Memory) Writing() bool {
 	if !m.writing.TryLock() {

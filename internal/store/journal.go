@@ -62,16 +62,23 @@ type Journal interface {
 	// Salt is what the aliases of erased accounts are made with: random, and always the same.
 	Salt(ctx context.Context) ([]byte, error)
 
-	// EndedWith lists the ended calls of an account, also those without a record.
-	EndedWith(ctx context.Context, account call.Account) ([]call.ID, error)
+	// EndedWith lists the ended calls of an account, also those without a record. It reads a number
+	// of calls, those that ended after a place and at it with a higher id. Next is the place of the
+	// last one read; it is after where there is none.
+	EndedWith(ctx context.Context, account call.Account, after Ended, limit int) (ids []call.ID, next Ended, err error)
 
-	// EventsWith lists events of calls of an account with a seq above after.
-	EventsWith(ctx context.Context, account call.Account, after int64) (seqs []int64, err error)
+	// EventsWith lists events of calls of an account. It reads a number of events, those with a seq
+	// above after. Next is the seq of the last one read; it is after where there is none.
+	EventsWith(ctx context.Context, account call.Account, after int64, limit int) (seqs []int64, next int64, err error)
+
+	// Searched is the progress of an erasure that was cut off; zero for none.
+	Searched(ctx context.Context, alias call.Account) (Searched, error)
 
 	// Erase replaces an account in a portion of the records, and in the ended calls and the events
-	// of the lists. More says that records are left. The last portion that leaves none does the
-	// rest, and files the audit entry: from then on nothing is listed for the account or its alias.
-	// Its errors are those of Append. All but the last may come beside Append.
+	// of the lists. It stores Searched in the same transaction, where that is set. More says that
+	// records are left. The last portion that leaves none does the rest, deletes what Searched
+	// stored, and files the audit entry: from then on nothing is listed for the account or its
+	// alias. Its errors are those of Append. All but the last may come beside Append.
 	Erase(e Erasure) (more bool, err error)
 
 	EventJournal
@@ -87,11 +94,11 @@ type EventJournal interface {
 	Outbox(ctx context.Context) (last int64, endpoints []StoredEndpoint, err error)
 
 	// PutEndpoint stores an endpoint with the audit entry, if there is one, and gives it a number
-	// that no other ever had where it has none.
+	// that no other endpoint ever had, where it has none.
 	PutEndpoint(e *Endpoint, by ...Audit) error
 
-	// DeleteEndpoint deletes an endpoint, and stores the audit entry. What waits for it is out of sight at once, and may be
-	// deleted later by PruneEvents.
+	// DeleteEndpoint deletes an endpoint, and stores the audit entry. Its deliveries are hidden at once.
+	// PruneEvents may delete them later.
 	DeleteEndpoint(number int64, by ...Audit) error
 
 	// Events lists events of these kinds with a seq above after, in the order of seqs. It looks at
@@ -107,11 +114,11 @@ type EventJournal interface {
 	// zero time. Where there are no more, seq is 0.
 	Oldest(ctx context.Context, endpoint, after int64) (seq int64, at time.Time, err error)
 
-	// Settle takes the results of deliveries, none of which is Returned, and says what that changed
-	// for each endpoint.
+	// Settle stores the results of deliveries, none of which is Returned, and returns the changes of the
+	// counts of each endpoint.
 	Settle(now time.Time, settled []Settlement) (map[int64]Counts, error)
 
-	// Dead lists what was given up for an endpoint, by a seq above after.
+	// Dead lists dead deliveries of an endpoint with a seq above after.
 	Dead(ctx context.Context, endpoint int64, after int64, limit int) ([]DeadLetter, error)
 
 	// Choose finds the seqs of a portion of events to queue again. It is a read, and looks at LookMost
@@ -119,8 +126,8 @@ type EventJournal interface {
 	Choose(ctx context.Context, p Portion) (seqs []int64, next int64, err error)
 
 	// Requeue queues chosen events again, due now. What is no longer there, or where p.All is not set
-	// no longer given up, is left out.
-	Requeue(p Portion, seqs []int64, now time.Time) (Counts, error)
+	// no longer given up, is left out. The audit entries are stored in the same transaction.
+	Requeue(p Portion, seqs []int64, now time.Time, by ...Audit) (Counts, error)
 
 	// Prunable finds a portion of the events with a seq above after and below shown that may be
 	// deleted: those below kept, and those that wait for nobody and were given up for nobody. It is a
@@ -128,9 +135,9 @@ type EventJournal interface {
 	// is none.
 	Prunable(ctx context.Context, after, shown, kept int64) (seqs []int64, next int64, err error)
 
-	// PruneEvents deletes events that Prunable found: those below kept with their deliveries, and
-	// the others where they may still be deleted. It also deletes a portion of what a deleted
-	// endpoint left; more says that there is more of that. Counts are those of Settle.
+	// PruneEvents deletes events that Prunable found: those below kept with their deliveries, and the
+	// others where they may still be deleted. It also deletes a portion of the deliveries of a deleted
+	// endpoint; more says that others are left. Counts are those of Settle.
 	PruneEvents(ctx context.Context, seqs []int64, kept int64) (rows int, counts map[int64]Counts, more bool, err error)
 }
 
@@ -141,8 +148,8 @@ type StoredEndpoint struct {
 	Oldest int64 // The seq of the oldest event that waits for it; 0 for none.
 }
 
-// Counts are how many deliveries of an endpoint wait, and how many were given up, or by how much
-// these numbers changed.
+// Counts are the numbers of deliveries of an endpoint that wait and that are dead, or changes of these
+// numbers.
 type Counts struct{ Queued, Dead int }
 
 func (c *Counts) add(n Counts) {
@@ -150,8 +157,8 @@ func (c *Counts) add(n Counts) {
 	c.Dead += n.Dead
 }
 
-// Portion chooses what to queue again: of the events with a seq above After and below Before that
-// are of these kinds, or only of those that were given up, at most Limit.
+// Portion chooses events to queue again: at most Limit of the events of these kinds with a seq above
+// After and below Before, or only the dead ones of them.
 type Portion struct {
 	Endpoint      int64
 	After, Before int64

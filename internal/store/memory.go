@@ -21,6 +21,8 @@ type Memory struct {
 	// salt makes the aliases of erased accounts.
 	salt []byte
 	out  *outbox
+	// searchPortion is that of an erasure, and less in tests.
+	searchPortion int
 	// stays says that Close closes nothing.
 	stays bool
 
@@ -55,13 +57,14 @@ func NewMemory(clock func() time.Time) *Memory {
 
 func newMemory(journal Journal, clock func() time.Time) *Memory {
 	m := &Memory{
-		clock:   clock,
-		journal: journal,
-		live:    make(map[call.ID]*kept),
-		claims:  make(map[call.Account]call.ID),
-		ended:   newEndedCalls(),
-		leases:  make(map[string]time.Time),
-		blocks:  make(blocks),
+		clock:         clock,
+		journal:       journal,
+		searchPortion: searchPortion,
+		live:          make(map[call.ID]*kept),
+		claims:        make(map[call.Account]call.ID),
+		ended:         newEndedCalls(),
+		leases:        make(map[string]time.Time),
+		blocks:        make(blocks),
 	}
 	m.out = newOutbox(m)
 	return m

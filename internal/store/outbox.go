@@ -10,16 +10,16 @@ import (
 
 // Limits of events and their deliveries.
 const (
-	// QueueMost is how many deliveries wait for one endpoint. An endpoint with more is disabled:
-	// calls go on.
+	// QueueMost limits the deliveries that wait for one endpoint. The store disables an endpoint with
+	// more. Calls continue.
 	QueueMost = 1_000_000
-	// EndpointsMost is how many endpoints there are.
+	// EndpointsMost limits the number of endpoints.
 	EndpointsMost = 20
-	// LookMost is how many events one read looks at: where few are of the kinds that it asks for, it
-	// ends before it has found as many as it may.
+	// LookMost limits the events that one read looks at. Where few of them are of the wanted kinds, the
+	// read returns fewer events than its limit.
 	LookMost = 10_000
-	// KeepEvents is how long the feed shows an event, and KeepUndelivered how long an event is
-	// kept at most that was not delivered, and can be replayed.
+	// KeepEvents is how long the feed shows an event. KeepUndelivered is how long an event is kept that
+	// was not delivered, so that it can be replayed.
 	KeepEvents      = 7 * 24 * time.Hour
 	KeepUndelivered = 14 * 24 * time.Hour
 )
@@ -34,58 +34,69 @@ var (
 	ErrQueueFull = errors.New("too many deliveries wait for the endpoint")
 )
 
-// Outbox gives out the events that were committed with their transitions: in the order of
-// commits to the feed, and to each endpoint in the order of each call's revs. Any goroutine may
-// use it. Its errors are those of the store, beside the named ones. No method holds up calls
-// longer than a commit does.
+// Outbox reads and delivers the events that were committed with their transitions. The feed has them in
+// the order of commits. An endpoint receives those of each call in the order of revs. Any goroutine may
+// use it. Beside the named errors it returns those of the store. No method delays calls for longer than
+// a commit does.
 type Outbox interface {
-	// Events lists events of these kinds with a seq above after, in the order of their commits.
-	// None that is committed later has a lower seq. It looks at LookMost events: the list may be short,
-	// or empty, while there are more. The next list is that above next, which is Newest or more at the
-	// end.
+	// Events lists events of these kinds with a seq above after, in the order of their commits. No
+	// event that is committed later has a lower seq. One call looks at LookMost events: the list may be
+	// short, or empty, while there are more. Pass next as after of the following call. At the end next
+	// is Newest or more.
 	Events(ctx context.Context, after int64, kinds call.EventKinds, limit int) (events []Event, next int64, err error)
 
-	// Newest is the seq of the newest event, 0 where there was none.
+	// Newest is the seq of the newest event, 0 where there is none.
 	Newest() int64
 
-	// Changed gives a channel that is closed at the next commit of an event, change of an endpoint,
-	// or replay. Who waits takes the channel first, then looks, then waits.
+	// Changed returns a channel that is closed at the next commit of an event, change of an endpoint,
+	// or replay. To wait, take the channel first, then look, then wait.
 	Changed() <-chan struct{}
 
 	// Endpoints lists the endpoints, in the order of ids.
 	Endpoints() []Endpoint
 
-	// PutEndpoint makes or changes an endpoint: change is given the endpoint as it is, with an ID
-	// and CreatedAt alone where it is new. Its error, or one of Validate, leaves all as it was.
-	// An endpoint receives the events that are committed after it was made. Who
-	// changes it for a key gives the audit entry, which is stored with the change.
+	// PutEndpoint creates or changes an endpoint. change gets the stored endpoint, or one with only ID
+	// and CreatedAt where it is new. Where change or Validate fails, nothing is stored. An endpoint
+	// receives the events that are committed after its creation. The audit entry is stored in the same
+	// transaction.
 	PutEndpoint(ctx context.Context, id string, change func(*Endpoint) error, by ...Audit) (Endpoint, error)
 
-	// DeleteEndpoint deletes an endpoint with what waits for it, and stores the audit entry with that,
-	// or gives ErrNoEndpoint.
+	// DeleteEndpoint deletes an endpoint with its deliveries, and stores the audit entry in the same
+	// transaction, or returns ErrNoEndpoint.
 	DeleteEndpoint(ctx context.Context, id string, by ...Audit) error
 
-	// Claim gives deliveries to an endpoint that are due, the oldest first, and no more than one of
-	// each call: the one with the lowest rev. They are the claimer's until it settles them, or the
-	// process ends. Next is when more will be due; zero for never. A disabled endpoint has none.
+	// Claim returns deliveries to an endpoint that are due, the oldest first, and of each call at most
+	// one: the one with the lowest rev. No other Claim returns them until the claimer settles them, or
+	// its process ends. next is when more will be due; zero for never. A disabled endpoint has none.
 	Claim(ctx context.Context, endpoint string, limit int) (due []Delivery, next time.Time, err error)
 
-	// Settle gives the results of claimed deliveries. An error leaves them as they were, and
-	// unclaimed: they are due again.
+	// Settle stores the results of claimed deliveries. After an error they are not claimed any more, and
+	// due again.
 	Settle(ctx context.Context, settled []Settlement) error
 
-	// Queues says for each endpoint what waits for it, in the order of ids.
+	// Stale reports whether an account was erased after the delivery was claimed. Its event may
+	// hold the erased name: the claimer does not send it, but settles it as Returned. The next Claim
+	// reads the event again.
+	Stale(ctx context.Context, d *Delivery) (bool, error)
+
+	// Queues counts what waits for each endpoint, in the order of ids.
 	Queues(ctx context.Context) ([]Queue, error)
 
-	// Dead lists what was given up, by a seq above after.
+	// Queue counts what waits for one endpoint, or returns ErrNoEndpoint.
+	Queue(ctx context.Context, endpoint string) (Queue, error)
+
+	// Dead lists dead deliveries with a seq above after.
 	Dead(ctx context.Context, endpoint string, after int64, limit int) ([]DeadLetter, error)
 
-	// Replay queues events again for an endpoint, and returns how many. One that waits already
-	// stays as it is. ErrQueueFull leaves some out.
-	Replay(ctx context.Context, endpoint string, what Replay) (int, error)
+	// Replay queues events again for an endpoint, and returns how many. An event that waits already
+	// stays as it is. With ErrQueueFull some are left out. The audit entry is stored in the transaction
+	// that queues the first events, or alone where none was chosen. After an error it is stored only
+	// where a transaction was made.
+	Replay(ctx context.Context, endpoint string, what Replay, by ...Audit) (int, error)
 
-	// Prune deletes the events that are older than KeepEvents and wait for nobody, those older than
-	// KeepUndelivered, and what deleted endpoints left, in short portions. Rows counts what it deleted.
+	// Prune deletes the events that are older than KeepEvents and wait for no endpoint, those older than
+	// KeepUndelivered, and the deliveries of deleted endpoints, in short transactions. It returns how
+	// many rows it deleted.
 	Prune(ctx context.Context) (rows int, err error)
 }
 
@@ -101,8 +112,8 @@ type Event struct {
 	Merged call.ID
 	// Call is the call as the transition left it, without descriptions. It never changes.
 	Call *call.Call
-	// Filed, for call.EventEnded, says that the transition filed the record of the call. It does not
-	// where there is one of that id, of a call that was pruned long ago.
+	// Filed, for call.EventEnded, says that the transition filed the record of the call. It files none
+	// where an older call of that id, which was pruned, has left one.
 	Filed bool
 }
 
@@ -114,25 +125,27 @@ func (e *Event) Record() (call.Record, bool) {
 	return e.Call.Record()
 }
 
-// Outgoing is an event to be stored, with the endpoints that are to have it, by their numbers.
+// Outgoing is an event to be stored, with the numbers of its endpoints.
 type Outgoing struct {
 	Event
 	To []int64
 }
 
-// Lane is what keeps its order: the events of one call to one endpoint, by its number.
+// Lane is a sequence that keeps its order: the events of one call to one endpoint, by its number.
 type Lane struct {
 	Endpoint int64
 	Call     call.ID
 }
 
-// Delivery is an event on its way to an endpoint.
+// Delivery is an event that an endpoint is to receive.
 type Delivery struct {
 	Lane Lane
 	// Event is what to deliver.
 	Event Event
-	// Tries is how often that was tried before.
+	// Tries is the number of tries before.
 	Tries int
+	// Generation counts the erasures of accounts that the event reflects. Claim sets it, for Stale.
+	Generation int64
 }
 
 // Settlement is the result of a delivery.
@@ -141,38 +154,38 @@ type Settlement struct {
 	Outcome  Outcome
 	// After is how long to wait, for Retry.
 	After time.Duration
-	// Reason is why it was given up, for Dead.
+	// Reason is why it is dead, for Dead.
 	Reason string
 }
 
-// Outcome is how a try to deliver went.
+// Outcome is the result of a try.
 type Outcome uint8
 
 const (
-	// Delivered: the endpoint has it.
+	// Delivered: the endpoint has accepted it.
 	Delivered Outcome = iota + 1
-	// Retry: it is to be tried again later. What follows of the call waits with it.
+	// Retry: try it again later. The later events of the call wait with it.
 	Retry
-	// Dead: it is given up, and what follows of the call is due.
+	// Dead: do not try it again. The next event of the call is due.
 	Dead
 	// Returned: it was not tried, and is due at once.
 	Returned
 )
 
-// Queue is what waits for an endpoint.
+// Queue counts the deliveries of an endpoint.
 type Queue struct {
 	Endpoint string
-	// Queued is how many deliveries wait, and Dead how many were given up.
+	// Queued is the number of deliveries that wait, and Dead of those that are dead.
 	Queued, Dead int
-	// Oldest is when the oldest event that waits was committed; zero where none does.
+	// Oldest is the time of the oldest event that waits; zero where none does.
 	Oldest time.Time
 }
 
-// DeadLetter is a delivery that was given up.
+// DeadLetter is a dead delivery.
 type DeadLetter struct {
 	Event  Event
 	Tries  int
-	At     time.Time // When it was given up.
+	At     time.Time // When it became dead.
 	Reason string
 }
 
@@ -180,9 +193,9 @@ type DeadLetter struct {
 type Replay struct {
 	// From and To bound the times of the events: at or after From, and before To. Zero is no bound.
 	From, To time.Time
-	// Kinds are those chosen; zero means all that the endpoint asks for.
+	// Kinds are the chosen kinds; zero means all that the endpoint receives.
 	Kinds call.EventKinds
-	// All chooses what was delivered as well as what was given up.
+	// All chooses delivered events as well as dead ones.
 	All bool
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -27,17 +28,24 @@ func TestOutbox(t *testing.T) {
 	})
 }
 
+// busy is a call that ended as busy, with two events.
+func busy(t *testing.T, n int, now time.Time) call.Call {
+	t.Helper()
+	c, _, err := call.NewBusy(call.Invite{
+		ID: call.ID(fmt.Sprintf("t%05d", n)), Callee: "bob", Type: call.Audio, Timing: call.DefaultTiming(),
+		Caller: call.Device{Account: "alice", ID: "phone"},
+	}, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
 // talks makes calls that are busy at once, each with two events.
 func talks(t *testing.T, s *store.Memory, from, n int) {
 	t.Helper()
 	for i := from; i < from+n; i++ {
-		c, _, err := call.NewBusy(call.Invite{
-			ID: call.ID(fmt.Sprintf("t%05d", i)), Callee: "bob", Type: call.Audio, Timing: call.DefaultTiming(),
-			Caller: call.Device{Account: "alice", ID: "phone"},
-		}, time.Now())
-		if err != nil {
-			t.Fatal(err)
-		}
+		c := busy(t, i, time.Now())
 		r, err := s.Commit(t.Context(), []store.Change{{Call: c, Events: call.Events(nil, nil, &c)}})
 		if err != nil || r[0].Verdict != store.Done {
 			t.Fatalf("Commit = %+v, %v", r, err)
@@ -395,5 +403,34 @@ func TestOutboxRaces(t *testing.T) {
 	}
 	if got := queued(t, s); got["crm"] != 0 {
 		t.Errorf("there wait %v", got)
+	}
+}
+
+// requeues is a journal that notes how many audit entries come with each portion of a replay.
+type requeues struct {
+	*store.Volatile
+	entries []int
+}
+
+func (r *requeues) Requeue(p store.Portion, seqs []int64, now time.Time, by ...store.Audit) (store.Counts, error) {
+	r.entries = append(r.entries, len(by))
+	return r.Volatile.Requeue(p, seqs, now, by...)
+}
+
+// TestReplayAudited: the first portion of a replay is stored with the audit entry.
+func TestReplayAudited(t *testing.T) {
+	journal := &requeues{Volatile: store.NewVolatile()}
+	s, err := store.Open(t.Context(), journal, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, s, "crm", "call.ended")
+	talks(t, s, 0, 501)
+	deliver(t, s, "crm")
+	if n, err := s.Outbox().Replay(t.Context(), "crm", store.Replay{All: true}, store.Audit{Request: "it"}); n != 501 || err != nil {
+		t.Errorf("Replay = %d, %v", n, err)
+	}
+	if trail, err := s.Trail(t.Context(), 0, 9); len(trail) != 1 || err != nil || !slices.Equal(journal.entries, []int{1, 0}) {
+		t.Errorf("portions come with %v entries; the audit has %v, %v", journal.entries, trail, err)
 	}
 }

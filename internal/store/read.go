@@ -102,14 +102,25 @@ func (m *Memory) Due(_ context.Context, now time.Time, limit int) ([]call.ID, er
 
 // Live implements Store.
 func (m *Memory) Live(_ context.Context, after call.ID, limit int) ([]call.Call, error) {
+	return liveWhere(m, func(*call.Call) bool { return true }, after, limit)
+}
+
+// Orphaned implements Store.
+func (m *Memory) Orphaned(_ context.Context, alive []string, after call.ID, limit int) ([]call.Call, error) {
+	dead := func(incarnation string) bool { return !slices.Contains(alive, incarnation) }
+	return liveWhere(m, func(c *call.Call) bool { return slices.ContainsFunc(c.Incarnations(), dead) }, after, limit)
+}
+
+// liveWhere lists the live calls that are chosen, with an id above after.
+func liveWhere(m *Memory, chosen func(*call.Call) bool, after call.ID, limit int) ([]call.Call, error) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	if m.failed != nil {
 		return nil, m.failed
 	}
 	var ids []call.ID
-	for id := range m.live {
-		if id > after {
+	for id, k := range m.live {
+		if id > after && chosen(&k.call) {
 			ids = append(ids, id)
 		}
 	}

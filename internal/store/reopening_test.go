@@ -53,6 +53,10 @@ func (r *reopening) Live(ctx ctx, after call.ID, limit int) ([]call.Call, error)
 	return r.open().Live(ctx, after, limit)
 }
 
+func (r *reopening) Orphaned(ctx ctx, alive []string, after call.ID, limit int) ([]call.Call, error) {
+	return r.open().Orphaned(ctx, alive, after, limit)
+}
+
 // Changed is asked of one that saw the changes: those of ended calls are as old as
 // their end after a replay.
 func (r *reopening) Changed(ctx ctx, since time.Time, after call.ID, limit int) ([]store.Mark, error) {

@@ -12,12 +12,12 @@ import (
 	"github.com/peal-rtc/peal/internal/call"
 )
 
-// replayPortion is how many deliveries one transaction of a replay queues: commits wait for no
-// more than that.
+// replayPortion is how many deliveries one transaction of a replay queues. A commit waits for one
+// such transaction at most.
 const replayPortion = 500
 
-// outbox implements Outbox over the journal of a Memory. Whatever writes holds the writing of
-// that, so that who commits reads what mu guards without it.
+// outbox implements Outbox over the journal of a Memory. Each write holds Memory.writing, so a commit
+// reads the fields below mu without mu.
 type outbox struct {
 	memory *Memory
 	// most is QueueMost, and less in tests.
@@ -26,24 +26,27 @@ type outbox struct {
 	claiming sync.Mutex
 
 	mu sync.Mutex // Guards what follows.
-	// asked says that somebody other than an endpoint wants events.
+	// asked says that events are recorded also without an endpoint.
 	asked     bool
 	endpoints map[string]*target
 	last      int64          // The seq of the newest event.
-	claimed   map[Lane]int64 // The seq that is under way.
-	changed   chan struct{}  // nil while nobody waits.
+	claimed   map[Lane]int64 // The seqs of claimed deliveries.
+	// generation counts the portions of erasures that changed events: see Stale.
+	generation int64
+	changed    chan struct{} // nil while nobody waits.
 }
 
-// target is an endpoint and what waits for it.
+// target is an endpoint with the state of its deliveries.
 type target struct {
 	Endpoint
 	kinds  call.EventKinds
 	counts Counts
-	// before is a seq up to which nothing waits; replays counts how often it may have become less.
+	// before is a seq up to which no delivery waits. replays counts how often a replay may have lowered
+	// it.
 	before  int64
 	replays int
-	// full says that it missed an event because too much waited, and is to be disabled. Until that is
-	// stored it misses all. Whoever holds writing may use it.
+	// full says that the endpoint missed an event because too many deliveries waited. It gets no event
+	// until its disabling is stored. Holders of writing may use full.
 	full  bool
 	fresh fresh
 }
@@ -52,7 +55,7 @@ func newOutbox(m *Memory) *outbox {
 	return &outbox{memory: m, most: QueueMost, endpoints: make(map[string]*target), claimed: make(map[Lane]int64)}
 }
 
-// open takes what the journal holds.
+// open reads the endpoints and the newest seq from the journal.
 func (o *outbox) open(ctx context.Context) error {
 	last, stored, err := o.memory.journal.Outbox(ctx)
 	if err != nil {
@@ -67,7 +70,7 @@ func (o *outbox) open(ctx context.Context) error {
 	return nil
 }
 
-// RecordEvents says whether events are stored while there is no endpoint: a key exists, whose
+// RecordEvents sets whether events are stored while there is no endpoint: where an API key exists its
 // backend may read the feed.
 func (m *Memory) RecordEvents(on bool) {
 	m.writing.Lock()
@@ -77,10 +80,10 @@ func (m *Memory) RecordEvents(on bool) {
 	m.out.asked = on
 }
 
-// Outbox gives out the events of the store.
+// Outbox is that of the store.
 func (m *Memory) Outbox() Outbox { return m.out }
 
-// recording says whether events are stored.
+// recording reports whether events are stored.
 func (o *outbox) recording() bool { return o.asked || len(o.endpoints) > 0 }
 
 // outgoing makes the events of a change, with seqs above last. The caller is about to commit.
@@ -140,7 +143,7 @@ func (o *outbox) queue(number int64, e *Event) {
 	}
 }
 
-// counted takes what was settled or pruned. The caller holds mu.
+// counted applies the counts of a settlement or pruning. The caller holds mu.
 func (o *outbox) counted(n map[int64]Counts) {
 	for _, t := range o.endpoints {
 		c := n[t.Number]
@@ -151,14 +154,14 @@ func (o *outbox) counted(n map[int64]Counts) {
 	}
 }
 
-// disableFull disables the endpoints for which too much waits. An error is no matter: nothing more
-// is queued for them, and the next event tries again. The caller holds writing.
+// disableFull disables the endpoints for which too many deliveries wait. After an error they get no
+// events, and the next event tries again. The caller holds writing.
 func (o *outbox) disableFull() {
 	for _, t := range o.endpoints {
 		if !t.full && t.counts.Queued < o.most || !t.Enabled() {
 			continue
 		}
-		e := t.clone()
+		e := t.Clone()
 		e.Disabled = Disabled{At: o.memory.clock(), Reason: QueueFull}
 		if o.memory.judge(o.memory.journal.PutEndpoint(&e)) == nil {
 			t.full = false
@@ -171,7 +174,7 @@ func (o *outbox) disableFull() {
 	}
 }
 
-// announce wakes who waits for a change. The caller holds mu.
+// announce closes the channel of Changed. The caller holds mu.
 func (o *outbox) announce() {
 	if o.changed != nil {
 		close(o.changed)
@@ -221,7 +224,7 @@ func (o *outbox) Endpoints() []Endpoint {
 	defer o.mu.Unlock()
 	all := make([]Endpoint, 0, len(o.endpoints))
 	for _, id := range slices.Sorted(maps.Keys(o.endpoints)) {
-		all = append(all, o.endpoints[id].clone())
+		all = append(all, o.endpoints[id].Clone())
 	}
 	return all
 }
@@ -246,11 +249,11 @@ func (o *outbox) PutEndpoint(ctx context.Context, id string, change func(*Endpoi
 	e := Endpoint{ID: id, CreatedAt: o.memory.clock()}
 	next := &target{fresh: fresh{whole: true}}
 	if t := o.endpoints[id]; t != nil {
-		e, next = t.clone(), t
+		e, next = t.Clone(), t
 	} else if len(o.endpoints) >= EndpointsMost {
 		return Endpoint{}, ErrEndpoints
 	}
-	changed := e.clone()
+	changed := e.Clone()
 	if err := change(&changed); err != nil {
 		return Endpoint{}, err
 	}
@@ -258,7 +261,7 @@ func (o *outbox) PutEndpoint(ctx context.Context, id string, change func(*Endpoi
 	if err := changed.Validate(); err != nil {
 		return Endpoint{}, err
 	}
-	e = changed.clone() // Who made the change may have kept what it was given.
+	e = changed.Clone() // change may have kept its argument.
 	if err := o.memory.judge(o.memory.journal.PutEndpoint(&e, by...)); err != nil {
 		return Endpoint{}, fmt.Errorf("put endpoint: %w", err)
 	}
@@ -267,11 +270,11 @@ func (o *outbox) PutEndpoint(ctx context.Context, id string, change func(*Endpoi
 	next.Endpoint, next.kinds = e, e.Kinds()
 	if !e.Enabled() {
 		next.full = false
-		next.fresh.spoil() // What waits may do so for long.
+		next.fresh.spoil() // The deliveries may wait for long.
 	}
 	o.endpoints[id] = next
 	o.announce()
-	return e.clone(), nil
+	return e.Clone(), nil
 }
 
 // DeleteEndpoint implements Outbox.
@@ -295,57 +298,7 @@ func (o *outbox) DeleteEndpoint(ctx context.Context, id string, by ...Audit) err
 	return nil
 }
 
-// Queues implements Outbox.
-func (o *outbox) Queues(ctx context.Context) (_ []Queue, err error) {
-	if err := o.memory.failure(); err != nil {
-		return nil, err
-	}
-	o.mu.Lock()
-	var targets []*target
-	var queues []Queue
-	for _, id := range slices.Sorted(maps.Keys(o.endpoints)) {
-		t := o.endpoints[id]
-		targets = append(targets, t)
-		queues = append(queues, Queue{Endpoint: id, Queued: t.counts.Queued, Dead: t.counts.Dead})
-	}
-	o.mu.Unlock()
-	for i, t := range targets {
-		if queues[i].Queued == 0 {
-			continue
-		}
-		if queues[i].Oldest, err = o.oldest(ctx, t); err != nil {
-			return nil, fmt.Errorf("read queue: %w", err)
-		}
-	}
-	return queues, nil
-}
-
-// oldest is when the oldest event that waits was committed. Each event is looked at once, unless
-// there are replays: what was delivered is not looked at by the next call.
-func (o *outbox) oldest(ctx context.Context, t *target) (time.Time, error) {
-	o.mu.Lock()
-	number, before, replays := t.Number, t.before, t.replays
-	o.mu.Unlock()
-	for {
-		seq, at, err := o.memory.journal.Oldest(ctx, number, before)
-		if err != nil || seq == 0 {
-			return time.Time{}, err
-		}
-		if before = seq; !at.IsZero() {
-			before--
-		}
-		o.mu.Lock()
-		if t.replays == replays {
-			t.before = max(t.before, before)
-		}
-		o.mu.Unlock()
-		if !at.IsZero() {
-			return at, nil
-		}
-	}
-}
-
-// number is that of an endpoint, with what it asks for.
+// number is that of an endpoint, with the kinds that it receives.
 func (o *outbox) number(id string) (int64, call.EventKinds, error) {
 	if err := o.memory.failure(); err != nil {
 		return 0, 0, err
@@ -369,7 +322,7 @@ func (o *outbox) Dead(ctx context.Context, endpoint string, after int64, limit i
 }
 
 // Replay implements Outbox.
-func (o *outbox) Replay(ctx context.Context, endpoint string, what Replay) (queued int, err error) {
+func (o *outbox) Replay(ctx context.Context, endpoint string, what Replay, by ...Audit) (queued int, err error) {
 	number, kinds, err := o.number(endpoint)
 	if err != nil {
 		return 0, err
@@ -388,20 +341,25 @@ func (o *outbox) Replay(ctx context.Context, endpoint string, what Replay) (queu
 			return queued, fmt.Errorf("choose events: %w", err)
 		}
 		for len(seqs) > 0 {
-			n, taken, err := o.replay(ctx, endpoint, p, seqs)
+			n, taken, err := o.replay(ctx, endpoint, p, seqs, by)
 			queued += n
 			if err != nil {
 				return queued, err
 			}
-			seqs = seqs[taken:]
+			seqs, by = seqs[taken:], nil
 		}
 		p.After = next
+	}
+	for _, audit := range by {
+		if err := o.memory.File(ctx, audit); err != nil {
+			return queued, fmt.Errorf("file replay: %w", err)
+		}
 	}
 	return queued, nil
 }
 
 // replay queues the first of the chosen events, as many as there is room for.
-func (o *outbox) replay(ctx context.Context, endpoint string, p Portion, seqs []int64) (queued, taken int, err error) {
+func (o *outbox) replay(ctx context.Context, endpoint string, p Portion, seqs []int64, by []Audit) (queued, taken int, err error) {
 	done, err := o.write(ctx)
 	if err != nil {
 		return 0, 0, err
@@ -415,7 +373,7 @@ func (o *outbox) replay(ctx context.Context, endpoint string, p Portion, seqs []
 		return 0, 0, ErrQueueFull
 	}
 	taken = min(len(seqs), o.most-t.counts.Queued)
-	counts, err := o.memory.journal.Requeue(p, seqs[:taken], o.memory.clock())
+	counts, err := o.memory.journal.Requeue(p, seqs[:taken], o.memory.clock(), by...)
 	if err := o.memory.judge(err); err != nil {
 		return 0, 0, fmt.Errorf("replay events: %w", err)
 	}

@@ -62,6 +62,11 @@ type Store interface {
 	// Live lists live calls with an id above after, in the order of ids.
 	Live(ctx context.Context, after call.ID, limit int) ([]call.Call, error)
 
+	// Orphaned lists, as Live does, those live calls that name a node incarnation which is
+	// not among alive: of a device that is in the call or rings. A call without a device
+	// names none.
+	Orphaned(ctx context.Context, alive []string, after call.ID, limit int) ([]call.Call, error)
+
 	// Changed lists what became of calls at or after a time, oldest change first:
 	// each call as it is now, once. After, where it is set, is the call of the
 	// mark at since from which to go on. A store may leave out calls that ended more
@@ -100,7 +105,7 @@ type Store interface {
 	// Erase replaces an account by its alias in records, in calls that have ended and in the
 	// audit, and deletes its name, picture and attachments there. It deletes the blocks by and
 	// of the account. It refuses an account that
-	// is in a live call with ErrInCall. Repeat it where it failed: it goes on.
+	// is in a live call with ErrInCall. Repeat it after an error: it resumes.
 	Erase(ctx context.Context, account call.Account, audit Audit) error
 
 	// Now is the store's clock, by which all deadlines go.

@@ -18,6 +18,8 @@ type Volatile struct {
 	ended   map[call.ID]Entry
 	records map[call.ID]call.Record
 	blocks  blocks
+	// searched are the erasures that were cut off.
+	searched map[call.Account]Searched
 	volatileBooks
 	out volatileOutbox
 }
@@ -25,11 +27,12 @@ type Volatile struct {
 // NewVolatile makes an empty journal.
 func NewVolatile() *Volatile {
 	return &Volatile{
-		live:    make(map[call.ID]Entry),
-		ended:   make(map[call.ID]Entry),
-		records: make(map[call.ID]call.Record),
-		blocks:  make(blocks),
-		out:     newVolatileOutbox(),
+		live:     make(map[call.ID]Entry),
+		ended:    make(map[call.ID]Entry),
+		records:  make(map[call.ID]call.Record),
+		blocks:   make(blocks),
+		searched: make(map[call.Account]Searched),
+		out:      newVolatileOutbox(),
 	}
 }
 

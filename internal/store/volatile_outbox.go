@@ -97,7 +97,7 @@ func (v *Volatile) Outbox(context.Context) (last int64, endpoints []StoredEndpoi
 		last = v.out.events[n-1].Seq
 	}
 	for number, e := range v.out.endpoints {
-		stored := StoredEndpoint{Endpoint: e.clone()}
+		stored := StoredEndpoint{Endpoint: e.Clone()}
 		for k := range v.out.queued {
 			if k.lane.Endpoint == number {
 				stored.Queued++
@@ -124,7 +124,7 @@ func (v *Volatile) PutEndpoint(e *Endpoint, by ...Audit) error {
 		v.out.number++
 		e.Number = v.out.number
 	}
-	v.out.endpoints[e.Number] = e.clone()
+	v.out.endpoints[e.Number] = e.Clone()
 	v.fileAll(by)
 	return nil
 }
@@ -272,9 +272,10 @@ func (v *Volatile) Choose(_ context.Context, p Portion) (seqs []int64, next int6
 }
 
 // Requeue implements Journal.
-func (v *Volatile) Requeue(p Portion, seqs []int64, now time.Time) (counts Counts, err error) {
+func (v *Volatile) Requeue(p Portion, seqs []int64, now time.Time, by ...Audit) (counts Counts, err error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	v.fileAll(by)
 	for _, seq := range seqs {
 		at, there := slices.BinarySearchFunc(v.out.events, seq, bySeq)
 		if !there {

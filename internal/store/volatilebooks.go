@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -168,28 +169,45 @@ func (v *volatileBooks) erase(e *Erasure) {
 func (v *Volatile) Salt(context.Context) ([]byte, error) { return []byte(volatileSalt), nil }
 
 // EndedWith implements Journal.
-func (v *Volatile) EndedWith(_ context.Context, account call.Account) (ids []call.ID, err error) {
+func (v *Volatile) EndedWith(_ context.Context, account call.Account, after Ended, limit int) (ids []call.ID, next Ended, err error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	order := func(a, b Ended) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.ID, b.ID)) }
+	var places []Ended
 	for id, e := range v.ended {
-		if e.Call.Names(account) {
-			ids = append(ids, id)
+		if place := (Ended{e.Call.Outcome.EndedAt, id}); order(place, after) > 0 {
+			places = append(places, place)
 		}
 	}
-	slices.Sort(ids)
-	return ids, nil
+	slices.SortFunc(places, order)
+	next = after
+	for _, place := range places[:min(limit, len(places))] {
+		if next = place; v.ended[place.ID].Call.Names(account) {
+			ids = append(ids, place.ID)
+		}
+	}
+	return ids, next, nil
 }
 
 // EventsWith implements Journal.
-func (v *Volatile) EventsWith(_ context.Context, account call.Account, after int64) (seqs []int64, err error) {
+func (v *Volatile) EventsWith(_ context.Context, account call.Account, after int64, limit int) (seqs []int64, next int64, err error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	for _, e := range v.out.after(after) {
-		if e.Call.Names(account) {
+	events := v.out.after(after)
+	next = after
+	for _, e := range events[:min(limit, len(events))] {
+		if next = e.Seq; e.Call.Names(account) {
 			seqs = append(seqs, e.Seq)
 		}
 	}
-	return seqs, nil
+	return seqs, next, nil
+}
+
+// Searched implements Journal.
+func (v *Volatile) Searched(_ context.Context, alias call.Account) (Searched, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.searched[alias], nil
 }
 
 // Erase implements Journal, all records in one portion.
@@ -216,7 +234,11 @@ func (v *Volatile) Erase(e Erasure) (more bool, err error) {
 			v.records[id] = r
 		}
 	}
+	if e.Searched != (Searched{}) {
+		v.searched[e.Alias] = e.Searched
+	}
 	if e.Last {
+		delete(v.searched, e.Alias)
 		v.blocks.erase(e.Account)
 		v.erase(&e)
 	}

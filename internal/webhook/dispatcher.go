@@ -16,13 +16,13 @@ import (
 )
 
 const (
-	// stopTime is how long tries may take to end when a dispatcher stops. They are abandoned then,
-	// and made again after the next start.
+	// stopTime is how long tries may take to end when a dispatcher stops. It abandons the others, and
+	// the next start makes them again.
 	stopTime = 2 * time.Second
-	// outboxTime is how long the outbox may take for one answer.
+	// outboxTime bounds one operation of the outbox.
 	outboxTime = 10 * time.Second
-	// clockMost is how far an endpoint's clock may be from this one before that is worth a line in
-	// the log: at 5 minutes endpoints refuse everything.
+	// clockMost is the difference from an endpoint's clock from which on it is logged: endpoints refuse
+	// everything from 5 minutes on.
 	clockMost = time.Minute
 )
 
@@ -33,9 +33,9 @@ func EventID(seq int64) string { return "evt_" + strconv.FormatInt(seq, 10) }
 type Config struct {
 	Outbox store.Outbox
 	Reach  Reach
-	// Body is an event as backends receive it, in JSON. It gives the same bytes each time.
+	// Body encodes an event as backends receive it, in JSON. It returns the same bytes each time.
 	Body func(*store.Event) ([]byte, error)
-	// Now is the store's clock, by which deliveries are due. Signatures go by the machine's.
+	// Now is the store's clock, by which deliveries are due. Signatures have the machine's time.
 	Now      func() time.Time
 	Resolver *net.Resolver
 	Logger   *slog.Logger
@@ -46,7 +46,7 @@ type Config struct {
 type Counts interface {
 	// Tried notes the result of a try at an endpoint.
 	Tried(endpoint string, result delivery.Result)
-	// GaveUp notes an event that is not tried any more.
+	// GaveUp notes an event that is dead.
 	GaveUp(endpoint string)
 	// Clock notes how far an endpoint's clock is ahead.
 	Clock(endpoint string, ahead time.Duration)
@@ -59,8 +59,8 @@ func (uncounted) Tried(string, delivery.Result) {}
 func (uncounted) GaveUp(string)                 {}
 func (uncounted) Clock(string, time.Duration)   {}
 
-// Dispatcher delivers events. One goroutine, run, owns the schedule and what follows it; others
-// carry out its effects and bring the results.
+// Dispatcher delivers events. One goroutine, run, owns the schedule and the fields after it. Others
+// carry out the effects and return the results.
 type Dispatcher struct {
 	cfg      Config
 	sender   *Sender
@@ -71,7 +71,7 @@ type Dispatcher struct {
 	// Of run:
 	schedule *delivery.Schedule
 	workers  sync.WaitGroup
-	// wrong are the endpoints whose clock is wrong, by what was logged last.
+	// wrong are the endpoints whose clock was wrong when it was logged last.
 	wrong map[string]bool
 }
 
@@ -92,8 +92,8 @@ func Start(cfg Config) *Dispatcher {
 	return d
 }
 
-// Stop ends tries, or abandons them after stopTime, and returns when all is settled. It is
-// called once. Of nil it does nothing.
+// Stop waits for the tries, or abandons them after stopTime, and returns when all are settled. Call it
+// once. On nil it does nothing.
 func (d *Dispatcher) Stop() {
 	if d == nil {
 		return
@@ -110,14 +110,14 @@ func (d *Dispatcher) run() {
 	timer.Stop()
 	patience.Stop()
 	quit := d.quit
-	// The channel comes before the look, so that no change falls between.
+	// Take the channel before the look, so that no change falls between.
 	changed, again := d.cfg.Outbox.Changed(), make(chan struct{})
 	close(again)
 	var in delivery.Input = delivery.Looked{Endpoints: d.cfg.Outbox.Endpoints()}
 	for {
 		for _, effect := range d.schedule.Step(d.cfg.Now(), in) {
 			if _, ok := effect.(delivery.Look); ok {
-				// Not by a worker: what that saw could come after what is seen here later.
+				// Not by a worker: its result could arrive after a later look.
 				changed = again
 				continue
 			}
@@ -152,7 +152,7 @@ func (d *Dispatcher) run() {
 	d.sender.Close()
 }
 
-// do carries out an effect, which may take long. Stopping abandons tries alone.
+// do carries out an effect, which may take long. Stop abandons only tries.
 func (d *Dispatcher) do(ctx context.Context, effect delivery.Effect) delivery.Input {
 	if e, ok := effect.(delivery.Send); ok {
 		return delivery.Tried{URL: e.Endpoint.URL, Delivery: e.Delivery, Attempt: d.try(ctx, &e), Chance: rand.Float64()}
@@ -181,8 +181,8 @@ func (d *Dispatcher) do(ctx context.Context, effect delivery.Effect) delivery.In
 	return delivery.Woke{}
 }
 
-// unlessGone drops the error of an endpoint that was deleted or moved meanwhile: the next Looked tells
-// the schedule of that.
+// unlessGone drops the error of an endpoint that was deleted or got another URL in the meantime: the
+// next Looked has that.
 func unlessGone(err error) error {
 	if errors.Is(err, store.ErrNoEndpoint) || errors.Is(err, errOther) {
 		return nil
@@ -190,8 +190,12 @@ func unlessGone(err error) error {
 	return err
 }
 
-// try sends one delivery.
+// try sends one delivery. A stale one is returned to the outbox: its event may name an account that
+// was erased after the claim.
 func (d *Dispatcher) try(ctx context.Context, e *delivery.Send) delivery.Attempt {
+	if stale, err := d.cfg.Outbox.Stale(ctx, &e.Delivery); stale || err != nil {
+		return delivery.Attempt{Result: delivery.Abandoned}
+	}
 	body, err := d.cfg.Body(&e.Delivery.Event)
 	if err != nil {
 		return delivery.Attempt{Result: delivery.Connect, Detail: fmt.Sprintf("the event cannot be written: %v", err)}
@@ -208,7 +212,7 @@ func (d *Dispatcher) try(ctx context.Context, e *delivery.Send) delivery.Attempt
 	return attempt
 }
 
-// Try makes one try at an endpoint, signed by the secrets that it has now. Nothing counts it.
+// Try makes one try at an endpoint, signed by its present secrets, and does not count it.
 func (d *Dispatcher) Try(ctx context.Context, to *store.Endpoint, id string, body []byte) delivery.Attempt {
 	m := Message{URL: to.URL, ID: id, Body: body}
 	for _, stored := range to.Signing(d.cfg.Now()) {

@@ -93,17 +93,18 @@ func (o *office) beginWith(outbox store.Outbox) *webhook.Dispatcher {
 		Outbox: outbox, Reach: local(), Now: o.clock,
 		Logger: slog.New(slog.NewTextHandler(o.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Body: func(e *store.Event) ([]byte, error) {
-			return json.Marshal(arrival{webhook.EventID(e.Seq), string(e.Call.ID), e.Call.Rev, e.Kind.String()})
+			return json.Marshal(arrival{webhook.EventID(e.Seq), string(e.Call.ID), string(e.Call.Caller().Account), e.Call.Rev, e.Kind.String()})
 		},
 	})
 }
 
 // arrival is an event as a receiver of the tests gets it.
 type arrival struct {
-	ID   string
-	Call string
-	Rev  uint32
-	Kind string
+	ID     string
+	Call   string
+	Caller string
+	Rev    uint32
+	Kind   string
 }
 
 // talk commits a call from its beginning to its end: three events.

@@ -21,23 +21,23 @@ const (
 	urlMost     = 2048
 	httpsPort   = 443
 	httpPort    = 80
-	// leastPort is the first port that anybody may listen on: those below are of services of
-	// the machine, such as SSH and mail.
+	// leastPort is the first port that needs no privilege. The ports below belong to services of the
+	// machine, such as SSH and mail.
 	leastPort = 1024
 )
 
 // Reach says which addresses webhooks may reach. The zero value is the public internet by
 // HTTPS. It is plain data.
 type Reach struct {
-	// Allow are ranges that may be reached although they are not public, by plain HTTP too:
-	// whoever allows them says that the network there is trusted.
+	// Allow are ranges that may be reached although they are not public, over plain HTTP too: an
+	// operator who allows a range trusts the network.
 	Allow []netip.Prefix
 	// Plain allows plain HTTP to all that may be reached.
 	Plain bool
 }
 
-// Check finds what is wrong with the URL of an endpoint. It resolves no name: what a name
-// stands for is judged at each connection. The errors say what to give instead.
+// Check validates the URL of an endpoint. It resolves no name: each connection checks its address. The
+// errors say what to send instead.
 func (r Reach) Check(text string) error {
 	if len(text) > urlMost {
 		return fmt.Errorf("the URL has %d bytes: give one of %d at most", len(text), urlMost)
@@ -79,7 +79,7 @@ func portAllowed(scheme string, port uint16) bool {
 	return port >= leastPort || scheme == "https" && port == httpsPort || scheme == "http" && port == httpPort
 }
 
-// checkHost refuses at once what could never be reached.
+// checkHost refuses hosts that no connection could reach.
 func (r Reach) checkHost(u *url.URL) error {
 	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
 	addr, err := netip.ParseAddr(host)
@@ -108,7 +108,7 @@ type blocked struct{ text string }
 
 func (b *blocked) Error() string { return b.text }
 
-// allows judges an address that a URL names, or that is about to be connected.
+// allows checks an address of a URL, or one before a connection to it.
 func (r Reach) allows(scheme string, addr netip.Addr) error {
 	switch {
 	case !(reach.Policy{Allow: r.Allow}).Allows(addr):
@@ -119,8 +119,8 @@ func (r Reach) allows(scheme string, addr netip.Addr) error {
 	return nil
 }
 
-// dial connects for a scheme. The address is judged when the connection is about to be made,
-// so a name that stands for another address than a moment ago changes nothing.
+// dial connects for a scheme. It checks the address after the name was resolved, right before the
+// connection, so a name cannot resolve to another address in between.
 func (r Reach) dial(scheme string, resolver *net.Resolver) func(ctx context.Context, network, address string) (net.Conn, error) {
 	dialer := &net.Dialer{
 		Timeout: connectTime, Resolver: resolver,

@@ -18,12 +18,12 @@ import (
 const (
 	// tryTime is how long one try may take in all.
 	tryTime = 10 * time.Second
-	// answerMost is how much of an answer is read. Nothing of it is kept.
+	// answerMost is how many bytes of an answer are read. None are kept.
 	answerMost  = 4 << 10
 	headersMost = 16 << 10
 	idleTime    = 90 * time.Second
 	userAgent   = "Peal-Webhooks/1"
-	// detailMost is how long the words of a failure are, which the endpoint may have chosen.
+	// detailMost limits the text of a failure, which the endpoint may have chosen.
 	detailMost = 200
 )
 
@@ -44,13 +44,13 @@ type Sender struct {
 }
 
 // NewSender makes a sender. Resolver may be nil for that of the machine. It uses no proxy: a
-// proxy would connect to addresses that nobody here has judged.
+// proxy would connect to addresses that were not checked.
 func NewSender(r Reach, resolver *net.Resolver, now func() time.Time) *Sender {
 	return &Sender{transport(r.dial("https", resolver)), transport(r.dial("http", resolver)), now, tryTime}
 }
 
-// transport speaks HTTP/1.1, of which every receiver is capable. No client is around it: that would
-// read the Location of a redirect, which nobody follows.
+// transport speaks HTTP/1.1, which every receiver supports. There is no http.Client around it: that
+// would read the Location of a redirect, which a Sender does not follow.
 func transport(dial func(ctx context.Context, network, address string) (net.Conn, error)) *http.Transport {
 	return &http.Transport{
 		DialContext: dial, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}, TLSHandshakeTimeout: connectTime,
@@ -59,7 +59,7 @@ func transport(dial func(ctx context.Context, network, address string) (net.Conn
 	}
 }
 
-// Close gives up idle connections.
+// Close closes idle connections.
 func (s *Sender) Close() {
 	s.secure.CloseIdleConnections()
 	s.plain.CloseIdleConnections()
@@ -89,7 +89,7 @@ func (s *Sender) Send(ctx context.Context, m *Message) delivery.Attempt {
 		return failure(try, err)
 	}
 	ended := s.now()
-	// It is read so that the connection can be used again. The status has decided already.
+	// Read it so that the connection can be used again. The status alone decides.
 	_, _ = io.CopyN(io.Discard, answer.Body, answerMost)
 	_ = answer.Body.Close()
 	o := delivery.Attempt{Result: resultOf(answer.StatusCode), Status: answer.StatusCode}

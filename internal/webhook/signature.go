@@ -20,7 +20,7 @@ const (
 	// IDHeader holds the id of the event, the same at each try.
 	IDHeader = "Webhook-Id"
 	// TimestampHeader holds the time of this try in Unix seconds: receivers refuse one that
-	// is 5 minutes old, so the time of the event would fail every later try.
+	// is 5 minutes old, so with the time of the event every later try would fail.
 	TimestampHeader = "Webhook-Timestamp"
 	// SignatureHeader holds a signature for each live secret, separated by blanks.
 	SignatureHeader = "Webhook-Signature"
@@ -77,8 +77,8 @@ func (s Secret) sign(id string, at time.Time, body []byte) string {
 	return signatureScheme + base64.StdEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// Sign sets the headers of one try, signed by each of the secrets: while a secret is being
-// changed the receiver may know either.
+// Sign sets the headers of one try, signed by each of the secrets: during a rotation the receiver may
+// have either.
 func Sign(header http.Header, secrets []Secret, id string, at time.Time, body []byte) {
 	signatures := make([]string, len(secrets))
 	for i, secret := range secrets {
@@ -89,7 +89,7 @@ func Sign(header http.Header, secrets []Secret, id string, at time.Time, body []
 	header.Set(SignatureHeader, strings.Join(signatures, " "))
 }
 
-// Why a receiver refuses a request. The texts say what to do about it.
+// The reasons for which a receiver refuses a request. The texts say what to do.
 var (
 	errHeaders   = errors.New("a header is missing: a webhook has webhook-id, webhook-timestamp and webhook-signature")
 	errTimestamp = errors.New("webhook-timestamp is no time in Unix seconds")
@@ -97,8 +97,7 @@ var (
 	errSignature = errors.New("no signature is by this secret: give the secret of this endpoint")
 )
 
-// Verify is what a receiver does with a request before it believes the body: it looks at the
-// time, and for a signature by the secret.
+// Verify checks a request before its receiver uses the body: the time, and a signature by the secret.
 func (s Secret) Verify(header http.Header, body []byte, now time.Time) error {
 	id, stamp, signatures := header.Get(IDHeader), header.Get(TimestampHeader), header.Get(SignatureHeader)
 	if id == "" || stamp == "" || signatures == "" {

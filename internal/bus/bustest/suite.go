@@ -31,7 +31,10 @@ func Run(t *testing.T, open func(t *testing.T) bus.Bus) {
 		{"one who has left is deaf and mute", testLeave},
 		{"a closed bus", testClose},
 		{"publishing never blocks", testStuck},
+		{"a slow subscriber", testSlow},
 		{"publishing while delivering", testAnswer},
+		{"names with signs", testNames},
+		{"readiness", testReady},
 		{"all at once", testConcurrent},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, open(t)) })
@@ -53,14 +56,22 @@ func join(t *testing.T, b bus.Bus, accounts ...call.Account) listener {
 	heard := make(chan bus.Message, 10_000)
 	l := listener{Member: joinFunc(t, b, func(m bus.Message) { heard <- m }), heard: heard}
 	for _, account := range accounts {
-		l.Subscribe(account)
+		subscribe(t, l, account)
 	}
 	return l
 }
 
+// subscribe subscribes, and waits until that is in effect.
+func subscribe(t *testing.T, m bus.Member, account call.Account) {
+	t.Helper()
+	ready := make(chan struct{})
+	m.Subscribe(account, func() { close(ready) })
+	waitFor(t, ready)
+}
+
 func joinFunc(t *testing.T, b bus.Bus, deliver func(bus.Message)) bus.Member {
 	t.Helper()
-	m, err := b.Join(deliver)
+	m, err := b.Join(deliver, nil)
 	if err != nil {
 		t.Fatalf("Join: %v", err)
 	}
@@ -107,13 +118,17 @@ func testWhole(t *testing.T, b bus.Bus) {
 	if err != nil {
 		t.Fatalf("make call: %v", err)
 	}
+	bare := c
+	bare.Media.Offer = ""
 	login := bus.Login{
 		Device: call.Device{Account: "alice", ID: "tab", Conn: call.Connection{Incarnation: "n2", Seq: 8}},
-		At:     start, Single: true,
+		At:     start, Connected: start.Add(time.Second), Attempt: start.Add(-time.Second), Single: true, Asks: true,
 	}
 	messages := []bus.Message{
 		{Account: "alice", Call: &c, With: call.WithOffer | call.WithServers},
 		{Account: "alice", Device: "tab", Call: &c},
+		{Account: "alice", Call: &bare, With: call.WithServers, Without: call.WithOffer},
+		{Account: "alice", Device: "tab", LoggedOut: true},
 		{Account: "alice", Login: &login},
 	}
 	for _, m := range messages {
@@ -133,7 +148,7 @@ func testWhole(t *testing.T, b bus.Bus) {
 func testSubscribe(t *testing.T, b bus.Bus) {
 	speaker := join(t, b)
 	alice, both, nobody := join(t, b, "alice"), join(t, b, "alice", "bob"), join(t, b)
-	both.Subscribe("alice") // Once more is no more.
+	subscribe(t, both, "alice") // Once more is no more.
 	speaker.Publish(say("bob", "1"))
 	speaker.Publish(say("alice", "2"))
 	speaker.Publish(say("carol", "3"))
@@ -147,7 +162,7 @@ func testSubscribe(t *testing.T, b bus.Bus) {
 	if diff := cmp.Diff(map[string]int{"1": 1, "2": 1, "4": 1}, count); diff != "" {
 		t.Errorf("heard (-want +got):\n%s", diff)
 	}
-	nobody.Subscribe("dave")
+	subscribe(t, nobody, "dave")
 	speaker.Publish(say("dave", "5"))
 	nobody.want(t, say("dave", "5"))
 }
@@ -170,7 +185,7 @@ func testUnsubscribe(t *testing.T, b bus.Bus) {
 	speaker.Publish(say("alice", "1"))
 	speaker.Publish(say("bob", "2"))
 	hearer.want(t, say("bob", "2"))
-	hearer.Subscribe("alice")
+	subscribe(t, hearer, "alice")
 	speaker.Publish(say("alice", "3"))
 	hearer.want(t, say("alice", "3"))
 }
@@ -216,7 +231,7 @@ func testLeave(t *testing.T, b bus.Bus) {
 	speaker, hearer, witness := join(t, b), join(t, b, "alice"), join(t, b, "alice")
 	hearer.Leave()
 	hearer.Leave()
-	hearer.Subscribe("alice")
+	hearer.Subscribe("alice", func() { t.Error("a member that has left is ready") })
 	hearer.Unsubscribe("alice")
 	hearer.Publish(say("alice", "from the left"))
 	speaker.Publish(say("alice", "1"))
@@ -229,7 +244,7 @@ func testLeave(t *testing.T, b bus.Bus) {
 	var member bus.Member
 	var once sync.Once
 	member = joinFunc(t, b, func(bus.Message) { once.Do(func() { member.Leave(); close(left) }) })
-	member.Subscribe("bob")
+	subscribe(t, member, "bob")
 	speaker.Publish(say("bob", "2"))
 	waitFor(t, left)
 }
@@ -242,12 +257,12 @@ func testClose(t *testing.T, b bus.Bus) {
 		}
 	}
 	speaker.Publish(say("alice", "1"))
-	hearer.Subscribe("bob")
+	hearer.Subscribe("bob", nil)
 	hearer.Leave()
 	if len(hearer.heard) != 0 {
 		t.Error("a closed bus delivers")
 	}
-	if _, err := b.Join(func(bus.Message) {}); err == nil {
+	if _, err := b.Join(func(bus.Message) {}, nil); err == nil {
 		t.Error("a closed bus lets join")
 	}
 }
@@ -256,7 +271,7 @@ func testStuck(t *testing.T, b bus.Bus) {
 	speaker, hearer := join(t, b), join(t, b, "alice")
 	free := make(chan struct{})
 	stuck := joinFunc(t, b, func(bus.Message) { <-free })
-	stuck.Subscribe("alice")
+	subscribe(t, stuck, "alice")
 	defer close(free)
 	// Far more than may wait for one member; the others do not suffer.
 	published := make(chan struct{})
@@ -295,8 +310,8 @@ func testAnswer(t *testing.T, b bus.Bus) {
 	other = joinFunc(t, b, func(m bus.Message) {
 		other.Publish(bus.Message{Account: "alice", Login: m.Login})
 	})
-	one.Subscribe("alice")
-	other.Subscribe("bob")
+	subscribe(t, one, "alice")
+	subscribe(t, other, "bob")
 	join(t, b).Publish(say("alice", "0"))
 	waitFor(t, done)
 }
@@ -314,12 +329,12 @@ func testConcurrent(t *testing.T, b bus.Bus) {
 					if got.Account != mine {
 						t.Errorf("heard about %s, subscribed to %s", got.Account, mine)
 					}
-				})
+				}, nil)
 				if err != nil {
 					t.Errorf("Join: %v", err)
 					return
 				}
-				m.Subscribe(mine)
+				m.Subscribe(mine, nil)
 				m.Publish(say(call.Account(fmt.Sprint("a", i%3)), "%d", i))
 				if i%2 == 0 {
 					m.Unsubscribe(mine)

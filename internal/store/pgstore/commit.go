@@ -61,7 +61,7 @@ func (s *Store) make(ctx context.Context, wave []*change, results []store.Result
 			err = fmt.Errorf("commit: %w", named(err))
 			fail(wave, results, err)
 			return err
-		case is == away && pause(ctx, wait) == nil:
+		case is == away && repeat(ctx, &s.retries, wait) == nil:
 			wait = min(2*wait, pauseMost)
 		case is == away:
 			err = fmt.Errorf("commit: %w: %w", store.ErrNotDone, named(err))
@@ -69,7 +69,7 @@ func (s *Store) make(ctx context.Context, wave []*change, results []store.Result
 			return err
 		case len(wave) > 1:
 			return s.makeEach(ctx, wave, results)
-		case is == contended && tries < contendedTries && pause(ctx, contendedFirst<<tries) == nil:
+		case is == contended && tries < contendedTries && repeat(ctx, &s.retries, contendedFirst<<tries) == nil:
 			tries++
 		default:
 			s.log.ErrorContext(ctx, "a change was refused", "call_id", wave[0].Call.ID, "error", err)
@@ -129,6 +129,7 @@ func (s *Store) transact(ctx context.Context, wave []*change) ([]store.Result, e
 		}
 		return nil, err
 	}
+	s.out.committed(t.newest)
 	return t.results, nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"maps"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -41,13 +42,20 @@ type Config struct {
 	URL string
 	// Logger may be nil.
 	Logger *slog.Logger
+
+	// taken, in tests, is called with each connection that is taken from a pool. Nothing polls then.
+	taken func(context.Context, *pgx.Conn) (bool, error)
 }
 
 // Store is a store in PostgreSQL. It is safe for concurrent use.
 type Store struct {
+	books
+
 	commits *pgxpool.Pool
 	reads   *pgxpool.Pool
 	log     *slog.Logger
+	retries atomic.Uint64
+	out     *outbox
 
 	descriptions *descriptions
 
@@ -64,6 +72,7 @@ func Open(ctx context.Context, config Config) (_ *Store, err error) {
 	if err := prepare(pool); err != nil {
 		return nil, fmt.Errorf("open PostgreSQL: %w", err)
 	}
+	pool.PrepareConn = config.taken
 	s := &Store{log: config.Logger, descriptions: newDescriptions()}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -97,7 +106,7 @@ func Open(ctx context.Context, config Config) (_ *Store, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("open PostgreSQL: %w", err)
 	}
-	if err := s.openBooks(ctx); err != nil {
+	if err := s.openBooks(ctx, config.taken == nil); err != nil {
 		return nil, fmt.Errorf("open PostgreSQL: %w", err)
 	}
 	s.log.InfoContext(ctx, "store opened", "host", pool.ConnConfig.Host, "database", pool.ConnConfig.Database, "tables_version", version)
@@ -189,6 +198,7 @@ func (s *Store) Warnings(ctx context.Context) (warnings []string, err error) {
 
 // Close implements store.Store.
 func (s *Store) Close() error {
+	s.out.close()
 	s.close()
 	return nil
 }

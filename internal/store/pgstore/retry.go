@@ -80,7 +80,7 @@ func (s *Store) read(ctx context.Context, do func(context.Context, *pgxpool.Pool
 	defer cancel()
 	for wait := pauseFirst; ; wait = min(2*wait, pauseMost) {
 		err := do(ctx, s.reads)
-		if err == nil || !broken(err) || pause(ctx, wait) != nil {
+		if err == nil || !broken(err) || repeat(ctx, &s.retries, wait) != nil {
 			return named(err)
 		}
 	}
@@ -126,7 +126,7 @@ func (s *Store) write(ctx context.Context, do func(context.Context, pgx.Tx) erro
 		if is == unknown {
 			return named(err)
 		}
-		if is == defect || pause(ctx, wait) != nil {
+		if is == defect || repeat(ctx, &s.retries, wait) != nil {
 			return fmt.Errorf("%w: %w", store.ErrNotDone, named(err))
 		}
 	}

@@ -21,6 +21,7 @@ type transaction struct {
 	wave    []*change
 	// results are those of the wave. They count once the transaction is committed.
 	results []store.Result
+	newest  int64 // The number of the newest event that it stored; 0 for none.
 }
 
 // newTransaction queues the statements for a wave. Its changes are in the order of ids.
@@ -44,6 +45,9 @@ func newTransaction(s *Store, wave []*change) *transaction {
 			}
 		}
 	}
+	if len(withEvents) > 0 {
+		s.numberEvents(&t.batch, withEvents)
+	}
 	if len(created) > 0 {
 		t.claim(created)
 		t.create(created)
@@ -55,7 +59,7 @@ func newTransaction(s *Store, wave []*change) *transaction {
 		t.end(ends)
 	}
 	if len(withEvents) > 0 {
-		s.queueEvents(&t.batch, t.attempt, withEvents)
+		t.queueEvents(withEvents)
 	}
 	return t
 }

@@ -12,10 +12,23 @@ import (
 )
 
 const (
-	// sqlWith looks at the bytes of each call: no index finds those without a record.
-	sqlWith = `SELECT id, ended_ns, body FROM ended WHERE instr(body, $1) > 0 ORDER BY id`
+	// No index finds the calls of an account without a record, or its events: sqlEndedWith and
+	// sqlEventsWith look at the bytes of a portion. sqlEndedEnd and sqlEventsEnd are where that ends.
+	sqlEndedEnd = `
+		SELECT ended_ns, id FROM (SELECT ended_ns, id FROM ended WHERE (ended_ns, id) > ($1, $2) ORDER BY ended_ns, id LIMIT $3)
+		ORDER BY ended_ns DESC, id DESC LIMIT 1`
+	sqlEndedWith = `
+		SELECT id, ended_ns, body FROM ended
+		WHERE (ended_ns, id) > ($1, $2) AND (ended_ns, id) <= ($3, $4) AND instr(body, $5) > 0 ORDER BY ended_ns, id`
+	sqlEventsEnd  = `SELECT coalesce(max(seq), $1) FROM (SELECT seq FROM events WHERE seq > $1 ORDER BY seq LIMIT $2)`
+	sqlEventsWith = `SELECT ` + eventColumns + ` FROM events WHERE seq > $1 AND seq <= $2 AND instr(body, $3) > 0 ORDER BY seq`
 
-	sqlEventsWith = `SELECT ` + eventColumns + ` FROM events WHERE seq > $2 AND instr(body, $1) > 0 ORDER BY seq`
+	sqlSearched    = `SELECT ended_ns, seq FROM erasures WHERE alias = $1`
+	sqlPutSearched = `
+		INSERT INTO erasures (alias, ended_ns, seq) VALUES ($1, $2, $3)
+		ON CONFLICT (alias) DO UPDATE SET ended_ns = excluded.ended_ns, seq = excluded.seq`
+	sqlForgetSearched = `DELETE FROM erasures WHERE alias = $1`
+
 	sqlEventOf    = `SELECT ` + eventColumns + ` FROM events WHERE seq = $1`
 	sqlEraseEvent = `UPDATE events SET body = $2 WHERE seq = $1`
 
@@ -35,19 +48,29 @@ const (
 )
 
 // EndedWith implements store.Journal.
-func (b books) EndedWith(ctx context.Context, account call.Account) (ids []call.ID, err error) {
-	rows, err := b.j.reader.QueryContext(ctx, sqlWith, []byte(account))
-	err = each(rows, err, func(r row) error {
-		c, err := scanEnded(r)
-		if err == nil && c.Names(account) {
-			ids = append(ids, c.ID)
-		}
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("look through ended calls: %w", named(err))
+func (b books) EndedWith(ctx context.Context, account call.Account, after store.Ended, limit int) (ids []call.ID, next store.Ended, err error) {
+	from := stored.Nanos(after.At)
+	var to int64
+	err = b.j.reader.QueryRowContext(ctx, sqlEndedEnd, from, string(after.ID), limit).Scan(&to, &next.ID)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, after, nil
 	}
-	return ids, nil
+	next.At = stored.Time(to)
+	if err == nil {
+		var rows *sql.Rows
+		rows, err = b.j.reader.QueryContext(ctx, sqlEndedWith, from, string(after.ID), to, string(next.ID), []byte(account))
+		err = each(rows, err, func(r row) error {
+			c, err := scanEnded(r)
+			if err == nil && c.Names(account) {
+				ids = append(ids, c.ID)
+			}
+			return err
+		})
+	}
+	if err != nil {
+		return nil, store.Ended{}, fmt.Errorf("look through ended calls: %w", named(err))
+	}
+	return ids, next, nil
 }
 
 // Erase implements store.Journal.
@@ -74,6 +97,11 @@ func (b books) Erase(e store.Erasure) (more bool, err error) {
 				return err
 			}
 		}
+		if e.Searched != (store.Searched{}) {
+			if err := w.putSearched(&e); err != nil {
+				return err
+			}
+		}
 		rows, err := w.eraseRecords(&e)
 		if more = rows == pruneRows; err != nil || more || !e.Last {
 			return err
@@ -83,7 +111,7 @@ func (b books) Erase(e store.Erasure) (more bool, err error) {
 	return more, err
 }
 
-// toErase reads those of the ended calls that have the account still.
+// toErase reads the ended calls of the list that still have the account.
 func (b books) toErase(e *store.Erasure) (calls []call.Call, err error) {
 	for _, id := range e.Ended {
 		c, err := b.j.Ended(context.Background(), id)
@@ -107,23 +135,47 @@ func (w *writer) eraseCall(c *call.Call, e *store.Erasure) error {
 	return err
 }
 
-// EventsWith implements store.Journal. It looks at the bytes of each event.
-func (b books) EventsWith(ctx context.Context, account call.Account, after int64) (seqs []int64, err error) {
-	rows, err := b.j.reader.QueryContext(ctx, sqlEventsWith, []byte(account), after)
-	err = each(rows, err, func(r row) error {
-		e, err := scanEvent(r)
-		if err == nil && e.Call.Names(account) {
-			seqs = append(seqs, e.Seq)
-		}
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("look through events: %w", named(err))
+// EventsWith implements store.Journal.
+func (b books) EventsWith(ctx context.Context, account call.Account, after int64, limit int) (seqs []int64, next int64, err error) {
+	err = b.j.reader.QueryRowContext(ctx, sqlEventsEnd, after, limit).Scan(&next)
+	if err == nil && next > after {
+		var rows *sql.Rows
+		rows, err = b.j.reader.QueryContext(ctx, sqlEventsWith, after, next, []byte(account))
+		err = each(rows, err, func(r row) error {
+			e, err := scanEvent(r)
+			if err == nil && e.Call.Names(account) {
+				seqs = append(seqs, e.Seq)
+			}
+			return err
+		})
 	}
-	return seqs, nil
+	if err != nil {
+		return nil, 0, fmt.Errorf("look through events: %w", named(err))
+	}
+	return seqs, next, nil
 }
 
-// eventsToErase reads those of the events that have the account still.
+// Searched implements store.Journal.
+func (b books) Searched(ctx context.Context, alias call.Account) (s store.Searched, err error) {
+	var ended int64
+	err = b.j.reader.QueryRowContext(ctx, sqlSearched, string(alias)).Scan(&ended, &s.Event)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return store.Searched{}, nil
+	case err != nil:
+		return store.Searched{}, fmt.Errorf("read erasure: %w", named(err))
+	}
+	s.Ended = stored.Time(ended)
+	return s, nil
+}
+
+// putSearched stores the progress of an erasure.
+func (w *writer) putSearched(e *store.Erasure) error {
+	_, err := w.once(sqlPutSearched, string(e.Alias), stored.Nanos(e.Searched.Ended), e.Searched.Event)
+	return err
+}
+
+// eventsToErase reads the events of the list that still have the account.
 func (b books) eventsToErase(e *store.Erasure) (events []store.Event, err error) {
 	for _, seq := range e.Events {
 		event, err := scanEvent(b.j.reader.QueryRowContext(context.Background(), sqlEventOf, seq))
@@ -138,7 +190,7 @@ func (b books) eventsToErase(e *store.Erasure) (events []store.Event, err error)
 	return events, nil
 }
 
-// eraseEvent erases one event. Who received it has it still.
+// eraseEvent erases one event in the store. Receivers keep what they received.
 func (w *writer) eraseEvent(event *store.Event, e *store.Erasure) error {
 	event.Call.Erase(e.Account, e.Alias)
 	body, err := stored.Encode(event.Call)
@@ -148,7 +200,7 @@ func (w *writer) eraseEvent(event *store.Event, e *store.Erasure) error {
 	return err
 }
 
-// eraseRecords erases a portion of the records, and says how many.
+// eraseRecords erases a portion of the records, and returns how many.
 func (w *writer) eraseRecords(e *store.Erasure) (rows int64, err error) {
 	account, alias := string(e.Account), string(e.Alias)
 	for _, query := range []string{sqlEraseCaller, sqlEraseCallee} {
@@ -164,9 +216,12 @@ func (w *writer) eraseRecords(e *store.Erasure) (rows int64, err error) {
 	return max(rows, deaf), err
 }
 
-// eraseAudit is what is done once nothing else has the account.
+// eraseAudit does the rest, once nothing else has the account.
 func (w *writer) eraseAudit(e *store.Erasure) error {
 	if _, err := w.once(sqlEraseBlocks, string(e.Account)); err != nil {
+		return err
+	}
+	if _, err := w.once(sqlForgetSearched, string(e.Alias)); err != nil {
 		return err
 	}
 	for _, query := range []string{sqlEraseTarget, sqlEraseOther} {

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -164,6 +165,76 @@ func TestPrunable(t *testing.T) {
 	}
 	if rows, counts, _, err := j.PruneEvents(t.Context(), []int64{1, 2, 7001}, 3); err != nil || rows != 4 || counts[1].Queued != -2 {
 		t.Errorf("%d rows deleted, %v, %v", rows, counts, err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestSearches: an erasure searches calls and events in portions, and the end of its search is kept.
+func TestSearches(t *testing.T) {
+	config := Config{Path: filepath.Join(t.TempDir(), "peal.db"), Synchronous: "off"}
+	s, j := openBoth(t, config)
+	const n = 25
+	bodies := make(map[bool][]byte) // By whether the call is one of alice.
+	for alice, caller := range map[bool]call.Account{true: "alice", false: "bob"} {
+		body, err := stored.Encode(&call.Call{ID: "c", Legs: []call.Leg{{Account: caller}, {Account: "carol"}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		bodies[alice] = body
+	}
+	for i := range n {
+		id, body := string('a'+rune(i)), bodies[i%5 == 0]
+		put(t, j, `INSERT INTO events (seq, call_id, rev, at_ns, kind, filed, body) VALUES ($1, $2, 1, 1, 1, 0, $3)`, i+1, id, body)
+		put(t, j, `INSERT INTO ended (id, ended_ns, body) VALUES ($1, $2, $3)`, id, i/4, body) // Four end at once.
+	}
+	var ids []call.ID
+	place := store.Ended{}
+	for range 2 {
+		found, next, err := j.EndedWith(t.Context(), "alice", place, n/2+1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids, place = append(ids, found...), next
+	}
+	if none, next, err := j.EndedWith(t.Context(), "alice", place, n); len(none) > 0 || next != place || err != nil {
+		t.Errorf("after the last call: %v, %v, %v", none, next, err)
+	}
+	var seqs []int64
+	last := int64(0)
+	for range 2 {
+		found, next, err := j.EventsWith(t.Context(), "alice", last, n/2+1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seqs, last = append(seqs, found...), next
+	}
+	if none, next, err := j.EventsWith(t.Context(), "alice", last, n); len(none) > 0 || next != n || err != nil {
+		t.Errorf("after the last event: %v, %v, %v", none, next, err)
+	}
+	if !slices.Equal(ids, []call.ID{"a", "f", "k", "p", "u"}) || !slices.Equal(seqs, []int64{1, 6, 11, 16, 21}) {
+		t.Errorf("found %v and %v", ids, seqs)
+	}
+	want := store.Searched{Ended: time.Unix(7, 8).UTC(), Event: 9}
+	for range 2 {
+		if _, err := j.Erase(store.Erasure{Account: "alice", Alias: s.Alias("alice"), Searched: want}); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		s, j = openBoth(t, config)
+		if got, err := j.Searched(t.Context(), s.Alias("alice")); got != want || err != nil {
+			t.Errorf("searched %+v, %v; want %+v", got, err, want)
+		}
+		want.Event++
+	}
+	if err := s.Erase(t.Context(), "alice", store.Audit{}); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := j.Searched(t.Context(), s.Alias("alice")); got != (store.Searched{}) || err != nil {
+		t.Errorf("after the erasure: %+v, %v", got, err)
 	}
 	if err := s.Close(); err != nil {
 		t.Error(err)

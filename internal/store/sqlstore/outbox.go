@@ -20,7 +20,7 @@ const (
 	sqlEvent = `
 		INSERT INTO events (seq, call_id, rev, at_ns, kind, merged, filed, body) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`
 	sqlQueue = `INSERT INTO deliveries (endpoint, call_id, seq, tries, due_ns) VALUES `
-	// A row of sqlQueue. What follows what is being retried waits as long: see sqlDelay.
+	// A row of sqlQueue. An event after one that is being retried waits as long: see sqlDelay.
 	sqlQueueRow = `(?%[1]d, ?%[2]d, ?%[3]d, 0, max(?%[4]d, coalesce((
 		SELECT due_ns FROM deliveries AS head WHERE head.endpoint = ?%[1]d AND head.call_id = ?%[2]d ORDER BY head.seq LIMIT 1), 0)))`
 	sqlNewEndpoint  = `INSERT INTO endpoints (id, body) VALUES ($1, $2)`
@@ -29,14 +29,14 @@ const (
 
 	sqlSettle = `DELETE FROM deliveries WHERE endpoint = $1 AND call_id = $2 AND seq = $3`
 	sqlRetry  = `UPDATE deliveries SET tries = tries + 1 WHERE endpoint = $1 AND call_id = $2 AND seq = $3`
-	// What follows of the call waits as long: else it would be in the way of what is due.
+	// The later events of the call wait as long: else they would come before events that are due.
 	sqlDelay = `UPDATE deliveries SET due_ns = $4 WHERE endpoint = $1 AND call_id = $2 AND seq >= $3`
 	sqlBury  = `
 		INSERT INTO dead (endpoint, seq, tries, at_ns, reason)
 		SELECT endpoint, seq, tries + 1, $4, $5 FROM deliveries WHERE endpoint = $1 AND call_id = $2 AND seq = $3`
 	sqlUnbury = `DELETE FROM dead WHERE endpoint = $1 AND seq = $2`
-	// It is due no later than what follows it, which would be in the way, and no earlier than what it
-	// follows.
+	// It is due no later than the next event of the call, which has to wait for it, and no earlier than
+	// the event before.
 	sqlRequeue = `
 		INSERT INTO deliveries (endpoint, call_id, seq, tries, due_ns)
 		SELECT $1, call_id, seq, 0, max(
@@ -65,10 +65,10 @@ const (
 	sqlForget   = `DELETE FROM endpoints WHERE number = $1 AND id IS NULL`
 )
 
-// queueColumns is how many values a row of sqlQueue has.
+// queueColumns is the number of values of a row of sqlQueue.
 const queueColumns = 4
 
-// queueSizes are how many rows the statements insert that queue deliveries.
+// queueSizes are the numbers of rows that the statements of queue insert.
 var queueSizes = [...]int{16, 4, 1}
 
 // outboxStatements are the prepared statements.
@@ -106,7 +106,7 @@ func queueOf(n int) string {
 	return sqlQueue + strings.Join(rows, ", ")
 }
 
-// putEvents writes the events of one call. Body is that of the call as it is now.
+// putEvents writes the events of one call. Body is the encoding of its newest state.
 func (w *writer) putEvents(e *store.Entry, body []byte, filed bool) error {
 	for i := range e.Events {
 		event := &e.Events[i]
@@ -248,7 +248,7 @@ func (j *journal) Settle(now time.Time, settled []store.Settlement) (counts map[
 	return counts, err
 }
 
-// settle takes the result of one delivery, and returns how many fewer wait.
+// settle stores the result of one delivery, and returns by how many fewer wait.
 func (w *writer) settle(now time.Time, s *store.Settlement) (left int64, err error) {
 	endpoint, id, seq := s.Delivery.Lane.Endpoint, string(s.Delivery.Lane.Call), s.Delivery.Event.Seq
 	switch s.Outcome {
@@ -271,8 +271,11 @@ func (w *writer) settle(now time.Time, s *store.Settlement) (left int64, err err
 }
 
 // Requeue implements store.Journal.
-func (j *journal) Requeue(p store.Portion, seqs []int64, now time.Time) (counts store.Counts, err error) {
-	err = j.writes(len(seqs), func(w *writer) error {
+func (j *journal) Requeue(p store.Portion, seqs []int64, now time.Time, by ...store.Audit) (counts store.Counts, err error) {
+	err = j.writes(len(seqs)+len(by), func(w *writer) error {
+		if err := w.fileAll(by); err != nil {
+			return err
+		}
 		for _, seq := range seqs {
 			dead, err := w.exec(w.outbox.unbury, p.Endpoint, seq)
 			if err != nil {
@@ -306,7 +309,7 @@ func (j *journal) PruneEvents(ctx context.Context, seqs []int64, kept int64) (ro
 	if len(seqs) == 0 && len(gone) == 0 {
 		return 0, counts, false, nil
 	}
-	// Below kept all events were found, so that they have no other between them.
+	// All events below kept were found, so no other event lies between them.
 	expired, _ := slices.BinarySearch(seqs, kept)
 	total := int64(0)
 	err = j.writes(pruneRows, func(w *writer) (err error) {
@@ -342,7 +345,7 @@ func (j *journal) PruneEvents(ctx context.Context, seqs []int64, kept int64) (ro
 	return int(total), counts, more, nil
 }
 
-// numbers are those of the endpoints, and of those that are gone and left something.
+// numbers are those of the endpoints, and of deleted ones that have left rows.
 func (j *journal) numbers(ctx context.Context) (endpoints, gone []int64, err error) {
 	rows, err := j.reader.QueryContext(ctx, `SELECT number, id FROM endpoints`)
 	err = each(rows, err, func(r row) error {

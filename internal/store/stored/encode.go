@@ -21,7 +21,7 @@ func Encode(c *call.Call) ([]byte, error) {
 	t := &c.Timing
 	stored := &storedpb.Call{
 		Rev: c.Rev, Hidden: c.Hidden, Deaf: c.Deaf, State: uint32(c.State), Type: uint32(c.Type), Policy: uint32(c.Policy),
-		Attachment: c.Attachment,
+		Attachment: c.Attachment, Format: uint32(c.Format),
 		Timing: &storedpb.Timing{
 			Ring: int64(t.Ring), CallerGrace: int64(t.CallerGrace), Grace: int64(t.Grace),
 			LeavingGrace: int64(t.LeavingGrace), GraceHold: int64(t.GraceHold), Connect: int64(t.Connect), Ask: int64(t.Ask),
@@ -103,7 +103,7 @@ func Decode(id call.ID, body, descriptions []byte) (c call.Call, err error) {
 	}
 	t, m, a, o := stored.GetTiming(), stored.GetMedia(), stored.GetAsk(), stored.GetOutcome()
 	c = call.Call{
-		ID: id, Rev: stored.GetRev(), Hidden: stored.GetHidden(), Deaf: stored.GetDeaf(), State: call.State(stored.GetState()),
+		ID: id, Rev: stored.GetRev(), Format: uint8(stored.GetFormat()), Hidden: stored.GetHidden(), Deaf: stored.GetDeaf(), State: call.State(stored.GetState()),
 		Type: call.Type(stored.GetType()), Policy: call.Policy(stored.GetPolicy()), Attachment: stored.GetAttachment(),
 		Timing: call.Timing{
 			Ring: time.Duration(t.GetRing()), CallerGrace: time.Duration(t.GetCallerGrace()), Grace: time.Duration(t.GetGrace()),

@@ -330,6 +330,8 @@ func testErasedEvents(o *outboxTest) {
 	o.talk("c2", "carol", "alice")
 	o.talk("c3", "carol", "bob")
 	before := labels(o.feed())
+	former := o.claimOne("crm")
+	o.wantStale(former, false)
 	for range 2 {
 		if err := o.Erase(o.Context(), "alice", entry("account.erase", "x", "", o.now)); err != nil {
 			o.Fatal(err)
@@ -342,8 +344,22 @@ func testErasedEvents(o *outboxTest) {
 			o.Errorf("event %s is %s", label(e), text)
 		}
 	}
+	// What was claimed before the erasure holds the name. It is delivered without it.
+	o.wantStale(former, true)
+	o.settle(former, store.Returned, 0)
 	due, _, err := o.out.Claim(o.Context(), "crm", 10)
+	o.wantStale(due, false)
 	if err != nil || len(due) != 3 || strings.Contains(fmt.Sprintf("%+v", *due[0].Event.Call), "alice") {
 		o.Errorf("%d deliveries are due, %v", len(due), err)
+	}
+}
+
+// wantStale wants deliveries to be stale, or not to be.
+func (o *outboxTest) wantStale(due []store.Delivery, want bool) {
+	o.Helper()
+	for i := range due {
+		if stale, err := o.out.Stale(o.Context(), &due[i]); err != nil || stale != want {
+			o.Errorf("delivery %d is stale: %v, %v; want %v", i, stale, err, want)
+		}
 	}
 }

@@ -187,6 +187,9 @@ func (o *outboxTest) wantQueue(endpoint string, queued, dead int, oldest time.Ti
 	}
 	for _, q := range queues {
 		if q.Endpoint == endpoint {
+			if one, err := o.out.Queue(o.Context(), endpoint); err != nil || one != q {
+				o.Errorf("Queue = %+v, %v; Queues has %+v", one, err, q)
+			}
 			wantSame(o.T, []store.Queue{q}, []store.Queue{{Endpoint: endpoint, Queued: queued, Dead: dead, Oldest: oldest}})
 			return
 		}
@@ -195,6 +198,9 @@ func (o *outboxTest) wantQueue(endpoint string, queued, dead int, oldest time.Ti
 }
 
 func testQueues(o *outboxTest) {
+	if _, err := o.out.Queue(o.Context(), "crm"); !errors.Is(err, store.ErrNoEndpoint) {
+		o.Errorf("a queue for nobody: %v", err)
+	}
 	o.hook("crm")
 	o.hook("billing", "call.ended")
 	o.wantQueue("crm", 0, 0, time.Time{})

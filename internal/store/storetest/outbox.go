@@ -46,6 +46,7 @@ func RunOutbox(t *testing.T, open func(t *testing.T, now func() time.Time) (agai
 		{"replays", testReplay},
 		{"replays of much", testReplayMany},
 		{"replays before what waits", testReplayBefore},
+		{"the audit of replays", testReplayTrail},
 		{"a deleted endpoint", testDeleted},
 		{"the audit of endpoints", testEndpointTrail},
 		{"queues", testQueues},

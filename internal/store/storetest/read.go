@@ -120,6 +120,53 @@ func testLive(t *testing.T, s store.Store) {
 	}
 }
 
+func testOrphaned(t *testing.T, s store.Store) {
+	at := func(c call.Call, caller, callee, ringer string) call.Call {
+		c.Legs[0].Device.Conn.Incarnation = caller
+		if callee != "" {
+			c.Legs[1].Device = call.Device{Account: c.Legs[1].Account, ID: "tab", Conn: call.Connection{Incarnation: callee, Seq: 1}}
+		}
+		if ringer != "" {
+			c.Legs[1].Ringers = []call.Ringer{{Device: call.Device{Account: c.Legs[1].Account, ID: "tab", Conn: call.Connection{Incarnation: ringer, Seq: 1}}}}
+		}
+		return c
+	}
+	over := at(ringing(t, "c3", "alice", "bob", 0), "n1", "n2", "")
+	nobody := ringing(t, "c8", "kate", "liam", 0)
+	nobody.Legs[0].Device = call.Device{}
+	create(t, s, over)
+	update(t, s, ended(over, 1))
+	create(t, s,
+		at(ringing(t, "c5", "alice", "bob", 0), "n1", "n2", ""),
+		at(ringing(t, "c1", "carol", "dave", 9), "n1", "", "n3"),
+		at(ringing(t, "c4", "erin", "frank", 5), "n3", "n1", ""),
+		at(ringing(t, "c6", "grace", "heidi", 5), "n1", "n1", ""),
+		nobody,
+	)
+	for _, test := range []struct {
+		alive []string
+		after call.ID
+		limit int
+		want  []call.ID
+	}{
+		{nil, "", 9, []call.ID{"c1", "c4", "c5", "c6"}},
+		{[]string{"n1", "n2", "n3"}, "", 9, nil},
+		{[]string{"n1", "n2", "n4"}, "", 9, []call.ID{"c1", "c4"}},
+		{[]string{"n1", "n3"}, "", 9, []call.ID{"c5"}},
+		{[]string{"n2", "n3"}, "", 9, []call.ID{"c1", "c4", "c5", "c6"}},
+		{[]string{"n2", "n3"}, "c1", 2, []call.ID{"c4", "c5"}},
+	} {
+		got, err := s.Orphaned(t.Context(), test.alive, test.after, test.limit)
+		wantIDs(t, got, err, test.want...)
+	}
+	// The nodes of a call change with its devices.
+	moved := changed(at(ringing(t, "c4", "erin", "frank", 5), "n3", "n1", ""))
+	moved.Legs[0].Device.Conn.Incarnation = "n1"
+	update(t, s, moved)
+	got, err := s.Orphaned(t.Context(), []string{"n1"}, "", 9)
+	wantIDs(t, got, err, "c1", "c5")
+}
+
 func testChanged(t *testing.T, s store.Store) {
 	since := func(from time.Time, after call.ID, limit int) []store.Mark {
 		t.Helper()

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/peal-rtc/peal/internal/call"
@@ -56,6 +57,35 @@ func testReplay(o *outboxTest) {
 	o.claim("crm")
 	o.settle(due, store.Delivered, 0)
 	o.claim("crm")
+}
+
+// testReplayTrail: the audit entry of a replay is stored once, also where nothing is queued, and not
+// for an error before the first event.
+func testReplayTrail(o *outboxTest) {
+	const n = 501
+	o.hook("crm", "call.ended")
+	o.crowd(n)
+	o.drain("crm")
+	replay := func(endpoint string, what store.Replay, request string, want int) {
+		o.Helper()
+		audit := entry("webhook.replay", endpoint, "", o.now)
+		audit.Request = request
+		if got, err := o.out.Replay(o.Context(), endpoint, what, audit); got != want || (err != nil) != (endpoint == "none") {
+			o.Errorf("Replay = %d, %v; want %d", got, err, want)
+		}
+	}
+	replay("crm", store.Replay{All: true}, "much", n)
+	replay("crm", store.Replay{All: true}, "what waits", 0)
+	replay("crm", store.Replay{}, "nothing", 0)
+	replay("none", store.Replay{}, "nobody", 0)
+	trail, err := o.Trail(o.Context(), 0, 9)
+	var got []string
+	for _, a := range trail {
+		got = append(got, a.Request)
+	}
+	if want := []string{"nothing", "what waits", "much"}; err != nil || !slices.Equal(got, want) {
+		o.Errorf("the audit has %q, %v; want %q", got, err, want)
+	}
 }
 
 func indexOf(events []store.Event, seq int64) int {

@@ -51,6 +51,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"calls of an account", testCallsOf},
 		{"due calls", testDue},
 		{"live calls", testLive},
+		{"live calls of dead nodes", testOrphaned},
 		{"changed calls", testChanged},
 		{"records of an account", testRecords},
 		{"records of a connected call", testRecordFields},

@@ -76,6 +76,7 @@ func (a *audit) made(from uint32, c call.Call) {
 		a.policy[c.ID] = c.Policy
 	}
 	a.w.watch.made(&c)
+	a.w.watch.moves(&was, &c)
 	a.w.backend.feed.made(&was, known, &c)
 	a.w.trace("commit %s rev %d state %d reason %d", short(c.ID), c.Rev, c.State, c.Outcome.Reason)
 	switch {
@@ -113,6 +114,7 @@ func (a *audit) made(from uint32, c call.Call) {
 			a.w.watch.regranted(before)
 		}
 	}
+	a.described(&was, &c)
 	if r := c.Outcome.Reason; known && !c.Live() && reasonsOf(was.State)&(1<<r) == 0 {
 		a.w.violate("S2: call %s ended with %s from state %d", c.ID, reasonNames[r], was.State)
 	}
@@ -130,11 +132,25 @@ func (a *audit) made(from uint32, c call.Call) {
 	}
 }
 
+// described holds what is stored of the media: the descriptions are those of the present generation,
+// and stay while it lasts.
+func (a *audit) described(was, c *call.Call) {
+	m, before := &c.Media, &was.Media
+	switch {
+	case !c.Live():
+	case m.Offer != "" && string(m.Offer) != offer(m.Generation, nameOf(c.Caller())),
+		m.Answer != "" && string(m.Answer) != answer(m.Generation, nameOf(c.Callee())):
+		a.w.violate("S5: in generation %d call %s is stored with %q and %q", m.Generation, c.ID, m.Offer, m.Answer)
+	case m.Generation == before.Generation && (before.Offer != "" && m.Offer == "" || before.Answer != "" && m.Answer == ""):
+		a.w.violate("S7: call %s lost a description of generation %d", c.ID, m.Generation)
+	}
+}
+
 // buried holds the word that a node is dead to what it is: those that always gave signs
 // of life in time are not.
 func (a *audit) buried(c *call.Call, l *call.Leg) {
 	for _, h := range a.w.hosts {
-		if h.alive && !h.stopping && h.label() == l.Device.Conn.Incarnation && h.silent().Before(h.booted) {
+		if h.alive && h.label() == l.Device.Conn.Incarnation && h.silent().Before(h.booted) {
 			a.w.violate("L4: %s takes %s for dead in %s, and it lives", l.Finder, h.label(), c.ID)
 		}
 	}

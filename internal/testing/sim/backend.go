@@ -117,7 +117,7 @@ func (b *backend) step(in delivery.Input) {
 	if b.w.err != nil {
 		return
 	}
-	for _, e := range b.schedule.Step(b.w.clock.Now(), in) {
+	for _, e := range b.schedule.Step(b.w.time(), in) {
 		b.carryOut(e)
 	}
 	at, ok := b.schedule.Deadline()
@@ -126,7 +126,7 @@ func (b *backend) step(in delivery.Input) {
 	}
 	b.wake = at
 	start := b.start
-	b.w.after(max(0, at.Sub(b.w.clock.Now())), func() {
+	b.w.after(max(0, at.Sub(b.w.time())), func() {
 		if b.alive && b.start == start && b.wake.Equal(at) {
 			b.wake = time.Time{}
 			b.step(delivery.Woke{})
@@ -239,7 +239,7 @@ func (b *backend) turn() {
 	}
 	id := endpointIDs[b.rng.IntN(len(endpointIDs))]
 	if b.alive && !b.w.hosts[0].cut() && b.rng.IntN(3) == 0 {
-		from := b.w.clock.Now().Add(-b.upTo(time.Minute))
+		from := b.w.time().Add(-b.upTo(time.Minute))
 		kinds := call.EventKinds(0)
 		if b.rng.IntN(2) == 0 {
 			kinds = call.EventKinds(b.rng.Uint32())

@@ -24,16 +24,20 @@ type Faults struct {
 	Stop      float64 // or it is told to stop, and ends soon,
 	Strand    float64 // or it hears and tells nothing on the bus for a while,
 	StoreLost float64 // or it cannot reach the store for a while,
-	StoreDown float64 // or no node can.
+	StoreDown float64 // or no node can,
+	Failover  float64 // or another machine becomes the store.
+	Older     float64 // A node that starts is one of an older release.
 
 	Ended     float64 // A backend ends a call, each second,
 	LoggedOut float64 // or logs an account out,
 	Block     float64 // or has one account block another, or ends that: nothing goes wrong by it.
 
-	CommitSkip float64 // A commit fails.
-	CommitHide float64 // A commit is done and reported as failed.
-	CommitLate float64 // A commit is reported as failed and done later.
-	CommitSlow float64 // A commit takes seconds.
+	CommitSkip   float64 // A commit fails.
+	CommitRefuse float64 // The same, and the store says that it is not done.
+	CommitBatch  float64 // All commits of a node fail for a moment, in one way or each in its own.
+	CommitHide   float64 // A commit is done and reported as failed.
+	CommitLate   float64 // A commit is reported as failed and done later.
+	CommitSlow   float64 // A commit takes seconds.
 	// Of the journal of a host that is alone:
 	AppendSkip float64 // The disk is full.
 	AppendFail float64 // A flush fails, and what it was to flush is there or not.
@@ -41,6 +45,7 @@ type Faults struct {
 
 	ReadFail float64 // A read of the store fails.
 	ReadSlow float64 // A read takes seconds.
+	Disorder float64 // A reader sees a change later than one that was made after it.
 
 	BusDrop  float64 // A message between nodes is lost,
 	BusTwice float64 // or comes twice, at different times.
@@ -48,6 +53,8 @@ type Faults struct {
 	LinkDelay  time.Duration // The longest, one way.
 	StoreDelay time.Duration
 	BusDelay   time.Duration
+	// SubscribeDelay is the longest until a node hears about an account that it subscribes to.
+	SubscribeDelay time.Duration
 	// ClockStep is that the wall clock, which the store's begins with, is set by minutes to hours.
 	ClockStep float64
 	// Skew is how far the clock of a node may be from the store's, and by how
@@ -88,16 +95,24 @@ func (w *world) calamity() {
 		w.after(down, h.boot)
 	}
 	if h.alive && w.fault(f.Stop, h.label()+" is told to stop") {
-		h.stop(w.upTo(10*time.Second), down)
+		h.stop(w.upTo(15*time.Second), down)
 	}
 	if h.alive && w.fault(f.Strand, h.label()+" is cut off from the bus") {
-		h.stranded = latest(h.stranded, w.now.Add(down))
+		h.strand(down)
 	}
 	if h.alive && w.fault(f.StoreLost, h.label()+" is cut off from the store") {
+		w.hangs = w.chaos.IntN(2) == 0
 		h.loseStore(down)
 	}
 	if w.fault(f.StoreDown, "the store is down") {
+		w.hangs = w.chaos.IntN(2) == 0
 		w.away = latest(w.away, w.now.Add(down))
+		w.watch.lostStore()
+	}
+	if len(w.hosts) > 1 && w.fault(f.Failover, "another machine becomes the store") {
+		w.hangs = w.chaos.IntN(2) == 0
+		w.failover()
+		w.watch.lostStore()
 	}
 	if live := w.live(); len(live) > 0 && h.healthy() && w.fault(f.Ended, "a backend ends a call") {
 		h.step(node.Terminate{ID: live[w.chaos.IntN(len(live))]})

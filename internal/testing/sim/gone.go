@@ -26,7 +26,7 @@ func (x *watch) regranted(was *call.Leg) {
 // unless its node is taken for dead.
 func (x *watch) missed(l *call.Leg) {
 	for _, h := range x.w.hosts {
-		if !h.alive || h.stopping || h.label() != l.Device.Conn.Incarnation || h.silent().After(x.w.now.Add(-30*time.Second)) {
+		if !h.alive || h.label() != l.Device.Conn.Incarnation || h.silent().After(x.w.now.Add(-30*time.Second)) {
 			continue
 		}
 		if link := h.conns[node.ConnID(l.Device.Conn.Seq)]; link != nil && !link.deadUp && !link.deadDown {

@@ -2,8 +2,6 @@ package sim
 
 import (
 	"bytes"
-	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -17,7 +15,6 @@ import (
 	"github.com/peal-rtc/peal/internal/node"
 	"github.com/peal-rtc/peal/internal/protocol"
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
-	"github.com/peal-rtc/peal/internal/store"
 )
 
 // host is a machine that runs one node at a time: the shell around it.
@@ -36,13 +33,18 @@ type host struct {
 	node     *node.Node
 	conns    map[node.ConnID]*link
 	last     node.ConnID
-	subs     map[call.Account]bool
+	subs     map[call.Account]*subscription
 	wake     time.Time // The wake-up that is in the queue.
 
 	stranded time.Time // Until when it is cut off from the bus,
 	cutOff   time.Time // and from the store.
 	beat     time.Time // When its last sign of life came to the store,
 	unheard  time.Time // and when one had been missed before that.
+
+	batch  batch
+	offset offset
+	// format is the newest that its node steps, and lowest that of all nodes, as it knows.
+	format, lowest uint8
 }
 
 // blind is until when it could not do its work: the store was away for it, or for all.
@@ -81,11 +83,14 @@ func (h *host) boot() {
 	}
 	h.w.openStore()
 	h.start++
+	h.release()
 	n, err := node.New(node.Config{
 		SingleLogin: h.w.cfg.SingleLogin,
 		Incarnation: h.label(),
 		Alone:       h.w.cfg.Nodes == 1,
-		Drain:       time.Duration(h.start%3) * 2 * time.Second,
+		Drain:       time.Duration(h.start%3) * 6 * time.Second,
+		Format:      h.format,
+		Lowest:      func() uint8 { return h.lowest },
 		Limits:      h.limits,
 		Timing:      call.DefaultTiming(),
 		Verify:      h.w.verify,
@@ -100,7 +105,7 @@ func (h *host) boot() {
 		return
 	}
 	h.alive, h.stopping, h.node, h.booted, h.beat = true, false, n, h.w.now, h.w.now
-	h.conns, h.subs, h.wake = make(map[node.ConnID]*link), make(map[call.Account]bool), time.Time{}
+	h.conns, h.subs, h.wake = make(map[node.ConnID]*link), make(map[call.Account]*subscription), time.Time{}
 	h.w.trace("boot %s", h.label())
 	h.rewake()
 	if h.index == 0 {
@@ -212,9 +217,6 @@ func (h *host) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// clock is what the host takes for the store's time.
-func (h *host) clock() time.Time { return h.w.clock.Now().Add(h.skew) }
-
 // step gives the node an input and carries out what it asks.
 func (h *host) step(in node.Input) {
 	if !h.alive || h.w.err != nil {
@@ -282,7 +284,7 @@ func (h *host) carryOut(e node.Effect) {
 	case node.Publish:
 		h.publish(e.Message)
 	case node.Subscribe:
-		h.subs[e.Account] = true
+		h.subscribe(e)
 	case node.Unsubscribe:
 		delete(h.subs, e.Account)
 	default:
@@ -290,72 +292,37 @@ func (h *host) carryOut(e node.Effect) {
 	}
 }
 
-// ask puts a request to the store on this incarnation's behalf, after a while,
-// and gives the answer a while later.
-func (h *host) ask(e node.Request) {
-	start, f := h.start, &h.w.cfg.Faults
-	d := h.w.upTo(f.StoreDelay)
-	if h.w.fault(f.ReadSlow, "a slow read of "+h.label()) {
-		d += h.w.upTo(5 * time.Second)
-	}
-	h.w.after(d, func() {
-		if !h.alive || h.start != start {
-			return
+// subscription is one of a node; it hears only once that is in effect.
+type subscription struct{ inEffect bool }
+
+// subscribe has a subscription take effect after a while, and no sooner than the bus is there.
+func (h *host) subscribe(e node.Subscribe) {
+	s := &subscription{}
+	h.subs[e.Account] = s
+	h.takeEffect(e, s, h.w.upTo(h.w.cfg.Faults.SubscribeDelay))
+}
+
+func (h *host) takeEffect(e node.Subscribe, s *subscription, after time.Duration) {
+	start := h.start
+	h.w.after(after, func() {
+		switch {
+		case h.start != start || h.subs[e.Account] != s:
+		case h.w.now.Before(h.stranded):
+			h.takeEffect(e, s, h.stranded.Sub(h.w.now))
+		default:
+			s.inEffect = true
+			h.later(h.w.upTo(h.w.cfg.Faults.BusDelay), node.Subscribed{Ticket: e.Ticket})
 		}
-		back := h.w.upTo(f.StoreDelay)
-		if h.cut() || h.w.fault(f.ReadFail, h.label()+" cannot read") {
-			h.later(back, e.Failed(errInjected))
-			return
-		}
-		if _, beat := e.(node.Beat); beat {
-			h.heard()
-		}
-		answer, _ := e.Ask(context.Background(), h.w.store) // The error is in the answer.
-		h.later(back, answer)
 	})
 }
 
-// commit reaches the store whether the host lives to see that or not; but a host
-// that is alone has its store in its own process, which dies with it.
-func (h *host) commit(e node.Commit) {
-	w, f, start := h.w, &h.w.cfg.Faults, h.start
-	answer := func(d time.Duration, r store.Result) {
-		if h.start == start {
-			h.later(d, node.Committed{Ticket: e.Ticket, Result: r})
-		}
-	}
-	commit := func() store.Result {
-		results, err := w.store.Commit(context.Background(), []store.Change{e.Change})
-		if errors.Is(err, store.ErrFailed) {
-			h.loses()
-		}
-		if err != nil {
-			return store.Result{Err: err}
-		}
-		return results[0]
-	}
-	failed := store.Result{Err: errInjected}
-	id := short(e.Change.Call.ID)
-	d := w.upTo(f.StoreDelay)
-	if w.fault(f.CommitSlow, "a slow commit of "+id) {
-		d += w.upTo(5 * time.Second)
-	}
-	w.after(d, func() {
-		if len(w.hosts) == 1 && (!h.alive || h.start != start) {
-			return
-		}
-		back := w.upTo(f.StoreDelay)
-		switch {
-		case h.cut(), w.fault(f.CommitSkip, "a commit of "+id+" fails"):
-			answer(back, failed)
-		case w.fault(f.CommitHide, "a commit of "+id+" is done and reported as failed"):
-			commit()
-			answer(back, failed)
-		case w.fault(f.CommitLate, "a commit of "+id+" is reported as failed and done later"):
-			w.after(w.upTo(5*time.Second), func() { commit() })
-			answer(back, failed)
-		default:
-			answer(back, commit())
+// strand cuts it off from the bus for a while. When the bus is back the node is told.
+func (h *host) strand(d time.Duration) {
+	h.stranded = latest(h.stranded, h.w.now.Add(d))
+	start := h.start
+	h.w.after(d, func() {
+		if h.start == start && h.stranded.Equal(h.w.now) {
+			h.step(node.Reconnected{})
 		}
 	})
 }
@@ -363,7 +330,7 @@ func (h *host) commit(e node.Commit) {
 func (h *host) publish(m bus.Message) {
 	w, f := h.w, &h.w.cfg.Faults
 	for _, other := range w.hosts {
-		if other == h || !other.alive || !other.subs[m.Account] {
+		if s := other.subs[m.Account]; other == h || !other.alive || s == nil || !s.inEffect {
 			continue
 		}
 		if w.now.Before(h.stranded) || w.now.Before(other.stranded) || w.fault(f.BusDrop, "a message to "+other.label()+" is lost") {

@@ -30,7 +30,7 @@ var ranSchedules = regexp.MustCompile(`schedules=(\d+) .*violations=(\d+)`)
 
 func TestPlanted(t *testing.T) {
 	// Also without a run of their own the bugs must be ones of today's code.
-	for _, b := range slices.Concat(bugs, scriptBugs) {
+	for _, b := range slices.Concat(bugs, clusterBugs, scriptBugs) {
 		plant.Source(t, root, b.file, b.right, b.wrong)
 	}
 	if *planted == 0 {
@@ -65,7 +65,7 @@ func TestPlanted(t *testing.T) {
 			caught++
 		}
 	}
-	for _, b := range bugs {
+	for _, b := range slices.Concat(bugs, clusterBugs) {
 		try(b, sim.Go, func() (string, string) {
 			return plant.Build(t, root, b.file, plant.Source(t, root, b.file, b.right, b.wrong)), ""
 		})

@@ -110,12 +110,16 @@ func schedule(seed uint64) sim.Config {
 		Active: 75 * time.Second, SingleLogin: seed%3 == 0, ShortTokens: seed/8%2 == 1,
 		Faults: sim.Faults{
 			LinkDelay: 50 * time.Millisecond, StoreDelay: 20 * time.Millisecond, BusDelay: 50 * time.Millisecond,
-			Skew: 100 * time.Millisecond,
+			SubscribeDelay: 50 * time.Millisecond,
+			Skew:           100 * time.Millisecond,
 		},
 	}
 	f, near := &cfg.Faults, cfg.Faults
 	switch seed % 8 {
 	case 0: // Nothing goes wrong.
+		if seed%32 == 16 { // Or people come and go while subscriptions take their time.
+			f.Disconnect, f.Reload, f.SubscribeDelay = 0.05, 0.3, 900*time.Millisecond
+		}
 	case 1: // Nodes die, and no more; or some are without a network for long, as after that.
 		f.Crash, f.Stop = 0.04, 0.02
 		switch seed % 32 {
@@ -141,6 +145,7 @@ func schedule(seed uint64) sim.Config {
 		}
 	case 3: // That of the nodes is.
 		f.Strand, f.BusDrop, f.BusTwice, f.BusDelay, f.ClockStep = 0.02, 0.1, 0.1, 2*time.Second, 0.01
+		f.SubscribeDelay = 3 * time.Second
 		switch seed % 32 {
 		case 11: // And people go from device to device, each of which ends the login on the one before.
 			f.Disconnect, f.Reload, f.Strand, f.BusDrop = 0.05, 0.5, 0.05, 0.3
@@ -151,7 +156,17 @@ func schedule(seed uint64) sim.Config {
 	case 4: // The store is.
 		f.CommitSkip, f.CommitHide, f.CommitLate, f.CommitSlow, f.ReadFail, f.StoreLost = 0.03, 0.03, 0.03, 0.03, 0.02, 0.02
 		f.ReadSlow, f.StoreDown, f.StoreDelay = 0.02, 0.005, 100*time.Millisecond
-		if seed%32 == 28 { // Or nodes come and go, and look at what was a while ago.
+		f.CommitRefuse, f.CommitBatch, f.Disorder, f.Failover = 0.02, 0.01, 0.1, 0.01
+		switch seed % 32 {
+		case 4: // Or it is away alone, for all.
+			*f = near
+			f.StoreDown, f.Failover = 0.02, 0.01
+			cfg.Patient, cfg.Active = true, 150*time.Second
+		case 12: // Or it is away for moments, and its answers take their time.
+			*f = near
+			f.Failover, f.ReadSlow = 0.15, 0.3
+			cfg.Patient = true
+		case 28: // Or nodes come and go, and look at what was a while ago.
 			*f = near
 			f.Crash, f.Stop, f.ReadSlow = 0.1, 0.1, 0.4
 		}
@@ -160,10 +175,18 @@ func schedule(seed uint64) sim.Config {
 			Disconnect: 0.02, Tunnel: 0.005, HalfOpen: 0.5, Reload: 0.3, Refused: 0.1, Freeze: 0.002, TokenFail: 0.05,
 			Crash: 0.02, Stop: 0.01, Strand: 0.01, StoreLost: 0.01, StoreDown: 0.003,
 			CommitSkip: 0.02, CommitHide: 0.02, CommitLate: 0.02, CommitSlow: 0.02, ReadFail: 0.02, ReadSlow: 0.02,
+			CommitRefuse: 0.01, CommitBatch: 0.005, Disorder: 0.05, Failover: 0.003,
 			BusDrop: 0.1, BusTwice: 0.1, ClockStep: 0.005, Ended: 0.02, LoggedOut: 0.02,
 			LinkDelay: 500 * time.Millisecond, StoreDelay: 200 * time.Millisecond, BusDelay: 2 * time.Second,
-			Skew: 500 * time.Millisecond,
+			SubscribeDelay: 3 * time.Second,
+			Skew:           500 * time.Millisecond,
 		}
+	}
+	if seed%8 > 4 && seed%3 == 1 || seed%32 == 17 {
+		f.Older = 0.4
+	}
+	if f.Crash+f.StoreDown > 0 {
+		cfg.Still = 25 * time.Second
 	}
 	if seed%5 == 2 {
 		f.Block = 0.15
@@ -171,7 +194,7 @@ func schedule(seed uint64) sim.Config {
 	if seed%11 == 0 {
 		// As the server is: alone with a store of its own, in which nothing is done
 		// behind its back.
-		cfg.Nodes, f.CommitLate = 1, 0
+		cfg.Nodes, f.CommitLate, f.CommitBatch = 1, 0, 0
 		f.AppendSkip, f.AppendFail, f.PowerLoss = f.CommitSkip/2, f.CommitHide/4, (f.Crash+f.CommitSkip)/8
 	}
 	return cfg

@@ -39,6 +39,7 @@ type watch struct {
 	// nodes those where each call's devices have been.
 	deaths []death
 	nodes  map[call.ID]map[string]bool
+	outage outage
 	// dropped is when each client lost its node.
 	dropped map[string]drop
 	// apart is since when, in light, nobody of a call has been there, gone since
@@ -163,7 +164,7 @@ func (x *watch) calmed() {
 
 // calm says that nothing goes wrong in this schedule at all: there are delays alone.
 func (f Faults) calm() bool {
-	return f == Faults{LinkDelay: f.LinkDelay, StoreDelay: f.StoreDelay, BusDelay: f.BusDelay, Skew: f.Skew, Block: f.Block}
+	return f == Faults{LinkDelay: f.LinkDelay, StoreDelay: f.StoreDelay, BusDelay: f.BusDelay, SubscribeDelay: f.SubscribeDelay, Skew: f.Skew, Block: f.Block}
 }
 
 // served says that the nodes, the store and the bus do their work in this schedule, and
@@ -176,6 +177,7 @@ func (f Faults) served() bool {
 // stored says that the nodes live and the store does its work in this schedule.
 func (f Faults) stored() bool {
 	return f.Crash+f.Stop+f.StoreLost+f.StoreDown+f.CommitSkip+f.CommitHide+f.CommitLate+f.CommitSlow+f.ReadFail+f.ReadSlow == 0 &&
+		f.CommitRefuse+f.CommitBatch+f.Failover+f.Older+f.Disorder == 0 &&
 		f.AppendSkip+f.AppendFail+f.PowerLoss == 0
 }
 
@@ -197,8 +199,8 @@ func (x *watch) news() time.Duration {
 // and again.
 func (x *watch) retries() time.Duration {
 	switch f := &x.w.cfg.Faults; {
-	case f.served():
-		return 2 * time.Second
+	case f.served(): // What no node has a device of is found late.
+		return 4 * time.Second
 	case f.CommitSlow > 0.1: // What is due waits its turn behind many slow ones.
 		return time.Minute
 	}
@@ -218,7 +220,10 @@ func (x *watch) answers() time.Duration {
 func (x *watch) look() {
 	w := x.w
 	for _, h := range w.hosts {
-		if h.healthy() {
+		x.beats(h)
+	}
+	for _, h := range w.hosts {
+		if h.healthy() && h.format == newer {
 			x.light++
 			break
 		}
@@ -231,6 +236,7 @@ func (x *watch) look() {
 			x.graces(&c)
 			x.absences(&c)
 			x.media(&c)
+			x.orphans(&c)
 		}
 	}
 	for _, c := range w.clients {
@@ -283,7 +289,7 @@ func (x *watch) answered(c *call.Call) {
 // Its acceptance was on its way to the store, and may have been for seconds.
 func (x *watch) failed(c *call.Call) {
 	f := &x.w.cfg.Faults
-	slack := 2*f.Skew + f.StoreDelay
+	slack := 2*f.Skew + f.StoreDelay + f.jumps()
 	if f.CommitSlow+f.CommitLate > 0 {
 		slack += 10 * time.Second
 	}
@@ -299,7 +305,7 @@ func (x *watch) failed(c *call.Call) {
 // and its record says for how long both sides had media.
 func (x *watch) times(c *call.Call) {
 	f := &x.w.cfg.Faults
-	slack := 2*f.Skew + f.StoreDelay + time.Second
+	slack := 2*f.Skew + f.StoreDelay + time.Second + f.jumps()
 	if f.CommitSlow+f.CommitLate > 0 {
 		slack += 10 * time.Second
 	}

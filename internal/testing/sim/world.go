@@ -13,12 +13,14 @@
 package sim
 
 import (
+	"cmp"
 	"container/heap"
 	"fmt"
 	"math/rand/v2"
 	"time"
 
 	"github.com/peal-rtc/peal/internal/call"
+	"github.com/peal-rtc/peal/internal/node"
 	"github.com/peal-rtc/peal/internal/protocol"
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
 	"github.com/peal-rtc/peal/internal/store"
@@ -41,6 +43,8 @@ type Config struct {
 	// Active is how long people call each other; after that faults cease,
 	// everybody holds still, then leaves, and all must come to rest.
 	Active time.Duration
+	// Still is how long everybody holds still then; zero means stillness.
+	Still  time.Duration
 	Faults Faults
 	// Languages are those of the devices; all but Go need a Worker.
 	Languages Languages
@@ -87,7 +91,7 @@ func Run(cfg Config) (Result, error) {
 	w.start()
 	w.runUntil(w.epoch.Add(cfg.Active))
 	w.calm()
-	w.runUntil(w.now.Add(stillness))
+	w.runUntil(w.now.Add(cmp.Or(cfg.Still, stillness)))
 	w.leave()
 	for end := w.now.Add(settle); w.err == nil && w.now.Before(end); {
 		w.runUntil(w.now.Add(5 * time.Second))
@@ -124,6 +128,12 @@ type world struct {
 	store *audited
 	// away is until when no host reaches the store. It is nobody's death.
 	away time.Time
+	// hangs says that requests wait for a store which cannot be reached, and are not refused.
+	hangs bool
+	// jumped is how far the store's clock is from what it would be by the first machine's.
+	jumped time.Duration
+	// unseen says until when readers do not see changes.
+	unseen map[unseen]time.Time
 	// journal is that of a world with one host; nil where there are several.
 	journal *journal
 	audit   *audit
@@ -153,7 +163,7 @@ func newWorld(cfg Config) *world {
 		cfg: cfg, epoch: epoch, now: epoch,
 		rng: rand.New(rand.NewPCG(cfg.Seed, 0x9ea1)), chaos: rand.New(rand.NewPCG(cfg.Seed, 0xfa17)),
 		languages: rand.New(rand.NewPCG(cfg.Seed, 0x1a46)),
-		loggedOut: make(map[string]time.Time), logOuts: make(map[uint64]*logOut),
+		unseen:    make(map[unseen]time.Time), loggedOut: make(map[string]time.Time), logOuts: make(map[uint64]*logOut),
 		result: Result{Outcomes: make(map[call.Reason]int)},
 	}
 	w.audit = newAudit(w)
@@ -162,7 +172,7 @@ func newWorld(cfg Config) *world {
 	if cfg.Nodes == 1 {
 		w.journal = &journal{Volatile: store.NewVolatile(), w: w}
 	} else {
-		w.store.Store = store.NewMemory(w.clock.Now)
+		w.store.Store = store.NewMemory(w.time)
 	}
 	w.watch = newWatch(w)
 	w.backend = newBackend(w)
@@ -177,8 +187,12 @@ func (w *world) start() {
 	for i := range w.cfg.Nodes {
 		w.hosts = append(w.hosts, newHost(w, i, limits))
 	}
-	for _, h := range w.hosts {
-		h.boot()
+	for i, h := range w.hosts {
+		if i == 0 {
+			h.boot()
+		} else { // Their signs of life come at different times.
+			w.after(w.between(0, 2*time.Second), h.boot)
+		}
 	}
 	for a := range w.cfg.Accounts {
 		for d := range w.cfg.Devices {
@@ -204,7 +218,10 @@ func (w *world) calm() {
 	w.calmed, w.still = true, true
 	w.trace("calm")
 	for _, h := range w.hosts {
-		h.stranded = time.Time{}
+		if h.stranded.After(w.now) {
+			h.stranded = w.now
+			h.step(node.Reconnected{})
+		}
 		if h.cutOff.After(w.now) {
 			h.cutOff = w.now
 		}

@@ -1,3 +1,3 @@
-// Package storedpb has the messages in which durable stores keep calls. Nothing else uses
-// it, and none of it goes over a network.
+// Package storedpb has the messages in which durable stores keep calls. Nothing but package stored
+// uses it. Nodes send each other calls in the same form.
 package storedpb

@@ -45,8 +45,10 @@ type Call struct {
 	Ask        *Ask                   `protobuf:"bytes,13,opt,name=ask,proto3" json:"ask,omitempty"`
 	Outcome    *Outcome               `protobuf:"bytes,14,opt,name=outcome,proto3" json:"outcome,omitempty"`
 	// Padding says nothing.
-	Padding       []byte `protobuf:"bytes,15,opt,name=padding,proto3" json:"padding,omitempty"`
-	Deaf          bool   `protobuf:"varint,16,opt,name=deaf,proto3" json:"deaf,omitempty"`
+	Padding []byte `protobuf:"bytes,15,opt,name=padding,proto3" json:"padding,omitempty"`
+	Deaf    bool   `protobuf:"varint,16,opt,name=deaf,proto3" json:"deaf,omitempty"`
+	// Format is 0 in calls from before there were formats.
+	Format        uint32 `protobuf:"varint,17,opt,name=format,proto3" json:"format,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -191,6 +193,13 @@ func (x *Call) GetDeaf() bool {
 		return x.Deaf
 	}
 	return false
+}
+
+func (x *Call) GetFormat() uint32 {
+	if x != nil {
+		return x.Format
+	}
+	return 0
 }
 
 type Timing struct {
@@ -883,7 +892,7 @@ var File_stored_proto protoreflect.FileDescriptor
 
 const file_stored_proto_rawDesc = "" +
 	"\n" +
-	"\fstored.proto\x12\x0epeal.stored.v1\"\xee\x03\n" +
+	"\fstored.proto\x12\x0epeal.stored.v1\"\x86\x04\n" +
 	"\x04Call\x12\x10\n" +
 	"\x03rev\x18\x01 \x01(\rR\x03rev\x12\x16\n" +
 	"\x06hidden\x18\x02 \x01(\rR\x06hidden\x12\x14\n" +
@@ -903,7 +912,8 @@ const file_stored_proto_rawDesc = "" +
 	"\x03ask\x18\r \x01(\v2\x13.peal.stored.v1.AskR\x03ask\x121\n" +
 	"\aoutcome\x18\x0e \x01(\v2\x17.peal.stored.v1.OutcomeR\aoutcome\x12\x18\n" +
 	"\apadding\x18\x0f \x01(\fR\apadding\x12\x12\n" +
-	"\x04deaf\x18\x10 \x01(\bR\x04deaf\"\xc5\x01\n" +
+	"\x04deaf\x18\x10 \x01(\bR\x04deaf\x12\x16\n" +
+	"\x06format\x18\x11 \x01(\rR\x06format\"\xc5\x01\n" +
 	"\x06Timing\x12\x12\n" +
 	"\x04ring\x18\x01 \x01(\x03R\x04ring\x12!\n" +
 	"\fcaller_grace\x18\x02 \x01(\x03R\vcallerGrace\x12\x14\n" +
