@@ -143,7 +143,7 @@ func prepare(pool *pgxpool.Config) error {
 			c.RuntimeParams[name] = value
 		}
 	}
-	if c.ConnectTimeout == 0 || c.ConnectTimeout > 2*time.Minute-time.Second { // pgx's own default is 2 min.
+	if c.ConnectTimeout == 0 || c.ConnectTimeout >= 2*time.Minute { // pgx's own default is 2 min.
 		c.ConnectTimeout = 2 * time.Second
 	}
 	if c.ValidateConnect == nil {
