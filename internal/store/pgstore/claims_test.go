@@ -143,9 +143,15 @@ func TestClaimsOfNodes(t *testing.T) {
 func clocked(t *testing.T) (a, b *pgstore.Store, now *time.Time) {
 	t.Helper()
 	at := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
-	config := pgstore.Config{URL: postgres.Shared(t).NewDatabase(t)}
-	open := func() *pgstore.Store {
-		s := pgstore.OpenClocked(t, config, func() time.Time { return at })
+	open := clockedAt(t, postgres.Shared(t).NewDatabase(t), &at)
+	return open(), open(), &at
+}
+
+// clockedAt opens stores of a database by a clock.
+func clockedAt(t *testing.T, url string, now *time.Time) (open func() *pgstore.Store) {
+	return func() *pgstore.Store {
+		t.Helper()
+		s := pgstore.OpenClocked(t, pgstore.Config{URL: url}, func() time.Time { return *now })
 		t.Cleanup(func() {
 			if err := s.Close(); err != nil {
 				t.Errorf("Close: %v", err)
@@ -153,7 +159,6 @@ func clocked(t *testing.T) (a, b *pgstore.Store, now *time.Time) {
 		})
 		return s
 	}
-	return open(), open(), &at
 }
 
 func claim(t *testing.T, s *pgstore.Store, want int) ([]store.Delivery, time.Time) {
@@ -293,6 +298,30 @@ func TestQueueFull(t *testing.T) {
 	wantQueue(t, a, 6, 0)
 	if n, err := a.Outbox().Replay(t.Context(), "crm", store.Replay{All: true}); n != 0 || !errors.Is(err, store.ErrQueueFull) {
 		t.Errorf("Replay = %d, %v", n, err)
+	}
+}
+
+// TestCountedInTurn: one node counts what waits at a time, and another one 5 s later.
+func TestCountedInTurn(t *testing.T) {
+	a, b, now := clocked(t)
+	hook(t, a, "crm")
+	if err := a.CountFull(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b.SetQueueMost(3)
+	talk(t, a, "c1")
+	for _, test := range []struct {
+		wait    time.Duration
+		enabled bool
+	}{{4 * time.Second, true}, {2 * time.Second, false}} {
+		*now = now.Add(test.wait)
+		if err := b.CountFull(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		var enabled bool
+		if b.Query(t, &enabled, `SELECT enabled FROM endpoints`); enabled != test.enabled {
+			t.Errorf("after %v it is enabled: %v", test.wait, enabled)
+		}
 	}
 }
 

@@ -21,8 +21,9 @@ const (
 	// tendEvery is how often it looks for deliveries that nobody claims, and for endpoints for which
 	// too much waits.
 	tendEvery = 5 * time.Second
-	// lookTime is how long Newest waits for the database at most.
+	// lookTime is how long Newest waits for the database at most, and pollTime how long a poll does.
 	lookTime = time.Second
+	pollTime = 5 * time.Second
 	// leaseTime is how long a claim lasts that is not renewed: after the death of a node its
 	// deliveries wait so long. A claim is renewed each tendEvery, since a schedule of deliveries
 	// holds 32 for each of 20 endpoints, and tries 64 at a time for 10 s each.
@@ -190,6 +191,12 @@ func (o *outbox) Newest() int64 {
 	return o.sight().newest
 }
 
+func within(ctx context.Context, do func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, pollTime)
+	defer cancel()
+	return do(ctx)
+}
+
 // look finds the newest event that is shown.
 func (o *outbox) look(ctx context.Context) error {
 	for {
@@ -219,9 +226,9 @@ func (o *outbox) poll(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-polls.C:
-			err = o.lookAtOthers(ctx)
+			err = within(ctx, o.lookAtOthers)
 		case <-tends.C:
-			err = o.tend(ctx)
+			err = within(ctx, o.tend)
 		}
 		if err != nil && ctx.Err() == nil && !failing {
 			o.store.log.ErrorContext(ctx, "cannot look for events of other nodes", "error", err)
@@ -254,8 +261,8 @@ func (o *outbox) lookAtOthers(ctx context.Context) error {
 }
 
 // tend wakes who delivers where something waits that nobody claimed: a node that died had it, or
-// gave it back. It renews what this node claims, and disables the endpoints for which too much
-// waits.
+// gave it back. It renews what this node claims. One node at a time disables the endpoints for which
+// too much waits.
 func (o *outbox) tend(ctx context.Context) error {
 	if err := o.renew(ctx); err != nil {
 		return err
@@ -273,6 +280,12 @@ func (o *outbox) tend(ctx context.Context) error {
 		o.mu.Lock()
 		o.announce()
 		o.mu.Unlock()
+	}
+	turn, err := o.store.reads.Exec(ctx, `
+		UPDATE books SET counted_ns = now_ns() FROM (
+			SELECT FROM books WHERE counted_ns < now_ns() - $1 FOR UPDATE SKIP LOCKED) AS turn`, int64(tendEvery))
+	if err != nil || turn.RowsAffected() == 0 {
+		return err
 	}
 	return o.disableFull(ctx)
 }

@@ -34,8 +34,14 @@ func (s *Store) Hurry(ctx context.Context) error {
 	if err := s.out.lookAtOthers(ctx); err != nil {
 		return err
 	}
-	return s.out.tend(ctx)
+	if err := s.out.tend(ctx); err != nil {
+		return err
+	}
+	return s.out.disableFull(ctx) // Also where it is not the turn of this node.
 }
+
+// CountFull counts what waits for endpoints where it is the turn of this node.
+func (s *Store) CountFull(ctx context.Context) error { return s.out.tend(ctx) }
 
 // SetQueueMost lowers store.QueueMost for one store.
 func (s *Store) SetQueueMost(most int) { s.out.most = most }

@@ -104,7 +104,9 @@ WITH new AS MATERIALIZED (
 SELECT ord FROM changed`
 
 // sqlEnd does what belongs to the ends that this transaction made: it frees the claims, deletes the
-// descriptions, lists the call for its parties and files the record.
+// descriptions, lists the call for its parties and files the record. It leaves the ids of the records
+// that it filed to sqlEvents, in the setting peal.filed, which ends with the transaction: a search in
+// records would open each partition.
 const sqlEnd = `
 WITH ended AS MATERIALIZED (
 	SELECT n.*, c.deaf
@@ -124,10 +126,12 @@ WITH ended AS MATERIALIZED (
 	SELECT caller, ended_ns, id FROM ended
 	UNION ALL SELECT callee, ended_ns, id FROM ended WHERE NOT deaf AND callee <> '' -- A tombstone has no callee.
 	ON CONFLICT DO NOTHING
+), filed AS (
+	INSERT INTO records (call_id, kind, type, caller, callee, reason, created_ns, ended_ns, duration_s,
+		caller_name, caller_avatar, callee_name, callee_avatar, deaf)
+	SELECT id, kind, type, caller, callee, reason, created_ns, ended_ns, duration_s,
+		caller_name, caller_avatar, callee_name, callee_avatar, deaf
+	FROM ended WHERE kind <> 0
+	ON CONFLICT (call_id) DO NOTHING RETURNING call_id
 )
-INSERT INTO records (call_id, kind, type, caller, callee, reason, created_ns, ended_ns, duration_s,
-	caller_name, caller_avatar, callee_name, callee_avatar, deaf, attempt)
-SELECT id, kind, type, caller, callee, reason, created_ns, ended_ns, duration_s,
-	caller_name, caller_avatar, callee_name, callee_avatar, deaf, $1::bigint
-FROM ended WHERE kind <> 0
-ON CONFLICT (call_id) DO NOTHING`
+SELECT set_config('peal.filed', coalesce(array_agg(call_id)::text, ''), true) FROM filed`

@@ -100,7 +100,8 @@ CREATE TABLE books (
     salt             bytea   NOT NULL,
     changes          bigint  NOT NULL DEFAULT 0, -- Of keys and log-outs.
     endpoint_changes bigint  NOT NULL DEFAULT 0,
-    erasures         bigint  NOT NULL DEFAULT 0  -- Of events: see store.Outbox.Stale.
+    erasures         bigint  NOT NULL DEFAULT 0, -- Of events: see store.Outbox.Stale.
+    counted_ns       bigint  NOT NULL DEFAULT 0  -- When a node counted what waits for endpoints.
 ) WITH (fillfactor = 50);
 INSERT INTO books (salt) VALUES (sha256(convert_to(gen_random_uuid()::text || gen_random_uuid()::text || gen_random_uuid()::text, 'UTF8')));
 
