@@ -47,12 +47,19 @@ test: setup check ## Run all checks and tests, browsers included; installs what 
 	go test -race -shuffle=on -timeout=30m $$(go list ./... | grep -v '/e2e$$')
 	for m in $(modules); do go -C $$m test -race -shuffle=on ./... || exit; done
 	go -C tools test -shuffle=on ./release
+	go -C tools/deploycheck test -count=1 -shuffle=on ./started
 	cd web && vitest run
 	$(MAKE) e2e
 
 .PHONY: e2e
 e2e: ## Run only the tests with real browsers.
 	go test -v ./e2e/ -count=1 -timeout=60m -parallel=4
+
+# What tests of one server's own relay, certificate or files say nothing of several nodes.
+ONE_NODE = ^(TestTwoNodes|TestRelayTransports|TestICECommand|TestNetworkWarnings)$$
+.PHONY: e2e-cluster
+e2e-cluster: ## Run the tests with real browsers against servers of two nodes each, over PostgreSQL and NATS.
+	go test -v ./e2e/ -count=1 -timeout=90m -parallel=4 -nodes=2 -skip='$(ONE_NODE)'
 
 .PHONY: nets
 nets: ## Call through NATs and firewalls of every kind, and change networks in a call; needs root or user namespaces.
@@ -79,7 +86,11 @@ soak: ## Call and log in for SOAK, and hold that memory, goroutines and descript
 
 .PHONY: chaos
 chaos: ## Kill the server ROUNDS times, at each step of a call, while real clients call each other.
-	go test ./internal/testing/chaos -count=1 -v -timeout=12h -rounds=$(ROUNDS)
+	go test ./internal/testing/chaos -count=1 -v -timeout=12h -run='^(TestKill|TestRaces)$$' -rounds=$(ROUNDS)
+
+.PHONY: chaos-cluster
+chaos-cluster: ## Have nodes die, and PostgreSQL and NATS die or be cut off, ROUNDS times beneath three nodes while real clients call each other.
+	go test ./internal/testing/chaos -count=1 -v -timeout=12h -run='^(TestCluster|TestStoreAway)$$' -cluster-rounds=$(ROUNDS)
 
 # What make bench-* measure with; nothing of it is for make test.
 bench := bin/bench
@@ -104,6 +115,10 @@ bench-turn: build $(bench) ## Measure a relayed packet beside coturn.
 .PHONY: bench-cost
 bench-cost: build $(bench) ## Measure what grows with calls, live calls and accounts.
 	$(bench) cost $(BENCH_FLAGS)
+
+.PHONY: bench-cluster
+bench-cluster: build tools $(bench) ## Measure nodes over PostgreSQL and NATS beside one server with SQLite.
+	$(bench) cluster $(BENCH_FLAGS)
 
 # Go's own build cache knows what is up to date.
 .PHONY: $(bench)
@@ -150,7 +165,7 @@ package: $(node_modules) ## Pack the component for npm: bin/peal-rtc-VERSION.tgz
 VULN_DB ?=
 .PHONY: vuln
 vuln: tools ## Look for known vulnerabilities in every module and tool; asks vuln.go.dev.
-	@failed=0; for m in . $(modules) tools tools/promcheck; do \
+	@failed=0; for m in . $(modules) tools tools/promcheck tools/deploycheck; do \
 	  echo "vuln: $$m"; \
 	  packages=./...; [ $$m != tools ] || packages="./... tool"; \
 	  govulncheck $(if $(VULN_DB),-db $(VULN_DB)) -C $$m -test $$packages || failed=1; \
@@ -173,8 +188,11 @@ check-go: tools
 	  errcheck -ignoretests -exclude=$(CURDIR)/tools/errcheck.txt ./...; \
 	  exhaustive -typeignore='^reflect\.Kind$$' ./...); done
 	go test -count=1 .
+	# Go does not see that files outside of a module change, so -count=1.
 	go -C tools/promcheck vet ./...
-	go -C tools/promcheck test ./...
+	go -C tools/promcheck test -count=1 ./...
+	go -C tools/deploycheck vet ./...
+	go -C tools/deploycheck test -count=1 -shuffle=on .
 
 .PHONY: check-web
 check-web: $(node_modules)

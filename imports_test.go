@@ -179,14 +179,14 @@ var allowed = map[string]imports{
 		theirs: []string{"github.com/coder/websocket", "github.com/google/go-cmp", "google.golang.org/protobuf", "modernc.org/sqlite"},
 	},
 	"internal/testing/chaos/victim": {
-		ours:   []string{"internal/call", "internal/config", "internal/server", "internal/store", "internal/store/sqlstore"},
+		ours:   []string{"internal/call", "internal/config", "internal/server", "internal/store", "internal/store/pgstore", "internal/store/sqlstore"},
 		theirs: []string{"github.com/alecthomas/kong"},
 	},
 	"internal/testing/natsserver": {},
 	"internal/testing/nets":       {theirs: []string{"golang.org/x/sys"}},
 	// It starts servers as anybody would; what it needs of ours is for the load.
 	"bench": {
-		ours:   []string{"internal/auth", "internal/load"},
+		ours:   []string{"internal/auth", "internal/load", "internal/testing/balancer"},
 		theirs: []string{"github.com/coder/websocket", "github.com/gobwas/ws", "github.com/pion/stun", "github.com/pion/turn", "golang.org/x/sys", "modernc.org/sqlite"},
 	},
 	// It knows the server as everybody does: by HTTP and a browser.

@@ -127,11 +127,25 @@ func startMariaDB(ctx context.Context) (d *database, err error) {
 	return made, made.fill(ctx, "mysql")
 }
 
-// startPostgres starts PostgreSQL with its defaults, on loopback.
+// startPostgres starts PostgreSQL for Kamailio.
 func startPostgres(ctx context.Context) (d *database, err error) {
-	err = need("psql", "postgresql-client", "setpriv", "util-linux",
-		kamailioTables+"/postgres/dialog-create.sql", "kamailio-postgres-modules")
+	if err := need("psql", "postgresql-client", kamailioTables+"/postgres/dialog-create.sql", "kamailio-postgres-modules"); err != nil {
+		return nil, err
+	}
+	made, err := barePostgres(ctx)
 	if err != nil {
+		return nil, err
+	}
+	if err := made.fill(ctx, "postgres"); err != nil {
+		made.stop()
+		return nil, err
+	}
+	return made, nil
+}
+
+// barePostgres starts PostgreSQL with its defaults, on loopback, and nothing in it.
+func barePostgres(ctx context.Context) (d *database, err error) {
+	if err := need("psql", "postgresql-client", "setpriv", "util-linux"); err != nil {
 		return nil, err
 	}
 	bin, err := postgresFolder()
@@ -181,7 +195,7 @@ func startPostgres(ctx context.Context) (d *database, err error) {
 	if err := made.until(ctx, ready); err != nil {
 		return nil, err
 	}
-	return made, made.fill(ctx, "postgres")
+	return made, nil
 }
 
 // postgresFolder is where the programs of PostgreSQL are. Debian keeps them out of PATH.

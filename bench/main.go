@@ -6,6 +6,7 @@
 //	bench idle         memory for one idle device, plain and over TLS, and everybody coming back
 //	bench turn         CPU for one relayed packet by channel, indication and TCP, beside coturn
 //	bench cost         what grows with calls, live calls and accounts
+//	bench cluster      nodes over PostgreSQL and NATS, beside one server with SQLite
 //
 // Everything runs on loopback, in processes that it starts and stops itself. The
 // last line of each is for programs. See docs/performance.md for figures.
@@ -27,7 +28,7 @@ import (
 const longest = 15 * time.Minute
 
 // errUsage is a command line that cannot be carried out.
-var errUsage = errors.New("usage: bench call|saturation|idle|turn|cost [flags]; see bench call -h")
+var errUsage = errors.New("usage: bench call|saturation|idle|turn|cost|cluster [flags]; see bench call -h")
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -47,7 +48,7 @@ func run(ctx context.Context, args []string) error {
 	}
 	commands := map[string]func(context.Context, []string) error{
 		"call": benchCall, "idle": benchIdle, "turn": benchTurn, "cost": benchCost,
-		"saturation": benchSaturation,
+		"saturation": benchSaturation, "cluster": benchCluster,
 		// In processes of their own, so that their CPU can be told from the load's.
 		"relay": serveRelay, "loop-relay": serveLoopRelay,
 	}

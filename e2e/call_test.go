@@ -1,17 +1,14 @@
 package e2e_test
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
-	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/peal-rtc/peal/internal/call"
 	"github.com/peal-rtc/peal/internal/store"
-	"github.com/peal-rtc/peal/internal/store/sqlstore"
 )
 
 // pair is alice and bob, each in a browser context of their own.
@@ -299,18 +296,10 @@ func TestHangupWhileTheServerIsDown(t *testing.T) {
 func oneRecord(t *testing.T, s *server, reason call.Reason) {
 	t.Helper()
 	s.stop(syscall.SIGTERM)
-	ctx := context.Background()
-	paths, err := filepath.Glob(filepath.Join(s.data, "*.db"))
-	if err != nil || len(paths) != 1 {
-		t.Fatalf("found the databases %v, %v", paths, err)
-	}
-	db, err := sqlstore.Open(ctx, sqlstore.Config{Path: paths[0]})
-	if err != nil {
-		t.Fatal(err)
-	}
+	db := s.database(t)
 	defer db.Close()
 	for _, account := range []call.Account{"alice", "bob"} {
-		records, err := db.Records(ctx, account, store.Newest(10))
+		records, err := db.Records(t.Context(), account, store.Newest(10))
 		if err != nil || len(records) != 1 || records[0].Reason != reason {
 			t.Errorf("%s has the records %+v, %v, want one with reason %d", account, records, err, reason)
 		}

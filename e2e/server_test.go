@@ -18,6 +18,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/peal-rtc/peal/internal/testing/postgres"
 )
 
 // binary is the built command; TestMain makes it.
@@ -38,7 +40,7 @@ func TestMain(m *testing.M) {
 			fmt.Fprintln(os.Stderr, "cannot build peal:", err)
 			return 1
 		}
-		return m.Run()
+		return postgres.Main(m)
 	}())
 }
 
@@ -54,6 +56,8 @@ type server struct {
 	// nil means here.
 	wrap   func(*exec.Cmd)
 	client *http.Client
+	// cluster is nil where the server is one node.
+	cluster *cluster
 }
 
 // toStart is how long a server may take until it is ready. It takes well under a second;
@@ -63,7 +67,10 @@ const toStart = 30 * time.Second
 // startServer runs a server for the length of a test.
 func startServer(t *testing.T, flags ...string) *server {
 	t.Helper()
-	s := &server{t: t, addr: freeAddr(t), data: t.TempDir(), flags: flags}
+	s := &server{t: t, addr: freeAddr(t), data: t.TempDir(), flags: flags, log: &buffer{}}
+	if n := nodesFor(t); n > 1 {
+		s.spread(n)
+	}
 	s.startForTest()
 	return s
 }
@@ -86,7 +93,11 @@ func (s *server) start() {
 	if s.log == nil {
 		s.log = &buffer{}
 	}
-	s.process = exec.Command(binary, append([]string{"dev", "--addr", s.addr, "--data", s.data}, s.flags...)...)
+	addr := s.addr
+	if s.cluster != nil {
+		addr = s.cluster.first
+	}
+	s.process = exec.Command(binary, append([]string{"dev", "--addr", addr, "--data", s.data}, s.flags...)...)
 	s.process.Stdout, s.process.Stderr = s.log, s.log
 	if s.wrap != nil {
 		s.wrap(s.process)
@@ -95,17 +106,19 @@ func (s *server) start() {
 		s.t.Fatal(err)
 	}
 	eventually(s.t, toStart, "the server is ready", func() bool {
-		r, err := s.http().Get(s.url() + "/readyz")
+		r, err := s.http().Get(s.urlOf(addr) + "/readyz")
 		if err != nil {
 			return false
 		}
 		r.Body.Close()
 		return r.StatusCode == http.StatusOK
 	})
+	s.startOthers()
 }
 
 // stop ends the process by its own pid and waits for it.
 func (s *server) stop(sig os.Signal) {
+	s.stopOthers(sig)
 	if s.process == nil {
 		return
 	}
@@ -122,11 +135,14 @@ func (s *server) stop(sig os.Signal) {
 	s.process = nil
 }
 
-func (s *server) url() string {
+func (s *server) url() string { return s.urlOf(s.addr) }
+
+// urlOf is that of a node at an address.
+func (s *server) urlOf(addr string) string {
 	if slices.Contains(s.flags, "--tls") {
-		return "https://" + s.addr
+		return "https://" + addr
 	}
-	return "http://" + s.addr
+	return "http://" + addr
 }
 
 func (s *server) http() *http.Client {

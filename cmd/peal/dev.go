@@ -37,6 +37,8 @@ type devCommand struct {
 	API           config.API   `embed:"" prefix:"api-" envprefix:"PEAL_API_"`
 	WebhookAllow  []string     `placeholder:"CIDR" env:"PEAL_WEBHOOK_ALLOW" help:"Special addresses of webhook endpoints to send to, beside loopback."`
 	SingleLogin   bool         `env:"PEAL_SINGLE_LOGIN" help:"Let each account be logged in on one device: a newer login ends the older."`
+	Store         string       `hidden:"" placeholder:"URL" help:"PostgreSQL database for trying out several nodes, as --store of peal serve; anyone gets into it."`
+	Bus           string       `hidden:"" placeholder:"URL" help:"NATS server for trying out several nodes, as --bus of peal serve."`
 	LogLevel      string       `default:"warn" enum:"debug,info,warn,error" env:"PEAL_LOG_LEVEL" help:"Least severe that is written: debug, info, warn or error."`
 }
 
@@ -92,6 +94,7 @@ func (c *devCommand) settings() (*config.Config, error) {
 	}
 	s.Addr, s.Data, s.Log.Level = c.Addr, c.Data, c.LogLevel
 	s.Auth.Secret, s.Auth.KeyID, s.Auth.SingleLogin = string(secret), devKeyID, c.SingleLogin
+	s.Cluster.Store, s.Cluster.Bus, s.Cluster.Drain = c.Store, c.Bus, 0
 	s.API = c.API
 	s.Hooks.Allow = c.WebhookAllow
 	s.Access.Origins = c.Origins

@@ -65,7 +65,7 @@ func TestReadable(t *testing.T) {
 // machine can read.
 func TestSecretsAreWrittenUnreadable(t *testing.T) {
 	texts := map[string]string{}
-	for _, command := range []string{"dev", "serve", "ice", "doctor", "bench", "token", "call", "answer", "echo", "version", "key", "key new", "hook listen"} {
+	for _, command := range []string{"dev", "serve", "ice", "doctor", "bench", "token", "call", "answer", "echo", "version", "key", "key new", "inspect", "hook listen"} {
 		_, texts["peal "+command+" --help"], _ = peal(append(strings.Fields(command), "--help")...)
 	}
 	root := filepath.Join("..", "..")

@@ -23,6 +23,7 @@ type commands struct {
 	Backup  backupCommand  `cmd:"" help:"Copy the database of a server, which goes on meanwhile."`
 	Restore restoreCommand `cmd:"" help:"Put a backup in the place of a server's database."`
 	Key     keyCommand     `cmd:"" help:"Make, list and revoke the API keys of a running server."`
+	Inspect inspectCommand `cmd:"" help:"Show in JSON what a running server holds: calls, devices and nodes."`
 	ICE     iceCommand     `cmd:"" name:"ice" help:"Show the STUN and TURN servers that a server gives to an account."`
 	Doctor  doctorCommand  `cmd:"" help:"Find out why calls on a server do not connect, and which setting is wrong."`
 	Bench   benchCommand   `cmd:"" help:"Put load on a server and measure it: devices that call each other."`

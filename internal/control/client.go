@@ -44,40 +44,50 @@ func (c Client) Revoke(ctx context.Context, id string) error {
 	return err
 }
 
+// Inspect says in JSON what the node of the server holds: one call, or all where call is empty.
+func (c Client) Inspect(ctx context.Context, call string) ([]byte, error) {
+	said, err := c.exchange(ctx, http.MethodGet, "/state?call="+url.QueryEscape(call), nil)
+	return said.State, err
+}
+
 func (c Client) ask(ctx context.Context, method, path string, body any) ([]Key, error) {
+	said, err := c.exchange(ctx, method, path, body)
+	return said.Keys, err
+}
+
+func (c Client) exchange(ctx context.Context, method, path string, body any) (said answer, err error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	socket, err := pathOf(c.Data)
 	if err != nil {
-		return nil, err
+		return said, err
 	}
 	var text []byte
 	if body != nil {
 		if text, err = json.Marshal(body); err != nil {
-			return nil, fmt.Errorf("write request: %w", err)
+			return said, fmt.Errorf("write request: %w", err)
 		}
 	}
 	r, err := http.NewRequestWithContext(ctx, method, "http://peal"+path, bytes.NewReader(text))
 	if err != nil {
-		return nil, fmt.Errorf("write request: %w", err)
+		return said, fmt.Errorf("write request: %w", err)
 	}
 	transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", socket)
 	}}
 	w, err := (&http.Client{Transport: transport}).Do(r)
 	if err != nil {
-		return nil, c.unreachable(err)
+		return said, c.unreachable(err)
 	}
 	defer func() { _ = w.Body.Close() }()
-	var said answer
 	if err := json.NewDecoder(io.LimitReader(w.Body, answerBytes)).Decode(&said); err != nil {
-		return nil, fmt.Errorf("the server answers with status %d, and not as this version of peal expects: "+
+		return said, fmt.Errorf("the server answers with status %d, and not as this version of peal expects: "+
 			"use the peal that the server runs", w.StatusCode)
 	}
 	if said.Error != "" {
-		return nil, errors.New(said.Error)
+		return said, errors.New(said.Error)
 	}
-	return said.Keys, nil
+	return said, nil
 }
 
 // unreachable says why no server answers, and what to do.

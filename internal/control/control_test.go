@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -33,6 +34,14 @@ func (f *fakeKeys) List(context.Context) ([]Key, error) {
 
 func (f *fakeKeys) Revoke(_ context.Context, id string) error { return fmt.Errorf("no key %q", id) }
 
+// inspect answers with what it was asked for.
+func inspect(_ context.Context, call string) ([]byte, error) {
+	if call == "none" {
+		return nil, errors.New("no such call")
+	}
+	return json.Marshal(map[string]string{"call": call})
+}
+
 // serve serves keys on a data folder.
 func serve(t *testing.T, data string, keys Keys) Client {
 	t.Helper()
@@ -40,7 +49,7 @@ func serve(t *testing.T, data string, keys Keys) Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := NewServer(keys, slog.New(slog.DiscardHandler))
+	server := NewServer(keys, inspect, slog.New(slog.DiscardHandler))
 	done := make(chan error, 1)
 	go func() { done <- server.Serve(l) }()
 	t.Cleanup(func() {
@@ -79,6 +88,14 @@ func TestAsk(t *testing.T) {
 		if err := c.Revoke(t.Context(), id); err == nil || err.Error() != fmt.Sprintf("no key %q", id) {
 			t.Errorf("Revoke(%q) = %v", id, err)
 		}
+	}
+	for call, want := range map[string]string{"": `{"call":""}`, "a b&c": `{"call":"a b\u0026c"}`} {
+		if state, err := c.Inspect(t.Context(), call); err != nil || string(state) != want {
+			t.Errorf("Inspect(%q) = %s, %v", call, state, err)
+		}
+	}
+	if state, err := c.Inspect(t.Context(), "none"); err == nil || err.Error() != "no such call" {
+		t.Errorf("Inspect = %s, %v", state, err)
 	}
 	info, err := os.Stat(filepath.Join(data, name))
 	if err != nil || info.Mode().Perm() != 0o600 {

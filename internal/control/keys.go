@@ -37,14 +37,18 @@ type wish struct {
 	Scopes []string `json:"scopes"`
 }
 
+// Inspect says in JSON what a node holds: one call, or all where call is empty.
+type Inspect func(ctx context.Context, call string) ([]byte, error)
+
 // answer is the body of every answer.
 type answer struct {
-	Keys  []Key  `json:"keys,omitempty"`
-	Error string `json:"error,omitempty"`
+	Keys  []Key           `json:"keys,omitempty"`
+	State json.RawMessage `json:"state,omitempty"`
+	Error string          `json:"error,omitempty"`
 }
 
 // NewServer makes what answers commands, at a socket of Listen.
-func NewServer(keys Keys, log *slog.Logger) *http.Server {
+func NewServer(keys Keys, inspect Inspect, log *slog.Logger) *http.Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /keys", func(w http.ResponseWriter, r *http.Request) {
 		var new wish
@@ -64,6 +68,10 @@ func NewServer(keys Keys, log *slog.Logger) *http.Server {
 	mux.HandleFunc("DELETE /keys/{id}", func(w http.ResponseWriter, r *http.Request) {
 		reply(w, nil, keys.Revoke(r.Context(), r.PathValue("id")))
 	})
+	mux.HandleFunc("GET /state", func(w http.ResponseWriter, r *http.Request) {
+		state, err := inspect(r.Context(), r.URL.Query().Get("call"))
+		respond(w, answer{State: state}, err)
+	})
 	server := &http.Server{
 		Handler: mux, ReadTimeout: timeout, WriteTimeout: timeout, IdleTimeout: time.Second, MaxHeaderBytes: bodyBytes,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
@@ -72,8 +80,9 @@ func NewServer(keys Keys, log *slog.Logger) *http.Server {
 	return server
 }
 
-func reply(w http.ResponseWriter, keys []Key, failed error) {
-	body := answer{Keys: keys}
+func reply(w http.ResponseWriter, keys []Key, failed error) { respond(w, answer{Keys: keys}, failed) }
+
+func respond(w http.ResponseWriter, body answer, failed error) {
 	w.Header().Set("Content-Type", "application/json")
 	if failed != nil {
 		body = answer{Error: failed.Error()}

@@ -177,7 +177,7 @@ func (b *bench) carryOut(e node.Effect) {
 		if c := b.conns[e.Conn]; c != nil && !c.silent {
 			b.step(node.Ponged(e))
 		}
-	case node.Named, node.Moved, node.Flows, node.Terminated, node.LoggedOut, node.Described:
+	case node.Named, node.Moved, node.Flows, node.Terminated, node.LoggedOut, node.Described, node.Inspected:
 		b.told = append(b.told, e)
 	case node.Hurry:
 		b.hurried++

@@ -131,6 +131,8 @@ func (n *Node) Step(now time.Time, in Input) []Effect {
 		n.logins.revoke(in)
 	case Describe:
 		n.logins.describe(in)
+	case Inspect:
+		n.inspect(in)
 	case Woke:
 		n.woke()
 	case Stopping:

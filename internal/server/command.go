@@ -18,7 +18,7 @@ type commandSocket struct {
 
 // serveCommands opens it. Calls need it for nothing, so that the server runs without it, and
 // with nil, where it cannot be opened.
-func serveCommands(ctx context.Context, cfg *Config, keys control.Keys, log *slog.Logger, chores *sync.WaitGroup) *commandSocket {
+func serveCommands(ctx context.Context, cfg *Config, keys control.Keys, inspect control.Inspect, log *slog.Logger, chores *sync.WaitGroup) *commandSocket {
 	if cfg.Store != nil {
 		return nil // The data folder may be another server's.
 	}
@@ -27,7 +27,7 @@ func serveCommands(ctx context.Context, cfg *Config, keys control.Keys, log *slo
 		log.WarnContext(ctx, "commands such as peal key cannot reach the server", "error", err)
 		return nil
 	}
-	c := &commandSocket{control.NewServer(keys, log), log}
+	c := &commandSocket{control.NewServer(keys, inspect, log), log}
 	chores.Go(func() {
 		if err := c.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 			log.Error("cannot serve commands", "error", err)

@@ -235,6 +235,8 @@ func (l *loop) do(effect node.Effect) {
 		l.questions.take(e.Request, e)
 	case node.Described:
 		l.questions.take(e.Request, e)
+	case node.Inspected:
+		l.questions.take(e.Request, e)
 	case node.Commit:
 		l.commits.put(e)
 	case node.Hurry:

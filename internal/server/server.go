@@ -52,6 +52,8 @@ type Config struct {
 	Store store.Store
 	// Bus connects nodes that share Store; nil means what the settings say. The server closes it.
 	Bus bus.Bus
+	// Wrap puts something around the store that the settings name; for tests. May be nil.
+	Wrap func(store.Store) store.Store
 	// Clocks reads the machine's: nil for what the machine has.
 	Clocks func() (wall time.Time, passed time.Duration)
 	// Logger may be nil.
@@ -180,7 +182,7 @@ func begin(ctx context.Context, s *Server) {
 		s.chores.Go(watch)
 	}
 	s.serveMetrics()
-	s.commands = serveCommands(ctx, &s.cfg, s.keyring, s.log, &s.chores)
+	s.commands = serveCommands(ctx, &s.cfg, s.keyring, s.loop.inspect, s.log, &s.chores)
 	if s.acme != nil {
 		s.acme.start(&s.chores, s.quit)
 	}

@@ -43,6 +43,9 @@ func openShared(ctx context.Context, s *Server) (err error) {
 	if s.store, err = openStore(ctx, &s.cfg); err != nil {
 		return err
 	}
+	if s.cfg.Wrap != nil {
+		s.store = s.cfg.Wrap(s.store)
+	}
 	if s.bus, err = openBus(ctx, &s.cfg); err != nil {
 		return errors.Join(err, s.store.Close())
 	}

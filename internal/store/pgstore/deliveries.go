@@ -105,6 +105,34 @@ func (o *outbox) Claim(ctx context.Context, endpoint string, limit int) (due []s
 	return due, timeOf(ns), nil
 }
 
+// sqlRenew makes leases last. A row that is locked is being settled.
+const sqlRenew = `
+	WITH held AS (
+		SELECT d.endpoint, d.call_id, d.seq FROM deliveries AS d
+		JOIN unnest($2::bigint[], $3::text[], $4::bigint[]) AS s (endpoint, call_id, seq)
+			ON d.endpoint = s.endpoint AND d.call_id = s.call_id AND d.seq = s.seq
+		WHERE d.owner = $1 FOR UPDATE OF d SKIP LOCKED)
+	UPDATE deliveries AS d SET until_ns = now_ns() + $5 FROM held
+	WHERE d.endpoint = held.endpoint AND d.call_id = held.call_id AND d.seq = held.seq`
+
+// renew makes the leases of what is claimed last.
+func (o *outbox) renew(ctx context.Context) error {
+	var s settlements
+	o.mu.Lock()
+	for lane, seq := range o.claimed {
+		s.endpoints, s.calls, s.seqs = append(s.endpoints, lane.Endpoint), append(s.calls, string(lane.Call)), append(s.seqs, seq)
+	}
+	o.mu.Unlock()
+	if len(s.seqs) == 0 {
+		return nil
+	}
+	_, err := o.store.reads.Exec(ctx, sqlRenew, o.owner, s.endpoints, s.calls, s.seqs, int64(leaseTime))
+	if err != nil {
+		return fmt.Errorf("renew leases of deliveries: %w", err)
+	}
+	return nil
+}
+
 // Stale implements store.Outbox. An erasure by any node counts.
 func (o *outbox) Stale(ctx context.Context, d *store.Delivery) (stale bool, err error) {
 	err = o.store.read(ctx, func(ctx context.Context, pool *pgxpool.Pool) error {

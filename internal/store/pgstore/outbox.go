@@ -23,9 +23,10 @@ const (
 	tendEvery = 5 * time.Second
 	// lookTime is how long Newest waits for the database at most.
 	lookTime = time.Second
-	// leaseTime is how long a claim lasts. A schedule of deliveries holds 32 for each of 20
-	// endpoints, and tries 64 at a time for 10 s each: the last of them is tried after 100 s at most.
-	leaseTime = 2 * time.Minute
+	// leaseTime is how long a claim lasts that is not renewed: after the death of a node its
+	// deliveries wait so long. A claim is renewed each tendEvery, since a schedule of deliveries
+	// holds 32 for each of 20 endpoints, and tries 64 at a time for 10 s each.
+	leaseTime = 20 * time.Second
 )
 
 // outbox implements store.Outbox. What it keeps in memory it reads again when others changed it.
@@ -253,8 +254,12 @@ func (o *outbox) lookAtOthers(ctx context.Context) error {
 }
 
 // tend wakes who delivers where something waits that nobody claimed: a node that died had it, or
-// gave it back. It disables the endpoints for which too much waits.
+// gave it back. It renews what this node claims, and disables the endpoints for which too much
+// waits.
 func (o *outbox) tend(ctx context.Context) error {
+	if err := o.renew(ctx); err != nil {
+		return err
+	}
 	var left bool
 	err := o.store.reads.QueryRow(ctx, `
 		WITH clock AS MATERIALIZED (SELECT now_ns() AS now)

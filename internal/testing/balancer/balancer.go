@@ -23,6 +23,7 @@ type Balancer struct {
 	mu      sync.Mutex // Guards what follows.
 	servers []string
 	next    int
+	blind   bool
 	passed  map[string]int
 	open    map[net.Conn]struct{} // Nil once the balancer is closed.
 	work    sync.WaitGroup
@@ -52,7 +53,7 @@ func (b *Balancer) Passed(server string) int {
 // Dial opens a connection to the next server that accepts one, and says which it is.
 func (b *Balancer) Dial(ctx context.Context) (c net.Conn, server string, err error) {
 	err = errors.New("no servers")
-	for range b.servers {
+	for range b.tries() {
 		server = b.turn()
 		d := net.Dialer{Timeout: dialTimeout}
 		if c, err = d.DialContext(ctx, "tcp", server); err == nil {
@@ -63,6 +64,24 @@ func (b *Balancer) Dial(ctx context.Context) (c net.Conn, server string, err err
 		}
 	}
 	return nil, "", err
+}
+
+// Blind has a connection fail whose server does not accept it, in place of being given to the next
+// one: so does what finds out late that a server is down.
+func (b *Balancer) Blind(on bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.blind = on
+}
+
+// tries is how many servers a connection is offered to.
+func (b *Balancer) tries() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.blind {
+		return 1
+	}
+	return len(b.servers)
 }
 
 // turn is the server whose turn it is.

@@ -81,6 +81,19 @@ func TestTurns(t *testing.T) {
 			t.Errorf("%q answered beside a server that is down", got)
 		}
 	}
+	b.Blind(true)
+	failed := 0
+	for range 4 {
+		c, _, err := b.Dial(t.Context())
+		if err != nil {
+			failed++
+			continue
+		}
+		_ = c.Close()
+	}
+	if b.Blind(false); failed != 2 {
+		t.Errorf("%d of 4 connections failed where one of two servers is down", failed)
+	}
 	idle, _, err := b.Dial(context.Background())
 	if err != nil {
 		t.Fatal(err)

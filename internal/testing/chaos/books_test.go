@@ -3,15 +3,13 @@ package chaos_test
 import (
 	"context"
 	"database/sql"
-	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	_ "modernc.org/sqlite" // The driver "sqlite".
-
 	"github.com/peal-rtc/peal/client"
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
 )
@@ -38,39 +36,49 @@ func (b *books) enter(r client.Record) {
 	b.records[r.CallID] = r
 }
 
-// audit kills the server, and holds what it leaves behind to what everybody was
-// told: no call is left, nobody is busy, no description is kept, each record is
-// there, and no other; and its log holds nothing of what was planted.
-func (s *server) audit(t *testing.T, b *books) {
+// question is one about the database; it counts what should not be there.
+type question struct{ what, query string }
+
+// inEither are those that every database can be asked.
+var inEither = []question{
+	{"records that a side does not find", `
+		SELECT count(*) FROM records WHERE
+			(caller, ended_ns, call_id) NOT IN (SELECT account, ended_ns, call_id FROM parties) OR
+			(callee, ended_ns, call_id) NOT IN (SELECT account, ended_ns, call_id FROM parties)`},
+	{"sides without a record", `SELECT count(*) FROM parties WHERE call_id NOT IN (SELECT call_id FROM records)`},
+}
+
+// inSQLite are those about the tables of SQLite. Claims, deadlines and descriptions are parts of
+// live calls.
+var inSQLite = []question{
+	{"live calls", `SELECT count(*) FROM live`},
+	{"calls without their record", `SELECT count(*) FROM ended WHERE id NOT IN (SELECT call_id FROM records)`},
+}
+
+// audit holds what servers leave behind to what everybody was told: no call is left,
+// nobody is busy, no description is kept, each record is there, and no other; and the
+// logs hold nothing of what was planted.
+func (p *proxy) audit(t *testing.T, b *books, questions []question) (left int) {
 	t.Helper()
-	s.kill()
 	ctx := context.WithoutCancel(t.Context()) // It may be done where this cleans up.
-	db, err := sql.Open("sqlite", filepath.Join(s.data, "peal.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	db := p.place.open(t)
 	defer func() { _ = db.Close() }()
-	for what, query := range map[string]string{
-		// Claims, deadlines and descriptions are parts of them.
-		"live calls":                 `SELECT count(*) FROM live`,
-		"calls without their record": `SELECT count(*) FROM ended WHERE id NOT IN (SELECT call_id FROM records)`,
-		"records that a side does not find": `
-			SELECT count(*) FROM records WHERE
-				(caller, ended_ns, call_id) NOT IN (SELECT account, ended_ns, call_id FROM parties) OR
-				(callee, ended_ns, call_id) NOT IN (SELECT account, ended_ns, call_id FROM parties)`,
-		"sides without a record": `SELECT count(*) FROM parties WHERE call_id NOT IN (SELECT call_id FROM records)`,
-	} {
+	for _, q := range slices.Concat(inEither, questions) {
 		var n int
-		if err := db.QueryRowContext(ctx, query).Scan(&n); err != nil || n > 0 {
-			t.Errorf("the store holds %d %s, %v", n, what, err)
+		if err := db.QueryRowContext(ctx, q.query).Scan(&n); err != nil || n > 0 {
+			t.Errorf("the store holds %d %s, %v", n, q.what, err)
 		}
+		left += n
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if diff := cmp.Diff(b.records, filed(ctx, t, db)); diff != "" {
 		t.Errorf("the records differ (-told +stored):\n%s", diff)
 	}
-	s.discreet(t)
+	for _, s := range p.place.servers() {
+		s.discreet(t, p.issuer)
+	}
+	return left
 }
 
 // filed are the records of the store.
@@ -104,18 +112,18 @@ func filed(ctx context.Context, t *testing.T, db *sql.DB) map[string]client.Reco
 }
 
 // discreet finds what the log, at its finest level, should not hold.
-func (s *server) discreet(t *testing.T) {
+func (s *server) discreet(t *testing.T, i *issuer) {
 	t.Helper()
 	log := s.log.String()
 	if !strings.Contains(log, "server started") {
 		t.Errorf("this is no log: %q", s.log.tail())
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.tokens) == 0 {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if len(i.tokens) == 0 {
 		t.Error("nobody logged in")
 	}
-	for _, planted := range append(s.tokens, "eyJ", secret, plantedText, plantedAddress, plantedAttachment) {
+	for _, planted := range append(i.tokens, "eyJ", secret, plantedText, plantedAddress, plantedAttachment) {
 		if strings.Contains(log, planted) {
 			t.Errorf("the log holds %q", planted)
 		}

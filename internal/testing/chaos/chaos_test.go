@@ -46,16 +46,19 @@ const tries = 4
 
 // trial is a run of rounds, and what has come of it.
 type trial struct {
-	t      *testing.T
-	server *server
-	proxy  *proxy
-	hooks  *receiver
-	rng    *rand.Rand
-	pairs  []*pair
-	books  books
+	t     *testing.T
+	proxy *proxy
+	hooks *receiver
+	rng   *rand.Rand
+	pairs []*pair
+	books books
 
+	latest     fmt.Stringer // What befell the servers last.
 	kills      map[step]int
-	calls      int // That ended.
+	struck     map[string]int  // By what else.
+	killed     int             // Processes by that.
+	waited     []time.Duration // How long phones were without a server whose node died.
+	calls      int             // That ended.
 	violations int
 	outcomes   map[client.Reason]int
 	worst      time.Duration // From when there was a server again until all agreed.
@@ -65,24 +68,13 @@ type trial struct {
 func TestKill(t *testing.T) {
 	rng := rand.New(rand.NewPCG(*seed, 0xdead))
 	order := rng.Perm(len(steps))
-	s := build(t)
-	hooks := startReceiver(t, s)
-	s.start()
-	tr := &trial{
-		t: t, server: s, proxy: startProxy(t, s), hooks: hooks, rng: rng,
-		kills: make(map[step]int), outcomes: make(map[client.Reason]int),
-	}
-	for i := range *pairs {
-		tr.pairs = append(tr.pairs, tr.proxy.pair(fmt.Sprint("pair", i)))
-	}
+	s := newServer(t, build(t))
+	tr := newTrial(t, single{s}, rng)
+	tr.begin()
 	defer tr.report()
 	for round := range *rounds {
 		at := steps[order[round%len(steps)]]
-		for try := 1; !tr.round(round, at, try); try++ {
-			if try == tries {
-				t.Fatalf("in %d tries the server never died %s", tries, at)
-			}
-		}
+		tr.repeat(at, func(try int) bool { return tr.round(s, round, at, try) })
 		if t.Failed() {
 			t.Fatalf("round %d, killed %s; replay: go test ./internal/testing/chaos -run TestKill -seed %d -rounds %d\n%s",
 				round, at, *seed, round+1, s.log.tail())
@@ -91,9 +83,36 @@ func TestKill(t *testing.T) {
 	if want := min(*rounds, len(steps)); len(tr.kills) != want {
 		t.Errorf("the server died at %d steps, want %d", len(tr.kills), want)
 	}
-	hooks.settle(t)
-	s.audit(t, &tr.books)
-	hooks.audit(t, &tr.books)
+	tr.hooks.settle(t)
+	tr.proxy.audit(t, &tr.books, inSQLite)
+	tr.hooks.audit(t, &tr.books)
+}
+
+// newTrial makes one; begin starts its servers and has its phones log in.
+func newTrial(t *testing.T, at place, rng *rand.Rand) *trial {
+	t.Helper()
+	return &trial{
+		t: t, proxy: startProxy(t, at), hooks: startReceiver(t, at), rng: rng,
+		kills: make(map[step]int), struck: make(map[string]int), outcomes: make(map[client.Reason]int),
+	}
+}
+
+func (tr *trial) begin() {
+	for _, s := range tr.proxy.place.servers() {
+		s.start()
+	}
+	for i := range *pairs {
+		tr.pairs = append(tr.pairs, tr.proxy.pair(fmt.Sprint("pair", i)))
+	}
+}
+
+// repeat plays a round until its step is reached.
+func (tr *trial) repeat(at step, round func(try int) (reached bool)) {
+	for try := 1; !round(try); try++ {
+		if try == tries {
+			tr.t.Fatalf("in %d tries the server never died %s", tries, at)
+		}
+	}
 }
 
 func (tr *trial) report() {
@@ -108,20 +127,62 @@ func (tr *trial) report() {
 
 // round has all pairs play, and the server die at a step; false where nobody came
 // to it, and the server died at the end instead.
-func (tr *trial) round(round int, at step, try int) (reached bool) {
-	died := tr.server.death()
+func (tr *trial) round(s *server, round int, at step, try int) (reached bool) {
+	died := s.death()
+	tr.arm(s, at, try)
+	tr.play(round, func(played <-chan struct{}) (away outage) {
+		select {
+		case <-died:
+		case <-played:
+		}
+		away.from = time.Now()
+		reached = tr.died(s, died)
+		if reached {
+			tr.kills[at]++
+		}
+		time.Sleep(time.Duration(tr.rng.IntN(200)) * time.Millisecond)
+		s.start()
+		away.until = time.Now()
+		return away
+	})
+	return reached
+}
+
+// arm has a server die at a step, of the commits the one that is given.
+func (tr *trial) arm(s *server, at step, try int) {
 	n := 1
 	if try == 1 {
 		n += tr.rng.IntN(max(1, len(tr.pairs)/2))
 	}
 	switch at.where {
 	case "the commit":
-		tr.server.order(at.when, at.what, n)
+		s.order(at.when, at.what, n)
 	case "the message":
 		tr.proxy.arm(at.when, at.what, n)
 	default:
 		tr.hooks.arm(at.when, at.what, n)
 	}
+}
+
+// died sees to it that a server is dead, and says whether it died by itself.
+func (tr *trial) died(s *server, died <-chan struct{}) (byItself bool) {
+	select {
+	case <-died:
+		byItself = true
+	default:
+		s.kill()
+	}
+	if how := s.how(); how.Signal() != syscall.SIGKILL {
+		tr.t.Fatalf("the server was not killed, its status is %#x:\n%s", how, s.log.tail())
+	}
+	tr.proxy.disarm()
+	tr.hooks.disarm()
+	return byItself
+}
+
+// play has all pairs play while something disturbs them, and takes what came of it once that is
+// over. The channel is closed when all have played, whatever became of their calls.
+func (tr *trial) play(round int, disturb func(played <-chan struct{}) outage) {
 	ctx := tr.t.Context()
 	began := time.Now()
 	var away outage // Set before back is closed.
@@ -140,34 +201,12 @@ func (tr *trial) round(round int, at step, try int) (reached bool) {
 	}
 	played := make(chan struct{})
 	go func() { playing.Wait(); close(played) }()
-	select {
-	case <-died:
-	case <-played:
-	}
-	away.from = time.Now()
-	select {
-	case <-died:
-		reached = true
-	default:
-		tr.server.kill()
-	}
-	if how := tr.server.how(); how.Signal() != syscall.SIGKILL {
-		tr.t.Fatalf("the server was not killed, its status is %#x:\n%s", how, tr.server.log.tail())
-	}
-	if reached {
-		tr.kills[at]++
-	}
-	tr.proxy.disarm()
-	tr.hooks.disarm()
-	time.Sleep(time.Duration(tr.rng.IntN(200)) * time.Millisecond)
-	tr.server.start()
-	away.until = time.Now()
+	away = disturb(played)
 	close(back)
 	under.Wait()
 	for i, r := range results {
 		tr.take(tr.pairs[i].plan, r)
 	}
-	return reached
 }
 
 func (tr *trial) take(p plan, r result) {
@@ -188,11 +227,11 @@ func (tr *trial) take(p plan, r result) {
 // TestRaces has two things done at once, again and again, until either was
 // first, and everybody agreed each time.
 func TestRaces(t *testing.T) {
-	s := build(t)
+	s := newServer(t, build(t))
 	s.start()
-	p := startProxy(t, s)
+	p := startProxy(t, single{s})
 	var b books
-	t.Cleanup(func() { s.audit(t, &b) })
+	t.Cleanup(func() { p.audit(t, &b, inSQLite) })
 	t.Run("graces", func(t *testing.T) {
 		t.Parallel()
 		p.graces(t, &b)
@@ -233,7 +272,7 @@ func (p *pair) undisturbed(t *testing.T, b *books) []ending {
 	}
 	began := time.Now()
 	p.play(t.Context())
-	r := p.result(t.Context(), began, outage{began, began})
+	r := p.result(t.Context(), began, outage{from: began, until: began})
 	for _, wrong := range r.wrong {
 		t.Error(wrong)
 	}

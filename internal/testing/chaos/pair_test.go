@@ -37,6 +37,9 @@ const (
 	hangups       plan = "both hang up"
 	accepts       plan = "two devices accept"
 	glare         plan = "both call"
+
+	// Of tests that play by themselves.
+	stays plan = "nobody hangs up"
 )
 
 var (
@@ -87,6 +90,7 @@ var ways = map[plan][]client.Reason{
 	hangups:       {"completed"},
 	accepts:       {"completed"},
 	glare:         {"completed"},
+	stays:         {"completed"},
 }
 
 // disturbed are the further ones where the server dies: somebody may be away for longer
@@ -188,6 +192,8 @@ type ending struct {
 	record client.Record
 	actor  string // Where the server told anybody.
 	device string // Which of the callee's was in it.
+	// connected says that media was up on both ends, as a side was told.
+	connected bool
 }
 
 // result is what has come of a plan.
@@ -197,16 +203,29 @@ type result struct {
 	took    time.Duration
 }
 
-// outage is when there was no server.
-type outage struct{ from, until time.Time }
+// outage is when there was no server, or nodes of a cluster were without something.
+type outage struct {
+	from, until time.Time
+	// settles is how long after it things may be found out late.
+	settles time.Duration
+	// keeps says that it loses no call that is connected.
+	keeps bool
+}
+
+// over is when nothing of it is left.
+func (o outage) over() time.Time { return o.until.Add(o.settles) }
 
 // spares says that there was a server at a time, and for a while after it.
 func (o outage) spares(at time.Time, d time.Duration) bool {
-	return o.until.Before(at) || o.from.After(at.Add(d))
+	return o.over().Before(at) || o.from.After(at.Add(d))
 }
 
 // outcome finds an ending that the plan does not allow.
-func (p *pair) outcome(began time.Time, o outage, r client.Reason) string {
+func (p *pair) outcome(began time.Time, o outage, e ending) string {
+	r := e.record.Reason
+	if o.keeps && e.connected && r == "lost" && p.plan != vanishes {
+		return "it was connected, and it is lost"
+	}
 	allowed := ways[p.plan]
 	if o.until.After(o.from) {
 		allowed = append(p.plan.disturbed(), allowed...)
@@ -235,15 +254,15 @@ func (p *pair) outcome(began time.Time, o outage, r client.Reason) string {
 
 // result waits for all to agree, for as long as the plan allows.
 func (p *pair) result(ctx context.Context, began time.Time, o outage) (r result) {
-	since := o.until
-	ctx, cancel := context.WithDeadline(ctx, since.Add(p.plan.within()))
+	within := o.settles + p.plan.within()
+	ctx, cancel := context.WithDeadline(ctx, o.until.Add(within))
 	defer cancel()
 	r.endings, r.wrong = p.agrees(ctx)
-	if r.took = time.Since(since); r.took > p.plan.within() {
-		r.wrong = append(r.wrong, fmt.Sprintf("%s: it took %s until all agreed, more than %s", p.plan, r.took, p.plan.within()))
+	if r.took = time.Since(o.until); r.took > within {
+		r.wrong = append(r.wrong, fmt.Sprintf("%s: it took %s until all agreed, more than %s", p.plan, r.took, within))
 	}
 	for _, e := range r.endings {
-		if wrong := p.outcome(began, o, e.record.Reason); wrong != "" {
+		if wrong := p.outcome(began, o, e); wrong != "" {
 			r.wrong = append(r.wrong, fmt.Sprintf("%s: %s: %s", p.plan, e.record.CallID, wrong))
 		}
 	}
@@ -281,6 +300,7 @@ func (p *pair) agrees(ctx context.Context) ([]ending, []string) {
 			if end, ok := s.ends[r.CallID]; ok {
 				e.fits(ph, end, complain)
 			}
+			e.connected = e.connected || s.talked[r.CallID]
 		}
 		e.device = one(r.CallID, told, complain)
 		endings = append(endings, e)

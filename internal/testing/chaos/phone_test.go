@@ -40,12 +40,13 @@ type seen struct {
 	took    map[string]bool     // The calls of others in which it was one of the two.
 	talked  map[string]bool     // The calls of its own that were connected.
 	answers map[string][]string // To its offers.
+	left    map[string]int      // How often it was told that the other side is gone, or back.
 }
 
 func nothing() seen {
 	return seen{
 		ends: make(map[string]client.End), records: make(map[string]client.Record), took: make(map[string]bool),
-		talked: make(map[string]bool), answers: make(map[string][]string),
+		talked: make(map[string]bool), answers: make(map[string][]string), left: make(map[string]int),
 	}
 }
 
@@ -59,12 +60,12 @@ func (n named) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 func (p *proxy) login(account, device string) *phone {
-	t := p.server.t
+	t := p.t
 	t.Helper()
 	name := account + "/" + device
 	c, err := client.New(client.Config{
 		Server: p.http.URL, DeviceID: device, HTTPClient: &http.Client{Transport: named(name)},
-		Token: func(context.Context) (string, error) { return p.server.token(account) },
+		Token: func(context.Context) (string, error) { return p.issuer.token(account) },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -125,6 +126,9 @@ func (p *phone) note(ctx context.Context, event client.Event) {
 			p.seen.answers[id] = append(p.seen.answers[id], e.Answer)
 		}
 		for _, c := range e.Changes {
+			if c == client.PeerPresence {
+				p.seen.left[id]++
+			}
 			p.react(ctx, e.Call, c)
 		}
 	case client.Ended:
@@ -220,6 +224,7 @@ func (p *phone) react(ctx context.Context, call *client.Call, change client.Chan
 				go p.vanishes(calleeAway)
 			}
 		case what == calleeHangsUp && !call.Incoming(), what == callerHangsUp && call.Incoming():
+		case what == stays:
 		default:
 			pause := p.pause
 			go func() {

@@ -2,6 +2,7 @@ package chaos_test
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -22,7 +23,9 @@ const nameHeader = "X-Phone"
 // server die before or after a certain message is sent: where it dies before,
 // nobody sees that message. And it takes the network from a phone.
 type proxy struct {
-	server *server
+	t      *testing.T
+	place  place
+	issuer *issuer
 	http   *httptest.Server
 
 	mu      sync.Mutex // Guards what follows.
@@ -31,11 +34,13 @@ type proxy struct {
 	left    int                  // How many such messages pass, this one included, until it dies.
 	away    map[string]time.Time // Until when a phone has no network.
 	hangups map[string]func()    // Cuts a phone's connection.
+	lost    map[string]time.Time // When a phone lost its server, until it is welcomed again.
+	back    []time.Duration      // How long that took, each time.
 }
 
-func startProxy(t *testing.T, s *server) *proxy {
+func startProxy(t *testing.T, at place) *proxy {
 	t.Helper()
-	p := &proxy{server: s, away: make(map[string]time.Time), hangups: make(map[string]func())}
+	p := &proxy{t: t, place: at, issuer: newIssuer(t), away: make(map[string]time.Time), hangups: make(map[string]func()), lost: make(map[string]time.Time)}
 	p.http = httptest.NewServer(p)
 	t.Cleanup(p.http.Close)
 	return p
@@ -55,6 +60,7 @@ func (p *proxy) vanish(name string, d time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.away[name] = time.Now().Add(d)
+	delete(p.lost, name)
 	if cut := p.hangups[name]; cut != nil {
 		cut()
 	}
@@ -73,8 +79,14 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "no network", http.StatusBadGateway)
 		return
 	}
-	server, _, err := websocket.Dial(ctx, "ws://"+p.server.addr+r.URL.RequestURI(), &websocket.DialOptions{
+	var victim *server
+	dial := func(ctx context.Context, _, _ string) (c net.Conn, err error) {
+		c, victim, err = p.place.dial(ctx)
+		return c, err
+	}
+	server, _, err := websocket.Dial(ctx, "ws://peal"+r.URL.RequestURI(), &websocket.DialOptions{
 		Subprotocols: strings.Split(r.Header.Get("Sec-WebSocket-Protocol"), ","),
+		HTTPClient:   &http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}},
 	})
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadGateway)
@@ -90,13 +102,38 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	phone.SetReadLimit(1 << 20)
 	go func() {
 		defer cut()
-		p.pass(ctx, server, phone, false)
+		p.pass(ctx, server, phone, nil, "")
 	}()
-	p.pass(ctx, phone, server, true)
+	p.pass(ctx, phone, server, victim, name)
+	if ctx.Err() == nil && !victim.alive() {
+		p.mu.Lock()
+		p.lost[name] = time.Now()
+		p.mu.Unlock()
+	}
 }
 
-// pass passes messages on until something fails, or one that the server dies of.
-func (p *proxy) pass(ctx context.Context, to, from *websocket.Conn, ofServer bool) {
+// welcomed notes that a phone has a server again.
+func (p *proxy) welcomed(name string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if at, ok := p.lost[name]; ok {
+		p.back = append(p.back, time.Since(at))
+		delete(p.lost, name)
+	}
+}
+
+// waits are how long phones were without a server since the last look.
+func (p *proxy) waits() []time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	back := p.back
+	p.back = nil
+	return back
+}
+
+// pass passes messages on until something fails, or one that the server which sent it dies of.
+// Victim is nil for those of phones; name is whom that of a server is for.
+func (p *proxy) pass(ctx context.Context, to, from *websocket.Conn, victim *server, name string) {
 	encoding, _ := protocol.EncodingOf(from.Subprotocol())
 	for {
 		kind, message, err := from.Read(ctx)
@@ -108,17 +145,20 @@ func (p *proxy) pass(ctx context.Context, to, from *websocket.Conn, ofServer boo
 			return
 		}
 		before, after := false, false
-		if ofServer {
+		if victim != nil {
 			if f, err := encoding.DecodeFrame(message); err == nil {
 				before, after = p.dies(f)
+				if f.GetWelcome() != nil {
+					p.welcomed(name)
+				}
 			}
 		}
 		if before {
-			p.server.kill()
+			victim.kill()
 			return
 		}
 		if err := to.Write(ctx, kind, message); after {
-			p.server.kill()
+			victim.kill()
 			return
 		} else if err != nil {
 			return

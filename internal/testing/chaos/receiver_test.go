@@ -2,14 +2,12 @@ package chaos_test
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -39,7 +37,7 @@ const (
 // receiver is a backend's. It verifies what comes, holds it to the order of each call, makes
 // trouble, and has the server die before or after it answers a certain event.
 type receiver struct {
-	server *server
+	place  place
 	http   *httptest.Server
 	secret webhook.Secret
 
@@ -85,17 +83,19 @@ type hookEvent struct {
 	} `json:"data"`
 }
 
-// startReceiver makes a receiver, to which the server delivers once it starts.
-func startReceiver(t *testing.T, s *server) *receiver {
+// startReceiver makes a receiver, to which the servers deliver once they start.
+func startReceiver(t *testing.T, at place) *receiver {
 	t.Helper()
 	r := &receiver{
-		server: s, secret: webhook.NewSecret(), rng: rand.New(rand.NewPCG(*seed, 0xca11)),
+		place: at, secret: webhook.NewSecret(), rng: rand.New(rand.NewPCG(*seed, 0xca11)),
 		spared: make(map[string]bool), counts: make(map[trouble]int), events: make(map[string]hookEvent),
 		bodies: make(map[string]string), newest: make(map[string]int64), ended: make(map[string]string),
 	}
 	r.http = httptest.NewServer(r)
 	t.Cleanup(r.http.Close)
-	s.hook = []string{"CHAOS_HOOK_URL=" + r.http.URL, "CHAOS_HOOK_SECRET=" + r.secret.Text()}
+	for _, s := range at.servers() {
+		s.env = append(s.env, "CHAOS_HOOK_URL="+r.http.URL, "CHAOS_HOOK_SECRET="+r.secret.Text())
+	}
 	return r
 }
 
@@ -136,13 +136,13 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	before, after := r.dies(strings.TrimPrefix(e.Type, "call."))
 	switch {
 	case before:
-		r.server.kill()
+		r.place.deliverer(q.RemoteAddr).kill()
 	case what == dropped:
 		panic(http.ErrAbortHandler)
 	case after:
 		w.WriteHeader(http.StatusNoContent)
 		_ = http.NewResponseController(w).Flush() // Where it fails the server is dead already.
-		r.server.kill()
+		r.place.deliverer(q.RemoteAddr).kill()
 	}
 }
 
@@ -224,7 +224,7 @@ func (r *receiver) settle(t *testing.T) {
 	defer polls.Stop()
 	deadline := time.After(settleTime)
 	for {
-		waiting, err := r.server.metric("peal_deliveries_waiting{endpoint=\"chaos\"}")
+		waiting, err := r.place.servers()[0].metric("peal_deliveries_waiting{endpoint=\"chaos\"}")
 		if err == nil && waiting == "0" {
 			return
 		}
@@ -255,15 +255,12 @@ func (s *server) metric(name string) (string, error) {
 	return "", fmt.Errorf("no %s", name)
 }
 
-// audit compares the events that came with those in the database of the dead server: each of them,
-// and no other. The end of each call has the record that people were told.
+// audit compares the events that came with those in the database of the dead servers: each of
+// them, and no other. The end of each call has the record that people were told.
 func (r *receiver) audit(t *testing.T, b *books) {
 	t.Helper()
 	ctx := context.WithoutCancel(t.Context())
-	db, err := sql.Open("sqlite", filepath.Join(r.server.data, "peal.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	db := r.place.open(t)
 	defer func() { _ = db.Close() }()
 	stored := make(map[string]string)
 	rows, err := db.QueryContext(ctx, `SELECT 'evt_' || seq, call_id || ' ' || rev FROM events`)

@@ -1,6 +1,7 @@
 package chaos_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -8,13 +9,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
-	"github.com/peal-rtc/peal/internal/auth"
+	"github.com/peal-rtc/peal/internal/control"
 )
 
 const secret = "the secret of servers that are killed"
@@ -29,7 +31,7 @@ const (
 
 // settings have calls end soon, and let the same people call again and again.
 var settings = []string{
-	"--turn-addr=off", "--webhook-allow=127.0.0.0/8", "--secret=" + secret, "--log-level=debug",
+	"--turn-addr=off", "--drain=2s", "--webhook-allow=127.0.0.0/8", "--secret=" + secret, "--log-level=debug",
 	"--timing-caller-grace=" + callerGrace.String(), "--timing-leaving-grace=" + callerGrace.String(),
 	"--timing-grace=" + grace.String(), "--timing-grace-hold=" + grace.String(), "--timing-connect=" + connect.String(),
 	"--limits-invites-per-min=100000", "--limits-pair-per-min=100000", "--limits-sockets-per-addr=10000",
@@ -45,24 +47,32 @@ type server struct {
 	// metrics is where it serves those.
 	metrics string
 	data    string
-	// hook is the environment by which it gets a webhook endpoint; empty for none.
-	hook   []string
-	signer *auth.Signer
-	log    log
+	// more are settings of its own.
+	more []string
+	// env is its environment beside that of the test.
+	env []string
+	log log
 
 	mu      sync.Mutex // Guards what follows.
-	tokens  []string
 	process *exec.Cmd
-	orders  io.Writer
+	orders  io.WriteCloser
 	died    chan struct{} // Closed when the process is no more.
 }
 
-func build(t *testing.T) *server {
+// build makes the program that is killed.
+func build(t *testing.T) (binary string) {
 	t.Helper()
-	s := &server{t: t, binary: filepath.Join(t.TempDir(), "victim"), data: t.TempDir()}
-	if out, err := exec.Command("go", "build", "-o", s.binary, "./victim").CombinedOutput(); err != nil {
+	binary = filepath.Join(t.TempDir(), "victim")
+	if out, err := exec.Command("go", "build", "-o", binary, "./victim").CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
+	return binary
+}
+
+// newServer describes a server that is to be started.
+func newServer(t *testing.T, binary string, more ...string) *server {
+	t.Helper()
+	s := &server{t: t, binary: binary, data: t.TempDir(), more: more}
 	for _, addr := range []*string{&s.addr, &s.metrics} {
 		l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 		if err != nil {
@@ -71,18 +81,14 @@ func build(t *testing.T) *server {
 		defer func() { _ = l.Close() }() // After both are chosen.
 		*addr = l.Addr().String()
 	}
-	var err error
-	if s.signer, err = auth.NewSigner(auth.Keys{"main": auth.Secret(secret)}, "main"); err != nil {
-		t.Fatal(err)
-	}
 	t.Cleanup(s.kill)
 	return s
 }
 
 func (s *server) start() {
 	s.t.Helper()
-	p := exec.Command(s.binary, append(settings, "--addr="+s.addr, "--metrics-addr="+s.metrics, "--data="+s.data)...)
-	p.Env = append(os.Environ(), s.hook...)
+	p := exec.Command(s.binary, slices.Concat(settings, s.more, []string{"--addr=" + s.addr, "--metrics-addr=" + s.metrics, "--data=" + s.data})...)
+	p.Env = append(os.Environ(), s.env...)
 	p.Stdout, p.Stderr = &s.log, &s.log
 	orders, err := p.StdinPipe()
 	if err != nil {
@@ -136,20 +142,49 @@ func (s *server) kill() {
 	}
 }
 
+// signal sends a signal to the process, which runs.
+func (s *server) signal(sig syscall.Signal) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.process.Process.Signal(sig); err != nil {
+		s.t.Errorf("signal %v: %v", sig, err)
+	}
+}
+
+// stop has the server end in order.
+func (s *server) stop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.orders.Close(); err != nil {
+		s.t.Errorf("stop: %v", err)
+	}
+	<-s.died
+	if code := s.process.ProcessState.ExitCode(); code != 0 {
+		s.t.Errorf("it ended with code %d:\n%s", code, s.log.tail())
+	}
+}
+
+// alive says whether the process runs. One that was killed may run for a moment.
+func (s *server) alive() bool {
+	select {
+	case <-s.death():
+		return false
+	case <-time.After(10 * time.Millisecond):
+		return true
+	}
+}
+
+// inspect says what the server holds.
+func (s *server) inspect(ctx context.Context) (string, error) {
+	state, err := control.Client{Data: s.data, Database: s.data}.Inspect(ctx, "")
+	return string(state), err
+}
+
 // how says how the server died, which has.
 func (s *server) how() syscall.WaitStatus {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.process.ProcessState.Sys().(syscall.WaitStatus)
-}
-
-// token is for a device of an account.
-func (s *server) token(account string) (string, error) {
-	token, err := s.signer.Sign(account, time.Hour, time.Now())
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.tokens = append(s.tokens, token)
-	return token, err
 }
 
 // log collects what the server says.

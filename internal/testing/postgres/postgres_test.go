@@ -34,7 +34,23 @@ func TestKilledAndRestarted(t *testing.T) {
 	do(t, url, `UPDATE kept SET n = 1 / (n - 6)`)
 }
 
-func do(t *testing.T, url, statements string) {
+// TestStandby: what was committed is at the standby, which takes the place of its primary; the old
+// primary becomes its standby, and takes its place again.
+func TestStandby(t *testing.T) {
+	first := postgres.Start(t)
+	second := first.Standby(t)
+	do(t, first.URL("postgres"), `CREATE TABLE kept (n int)`)
+	for _, turn := range []struct{ primary, standby *postgres.Server }{{first, second}, {second, first}} {
+		do(t, turn.primary.URL("postgres"), `INSERT INTO kept VALUES (7)`)
+		turn.primary.Kill9(t)
+		turn.standby.Promote(t)
+		do(t, turn.standby.URL("postgres"), `UPDATE kept SET n = 1 / (n - 6)`, `UPDATE kept SET n = 7`)
+		turn.primary.Follow(t, turn.standby)
+	}
+	do(t, first.URL("postgres"), `UPDATE kept SET n = 1 / (count - 1) FROM (SELECT count(*) FROM kept) AS all_of_them`)
+}
+
+func do(t *testing.T, url string, statements ...string) {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), url)
 	if err != nil {
@@ -45,8 +61,10 @@ func do(t *testing.T, url, statements string) {
 			t.Error(err)
 		}
 	}()
-	if _, err := conn.Exec(t.Context(), statements); err != nil {
-		t.Fatal(err)
+	for _, statement := range statements {
+		if _, err := conn.Exec(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -11,10 +11,10 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"sync"
 	"syscall"
 	"time"
@@ -25,7 +25,7 @@ import (
 	"github.com/peal-rtc/peal/internal/config"
 	"github.com/peal-rtc/peal/internal/server"
 	"github.com/peal-rtc/peal/internal/store"
-	"github.com/peal-rtc/peal/internal/store/sqlstore"
+	"github.com/peal-rtc/peal/internal/store/pgstore"
 )
 
 func main() {
@@ -46,25 +46,17 @@ func run(ctx context.Context) error {
 		return fmt.Errorf("log-level is %q: %w", settings.Log.Level, err)
 	}
 	logger := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
-	calls, err := sqlstore.Open(ctx, sqlstore.Config{
-		Path: filepath.Join(settings.Data, "peal.db"), Synchronous: settings.Durable, Logger: logger,
+	d := &doom{states: make(map[call.ID]call.State)}
+	var failed error
+	s, err := server.Start(ctx, server.Config{
+		Settings: settings, Logger: logger, Release: "victim",
+		Wrap: func(kept store.Store) store.Store {
+			mortal, outbox := around(kept, d)
+			failed = deliver(ctx, outbox)
+			return mortal
+		},
 	})
-	if err != nil {
-		return err
-	}
-	if url := os.Getenv("CHAOS_HOOK_URL"); url != "" {
-		_, err := calls.Outbox().PutEndpoint(ctx, "chaos", func(e *store.Endpoint) error {
-			e.URL, e.Secrets = url, nil
-			e.Rotate(os.Getenv("CHAOS_HOOK_SECRET"), time.Now(), 0)
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-	}
-	m := &mortal{Memory: calls, states: make(map[call.ID]call.State)}
-	s, err := server.Start(ctx, server.Config{Settings: settings, Store: m, Logger: logger})
-	if err != nil {
+	if err = errors.Join(failed, err); err != nil {
 		return err
 	}
 	lines := bufio.NewScanner(os.Stdin)
@@ -74,59 +66,105 @@ func run(ctx context.Context) error {
 		if _, err := fmt.Sscan(lines.Text(), &when, &what, &n); err != nil {
 			return fmt.Errorf("%q is no order: %w", lines.Text(), err)
 		}
-		m.arm(when, what, n)
+		d.arm(when, what, n)
 	}
 	return s.Shutdown()
 }
 
-// mortal is a store at which the process dies.
-type mortal struct {
-	*store.Memory
+// deliver makes the endpoint of the environment, where there is one.
+func deliver(ctx context.Context, outbox store.Outbox) error {
+	url := os.Getenv("CHAOS_HOOK_URL")
+	if url == "" || outbox == nil {
+		return nil
+	}
+	_, err := outbox.PutEndpoint(ctx, "chaos", func(e *store.Endpoint) error {
+		e.URL, e.Secrets = url, nil
+		e.Rotate(os.Getenv("CHAOS_HOOK_SECRET"), time.Now(), 0)
+		return nil
+	})
+	return err
+}
 
+// around makes a store one at which the process dies, and gives its outbox.
+func around(kept store.Store, d *doom) (store.Store, store.Outbox) {
+	switch kept := kept.(type) {
+	case *store.Memory:
+		return &mortalMemory{kept, d}, kept.Outbox()
+	case *pgstore.Store:
+		return &mortalPostgres{kept, d}, kept.Outbox()
+	}
+	return kept, nil
+}
+
+// mortalMemory and mortalPostgres are stores at which the process dies. They have all methods of
+// the store, since the server looks for those beyond the interface.
+type (
+	mortalMemory struct {
+		*store.Memory
+		doom *doom
+	}
+	mortalPostgres struct {
+		*pgstore.Store
+		doom *doom
+	}
+)
+
+// Commit implements store.Store.
+func (m *mortalMemory) Commit(ctx context.Context, changes []store.Change) ([]store.Result, error) {
+	return m.doom.commit(ctx, changes, m.Memory.Commit)
+}
+
+// Commit implements store.Store.
+func (m *mortalPostgres) Commit(ctx context.Context, changes []store.Change) ([]store.Result, error) {
+	return m.doom.commit(ctx, changes, m.Store.Commit)
+}
+
+// doom says at which change the process dies.
+type doom struct {
 	mu         sync.Mutex // Guards what follows.
 	states     map[call.ID]call.State
 	when, what string
 	left       int // How many such changes it lives to see, this one included.
 }
 
-func (m *mortal) arm(when, what string, n int) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.when, m.what, m.left = when, what, n
+func (d *doom) arm(when, what string, n int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.when, d.what, d.left = when, what, n
 }
 
-// Commit implements store.Store.
-func (m *mortal) Commit(ctx context.Context, changes []store.Change) ([]store.Result, error) {
-	m.mu.Lock()
+// commit commits changes, and dies before or after that where it is to.
+func (d *doom) commit(ctx context.Context, changes []store.Change, commit func(context.Context, []store.Change) ([]store.Result, error)) ([]store.Result, error) {
+	d.mu.Lock()
 	dies := false
 	for _, ch := range changes {
-		if m.left > 0 && m.named(&ch.Call) == m.what {
-			m.left--
-			dies = dies || m.left == 0
+		if d.left > 0 && d.named(&ch.Call) == d.what {
+			d.left--
+			dies = dies || d.left == 0
 		}
 	}
-	when := m.when
-	m.mu.Unlock()
+	when := d.when
+	d.mu.Unlock()
 	if dies && when == "before" {
 		die()
 	}
-	results, err := m.Memory.Commit(ctx, changes)
+	results, err := commit(ctx, changes)
 	if dies {
 		die()
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	for i, ch := range changes {
 		if results[i].Verdict == store.Done {
-			m.states[ch.Call.ID] = ch.Call.State
+			d.states[ch.Call.ID] = ch.Call.State
 		}
 	}
 	return results, err
 }
 
 // named is the word for what a change brings a call to.
-func (m *mortal) named(c *call.Call) string {
-	if m.states[c.ID] == c.State {
+func (d *doom) named(c *call.Call) string {
+	if d.states[c.ID] == c.State {
 		return "note"
 	}
 	return map[call.State]string{
