@@ -94,7 +94,6 @@ type Server struct {
 	logOuts     *logOuts
 	neighbours  *neighbours
 	busState    *busState
-	begun       time.Time      // When the node started, by the store's clock.
 	commands    *commandSocket // nil where commands cannot reach the server.
 	// stopping says that Shutdown has begun.
 	stopping atomic.Bool
