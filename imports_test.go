@@ -179,7 +179,7 @@ var allowed = map[string]imports{
 		theirs: []string{"github.com/coder/websocket", "github.com/google/go-cmp", "google.golang.org/protobuf", "modernc.org/sqlite"},
 	},
 	"internal/testing/chaos/victim": {
-		ours:   []string{"internal/call", "internal/config", "internal/server", "internal/store", "internal/store/pgstore", "internal/store/sqlstore"},
+		ours:   []string{"internal/call", "internal/config", "internal/server", "internal/store", "internal/store/pgstore"},
 		theirs: []string{"github.com/alecthomas/kong"},
 	},
 	"internal/testing/natsserver": {},

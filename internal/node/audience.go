@@ -84,12 +84,14 @@ func (h *host) answer(a *command, id call.ID, c *call.Call, failure *pealv1.Erro
 		return
 	}
 	f := &pealv1.ServerFrame{Error: failure}
+	var u *pealv1.CallUpdate
 	if c != nil {
-		f.Body = &pealv1.ServerFrame_Call{Call: h.delivery.update(c, a.device, a.with)}
+		u = h.delivery.update(c, a.device, a.with)
+		f.Body = &pealv1.ServerFrame_Call{Call: u}
 	}
 	a.device.session.Reply(a.id, f)
 	if c != nil {
-		h.delivery.involve(a.device, c)
+		h.delivery.involve(a.device, c, u)
 	}
 }
 
@@ -101,7 +103,7 @@ func (h *host) AnswerMerged(a callqueue.Asker, id call.ID, into *call.Call) {
 	u.MergedInto = string(into.ID)
 	d.session.Reply(invited.id, &pealv1.ServerFrame{Body: &pealv1.ServerFrame_Call{Call: u}})
 	h.devices.part(d, id)
-	h.delivery.involve(d, into)
+	h.delivery.involve(d, into, u)
 	if d.kicked {
 		// While its invitation was under way: it became this call, which had not
 		// been its own when it was kicked from all that were.

@@ -3,6 +3,7 @@ package node
 import (
 	"slices"
 
+	"github.com/peal-rtc/peal/internal/bus"
 	"github.com/peal-rtc/peal/internal/call"
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
 )
@@ -21,8 +22,9 @@ func (dl *delivery) tell(c *call.Call, a call.Account, id call.DeviceID, with ca
 		if d == but || c.Role(d.who) == call.Outsider || d.knows(c) {
 			continue
 		}
-		d.session.Tell(&pealv1.ServerFrame{Body: &pealv1.ServerFrame_Call{Call: dl.update(c, d, with)}})
-		dl.involve(d, c)
+		u := dl.update(c, d, with)
+		d.session.Tell(&pealv1.ServerFrame{Body: &pealv1.ServerFrame_Call{Call: u}})
+		dl.involve(d, c, u)
 	}
 	return len(devices) > 0
 }
@@ -49,8 +51,27 @@ func (d *device) knows(c *call.Call) bool {
 	return v != nil && v.rev > c.Rev || c.Live() && slices.Contains(d.over, c.ID)
 }
 
-// involve notes what a device that has just seen a snapshot has to do with the call.
-func (dl *delivery) involve(d *device, c *call.Call) {
+// lacks says that a device here needs a session description which the message of another node
+// leaves out: the message with that was lost, as when its node died.
+func (dl *delivery) lacks(m *bus.Message) bool {
+	return slices.ContainsFunc(dl.devices.of(m.Account, m.Device), func(d *device) bool {
+		v := d.calls[m.Call.ID]
+		if d.knows(m.Call) || v != nil && (v.rev == 0 || v.described == m.Call.Media.Generation) {
+			return false
+		}
+		switch m.Call.Role(d.who) {
+		case call.CallerRole:
+			return m.Without&call.WithAnswer != 0
+		case call.CalleeRole: // Of a call that is not answered in this generation.
+			return m.Without&call.WithOffer != 0 && m.Without&call.WithAnswer == 0
+		case call.Outsider, call.Observer:
+		}
+		return false
+	})
+}
+
+// involve notes what a device that has just seen an update has to do with the call.
+func (dl *delivery) involve(d *device, c *call.Call, u *pealv1.CallUpdate) {
 	role := c.Role(d.who)
 	// A device may receive an update before its welcome, which was built from an older read.
 	if !c.Live() && (!dl.cfg.Alone || d.session.Greeting()) && !slices.Contains(d.over, c.ID) {
@@ -63,6 +84,9 @@ func (dl *delivery) involve(d *device, c *call.Call) {
 	v := dl.devices.join(d, c.ID)
 	if c.Rev >= v.rev {
 		v.rev, v.inCall, v.active = c.Rev, c.Has(d.who), role != call.Observer
+	}
+	if u.Offer != "" || u.Answer != "" {
+		v.described = c.Media.Generation
 	}
 	dl.devices.quicken(d)
 }

@@ -42,6 +42,8 @@ const overMost = 16
 type involvement struct {
 	// rev is the highest that the device was told; 0 before it was.
 	rev uint32
+	// described is the media generation of the last session description that the device was sent.
+	described uint32
 	// inCall says that it is the caller's device or the one that answered.
 	inCall bool
 	// ringing or in the call: its connection is watched more closely.

@@ -153,7 +153,7 @@ func (gs *greetings) welcome(g *greeting) {
 			u.Call.Attachment = "" // Nobody is invited by it any more.
 		}
 		w.Calls = append(w.Calls, u)
-		gs.delivery.involve(d, c)
+		gs.delivery.involve(d, c, u)
 		gs.calls.Learn(*c)
 	}
 	d.session.Welcome(w, gs.now)

@@ -193,8 +193,14 @@ func (n *Node) heard(m bus.Message) {
 	case m.Login != nil:
 		n.logins.loggedIn(*m.Login)
 	case m.Call != nil:
-		n.delivery.tell(m.Call, m.Account, m.Device, m.With, nil)
+		lacks := n.delivery.lacks(&m)
+		if !lacks {
+			n.delivery.tell(m.Call, m.Account, m.Device, m.With, nil)
+		}
 		n.calls.LearnPart(*m.Call, m.Without)
+		if lacks { // The devices are told by what is read.
+			n.calls.Look(m.Call.ID, m.Call.Rev)
+		}
 	case m.LoggedOut:
 		n.logins.expel(m.Account, m.Device)
 	case m.Signal != nil:

@@ -179,7 +179,7 @@ func TestTrimmed(t *testing.T) {
 }
 
 // TestPartOfACall: a message without descriptions leaves those of the same generation, and where
-// the node does not have them it reads the call before it steps it.
+// the node does not have them it reads the call.
 func TestPartOfACall(t *testing.T) {
 	for _, missed := range []bool{false, true} {
 		b := beside(t)
@@ -202,8 +202,8 @@ func TestPartOfACall(t *testing.T) {
 				t.Errorf("alice is given the answer %q", u.Answer)
 			}
 		}
-		tell(b.elsewhere(1, func(*call.Call) call.Input { return call.Report{Device: bob, Generation: 1, Up: true} }), 0)
 		loads := b.loads
+		tell(b.elsewhere(1, func(*call.Call) call.Input { return call.Report{Device: bob, Generation: 1, Up: true} }), 0)
 		alice.do(&pealv1.TrackReport{CallId: callID(1), Tracks: &pealv1.Tracks{Audio: true}})
 		m := b.stored(1).Media
 		if m.Offer != "v=0 offer" || m.Answer != "v=0 answer" {
