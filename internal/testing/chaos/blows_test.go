@@ -38,7 +38,7 @@ var blows = []blow{
 	}},
 	{"NATS is killed", [2]time.Duration{0, 3 * time.Second}, false, 1, func(c *cluster, _ *rand.Rand) func() {
 		c.bus.Kill9()
-		return c.bus.Restart
+		return func() { c.bus.Restart() }
 	}},
 	{"NATS is cut off from all", [2]time.Duration{time.Second, 7 * time.Second}, false, 0, func(c *cluster, _ *rand.Rand) func() {
 		for _, n := range c.nodes {
