@@ -148,6 +148,11 @@ func (p *process) doctors(other *process, key string) {
 			p.t.Errorf("%s is not looked at:\n%s%s", url, out, complaint)
 		}
 	}
+	for _, n := range p.nodes(key) {
+		if !strings.Contains(out, n.Relay) {
+			p.t.Errorf("the relay %s is not looked at:\n%s", n.Relay, out)
+		}
+	}
 	if got := strings.Count(out, "ok           turn-udp "); got != 2 {
 		p.t.Errorf("%d of 2 relays answer:\n%s%s", got, out, complaint)
 	}

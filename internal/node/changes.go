@@ -12,7 +12,7 @@ import (
 // are seen soon, and a slow commit may take as long as the store lets it.
 const (
 	changesOverlap = 3 * time.Second
-	changesWide    = 15 * time.Second // Of a wide look,
+	changesWide    = 20 * time.Second // Of a wide look,
 	wideEvery      = 10 * time.Second // which each of these times is.
 )
 

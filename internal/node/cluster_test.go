@@ -178,7 +178,7 @@ func TestLooksForChanges(t *testing.T) {
 		}
 	}
 	b.wait(40 * time.Second)
-	if diff := cmp.Diff(map[time.Duration]int{3 * time.Second: 16, 15 * time.Second: 4}, looks); diff != "" {
+	if diff := cmp.Diff(map[time.Duration]int{3 * time.Second: 16, 20 * time.Second: 4}, looks); diff != "" {
 		t.Errorf("looks by how far they go back (-want +got):\n%s", diff)
 	}
 }

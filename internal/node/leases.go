@@ -30,7 +30,8 @@ type leases struct {
 // beatLate is how long after an answered Beat the next answer shows that the store was away, as a
 // Beat that failed does: then the leases of all nodes may have run out, since others may have
 // missed one Beat more, and no node is dead for that.
-const beatLate = leaseTTL - leaseEvery
+// A second is for those that find later than this node that the store is back.
+const beatLate = leaseTTL - leaseEvery - time.Second
 
 // othersSweep is how much later than the node that follows a dead one the other nodes sweep the
 // live calls: they find nothing then, unless that node died as well.

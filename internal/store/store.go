@@ -16,10 +16,6 @@ import (
 // ErrNotFound says that no call has this id.
 var ErrNotFound = errors.New("no such call")
 
-// ErrNewerFormat says that a newer release wrote a call, with more in it than this one knows. Nobody
-// but such a release may change it.
-var ErrNewerFormat = errors.New("the call was written by a newer release")
-
 // What a store that fails says of the reason, where it knows: errors wrap these.
 var (
 	// ErrFull: there is no room on the disk.
@@ -44,8 +40,8 @@ type Store interface {
 	// made in order.
 	Commit(ctx context.Context, changes []Change) ([]Result, error)
 
-	// Call loads one call, or ErrNotFound. Where a newer release wrote it: ErrNewerFormat. Lists leave
-	// out such a call.
+	// Call loads one call, or ErrNotFound. A call of a newer format, also in lists, is as much as
+	// this program knows of it, and call.Call.Format says so.
 	Call(ctx context.Context, id call.ID) (call.Call, error)
 
 	// CallsOf loads the live calls in which the account has a leg and those
@@ -56,7 +52,8 @@ type Store interface {
 	// hear, in the order of ids.
 	Naming(ctx context.Context, account call.Account) ([]call.ID, error)
 
-	// Due lists live calls whose deadline is at or before now, earliest first.
+	// Due lists live calls whose deadline is at or before now, earliest first. It may leave out
+	// those of a newer format than call.Format.
 	Due(ctx context.Context, now time.Time, limit int) ([]call.ID, error)
 
 	// Live lists live calls with an id above after, in the order of ids.

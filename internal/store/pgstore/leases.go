@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/peal-rtc/peal/internal/call"
 	"github.com/peal-rtc/peal/internal/store"
 	"github.com/peal-rtc/peal/internal/store/stored"
 )
@@ -55,7 +56,7 @@ func (s *Store) Beat(ctx context.Context, incarnation string, ttl time.Duration)
 	node := s.node
 	s.mu.Unlock()
 	if node.Incarnation != incarnation {
-		node = store.Node{Format: stored.Format}
+		node = store.Node{Format: int(call.Format)}
 	}
 	err = s.read(ctx, func(ctx context.Context, pool *pgxpool.Pool) error {
 		var batch pgx.Batch

@@ -2,7 +2,6 @@ package pgstore_test
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -12,7 +11,6 @@ import (
 
 	"github.com/peal-rtc/peal/internal/call"
 	"github.com/peal-rtc/peal/internal/store"
-	"github.com/peal-rtc/peal/internal/store/stored"
 	"github.com/peal-rtc/peal/internal/testing/postgres"
 )
 
@@ -50,7 +48,7 @@ func TestNodes(t *testing.T) {
 	if again[0] != me || !again[0].Until.After(first.Until.Add(time.Minute)) || first.Until.Sub(first.Begun) != time.Hour {
 		t.Errorf("me is %+v, first %+v", again[0], first)
 	}
-	if again[1].Release != "" || again[1].Format != stored.Format {
+	if again[1].Release != "" || again[1].Format != int(call.Format) {
 		t.Errorf("other is %+v", again[1])
 	}
 	expire := func(ago time.Duration) {
@@ -69,7 +67,7 @@ func TestNodes(t *testing.T) {
 	nodes()
 }
 
-// TestNewerFormat: what a newer release wrote is read by nobody else, and changed by nobody else.
+// TestNewerFormat: what a newer release wrote is read by all, and changed by nobody else.
 func TestNewerFormat(t *testing.T) {
 	url := postgres.Shared(t).NewDatabase(t)
 	s := openAt(t, url)
@@ -79,14 +77,14 @@ func TestNewerFormat(t *testing.T) {
 		_, err := conn.Exec(t.Context(), `UPDATE calls SET format = format + 1 WHERE id = 'c1'`)
 		return err
 	})
-	if _, err := s.Call(t.Context(), "c1"); !errors.Is(err, store.ErrNewerFormat) {
-		t.Errorf("Call: %v", err)
+	if c, err := s.Call(t.Context(), "c1"); err != nil || c.Format != call.Format+1 {
+		t.Errorf("Call: format %d, %v", c.Format, err)
 	}
 	live, err := s.Live(t.Context(), "", 9)
-	if err != nil || len(live) != 1 || live[0].ID != "c2" {
+	if err != nil || len(live) != 2 || live[0].Format != call.Format+1 {
 		t.Errorf("Live: %v, %v", live, err)
 	}
-	if of, err := s.CallsOf(t.Context(), "alice", time.Time{}); err != nil || len(of) != 0 {
+	if of, err := s.CallsOf(t.Context(), "alice", time.Time{}); err != nil || len(of) != 1 || of[0].Format != call.Format+1 {
 		t.Errorf("CallsOf: %v, %v", of, err)
 	}
 	due, err := s.Due(t.Context(), begun.Add(time.Hour), 9)
@@ -96,6 +94,22 @@ func TestNewerFormat(t *testing.T) {
 	results, err := s.Commit(t.Context(), []store.Change{next(newer.Call), next(known.Call)})
 	if err != nil || results[0].Verdict != store.Conflict || results[1].Verdict != store.Done {
 		t.Errorf("Commit: %+v, %v", results, err)
+	}
+	// A call says itself which format it has.
+	format := func(id call.ID) (format int16) {
+		session(t, url, func(conn *pgx.Conn) error {
+			return conn.QueryRow(t.Context(), `SELECT format FROM calls WHERE id = $1`, string(id)).Scan(&format)
+		})
+		return format
+	}
+	future := ringing(t, "c4", "mia", "noah")
+	future.Call.Format = call.Format + 2
+	commit(t, s, future)
+	if got := format("c4"); got != int16(call.Format)+2 {
+		t.Errorf("a call of format %d is stored as one of %d", call.Format+2, got)
+	}
+	if got := format("c2"); got != int16(call.Format) {
+		t.Errorf("a call of the first format is stored as one of %d", got)
 	}
 	// Its accounts are busy all the same.
 	results, err = s.Commit(t.Context(), []store.Change{ringing(t, "c3", "erin", "bob")})

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -143,14 +142,13 @@ func prepare(pool *pgxpool.Config) error {
 			c.RuntimeParams[name] = value
 		}
 	}
-	if c.ConnectTimeout == 0 || c.ConnectTimeout > 2*time.Minute-time.Second { // pgx's own default is 2 min.
+	if c.ConnectTimeout == 0 || c.ConnectTimeout >= 2*time.Minute { // pgx's own default is 2 min.
 		c.ConnectTimeout = 2 * time.Second
 	}
 	if c.ValidateConnect == nil {
 		c.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
 	}
-	dialer := net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 2 * time.Second, Interval: time.Second, Count: 3}}
-	c.DialFunc = dialer.DialContext
+	c.DialFunc = dial
 	pool.PingTimeout = time.Second
 	// A connection that broke while nobody used it leaves the outcome of a commit open: see fateOf.
 	pool.ShouldPing = func(_ context.Context, p pgxpool.ShouldPingParams) bool { return p.IdleDuration > pingAfter }

@@ -14,8 +14,8 @@ import (
 	"github.com/peal-rtc/peal/internal/store/stored"
 )
 
-// The reads. All go to the server that takes the writes. Lists leave out calls of a newer format,
-// which other nodes look after.
+// The reads. All go to the server that takes the writes. Deadlines of calls of a newer format are
+// left to other nodes.
 const (
 	sqlDescribed = ` LEFT JOIN descriptions o ON o.call_id = c.id AND NOT o.is_answer LEFT JOIN descriptions a ON a.call_id = c.id AND a.is_answer`
 
@@ -27,7 +27,7 @@ SELECT c.id, c.format, c.body, o.sdp, a.sdp FROM (
 	UNION ALL
 	SELECT c.* FROM parties p JOIN calls c ON c.id = p.call_id AND c.ended_ns = p.ended_ns WHERE p.account = $1 AND p.ended_ns >= $2
 ) AS c` + sqlDescribed + `
-WHERE c.format <= $3 ORDER BY c.created_ns, c.id`
+ORDER BY c.created_ns, c.id`
 
 	sqlNaming = `
 SELECT call_id FROM claims WHERE account = $1
@@ -38,7 +38,7 @@ ORDER BY 1`
 
 	sqlLive = `
 SELECT c.id, c.format, c.body, o.sdp, a.sdp FROM calls c` + sqlDescribed + `
-WHERE c.ended_ns IS NULL AND c.id > $1 AND c.format <= $3 ORDER BY c.id LIMIT $2`
+WHERE c.ended_ns IS NULL AND c.id > $1 ORDER BY c.id LIMIT $2`
 
 	sqlChanged = `
 SELECT id, rev, caller, CASE WHEN deaf THEN '' ELSE callee END, changed_ns FROM calls
@@ -69,17 +69,17 @@ func (s *Store) Call(ctx context.Context, id call.ID) (c call.Call, err error) {
 // scanCall reads a call.
 func (s *Store) scanCall(row pgx.CollectableRow) (call.Call, error) {
 	var id call.ID
-	var format int
+	var format uint8
 	var body, offer, answer []byte
 	if err := row.Scan((*string)(&id), &format, &body, &offer, &answer); err != nil {
 		return call.Call{}, err
 	}
-	if format > stored.Format {
-		return call.Call{}, fmt.Errorf("%w (format %d)", store.ErrNewerFormat, format)
-	}
 	c, err := stored.Decode(id, body, nil)
 	if err != nil {
 		return call.Call{}, err
+	}
+	if format > call.Format {
+		c.Format = format
 	}
 	if c.Media.Offer, err = expand(offer); err == nil {
 		c.Media.Answer, err = expand(answer)
@@ -106,7 +106,7 @@ func (s *Store) CallsOf(ctx context.Context, account call.Account, endedSince ti
 	if store.IsAlias(account) || !fits(string(account)) {
 		return nil, nil
 	}
-	calls, err := collect(ctx, s, s.scanCall, sqlCallsOf, string(account), stored.Nanos(endedSince), stored.Format)
+	calls, err := collect(ctx, s, s.scanCall, sqlCallsOf, string(account), stored.Nanos(endedSince))
 	if err != nil {
 		return nil, fmt.Errorf("read calls of account: %w", err)
 	}
@@ -132,7 +132,7 @@ func scanID(row pgx.CollectableRow) (id call.ID, err error) {
 
 // Due implements store.Store.
 func (s *Store) Due(ctx context.Context, now time.Time, limit int) ([]call.ID, error) {
-	ids, err := collect(ctx, s, scanID, sqlDue, stored.Nanos(now), limit, stored.Format)
+	ids, err := collect(ctx, s, scanID, sqlDue, stored.Nanos(now), limit, int16(call.Format))
 	if err != nil {
 		return nil, fmt.Errorf("find due calls: %w", err)
 	}
@@ -141,7 +141,7 @@ func (s *Store) Due(ctx context.Context, now time.Time, limit int) ([]call.ID, e
 
 // Live implements store.Store.
 func (s *Store) Live(ctx context.Context, after call.ID, limit int) ([]call.Call, error) {
-	calls, err := collect(ctx, s, s.scanCall, sqlLive, string(after), limit, stored.Format)
+	calls, err := collect(ctx, s, s.scanCall, sqlLive, string(after), limit)
 	if err != nil {
 		return nil, fmt.Errorf("read live calls: %w", err)
 	}

@@ -57,7 +57,7 @@ WITH judged AS MATERIALIZED (
 		CASE verdict WHEN 1 THEN deadline_ns ELSE busy_deadline_ns END, CASE verdict WHEN 1 THEN created_ns ELSE busy_created_ns END,
 		CASE verdict WHEN 1 THEN ended_ns ELSE busy_ended_ns END,
 		(extract(epoch FROM clock_timestamp()) * 1000000)::bigint * 1000, $1::bigint,
-		string_to_array(CASE verdict WHEN 1 THEN nodes ELSE busy_nodes END, E'\n'), $2::smallint,
+		string_to_array(CASE verdict WHEN 1 THEN nodes ELSE busy_nodes END, E'\n'), ($2::smallint[])[ord],
 		CASE verdict WHEN 1 THEN body ELSE busy_body END || CASE WHEN deafened THEN $3::bytea ELSE $4::bytea END
 	FROM judged WHERE makes ORDER BY id COLLATE "C"
 	ON CONFLICT (id) DO NOTHING
@@ -92,7 +92,7 @@ WITH new AS MATERIALIZED (
 ), changed AS (
 	UPDATE calls c SET rev = n.rev, state = n.state, deadline_ns = n.deadline_ns, ended_ns = n.ended_ns,
 		changed_ns = (extract(epoch FROM clock_timestamp()) * 1000000)::bigint * 1000, attempt = $1::bigint,
-		nodes = string_to_array(n.nodes, E'\n'), format = $2::smallint, body = n.body
+		nodes = string_to_array(n.nodes, E'\n'), format = ($13::smallint[])[n.ord], body = n.body
 	FROM new n WHERE c.ctid = n.place AND c.rev = n.was AND c.state <> 4 AND c.format <= $2::smallint
 	RETURNING n.ord, n.id, n.offer, n.answer
 ), described AS (
@@ -104,7 +104,9 @@ WITH new AS MATERIALIZED (
 SELECT ord FROM changed`
 
 // sqlEnd does what belongs to the ends that this transaction made: it frees the claims, deletes the
-// descriptions, lists the call for its parties and files the record.
+// descriptions, lists the call for its parties and files the record. It leaves the ids of the records
+// that it filed to sqlEvents, in the setting peal.filed, which ends with the transaction: a search in
+// records would open each partition.
 const sqlEnd = `
 WITH ended AS MATERIALIZED (
 	SELECT n.*, c.deaf
@@ -124,10 +126,12 @@ WITH ended AS MATERIALIZED (
 	SELECT caller, ended_ns, id FROM ended
 	UNION ALL SELECT callee, ended_ns, id FROM ended WHERE NOT deaf AND callee <> '' -- A tombstone has no callee.
 	ON CONFLICT DO NOTHING
+), filed AS (
+	INSERT INTO records (call_id, kind, type, caller, callee, reason, created_ns, ended_ns, duration_s,
+		caller_name, caller_avatar, callee_name, callee_avatar, deaf)
+	SELECT id, kind, type, caller, callee, reason, created_ns, ended_ns, duration_s,
+		caller_name, caller_avatar, callee_name, callee_avatar, deaf
+	FROM ended WHERE kind <> 0
+	ON CONFLICT (call_id) DO NOTHING RETURNING call_id
 )
-INSERT INTO records (call_id, kind, type, caller, callee, reason, created_ns, ended_ns, duration_s,
-	caller_name, caller_avatar, callee_name, callee_avatar, deaf, attempt)
-SELECT id, kind, type, caller, callee, reason, created_ns, ended_ns, duration_s,
-	caller_name, caller_avatar, callee_name, callee_avatar, deaf, $1::bigint
-FROM ended WHERE kind <> 0
-ON CONFLICT (call_id) DO NOTHING`
+SELECT set_config('peal.filed', coalesce(array_agg(call_id)::text, ''), true) FROM filed`

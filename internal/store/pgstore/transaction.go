@@ -103,6 +103,7 @@ type columns struct {
 	state           []*int16
 	deadline, ended []*int64
 	nodes           []*string
+	format          []*int16
 	body            [][]byte
 	offer, answer   [][]byte
 }
@@ -112,6 +113,7 @@ func (c *columns) add(o *outcome) {
 	if o == nil {
 		c.rev, c.created, c.state = append(c.rev, nil), append(c.created, nil), append(c.state, nil)
 		c.deadline, c.ended, c.nodes = append(c.deadline, nil), append(c.ended, nil), append(c.nodes, nil)
+		c.format = append(c.format, nil)
 		c.body, c.offer, c.answer = append(c.body, nil), append(c.offer, nil), append(c.answer, nil)
 		return
 	}
@@ -120,6 +122,8 @@ func (c *columns) add(o *outcome) {
 	c.rev, c.created, c.state = append(c.rev, &rev), append(c.created, &created), append(c.state, &state)
 	c.deadline, c.ended, c.nodes = append(c.deadline, deadlineOf(o.call)), append(c.ended, endOf(o.call)), append(c.nodes, &nodes)
 	c.body = append(c.body, o.body)
+	format := int16(max(o.call.Format, 1))
+	c.format = append(c.format, &format)
 	c.offer, c.answer = append(c.offer, o.offer), append(c.answer, o.answer)
 }
 
@@ -154,7 +158,7 @@ func (t *transaction) create(created []int) {
 		as.add(&c.call)
 		busy.add(c.busy)
 	}
-	t.batch.Queue(sqlMake, t.attempt, int16(stored.Format), stored.Deafness(), []byte{},
+	t.batch.Queue(sqlMake, t.attempt, as.format, stored.Deafness(), []byte{},
 		ids, callers, callees, deaf,
 		as.rev, as.state, as.deadline, as.created, as.ended, as.nodes, as.body, as.offer, as.answer,
 		busy.rev, busy.state, busy.deadline, busy.created, busy.ended, busy.nodes, busy.body, busy.offer, busy.answer,
@@ -180,8 +184,8 @@ func (t *transaction) change(changed []int) {
 		ids[k], was[k] = string(c.Call.ID), int64(c.From)
 		as.add(&c.call)
 	}
-	t.batch.Queue(sqlChange, t.attempt, int16(stored.Format),
-		ids, was, as.rev, as.state, as.deadline, as.ended, as.nodes, as.body, as.offer, as.answer,
+	t.batch.Queue(sqlChange, t.attempt, int16(call.Format),
+		ids, was, as.rev, as.state, as.deadline, as.ended, as.nodes, as.body, as.offer, as.answer, as.format,
 	).Query(func(rows pgx.Rows) error {
 		var ord int64
 		_, err := pgx.ForEachRow(rows, []any{&ord}, func() error {

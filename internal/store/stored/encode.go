@@ -12,10 +12,6 @@ import (
 	"github.com/peal-rtc/peal/internal/store/stored/storedpb"
 )
 
-// Format is that of the bodies that Encode writes. A program that knows a lower one would lose
-// fields of them.
-const Format = 1
-
 // Encode gives all of a call but its id and its descriptions.
 func Encode(c *call.Call) ([]byte, error) {
 	t := &c.Timing

@@ -16,7 +16,7 @@ import (
 func Full() call.Call {
 	var full call.Call
 	new(filler).fill(reflect.ValueOf(&full).Elem())
-	full.Rev, full.State = 1, call.Ringing
+	full.Rev, full.State, full.Format = 1, call.Ringing, call.Format
 	full.ConnectedAt, full.Outcome.EndedAt = after(70), after(190)
 	full.Media.Offer = "v=0\r\na=x:\"\\</script>\u2028é\x00\r\n"
 	return full

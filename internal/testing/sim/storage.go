@@ -40,7 +40,10 @@ func (h *host) ask(e node.Request) {
 	w, start, f := h.w, h.start, &h.w.cfg.Faults
 	d, back := w.upTo(f.StoreDelay), w.upTo(f.StoreDelay)
 	if w.fault(f.ReadSlow, "a slow read of "+h.label()) {
-		if slow := w.upTo(5 * time.Second); w.chance(0.5) {
+		_, beat := e.(node.Beat)
+		// Beside failovers a sign of life is late on its way back alone: what the watch knows of
+		// leases would not tell a slow one from the store's absence.
+		if slow := w.upTo(5 * time.Second); w.chance(0.5) && (!beat || f.Failover == 0) {
 			d += slow
 		} else {
 			back += slow
@@ -85,7 +88,7 @@ func (h *host) sees(marks []store.Mark) (seen []store.Mark) {
 			if w.fault(f.Disorder, fmt.Sprintf("%s does not see rev %d of %s for a while", h.label(), m.Rev, short(m.Call))) {
 				until = w.now.Add(w.upTo(2 * time.Second))
 				if w.chaos.IntN(8) == 0 {
-					until = until.Add(8 * time.Second)
+					until = until.Add(4 * time.Second)
 				}
 			}
 			w.unseen[key] = until
@@ -225,12 +228,16 @@ func (w *world) time() time.Time { return w.clock.Now().Add(w.jumped) }
 // jump is by how much the clocks of the machines of the store differ at most.
 const jump = time.Second
 
-// jumps is by how much what is timed by the store's clock may be off.
-func (f Faults) jumps() time.Duration {
-	if f.Failover == 0 {
-		return 0
+// jumps is by how much what is timed by the store's clock may be off from the commits: the clock
+// may be another one, and a commit may have waited for the store.
+func (f Faults) jumps() (off time.Duration) {
+	if f.Failover > 0 {
+		off += 2 * jump
 	}
-	return 2 * jump
+	if f.Failover+f.StoreDown+f.StoreLost > 0 {
+		off += storeDeadline
+	}
+	return off
 }
 
 // failover has another machine be the store after a while: with all that was committed, and a

@@ -210,7 +210,11 @@ func (x *watch) retries() time.Duration {
 // answers is how long it may take until who is connected has the answer to what it asked,
 // which at times is found by asking twice.
 func (x *watch) answers() time.Duration {
-	if f := &x.w.cfg.Faults; f.served() {
+	f := &x.w.cfg.Faults
+	if f.Older > 0 { // Who is at an older node asks it again and again, until the call is over.
+		return 3 * time.Minute
+	}
+	if f.served() {
 		return time.Second + 10*f.StoreDelay + 4*f.LinkDelay
 	}
 	return 30 * time.Second

@@ -61,8 +61,7 @@ CREATE TABLE records (
     caller_avatar text     NOT NULL,
     callee_name   text     NOT NULL,
     callee_avatar text     NOT NULL,
-    deaf          boolean  NOT NULL, -- The record is the caller's alone.
-    attempt       bigint   NOT NULL  -- The transaction that filed it.
+    deaf          boolean  NOT NULL  -- The record is the caller's alone.
 ) PARTITION BY RANGE (call_id);
 CREATE TABLE records_other PARTITION OF records DEFAULT;
 CREATE INDEX records_ended ON records (ended_ns);
