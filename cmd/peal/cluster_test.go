@@ -34,7 +34,7 @@ func TestClusterSettings(t *testing.T) {
 	t.Setenv("PEAL_BUS", nats)
 	check(t, "bus is given and store is not")
 
-	if code, _, complaint := peal("dev", "--store", database); code != exitUsage || strings.Contains(complaint, "letmein") {
+	if code, _, complaint := peal("dev", "--data", t.TempDir(), "--store", database); code != exitUsage || strings.Contains(complaint, "letmein") {
 		t.Errorf("peal dev: %d %q", code, complaint)
 	}
 }
