@@ -29,7 +29,7 @@ func buildStepped(t *testing.T) string {
 		t.Fatal(err)
 	}
 	now, clause := regexp.MustCompile(`\btime\.Now\b`), regexp.MustCompile(`(?m)^package \w+$`)
-	const rare, often = "const clockEvery = time.Minute\n", "const clockEvery = time.Second\n"
+	rare := regexp.MustCompile(`(?m)^(\tclockEvery +=) time\.Minute$`)
 	replace := map[string]string{}
 	hastened := 0
 	for i, file := range strings.Fields(string(list)) {
@@ -41,8 +41,8 @@ func buildStepped(t *testing.T) string {
 			continue
 		}
 		text := now.ReplaceAllString(string(source), "stepped.Now") + "\nvar _ = time.Now\n"
-		hastened += strings.Count(text, rare)
-		text = strings.ReplaceAll(text, rare, often)
+		hastened += len(rare.FindAllString(text, -1))
+		text = rare.ReplaceAllString(text, "${1} time.Second")
 		text = clause.ReplaceAllString(text, "${0}\n\nimport \"github.com/peal-rtc/peal/internal/testing/stepped\"")
 		with := filepath.Join(folder, fmt.Sprintf("%d.go", i))
 		if err := os.WriteFile(with, []byte(text), 0o600); err != nil {
