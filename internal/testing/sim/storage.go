@@ -78,17 +78,21 @@ func (h *host) answer(e node.Request) node.Input {
 	return answer
 }
 
+// showsLate is how long after its time a change shows to the last reader. What is older shows to
+// everyone, also to a node that could not read for long.
+const showsLate = 6 * time.Second
+
 // sees leaves those changes out that are in the store and that this reader does not see yet.
 func (h *host) sees(marks []store.Mark) (seen []store.Mark) {
 	w, f := h.w, &h.w.cfg.Faults
 	for _, m := range marks {
 		key := unseen{h.index, m.Call, m.Rev}
 		until, known := w.unseen[key]
-		if !known && f.Disorder > 0 {
+		if !known && f.Disorder > 0 && w.now.Sub(m.At) < showsLate {
 			if w.fault(f.Disorder, fmt.Sprintf("%s does not see rev %d of %s for a while", h.label(), m.Rev, short(m.Call))) {
-				until = w.now.Add(w.upTo(2 * time.Second))
+				until = m.At.Add(w.upTo(2 * time.Second))
 				if w.chaos.IntN(8) == 0 {
-					until = until.Add(4 * time.Second)
+					until = m.At.Add(showsLate)
 				}
 			}
 			w.unseen[key] = until

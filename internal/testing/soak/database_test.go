@@ -30,7 +30,7 @@ func build(t *testing.T) (binary string) {
 	text := string(code)
 	for _, change := range [][2]string{
 		{"pruneEvery = time.Hour", fmt.Sprintf("pruneEvery time.Duration = %d", keep/10)},
-		{"keepCalls = 24 * time.Hour", fmt.Sprintf("keepCalls time.Duration = %d", keep)},
+		{"keepCalls       = 24 * time.Hour", fmt.Sprintf("keepCalls       time.Duration = %d", keep)},
 		{"now.Add(-s.cfg.Settings.Keep)", fmt.Sprintf("now.Add(-%d)", keep)},
 	} {
 		if strings.Count(text, change[0]) != 1 {
