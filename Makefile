@@ -44,7 +44,8 @@ dist: tools ## Build a release of the commit: archives, lists of components, .de
 
 .PHONY: test
 test: setup check ## Run all checks and tests, browsers included; installs what is missing.
-	go test -race -shuffle=on -timeout=30m $$(go list ./... | grep -v '/e2e$$')
+	@# The simulator takes longest, so it begins first.
+	go test -race -shuffle=on -timeout=30m ./internal/testing/sim $$(go list ./... | grep -v -e '/e2e$$' -e '/testing/sim$$')
 	for m in $(modules); do go -C $$m test -race -shuffle=on ./... || exit; done
 	go -C tools test -shuffle=on ./release
 	go -C tools/deploycheck test -count=1 -shuffle=on ./started
