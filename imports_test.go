@@ -153,7 +153,8 @@ var allowed = map[string]imports{
 	"internal/testing/explore": {ours: []string{"internal/call", "internal/callqueue", "internal/protocol", "internal/store", "internal/testing/plant"}},
 	"internal/testing/plant":   {},
 	// It starts a real PostgreSQL.
-	"internal/testing/postgres": {theirs: []string{"github.com/jackc/pgx"}},
+	"internal/testing/ports":    {},
+	"internal/testing/postgres": {ours: []string{"internal/testing/ports"}, theirs: []string{"github.com/jackc/pgx"}},
 	"internal/testing/balancer": {},
 	// Built into the command by one of its tests.
 	"internal/testing/stepped": {},

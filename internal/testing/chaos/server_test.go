@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -17,6 +16,7 @@ import (
 	"time"
 
 	"github.com/peal-rtc/peal/internal/control"
+	"github.com/peal-rtc/peal/internal/testing/ports"
 )
 
 const secret = "the secret of servers that are killed"
@@ -74,12 +74,11 @@ func newServer(t *testing.T, binary string, more ...string) *server {
 	t.Helper()
 	s := &server{t: t, binary: binary, data: t.TempDir(), more: more}
 	for _, addr := range []*string{&s.addr, &s.metrics} {
-		l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+		port, err := ports.Free()
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer func() { _ = l.Close() }() // After both are chosen.
-		*addr = l.Addr().String()
+		*addr = fmt.Sprintf("127.0.0.1:%d", port)
 	}
 	t.Cleanup(s.kill)
 	return s

@@ -25,6 +25,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/peal-rtc/peal/internal/testing/ports"
 )
 
 // startsWithin is how long a server may take until it answers.
@@ -177,7 +179,7 @@ func (s *Server) launch(ctx context.Context) (err error) {
 	}
 	for range tries {
 		if tries > 1 {
-			if s.port, err = freePort(); err != nil {
+			if s.port, err = ports.Free(); err != nil {
 				return err
 			}
 		}
@@ -186,14 +188,6 @@ func (s *Server) launch(ctx context.Context) (err error) {
 		}
 	}
 	return fmt.Errorf("%w\n%s", err, s.log)
-}
-
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	return l.Addr().(*net.TCPAddr).Port, l.Close()
 }
 
 // run starts the server at its port.
