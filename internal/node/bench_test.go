@@ -64,7 +64,7 @@ type bench struct {
 	// slowFailure is how long the store takes to fail a read.
 	slowFailure time.Duration
 	slowLists   bool   // The calls of an account are read when all else is done.
-	after       func() // What happens once the next commit is done, before the node hears of it.
+	after       func() // What happens once the next commit is done, before the node receives its result.
 }
 
 func newBench(t *testing.T) *bench {

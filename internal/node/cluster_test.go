@@ -307,7 +307,7 @@ func sortedConns(b *bench) (list []node.ConnID) {
 	return list
 }
 
-// A device that comes to be in a call while its node stops is closed last as well.
+// A device that joins a call while its node stops is closed last as well.
 func TestCallWhileStopping(t *testing.T) {
 	b := several(t)
 	b.drain, b.alive, b.limits.Devices = 4*time.Second, []string{"other"}, 100

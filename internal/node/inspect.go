@@ -7,7 +7,7 @@ import (
 	"github.com/peal-rtc/peal/internal/callqueue"
 )
 
-// inspectMost is how many calls and connections an inspection tells of.
+// inspectMost is how many calls and connections an inspection lists.
 const inspectMost = 1000
 
 // Inspect asks what the node holds, for operators. Request is the shell's; the answer brings it
@@ -40,11 +40,11 @@ type Inspection struct {
 	Judges time.Time `json:"judges,omitzero"`
 	// Requests is how many answers of the store are awaited.
 	Requests int `json:"requests,omitempty"`
-	// Connections and Calls are how many there are; what follows tells of the first thousand.
+	// Connections and Calls are how many there are; the lists below have the first thousand.
 	Connections int                    `json:"connections"`
 	Calls       int                    `json:"calls"`
 	Queues      []callqueue.Inspection `json:"queues"`
-	// Devices are those that have to do with the calls that are told of.
+	// Devices are those of the listed calls.
 	Devices []InspectedDevice `json:"devices"`
 }
 

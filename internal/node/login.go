@@ -62,7 +62,7 @@ func (lg *logins) hello(d *device, h *pealv1.Hello) {
 }
 
 // admitted tells the other nodes of a device, and greets it. What they answer is heard here: of
-// two logins at once at two nodes one hears of the other.
+// two logins at once at two nodes one receives the other.
 func (lg *logins) admitted(d *device) {
 	l := d.login(d.single(&lg.cfg))
 	l.Asks = lg.devices.presence.ask(d.who.Account)

@@ -13,7 +13,7 @@ import (
 )
 
 // Another node logs an account out while this one has not heard of it yet. A device that comes here
-// in between with its token of before is closed as soon as this node knows. One that was here before
+// in between with its older token is closed as soon as this node knows. One that was here before
 // the log-out and one that came with a new token stay: whether they have to go is said by the bus.
 func TestLogOutElsewhere(t *testing.T) {
 	kept := shared{store.NewMemory(time.Now)}

@@ -107,7 +107,7 @@ func (l listener) skips(t *testing.T, want ...bus.Message) {
 	}
 }
 
-// until waits for something that nobody tells of.
+// until waits for something that sends no event.
 func until(t *testing.T, what string, done func() bool) {
 	t.Helper()
 	look := time.NewTicker(5 * time.Millisecond)

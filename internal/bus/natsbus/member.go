@@ -237,7 +237,7 @@ func (m *member) do(t *task) {
 	}
 }
 
-// await has settle tell when a subscription, which NATS has been told of, is in effect.
+// await has settle tell when a subscription, which was sent to NATS, is in effect.
 func (m *member) await(t *task) {
 	if t.ready == nil {
 		return
@@ -343,7 +343,7 @@ func (m *member) deliverOne(data []byte) {
 	}
 }
 
-// connected hears of a new connection.
+// connected handles a new connection.
 func (m *member) connected(server string) {
 	m.mu.Lock()
 	m.back, m.away = true, false
@@ -352,7 +352,7 @@ func (m *member) connected(server string) {
 	wake(m.settled)
 }
 
-// disconnected hears of the end of a connection.
+// disconnected handles the end of a connection.
 func (m *member) disconnected(err error) {
 	m.mu.Lock()
 	gone := m.gone
@@ -362,7 +362,7 @@ func (m *member) disconnected(err error) {
 	}
 }
 
-// refused hears of an attempt that failed. They are many.
+// refused handles an attempt that failed. They are many.
 func (m *member) refused(err error) {
 	m.mu.Lock()
 	said := m.away || m.gone
@@ -373,7 +373,7 @@ func (m *member) refused(err error) {
 	}
 }
 
-// failed hears of what went wrong with a connection that goes on.
+// failed handles an error of a connection that stays open.
 func (m *member) failed(err error) {
 	if errors.Is(err, nats.ErrSlowConsumer) {
 		m.bus.lost.Add(1)

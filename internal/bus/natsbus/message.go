@@ -141,7 +141,7 @@ func decodeCall(in *buspb.Call, m *bus.Message) error {
 	if err != nil {
 		return err
 	}
-	// Whoever reads a call relies on these.
+	// Readers of a call rely on these.
 	if c.ID == "" || len(c.Legs) != 2 || c.State < call.Ringing || c.State > call.Ended {
 		return errors.New("the message has a call without its parts")
 	}

@@ -181,7 +181,7 @@ func (tr *trial) died(s *server, died <-chan struct{}) (byItself bool) {
 }
 
 // play has all pairs play while something disturbs them, and takes what came of it once that is
-// over. The channel is closed when all have played, whatever became of their calls.
+// over. The channel is closed when all have played, however their calls ended.
 func (tr *trial) play(round int, disturb func(played <-chan struct{}) outage) {
 	ctx := tr.t.Context()
 	began := time.Now()

@@ -58,7 +58,7 @@ func (s *Server) Kill9() {
 	s.process = nil
 }
 
-// Restart starts it again, on the port of before, and with other arguments where there are any.
+// Restart starts it again, on its former port, and with other arguments where there are any.
 func (s *Server) Restart(args ...string) {
 	s.t.Helper()
 	if s.process != nil {

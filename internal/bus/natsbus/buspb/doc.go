@@ -1,3 +1,3 @@
 // Package buspb has the messages of natsbus, generated from bus.proto. Only natsbus uses it; its
-// values belong to whoever made them.
+// values belong to the caller that made them.
 package buspb
