@@ -18,6 +18,8 @@ type feed struct {
 	last int64
 	// ended is the event of each call's end.
 	ended map[call.ID]int64
+	// merged are the invitations that became the answer to another call.
+	merged map[call.ID]bool
 	// arrived are the events that each endpoint has had, and latest is the newest of each call.
 	arrived map[arrival]bool
 	latest  map[latestOf]int64
@@ -42,7 +44,7 @@ type latestOf struct {
 
 func newFeed(w *world) *feed {
 	return &feed{
-		w: w, ended: make(map[call.ID]int64), arrived: make(map[arrival]bool), latest: make(map[latestOf]int64),
+		w: w, ended: make(map[call.ID]int64), merged: make(map[call.ID]bool), arrived: make(map[arrival]bool), latest: make(map[latestOf]int64),
 		again: make(map[string]call.EventKinds),
 	}
 }
@@ -58,7 +60,10 @@ func (f *feed) made(was *call.Call, known bool, c *call.Call) {
 	}
 	if !known {
 		_, filed := c.Record()
-		want(call.EventCreated, c.Live() || filed)
+		if f.merged[c.ID] && exists(c) {
+			f.w.violate("W1: the call %s is made after it was merged", c.ID)
+		}
+		want(call.EventCreated, exists(c))
 		want(call.EventEnded, filed)
 		return
 	}
@@ -69,6 +74,14 @@ func (f *feed) made(was *call.Call, known bool, c *call.Call) {
 	want(call.EventReconnecting, was.State == call.Connected && c.State == call.Connected && c.Media.Generation != was.Media.Generation)
 	want(call.EventType, was.State != call.Ringing && answered && c.Type != was.Type)
 	want(call.EventEnded, c.State == call.Ended)
+}
+
+// exists refuses tombstones. A device cancels an invitation while a node merges it, and the
+// cancellation arrives at another node, which has never heard of the invitation: it commits a
+// tombstone beside the merged call, and the device hangs that up when it gets an update of it.
+func exists(c *call.Call) bool {
+	_, filed := c.Record()
+	return c.Live() || filed
 }
 
 // compare holds the events that are stored to those that were committed: there are no others, and
@@ -85,9 +98,10 @@ func (f *feed) compare(out store.Outbox) {
 			if n := i - 1; n < 0 || events[n].Kind != call.EventAnswered || events[n].Call.Rev != e.Call.Rev || e.Merged == "" {
 				f.w.violate("W1: %s does not follow an answer", nameOfEvent(e))
 			}
-			if _, made := f.w.audit.calls[e.Merged]; made {
-				f.w.violate("W1: there is a call %s that is said to be merged", e.Merged)
+			if c, made := f.w.audit.calls[e.Merged]; made && exists(&c) {
+				f.w.violate("W1: the call %s was made and is merged", e.Merged)
 			}
+			f.merged[e.Merged] = true
 			continue
 		}
 		if len(f.want) == 0 {
