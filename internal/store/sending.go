@@ -19,6 +19,8 @@ const replayPortion = 500
 // outbox implements Outbox over the journal of a Memory. Each write holds Memory.writing, so a commit
 // reads the fields below mu without mu.
 type outbox struct {
+	Broadcast
+
 	memory *Memory
 	// most is QueueMost, and less in tests.
 	most int
@@ -33,7 +35,6 @@ type outbox struct {
 	claimed   map[Lane]int64 // The seqs of claimed deliveries.
 	// generation counts the portions of erasures that changed events: see Stale.
 	generation int64
-	changed    chan struct{} // nil while nobody waits.
 }
 
 // target is an endpoint with the state of its deliveries.
@@ -124,7 +125,7 @@ func (o *outbox) committed(batch []Entry) {
 			o.queue(number, &events[i].Event)
 		}
 	}
-	o.announce()
+	o.Announce()
 	o.mu.Unlock()
 	o.disableFull()
 }
@@ -168,28 +169,10 @@ func (o *outbox) disableFull() {
 			o.mu.Lock()
 			t.Endpoint = e
 			t.fresh.spoil()
-			o.announce()
+			o.Announce()
 			o.mu.Unlock()
 		}
 	}
-}
-
-// announce closes the channel of Changed. The caller holds mu.
-func (o *outbox) announce() {
-	if o.changed != nil {
-		close(o.changed)
-		o.changed = nil
-	}
-}
-
-// Changed implements Outbox.
-func (o *outbox) Changed() <-chan struct{} {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.changed == nil {
-		o.changed = make(chan struct{})
-	}
-	return o.changed
 }
 
 // Newest implements Outbox.
@@ -273,7 +256,7 @@ func (o *outbox) PutEndpoint(ctx context.Context, id string, change func(*Endpoi
 		next.fresh.spoil() // The deliveries may wait for long.
 	}
 	o.endpoints[id] = next
-	o.announce()
+	o.Announce()
 	return e.Clone(), nil
 }
 
@@ -294,7 +277,7 @@ func (o *outbox) DeleteEndpoint(ctx context.Context, id string, by ...Audit) err
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	delete(o.endpoints, id)
-	o.announce()
+	o.Announce()
 	return nil
 }
 
@@ -385,7 +368,7 @@ func (o *outbox) replay(ctx context.Context, endpoint string, p Portion, seqs []
 		}
 		t.replays++
 		t.fresh.spoil()
-		o.announce()
+		o.Announce()
 	}
 	t.counts.add(counts)
 	return counts.Queued, taken, nil

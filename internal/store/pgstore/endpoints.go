@@ -51,7 +51,7 @@ func (o *outbox) reload(ctx context.Context) error {
 	defer o.mu.Unlock()
 	if version > o.version {
 		o.version, o.endpoints = version, endpoints
-		o.announce()
+		o.Announce()
 	}
 	return nil
 }
@@ -78,7 +78,7 @@ func (o *outbox) changedTo(ctx context.Context, version int64, id string, e *sto
 	if next {
 		o.version = version
 	}
-	o.announce()
+	o.Announce()
 	o.mu.Unlock()
 	if !next {
 		// Another node changed something just before. Where this fails the next poll sees it.

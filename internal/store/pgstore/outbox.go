@@ -32,6 +32,8 @@ const (
 
 // outbox implements store.Outbox. What it keeps in memory it reads again when others changed it.
 type outbox struct {
+	store.Broadcast
+
 	store *Store
 	// owner names this outbox in leases.
 	owner string
@@ -56,7 +58,6 @@ type outbox struct {
 	newest, told int64
 	hidden       bool
 	claimed      map[store.Lane]int64 // The seq that is under way.
-	changed      chan struct{}        // nil while nobody waits.
 }
 
 // openOutbox reads what is kept in memory, and begins to look for what other nodes do.
@@ -129,25 +130,7 @@ func (o *outbox) committed(last int64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.told = max(o.told, last)
-	o.announce()
-}
-
-// announce wakes who waits for a change. The caller holds mu.
-func (o *outbox) announce() {
-	if o.changed != nil {
-		close(o.changed)
-		o.changed = nil
-	}
-}
-
-// Changed implements store.Outbox.
-func (o *outbox) Changed() <-chan struct{} {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.changed == nil {
-		o.changed = make(chan struct{})
-	}
-	return o.changed
+	o.Announce()
 }
 
 // sight is what was known when a look at the database began.
@@ -168,7 +151,7 @@ func (o *outbox) saw(began sight, newest int64) {
 	if newest > o.newest {
 		o.newest = newest
 		if newest > o.told || o.hidden {
-			o.announce()
+			o.Announce()
 		}
 	}
 	o.told = max(o.told, newest)
@@ -278,7 +261,7 @@ func (o *outbox) tend(ctx context.Context) error {
 	}
 	if left {
 		o.mu.Lock()
-		o.announce()
+		o.Announce()
 		o.mu.Unlock()
 	}
 	turn, err := o.store.reads.Exec(ctx, `

@@ -202,7 +202,7 @@ func (o *outbox) requeue(ctx context.Context, r *replay, seqs []int64) (queued i
 		}
 		if n > 0 {
 			o.mu.Lock()
-			o.announce()
+			o.Announce()
 			o.mu.Unlock()
 		}
 		r.by = nil
