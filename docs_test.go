@@ -39,7 +39,7 @@ func TestSecurityPagesNameTests(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, page := range []string{"security.md", "threat-model.md"} {
-		text, err := os.ReadFile(filepath.Join("docs", page))
+		text, err := os.ReadFile(filepath.Join("docs", "run", page))
 		if err != nil {
 			t.Fatal(err)
 		}

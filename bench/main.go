@@ -9,7 +9,7 @@
 //	bench cluster      nodes over PostgreSQL and NATS, beside one server with SQLite
 //
 // Everything runs on loopback, in processes that it starts and stops itself. The
-// last line of each is for programs. See docs/performance.md for figures.
+// last line of each is for programs. See docs/run/performance.md for figures.
 package main
 
 import (

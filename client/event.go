@@ -267,7 +267,7 @@ type Record struct {
 // Error is what the server refused, or what failed here: not_logged_in,
 // request_timeout, wrong_state, token_failed.
 type Error struct {
-	// Code is stable, and for programs; docs/protocol.md lists the server's.
+	// Code is stable, and for programs; docs/build/protocol.md lists the server's.
 	Code string
 	// Message says what to do.
 	Message string

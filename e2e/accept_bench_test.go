@@ -216,7 +216,7 @@ func (b *acceptBench) settle() {
 	<-time.After(300 * time.Millisecond)
 }
 
-// report prints what stands in docs/performance.md.
+// report prints what stands in docs/run/performance.md.
 func report(rivals []*rival, starts []float64, n int) {
 	at := func(list []float64, p int) float64 { return list[min(len(list)*p/100, len(list)-1)] }
 	whats := []string{"callee sees", "callee hears", "caller sees", "caller hears", "all of it"}

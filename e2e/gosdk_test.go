@@ -368,7 +368,7 @@ func (p *program) meets(page *page, pageCalls bool, streams func(*media.Session)
 
 // The bot of the guide does what the guide says.
 func TestGoGuide(t *testing.T) {
-	text, err := os.ReadFile("../docs/go-sdk.md")
+	text, err := os.ReadFile("../docs/build/go-sdk.md")
 	if err != nil {
 		t.Fatal(err)
 	}

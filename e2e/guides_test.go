@@ -16,10 +16,10 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// guides are the pages of docs/guides, by their name without the language.
+// guides are the pages of docs/build/tasks, by their name without the language.
 func guides(t *testing.T) []string {
 	t.Helper()
-	files, err := filepath.Glob("../docs/guides/*.md")
+	files, err := filepath.Glob("../docs/build/tasks/*.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +36,7 @@ func guides(t *testing.T) []string {
 // The code of a guide is the same in both languages, and README.md lists each guide.
 func TestGuidesInBothLanguages(t *testing.T) {
 	text := func(name string) string {
-		text, err := os.ReadFile(filepath.Join("../docs/guides", name))
+		text, err := os.ReadFile(filepath.Join("../docs/build/tasks", name))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -47,7 +47,7 @@ func TestGuidesInBothLanguages(t *testing.T) {
 		code[s.file] = append(code[s.file], s.language+" "+s.use+"\n"+s.text)
 	}
 	for _, name := range guides(t) {
-		english, chinese := code["guides/"+name+".md"], code["guides/"+name+".zh-CN.md"]
+		english, chinese := code["build/tasks/"+name+".md"], code["build/tasks/"+name+".zh-CN.md"]
 		if !slices.Equal(english, chinese) {
 			t.Errorf("%s: the code differs between the languages", name)
 		}
@@ -68,7 +68,7 @@ func TestGuidesInBothLanguages(t *testing.T) {
 	}
 }
 
-// guidePage is the page of an application around a snippet: what docs/guides/README.md
+// guidePage is the page of an application around a snippet: what docs/build/tasks/README.md
 // says that a snippet may use. The newest client is `mine`; `said` has what was shown.
 const guidePage = `<!doctype html>
 <meta charset="utf-8">
@@ -328,7 +328,7 @@ func callsInFiveLines(t *testing.T, browser context.Context, s *server, bob *pag
 func TestGuides(t *testing.T) {
 	code := map[string]string{}
 	for _, s := range used(t, "guide") {
-		name, found := strings.CutSuffix(strings.TrimPrefix(s.file, "guides/"), ".zh-CN.md")
+		name, found := strings.CutSuffix(strings.TrimPrefix(s.file, "build/tasks/"), ".zh-CN.md")
 		if found {
 			continue // TestGuidesInBothLanguages compares them.
 		}

@@ -34,9 +34,9 @@ var fence = regexp.MustCompile("(?ms)^```(\\w+)(?: (\\w+))?\n(.*?)^```$")
 func snippets(t *testing.T) []snippet {
 	t.Helper()
 	var all []snippet
-	names := []string{"README*.md", "docs/getting-started*.md", "docs/migration*.md"}
+	names := []string{"README*.md", "docs/start/getting-started*.md", "docs/start/migration*.md"}
 	for _, guide := range guides(t) {
-		names = append(names, "docs/guides/"+guide+"*.md")
+		names = append(names, "docs/build/tasks/"+guide+"*.md")
 	}
 	for _, name := range names {
 		files, err := filepath.Glob(filepath.Join("..", name))

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// webhookPage are the shell blocks of docs/webhooks.md, as a new user pastes them into terminals:
+// webhookPage are the shell blocks of docs/build/webhooks.md, as a new user pastes them into terminals:
 // on ports of their own, and with commands that fail where the server refuses.
 type webhookPage struct {
 	server, listen string
@@ -23,7 +23,7 @@ type webhookPage struct {
 
 func readWebhookPage(t *testing.T, file, addr, receiver string) (p webhookPage) {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join("..", "docs", file))
+	text, err := os.ReadFile(filepath.Join("..", "docs", "build", file))
 	if err != nil {
 		t.Fatal(err)
 	}

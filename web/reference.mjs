@@ -1,4 +1,4 @@
-// Writes docs/reference.md from the component's public types and their comments;
+// Writes docs/build/reference.md from the component's public types and their comments;
 // with --check it only says whether that file is stale. A public member without
 // a comment fails it: what is not said cannot be used.
 import { readFileSync, writeFileSync } from "node:fs";
@@ -6,7 +6,7 @@ import ts from "@typescript/typescript6";
 
 const types = new URL("dist/sdk/peal.d.ts", import.meta.url);
 const codes = new URL("sdk/src/component/codes.ts", import.meta.url);
-const page = new URL("../docs/reference.md", import.meta.url);
+const page = new URL("../docs/build/reference.md", import.meta.url);
 
 /** The page: what stands in which part, in this order. */
 const parts = [
@@ -63,7 +63,7 @@ for (const name of exported())
 const text = [
   "# Reference of the browser component",
   "<!-- Written by `make generate` from the types in web/sdk: change those. -->",
-  "[Getting started](getting-started.md) shows how it is used, [Migration](migration.md) what is different for existing pages.",
+  "[Getting started](../start/getting-started.md) shows how it is used, [Migration](../start/migration.md) what is different for existing pages.",
   ...parts.map((p) => `- [${p.title}](#${anchor(p.title)})`),
   ...parts.flatMap((p) => [
     `\n## ${p.title}`,
@@ -78,7 +78,7 @@ const text = [
 
 if (missing.length > 0) fail(`undocumented:\n  ${missing.join("\n  ")}`);
 if (!process.argv.includes("--check")) writeFileSync(page, text);
-else if (read(page) !== text) fail("docs/reference.md is stale: run make generate");
+else if (read(page) !== text) fail("docs/build/reference.md is stale: run make generate");
 
 function fail(why) {
   console.error(`reference: ${why}`);

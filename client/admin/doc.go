@@ -7,7 +7,7 @@
 //		…
 //	}
 //
-// A server has the API when it has a key: see docs/server-api.md. A key is for backends alone,
+// A server has the API when it has a key: see docs/build/server-api.md. A key is for backends alone,
 // so this package is not for programs that people run.
 //
 // Every method takes a context, and returns an *Error where the server refuses. A request that

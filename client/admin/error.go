@@ -10,7 +10,7 @@ import (
 type Error struct {
 	// Status is the HTTP status.
 	Status int
-	// Code is the stable name, such as no_such_call; docs/server-api.md lists them. It is empty
+	// Code is the stable name, such as no_such_call; docs/build/server-api.md lists them. It is empty
 	// where something else than Peal answered, such as a proxy.
 	Code Code
 	// Detail says what is wrong with this request, and what to do.

@@ -26,10 +26,10 @@ func _(ctx context.Context, c *client.Client, api *admin.Client, phone *media.Ph
 %s}
 `
 
-// What docs/go-sdk.md says in code is of this module: its programs, and what
+// What docs/build/go-sdk.md says in code is of this module: its programs, and what
 // stands in its sentences. TestGoGuide of e2e runs the program.
 func TestGuide(t *testing.T) {
-	text, err := os.ReadFile("../../docs/go-sdk.md")
+	text, err := os.ReadFile("../../docs/build/go-sdk.md")
 	if err != nil {
 		t.Fatal(err)
 	}

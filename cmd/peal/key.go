@@ -20,7 +20,7 @@ type keyCommand struct {
 
 // Help implements kong.HelpProvider.
 func (*keyCommand) Help() string {
-	return `A key lets a backend use the server API (docs/server-api.md). The command asks the server that runs on the
+	return `A key lets a backend use the server API (docs/build/server-api.md). The command asks the server that runs on the
 data folder, so run it on the same machine and as the user of the server. A new key works at
 once. The first key turns the server API on.
 

@@ -54,7 +54,7 @@ func TestKeyDocs(t *testing.T) {
 }
 
 func runKeyDocs(t *testing.T, file string) {
-	text, err := os.ReadFile(filepath.Join("..", "..", "docs", file))
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "build", file))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,7 +26,7 @@ func TestTables(t *testing.T) {
 	row := regexp.MustCompile("(?m)^\\| `(peal_\\w+)` \\| (.*) \\|$")
 	for file, full := range map[string]bool{"operations.md": true, "operations.zh-CN.md": false} {
 		var got, want []string
-		for _, found := range row.FindAllStringSubmatch(read(t, "docs", file), -1) {
+		for _, found := range row.FindAllStringSubmatch(read(t, "docs", "run", file), -1) {
 			cells := strings.Split(found[2], " | ")
 			if len(cells) != 3 || cells[2] == "" {
 				t.Fatalf("%s: %s", file, found[0])

@@ -33,7 +33,7 @@ var (
 	sizes = []float64{1, 2, 4, 8, 16, 32, 64, 128, 256}
 )
 
-// The metrics. docs/operations.md lists them; a test holds both together.
+// The metrics. docs/run/operations.md lists them; a test holds both together.
 var (
 	commands = Metric{
 		"peal_commands_total", Counter,

@@ -12,7 +12,7 @@ import (
 // Code is the stable name of an error on the wire.
 type Code string
 
-// The catalogue: docs/protocol.md lists it, and a test holds the two together.
+// The catalogue: docs/build/protocol.md lists it, and a test holds the two together.
 const (
 	BadRequest        Code = "bad_request"
 	UnknownCommand    Code = "unknown_command"

@@ -268,9 +268,9 @@ func TestDecodeRefuses(t *testing.T) {
 	}
 }
 
-// docs/protocol.md lists the catalogue as it is.
+// docs/build/protocol.md lists the catalogue as it is.
 func TestCatalogueIsDocumented(t *testing.T) {
-	doc, err := os.ReadFile("../../docs/protocol.md")
+	doc, err := os.ReadFile("../../docs/build/protocol.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -284,7 +284,7 @@ func TestCatalogueIsDocumented(t *testing.T) {
 			retry = "yes"
 		}
 		if row := "| `" + string(c) + "` | " + e.Message + " | " + retry + " |"; !strings.Contains(string(doc), row) {
-			t.Errorf("docs/protocol.md lacks the row\n%s", row)
+			t.Errorf("docs/build/protocol.md lacks the row\n%s", row)
 		}
 	}
 }

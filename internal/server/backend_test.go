@@ -392,7 +392,7 @@ var shellBlock = regexp.MustCompile("(?s)```sh\n(.*?)```")
 // TestServerAPIDocs runs the commands of the page, in both languages, on a live call.
 func TestServerAPIDocs(t *testing.T) {
 	for _, file := range []string{"server-api.md", "server-api.zh-CN.md"} {
-		text, err := os.ReadFile(filepath.Join("..", "..", "docs", file))
+		text, err := os.ReadFile(filepath.Join("..", "..", "docs", "build", file))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -140,7 +140,7 @@ func reasonName(r call.Reason) string { return shortName(pealv1.Reason(r).String
 
 func typeName(t call.Type) string { return shortName(pealv1.CallType(t).String(), "CALL_TYPE_") }
 
-// pathName is the path as docs/media.md has it; "unknown" where no side told.
+// pathName is the path as docs/build/media.md has it; "unknown" where no side told.
 func pathName(p pealv1.MediaPath) string {
 	if p == pealv1.MediaPath_MEDIA_PATH_UNSPECIFIED {
 		return "unknown"

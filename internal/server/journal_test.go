@@ -106,7 +106,7 @@ func TestLifeInTheLog(t *testing.T) {
 
 			names := map[string]string{"alice": "alice", "bob": "bob", "carol": "carol", "dave": "dave"}
 			if setting == "hashed" {
-				// As docs/operations.md has it: openssl dgst -sha256 -hmac SECRET, the first 16 digits.
+				// As docs/run/operations.md has it: openssl dgst -sha256 -hmac SECRET, the first 16 digits.
 				names = map[string]string{"alice": "ec0ff044e838ac6f", "bob": "bfcdec56a51c7700", "carol": "4bc5a439f0ef390a", "dave": "0b04ba0a8291b4e8"}
 				wantNoSecrets(t, log.String(), "alice", "bob", "carol", "dave")
 			}

@@ -23,7 +23,7 @@ var fencedBlock = regexp.MustCompile("(?ms)^```(\\w+)(?: (\\w+))?\n(.*?)^```$")
 // webhookPage are the blocks of the page in a language that are for a use.
 func webhookPage(t *testing.T, file, use string) (blocks [][]string) {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join("..", "..", "docs", file))
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "build", file))
 	if err != nil {
 		t.Fatal(err)
 	}

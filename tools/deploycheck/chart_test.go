@@ -257,7 +257,7 @@ func TestChartSays(t *testing.T) {
 // TestChartPage: the values of the page are good, and the server takes what they give it.
 func TestChartPage(t *testing.T) {
 	for _, file := range []string{"cluster.md", "cluster.zh-CN.md"} {
-		text, err := os.ReadFile(filepath.Join("..", "..", "docs", file))
+		text, err := os.ReadFile(filepath.Join("..", "..", "docs", "run", file))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -278,7 +278,7 @@ func TestChartPage(t *testing.T) {
 
 // TestPageLinks: what the pages link to is there, with its heading.
 func TestPageLinks(t *testing.T) {
-	docs := filepath.Join("..", "..", "docs")
+	docs := filepath.Join("..", "..", "docs", "run")
 	heading := func(text string) string {
 		kept := strings.Map(func(c rune) rune {
 			if unicode.IsLetter(c) || unicode.IsDigit(c) || c == '-' || c == ' ' {

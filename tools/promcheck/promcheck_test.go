@@ -33,7 +33,7 @@ func documented(t *testing.T) map[string][]string {
 	t.Helper()
 	row := regexp.MustCompile("(?m)^\\| `(peal_\\w+)` \\| (\\w+) \\| (.*?) \\| ")
 	series := map[string][]string{}
-	for _, found := range row.FindAllStringSubmatch(string(read(t, "docs", "operations.md")), -1) {
+	for _, found := range row.FindAllStringSubmatch(string(read(t, "docs", "run", "operations.md")), -1) {
 		labels := []string{"instance", "job"}
 		for l := range strings.SplitSeq(found[3], ", ") {
 			labels = append(labels, strings.Trim(l, "`"))

@@ -6,7 +6,7 @@
 
 // The wire protocol of Peal. This schema is the
 // one source of every message: the Go types, the TypeScript types and
-// docs/protocol.md follow it.
+// docs/build/protocol.md follow it.
 //
 // Transport: WebSocket at /ws; each message is one ClientFrame (to the server)
 // or one ServerFrame (to the client). With the subprotocol "peal.v1.json" it is
@@ -2341,7 +2341,7 @@ func (*ServerFrame_Done) isServerFrame_Body() {}
 
 func (*ServerFrame_Records) isServerFrame_Body() {}
 
-// Error is one entry of the catalogue in docs/protocol.md.
+// Error is one entry of the catalogue in docs/build/protocol.md.
 type Error struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The stable name: "busy_elsewhere".

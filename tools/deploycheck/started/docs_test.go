@@ -17,7 +17,7 @@ var block = regexp.MustCompile("(?ms)^```\\w+ (\\w+)\n(.*?)^```$")
 // page are the blocks of a page by their use, in order.
 func page(t *testing.T, file string) map[string][]string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", file))
+	text, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "run", file))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +120,7 @@ func TestPageSettings(t *testing.T) {
 		"--from-env-file", "--values", "--format", "--file", "--owner", "--no-owner", "--role", "--exit-on-error", "--dbname", "PEAL_NATS_PASSWORD",
 	}
 	for _, file := range []string{"cluster.md", "cluster.zh-CN.md"} {
-		text, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", file))
+		text, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "run", file))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -129,7 +129,7 @@ func TestComposeRuns(t *testing.T) {
 	if got := c.ask(t, "127.0.0.1:5432", "SELECT sync_state FROM pg_stat_replication"); got != "sync" {
 		t.Fatalf("the standby is %q", got)
 	}
-	// As docs/cluster.md has it.
+	// As docs/run/cluster.md has it.
 	if got := c.ask(t, "127.0.0.1:5432", "SELECT count(*) BETWEEN 2 AND 16 FROM pg_stat_activity WHERE usename = 'peal'"); got != "t" {
 		t.Errorf("two nodes have another number of connections")
 	}

@@ -5,8 +5,8 @@ import type { Language, Texts } from "./strings";
 import { clock, outcomeLabel, outcomeWords } from "./words";
 
 const guides: Readonly<Record<Language, string>> = {
-  en: "https://github.com/peal-rtc/peal/blob/main/docs/getting-started.md",
-  zh: "https://github.com/peal-rtc/peal/blob/main/docs/getting-started.zh-CN.md",
+  en: "https://github.com/peal-rtc/peal/blob/main/docs/start/getting-started.md",
+  zh: "https://github.com/peal-rtc/peal/blob/main/docs/start/getting-started.zh-CN.md",
 };
 
 /** The page outside of calls: what this server is, the login, and the place to call from. */

@@ -11,7 +11,7 @@ interface PealErrorLike {
     /** Whether the same request may succeed later, unchanged. */
     readonly retry: boolean;
 }
-/** Codes made by the browser side; the server's own codes are in docs/protocol.md and pass through. */
+/** Codes made by the browser side; the server's own codes are in docs/build/protocol.md and pass through. */
 type LocalErrorCode = "insecure_context" | "not_connected" | "not_logged_in" | "wrong_state" | "token_failed" | "request_timeout" | "microphone_denied" | "microphone_missing" | "microphone_in_use" | "camera_denied" | "camera_missing" | "camera_in_use" | "speaker_missing" | "screen_denied" | "screen_unsupported" | "bad_view" | "autoplay_blocked" | "ringtone_failed" | "media_failed" | "declined" | "unsupported_browser" | "bad_server" | "internal";
 /** A code of the browser side, or one of the server's. */
 type PealErrorCode = LocalErrorCode | (string & {});
@@ -287,7 +287,7 @@ interface FlowQuality {
  * one_way_media: media flows in one direction only; relay: media goes through a relay.
  */
 type QualityWarning = "low_bandwidth" | "microphone_silent" | "one_way_media" | "relay";
-/** The quality of a call in the last two seconds. The rule of each number is in docs/media.md. */
+/** The quality of a call in the last two seconds. The rule of each number is in docs/build/media.md. */
 interface CallQuality {
     /** The round trip between both browsers in milliseconds; null before it was measured. */
     readonly roundTripMs: number | null;
@@ -528,7 +528,7 @@ interface Listenable<E extends EventMap<E>> {
 }
 
 /**
- * Error is one entry of the catalogue in docs/protocol.md.
+ * Error is one entry of the catalogue in docs/build/protocol.md.
  *
  * @generated from message peal.v1.Error
  */

@@ -13,7 +13,7 @@ export interface PealErrorLike {
   readonly retry: boolean;
 }
 
-/** Codes made by the browser side; the server's own codes are in docs/protocol.md and pass through. */
+/** Codes made by the browser side; the server's own codes are in docs/build/protocol.md and pass through. */
 export type LocalErrorCode =
   | "insecure_context" // no camera or microphone on plain HTTP
   | "not_connected"
@@ -354,7 +354,7 @@ export interface FlowQuality {
  */
 export type QualityWarning = "low_bandwidth" | "microphone_silent" | "one_way_media" | "relay";
 
-/** The quality of a call in the last two seconds. The rule of each number is in docs/media.md. */
+/** The quality of a call in the last two seconds. The rule of each number is in docs/build/media.md. */
 export interface CallQuality {
   /** The round trip between both browsers in milliseconds; null before it was measured. */
   readonly roundTripMs: number | null;

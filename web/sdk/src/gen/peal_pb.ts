@@ -4,7 +4,7 @@
 
 // The wire protocol of Peal. This schema is the
 // one source of every message: the Go types, the TypeScript types and
-// docs/protocol.md follow it.
+// docs/build/protocol.md follow it.
 //
 // Transport: WebSocket at /ws; each message is one ClientFrame (to the server)
 // or one ServerFrame (to the client). With the subprotocol "peal.v1.json" it is
@@ -1592,7 +1592,7 @@ export const ServerFrameSchema: GenMessage<ServerFrame, {jsonType: ServerFrameJs
   messageDesc(file_peal, 22);
 
 /**
- * Error is one entry of the catalogue in docs/protocol.md.
+ * Error is one entry of the catalogue in docs/build/protocol.md.
  *
  * @generated from message peal.v1.Error
  */
@@ -1627,7 +1627,7 @@ export type Error = Message<"peal.v1.Error"> & {
 };
 
 /**
- * Error is one entry of the catalogue in docs/protocol.md.
+ * Error is one entry of the catalogue in docs/build/protocol.md.
  *
  * @generated from message peal.v1.Error
  */
