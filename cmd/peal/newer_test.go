@@ -31,7 +31,7 @@ func TestNewerDatabase(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, err = db.Exec(`INSERT INTO goose_db_version (version_id, is_applied) VALUES (10, 1); PRAGMA journal_mode = ` + journal)
+			_, err = db.Exec(`INSERT INTO goose_db_version (version_id, is_applied) VALUES (11, 1); PRAGMA journal_mode = ` + journal)
 			if err := errors.Join(err, db.Close()); err != nil {
 				t.Fatal(err)
 			}
@@ -40,7 +40,7 @@ func TestNewerDatabase(t *testing.T) {
 				t.Fatal(err)
 			}
 			code, out, complaint := peal("serve", "--addr", "127.0.0.1:0", "--turn-addr", "off", "--data", data, "--secret", secret)
-			want := fmt.Sprintf("peal: %s was written by a newer peal (schema 10, this one knows 9): start that version, or restore a backup\n", path)
+			want := fmt.Sprintf("peal: %s was written by a newer peal (schema 11, this one knows 10): start that version, or restore a backup\n", path)
 			if code != exitFailed || out != "" || complaint != want {
 				t.Errorf("exit code %d, out %q, complaint\n%q, want\n%q", code, out, complaint, want)
 			}

@@ -23,7 +23,7 @@ type Invite struct {
 	Format uint8
 }
 
-// New makes a call that rings. It comes to be when its commit claims both accounts.
+// New makes a call that rings. The call exists once its commit claims both accounts.
 func New(in Invite, now time.Time) (Call, []Effect, error) {
 	if in.Caller.Account == in.Callee {
 		return Call{}, nil, SelfCall
@@ -46,7 +46,7 @@ func New(in Invite, now time.Time) (Call, []Effect, error) {
 }
 
 // NewBusy is what the same invitation comes to when the callee is in another
-// call: a call that has ended. The callee's devices are told for their records.
+// call: a call that has ended. The callee's devices receive it for their records.
 func NewBusy(in Invite, now time.Time) (Call, []Effect, error) {
 	c, _, err := New(in, now)
 	if err != nil {
@@ -66,6 +66,17 @@ func Tombstone(id ID, caller Device, timing Timing, now time.Time) Call {
 		ID: id, Rev: 1, State: Ended, Type: Audio, Timing: timing, CreatedAt: now,
 		Legs:    []Leg{{Account: caller.Account, UID: uid(caller.Account), Device: caller, Epoch: 1}, {}},
 		Outcome: Outcome{Reason: Cancelled, Actor: caller.Account, Device: caller.ID, EndedAt: now},
+	}
+}
+
+// MergedTombstone stands for an invitation that became the answer to the call into. It keeps the
+// id: a copy of the invitation that arrives late, through another node, must not call again when
+// into has ended. Nobody has a part in it, so it is listed for nobody.
+func MergedTombstone(id, into ID, timing Timing, now time.Time) Call {
+	now = wall(now)
+	return Call{
+		ID: id, Rev: 1, State: Ended, Type: Audio, Timing: timing, CreatedAt: now, Legs: []Leg{{}, {}},
+		Outcome: Outcome{Reason: Cancelled, EndedAt: now, Merged: into},
 	}
 }
 

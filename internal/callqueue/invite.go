@@ -22,6 +22,11 @@ func (j invite) patient() bool   { return false }
 // attempt makes the call, unless it is there already: then this is a repeat, and the answer
 // is the call's state.
 func (j invite) attempt(q *Queue) {
+	if into := q.call.Outcome.Merged; q.exists() && into != "" {
+		q.busy = true
+		q.all.Add(into, mergedRepeat{j})
+		return
+	}
 	if q.exists() {
 		if q.call.Caller().Device.Is(j.Caller) {
 			q.finish(&q.call, nil)
@@ -102,6 +107,13 @@ func (j *settlement) attempt(q *Queue) {
 	}
 }
 
+// conflicted has the invitation be read again, for the conflict may be about that: its device
+// may have cancelled it through another node, or it was merged by one.
+func (j *settlement) conflicted(q *Queue) {
+	j.merges = false
+	q.finish(&q.call, nil)
+}
+
 // finished resumes the invitation.
 func (j *settlement) finished(holder *Queue, c *call.Call, failure *pealv1.Error) {
 	q := holder.all.queue(j.invite.ID)
@@ -118,6 +130,34 @@ func (j *settlement) finished(holder *Queue, c *call.Call, failure *pealv1.Error
 	default:
 		q.known = false
 		q.again()
+	}
+	q.run()
+}
+
+// mergedRepeat is an invitation that was merged before: the answer is the call that it became the
+// answer to, whatever happened to that since.
+type mergedRepeat struct{ invite invite }
+
+func (j mergedRepeat) asks() Asker     { return j.invite.asker }
+func (j mergedRepeat) answered() Asker { return nil }
+func (j mergedRepeat) patient() bool   { return false }
+
+func (j mergedRepeat) attempt(q *Queue) {
+	if q.exists() && q.call.Has(j.invite.Caller) {
+		q.finish(&q.call, nil)
+	} else {
+		q.finish(nil, protocol.CallIDTaken.Error())
+	}
+}
+
+func (j mergedRepeat) finished(into *Queue, c *call.Call, failure *pealv1.Error) {
+	q := into.all.queue(j.invite.ID)
+	q.busy = false
+	if failure != nil {
+		q.finish(nil, failure)
+	} else {
+		q.pop()
+		q.host().AnswerMerged(j.invite.asker, q.id, c)
 	}
 	q.run()
 }

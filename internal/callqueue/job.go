@@ -44,6 +44,8 @@ func (j Apply) attempt(q *Queue) {
 	switch {
 	case !q.exists():
 		j.attemptAbsent(q)
+	case q.call.Outcome.Merged != "":
+		j.attemptMerged(q)
 	case j.strange(&q.call):
 		q.finish(nil, protocol.NoSuchCall.Error())
 	default:
@@ -74,6 +76,19 @@ func (j Apply) attemptAbsent(q *Queue) {
 	}
 	grave := call.Tombstone(q.id, cancel.Device, q.all.cfg.Timing, q.host().Now())
 	q.commit(pending{change: store.Change{Call: grave}})
+}
+
+// attemptMerged answers about an invitation that became the answer to another call. A device that
+// cancels it has not heard of that. It is answered as if the invitation had not arrived, and hangs
+// the other call up when it gets an update of it.
+func (j Apply) attemptMerged(q *Queue) {
+	cancel, ok := j.Input.(call.Cancel)
+	if !ok || j.Asker == nil {
+		q.finish(nil, protocol.NoSuchCall.Error())
+		return
+	}
+	grave := call.Tombstone(q.id, cancel.Device, q.all.cfg.Timing, q.host().Now())
+	q.finish(&grave, nil)
 }
 
 func (j Apply) finished(q *Queue, c *call.Call, failure *pealv1.Error) {

@@ -52,8 +52,8 @@ type Queue struct {
 	began, failed time.Time
 	// asked is when the request to the store under way was made.
 	asked time.Time
-	// announce: a commit's result was unknown, so that once the call has been read everyone
-	// is told what it says.
+	// announce: a commit's result was unknown, so that once the call has been read every device
+	// receives the state that was read.
 	announce bool
 	// unknown: the result of the commit doubted is unknown, so that what is read may be its doing.
 	unknown bool
@@ -150,7 +150,12 @@ func (q *Queue) step(in call.Input) {
 	case next.Rev == q.call.Rev:
 		q.finish(&q.call, nil)
 	default:
-		q.commit(pending{change: store.Change{Call: next, From: q.call.Rev}, input: in, effects: effects})
+		change := store.Change{Call: next, From: q.call.Rev}
+		if m, ok := in.(call.Merge); ok {
+			grave := call.MergedTombstone(m.Call, q.id, q.all.cfg.Timing, q.host().Now())
+			change.Merged = &grave
+		}
+		q.commit(pending{change: change, input: in, effects: effects})
 	}
 }
 
@@ -186,7 +191,11 @@ func (q *Queue) committed(r store.Result) {
 		q.settle(r.Holder)
 	case store.Conflict:
 		q.known = false
-		q.again()
+		if s, ok := q.jobs[0].Job.(*settlement); ok && s.merges {
+			s.conflicted(q)
+		} else {
+			q.again()
+		}
 	default:
 		// Unknown: the change may have been made. Read the call before anyone is answered.
 		q.all.cfg.Log.Warn("commit without a result", "call", q.id, "error", r.Err)

@@ -92,6 +92,8 @@ func nameOf(j Job) string {
 		return strings.TrimPrefix(fmt.Sprintf("%T", j.Input), "call.") + " of " + string(j.Input.Sender().ID)
 	case Present:
 		return "present"
+	case mergedRepeat:
+		return "repeat of merged " + string(j.invite.ID)
 	case *settlement:
 		return fmt.Sprintf("settle %s merges=%v", j.invite.ID, j.merges)
 	default:

@@ -30,7 +30,7 @@ type batch struct {
 // decide gives each change its verdict, and gathers what is to be stored.
 func (b *batch) decide(changes []Change) {
 	b.results, b.entries = make([]Result, len(changes)), make([]Entry, 0, len(changes))
-	if len(changes) > 1 {
+	if len(changes) > 1 || len(changes) == 1 && changes[0].Merged != nil {
 		b.at, b.claims = make(map[call.ID]int), make(map[call.Account]call.ID)
 	}
 	now := b.memory.clock()
@@ -53,6 +53,9 @@ func (b *batch) decide(changes []Change) {
 				events = call.Events(nil, nil, stored)
 			}
 			b.put(stored, Entry{Created: created, At: now}, events)
+			if change.Merged != nil {
+				b.put(change.Merged, Entry{Created: true, At: now}, nil)
+			}
 		}
 	}
 }
@@ -144,7 +147,7 @@ func (b *batch) update(change *Change) (stored *call.Call, result Result, create
 	} else if k := b.memory.live[change.Call.ID]; k != nil {
 		was = &k.call
 	}
-	if was == nil || !was.Live() || was.Rev != change.From {
+	if was == nil || !was.Live() || was.Rev != change.From || change.Merged != nil && b.exists(change.Merged.ID) {
 		return nil, Result{Verdict: Conflict}, false
 	}
 	return &change.Call, Result{Verdict: Done}, created

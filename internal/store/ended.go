@@ -80,7 +80,7 @@ func (e *endedCalls) add(k *kept) {
 	e.calls[k.call.ID] = k
 	e.order = append(e.order, k)
 	for _, member := range k.call.Members() {
-		if account := member.Account; !IsAlias(account) {
+		if account := member.Account; account != "" && !IsAlias(account) {
 			e.of[account] = append(e.of[account], k)
 		}
 	}

@@ -169,6 +169,10 @@ type Change struct {
 	// caller is free but the callee is claimed by another call: the same id,
 	// ended, with its record.
 	Busy *call.Call
+	// Merged, for a call that takes an invitation in as its answer, is the tombstone of that
+	// invitation. Both are stored, or neither: where a call of its id exists the verdict is
+	// Conflict.
+	Merged *call.Call
 	// Events are what backends are to hear of Call, stored in the same transaction where anybody
 	// wants events. Those of Busy follow from it.
 	Events []call.Event
@@ -179,6 +183,8 @@ func (c Change) Validate() error {
 	switch {
 	case len(c.Call.Legs) < 2:
 		return errors.New("a call has at least two legs")
+	case c.Merged != nil && (c.From == 0 || c.Merged.Live() || c.Merged.ID == c.Call.ID || len(c.Merged.Legs) < 2):
+		return errors.New("a merged invitation is another call, ended, beside an update")
 	case c.Busy == nil:
 		return nil
 	case c.From != 0 || !c.Call.Live():
@@ -196,7 +202,8 @@ const (
 	// Done: the change is made.
 	Done Verdict = iota + 1
 	// Conflict: the stored rev is not From (or the call exists, or does not),
-	// or the stored call has ended; nothing was written. The node reloads and
+	// or the stored call has ended, or a call of the merged invitation's id exists; nothing was
+	// written. The node reloads and
 	// steps again.
 	Conflict
 	// CallerClaimed: another live call, named in Result.Holder, has claimed

@@ -44,7 +44,8 @@ func fateOf(err error) fate {
 		return unknown // Also 57P01: it may break off the wait for a standby, after the commit.
 	}
 	switch failed.Code {
-	case "40P01", "40001", "55P03": // A deadlock, a conflict, a lock that took too long.
+	// A deadlock, a conflict, a lock that took too long, a call that was made beside its tombstone.
+	case "40P01", "40001", "55P03", "23505":
 		return contended
 	case "25006", "57P03", "53300": // Read only, starting, too many connections.
 		return away

@@ -81,20 +81,28 @@ SELECT ord, result, deafened AND result <> 2, CASE WHEN result <> 2 THEN coalesc
 // sqlChange makes changes of live calls, in the order of ids, and returns which it made. Where
 // another transaction changes a call meanwhile, PostgreSQL looks at the conditions of the UPDATE
 // again: they must be whole, since the place of the new row may not be looked at. A
-// description that is NULL stays as it is.
+// description that is NULL stays as it is. An invitation that the call takes in becomes a tombstone,
+// which nobody has a part in; where a call of its id is made meanwhile the statement fails, and the
+// repetition sees that call.
 const sqlChange = `
 WITH new AS MATERIALIZED (
 	SELECT n.*, c.place
 	FROM unnest($3::text[], $4::bigint[], $5::bigint[], $6::smallint[], $7::bigint[], $8::bigint[], $9::text[], $10::bytea[],
-		$11::bytea[], $12::bytea[]
-	) WITH ORDINALITY AS n (id, was, rev, state, deadline_ns, ended_ns, nodes, body, offer, answer, ord)
+		$11::bytea[], $12::bytea[], $14::text[], $15::bigint[], $16::bytea[]
+	) WITH ORDINALITY AS n (id, was, rev, state, deadline_ns, ended_ns, nodes, body, offer, answer, merged, merged_ns, merged_body, ord)
 	CROSS JOIN LATERAL (SELECT ctid FROM calls WHERE id = n.id AND rev = n.was AND state <> 4 AND format <= $2::smallint OFFSET 0) AS c (place)
+	WHERE n.merged IS NULL OR NOT EXISTS (SELECT FROM calls m WHERE m.id = n.merged OFFSET 0)
 ), changed AS (
 	UPDATE calls c SET rev = n.rev, state = n.state, deadline_ns = n.deadline_ns, ended_ns = n.ended_ns,
 		changed_ns = (extract(epoch FROM clock_timestamp()) * 1000000)::bigint * 1000, attempt = $1::bigint,
 		nodes = string_to_array(n.nodes, E'\n'), format = ($13::smallint[])[n.ord], body = n.body
 	FROM new n WHERE c.ctid = n.place AND c.rev = n.was AND c.state <> 4 AND c.format <= $2::smallint
-	RETURNING n.ord, n.id, n.offer, n.answer
+	RETURNING n.ord, n.id, n.offer, n.answer, n.merged, n.merged_ns, n.merged_body
+), buried AS (
+	INSERT INTO calls (id, rev, state, deaf, caller, callee, created_ns, ended_ns, changed_ns, attempt, nodes, format, body)
+	SELECT merged, 1, 4, false, '', '', merged_ns, merged_ns,
+		(extract(epoch FROM clock_timestamp()) * 1000000)::bigint * 1000, $1::bigint, '{}', 1, merged_body
+	FROM changed WHERE merged IS NOT NULL ORDER BY merged COLLATE "C"
 ), described AS (
 	INSERT INTO descriptions AS d (call_id, is_answer, sdp)
 	SELECT c.id, n.is_answer, n.sdp FROM changed c CROSS JOIN LATERAL (VALUES (false, c.offer), (true, c.answer)) AS n (is_answer, sdp)

@@ -178,14 +178,19 @@ func (t *transaction) create(created []int) {
 // change queues sqlChange.
 func (t *transaction) change(changed []int) {
 	ids, was := make([]string, len(changed)), make([]int64, len(changed))
+	merged, mergedAt, bodies := make([]*string, len(changed)), make([]*int64, len(changed)), make([][]byte, len(changed))
 	var as columns
 	for k, i := range changed {
 		c := t.wave[i]
+		if m := c.Merged; m != nil {
+			merged[k], mergedAt[k], bodies[k] = (*string)(&m.ID), endOf(m), c.merged
+		}
 		ids[k], was[k] = string(c.Call.ID), int64(c.From)
 		as.add(&c.call)
 	}
 	t.batch.Queue(sqlChange, t.attempt, int16(call.Format),
 		ids, was, as.rev, as.state, as.deadline, as.ended, as.nodes, as.body, as.offer, as.answer, as.format,
+		merged, mergedAt, bodies,
 	).Query(func(rows pgx.Rows) error {
 		var ord int64
 		_, err := pgx.ForEachRow(rows, []any{&ord}, func() error {

@@ -20,6 +20,8 @@ type change struct {
 	index int // In the batch.
 	call  outcome
 	busy  *outcome // nil for no busy variant.
+	// merged is the body of the tombstone of the invitation that the call takes in; nil for none.
+	merged []byte
 }
 
 // outcome is what a change may come to: the call as given, or its busy variant.
@@ -52,6 +54,14 @@ func (d *descriptions) encode(c *store.Change, index int) (*change, error) {
 	var err error
 	if made.call, err = d.outcome(&c.Call, c.Events, offer, answer); err != nil {
 		return nil, err
+	}
+	if c.Merged != nil {
+		if !fits(string(c.Merged.ID)) {
+			return nil, errText
+		}
+		if made.merged, err = stored.Encode(c.Merged); err != nil {
+			return nil, err
+		}
 	}
 	if c.Busy != nil {
 		busy, err := d.outcome(c.Busy, call.Events(nil, nil, c.Busy), true, true)
@@ -110,6 +120,9 @@ func waves(changes []*change) (all [][]*change) {
 	calls, accounts := make(map[call.ID]int), make(map[call.Account]int) // The first wave that is free for each.
 	for _, c := range changes {
 		n := calls[c.Call.ID]
+		if c.Merged != nil {
+			n = max(n, calls[c.Merged.ID])
+		}
 		for _, account := range c.accounts() {
 			n = max(n, accounts[account])
 		}
@@ -121,6 +134,9 @@ func waves(changes []*change) (all [][]*change) {
 		}
 		all[n] = append(all[n], c)
 		calls[c.Call.ID] = n + 1
+		if c.Merged != nil {
+			calls[c.Merged.ID] = n + 1
+		}
 		for _, account := range c.accounts() {
 			accounts[account] = n + 1
 		}

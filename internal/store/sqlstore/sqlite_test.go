@@ -180,7 +180,7 @@ func TestOpened(t *testing.T) {
 	var log bytes.Buffer
 	config := sqlstore.Config{Path: path(t), Logger: slog.New(slog.NewTextHandler(&log, nil))}
 	open(t, config)
-	if !strings.Contains(log.String(), "tables_version=9") {
+	if !strings.Contains(log.String(), "tables_version=10") {
 		t.Errorf("log %q, want the version of the tables", log.String())
 	}
 	for _, name := range []string{config.Path, config.Path + "-wal", config.Path + ".lock"} {

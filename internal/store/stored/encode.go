@@ -34,7 +34,7 @@ func Encode(c *call.Call) ([]byte, error) {
 	}
 	if o := &c.Outcome; *o != (call.Outcome{}) {
 		stored.Outcome = &storedpb.Outcome{
-			Reason: uint32(o.Reason), Actor: string(o.Actor), Device: string(o.Device), Ended: nanos(o.EndedAt), Kind: uint32(o.Kind),
+			Reason: uint32(o.Reason), Actor: string(o.Actor), Device: string(o.Device), Ended: nanos(o.EndedAt), Kind: uint32(o.Kind), Merged: string(o.Merged),
 		}
 	}
 	body, err := proto.Marshal(stored)
@@ -114,7 +114,7 @@ func Decode(id call.ID, body, descriptions []byte) (c call.Call, err error) {
 		Ask: call.Ask{By: call.Account(a.GetBy()), Until: moment(a.GetUntil())},
 		Outcome: call.Outcome{
 			Reason: call.Reason(o.GetReason()), Actor: call.Account(o.GetActor()), Device: call.DeviceID(o.GetDevice()),
-			EndedAt: moment(o.GetEnded()), Kind: call.Kind(o.GetKind()),
+			EndedAt: moment(o.GetEnded()), Kind: call.Kind(o.GetKind()), Merged: call.ID(o.GetMerged()),
 		},
 		Legs: make([]call.Leg, len(stored.GetLegs())),
 	}

@@ -273,3 +273,48 @@ func wantUnknown(t *testing.T, results []store.Result, err, want error, n int) {
 		}
 	}
 }
+
+// testMerged: an invitation that a call took in leaves a tombstone of its id, in the same commit.
+func testMerged(t *testing.T, s store.Store) {
+	first := ringing(t, "c1", "alice", "bob", 0)
+	create(t, s, first)
+	took := first
+	took.Rev, took.State = 2, call.Connecting
+	grave := call.MergedTombstone("c2", "c1", call.DefaultTiming(), after(1))
+	// One after the other in a batch, the id of the tombstone is taken at once.
+	cancelled := call.Tombstone("c2", call.Device{Account: "bob", ID: "phone"}, call.DefaultTiming(), after(1))
+	commit(t, s, []store.Change{{Call: took, From: 1, Merged: &grave}, {Call: cancelled}}, done, conflict)
+	wantCall(t, s, took)
+	wantCall(t, s, grave)
+	for _, account := range []call.Account{"alice", "bob"} {
+		calls, err := s.CallsOf(t.Context(), account, time.Time{})
+		if err != nil || len(calls) != 1 {
+			t.Errorf("CallsOf(%q) = %d calls, %v; want 1", account, len(calls), err)
+		}
+	}
+	// A copy of the invitation calls nobody, also when the call has ended.
+	last := ended(took, 5)
+	update(t, s, last)
+	commit(t, s, []store.Change{{Call: ringing(t, "c2", "bob", "alice", 6)}}, conflict)
+	wantFree(t, s, "alice", "bob")
+	wantRecords(t, s, "bob", last.ID)
+
+	// Where the invitation was cancelled before, the call does not take it in.
+	second := ringing(t, "c3", "alice", "bob", 10)
+	create(t, s, second, call.Tombstone("c4", call.Device{Account: "bob", ID: "phone"}, call.DefaultTiming(), after(10)))
+	took = second
+	took.Rev, took.State = 2, call.Connecting
+	grave = call.MergedTombstone("c4", "c3", call.DefaultTiming(), after(11))
+	commit(t, s, []store.Change{{Call: took, From: 1, Merged: &grave}}, conflict)
+	wantCall(t, s, second)
+
+	// What no store takes.
+	for _, wrong := range []store.Change{
+		{Call: ringing(t, "c5", "carol", "dave", 20), Merged: &grave},
+		{Call: took, From: 1, Merged: &took},
+	} {
+		if results, err := s.Commit(t.Context(), []store.Change{wrong}); err == nil && results[0].Err == nil {
+			t.Errorf("a store takes %s with the merged %s", wrong.Call.ID, wrong.Merged.ID)
+		}
+	}
+}

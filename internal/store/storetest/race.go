@@ -134,3 +134,35 @@ func testRacingChanges(t *testing.T, s store.Store) {
 		c = next
 	}
 }
+
+// testRacingMerge: of a cancellation and a merge of one invitation one is done, whichever comes first.
+func testRacingMerge(t *testing.T, s store.Store) {
+	for i := range 20 {
+		caller, callee := call.Account(fmt.Sprint("caller", i)), call.Account(fmt.Sprint("callee", i))
+		c := ringing(t, call.ID(fmt.Sprint("call", i)), caller, callee, 0)
+		create(t, s, c)
+		took := c
+		took.Rev, took.State = 2, call.Connecting
+		id := call.ID(fmt.Sprint("invitation", i))
+		grave := call.MergedTombstone(id, c.ID, call.DefaultTiming(), epoch)
+		changes := []store.Change{
+			{Call: took, From: 1, Merged: &grave},
+			{Call: call.Tombstone(id, call.Device{Account: callee, ID: "phone"}, call.DefaultTiming(), epoch)},
+		}
+		var verdicts [2]store.Verdict
+		var both sync.WaitGroup
+		for k := range changes {
+			both.Go(func() {
+				results, err := s.Commit(t.Context(), changes[k:k+1])
+				if err != nil || results[0].Err != nil {
+					t.Errorf("Commit: %v, %+v", err, results)
+				}
+				verdicts[k] = results[0].Verdict
+			})
+		}
+		both.Wait()
+		if verdicts != [2]store.Verdict{store.Done, store.Conflict} && verdicts != [2]store.Verdict{store.Conflict, store.Done} {
+			t.Errorf("the merge and the cancellation of %s have the verdicts %v", id, verdicts)
+		}
+	}
+}

@@ -222,7 +222,7 @@ var bugs = []struct {
 	},
 	{
 		"a command is done on a copy that is too old", "internal/callqueue/queue.go",
-		"case store.Conflict:\n\t\tq.known = false\n\t\tq.again()", "case store.Conflict:\n\t\tq.finish(&q.call, nil)",
+		"} else {\n\t\t\tq.again()\n\t\t}", "} else {\n\t\t\tq.finish(&q.call, nil)\n\t\t}",
 	},
 	{
 		"the devices of a call hear of nothing that was committed", "internal/callqueue/queue.go",

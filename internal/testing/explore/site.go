@@ -126,9 +126,14 @@ func (s *site) Answer(a callqueue.Asker, _ call.ID, c *call.Call, failure *pealv
 	}
 }
 
-// concerns holds that a device is told of no call that its account has no part in.
+// concerns holds that a device receives nothing of a call that its account has no part in. A device
+// that cancels an invitation after it was merged receives that its own invitation has ended.
 func (s *site) concerns(c *call.Call, d call.Device) error {
-	if c == nil || s.world.calls[numberOf(c.ID)].Leg(d.Account) != nil {
+	if c == nil {
+		return nil
+	}
+	stored := &s.world.calls[numberOf(c.ID)]
+	if stored.Leg(d.Account) != nil || stored.Outcome.Merged != "" && !c.Live() && c.Caller().Device.Is(d) {
 		return nil
 	}
 	return fmt.Errorf("S5: %s is told of call %s, which it has no part in", d.ID, c.ID)
@@ -153,7 +158,9 @@ func (s *site) elsewhere(a asker) error {
 func (s *site) AnswerMerged(a callqueue.Asker, _ call.ID, into *call.Call) {
 	asked := a.(asker)
 	s.hears(asked.device)
-	if !into.Live() || !into.Has(asked.device) || into.Leg(s.walk.scope.Dials[asked.dial].To) == nil {
+	// A repetition may arrive when the call has ended: its answer is still that call.
+	repeated := s.world.calls[asked.dial].Outcome.Merged == into.ID
+	if !into.Live() && !repeated || !into.Has(asked.device) || into.Leg(s.walk.scope.Dials[asked.dial].To) == nil {
 		s.world.violates(errors.New("an invitation is merged into a call that its device is not in"))
 	}
 	s.answered(asked, merged, int(numberOf(into.ID)))
@@ -245,6 +252,13 @@ func (s *duel) commit(r request) store.Result {
 	switch {
 	case stored.Rev != r.change.From || stored.ID != "" && !stored.Live():
 		return store.Result{Verdict: store.Conflict}
+	case r.change.Merged != nil:
+		grave := &s.calls[numberOf(r.change.Merged.ID)]
+		if grave.ID != "" {
+			return store.Result{Verdict: store.Conflict}
+		}
+		*grave, *stored = *r.change.Merged, c
+		return store.Result{Verdict: store.Done}
 	case r.change.From != 0 || !c.Live():
 		*stored = c
 		return store.Result{Verdict: store.Done}

@@ -44,6 +44,9 @@ func (a *audited) Commit(ctx context.Context, changes []store.Change) ([]store.R
 			stored := *c
 			stored.Deaf = stored.Deaf || r.Deaf
 			a.audit.made(changes[i].From, stored)
+			if m := changes[i].Merged; m != nil {
+				a.audit.made(0, *m)
+			}
 		case store.CalleeBusy:
 			a.audit.holds(c.Callee().Account, r.Holder)
 			a.audit.deaf(&changes[i], r)

@@ -78,6 +78,10 @@ var bugs = []bug{
 		"if err == nil && !leg.Device.Is(d) {\n\t\tleg.Device = d\n\t\ts.changed = true\n\t}",
 	},
 	{
+		"a merged invitation leaves no tombstone", "internal/callqueue/queue.go",
+		"change.Merged = &grave\n", "_ = grave\n",
+	},
+	{
 		"a late rejection ends a call that is connected", "internal/call/table.go",
 		`on("ends rejected", (*step).reject),
 		refused(AlreadyAccepted), refused(AlreadyAccepted),`,
@@ -134,7 +138,7 @@ var bugs = []bug{
 	},
 	{
 		"the stored rev is not looked at", "internal/store/batch.go",
-		"!was.Live() || was.Rev != change.From {", "!was.Live() && was.Rev != change.From {",
+		"!was.Live() || was.Rev != change.From ||", "!was.Live() && was.Rev != change.From ||",
 	},
 	{
 		"no record is filed with the end", "internal/store/volatile.go",
@@ -142,7 +146,7 @@ var bugs = []bug{
 	},
 	{
 		"those who are asked are told before the commit", "internal/callqueue/queue.go",
-		"\tdefault:\n\t\tq.commit(pending{change", "\tdefault:\n\t\tfor _, e := range effects {\n\t\t\tq.host().Tell(&next, e, nil)\n\t\t}\n\t\tq.commit(pending{change",
+		"q.commit(pending{change: change", "for _, e := range effects {\n\t\t\tq.host().Tell(&next, e, nil)\n\t\t}\n\t\tq.commit(pending{change: change",
 	},
 	{
 		"a commit without a result counts as done", "internal/callqueue/queue.go",

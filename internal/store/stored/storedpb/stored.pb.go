@@ -760,12 +760,14 @@ func (x *Ask) GetUntil() int64 {
 }
 
 type Outcome struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Reason        uint32                 `protobuf:"varint,1,opt,name=reason,proto3" json:"reason,omitempty"`
-	Actor         string                 `protobuf:"bytes,2,opt,name=actor,proto3" json:"actor,omitempty"`
-	Device        string                 `protobuf:"bytes,3,opt,name=device,proto3" json:"device,omitempty"`
-	Ended         int64                  `protobuf:"fixed64,4,opt,name=ended,proto3" json:"ended,omitempty"`
-	Kind          uint32                 `protobuf:"varint,5,opt,name=kind,proto3" json:"kind,omitempty"`
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Reason uint32                 `protobuf:"varint,1,opt,name=reason,proto3" json:"reason,omitempty"`
+	Actor  string                 `protobuf:"bytes,2,opt,name=actor,proto3" json:"actor,omitempty"`
+	Device string                 `protobuf:"bytes,3,opt,name=device,proto3" json:"device,omitempty"`
+	Ended  int64                  `protobuf:"fixed64,4,opt,name=ended,proto3" json:"ended,omitempty"`
+	Kind   uint32                 `protobuf:"varint,5,opt,name=kind,proto3" json:"kind,omitempty"`
+	// Merged is the call that the invitation became the answer to; see call.Outcome.
+	Merged        string `protobuf:"bytes,6,opt,name=merged,proto3" json:"merged,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -833,6 +835,13 @@ func (x *Outcome) GetKind() uint32 {
 		return x.Kind
 	}
 	return 0
+}
+
+func (x *Outcome) GetMerged() string {
+	if x != nil {
+		return x.Merged
+	}
+	return ""
 }
 
 // Descriptions are the session descriptions of a live call.
@@ -964,13 +973,14 @@ const file_stored_proto_rawDesc = "" +
 	"\x04held\x18\x03 \x01(\rR\x04held\"+\n" +
 	"\x03Ask\x12\x0e\n" +
 	"\x02by\x18\x01 \x01(\tR\x02by\x12\x14\n" +
-	"\x05until\x18\x02 \x01(\x10R\x05until\"y\n" +
+	"\x05until\x18\x02 \x01(\x10R\x05until\"\x91\x01\n" +
 	"\aOutcome\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\rR\x06reason\x12\x14\n" +
 	"\x05actor\x18\x02 \x01(\tR\x05actor\x12\x16\n" +
 	"\x06device\x18\x03 \x01(\tR\x06device\x12\x14\n" +
 	"\x05ended\x18\x04 \x01(\x10R\x05ended\x12\x12\n" +
-	"\x04kind\x18\x05 \x01(\rR\x04kind\"<\n" +
+	"\x04kind\x18\x05 \x01(\rR\x04kind\x12\x16\n" +
+	"\x06merged\x18\x06 \x01(\tR\x06merged\"<\n" +
 	"\fDescriptions\x12\x14\n" +
 	"\x05offer\x18\x01 \x01(\tR\x05offer\x12\x16\n" +
 	"\x06answer\x18\x02 \x01(\tR\x06answerB9Z7github.com/peal-rtc/peal/internal/store/stored/storedpbb\x06proto3"
