@@ -13,8 +13,12 @@ import (
 	"github.com/peal-rtc/peal/internal/store/stored"
 )
 
+// sqlNumber numbers the events of a transaction: see number_events.
+const sqlNumber = `SELECT number_events($1, $2)`
+
 // sqlEvents stores the events of the changes that were made, with a delivery for each endpoint that
-// is to have one. What follows what is being retried waits as long.
+// is to have one. What follows what is being retried waits as long. Calls are looked up row by row, as
+// in the statements before it.
 const sqlEvents = `
 	WITH numbers AS (
 		SELECT split_part(text, ',', 1)::bigint AS first, split_part(text, ',', 2)::bigint AS at_ns
@@ -24,7 +28,9 @@ const sqlEvents = `
 			e.kind = $7 AND c.id = ANY(coalesce(nullif(current_setting('peal.filed', true), ''), '{}')::text[]) AS filed, c.caller, c.callee, c.body
 		FROM numbers, unnest($2::text[], $3::bigint[], $4::boolean[], $5::smallint[], $6::text[])
 			WITH ORDINALITY AS e (id, rev, live, kind, merged, place)
-		JOIN calls AS c ON c.id = e.id AND c.attempt = $1 AND c.rev = e.rev AND (c.ended_ns IS NULL) = e.live),
+		CROSS JOIN LATERAL (
+			SELECT id, rev, caller, callee, body FROM calls
+			WHERE calls.id = e.id AND attempt = $1 AND calls.rev = e.rev AND (ended_ns IS NULL) = e.live OFFSET 0) AS c),
 	stored AS (
 		INSERT INTO events (seq, xid, call_id, rev, at_ns, kind, merged, filed, caller, callee, body)
 		SELECT seq, pg_current_xact_id(), id, rev, at_ns, kind, merged, filed, caller, callee, body FROM made RETURNING seq),
@@ -43,7 +49,7 @@ func (s *Store) numberEvents(batch *pgx.Batch, made []outcome) {
 		n += len(made[i].events)
 	}
 	if n > 0 {
-		batch.Queue(`SELECT number_events($1, $2)`, int64(n), s.out.recorded())
+		batch.Queue(sqlNumber, int64(n), s.out.recorded())
 	}
 }
 
