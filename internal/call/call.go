@@ -16,9 +16,9 @@ type Account string
 // and device is unique.
 type DeviceID string
 
-// Connection names one connection of a device: which node incarnation holds it
-// and which of its connections it is. A device that reconnects has a new one,
-// so that news about an old connection can be told from news about the present.
+// Connection names one connection of a device: which node incarnation holds it and which of its
+// connections it is. A device that reconnects has a new one, so that a Gone of the old connection,
+// which may arrive after the new connection's Back, does not mark the device gone.
 type Connection struct {
 	Incarnation string `json:"inc,omitempty"`
 	Seq         uint64 `json:"seq,omitempty"`
@@ -122,7 +122,7 @@ type Call struct {
 	// Hidden counts the changes that the caller is not to notice: see RevFor.
 	Hidden uint32 `json:"hidden,omitempty"`
 	// Deaf says that the callee blocks the caller, and so has no part in the call: its account
-	// is not claimed, its devices are told nothing and are strangers to the call, and the
+	// is not claimed, its devices receive nothing and are strangers to the call, and the
 	// record is the caller's alone. To the caller a deaf call is one to somebody who is offline.
 	// The store sets Deaf as it creates the call; nothing changes it after that.
 	Deaf       bool      `json:"deaf,omitempty"`
@@ -164,7 +164,7 @@ type Leg struct {
 	Leaving bool   `json:"leaving,omitempty"`
 	MediaUp bool   `json:"media_up,omitempty"`
 	Tracks  Tracks `json:"tracks,omitzero"`
-	// Ringers are the callee's devices that have told that they ring.
+	// Ringers are the callee's devices that have reported that they ring.
 	Ringers []Ringer `json:"ringers,omitempty"`
 }
 

@@ -23,7 +23,7 @@ type Invite struct {
 	Format uint8
 }
 
-// New makes a call that rings. It comes to be when its commit claims both accounts.
+// New makes a call that rings. The call exists once its commit claims both accounts.
 func New(in Invite, now time.Time) (Call, []Effect, error) {
 	if in.Caller.Account == in.Callee {
 		return Call{}, nil, SelfCall
@@ -46,7 +46,7 @@ func New(in Invite, now time.Time) (Call, []Effect, error) {
 }
 
 // NewBusy is what the same invitation comes to when the callee is in another
-// call: a call that has ended. The callee's devices are told for their records.
+// call: a call that has ended. The callee's devices receive it for their records.
 func NewBusy(in Invite, now time.Time) (Call, []Effect, error) {
 	c, _, err := New(in, now)
 	if err != nil {

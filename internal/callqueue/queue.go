@@ -52,8 +52,8 @@ type Queue struct {
 	began, failed time.Time
 	// asked is when the request to the store under way was made.
 	asked time.Time
-	// announce: a commit's result was unknown, so that once the call has been read everyone
-	// is told what it says.
+	// announce: a commit's result was unknown, so that once the call has been read every device
+	// receives the state that was read.
 	announce bool
 	// unknown: the result of the commit doubted is unknown, so that what is read may be its doing.
 	unknown bool

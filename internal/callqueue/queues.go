@@ -197,8 +197,8 @@ func (s *Queues) LearnPart(c call.Call, without call.Attachments) {
 	q.run()
 }
 
-// Look has a call of which a rev is known to exist be read, and told to those who do not
-// know of it.
+// Look reads a call of which a rev is known to exist, and sends it to the devices that have an
+// older one.
 func (s *Queues) Look(id call.ID, rev uint32) {
 	q := s.queue(id)
 	q.newest = max(q.newest, rev)

@@ -126,7 +126,7 @@ func (s *site) Answer(a callqueue.Asker, _ call.ID, c *call.Call, failure *pealv
 	}
 }
 
-// concerns holds that a device is told of no call that its account has no part in.
+// concerns checks that a device receives no call that its account has no part in.
 func (s *site) concerns(c *call.Call, d call.Device) error {
 	if c == nil || s.world.calls[numberOf(c.ID)].Leg(d.Account) != nil {
 		return nil
