@@ -195,8 +195,8 @@ var allowed = map[string]imports{
 	"e2e": {ours: []string{"client"}, theirs: []string{"github.com/chromedp", "github.com/coder/websocket"}},
 }
 
-// generated packages belong to the package above them: who may import that one
-// may import them too.
+// generated packages belong to the package above them: a package that may import that one may
+// import them too.
 var generated = map[string]string{
 	"internal/protocol/pealv1": "internal/protocol",
 }

@@ -24,7 +24,7 @@ func TestTrips(t *testing.T) {
 	}
 }
 
-// TestFigures: what is told is what was used between two looks, for one call.
+// TestFigures: the figures report what was used between two readings, for one call.
 func TestFigures(t *testing.T) {
 	before := figures{nodes: time.Second, commits: 10, changes: 20, reads: 5, trips: 30, updates: 10, hot: 1, wal: 1000}
 	after := figures{

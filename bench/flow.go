@@ -124,8 +124,8 @@ func (f *flow) send(packet []byte) error {
 	return err
 }
 
-// openAll opens flows at the same time. Those that came to be are added to
-// open, also where others did not.
+// openAll opens flows at the same time. It adds each flow that opened to open, also where other
+// flows failed.
 func (r *relayed) openAll(ctx context.Context, w way, flows int, open *[]*flow) error {
 	var (
 		work   sync.WaitGroup

@@ -191,8 +191,8 @@ func idleBare(ctx context.Context, n int) (float64, error) {
 	return kilobytes(after-before) / float64(n), err
 }
 
-// settled is the memory of a process when it has stopped falling: what a login
-// takes for a moment is given back by and by.
+// settled is the memory of a process when it has stopped falling: the garbage collector returns the
+// memory of a login with a delay.
 func settled(ctx context.Context, p *process) (int64, error) {
 	least, _, err := memory(p.pid())
 	if err != nil {

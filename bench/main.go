@@ -49,7 +49,7 @@ func run(ctx context.Context, args []string) error {
 	commands := map[string]func(context.Context, []string) error{
 		"call": benchCall, "idle": benchIdle, "turn": benchTurn, "cost": benchCost,
 		"saturation": benchSaturation, "cluster": benchCluster,
-		// In processes of their own, so that their CPU can be told from the load's.
+		// In processes of their own, so that their CPU is measured apart from the load's.
 		"relay": serveRelay, "loop-relay": serveLoopRelay,
 	}
 	command, ok := commands[args[0]]

@@ -53,7 +53,7 @@ type relay struct {
 	pairs map[string][2]net.Conn
 }
 
-// serveRelay serves until it is told to stop.
+// serveRelay serves until ctx ends.
 func serveRelay(ctx context.Context, args []string) error {
 	if len(args) != 1 {
 		return errors.New("usage: bench relay HOST:PORT")

@@ -107,9 +107,8 @@ func (c *Call) Cancel(ctx context.Context) error {
 	return err
 }
 
-// Hangup ends the call whatever it is. It holds at once, also without a
-// connection, and the server is told for as long as it takes; the error says
-// whether it has heard of it yet.
+// Hangup ends the call whatever it is. It holds at once, also without a connection, and the device
+// retries until the server confirms it; the error says whether the server has confirmed it yet.
 func (c *Call) Hangup(ctx context.Context) error {
 	id := c.ID()
 	_, err := c.client.ask(ctx, func(t device.Ticket) device.Input { return device.Hangup{Ticket: t, Call: id} })
@@ -151,7 +150,7 @@ func (c *Call) SendCandidates(ctx context.Context, generation uint32, candidates
 }
 
 // ReportMedia tells whether this side's media is up: DTLS connected and ICE
-// consent fresh. A call is connected when both sides have told so.
+// consent fresh. A call is connected when both sides have reported so.
 func (c *Call) ReportMedia(ctx context.Context, generation uint32, up bool) error {
 	return c.command(ctx, &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Media{Media: &pealv1.MediaReport{
 		CallId: c.ID(), Generation: generation, Up: up,

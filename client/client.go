@@ -295,8 +295,8 @@ func (c *Client) Call(ctx context.Context, account string, o CallOptions) (*Call
 type RecordPage struct {
 	// Before lists calls that ended before this time; zero means the newest.
 	Before time.Time
-	// BeforeCall, where it is set, takes the place of Before: the CallID of the
-	// last record of the page before.
+	// BeforeCall, where it is set, replaces Before: the CallID of the last record of the
+	// previous page.
 	BeforeCall string
 	// Limit is 100 at most, and where it is zero.
 	Limit int

@@ -323,7 +323,7 @@ func TestGlare(t *testing.T) {
 	alice.must(first.Hangup(alice.ctx))
 }
 
-// dialBoth has two call each other, and gives the calls that came to be.
+// dialBoth has two accounts call each other, and returns the calls that the server created.
 func dialBoth(alice, bob *phone) (out, in *client.Call) {
 	var both sync.WaitGroup
 	both.Go(func() { out, _ = alice.Call(alice.ctx, "bob", client.CallOptions{Offer: describe("offer")}) })

@@ -223,8 +223,8 @@ type End struct {
 	ByThisDevice bool
 	Answered     bool
 	Duration     time.Duration
-	// Final says that the server has confirmed it. Where this device left by
-	// itself the record tells what became of the call.
+	// Final says that the server has confirmed it. Where this device left by itself the record
+	// holds the outcome of the call.
 	Final bool
 }
 

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Who is ringing, calling or in a call is busy for everyone else, and hears
-// nothing of it but the record; free again, it can be called.
+// An account that rings, calls or is in a call is busy for everyone else, and receives nothing of a
+// further call but its record; free again, it can be called.
 func TestBusyInEachState(t *testing.T) {
 	s := startServer(t)
 	browser := startBrowser(t)
@@ -53,8 +53,8 @@ func TestBusyInEachState(t *testing.T) {
 	}
 }
 
-// Other devices of the account are told within a second who answered or
-// declined, and only of the call that they rang for.
+// Other devices of the account learn within a second which device answered or declined, and only
+// for the call that they rang for.
 func TestElsewhereWithinASecond(t *testing.T) {
 	s := startServer(t)
 	browser := startBrowser(t)
@@ -88,7 +88,7 @@ func TestElsewhereWithinASecond(t *testing.T) {
 	}
 }
 
-// What is wrong with what a page asks is told by its code.
+// The code of an error says what is wrong with a page's request.
 func TestArgumentCodes(t *testing.T) {
 	_, alice, bob := pair(t, "")
 	for _, tt := range []struct{ call, code string }{

@@ -66,7 +66,7 @@ func talk(t *testing.T, caller, callee *page, kind int) {
 	}
 }
 
-// hangUp ends the call by one side, holding what both are told.
+// hangUp ends the call by one side, and checks the events of both pages.
 func hangUp(by, other *page) {
 	by.t.Helper()
 	by.does("hangup")
@@ -274,7 +274,7 @@ func TestServerRestart(t *testing.T) {
 	oneRecord(t, s, call.Completed)
 }
 
-// A hang-up without a server holds at once, and is told when one is back.
+// A hang-up without a server holds at once, and the page sends it when a server is back.
 func TestHangupWhileTheServerIsDown(t *testing.T) {
 	s, alice, bob := pair(t, "")
 	talk(t, alice, bob, 1)

@@ -193,7 +193,7 @@ const withoutMicrophone = `(() => {
 	};
 })()`
 
-// Who has no microphone calls and answers where the application allows it, hears the
+// A page without a microphone calls and answers where the application allows it, hears the
 // other side, and speaks once there is one.
 func TestListenOnly(t *testing.T) {
 	s := startServer(t)

@@ -204,7 +204,7 @@ func TestDemoRecords(t *testing.T) {
 	alice.look("11-called-on-its-side")
 }
 
-// What cannot be called is told, and nothing else is left standing beside that.
+// The demo says why a name cannot be called, and shows no other message beside that.
 func TestDemoRefusesNames(t *testing.T) {
 	s := startServer(t)
 	alice := visit(t, startBrowser(t), s, "alice", "en", 390, 844)

@@ -47,7 +47,7 @@ func (p *page) failed(method, code string, says ...string) {
 	}
 }
 
-// A caller without its devices is told so before anybody rings.
+// A caller without its devices gets the error before anybody rings.
 func TestCallerWithoutDevices(t *testing.T) {
 	s := startServer(t)
 	b := asksPeople(t)
@@ -76,7 +76,7 @@ func TestCallerWithoutDevices(t *testing.T) {
 	hangUp(alice, bob)
 }
 
-// A callee whose microphone is denied is told so, and it rings on; one whose
+// A callee whose microphone is denied gets the error, and rings on; one whose
 // camera is denied answers by sound, and says so.
 func TestCalleeWithoutDevices(t *testing.T) {
 	s := startServer(t)

@@ -291,7 +291,7 @@ func (v *visitor) names(check, state, setting string) {
 	}
 }
 
-// What stands between browser and server is told apart from the server as well.
+// What stands between browser and server is reported apart from the server as well.
 func TestDoctorPageBehindProxy(t *testing.T) {
 	here := thisMachine(t)
 	browser := startBrowser(t)

@@ -169,7 +169,7 @@ func playFaulty(rng *rand.Rand, plan string, alice, bob *page) {
 	}
 }
 
-// outcome is what became of a call.
+// outcome is how a call ended.
 type outcome struct {
 	Call   string `json:"callId"`
 	Kind   int    `json:"kind"`
@@ -191,9 +191,9 @@ func filed(s *server, witness *page, account string) ([]outcome, error) {
 	})()`, s.url(), s.token(account)))
 }
 
-// told are the records that a page was given, and by every reason that it was told
-// of, in whatever message, the calls that ended so. An invitation that was cancelled and
-// never came to be is no call: nobody was called.
+// told are the records that a page was given, and by every reason that any message named, the calls
+// that ended so. An invitation that was cancelled before the server stored it is no call: nobody
+// was called.
 func (p *page) told() (records []outcome, reasons map[string][]string, err error) {
 	records, err = evaluate[[]outcome](p, `log.filter((e) => e.name === "onmsg").map((e) => e.args[0]).map((m) => ({
 		callId: m.attach.channelId, kind: m.attach.status, caller: m.from, callee: m.to,
@@ -210,10 +210,11 @@ func (p *page) told() (records []outcome, reasons map[string][]string, err error
 }
 
 // agree waits until both pages have been given the records that the server has,
-// holds all reasons that they were told to those, and returns them, oldest first.
+// compares all reasons that the pages received with those, and returns them, oldest first.
 func agree(t *testing.T, round int, s *server, witness, alice, bob *page) []outcome {
 	t.Helper()
-	// Who is in no call may take 25 s to find out that a network is dead, and some to connect again.
+	// A page in no call may take 25 s to find out that a network is dead, and some seconds to
+	// connect again.
 	for deadline := time.Now().Add(45 * time.Second); ; time.Sleep(200 * time.Millisecond) {
 		records, difference := differ(s, witness, alice, bob)
 		if difference == "" {
@@ -225,7 +226,7 @@ func agree(t *testing.T, round int, s *server, witness, alice, bob *page) []outc
 	}
 }
 
-// differ gives the server's records, and what tells them from what the pages were told.
+// differ gives the server's records, and how they differ from what the pages received.
 func differ(s *server, witness *page, people ...*page) (records []outcome, difference string) {
 	for i, p := range people {
 		list, err := filed(s, witness, p.account)

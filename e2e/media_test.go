@@ -290,7 +290,7 @@ func TestDevices(t *testing.T) {
 	frames := bob.stats().Frames
 	bob.seesAndHears(frames + 30)
 
-	// With no other device left the other side is told that there is none.
+	// With no other device left the other side is notified that there is none.
 	alice.run(`navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException("none", "NotFoundError"))`)
 	alice.run(`(() => { const t = rtc.getSdkInstance().rtcClient.adapterRef.localStream.mediaStream.getVideoTracks()[0];
 		t.stop(); t.dispatchEvent(new Event("ended")); })()`)

@@ -62,7 +62,7 @@ func changesEarly(t *testing.T, w *world, alice, bob *person, e early) {
 		must(t, err)
 		e.do(t, w, alice)
 		alice.until("has connected again", fmt.Sprintf("connects > %d", connects))
-		alice.waitFor(time.Second) // What was begun anew is there.
+		alice.waitFor(time.Second) // The restarted call is there.
 	}
 	for _, p := range []*page{caller, callee} {
 		p.watchForMedia()

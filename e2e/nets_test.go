@@ -83,8 +83,8 @@ type world struct {
 	next     byte // Of client addresses.
 }
 
-// inNamespaces says whether the test may go on, in this process. Who is not root
-// has it run again in a user namespace.
+// inNamespaces says whether the test may go on, in this process. Without root the test runs again
+// in a user namespace.
 func inNamespaces(t *testing.T) bool {
 	t.Helper()
 	if os.Geteuid() == 0 {

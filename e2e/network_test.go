@@ -40,7 +40,7 @@ func TestHalfOpenInACall(t *testing.T) {
 	hangUp(bob, alice)
 	talk(t, alice, bob, 1)
 	through.fall()
-	bob.does("hangup") // Into the dead connection: it holds here at once, and is told by the next one.
+	bob.does("hangup") // Into the dead connection: it holds here at once, and the next connection sends it.
 	alice.expect("onUserLeave", "onCallEnd")
 	alice.record(1)
 	alice.idle()
@@ -213,7 +213,7 @@ func pageURL(t *testing.T, p *page) string {
 	return url
 }
 
-// The class by its names, with and without new, and what becomes of it.
+// The class by its names, with and without new, and its instances.
 func TestInstances(t *testing.T) {
 	s, alice, bob := pair(t, "")
 	ok, err := evaluate[bool](alice, `(() => {
@@ -238,7 +238,7 @@ func TestInstances(t *testing.T) {
 		t.Errorf("listeners heard %q, %v", heard, err)
 	}
 
-	// Logging out in a call ends it for the other side, and is told.
+	// Logging out in a call ends it for the other side, which is notified.
 	talk(t, alice, bob, 1)
 	alice.does("logout")
 	bob.expect("onUserLeave", "onCallEnd")

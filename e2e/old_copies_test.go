@@ -155,7 +155,7 @@ func TestOldCopyReloads(t *testing.T) {
 		reloads.seesAndHears(30)
 		stays.until("has a new connection", fmt.Sprintf("pcs.length === %d", made+1))
 		stays.seesAndHears(30) // On that one: its counters began at 0.
-		stays.skip()           // It may have been told that the camera was gone for a moment.
+		stays.skip()           // The page may have been notified that the camera was gone for a moment.
 		hangUp(reloads, stays)
 		reloads.refusedNothing()
 		stays.refusedNothing()

@@ -126,8 +126,8 @@ func TestSilenceBeforeTheAcceptance(t *testing.T) {
 	bob.until("is idle again", "rtc.callStatus === 0")
 }
 
-// passed are the kinds of candidates that came to a page, and whether any of
-// them told by which address the relay is reached.
+// passed are the kinds of candidates that came to a page, and whether any of them holds the address
+// by which the relay is reached.
 type passed struct {
 	Kinds []string
 	Told  bool

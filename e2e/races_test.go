@@ -43,7 +43,7 @@ func TestBothCall(t *testing.T) {
 	hangUp(bob, alice)
 }
 
-// Two devices ring. One answers, the other is told so; the next time one
+// Two devices ring. One answers, the other is notified; the next time one
 // declines; and a third person finds them busy.
 func TestSeveralDevices(t *testing.T) {
 	s := startServer(t)
@@ -98,7 +98,7 @@ func TestReload(t *testing.T) {
 	reload(true)
 	bob.expect("onJoinChannel", "onUserEnter", "onAudioAvailable", "onCameraAvailable")
 	bob.seesAndHears(30)
-	alice.seesAndHears(30) // On the new connection: its counters began anew.
+	alice.seesAndHears(30) // On the new connection: its counters started at zero.
 	if pcs, err := evaluate[int](alice, "pcs.length"); err != nil || pcs != 2 {
 		t.Errorf("the other side has made %d connections, %v, want 2", pcs, err)
 	}
@@ -107,7 +107,7 @@ func TestReload(t *testing.T) {
 	bob.until("is idle", "rtc.callStatus === 0")
 }
 
-// A page on plain HTTP is told why there is no camera, before anybody rings.
+// A page on plain HTTP gets an error that says why there is no camera, before anybody rings.
 func TestInsecurePage(t *testing.T) {
 	s := startServer(t)
 	browser := startBrowser(t)

@@ -59,7 +59,7 @@ func TestRecordsAtLogin(t *testing.T) {
 	bob.run(fmt.Sprintf("login(%q, %q, %q)", s.url(), "bob", s.token("bob")))
 	bob.wantStatuses("a page loaded later is given only what is new", 2)
 
-	// Another browser has been told of nothing yet.
+	// Another browser has received no record yet.
 	other := device(t, browser, app, s, "bob", "")
 	other.wantStatuses("another browser is given all", 2, 2, 3, 2)
 

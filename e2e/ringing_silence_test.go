@@ -12,8 +12,8 @@ import (
 	"github.com/peal-rtc/peal/client"
 )
 
-// orders are lines of a description that one browser or another takes for an order
-// to send to an address, before anybody has accepted. %d is the port.
+// orders are lines of a description that one browser or another reads as an order to send to an
+// address, before anybody has accepted. %d is the port.
 var orders = []string{
 	"a=candidate:1 1 udp 2122260223 127.0.0.1 %d typ host",
 	"a=CANDIDATE:1 1 udp 2122260223 127.0.0.1 %d typ host",

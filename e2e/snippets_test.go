@@ -86,7 +86,7 @@ func TestEverySnippetHasAUse(t *testing.T) {
 	}
 }
 
-// Each command that people are told to type is one that the program knows.
+// Each command that the docs print is one that the program knows.
 func TestShellSnippets(t *testing.T) {
 	help := map[string]string{}
 	for _, command := range []string{"dev", "serve", "token", "ice"} {

@@ -82,7 +82,8 @@ func TestCalleeSetsTheTimeOut(t *testing.T) {
 	took(t, "the first device's time-out", began, desk.timedOut("beCallTimeOut"), 1500*time.Millisecond)
 	desk.idle()
 	for _, e := range alice.log()[alice.seen:] {
-		// This look may come late on a busy machine. Her own time-out is told 8 s after the ring.
+		// This look may come late on a busy machine. The server sends her own time-out 8 s after
+		// the ring.
 		if e.At < began.At+7000 {
 			t.Errorf("the caller hears about a device that stopped:%s", alice.history())
 		}

@@ -87,7 +87,7 @@ func TestCoturnClients(t *testing.T) {
 			}
 		})
 	}
-	// With a wrong password it is told so.
+	// With a wrong password the command reports it.
 	out, err = exec.CommandContext(ctx, "turnutils_uclient", "-p", port, "-u", credentials.Username, "-w", "guess",
 		"-e", "127.0.0.1", "-r", peerPort, "-n", "1", "-c", host).CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "Cannot complete Allocation") {

@@ -119,7 +119,7 @@ func Record(path string, kind Kind) (*Recording, error) {
 	return r, nil
 }
 
-// Write adds a frame. It fits for [Streams]; a failure is told by Close. What
+// Write adds a frame. It fits for [Streams]; Close returns a failure. What
 // was lost on the way is a silence, or a picture that stands still.
 func (r *Recording) Write(f Frame) {
 	r.mu.Lock()

@@ -13,8 +13,8 @@ type Frame struct {
 	// counts from the first frame of the call, the same for sound and picture; of
 	// what is sent only how it grows matters.
 	Time time.Duration
-	// Key says that a picture can be decoded without those before it. It is told
-	// of what is received; of what is sent the data tells.
+	// Key says that a picture can be decoded without those before it. Received frames have it set;
+	// for sent frames the data says it.
 	Key bool
 }
 

@@ -138,7 +138,7 @@ func (s *Session) makeOffer(o plan.Offer) error {
 func (s *Session) giveAnswer(generation uint32) {
 	answer := s.answer
 	if answer == "" {
-		return // It could not be made, which was told.
+		return // It could not be made, and the failure is reported already.
 	}
 	s.tell("answer", func(ctx context.Context) error { return s.call.Answer(ctx, generation, answer) })
 }
@@ -244,7 +244,7 @@ func (s *Session) report() {
 	s.tell("tracks", func(ctx context.Context) error { return s.call.SetTracks(ctx, tracks) })
 }
 
-// failed logs what cannot be told to anybody; the other side's restart, or the
+// failed logs a failure that has no caller to return to; the other side's restart, or the
 // server's time-out, follows.
 func (s *Session) failed(what string, err error) {
 	if err != nil {

@@ -150,7 +150,7 @@ func (f *picture) add(p *rtp.Packet) (frame []byte, done bool) {
 }
 
 // timeline turns the RTP timestamps of a stream into times of the call. Where
-// they leap, as when the other side begins anew, the clock decides.
+// they leap, as when the other side restarts its stream, the clock decides.
 type timeline struct {
 	rate  int64
 	begun bool

@@ -17,8 +17,8 @@ import (
 // The functions are called one at a time for each kind, from the session's
 // goroutines: none may block for long, or close the phone.
 type Streams struct {
-	// Tracks is what the other side is told that this one sends: of an audio call
-	// without the picture.
+	// Tracks is what this side announces to the other side as sent: in an audio call without the
+	// picture.
 	Tracks client.Tracks
 	// OnAudio and OnVideo get each frame that arrives. Nil drops them.
 	OnAudio, OnVideo func(Frame)
@@ -38,7 +38,7 @@ type Session struct {
 	out     map[Kind]*outlet
 	in      map[Kind]*inlet
 	work    *tasks // What run does.
-	told    *tasks // What the server is told, in order, by tell.
+	told    *tasks // What tell sends to the server, in order.
 	epoch   epoch
 	made    time.Time     // Where the times of what is sent begin.
 	up      chan struct{} // Is closed when media is up for the first time.
@@ -224,8 +224,8 @@ func (s *Session) keyframeWanted() {
 // post has run do something.
 func (s *Session) post(task func()) { s.work.add(task) }
 
-// tell has the server told something, after what it was told before. What is
-// refused is out of date.
+// tell queues a message to the server behind the earlier ones. A message that the server refuses is
+// out of date.
 func (s *Session) tell(what string, command func(context.Context) error) {
 	s.told.add(func() {
 		if err := command(s.ctx); err != nil && s.ctx.Err() == nil {

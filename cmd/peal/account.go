@@ -52,8 +52,8 @@ func (a *account) token(ctx context.Context) (string, error) {
 	return devToken(ctx, a.Server, a.Account, "--token")
 }
 
-// devToken asks a peal dev for a token. Another server has none to give: what it
-// needs instead is told.
+// devToken asks a peal dev for a token. Another server has none to give: the error says which
+// setting it needs instead.
 func devToken(ctx context.Context, server, account, instead string) (string, error) {
 	body, err := json.Marshal(map[string]string{"account": account})
 	if err != nil {

@@ -78,7 +78,7 @@ func TestDevPhone(t *testing.T) {
 	}
 }
 
-// What others reach, and what its relay reaches, is told at the start, and is so: the doctor
+// The start prints what others reach and what the relay reaches, and both are true: the doctor
 // asks for a packet from the relay to the loopback of this machine.
 func TestDevExposed(t *testing.T) {
 	for _, test := range []struct {

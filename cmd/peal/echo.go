@@ -8,7 +8,7 @@ import (
 	"github.com/peal-rtc/peal/client/media"
 )
 
-// echoCommand is an account that repeats what it is told.
+// echoCommand is an account that answers calls and sends back the media it receives.
 type echoCommand struct {
 	Who       account `embed:""`
 	RelayOnly bool    `help:"Use the server's relay alone."`

@@ -60,7 +60,7 @@ const (
 	exitUnanswered = 3
 )
 
-// exit is a command that has told everything, and ends with a code.
+// exit is the error of a command that has printed everything and ends with a code.
 type exit int
 
 func (e exit) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
@@ -163,7 +163,7 @@ func unknown(err error) error {
 	return err
 }
 
-// misused tells of wrong usage, and where that of the command is told.
+// misused reports wrong usage, and names the help of the command.
 func misused(std streams, err error, command string) int {
 	fail(std, err)
 	if command != "" {

@@ -113,7 +113,7 @@ func write(t *testing.T, text string) string {
 	return path
 }
 
-// TestRefuses: what is wrong is told on one line, with what to do about it.
+// TestRefuses: a refusal takes one line, with what to do about it.
 func TestRefuses(t *testing.T) {
 	tests := []struct {
 		name string
@@ -375,7 +375,7 @@ func TestDev(t *testing.T) {
 	}
 }
 
-// TestSecondSignal: who does not want to wait for slow clients need not.
+// TestSecondSignal: a second signal ends the program without waiting for slow clients.
 func TestSecondSignal(t *testing.T) {
 	p := dev(t, t.TempDir())
 	// It will not answer the end of its connection, which is waited for.

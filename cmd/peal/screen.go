@@ -12,7 +12,7 @@ import (
 	"github.com/peal-rtc/peal/client/media"
 )
 
-// plainPause is how often a screen that is no terminal is told how it goes.
+// plainPause is how often status writes a line to an output that is no terminal.
 const plainPause = 5 * time.Second
 
 // ratesTime is when rates must be there: each takes two looks, a second apart.
@@ -57,8 +57,8 @@ func (s *screen) ask(format string, args ...any) {
 	s.write(fmt.Sprintf(format, args...))
 }
 
-// status shows how media goes. Elsewhere than on a terminal it is told at times,
-// and when the path changes.
+// status shows how media goes. Elsewhere than on a terminal it writes a line every plainPause, and
+// when the path changes.
 func (s *screen) status(since time.Duration, m media.Status) {
 	text := statusText(since, m)
 	s.mu.Lock()

@@ -230,7 +230,7 @@ func TestSecretFile(t *testing.T) {
 	}
 }
 
-// A secret is used as it is written, so what looks like a slip is told.
+// A secret is used as it is written, so a warning names what looks like a slip.
 func TestSecretLooksWrong(t *testing.T) {
 	t.Setenv("PEAL_SECRET", secret+"\n")
 	got := serveWith(t)

@@ -59,8 +59,8 @@ func quotes(err error, given string) bool {
 	return false
 }
 
-// Whatever the claims and the header of a token that is signed well say, who is
-// taken for somebody is who they name, for no longer than the rules allow.
+// Whatever the claims and the header of a well-signed token say, the admitted account is the one
+// that the claims name, for no longer than the rules allow.
 func FuzzClaims(f *testing.F) {
 	const head = `{"alg":"HS256","kid":"k1"}`
 	at := now.Unix()
@@ -153,7 +153,7 @@ func names(t *testing.T, says []byte, wanted string) bool {
 	return false
 }
 
-// forbidden says which rule a token breaks by which somebody was taken for who.
+// forbidden names the rule that an admitted token breaks.
 func forbidden(who Identity, header, says []byte) string {
 	var head map[string]any
 	if err := json.Unmarshal(header, &head); err != nil {

@@ -1,5 +1,5 @@
 // Package call is the state machine of one call: pure, complete, and the only
-// place where it is decided what becomes of a call.
+// place that decides how a call goes on and ends.
 //
 //	            Accept, Merge            both sides' media up
 //	┌─────────┐             ┌────────────┐             ┌───────────┐
@@ -26,8 +26,8 @@
 //   - Only then carry out the effects: tell the call to those they name.
 //   - Give a Tick when Deadline comes. A late one comes to the same outcome.
 //   - Tell it of connections: Gone when one is lost, Back or Reload when the
-//     device has a new one. A device that is told by another connection than
-//     the present one is not heard.
+//     device has a new one. The call ignores an input that names another
+//     connection of the device than the present one.
 //   - Answer nobody who has no Leg in the call: rules that ignore an input
 //     ignore it from strangers too.
 //   - Where the store made a new call deaf, leave out the effects of New that

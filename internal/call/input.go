@@ -227,7 +227,7 @@ const (
 	WithOffer Attachments = 1 << iota
 	WithAnswer
 	WithServers // ICE servers for this call, made by the node.
-	// WithNeeds stands for Call.Needs of whichever device is told.
+	// WithNeeds stands for Call.Needs of whichever device receives the effect.
 	WithNeeds
 )
 

@@ -11,9 +11,9 @@ import (
 	"github.com/peal-rtc/peal/internal/call"
 )
 
-// model is a call as one would explain it on a napkin: who rings, who is in,
-// whose line is dead since when. It knows nothing of revs, effects or tables,
-// and is written without a look at them.
+// model is a call as one would explain it on a napkin: which devices ring, which are in, whose
+// connection is lost since when. It knows nothing of revs, effects or tables, and is written
+// without a look at them.
 type model struct {
 	phase    string // "ringing", "connecting", "connected", "ended"
 	reason   call.Reason

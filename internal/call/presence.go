@@ -25,7 +25,9 @@ func (s *step) gone(in Gone) error {
 	case !crashed && !leg.Gone.IsZero():
 		return nil
 	}
-	// After a crash nobody could come back before now: the grace begins anew.
+	// After a crash no device could reconnect before now, so the grace restarts: without this a
+	// server that was down for longer than the grace would end every call at its start, while both
+	// people still talk.
 	leg.Gone, leg.Finder = s.now, in.Finder
 	if crashed && s.call.State == Connecting {
 		s.call.Until = latest(s.call.Until, s.now.Add(s.call.Timing.Connect))

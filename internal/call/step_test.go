@@ -196,8 +196,8 @@ func TestGraces(t *testing.T) {
 	connecting(t).do(call.Gone{Device: bob}).late(time.Hour).want(call.Ended, call.Failed)
 }
 
-// After a crash graces begin anew, and the wait for media too: nobody could
-// have said anything meanwhile.
+// After a crash graces restart, and the wait for media too: no device could send anything
+// meanwhile.
 func TestCrash(t *testing.T) {
 	w := connecting(t)
 	w.now = w.now.Add(10 * time.Minute)
@@ -294,7 +294,7 @@ func TestGlareIsVideoOnlyIfBothAsked(t *testing.T) {
 	}
 }
 
-// S5 and S6: who is sent what, and what nobody is sent before the acceptance.
+// S5 and S6: which device receives what, and what no device receives before the acceptance.
 func TestSignals(t *testing.T) {
 	type route struct {
 		account call.Account

@@ -20,7 +20,7 @@ func ignored() rule {
 	return rule{"ignored", func(*step, Input) error { return nil }}
 }
 
-// refused is an error in this state whoever asks. A stranger is still told nothing.
+// refused is an error in this state whoever asks. A stranger still gets no answer.
 func refused(why Refusal) rule {
 	return rule{"refused " + string(why), func(s *step, in Input) error {
 		if s.call.Leg(in.Sender().Account) == nil {

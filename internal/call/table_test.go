@@ -10,7 +10,7 @@ import (
 	"github.com/peal-rtc/peal/internal/call"
 )
 
-// who is everyone that an input can come from.
+// who lists everyone that an input can come from.
 var who = []struct {
 	name   string
 	device call.Device

@@ -4,7 +4,7 @@ package call
 type Role uint8
 
 const (
-	// Outsider: the account has no part in the call and is told nothing of it.
+	// Outsider: the account has no part in the call and receives nothing of it.
 	Outsider Role = iota
 	// CallerRole: the device that calls.
 	CallerRole

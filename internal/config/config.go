@@ -275,8 +275,8 @@ func (a *Access) validate() error {
 	return errors.Join(errs...)
 }
 
-// HSTSMaxAge is how long browsers use HTTPS alone, and whether they are told so at all. It
-// is negative where the setting cannot be read.
+// HSTSMaxAge is how long browsers use HTTPS alone: zero has them forget it, and without on they get
+// no such header. It is negative where the setting cannot be read.
 func (a *Access) HSTSMaxAge() (age time.Duration, on bool) {
 	if a.HSTS == "off" {
 		return 0, false

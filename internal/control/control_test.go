@@ -135,7 +135,7 @@ func TestStale(t *testing.T) {
 	}
 }
 
-// TestUnreachable: each reason why nobody answers is told.
+// TestUnreachable: the error names each reason why no server answers.
 func TestUnreachable(t *testing.T) {
 	empty := t.TempDir()
 	long := filepath.Join(empty, strings.Repeat("x", 100))

@@ -44,7 +44,7 @@ func TestGoneAgain(t *testing.T) {
 	}
 }
 
-// TestMoved: what becomes of tries at a URL says nothing of the URL that the endpoint has next. Its
+// TestMoved: the results of tries at a URL say nothing of the URL that the endpoint has next. Its
 // operator changes that while they run, or while the verdict is being stored.
 func TestMoved(t *testing.T) {
 	for name, refused := range map[string]delivery.Attempt{

@@ -10,8 +10,8 @@ import (
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
 )
 
-// remembered is how many calls of before are kept in mind, so that late news
-// of them rings nobody.
+// remembered is how many ended calls a device remembers. A server that was cut off may send the
+// ringing of an ended call again; without the memory that call would ring once more.
 const remembered = 64
 
 // past are the latest calls that are over here.
@@ -277,8 +277,8 @@ func (d *Device) lookUp(v *view) {
 	}})
 }
 
-// ring tells the server that this device rings, so that it can tell the caller.
-// Given again, a time-out of before keeps its end.
+// ring tells the server that this device rings, so that it can tell the caller. Where a later
+// message repeats the time-out, the earlier end stays: repeats do not prolong the ringing.
 func (d *Device) ring(v *view) {
 	if v.ringing(pealv1.Role_ROLE_CALLEE) {
 		d.mention(&pealv1.ClientFrame{Command: &pealv1.ClientFrame_Ringing{Ringing: &pealv1.Ringing{
@@ -338,10 +338,10 @@ func in(c *pealv1.Call) bool {
 		c.Role == pealv1.Role_ROLE_CALLEE && c.State != pealv1.CallState_CALL_STATE_RINGING
 }
 
-// dismiss ends a call that this device is in on the server's side alone: it was
-// given up here, or the program was started anew, while what had been asked for
-// before took effect there. Nobody is in a call who has not asked for that here, but
-// for what is resumed at a login.
+// dismiss ends a call that this device is in on the server alone: the person gave it up here, or
+// the program restarted, while an earlier invitation or acceptance was still on its way and took
+// effect there. Without dismiss the other person would talk to a device that shows no call. Only a
+// login that resumes may put a device into a call that nobody asked for here.
 func (d *Device) dismiss(id string) {
 	d.past.add(id)
 	for _, r := range d.requests {

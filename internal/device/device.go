@@ -1,6 +1,5 @@
-// Package device is one running client of an account: its login, which lasts
-// over lost connections, the one call that it may be in, and what it has been
-// told.
+// Package device is one running client of an account: its login, which lasts over lost connections,
+// the one call that it may be in, and what it has received.
 //
 // A Device is an event loop without a goroutine, as a node is: the shell calls
 // Step with one input at a time and carries out the effects in order. It holds

@@ -31,7 +31,7 @@ type (
 		Socket Socket
 		Frame  *pealv1.ServerFrame
 	}
-	// Closed is the end of a socket, or that it did not come to be. Nothing of
+	// Closed is the end of a socket, or its failure to open. Nothing of
 	// that socket follows it.
 	Closed struct{ Socket Socket }
 	// Woke tells that the time of Device.Deadline has come.
@@ -55,8 +55,8 @@ type (
 	}
 	// Abandon ends a draft without a word: the call could not be made.
 	Abandon struct{ Call string }
-	// Invite makes a call, or sends the draft of that id. The server is not told of
-	// one that was given up while it was a draft.
+	// Invite makes a call, or sends the draft of that id. An invitation that was given up while it
+	// was a draft is never sent to the server.
 	Invite struct {
 		Ticket Ticket
 		Invite *pealv1.Invite
@@ -88,8 +88,8 @@ type (
 		Ticket  Ticket
 		Command *pealv1.ClientFrame
 	}
-	// Mention sends a command that nobody waits for, if there is a connection. It
-	// is made quiet: what becomes of it comes as news, and only a failure is answered.
+	// Mention sends a command that nobody waits for, if there is a connection. It is quiet: its
+	// effect arrives as an update, and only a failure gets an answer.
 	Mention struct{ Command *pealv1.ClientFrame }
 	// Forget gives up waiting for an answer.
 	Forget struct{ Ticket Ticket }
@@ -102,7 +102,7 @@ type (
 	// grants a shorter time to come back. A Probe is due if it goes on.
 	Leaving struct{}
 	// RecordsRemembered is what another program remembers, or remembered before this
-	// one was started: those records are not told again. The account is known by a
+	// one was started: those records cause no change again. The account is known by a
 	// welcome only, so before the login there is one of these for each account.
 	RecordsRemembered struct{ RecordMemory }
 	// NetworkChanged tells that there may be another network, or none. A Probe

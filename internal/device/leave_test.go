@@ -95,8 +95,8 @@ func TestMergeWithoutACall(t *testing.T) {
 	}
 }
 
-// A program that was started anew leaves a call that came to be of what it had asked for
-// before, unless its login resumes it.
+// A program that restarted leaves a call that its earlier request created, unless its login resumes
+// it.
 func TestCallOfTheProgramBefore(t *testing.T) {
 	late := newsOf("late", pealv1.CallState_CALL_STATE_RINGING, pealv1.Role_ROLE_CALLER)
 	for _, test := range []struct {

@@ -47,7 +47,7 @@ type link struct {
 	attempt attempt
 	second  second
 	tokens  tokens
-	// fresh: no call of before is in memory, until the first welcome.
+	// fresh: no earlier call is in memory, until the first welcome.
 	fresh bool
 	// failures counts the attempts since the last welcome that failed.
 	failures int

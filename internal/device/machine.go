@@ -33,7 +33,7 @@ type view struct {
 // Change is what a snapshot changes for this device.
 type Change string
 
-// The changes, in the order in which they are told.
+// The changes, in the order in which the application receives them.
 const (
 	Accepted     Change = "accepted"
 	TypeChanged  Change = "type"
@@ -72,8 +72,8 @@ type End struct {
 	ByThisDevice bool
 	Answered     bool
 	Duration     time.Duration
-	// Final says that the server said so. Otherwise this device left, and its
-	// record tells what became of the call.
+	// Final says that the server said so. Otherwise this device left, and its record holds the
+	// outcome of the call.
 	Final bool
 	// Record is the call's, where the server filed one with that ending.
 	Record *pealv1.Record

@@ -15,33 +15,33 @@ const (
 	// recordOverlap is how far back to ask again: records are filed in another
 	// order than their calls ended where a server was slow.
 	recordOverlap = time.Minute
-	// recordsMost is how many of those that were told are kept in mind, and all of
-	// the overlap: an answer to an old question, or a server that was cut off, may
-	// tell of one again much later.
+	// recordsMost is how many delivered records a device remembers, beside all of the overlap: an
+	// answer to an old question, or a server that was cut off, may send one again much later.
 	recordsMost = 1000
-	// recordsFirst is what a device that knows of nothing is told at its login.
+	// recordsFirst is the age up to which a device without a memory receives records at its login.
 	recordsFirst = 7 * 24 * time.Hour
 )
 
-// recordLog knows which records of the account were told, so that each is told
-// once: live, or after the next login.
+// recordLog knows which records of the account it has delivered, so that the application receives
+// each once: live, or after the next login.
 //
-// After each login it is behind until caughtUp: what is told meanwhile is
-// remembered, but does not move the place from which to ask again.
+// After each login it is behind until caughtUp: a record that arrives live meanwhile is remembered,
+// but does not move the place from which to ask again. If it did, a connection that is lost in the
+// middle of catching up would skip the records between the two places.
 type recordLog struct {
-	latest time.Time // When the latest call that was told of ended.
+	latest time.Time // When the latest call with a delivered record ended.
 	told   map[string]time.Time
-	order  []string // Of told.
+	order  []string // The keys of told, oldest first.
 	behind bool
 	// changed: what is to be remembered is not what it was.
 	changed bool
 }
 
-// RecordMemory is what of the records that were told outlives the program. Times
+// RecordMemory is what of the delivered records outlives the program. Times
 // are milliseconds since 1970.
 type RecordMemory struct {
 	Account string
-	// Latest is when the latest call ended that was told of; zero means none was.
+	// Latest is when the latest call with a delivered record ended; zero means that there is none.
 	Latest int64
 	// Told are the calls that ended shortly before that, or later, and when.
 	Told map[string]int64
@@ -103,7 +103,7 @@ func (l *recordLog) note(id string, at time.Time) {
 	l.order = append(l.order, id)
 }
 
-// take notes a record; false when it was told before.
+// take notes a record; false when it was delivered before.
 func (l *recordLog) take(r *pealv1.Record) bool {
 	if _, known := l.told[r.CallId]; known {
 		return false
@@ -116,8 +116,8 @@ func (l *recordLog) take(r *pealv1.Record) bool {
 	return true
 }
 
-// has says that the record of a call was told, which is over then, whatever late
-// news says of it.
+// has says that the record of a call was delivered. Such a call is over, whatever a late update
+// says of it.
 func (l *recordLog) has(id string) bool {
 	_, told := l.told[id]
 	return told
@@ -133,7 +133,7 @@ func (l *recordLog) ask(loginAt time.Time) *pealv1.ListRecords {
 	return &pealv1.ListRecords{From: &pealv1.ListRecords_Since{Since: timestamppb.New(since)}}
 }
 
-// caughtUp notes that all that was filed up to now has been told.
+// caughtUp notes that all records filed up to now are delivered.
 func (l *recordLog) caughtUp() {
 	was := l.latest
 	l.behind = false
@@ -229,8 +229,8 @@ func (d *Device) file(u *pealv1.CallUpdate) {
 	}
 }
 
-// catchUp tells of the records that were filed while this device was away. It
-// goes on until it is through, or until the next login begins it anew.
+// catchUp delivers the records that were filed while this device was away. It goes on until the
+// end, or until the next login restarts it.
 func (d *Device) catchUp(page *pealv1.ListRecords) {
 	command := &pealv1.ClientFrame{Command: &pealv1.ClientFrame_ListRecords{ListRecords: page}}
 	d.request(&request{command: command, lasting: true, chore: true, then: func(r reply) {

@@ -10,7 +10,7 @@ import (
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
 )
 
-// Each record is told once, whenever it comes again.
+// Each record is delivered once, however often the server sends it.
 func TestRecordsAreToldOnce(t *testing.T) {
 	epoch := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 	record := func(id string, after time.Duration) *pealv1.Record {
@@ -41,7 +41,7 @@ func TestRecordsAreToldOnce(t *testing.T) {
 	}
 }
 
-// What is kept in mind is bounded.
+// The memory of delivered records is bounded.
 func TestRecordsInMind(t *testing.T) {
 	epoch := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 	l := newRecordLog(time.Time{})

@@ -17,7 +17,7 @@ type request struct {
 	lasting bool
 	then    func(reply)
 	ticket  Ticket
-	chore   bool      // A later login asks for it anew.
+	chore   bool      // A later login asks for it again.
 	id      uint32    // As it was sent on this connection; zero when it was not.
 	until   time.Time // When it fails; zero for one that lasts.
 	again   time.Time // When to send one that lasts again.

@@ -8,13 +8,13 @@ import (
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
 )
 
-// shadowsMost is how many calls beside the active one are kept in mind. An account
-// is in one at a time; the others are late news.
+// shadowsMost is how many calls beside the active one a device remembers. An account is in one at a
+// time; updates of others are late.
 const shadowsMost = 8
 
-// shadows are the newest news of other live calls than the active one, in the order
-// in which they came to be known: this device's own invitation may come to nothing,
-// and one of them ring on.
+// shadows are the newest updates of live calls other than the active one, in the order of their
+// arrival. Alice dials Bob while Carol's call reaches Alice: if the server refuses the invitation
+// to Bob, Carol's call must ring, and no further update of it may arrive.
 type shadows []*pealv1.CallUpdate
 
 // keep takes the newer news of a call, with the offer that came with others.

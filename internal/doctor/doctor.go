@@ -142,8 +142,8 @@ func Run(ctx context.Context, cfg Config, tell func(Result)) ([]Result, error) {
 		tell = func(Result) {}
 	}
 	r := &run{cfg: cfg, server: server, tell: tell}
-	// Whether it is to be trusted is found out by a check of its own: until then it is
-	// told nothing that matters.
+	// Whether it is to be trusted is found out by a check of its own: until then the doctor sends
+	// it no secret.
 	r.http = r.client(false)
 	defer func() { r.http.CloseIdleConnections() }()
 	for _, check := range []struct {

@@ -157,7 +157,7 @@ func (r *run) checkCertificate(ctx context.Context) Result {
 	result := r.judge(chain, host, "--tls-cert")
 	r.distrusted = result.State == Failed || selfSigned(chain[0]) && result.State == Warning
 	if !r.distrusted {
-		// Who has shown a good certificate once has to show it each time.
+		// A server that has shown a good certificate once has to show it each time.
 		r.http.CloseIdleConnections()
 		r.http = r.client(true)
 	}
@@ -277,7 +277,7 @@ func (r *run) addresses(ctx context.Context) []netip.Addr {
 	}
 	all, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 	if err != nil {
-		return nil // Without a name there is nothing to compare with; the first check has told.
+		return nil // Without a name there is nothing to compare with; the first check has reported it.
 	}
 	for i := range all {
 		all[i] = all[i].Unmap()

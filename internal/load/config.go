@@ -54,9 +54,9 @@ type Config struct {
 	// JSON has the devices speak JSON, as browsers do.
 	JSON bool
 
-	// Progress is told each second what has become of the run so far. May be nil.
+	// Progress is called each second with the counts of the run so far. May be nil.
 	Progress func(Progress)
-	// Watch is told each frame of each device. May be nil; it is called by many
+	// Watch is called with each frame of each device. May be nil; it is called by many
 	// goroutines.
 	Watch func(Frame)
 }
@@ -72,7 +72,7 @@ type Frame struct {
 	Bytes  int
 }
 
-// Progress is what has become of a run so far.
+// Progress holds the counts of a run so far.
 type Progress struct {
 	Elapsed time.Duration
 	// Online is how many devices are logged in.

@@ -37,7 +37,7 @@ type Fleet struct {
 	calls map[string]*call
 	idle  idle
 	tally tally
-	// connectErr is the latest reason why a connection did not come to be.
+	// connectErr is the latest reason why a connection failed to open.
 	connectErr error
 	// news is closed when a call is over.
 	news chan struct{}

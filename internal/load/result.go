@@ -65,7 +65,7 @@ type tally struct {
 	begun, ended, failed int
 	errors               map[string]int
 	ring, accept, hangup []time.Duration
-	told                 int // How many of ring the last progress has told.
+	told                 int // How many of ring the last progress has reported.
 }
 
 func newTally() tally { return tally{errors: make(map[string]int)} }

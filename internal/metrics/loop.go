@@ -45,13 +45,13 @@ const (
 // counted each.
 const pendingMost = 64
 
-// loop counts what the node is told and what it asks for. The loop's goroutine owns it, but
+// loop counts the inputs of the node and its effects. The loop's goroutine owns it, but
 // for what the registry reads.
 type loop struct {
 	events [events]atomic.Uint64
 	peers  map[node.ConnID]*peer
 	logins float64   // How many peers are logged in.
-	came   time.Time // When the input came that the node is told.
+	came   time.Time // When the present input arrived.
 
 	lag, late                      prometheus.Observer
 	connections, accounts, devices prometheus.Gauge

@@ -277,7 +277,7 @@ func TestBusy(t *testing.T) {
 	}
 }
 
-// TestLive: calls of before the start are counted once they end, and are live until then.
+// TestLive: calls from before the start are counted once they end, and are live until then.
 func TestLive(t *testing.T) {
 	m := New(false)
 	m.Watch(sources())

@@ -36,7 +36,7 @@ func (m *Metrics) Live(list []call.Call) {
 	}
 }
 
-// Committed notes a commit, how long it took, and what became of each change. Commits are
+// Committed notes a commit, how long it took, and the result of each change. Commits are
 // noted in their order.
 func (m *Metrics) Committed(now time.Time, took time.Duration, changes []store.Change, results []store.Result) {
 	if m == nil {

@@ -13,8 +13,9 @@ import (
 
 // What backends ask about accounts. Request is the shell's; the answer brings it back.
 type (
-	// LogOut ends the connections of an account, or of one of its devices, and its part in
-	// calls. Who admits tokens must refuse those of before from here on.
+	// LogOut ends the connections of an account, or of one of its devices, and its part in calls.
+	// The caller must refuse older tokens before it sends LogOut: a page whose connection ends
+	// dials again at once, and would log in again with the same token.
 	LogOut struct {
 		Request uint64
 		Account call.Account

@@ -132,8 +132,8 @@ func (h *host) Update(c *call.Call) {
 	}
 }
 
-// Introduce implements callqueue.Audience. Devices that know an older state were told when
-// the call was read.
+// Introduce implements callqueue.Audience. Devices that know an older state received the newer one
+// when the call was read.
 func (h *host) Introduce(c *call.Call) {
 	for _, member := range c.Members() {
 		for _, d := range h.devices.of(member.Account, "") {
@@ -160,7 +160,8 @@ func (h *host) Pass(a callqueue.Asker, c *call.Call, candidates *pealv1.Candidat
 	h.spread(bus.Message{Account: to, Device: device, Signal: f}, h.delivery.signal(to, device, f))
 }
 
-// spread sends a message to the other nodes, unless those here who were told are all that it is for.
+// spread sends a message to the other nodes, unless the receivers at this node are all that it is
+// for.
 func (h *host) spread(m bus.Message, told bool) {
 	if h.cfg.Alone {
 		return

@@ -79,10 +79,10 @@ func names(t *testing.T) (all []string) {
 	return all
 }
 
-// Every command × who says it × the state of the call: what the answer is, and
-// what comes of the call. A stranger is sent nothing but answers, which tell that
-// there is no such call; who has guessed its id, which is a UUID, learns from an
-// invitation by it that it is taken, and nothing else.
+// Every command × who says it × the state of the call: what the answer is, and what comes of the
+// call. A stranger is sent nothing but answers, which say that there is no such call; a stranger
+// that guesses its id, which is a UUID, learns from an invitation by it that it is taken, and
+// nothing else.
 func TestAuthorisation(t *testing.T) {
 	var out strings.Builder
 	for _, state := range states {
@@ -169,7 +169,7 @@ func (b *bench) bring(caller, callee *client, state string) {
 	}
 }
 
-// Who has not been welcomed does nothing and learns nothing, whatever it says: its
+// A device without a welcome does nothing and learns nothing, whatever it says: its
 // commands are refused, and once its hello has been, not even that.
 func TestNobodies(t *testing.T) {
 	for _, who := range nobodies {

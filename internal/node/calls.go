@@ -118,7 +118,7 @@ func (h *host) Moved(c *call.Call, from call.State) {
 	h.do(e)
 }
 
-// pathOf is what media of one side flow by, where its device is here and has told.
+// pathOf is what media of one side flow by, where its device is here and has reported it.
 func (h *host) pathOf(c *call.Call, l *call.Leg) pealv1.MediaPath {
 	for _, d := range h.devices.of(l.Account, l.Device.ID) {
 		if v := d.calls[c.ID]; v != nil && v.pathOf == c.Media.Generation {

@@ -378,7 +378,7 @@ func TestNewerFormat(t *testing.T) {
 	want(t, bob.event(), ended, pealv1.Reason_REASON_CANCELLED, bystander)
 }
 
-// A device here that such a call takes for gone is not put back again and again.
+// A device here that such a call counts as gone is not put back again and again.
 func TestNewerFormatOfADeviceHere(t *testing.T) {
 	b := several(t)
 	b.login("alice", "a")

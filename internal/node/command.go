@@ -132,8 +132,8 @@ func (cs *commands) accept(d *device, id uint32, c *pealv1.Accept) {
 	}
 }
 
-// notePath notes what media flow by, once for each generation. Before the call is connected
-// that is told when it is.
+// notePath notes what media flow by, once for each generation. A path that is noted before the call
+// is connected is reported when it is.
 func (cs *commands) notePath(d *device, c *pealv1.MediaReport) {
 	if v := d.calls[call.ID(c.CallId)]; v != nil && v.inCall && c.Up && c.Path != pealv1.MediaPath_MEDIA_PATH_UNSPECIFIED && v.pathOf < c.Generation {
 		now := cs.calls.Copy(call.ID(c.CallId))

@@ -76,8 +76,8 @@ func TestDeadNodeOnAnOldCopy(t *testing.T) {
 	}
 }
 
-// A node that is not known to live yet puts nobody into a call: who is connected to it
-// would be taken for dead.
+// A node that is not known to live yet puts nobody into a call: the other nodes would count the
+// devices connected to it as dead.
 func TestNotKnownToLiveYet(t *testing.T) {
 	b := newBench(t)
 	b.answeredElsewhere()
@@ -116,8 +116,8 @@ func TestWelcomedBesideAChange(t *testing.T) {
 	again.quiet()
 }
 
-// An answer that comes after newer word of the call takes nothing of that back: who rings no
-// more is watched as one that is in no call.
+// An answer that comes after newer word of the call takes nothing of that back: a device that no
+// longer rings is watched as one in no call.
 func TestAnsweredAfterNewerWord(t *testing.T) {
 	b := several(t)
 	alice, bob := b.login("alice", "a"), b.login("bob", "b2")
@@ -208,7 +208,7 @@ func TestLateHelloElsewhere(t *testing.T) {
 	}
 }
 
-// What a device asks for, having been told of a change, is done on a copy that has it.
+// A device that knows of a change gets its requests carried out on a copy with that change.
 func TestAskedOnAnOldCopy(t *testing.T) {
 	b := several(t)
 	alice, bob := b.answeredElsewhere()
@@ -241,7 +241,7 @@ func TestCandidatesOnAnOldCopy(t *testing.T) {
 	}
 }
 
-// Who has answered at another node, and calls somebody else here, ends that call.
+// An account that has answered at another node, and calls somebody else here, ends that call.
 func TestCallingSomebodyElseOnAnOldCopy(t *testing.T) {
 	b := newBench(t)
 	alice, bob := b.login("alice", "a"), b.login("bob", "b")
@@ -255,7 +255,7 @@ func TestCallingSomebodyElseOnAnOldCopy(t *testing.T) {
 	}
 }
 
-// An invitation that is taken for failed is made later, when nobody is there any more.
+// An invitation whose commit counts as failed is stored later, when no device is there any more.
 func TestCommittedLate(t *testing.T) {
 	b := several(t)
 	alice := b.login("alice", "a")

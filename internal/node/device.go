@@ -13,7 +13,7 @@ import (
 type device struct {
 	conn    ConnID
 	session *session.Session
-	// who is set by the hello.
+	// The hello sets who.
 	who call.Device
 	// loginAt is when the client logged in; a reconnect does not change it.
 	loginAt time.Time
@@ -31,16 +31,16 @@ type device struct {
 	// calls are the live calls that this device knows of: those that it is to
 	// hear about, and that hear of it when it goes. It is nil where there are none.
 	calls map[call.ID]*involvement
-	// over are the latest calls that it was told the end of.
+	// over are the latest calls whose end was sent to it.
 	over []call.ID
 }
 
-// overMost is how many of those are kept in mind.
+// overMost is how many of those the node remembers.
 const overMost = 16
 
 // involvement is what a device has to do with one call.
 type involvement struct {
-	// rev is the highest that the device was told; 0 before it was.
+	// rev is the highest that was sent to the device; 0 before the first.
 	rev uint32
 	// described is the media generation of the last session description that the device was sent.
 	described uint32
@@ -48,7 +48,7 @@ type involvement struct {
 	inCall bool
 	// ringing or in the call: its connection is watched more closely.
 	active bool
-	// path is what its media flow by, as it told first in the generation pathOf.
+	// path is what its media flow by, as it first reported in the generation pathOf.
 	path   pealv1.MediaPath
 	pathOf uint32
 }

@@ -112,7 +112,7 @@ func (ds *devices) part(d *device, id call.ID) {
 	ds.quicken(d)
 }
 
-// unheard parts a device from a call that it asked about and was never told of.
+// unheard parts a device from a call that it asked about and never received.
 func (ds *devices) unheard(d *device, id call.ID) {
 	if v := d.calls[id]; v != nil && v.rev == 0 {
 		ds.part(d, id)

@@ -12,9 +12,10 @@ import (
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
 )
 
-// greeting is a hello under way: the account's calls are read, those of the
-// device are told that it is back, and only then is it welcomed, so that the
-// welcome shows what is and nothing rings that is over.
+// greeting is a hello under way, in three steps: the node reads the account's calls, gives Back to
+// those of the device, and only then sends the welcome. With the welcome first, a page that reloads
+// would show Bob's call as ringing although Bob hung up while the node still read it, and would
+// show its own side as gone.
 type greeting struct {
 	device  *device
 	calls   []call.Call
@@ -110,7 +111,7 @@ func concerns(c *call.Call, d call.Device) bool {
 	return l.Device.Is(d)
 }
 
-// told is called as each call has been told; the last one welcomes.
+// told is called as each call has taken the device back; the last one welcomes.
 func (gs *greetings) told(g *greeting, c *call.Call, failure *pealv1.Error) {
 	g.pending--
 	g.failed = g.failed || failure != nil
@@ -146,7 +147,7 @@ func (gs *greetings) welcome(g *greeting) {
 	for i := range g.calls {
 		c := &g.calls[i]
 		if c.Live() && slices.Contains(d.over, c.ID) {
-			continue // It ended while they were read, and that is told next.
+			continue // It ended while they were read, and its end is sent next.
 		}
 		u := gs.delivery.update(c, d, call.WithNeeds)
 		if !c.Live() {

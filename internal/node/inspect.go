@@ -55,7 +55,7 @@ type InspectedDevice struct {
 	Conn    ConnID        `json:"connection"`
 	// Greeting says that its hello is not answered yet.
 	Greeting bool `json:"greeting,omitempty"`
-	// Calls are the revs that it was told.
+	// Calls are the revs that were sent to it.
 	Calls map[call.ID]uint32 `json:"calls,omitempty"`
 }
 

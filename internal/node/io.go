@@ -101,8 +101,8 @@ type (
 	}
 	// Woke tells that the time of Node.Deadline has come.
 	Woke struct{}
-	// Stopping begins a graceful end: every connection is told to connect
-	// again, and no new one is taken. The node is done when it has no connection.
+	// Stopping begins a graceful end: every client is asked to connect again, and no new one is
+	// taken. The node is done when it has no connection.
 	Stopping struct{}
 )
 
@@ -238,8 +238,8 @@ type (
 	Moved struct {
 		Call *call.Call
 		From call.State
-		// CallerPath and CalleePath are what media flow by, where the call became connected
-		// and the device is here and has told.
+		// CallerPath and CalleePath are what media flow by, where the call became connected and the
+		// device is here and has reported it.
 		CallerPath, CalleePath pealv1.MediaPath
 	}
 	// Flows says what media of a connected call flow by at one side, once for each generation.

@@ -37,7 +37,7 @@ func (c *client) pushed() (bytes int) {
 }
 
 // The number of candidates in a generation counts for the generation that there
-// is: naming another one in between does not begin the count anew.
+// is: naming another one in between does not restart the count.
 func TestCandidatesOfOtherGenerations(t *testing.T) {
 	b := newBench(t)
 	alice, bob := b.login("alice", "a"), b.login("bob", "b")
@@ -66,7 +66,7 @@ func TestCandidatesOfOtherGenerations(t *testing.T) {
 }
 
 // Nobody is made to push without end: neither by the same candidates again and
-// again, nor by ever new generations, nor by connecting anew.
+// again, nor by ever new generations, nor by connecting again.
 func TestSignalsOfAnAccountAreBounded(t *testing.T) {
 	big := strings.Repeat("x", 30<<10)
 	for name, push := range map[string]func(b *bench, c **client, i int) *pealv1.ServerFrame{
@@ -170,8 +170,8 @@ func TestRingsOfACallee(t *testing.T) {
 	}
 }
 
-// Who is declined again and again waits longer each time; who is answered once
-// does not any more.
+// A caller that is declined again and again waits longer each time; once answered it no longer
+// waits.
 func TestPauseAfterRejections(t *testing.T) {
 	b := newBench(t)
 	alice, bob := b.login("alice", "a"), b.login("bob", "b")
@@ -256,7 +256,7 @@ func TestGenerationsWhileItRings(t *testing.T) {
 	}
 }
 
-// Candidates count for the account: a new connection begins no count anew.
+// Candidates count for the account: a new connection restarts no count.
 func TestCandidatesOverReconnects(t *testing.T) {
 	b := newBench(t)
 	alice, bob := b.login("alice", "a"), b.login("bob", "b")
@@ -336,7 +336,7 @@ func TestDecliningByCallingWithoutAResult(t *testing.T) {
 	}
 }
 
-// What media flow by is told once for each side and generation, whatever its devices say.
+// What media flow by is reported once for each side and generation, whatever its devices say.
 func TestPathsAreToldOnce(t *testing.T) {
 	b := newBench(t)
 	alice, bob := b.login("alice", "a"), b.login("bob", "b")

@@ -19,7 +19,7 @@ type logins struct {
 	greetings *greetings
 	quota     *quota
 	owed      []owed
-	// recent are connections with a single login that other nodes are told of once more, those of
+	// recent are connections with a single login that are sent to other nodes once more, those of
 	// the last round, and former those of the round before.
 	recent, former []ConnID
 }
@@ -83,7 +83,7 @@ func (lg *logins) loginAt(h *pealv1.Hello) time.Time {
 
 func newLogin(h *pealv1.Hello) bool { return h.Fresh || h.LoginAt == nil }
 
-// login is what other nodes are told of a device.
+// login is what other nodes receive of a device.
 func (d *device) login(single bool) bus.Login {
 	return bus.Login{Device: d.who, At: d.loginAt, Connected: d.connected, Attempt: d.attempt, Single: single}
 }

@@ -20,8 +20,8 @@ func alone(t *testing.T) *bench {
 	return b
 }
 
-// The newer login wins: the older device is out of its call and logged out,
-// the other person is told, and the new device is free at once.
+// The newer login wins: the older device is out of its call and logged out, the other person is
+// notified, and the new device is free at once.
 func TestSingleLogin(t *testing.T) {
 	b := alone(t)
 	alice, bob := b.login("alice", "a"), b.login("bob", "b")
@@ -98,7 +98,7 @@ func TestSingleLoginReconnect(t *testing.T) {
 	if phone.closed != "" {
 		t.Errorf("the newer login was closed with %q", phone.closed)
 	}
-	// A page loaded anew is a new login; what it says of old ones does not count.
+	// A page that reloads is a new login; what it says of old ones does not count.
 	b.wait(time.Second)
 	fresh := b.open()
 	if fresh.do(&pealv1.Hello{Token: "bob", DeviceId: "b", Fresh: true, LoginAt: first}).GetWelcome() == nil {

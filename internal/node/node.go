@@ -198,7 +198,7 @@ func (n *Node) heard(m bus.Message) {
 			n.delivery.tell(m.Call, m.Account, m.Device, m.With, nil)
 		}
 		n.calls.LearnPart(*m.Call, m.Without)
-		if lacks { // The devices are told by what is read.
+		if lacks { // The read sends the devices what it finds.
 			n.calls.Look(m.Call.ID, m.Call.Rev)
 		}
 	case m.LoggedOut:

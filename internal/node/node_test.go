@@ -129,7 +129,7 @@ func TestBusy(t *testing.T) {
 	if u.Call.Record.GetKind() != pealv1.RecordKind_RECORD_KIND_BUSY {
 		t.Errorf("the record is %v", u.Call.Record)
 	}
-	// The busy one is told for its records, and rings for nobody.
+	// The busy one receives it for its records, and rings for nobody.
 	u = bob.event()
 	want(t, u, ended, pealv1.Reason_REASON_BUSY, bystander)
 	if u.Call.Record.GetCaller() != "carol" {
@@ -373,8 +373,8 @@ func TestStoreDown(t *testing.T) {
 	want(t, events[len(events)-1].GetCall(), ended, pealv1.Reason_REASON_LOST, observer)
 }
 
-// A device that was refused because the store was away goes on being told of its
-// call: also of what became of it on another node meanwhile.
+// A device that was refused because the store was away goes on receiving updates of its call: also
+// those of another node meanwhile.
 func TestToldAfterStoreDown(t *testing.T) {
 	b := newBench(t)
 	alice, bob := b.login("alice", "a"), b.login("bob", "b")
@@ -396,7 +396,7 @@ func TestToldAfterStoreDown(t *testing.T) {
 }
 
 // What another node tells does not take the place of reading what a commit came to:
-// nobody here has been told of that.
+// no device here has received that.
 func TestToldByAnotherNodeMeanwhile(t *testing.T) {
 	b := newBench(t)
 	alice, bob := b.login("alice", "a"), b.login("bob", "b")
@@ -549,7 +549,7 @@ func TestSilentDevice(t *testing.T) {
 	}
 }
 
-// A call that ends while it is read for a hello is not told of as one that rings, and
+// A call that ends while it is read for a hello is not sent as one that rings, and
 // nothing of it is kept.
 func TestEndedWhileGreeted(t *testing.T) {
 	b := newBench(t)
@@ -575,7 +575,7 @@ func TestEndedWhileGreeted(t *testing.T) {
 }
 
 // A connection that dies while its device is being greeted is noticed all the
-// same, though the call was told that the device is back.
+// same, though the call has taken the device back.
 func TestGoneWhileGreeted(t *testing.T) {
 	b := newBench(t)
 	alice, bob := b.login("alice", "a"), b.login("bob", "b")
@@ -618,9 +618,8 @@ func TestStartedAgainWhileTheInvitationIsMade(t *testing.T) {
 	want(t, alice.event(), ringing, 0, caller)
 }
 
-// A connection may end, as a newer one of its device takes its place, while the calls of
-// that are read: a program that was started again is taken for that all the same, and told
-// of its call once.
+// A connection may end, as a newer one of its device takes its place, while the calls of that are
+// read: a program that was started again counts as such all the same, and receives its call once.
 func TestBackBeforeTheConnectionBeforeIsGone(t *testing.T) {
 	for _, fresh := range []bool{false, true} {
 		b := newBench(t)
@@ -647,8 +646,8 @@ func TestBackBeforeTheConnectionBeforeIsGone(t *testing.T) {
 	}
 }
 
-// Another node took this one for dead and told a call that its device is gone:
-// the device is here, and the call is told so.
+// Another node counted this one as dead and gave a call Gone for its device: the device is here,
+// and this node gives Back to the call.
 func TestTakenForDead(t *testing.T) {
 	b := newBench(t)
 	alice, bob := b.login("alice", "a"), b.login("bob", "b")
@@ -747,7 +746,7 @@ func TestRefusedInvitationHoldsNobody(t *testing.T) {
 	}
 }
 
-// A client that repeats the invitation, as it was told to, gets its call.
+// A client that repeats the invitation, as the error asks, gets its call.
 func TestRefusedInvitationIsRepeated(t *testing.T) {
 	b := newBench(t)
 	alice, bob := b.login("alice", "a"), b.login("bob", "b")

@@ -128,8 +128,8 @@ func TestPolicyOfGlare(t *testing.T) {
 	}
 }
 
-// The candidates of an acceptance follow its answer to the caller. Those of a
-// device that comes too late go nowhere, and it is told once.
+// The candidates of an acceptance follow its answer to the caller. Those of a device that comes too
+// late go nowhere, and it gets one error.
 func TestCandidatesOfAnAcceptance(t *testing.T) {
 	b := newBench(t)
 	alice, bob, phone := b.login("alice", "a"), b.login("bob", "b1"), b.login("bob", "b2")

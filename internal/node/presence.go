@@ -45,7 +45,7 @@ func (p *presence) ask(a call.Account) bool {
 	return !asked
 }
 
-// withhold says that no other node needs a message for an account whose devices were told here.
+// withhold says that no other node needs a message for an account whose devices received it here.
 func (p *presence) withhold(m bus.Message) bool {
 	if elsewhere, asked := p.elsewhere[m.Account]; elsewhere || !asked {
 		return false

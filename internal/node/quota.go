@@ -10,9 +10,8 @@ import (
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
 )
 
-// quota bounds what one account may make the server and others do. It counts on
-// this node alone, and by account: a new connection or another device begins no
-// count anew.
+// quota bounds what one account may make the server and others do. It counts on this node alone,
+// and by account: a new connection or another device restarts no count.
 type quota struct {
 	limits  *protocol.Limits
 	invites budgets[call.Account] // By the caller.

@@ -82,8 +82,8 @@ func TestHelloWithoutTheBus(t *testing.T) {
 	}
 }
 
-// TestSubscribedAgain: the answer to a subscription that was given up is not taken for that of
-// the next one.
+// TestSubscribedAgain: the answer to a subscription that was given up is not matched to the next
+// one.
 func TestSubscribedAgain(t *testing.T) {
 	b := several(t)
 	b.lateBus = true

@@ -138,7 +138,7 @@ func written(views []*view) []byte {
 	return fmt.Appendf(nil, "[%s]\n", strings.Join(devices, ",\n"))
 }
 
-// keep holds a golden file to what it should be, or writes it anew.
+// keep compares a golden file with what it should be, or rewrites it.
 func keep(t *testing.T, path string, got []byte) {
 	t.Helper()
 	if *update {

@@ -116,7 +116,7 @@ func (c Code) After(d time.Duration) *pealv1.Error {
 // close reason is the code.
 const (
 	CloseRetry = 4000
-	// CloseSilent is no status: the connection is cut, since nobody is there to be told.
+	// CloseSilent is no status: the connection is cut, since nobody is there to receive it.
 	CloseSilent = 0
 	CloseFinal  = 4001
 )

@@ -9,7 +9,7 @@ type Limits struct {
 	Write           time.Duration // One message to a socket.
 	PingIdle        Pulse         // The server's pings without a live call.
 	PingActive      Pulse         // The same while ringing or in a call.
-	ClientIdle      Pulse         // What clients are told to do, likewise.
+	ClientIdle      Pulse         // What the server asks clients to do, likewise.
 	ClientActive    Pulse
 	QueueMessages   int     // Messages waiting for one socket.
 	QueueBytes      int     // Their size.

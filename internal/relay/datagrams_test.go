@@ -98,7 +98,7 @@ func TestChannels(t *testing.T) {
 	for _, on := range []string{"127.0.0.1:0", "[::1]:0", "[::]:0"} {
 		t.Run(on, func(t *testing.T) {
 			r := start(t, func(c *relay.Config) {
-				if c.Listen = on; on == "[::]:0" { // Clients of the other family are told apart as well.
+				if c.Listen = on; on == "[::]:0" { // Clients of the other family are distinguished as well.
 					c.External = netip.MustParseAddr("127.0.0.1")
 				}
 			})

@@ -132,7 +132,7 @@ func TestNoCallEndsWithTheCredential(t *testing.T) {
 	holds(t, r, 0)
 }
 
-// Who holds nothing is told so: the library alone would be silent.
+// A client without an allocation gets an error: the library alone would be silent.
 func TestRefreshOfNothing(t *testing.T) {
 	r := start(t, nil)
 	c := as(t, r, "call.alice")

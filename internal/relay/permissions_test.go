@@ -36,7 +36,7 @@ func TestGranted(t *testing.T) {
 	want("with a channel alone", other, false)
 }
 
-// Who has as many peers as it may is granted no more.
+// A client with as many peers as it may have is granted no more.
 func TestGrantedMost(t *testing.T) {
 	r := open(t, everywhere(t), aliceName)
 	addr := netip.MustParseAddr("8.8.8.1")

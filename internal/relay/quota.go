@@ -3,10 +3,10 @@ package relay
 import "time"
 
 const (
-	// AllocationsPerUser is how many relayed addresses a device may hold at a time
-	// in one call. Browsers take one for each network interface and each transport, and
-	// hold those of before while ICE is restarted: on a phone with two networks
-	// that is 2 × 3 × 2. With fewer a restart finds no relay when it is needed.
+	// AllocationsPerUser is how many relayed addresses a device may hold at a time in one call.
+	// Browsers take one for each network interface and each transport, and hold the earlier ones
+	// while ICE is restarted: on a phone with two networks that is 2 × 3 × 2. With fewer a restart
+	// finds no relay when it is needed.
 	AllocationsPerUser = 12
 	// AllocationsPerAccount is how many an account may hold over all of its calls and
 	// devices. A device id costs nothing, an account needs a token. An account is in one

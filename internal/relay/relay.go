@@ -18,11 +18,10 @@
 //     (lifetime.go), and no connection over TCP is silent for long (stream.go);
 //   - what is said of it: no names, credentials or addresses (logging.go).
 //
-// A client is told by TURN's own error codes: 401 for credentials that are
-// wrong, have expired or are of a call that has ended, 403 for a peer that may not be reached, 486 for a user
-// with too many relayed addresses, 508 where no port is free or something was
-// asked for that is not offered (relaying to TCP, a port outside the range, the other
-// address family).
+// A client receives TURN's own error codes: 401 for credentials that are wrong, have expired or are
+// of a call that has ended, 403 for a peer that may not be reached, 486 for a user with too many
+// relayed addresses, 508 where no port is free or something was asked for that is not offered
+// (relaying to TCP, a port outside the range, the other address family).
 //
 // A Relay is safe for concurrent use.
 package relay
@@ -69,7 +68,7 @@ type Config struct {
 	// ListenTLS is the address for TLS; empty for none. It needs TLS.
 	ListenTLS string
 	TLS       *tls.Config
-	// External is the address that clients are told, for the relay itself and
+	// External is the address that clients receive, for the relay itself and
 	// for what it relays; it sets the family of all relayed addresses. The zero
 	// value means that of Listen, or this machine's outbound address where
 	// Listen names none.
@@ -80,7 +79,7 @@ type Config struct {
 	MinPort, MaxPort uint16
 	// MaxAllocations bounds the relayed addresses in all; 0 means 5,000.
 	MaxAllocations int
-	// Realm is told to clients, which sign with it; empty means "peal".
+	// Realm is sent to clients, which sign with it; empty means "peal".
 	Realm string
 	// Secrets key the credentials, each of at least 16 bytes: the first makes them, all are good.
 	// Relays with the same ones take each other's credentials. Rekey changes them.
@@ -202,7 +201,7 @@ func (c *Config) complete() {
 // Relay is a running server.
 type Relay struct {
 	cfg     Config
-	addr    netip.AddrPort // What clients are told.
+	addr    netip.AddrPort // What clients receive.
 	tlsPort uint16         // 0 where there is no TLS.
 	ports   *ports
 	server  *turn.Server
@@ -420,7 +419,7 @@ func (r *Relay) permit(at net.Addr) turn.PermissionHandler {
 	}
 }
 
-// Addr is the address that clients are told, with the port that was bound.
+// Addr is the address that clients receive, with the port that was bound.
 func (r *Relay) Addr() netip.AddrPort { return r.addr }
 
 // Refusals counts the relayed addresses that were not given since the start.

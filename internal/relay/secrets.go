@@ -16,7 +16,7 @@ const (
 	// relay has few secrets.
 	tagBytes = 3
 	tagChars = tagBytes * 4 / 3
-	// formerMost bounds the secrets that a relay was told to drop and still knows.
+	// formerMost bounds the secrets that a relay was asked to drop and still knows.
 	formerMost = 8
 )
 

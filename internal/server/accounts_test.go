@@ -152,7 +152,7 @@ func TestLogOutHolds(t *testing.T) {
 		}
 		b.prune()
 	}
-	reload(48 * time.Hour) // With it the pruning at the start, by the limit of before, is over.
+	reload(48 * time.Hour) // With it the pruning at the start, by the earlier limit, is over.
 	if err := b.logOuts.add(t.Context(), "alice", b.wall().Add(-30*time.Hour), store.Audit{}); err != nil {
 		t.Fatal(err)
 	}

@@ -77,7 +77,7 @@ func (c *commits) length() int {
 func (c *commits) wake() {
 	select {
 	case c.news <- struct{}{}:
-	default: // It has been told already.
+	default: // The failure is reported already.
 	}
 }
 

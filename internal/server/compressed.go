@@ -39,8 +39,8 @@ func compressed(name string, content []byte) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// takesGzip reports whether a request wants a whole file and takes it compressed by gzip. Who
-// asks for a range counts in the bytes of the file itself.
+// takesGzip reports whether a request wants a whole file and takes it compressed by gzip. A client
+// that asks for a range counts in the bytes of the file itself.
 func takesGzip(r *http.Request) bool {
 	if r.Header.Get("Range") != "" {
 		return false

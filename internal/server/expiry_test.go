@@ -37,7 +37,7 @@ func made(t *testing.T, at time.Time, names ...string) (certFile, keyFile string
 	return certFile, keyFile
 }
 
-// The end of a certificate is told two weeks, one week and one day before, and when it has
+// The end of a certificate is logged two weeks, one week and one day before, and when it has
 // come; each once, and again for the next certificate.
 func TestExpiryIsTold(t *testing.T) {
 	now := time.Now()

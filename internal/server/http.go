@@ -54,8 +54,8 @@ func (s *Server) handler() (http.Handler, error) {
 	return s.strict(mux), nil
 }
 
-// addressOf is where a request comes from, behind trusted proxies; the zero address where
-// that cannot be told.
+// addressOf is where a request comes from, behind trusted proxies; the zero address where that
+// cannot be known.
 func (s *Server) addressOf(r *http.Request) netip.Addr {
 	addr, err := ws.ClientAddr(r, s.trusted)
 	if err != nil {

@@ -24,7 +24,7 @@ const (
 	batchSize = 256
 	// readers is how many reads of the store run at once.
 	readers = 4
-	// missedEvery is how far apart the node is told at least that it missed something.
+	// missedEvery is the least time between two inputs that say that the node missed something.
 	missedEvery = 10 * time.Second
 	// storeTimeout is how long the store may take before its answer counts as
 	// unknown. It is shorter than a lease.
@@ -62,13 +62,13 @@ type loop struct {
 	// conns belongs to run.
 	conns   map[node.ConnID]*connection
 	journal journal
-	// stopping belongs to run: it was told to stop.
+	// stopping belongs to run: the server is shutting down.
 	stopping bool
 
 	questions questions
 	storage   storage
-	// missed says that there was no room for something of the bus, which the node has not been
-	// told of. told is when it was last; it belongs to run.
+	// missed says that there was no room for something of the bus, which the node does not know
+	// yet. told is when it last learned of such a loss; it belongs to run.
 	missed atomic.Bool
 	told   time.Time
 	// ready mirrors the node's.

@@ -61,9 +61,9 @@ func (s *Server) sign(who auth.Identity, now time.Time) (string, error) {
 	return s.keys.Load().signer.SignIdentity(who, now)
 }
 
-// Reload takes from settings, which must be valid, what can change while calls go on: which
-// tokens are good, and the certificate. Who is logged in stays so. Where it fails
-// nothing has changed.
+// Reload takes from settings, which must be valid, what can change while calls go on: which tokens
+// are good, and the certificate. Devices that are logged in stay so. Where Reload fails nothing has
+// changed.
 func (s *Server) Reload(settings *config.Config) error {
 	now, err := readKeys(&settings.Auth)
 	if err != nil {

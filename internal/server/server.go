@@ -33,7 +33,7 @@ import (
 	"github.com/peal-rtc/peal/internal/ws"
 )
 
-// drainTime is how long clients have to leave once all were told that the server stops.
+// drainTime is how long clients have to leave once all were notified that the server stops.
 const drainTime = 5 * time.Second
 
 // Config is what a server is made of.

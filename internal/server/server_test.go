@@ -67,8 +67,8 @@ func TestCall(t *testing.T) {
 	}
 }
 
-// TestRefused goes through what a client may do wrong. Each is told what, and
-// no other client notices.
+// TestRefused goes through what a client may do wrong. Each gets its error, and no other client
+// notices.
 func TestRefused(t *testing.T) {
 	b := start(t, inMemory)
 	witness := b.login("carol", "c")
@@ -213,7 +213,7 @@ func TestRestart(t *testing.T) {
 }
 
 // TestCommitUnknown: the store says that a commit failed although it was made.
-// What the client is told is what the store holds.
+// What the client receives is what the store holds.
 func TestCommitUnknown(t *testing.T) {
 	var spoil atomic.Bool
 	b := start(t, func(cfg *Config) {

@@ -19,7 +19,7 @@ const (
 
 // storage remembers how the store does. Its methods may be called from any goroutine.
 type storage struct {
-	// lost is told when the store has failed until it is opened again.
+	// lost is called when the store has failed until it is opened again.
 	lost func(error)
 
 	mu     sync.Mutex // Guards what follows.

@@ -18,7 +18,7 @@ const (
 	firstPruneMost = time.Minute
 	// pruneSpread is the part of pruneEvery by which nodes are apart when they delete.
 	pruneSpread = 4
-	// choreTimeout is how long the store may take for a chore.
+	// choreTimeout limits one chore in the store.
 	choreTimeout = 10 * time.Second
 	// keyringFailure is logged where the last use of API keys cannot be stored.
 	keyringFailure = "cannot store when API keys were used"

@@ -45,8 +45,9 @@ func (l *life) nextPing() time.Time {
 	return l.last.Add(l.rhythm.Every)
 }
 
-// Active says whether the client rings or is in a call, which wants its death
-// found sooner. The silence of before counts from now on at the most.
+// Active says whether the client rings or is in a call, which wants its death found sooner. An
+// earlier silence counts from now on at the most: a device that was idle for 20 s, which is
+// allowed, must not be cut the moment that it starts to ring.
 func (s *Session) Active(active bool, now time.Time) {
 	rhythm := s.limits.PingIdle
 	if active {

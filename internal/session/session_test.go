@@ -194,7 +194,7 @@ func TestNothingBeforeTheWelcome(t *testing.T) {
 	if len(b.wire.frames) != 2 || b.wire.frames[0].GetWelcome() == nil || b.wire.frames[1] != news {
 		t.Errorf("said: %v", b.wire.frames)
 	}
-	// What the welcome has overtaken is not told after it.
+	// What the welcome has overtaken is not sent after it.
 	state := func(id string, rev uint32) *pealv1.CallUpdate {
 		return &pealv1.CallUpdate{Call: &pealv1.Call{CallId: id, Rev: rev}}
 	}
@@ -277,8 +277,8 @@ func TestRate(t *testing.T) {
 	}
 }
 
-// TestFlood: who sends ten bursts above the limit is told to connect again later, and who sends
-// twice what may be for a minute is refused the half of it.
+// TestFlood: a client that sends ten bursts above the limit is asked to connect again later, and
+// one that sends twice the limit for a minute has half of it refused.
 func TestFlood(t *testing.T) {
 	b := ready(t)
 	for range 11*b.limits.MessageBurst - 1 { // The hello was one.

@@ -79,7 +79,7 @@ func TestFrames(t *testing.T) {
 	}
 }
 
-// A server of something else is told apart.
+// A server of something else is recognised.
 func TestNoServerOfPeal(t *testing.T) {
 	_, err := dial(t, nil, func(context.Context, *websocket.Conn) {})
 	if err == nil || !strings.Contains(err.Error(), "no server of Peal") {

@@ -118,7 +118,7 @@ func TestPruneHoldsNobodyUp(t *testing.T) {
 	}
 }
 
-// TestQueuesLookOnce: who asks what waits, again and again, has each event looked at once.
+// TestQueuesLookOnce: a queue that is read again and again looks at each event once.
 func TestQueuesLookOnce(t *testing.T) {
 	w := openLooked(t)
 	put(t, w.store, "crm", "call.ended")

@@ -64,7 +64,7 @@ type Store interface {
 	// names none.
 	Orphaned(ctx context.Context, alive []string, after call.ID, limit int) ([]call.Call, error)
 
-	// Changed lists what became of calls at or after a time, oldest change first:
+	// Changed lists the calls that changed at or after a time, oldest change first:
 	// each call as it is now, once. After, where it is set, is the call of the
 	// mark at since from which to go on. A store may leave out calls that ended more
 	// than KeepEnded ago.
@@ -195,7 +195,7 @@ func (c Change) Validate() error {
 	return nil
 }
 
-// Verdict is what became of a change.
+// Verdict is the result of a change.
 type Verdict uint8
 
 const (

@@ -48,8 +48,8 @@ type Conn struct {
 	// addr has a place on the doorstep, while waits.
 	addr  netip.Addr
 	waits atomic.Bool
-	// part belongs to the reader; nil between two messages. So does telling: the
-	// Handler is being told of something that was read.
+	// part belongs to the reader; nil between two messages. So does telling: the Handler is running
+	// on something that was read.
 	part    *part
 	telling bool
 
@@ -97,7 +97,7 @@ func (c *Conn) Reason() string {
 }
 
 // Send queues a frame, which must not be changed any more. A client that reads
-// so slowly that the queue is full is told so in place of what waits, and closed.
+// so slowly that the queue is full receives an error in place of what waits, and is closed.
 func (c *Conn) Send(f *pealv1.ServerFrame) {
 	if f.GetWelcome() != nil {
 		c.greeted()

@@ -1,5 +1,5 @@
 // Package ws is the WebSocket endpoint: it upgrades requests, turns what
-// clients send into decoded commands, and writes what they are told.
+// clients send into decoded commands, and writes what the server sends them.
 //
 // internal/server mounts an Endpoint and is its Handler. A Poller, on Linux, serves
 // plain connections on one goroutine: the one that calls Wait. Without a Poller, and

@@ -430,7 +430,7 @@ func (m mode) Endless(t *testing.T) {
 	b.told.next(t, "closed")
 }
 
-// StrangersMessages: who has not been welcomed says no more than a hello has.
+// StrangersMessages: a client without a welcome says no more than a hello has.
 func (m mode) StrangersMessages(t *testing.T) {
 	b := m.start(t)
 	r := b.raw()

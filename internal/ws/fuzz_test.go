@@ -19,7 +19,7 @@ import (
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
 )
 
-// heard is a message as a Handler is to be told of it.
+// heard is a message as a Handler must receive it.
 type heard struct {
 	frame *pealv1.ClientFrame
 	bad   *pealv1.Error
@@ -39,7 +39,7 @@ func (l *listener) Received(_ *Conn, f *pealv1.ClientFrame, bad *pealv1.Error) {
 }
 
 // tape is the other end of a connection: it says what is on it, a few bytes at a
-// time, and keeps what it is told.
+// time, and keeps what it receives.
 type tape struct {
 	net.Conn // Of which nothing but the following is used.
 	says     io.Reader
@@ -122,9 +122,9 @@ func reading(in []byte, most int) (messages [][]byte, kinds []byte, status int) 
 	return messages, kinds, 0
 }
 
-// Whatever bytes come, and however they are cut, the messages in them are told as
-// RFC 6455 has them, none larger than it may be, for no more memory than what has
-// come is worth; the connection ends, by the status for that.
+// Whatever bytes come, and however they are cut, the messages in them reach the Handler as RFC 6455
+// has them, none larger than it may be, for no more memory than what has come is worth; the
+// connection ends, by the status for that.
 func FuzzFrames(f *testing.F) {
 	huge := append([]byte{text, 0xff, 0x7f}, bytes.Repeat([]byte{0xff}, 7)...)
 	for _, frames := range [][]byte{

@@ -16,7 +16,7 @@ type polled struct {
 	*Conn
 	poller *Poller
 	fd     int
-	// started says that the Handler may be told, opened that it was told.
+	// started says that the Handler may be called, opened that it was called.
 	started atomic.Bool
 	opened  bool
 	early   []byte

@@ -36,7 +36,7 @@ type event struct {
 	leaving bool
 }
 
-// recorder is a Handler that notes what it is told.
+// recorder is a Handler that notes its calls.
 type recorder chan event
 
 func (r recorder) Opened(c *Conn) { r <- event{what: "opened", conn: c} }
@@ -197,8 +197,8 @@ func (m mode) CloseComesAfterWhatWasSent(t *testing.T) {
 	b.told.next(t, "closed")
 }
 
-// SlowConsumer: what waits for a reader that does not read is bounded, by
-// number and by size, and it is told so when it reads on.
+// SlowConsumer: what waits for a reader that does not read is bounded, by number and by size, and
+// it gets the error when it reads on.
 func (m mode) SlowConsumer(t *testing.T) {
 	large := &pealv1.ServerFrame{Error: &pealv1.Error{Message: strings.Repeat("x", 32<<10)}}
 	for name, change := range map[string]func(*Config){

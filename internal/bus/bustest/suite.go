@@ -101,7 +101,7 @@ func (l listener) want(t *testing.T, want ...bus.Message) {
 	}
 }
 
-// say is a message about an account that can be told from others.
+// say is a message about an account that differs from all others.
 func say(account call.Account, format string, args ...any) bus.Message {
 	return bus.Message{Account: account, Login: &bus.Login{Device: call.Device{
 		Account: account, ID: call.DeviceID(fmt.Sprintf(format, args...)),

@@ -89,7 +89,7 @@ func (m *member) start() {
 func wake(c chan struct{}) {
 	select {
 	case c <- struct{}{}:
-	default: // It has been told already.
+	default: // The member is notified already.
 	}
 }
 

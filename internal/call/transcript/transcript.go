@@ -34,7 +34,7 @@ type Step struct {
 	Err     error
 }
 
-// Play plays a transcript. See is told of each line, and of each step that it takes.
+// Play plays a transcript. It calls see for each line, and for each step that the line takes.
 func Play(text string, line func(string), see func(Step)) error {
 	p := &player{now: Epoch, conn: make(map[string]uint64), see: see}
 	for l := range strings.Lines(text) {

@@ -22,7 +22,7 @@ func invite(id call.ID, caller, callee call.Account) call.Invite {
 	}
 }
 
-// ringing is a creation, with what becomes of it where the callee is busy.
+// ringing is a creation, with the busy call that replaces it where the callee is busy.
 func ringing(t testing.TB, id call.ID, caller, callee call.Account) store.Change {
 	t.Helper()
 	c, _, err := call.New(invite(id, caller, callee), begun)

@@ -53,8 +53,8 @@ type outbox struct {
 	endpoints map[string]store.Endpoint
 	// version is that of endpoints, by the counter of changes in the database.
 	version int64
-	// newest is the newest event that is shown. Beside it, told is the newest of which those who wait
-	// were told, and hidden says that they looked for it in vain.
+	// newest is the newest event that is shown. Beside it, told is the newest that woke the waiting
+	// readers, and hidden says that they looked for it in vain.
 	newest, told int64
 	hidden       bool
 	claimed      map[store.Lane]int64 // The seq that is under way.
@@ -143,8 +143,8 @@ func (o *outbox) sight() sight {
 	return sight{o.newest, o.told}
 }
 
-// saw ends a look, with the newest event that is shown. Those who were told of an event before the
-// look, and could not see it yet, are told again when they can.
+// saw ends a look, with the newest event that is shown. Readers that were woken for an event before
+// the look, and could not see it yet, are woken again when they can.
 func (o *outbox) saw(began sight, newest int64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -176,7 +176,7 @@ func (s *Store) checkSettings(ctx context.Context) error {
 func (s *Store) Warnings(ctx context.Context) (warnings []string, err error) {
 	var asynchronous, unsafe bool
 	err = s.read(ctx, func(ctx context.Context, pool *pgxpool.Pool) error {
-		// Who may not see the state of a replica sees NULL.
+		// A role that may not see the state of a replica sees NULL.
 		return pool.QueryRow(ctx, `SELECT current_setting('synchronous_standby_names') = ''
 			AND EXISTS (SELECT FROM pg_stat_replication WHERE coalesce(state, 'streaming') = 'streaming'),
 			current_setting('fsync') = 'off'`).Scan(&asynchronous, &unsafe)

@@ -197,7 +197,7 @@ func TestOpened(t *testing.T) {
 const killedPath = "PEAL_TEST_KILLED_PATH"
 
 // TestKilled lets a child process commit until it is killed in the midst of
-// it. Each call that the child has told of must be there, whole.
+// it. Each call that the child has reported must be there, whole.
 func TestKilled(t *testing.T) {
 	if path := os.Getenv(killedPath); path != "" {
 		commitForever(t, path)

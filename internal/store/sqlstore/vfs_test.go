@@ -19,7 +19,7 @@ import (
 // are copied.
 type disk struct {
 	// write and sync, where they are set, are asked before each write and each flush
-	// of a file whose name ends so; other than SQLITE_OK is what SQLite is told.
+	// of a file whose name ends so; a result other than SQLITE_OK is returned to SQLite.
 	write func(name string, size, offset int64) int32
 	sync  func(name string) int32
 }

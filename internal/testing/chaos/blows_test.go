@@ -146,7 +146,7 @@ var blows = []blow{
 	}},
 }
 
-// killAll kills the nodes that it is told to, and gives what starts them.
+// killAll kills the given nodes, and returns what starts them.
 func (c *cluster) killAll(dies func(i int) bool) func() {
 	var dead []*clusterNode
 	for i, n := range c.nodes {

@@ -21,7 +21,7 @@ const (
 	plantedAttachment = "planted-attachment"
 )
 
-// books are all records that anybody was told of.
+// books are all records that any device received.
 type books struct {
 	mu      sync.Mutex // Guards records.
 	records map[string]client.Record
@@ -55,7 +55,7 @@ var inSQLite = []question{
 	{"calls without their record", `SELECT count(*) FROM ended WHERE id NOT IN (SELECT call_id FROM records)`},
 }
 
-// audit holds what servers leave behind to what everybody was told: no call is left,
+// audit compares what servers leave behind with what all devices received: no call is left,
 // nobody is busy, no description is kept, each record is there, and no other; and the
 // logs hold nothing of what was planted.
 func (p *proxy) audit(t *testing.T, b *books, questions []question) (left int) {

@@ -141,7 +141,7 @@ func (p *pair) does(what plan, rng *rand.Rand, hesitate time.Duration) {
 }
 
 // play makes the calls of the plan and sees them through. The server may die at any time:
-// what fails then is told by what becomes of the call.
+// what fails then shows in the call's outcome.
 func (p *pair) play(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, startup+p.plan.within())
 	defer cancel()
@@ -187,12 +187,12 @@ func (p *pair) dial(ctx context.Context, from, to *phone) {
 	}
 }
 
-// ending is how a call ended, as everybody was told.
+// ending is how a call ended, as all devices received it.
 type ending struct {
 	record client.Record
 	actor  string // Where the server told anybody.
 	device string // Which of the callee's was in it.
-	// connected says that media was up on both ends, as a side was told.
+	// connected says that media was up on both ends, as a side learned.
 	connected bool
 }
 
@@ -269,8 +269,8 @@ func (p *pair) result(ctx context.Context, began time.Time, o outage) (r result)
 	return r
 }
 
-// agrees waits until everybody has the records of all calls that anybody was told
-// of, holds all that they were told to those, and gives what is wrong.
+// agrees waits until everybody has the records of all calls that any device received, compares all
+// that they received with those, and returns what is wrong.
 func (p *pair) agrees(ctx context.Context) ([]ending, []string) {
 	if err := p.rests(ctx); err != nil {
 		return nil, []string{fmt.Sprintf("%s: %v", p.plan, err)}
@@ -342,7 +342,7 @@ func (p *pair) rests(ctx context.Context) error {
 	}
 }
 
-// fits holds what one phone was told of the end to the record.
+// fits compares the end that one phone received with the record.
 func (e *ending) fits(ph *phone, end client.End, complain func(string, ...any)) {
 	r := e.record
 	unanswered := r.Reason == "cancelled" || r.Reason == "rejected" || r.Reason == "timeout"

@@ -25,7 +25,7 @@ type phone struct {
 	calm       bool          // The server lives, so that what fails is a mistake.
 	pause      time.Duration // Before it does its part.
 	live       map[string]bool
-	over       map[string]bool // Calls of all rounds that it was told the end of,
+	over       map[string]bool // Calls of all rounds whose end it received,
 	filed      map[string]bool // and those of which it has the record.
 	left       time.Time       // When it lost its network last.
 	seen       seen
@@ -33,14 +33,14 @@ type phone struct {
 	news       chan struct{}
 }
 
-// seen is what a phone has been told since it was asked last.
+// seen is what a phone has received since it was asked last.
 type seen struct {
 	ends    map[string]client.End
 	records map[string]client.Record
 	took    map[string]bool     // The calls of others in which it was one of the two.
 	talked  map[string]bool     // The calls of its own that were connected.
 	answers map[string][]string // To its offers.
-	left    map[string]int      // How often it was told that the other side is gone, or back.
+	left    map[string]int      // How often it was notified that the other side is gone, or back.
 }
 
 func nothing() seen {
@@ -187,7 +187,7 @@ func candidate() client.Candidate {
 var faster = []string{"already_accepted", "answered_elsewhere", "call_ended", "wrong_state", "wrong_device"}
 
 // did notes what a method failed with. Where the server dies, or the network, that is of no
-// interest: what becomes of the call tells.
+// interest: the call's outcome shows it.
 func (p *phone) did(what string, err error) {
 	var refused *client.Error
 	p.mu.Lock()
@@ -276,7 +276,7 @@ func (p *phone) answer(ctx context.Context, call *client.Call, what plan, pause 
 	both.Wait()
 }
 
-// told are the calls that this phone was told the end of.
+// told are the calls whose end this phone received.
 func (p *phone) told() map[string]bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -256,7 +256,7 @@ func (s *server) metric(name string) (string, error) {
 }
 
 // audit compares the events that came with those in the database of the dead servers: each of
-// them, and no other. The end of each call has the record that people were told.
+// them, and no other. The end of each call has the record that people received.
 func (r *receiver) audit(t *testing.T, b *books) {
 	t.Helper()
 	ctx := context.WithoutCancel(t.Context())

@@ -127,7 +127,7 @@ func given(c *call.Call, d call.Device, with call.Attachments) error {
 	return nil
 }
 
-// seen is what a device shows of a call, and is to be told of when it changes.
+// seen is what a device shows of a call; the device must receive each change of it.
 type seen struct {
 	role                call.Role
 	state               call.State
@@ -185,7 +185,7 @@ func answersTo(in call.Input) bool {
 }
 
 // deadEnd holds that once everybody is gone time alone brings the call to its
-// end, soon, and to the same one however late it is told.
+// end, soon, and to the same one however late its Tick comes.
 func deadEnd(c call.Call, there []call.Device, begin time.Time) error {
 	now := begin
 	for _, d := range there {

@@ -6,7 +6,7 @@
 //
 // A scope bounds the world, not the search: within it nothing is left out. It
 // runs the real state machine and knows its surroundings only as far as they
-// matter: what is on its way to the server, and what each device has been told.
+// matter: what is on its way to the server, and what each device has received.
 package explore
 
 import (
@@ -26,7 +26,7 @@ type Scope struct {
 	// Second gives the caller another device, which says whatever the one that
 	// calls could say, though it is not to be heard.
 	Second bool
-	// Deaf has the callee block the caller. Its devices, which are told nothing, say whatever
+	// Deaf has the callee block the caller. Its devices, which receive nothing, say whatever
 	// they could if the call rang.
 	Deaf bool
 	// Policy is what the invitation asks for.

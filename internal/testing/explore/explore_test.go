@@ -197,7 +197,7 @@ func TestScopes(t *testing.T) {
 		t.Errorf("the scopes do not come to: %v", missed)
 	}
 	for reason := call.Completed; reason <= call.Terminated; reason++ {
-		if reason != call.Busy && !ends[reason] { // Busy is how a call is made, not what becomes of it.
+		if reason != call.Busy && !ends[reason] { // Busy is how a call is made, not how it goes on.
 			t.Errorf("no call ended with reason %d", reason)
 		}
 	}

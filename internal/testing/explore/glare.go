@@ -46,7 +46,7 @@ type Dial struct {
 	To   call.Account
 }
 
-// answer is what a dial came to, as its device is told.
+// answer is the result of a dial, as its device receives it.
 type answer uint8
 
 const (

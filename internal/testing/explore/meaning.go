@@ -283,7 +283,7 @@ func presence(was, next *call.Call, in call.Input, now time.Time) error {
 	before, after := was.Leg(by.Account), next.Leg(by.Account)
 	switch in := in.(type) {
 	case call.Gone:
-		// By the death of a node it is gone anew, unless another one has found that out already.
+		// By the death of a node it is gone again, unless another one has found that out already.
 		anew := before.Gone.IsZero() || in.Finder != ""
 		if in.Finder != "" && in.Former != before.Finder {
 			anew = false

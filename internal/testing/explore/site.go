@@ -126,8 +126,8 @@ func (s *site) Answer(a callqueue.Asker, _ call.ID, c *call.Call, failure *pealv
 	}
 }
 
-// concerns holds that a device receives nothing of a call that its account has no part in. A device
-// that cancels an invitation after it was merged receives that its own invitation has ended.
+// concerns checks that a device receives no call that its account has no part in. A device that
+// cancels an invitation after it was merged receives that its own invitation has ended.
 func (s *site) concerns(c *call.Call, d call.Device) error {
 	if c == nil {
 		return nil

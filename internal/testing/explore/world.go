@@ -38,7 +38,7 @@ type message struct {
 	about uint64
 }
 
-// device is one client, and what it has been told of the call.
+// device is one client, and what it has received of the call.
 type device struct {
 	device call.Device
 	here   bool
@@ -48,7 +48,7 @@ type device struct {
 	shown   shown
 }
 
-// shown is as much of what it was told as decides what a device does next.
+// shown is as much of what a device received as decides what the device does next.
 type shown struct {
 	state      call.State
 	role       call.Role
@@ -77,7 +77,7 @@ func begin(s Scope) (*world, error) {
 	for i := range s.Devices {
 		add("bob", fmt.Sprintf("b%d", i+1))
 	}
-	add("carol", "c1") // Who has no part in it.
+	add("carol", "c1") // The devices without a part in it.
 	if s.Second {
 		add("alice", "a2")
 	}
@@ -139,10 +139,10 @@ func (w *world) tell(e call.Effect, heard []bool) error {
 	return nil
 }
 
-// show has a device see the call, as the node does: not one without a part in it.
-// For a device it may be over before it is for all: where another one answered,
-// and where its own time-out stopped it. It is told no other end after that; only
-// who dials the caller after its time-out is in the call all the same.
+// show has a device see the call, as the node does: not one without a part in it. For a device it
+// may be over before it is for all: where another one answered, and where its own time-out stopped
+// it. It receives no other end after that; only a device that dials the caller after its own
+// time-out is in the call all the same.
 func (w *world) show(i int, with call.Attachments) error {
 	c, d := &w.call, &w.devices[i]
 	m, role := &c.Media, c.Role(d.device)
@@ -304,8 +304,8 @@ func bits(all ...bool) (n int64) {
 	return n
 }
 
-// holds checks a state: the call, what each device may have of it, and what those
-// that are there have been told.
+// holds checks a state: the call, what each device may have of it, and what the devices that are
+// there have received.
 func (w *world) holds() error {
 	c := &w.call
 	if err := stands(c); err != nil {

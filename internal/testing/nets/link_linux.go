@@ -37,7 +37,7 @@ type Link struct {
 
 // LinkConfig is how a namespace is connected.
 type LinkConfig struct {
-	// Name is the interface's. One like "tun0" is not taken for a real one by browsers.
+	// Name is the interface's. Browsers do not count one like "tun0" as real.
 	Name string
 	// Addrs are its addresses: private ones behind a NAT, else public ones.
 	Addrs []netip.Addr

@@ -77,7 +77,7 @@ const (
 )
 
 // NAT translates addresses of one network to a public one. It is safe for
-// concurrent use, and knows of time what it is told.
+// concurrent use, and gets the time passed in.
 type NAT struct {
 	mu       sync.Mutex // Guards what follows.
 	public   netip.Addr

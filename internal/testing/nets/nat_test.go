@@ -186,7 +186,7 @@ func TestIdle(t *testing.T) {
 	}
 }
 
-// The table is bounded: who was silent longest makes room.
+// The table is bounded: the longest silent mapping makes room.
 func TestBounds(t *testing.T) {
 	b := newBehind(t, Rules{Filtering: AddressAndPortDependent})
 	b.mappings = 2

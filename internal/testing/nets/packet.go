@@ -135,7 +135,7 @@ func (p Packet) quoted() (Packet, bool) {
 	return Packet{}, false
 }
 
-// sumICMP makes the checksum anew, after the quoted packet was changed.
+// sumICMP computes the checksum again, after the quoted packet was changed.
 func (p Packet) sumICMP() {
 	message := p.payload()
 	message[2], message[3] = 0, 0

@@ -20,7 +20,7 @@ type audit struct {
 	live  map[call.Account]call.ID
 	// policy is what each call was made with: later ones may be stricter.
 	policy map[call.ID]call.Policy
-	// blocked are the blocks that there are: who is blocked, and by whom.
+	// blocked are the blocks that there are: the blocked account, and the one that blocks it.
 	blocked map[[2]call.Account]bool
 }
 
@@ -342,7 +342,7 @@ func (w *world) records(a call.Account) {
 	}
 }
 
-// reads holds S3 for a record that somebody is told: it is that of a call that has ended.
+// reads holds S3 for a record that a device receives: it is that of a call that has ended.
 func (w *world) reads(name string, r *pealv1.Record) {
 	c := w.audit.calls[call.ID(r.CallId)]
 	account, _, _ := strings.Cut(name, "/")
@@ -353,7 +353,7 @@ func (w *world) reads(name string, r *pealv1.Record) {
 		Call: call.ID(r.CallId), Kind: call.Kind(r.Kind), Type: call.Type(r.Type), Reason: call.Reason(r.Reason),
 		Caller: call.Account(r.Caller), Callee: call.Account(r.Callee),
 		CreatedAt: r.CreatedAt.AsTime(), EndedAt: r.EndedAt.AsTime(), Duration: time.Duration(r.DurationS) * time.Second,
-		Deaf: c.Deaf, // Nobody is told.
+		Deaf: c.Deaf, // No device receives it.
 	}
 	if want, filed := c.Record(); !filed || got != want {
 		w.violate("S3: %s is told the record %+v, and it is %+v", name, got, want)

@@ -8,8 +8,8 @@ import (
 	"github.com/peal-rtc/peal/internal/store"
 )
 
-// The part of the audit that holds what comes of blocks. That a blocked call rings nobody is
-// held wherever somebody is told of one: see world.sees, hearsCandidates, reads and records.
+// The part of the audit that holds what comes of blocks. That a blocked call rings nobody is held
+// wherever a device receives one: see world.sees, hearsCandidates, reads and records.
 
 // Block notes a block that is made.
 func (a *audited) Block(ctx context.Context, account, blocked call.Account, audit store.Audit) (store.Block, error) {

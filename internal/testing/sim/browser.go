@@ -6,12 +6,12 @@ import (
 	"github.com/peal-rtc/peal/internal/device"
 )
 
-// browser is what programs of one account have in common: the memory of the records that
-// any of them was told of.
+// browser is what programs of one account have in common: the memory of the records that any of
+// them received.
 type browser struct {
 	w       *world
 	memory  device.RecordMemory
-	filed   map[string]bool // The records that any of them was told of.
+	filed   map[string]bool // The records that any of them received.
 	persons []*person
 }
 

@@ -15,13 +15,13 @@ type Faults struct {
 	HalfOpen   float64 // A cut is noticed by neither side by itself, or is one of one direction.
 	Reload     float64 // A client that is cut has forgotten everything.
 	Anew       float64 // A client that waits for an answer is started again, at each of its turns.
-	Refused    float64 // A connection does not come to be,
+	Refused    float64 // A connection fails to open,
 	Late       float64 // or is cut, and what was said by it comes seconds later.
 	Freeze     float64 // A client does nothing for a while, as a computer that sleeps, at each of its turns.
 	TokenFail  float64 // A token cannot be had, nor another one for a while.
 
 	Crash     float64 // A node is killed, each second; another start follows,
-	Stop      float64 // or it is told to stop, and ends soon,
+	Stop      float64 // or it is asked to stop, and ends soon,
 	Strand    float64 // or it hears and tells nothing on the bus for a while,
 	StoreLost float64 // or it cannot reach the store for a while,
 	StoreDown float64 // or no node can,

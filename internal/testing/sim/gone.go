@@ -7,8 +7,8 @@ import (
 	"github.com/peal-rtc/peal/internal/node"
 )
 
-// regranted holds L3 where a side's grace begins anew: who had found it gone is dead
-// itself, or is taken for that, and nobody could come back meanwhile.
+// regranted holds L3 where a side's grace restarts: the node that had found the side gone is dead
+// itself, or counts as dead, and no device could come back meanwhile.
 func (x *watch) regranted(was *call.Leg) {
 	finder := was.Finder
 	if finder == "" {
@@ -22,8 +22,8 @@ func (x *watch) regranted(was *call.Leg) {
 	}
 }
 
-// missed holds L4 where a device is taken for gone: its connection is not there,
-// unless its node is taken for dead.
+// missed holds L4 where a device counts as gone: its connection is not there, unless its node
+// counts as dead.
 func (x *watch) missed(l *call.Leg) {
 	for _, h := range x.w.hosts {
 		if !h.alive || h.label() != l.Device.Conn.Incarnation || h.silent().After(x.w.now.Add(-30*time.Second)) {

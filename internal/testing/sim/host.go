@@ -113,8 +113,8 @@ func (h *host) boot() {
 	}
 }
 
-// crash is a kill -9, or the death of the machine, of which the clients are not
-// told: memory and connections are gone; what was on its way to the store may still arrive.
+// crash is a kill -9, or the death of the machine, of which the clients get no notice: memory and
+// connections are gone; what was on its way to the store may still arrive.
 func (h *host) crash() {
 	h.alive = false
 	if h.index == 0 {
@@ -140,9 +140,8 @@ func (h *host) crash() {
 	h.conns = nil
 }
 
-// stop is the end that a node is asked for: its clients are told to connect again, the
-// others take it for dead from then on, and a while later the process is gone, whether
-// it is done or not.
+// stop is the end that a node is asked for: its clients are asked to connect again, the other nodes
+// count it as dead from then on, and a while later the process is gone, whether it is done or not.
 func (h *host) stop(lasts, down time.Duration) {
 	start := h.start
 	h.stopping = true
@@ -316,7 +315,7 @@ func (h *host) takeEffect(e node.Subscribe, s *subscription, after time.Duration
 	})
 }
 
-// strand cuts it off from the bus for a while. When the bus is back the node is told.
+// strand cuts it off from the bus for a while. When the bus is back the node is notified.
 func (h *host) strand(d time.Duration) {
 	h.stranded = latest(h.stranded, h.w.now.Add(d))
 	start := h.start

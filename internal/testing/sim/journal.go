@@ -64,7 +64,9 @@ func (j *journal) Append(batch []store.Entry) error {
 	return j.Volatile.Append(batch)
 }
 
-// half stores a batch of which nobody is told, or does not.
+// half loses the answer of a batch, which is stored or not: the node must not guess which. A node
+// that counted the batch as failed would answer an invitation with an error, and its call would
+// ring from the store.
 func (j *journal) half(batch []store.Entry) {
 	if j.w.chaos.IntN(2) == 0 {
 		return

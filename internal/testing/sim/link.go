@@ -18,7 +18,7 @@ type client interface {
 	goHome()
 	// rests says that the client waits for nothing.
 	rests() bool
-	// agrees holds what the client was told to the truth.
+	// agrees compares what the client received with the truth.
 	agrees()
 	// seen is what the watch may know of it.
 	seen() sight
@@ -151,7 +151,7 @@ func (l *link) cutByServer() {
 	l.down(func() { l.tellClient(true, "cut") })
 }
 
-// cut ends the link: both ends are told, or none, and then at times one direction goes on.
+// cut ends the link: both ends are notified, or none, and then at times one direction goes on.
 func (l *link) cut(halfOpen bool) {
 	if halfOpen {
 		way := l.w.rng.IntN(4)

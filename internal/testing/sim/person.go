@@ -25,7 +25,7 @@ type person struct {
 	// steady: in a call it says what a page says that has media, once, and nothing else.
 	steady bool
 	said   report
-	// resumes: started anew it goes on with the call that the welcome tells of.
+	// resumes: after a restart it goes on with the call in the welcome.
 	resumes bool
 	greeted bool // The device takes a welcome.
 
@@ -34,7 +34,7 @@ type person struct {
 	ahead  time.Duration // How far the program's clock is ahead.
 	wake   time.Time
 	// sockets are those that the device has not given up, oldest first: one, or two
-	// while it tries another. links are those that have come to be.
+	// while it tries another. links are those that have opened.
 	sockets []device.Socket
 	links   map[device.Socket]*link
 	dialed  map[device.Socket]time.Time
@@ -48,12 +48,12 @@ type person struct {
 	asked  map[device.Ticket]wish   // What is not answered yet.
 	made   map[device.Ticket]string // The calls that it asked for.
 	sulks  time.Time                // Until when it calls nobody, its call having failed.
-	calls  map[string]device.End    // How calls were over, as it was told.
+	calls  map[string]device.End    // How calls were over, as it learned.
 	over   map[string]time.Time     // When that was.
 	agreed map[string]bool          // Those that it accepted, or that became of its own.
 	revs   map[string]uint32        // What was shown of them last.
 	media  map[string]uint32        // The generations that any start of the program was shown.
-	filed  map[string]bool          // Records that it was told of.
+	filed  map[string]bool          // Records that it received.
 	unsent map[string]bool          // Drafts, until it has sent them.
 	// browser has the memory of its records.
 	browser *browser
@@ -142,8 +142,8 @@ func (p *person) asks() (what string, at time.Time) {
 	return what, at
 }
 
-// online says whether the server can be reached, and not only by what it takes
-// for a connection.
+// online says whether the server can be reached, and not only by a connection that it believes to
+// be alive.
 func (p *person) online() bool {
 	l := p.link()
 	return p.device.State() == device.Online && l != nil && !l.deadUp && !l.deadDown && !p.frozen()
@@ -331,7 +331,7 @@ func (p *person) reload() {
 	p.step(device.Login{})
 }
 
-// ------------------------------------------------------------- what it is told
+// ------------------------------------------------------------- what it receives
 
 func (p *person) loggedOut(why protocol.Code) {
 	p.w.trace("%s is logged out: %s", p.name(), why)
@@ -409,7 +409,7 @@ func (p *person) ended(e device.Ended) {
 	p.holds(e.Call, e.End)
 }
 
-// holds holds S2 where it is told how a call ended; where it left by itself, the
+// holds holds S2 where it receives how a call ended; where it left by itself, the
 // record says the rest.
 func (p *person) holds(id string, e device.End) {
 	truth, known := p.w.audit.calls[call.ID(id)]
@@ -427,7 +427,7 @@ func (p *person) holds(id string, e device.End) {
 	}
 }
 
-// agrees holds S3 and L5 at rest: this person was told all that happened.
+// agrees holds S3 and L5 at rest: this person has received all that happened.
 func (p *person) agrees() {
 	w := p.w
 	if c := p.device.Call(); c != nil {

@@ -87,7 +87,7 @@ func (p *person) play() {
 	case p.leaves || p.decides(0.03):
 		p.step(device.Hangup{Ticket: p.ask("hangs up"), Call: c.CallId})
 	case c.State != pealv1.CallState_CALL_STATE_RINGING && p.steady:
-		if p.w.chance(0.003) { // Another network, and media begin anew.
+		if p.w.chance(0.003) { // Another network, and media restart.
 			p.restart(c)
 		}
 	case c.State != pealv1.CallState_CALL_STATE_RINGING:

@@ -192,7 +192,7 @@ func (r *random) account() string {
 	return "me"
 }
 
-// memory is of records that may have been told, at times of the server's.
+// memory is of records that may have been delivered, at times of the server's.
 func (r *random) memory() device.RecordMemory {
 	m := device.RecordMemory{Account: r.account(), Told: make(map[string]int64)}
 	if r.chance(0.8) {

@@ -12,9 +12,8 @@ import (
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
 )
 
-// rude is a client that knows nothing of calls: it says what comes to its mind,
-// at times that the seed chooses, in whatever state its calls are, and watches
-// what it is told.
+// rude is a client that knows nothing of calls: it says what comes to its mind, at times that the
+// seed chooses, in whatever state its calls are, and watches what it receives.
 type rude struct {
 	w       *world
 	account string
@@ -303,7 +302,7 @@ func (g *rude) disconnected(l *link, retry bool, reason string) {
 	}
 }
 
-// rests: it is told how everything ended, and has nothing to wait for.
+// rests: it has received how everything ended, and has nothing to wait for.
 func (g *rude) rests() bool { return true }
 
 func (g *rude) seen() sight {

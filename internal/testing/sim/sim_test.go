@@ -135,7 +135,7 @@ func schedule(seed uint64) sim.Config {
 		f.Freeze, f.TokenFail, f.LinkDelay = 0.005, 0.1, 2*time.Second
 		cfg.Active = 150 * time.Second // Long enough for a silence to be noticed.
 		switch seed % 32 {
-		case 18: // Or programs are started anew while the store is slow to do what they asked for.
+		case 18: // Or programs restart while the store is slow to do what they asked for.
 			cfg.Nodes = 1 + 2*int(seed/32%2)
 			*f = near
 			f.Disconnect, f.Reload, f.Anew, f.CommitSlow, f.LinkDelay = 0.05, 0.3, 0.2, 0.3, 500*time.Millisecond

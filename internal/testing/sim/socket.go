@@ -31,7 +31,7 @@ func (p *person) getsToken() {
 		case p.starts != start:
 		case p.frozen():
 			p.getsToken()
-		// Who has never been welcome would be told, and be offline.
+		// A device that was never welcome would get that error, and be offline.
 		case p.heard != nil && w.now.Before(p.noToken) && !w.calmed:
 			p.step(device.GotToken{Err: errInjected})
 		default:

@@ -111,7 +111,7 @@ type unseen struct {
 	rev  uint32
 }
 
-// fate is what becomes of a commit.
+// fate is the result of a commit.
 type fate int
 
 const (
@@ -129,7 +129,7 @@ type batch struct {
 	fate  fate
 }
 
-// fateOf draws what becomes of a commit.
+// fateOf draws the result of a commit.
 func (h *host) fateOf(id call.ID) fate {
 	w, f, what := h.w, &h.w.cfg.Faults, "a commit of "+short(id)
 	switch {
@@ -223,7 +223,7 @@ func (o *offset) now(now time.Time) time.Duration { return max(o.to, o.from-now.
 // set has the host go by the store's clock as it is now.
 func (h *host) set() { h.offset = offset{h.w.now, h.offset.now(h.w.now), h.w.jumped} }
 
-// clock is what the host takes for the store's time.
+// clock is what the host believes to be the store's time.
 func (h *host) clock() time.Time { return h.w.clock.Now().Add(h.offset.now(h.w.now) + h.skew) }
 
 // time is that of the store, which a failover sets to that of another machine.

@@ -11,9 +11,9 @@ import (
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
 )
 
-// The part of the watch that holds what everybody is told and shown.
+// The part of the watch that holds what everybody receives and sees.
 
-// told holds L2, L4 and L5: who is connected knows what is, in time.
+// told holds L2, L4 and L5: each connected device knows the present state, in time.
 func (x *watch) told(name string, s sight) {
 	w, before := x.w, x.w.now.Add(-x.news())
 	if s.since.After(before) || s.blind.After(before) {

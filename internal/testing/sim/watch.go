@@ -35,7 +35,7 @@ type watch struct {
 	changed time.Time
 	// light counts the seconds in which a node could do its work.
 	light int
-	// deaths are of nodes that died, or were taken for dead, oldest first, and
+	// deaths are of nodes that died, or were counted as dead, oldest first, and
 	// nodes those where each call's devices have been.
 	deaths []death
 	nodes  map[call.ID]map[string]bool
@@ -50,7 +50,7 @@ type watch struct {
 	away  map[absence]spell
 }
 
-// death is the end of a node's incarnation, or what the others take for that.
+// death is the end of a node's incarnation, or what the others believe to be that.
 type death struct {
 	at   time.Time
 	node string
@@ -104,15 +104,15 @@ func (x *watch) made(c *call.Call) {
 	}
 }
 
-// died notes that a node is dead, or taken for that.
+// died notes that a node is dead, or counts as dead.
 func (x *watch) died(h *host) { x.deaths = append(x.deaths, death{x.w.now, h.label()}) }
 
 // findDead is how long it may take until a node, or a connection, is found dead.
 const findDead = 10 * time.Second
 
-// setback is by how much the deaths of nodes since then may have held up a call: of
-// one where its devices were, or that found that one dead, they are granted the grace
-// anew; any other may have taken a step of it along, and so may one that died just before.
+// setback is by how much the deaths of nodes since then may have held up a call: of one where its
+// devices were, or that found that one dead, they are granted the grace again; any other may have
+// taken a step of it along, and so may one that died just before.
 func (x *watch) setback(id call.ID, since time.Time, grace time.Duration) (sum time.Duration) {
 	for i := len(x.deaths) - 1; i >= 0 && !x.deaths[i].at.Before(since.Add(-findDead)); i-- {
 		if x.deaths[i].at.After(since) && x.nodes[id][x.deaths[i].node] {
@@ -154,7 +154,7 @@ func (x *watch) back(name string, online bool) {
 
 func (x *watch) calmed() {
 	x.since = x.w.now
-	// Who is not back yet has been away for at least that long.
+	// A device that is not back yet has been away for at least that long.
 	for name, was := range x.dropped {
 		if took := x.w.now.Sub(was.at); took > 3*time.Second {
 			x.back(name, true)
@@ -211,7 +211,7 @@ func (x *watch) retries() time.Duration {
 // which at times is found by asking twice.
 func (x *watch) answers() time.Duration {
 	f := &x.w.cfg.Faults
-	if f.Older > 0 { // Who is at an older node asks it again and again, until the call is over.
+	if f.Older > 0 { // A device at an older node asks again and again, until the call is over.
 		return 3 * time.Minute
 	}
 	if f.served() {
@@ -332,7 +332,7 @@ func (x *watch) times(c *call.Call) {
 	}
 }
 
-// media holds L5 for what a page told of its media, once: the call knows.
+// media holds L5 for what a page reported of its media, once: the call knows.
 func (x *watch) media(c *call.Call) {
 	if c.State == call.Ringing || !x.w.cfg.Faults.stored() {
 		return
@@ -349,7 +349,7 @@ func (x *watch) media(c *call.Call) {
 	}
 }
 
-// steady says that a side has been there for long enough to have told of its media,
+// steady says that a side has been there for long enough to have reported its media,
 // which is up, and of nothing else.
 func (x *watch) steady(c *call.Call, leg int) bool {
 	for _, k := range x.w.clients {
@@ -434,8 +434,8 @@ func (x *watch) absent(c *call.Call, a absence, name string) {
 		delete(x.away, a)
 		return
 	}
-	// Who is told that somebody else is logged in was refused by a node, which then ends the calls that it is in.
-	// It does not see what came to be after that.
+	// A device with the error that another login exists was refused by a node, which then ends the
+	// calls that it is in. It does not see calls that begin after that.
 	f := &x.w.cfg.Faults
 	ended := s.kicked && x.joined(c, &c.Legs[a.leg]).Before(s.since.Add(-f.LinkDelay))
 	if ended && f.stored() && x.w.now.Sub(s.since) > 2*time.Second+10*f.StoreDelay {
@@ -457,7 +457,7 @@ func (x *watch) absent(c *call.Call, a absence, name string) {
 	}
 }
 
-// joined is when a side's device came to be in a call.
+// joined is when a side's device joined a call.
 func (x *watch) joined(c *call.Call, l *call.Leg) time.Time {
 	if l == c.Caller() {
 		return x.history[c.ID][0].at

@@ -6,10 +6,10 @@
 // Tests call Run. A world is owned by the goroutine that runs it; nothing in
 // it is concurrent, all that looks so is the order of events in one queue.
 //
-// Who is who: a host is a machine with a node, a person is somebody with a
-// program on the real client core, a rude client is one that says what it likes
-// and knows nothing. A browser is what programs of one account remember together. The audit holds every commit to the safety invariants as it
-// is made; the watch holds what everybody sees to the liveness bounds.
+// The parts: a host is a machine with a node, a person is somebody with a program on the real
+// client core, a rude client is one that says what it likes and knows nothing. A browser is what
+// programs of one account remember together. The audit holds every commit to the safety invariants
+// as it is made; the watch holds what everybody sees to the liveness bounds.
 package sim
 
 import (

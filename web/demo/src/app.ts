@@ -126,13 +126,13 @@ export class App implements Actions {
       })
       .on("resumed", (call) => {
         this.#follow(call);
-        // Its media start anew. Until they are there it is a call being restored.
+        // Its media restart. Until they are there it is a call being restored.
         this.#notes.mediaLost = call.state === "connected";
         this.#notes.invitedAt = performance.now();
         this.#draw();
       })
       .on("closed", (why) => {
-        // A login that fails is told by connect(), a logout was asked for.
+        // connect() reports a login that fails; a logout was asked for.
         if (this.#loggingIn || this.#client !== client) return;
         this.#client = null;
         this.#fail(why);

@@ -125,7 +125,7 @@ export class Lobby {
   }
 
   #drawHistory(history: readonly PastCall[], t: Texts): void {
-    // The list is made anew only when it differs, to keep the focus of its buttons.
+    // The list is rebuilt only when it differs, to keep the focus of its buttons.
     if (this.#drawnHistory?.history === history && this.#drawnHistory.texts === t) return;
     this.#drawnHistory = { history, texts: t };
     this.#recentNone.hidden = history.length > 0;

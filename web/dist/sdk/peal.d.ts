@@ -970,7 +970,7 @@ declare class RTCCalling extends Emitter<ComponentEvents> {
     setTokenService(service: (uid: number) => Promise<string>): void;
     /** The state: 0 idle, 1 calling, 2 called, 3 in a call. */
     get callStatus(): StateNumber;
-    /** Calls someone. Resolves when the server has taken the invitation, whether the callee is there or not; the rest is told by events. Fails with 106 without a type, 116 when this account is in a call on another device, 114 without a device, 100 when one is denied or in use. */
+    /** Calls someone. Resolves when the server has taken the invitation, whether the callee is there or not; the rest follows as events. Fails with 106 without a type, 116 when this account is in a call on another device, 114 without a device, 100 when one is denied or in use. */
     call(options: InviteOptions): Promise<void>;
     /** Gives up a call that still rings. 10410 when the answer came first. */
     cancel(options?: Callbacks): Promise<void>;

@@ -38,7 +38,7 @@ export async function checkWebSocket(): Promise<Finding> {
       (t) => t.proxySetting,
     );
   }
-  // A page is not told why. Asked in plain words, the server says that this is a WebSocket.
+  // A page does not learn why. To a plain request the server answers that this is a WebSocket.
   const plain = await ask("/ws");
   if (plain.status === 426) {
     return failed(

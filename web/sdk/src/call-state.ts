@@ -51,7 +51,7 @@ export abstract class KnownCall extends Emitter<CallEvents> implements Store<Cal
     return this.#states.getSnapshot();
   }
 
-  /** What the application is told changes what the store gives. */
+  /** Each event for the application changes what the store returns. */
   protected override emit<K extends keyof CallEvents>(
     event: K,
     ...payload: Parameters<CallEvents[K]>

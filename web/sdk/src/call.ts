@@ -11,8 +11,8 @@ import { readRecord, typeNames } from "./snapshot";
 import { TypeSwitch } from "./type-switch";
 
 /**
- * One call on this device: the snapshots it was told, the media that follow
- * from them, and what the application may do. What becomes of it the device decides.
+ * One call on this device: the snapshots that it received, the media that follow
+ * from them, and what the application may do. The device decides how the call goes on.
  */
 export class Call extends DeviceCall implements CallHandle {
   readonly #switch: TypeSwitch;
@@ -148,7 +148,7 @@ export class Call extends DeviceCall implements CallHandle {
     if (error) throw error;
   }
 
-  // ------------------------------------------------------------ what is told
+  // ------------------------------------------------------------ events
 
   /** Takes what the device tells of this call. */
   take(told: Update): void {
@@ -163,7 +163,7 @@ export class Call extends DeviceCall implements CallHandle {
     if (changes.length > 0 || next.rev >= this.snapshot.rev) this.know(next);
     this.#replying = reply;
     if (changes.includes("accepted") && next.role === "callee") this.#answering.adopt();
-    // Before anyone is told, who may take their time.
+    // Before any listener runs: a listener may take its time.
     this.negotiation.updated(update, changes);
     for (const change of changes) this.#changed(change);
     this.#replying = false;

@@ -112,7 +112,7 @@ export class PealClient extends Emitter<ClientEvents> implements Client {
     return this.#store.getSnapshot();
   }
 
-  /** What the application is told changes what the store gives. */
+  /** Each event for the application changes what the store returns. */
   protected override emit<K extends keyof ClientEvents>(
     event: K,
     ...payload: Parameters<ClientEvents[K]>

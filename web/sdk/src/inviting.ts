@@ -47,7 +47,7 @@ export class Inviting {
       if (update?.mergedInto) await this.#merge(update);
       else await this.#taken(update ?? {});
     });
-    // Without a connection nothing was told of what has changed meanwhile.
+    // Without a connection no message reported what has changed meanwhile.
     if (JSON.stringify(own.tracks) !== JSON.stringify(tracks)) own.report();
   }
 

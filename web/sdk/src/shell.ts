@@ -26,7 +26,7 @@ export interface Reply {
 export interface Update {
   readonly update: CallUpdateJson;
   readonly changes: readonly Change[];
-  /** It came as the answer to a wish of this device, whose promise has told already. */
+  /** It came as the answer to a wish of this device, whose promise has settled already. */
   readonly reply: boolean;
 }
 

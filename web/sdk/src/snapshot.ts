@@ -37,7 +37,7 @@ export interface Snapshot {
   generation: number;
   rebuild: number;
   connectedForMs: number;
-  /** Who asks for a video call and waits for an answer. */
+  /** The side that asks for a video call and waits for an answer. */
   videoAsked: "local" | "peer" | null;
   /** When the call began, by the server's clock; null before the server has it. */
   createdAt: Date | null;
@@ -112,7 +112,7 @@ interface PersonJson {
   avatar?: string;
 }
 
-/** Who has a part in it. An older server names two, and their roles by their places. */
+/** The accounts that have a part in it. An older server names two, and their roles by their places. */
 function parties(
   list: readonly PersonJson[] | undefined,
   caller: string,

@@ -4,7 +4,7 @@ export interface Socket {
   close(): void;
 }
 
-/** What a socket tells. `closed` is told once, and nothing follows it. */
+/** What a socket tells. `closed` happens once, and nothing follows it. */
 export interface SocketListener {
   opened(): void;
   message(text: string): void;

@@ -1,6 +1,6 @@
 import type { Store } from "./api/types";
 
-/** A state that is read when asked, and told of once after whatever changes it in one go. */
+/** A state that is read when asked, and whose listeners run once after whatever changes it in one go. */
 export class SnapshotStore<T extends object> implements Store<T> {
   readonly #read: () => T;
   readonly #listeners = new Set<() => void>();

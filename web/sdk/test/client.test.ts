@@ -1075,7 +1075,7 @@ describe("an invitation", () => {
     await accepted;
     await settled();
     const next = { call: { ...answered, rev: 3, generation: 2 }, offer: "v=0 offer" };
-    // One of before that comes late is none of the new generation's.
+    // An earlier one that comes late is none of the new generation's.
     server.socket.give({ call: { call: next.call } });
     server.socket.give({ call: { call: { ...answered, rev: 2 }, offer: "v=0 late" } });
     await settled();

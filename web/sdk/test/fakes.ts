@@ -89,12 +89,12 @@ export class FakePeerConnection {
   onconnectionstatechange: (() => void) | null = null;
   ontrack: ((e: { track: MediaStreamTrack }) => void) | null = null;
   readonly #transceivers: unknown[] = [];
-  /** What each kind was told to send at most. */
+  /** The limit that each kind was given. */
   readonly limits: Record<string, RTCRtpEncodingParameters> = {};
   remoteDescription: RTCSessionDescriptionInit | null = null;
   /** Whether it refuses every track. */
   refuses = false;
-  /** How often it was told that. */
+  /** How often it was given. */
   shaped = 0;
 
   constructor(readonly configuration: RTCConfiguration) {}

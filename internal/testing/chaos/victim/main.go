@@ -1,4 +1,4 @@
-// Command victim is `peal serve` that can be told when to die: by kill -9, before
+// Command victim is `peal serve` that takes an order when to die: by kill -9, before
 // or after it commits a certain change. It is for the tests of package chaos alone.
 //
 // A line on its standard input, "before connecting 3", has it die before the third

@@ -20,7 +20,7 @@ export type DeviceNews =
 
 /**
  * One's own devices in a call. Whatever changes about them is sent, shown and
- * told to the other side.
+ * reported to the other side.
  */
 export class OwnDevices {
   readonly #call: KnownCall;
@@ -105,7 +105,7 @@ export class OwnDevices {
     if (PealError.of(e).code === "microphone_missing") this.#tracks.awaitMicrophone();
   }
 
-  /** One question for both devices; who has no camera answers by sound. */
+  /** One question for both devices; a callee without a camera answers by sound. */
   async openForAnswer(video: boolean): Promise<void> {
     try {
       await this.open(video);

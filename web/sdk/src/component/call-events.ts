@@ -20,7 +20,7 @@ export interface FollowerHost {
 const autoplay =
   "autoplay_blocked: the browser plays nothing before a click or key in the page; the next one starts it";
 
-/** What of the other side's sound and picture was told. */
+/** Which changes of the other side's sound and picture were reported. */
 const nothing = { audio: false, video: false, audioMuted: false, videoMuted: false, screen: false };
 
 /**

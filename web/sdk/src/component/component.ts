@@ -274,7 +274,7 @@ export class RTCCalling extends Emitter<ComponentEvents> {
     return this.#state;
   }
 
-  /** Calls someone. Resolves when the server has taken the invitation, whether the callee is there or not; the rest is told by events. Fails with 106 without a type, 116 when this account is in a call on another device, 114 without a device, 100 when one is denied or in use. */
+  /** Calls someone. Resolves when the server has taken the invitation, whether the callee is there or not; the rest follows as events. Fails with 106 without a type, 116 when this account is in a call on another device, 114 without a device, 100 when one is denied or in use. */
   call(options: InviteOptions): Promise<void> {
     return this.#run(options, async () => {
       this.#allow("call");

@@ -9,7 +9,7 @@ export type Told = {
 /** What a device may end without anybody's doing anything there. */
 const untold: ReadonlySet<CallEnd["reason"]> = new Set(["timeout", "lost", "kicked"]);
 
-/** What a page of the component is told when a call ends, in its order. */
+/** What a page of the component receives when a call ends, in its order. */
 export function endingEvents(end: CallEnd, direction: Direction, peer: string): Told[] {
   // Who ended it knows that by the promise of what it did.
   if (end.byThisDevice && !untold.has(end.reason)) return [];

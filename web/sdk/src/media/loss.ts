@@ -3,7 +3,7 @@ export interface Flow {
   /** Packets of sound and picture that came, in all. */
   readonly packets: number;
   /**
-   * A path of the newest restart works, and media still go by one of before. Browsers
+   * A path of the newest restart works, and media still flow by an earlier one. Browsers
    * prefer the better network or relay for 3.9 s after its end.
    */
   readonly held: boolean;
@@ -81,7 +81,7 @@ export class Watch {
   #doubted = false;
   /** There were media once: before, the browser holds on to no path. */
   #came = false;
-  /** What was told of their flow. */
+  /** What was reported of their flow. */
   #told = false;
   /** New connections were asked for. */
   #rebuild = false;

@@ -16,7 +16,7 @@ export type CallMediaNews =
   | { readonly kind: "flows"; readonly flows: boolean }
   /** What media flow by. */
   | { readonly kind: "path"; readonly path: MediaPath }
-  /** The other side is to be told what this one sends. */
+  /** The other side must learn what this one sends. */
   | { readonly kind: "tracks" }
   | { readonly kind: "failed"; readonly error: PealError };
 
@@ -72,7 +72,7 @@ export class Negotiation {
           const ringing = state === "ringing";
           const { policy, profile } = facts();
           return {
-            // Also before the server has told what holds: the caller knows what it asked for.
+            // Also before the server has answered: the caller knows what it asked for.
             policy: icePolicy === "relayOnly" ? "relay" : policy,
             profile,
             ringing,

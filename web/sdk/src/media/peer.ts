@@ -19,7 +19,7 @@ export interface MediaFacts extends Omit<WatchFacts, "connected"> {
   readonly profile: MediaProfile;
 }
 
-/** What becomes of a peer connection. */
+/** The events of a peer connection. */
 export type MediaNews =
   | Found
   /** Candidates to send, of the present generation. */

@@ -7,7 +7,7 @@ interface Tone {
   readonly cycle: number;
 }
 
-/** Who is called hears two tones in turn; who calls hears what the telephone has there, of ITU-T E.180. */
+/** The callee hears two tones in turn; the caller hears what the telephone has there, of ITU-T E.180. */
 export const tones = {
   ringtone: { pitches: [659, 523], sounds: 1.6, cycle: 3 },
   ringback: { pitches: [450], sounds: 1, cycle: 5 },

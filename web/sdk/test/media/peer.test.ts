@@ -88,7 +88,7 @@ describe("the caller", () => {
     expect(pc().log).not.toContain("addIceCandidate early");
     await m.take(1, "v=0 a");
     await m.take(1, "v=0 b");
-    // The browser does one after the other, in the order in which it was told.
+    // The browser does one after the other, in the order in which it was asked.
     const told = pc().log.filter((l) => /^(setRemote|addIce)/.test(l));
     expect(told).toEqual(["setRemoteDescription answer", "addIceCandidate early"]);
   });
