@@ -23,7 +23,7 @@ func TestFate(t *testing.T) {
 		{server("ERROR", "25006"), away},
 		{server("ERROR", "57P03"), away},
 		{server("ERROR", "53300"), away},
-		{server("ERROR", "23505"), defect},
+		{server("ERROR", "23505"), contended},
 		{server("ERROR", "57014"), defect},
 		{server("ERROR", "53100"), defect},
 		{server("FATAL", "57P01"), unknown},
