@@ -71,6 +71,9 @@ func TestCut(t *testing.T) {
 			t.Errorf("cut before message %d: results %+v", cut, results)
 		}
 		stored := made(t, watching, changes)
+		if slices.Contains(stored, false) && slices.Contains(stored, true) {
+			stored = made(t, watching, changes) // The server went on, and committed between two reads.
+		}
 		if slices.Contains(stored, false) && (err == nil || slices.Contains(stored, true)) {
 			t.Errorf("cut before message %d: %v, and of the changes are stored %v", cut, err, stored)
 		}
