@@ -124,9 +124,7 @@ func (j *settlement) finished(holder *Queue, c *call.Call, failure *pealv1.Error
 	case failure != nil:
 		q.finish(nil, failure)
 	case j.merges:
-		q.jobs[0].uncount(q.host())
-		q.pop()
-		q.host().AnswerMerged(j.invite.asker, q.id, c)
+		q.mergedInto(c)
 	default:
 		q.known = false
 		q.again()
@@ -156,10 +154,15 @@ func (j mergedRepeat) finished(into *Queue, c *call.Call, failure *pealv1.Error)
 	if failure != nil {
 		q.finish(nil, failure)
 	} else {
-		q.pop()
-		q.host().AnswerMerged(j.invite.asker, q.id, c)
+		q.mergedInto(c)
 	}
 	q.run()
+}
+
+// mergedInto answers the first job, an invitation, by the call that it became the answer to.
+func (q *Queue) mergedInto(c *call.Call) {
+	q.jobs[0].uncount(q.host())
+	q.host().AnswerMerged(q.pop().asks(), q.id, c)
 }
 
 // withdraw ends the call of an invitation that was refused, if its commit was done: the

@@ -42,10 +42,8 @@ func (j Apply) patient() bool {
 
 func (j Apply) attempt(q *Queue) {
 	switch {
-	case !q.exists():
+	case !q.exists(), q.call.Outcome.Merged != "":
 		j.attemptAbsent(q)
-	case q.call.Outcome.Merged != "":
-		j.attemptMerged(q)
 	case j.strange(&q.call):
 		q.finish(nil, protocol.NoSuchCall.Error())
 	default:
@@ -63,32 +61,24 @@ func (j Apply) strange(c *call.Call) bool {
 }
 
 // attemptAbsent answers for a call that does not exist. A cancellation leaves a tombstone,
-// so that the invitation is dead when it arrives.
+// so that the invitation is dead when it arrives. Where the invitation was merged there is one: the
+// device has not heard of the call that took it in, and hangs that up when it gets an update of it.
 func (j Apply) attemptAbsent(q *Queue) {
 	cancel, ok := j.Input.(call.Cancel)
 	if !ok || j.Asker == nil {
 		q.finish(nil, protocol.NoSuchCall.Error())
 		return
 	}
+	grave := call.Tombstone(q.id, cancel.Device, q.all.cfg.Timing, q.host().Now())
+	if q.exists() {
+		q.finish(&grave, nil)
+		return
+	}
 	if bad := q.host().Admit(cancel.Device.Account, ""); bad != nil {
 		q.finish(nil, bad)
 		return
 	}
-	grave := call.Tombstone(q.id, cancel.Device, q.all.cfg.Timing, q.host().Now())
 	q.commit(pending{change: store.Change{Call: grave}})
-}
-
-// attemptMerged answers about an invitation that became the answer to another call. A device that
-// cancels it has not heard of that. It is answered as if the invitation had not arrived, and hangs
-// the other call up when it gets an update of it.
-func (j Apply) attemptMerged(q *Queue) {
-	cancel, ok := j.Input.(call.Cancel)
-	if !ok || j.Asker == nil {
-		q.finish(nil, protocol.NoSuchCall.Error())
-		return
-	}
-	grave := call.Tombstone(q.id, cancel.Device, q.all.cfg.Timing, q.host().Now())
-	q.finish(&grave, nil)
 }
 
 func (j Apply) finished(q *Queue, c *call.Call, failure *pealv1.Error) {
