@@ -233,6 +233,33 @@ func TestGlare(t *testing.T) {
 	}
 }
 
+// An invitation that was merged calls nobody, however late a copy of it arrives: see ADR 42.
+func TestLateCopyOfMergedInvitation(t *testing.T) {
+	b := newBench(t)
+	alice, bob, carol := b.login("alice", "a"), b.login("bob", "b"), b.login("carol", "c")
+	alice.invite(1, "bob")
+	bob.events()
+	bob.invite(2, "alice")
+	alice.hangup(1)
+	alice.events()
+	bob.events()
+	copied := bob.invite(2, "alice").GetCall()
+	if copied.MergedInto != callID(1) || copied.Call.State != ended {
+		t.Errorf("a late copy is answered by %v", copied)
+	}
+	if rung := alice.events(); len(rung) > 0 {
+		t.Errorf("the late copy sends %v", rung)
+	}
+	if live, _ := b.memory.Live(context.Background(), "", 10); len(live) > 0 {
+		t.Errorf("%d live calls, want none", len(live))
+	}
+	// A cancellation that crossed the merge is answered as for an invitation that never arrived.
+	if u := bob.do(&pealv1.Cancel{CallId: callID(2)}).GetCall().GetCall(); u.GetState() != ended || u.GetCallId() != callID(2) {
+		t.Errorf("the cancellation is answered by %v", u)
+	}
+	wantError(t, carol.invite(2, "bob"), protocol.CallIDTaken)
+}
+
 func TestRefusals(t *testing.T) {
 	b := newBench(t)
 	alice, bob, carol := b.login("alice", "a"), b.login("bob", "b"), b.login("carol", "c")
