@@ -108,21 +108,7 @@ func (o *clusterOptions) saturate(ctx context.Context, size int) (float64, error
 	}
 	defer s.stop()
 	return search(o.search.first, load.MaxRate, func(rate float64) (bool, error) {
-		for range 2 { // What else runs on a machine fails a rate now and then.
-			r, err := s.run(ctx, rate, o.each)
-			if err != nil {
-				if ctx.Err() != nil {
-					return false, err
-				}
-				// Devices that cannot log in within their timeout are an overload too.
-				fmt.Printf("%s at %.0f calls/s: %v\n", sizeName(size), rate, err)
-				continue
-			}
-			if good(r, o.each) && r.Ring.P99 <= float64(o.search.p99.Milliseconds()) {
-				return true, nil
-			}
-		}
-		return false, nil
+		return o.search.inTime(ctx, sizeName(size), rate, func() (*load.Result, error) { return s.run(ctx, rate, o.each) })
 	})
 }
 

@@ -69,25 +69,31 @@ func (o *saturationOptions) saturate(ctx context.Context, command []string) (flo
 	}
 	defer s.stop()
 	return search(o.first, load.MaxRate, func(rate float64) (bool, error) {
-		// What else runs on a machine fails a rate now and then, and never helps one.
-		for range 2 {
+		return o.inTime(ctx, strings.Join(command, " "), rate, func() (*load.Result, error) {
 			cfg := s.load(max(400, 4*int(rate)))
 			cfg.Rate, cfg.Duration = rate, o.each
 			_, r, err := calls(ctx, s, cfg)
-			if err != nil {
-				if ctx.Err() != nil {
-					return false, err
-				}
-				// Devices that cannot log in within their timeout are an overload too.
-				fmt.Printf("%s at %.0f calls/s: %v\n", strings.Join(command, " "), rate, err)
-				continue
-			}
-			if good(r, o.each) && r.Ring.P99 <= float64(o.p99.Milliseconds()) {
-				return true, nil
-			}
-		}
-		return false, nil
+			return r, err
+		})
 	})
+}
+
+// inTime says whether calls at a rate ring in time. What else runs on a machine fails a rate now and
+// then, and never helps one, so a rate has two tries. Devices that cannot log in within their timeout
+// are an overload too.
+func (o *saturationOptions) inTime(ctx context.Context, name string, rate float64, run func() (*load.Result, error)) (bool, error) {
+	for range 2 {
+		r, err := run()
+		switch {
+		case err != nil && ctx.Err() != nil:
+			return false, err
+		case err != nil:
+			fmt.Printf("%s at %.0f calls/s: %v\n", name, rate, err)
+		case good(r, o.each) && r.Ring.P99 <= float64(o.p99.Milliseconds()):
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // search returns the highest rate that holds, to within closeEnough; 0 where the first one
