@@ -141,11 +141,14 @@ func (c *cluster) open(t *testing.T) *sql.DB {
 
 // inPostgres are the questions about the tables of PostgreSQL.
 var inPostgres = []question{
-	{"live calls", `SELECT count(*) FROM calls WHERE ended_ns IS NULL`},
-	{"claims", `SELECT count(*) FROM claims`},
-	{"descriptions", `SELECT count(*) FROM descriptions`},
-	{"deadlines of ended calls", `SELECT count(*) FROM calls WHERE ended_ns IS NOT NULL AND deadline_ns IS NOT NULL`},
-	{"calls without their record", `SELECT count(*) FROM calls WHERE ended_ns IS NOT NULL AND id NOT IN (SELECT call_id FROM records)`},
+	{what: "live calls", query: `SELECT count(*) FROM calls WHERE ended_ns IS NULL`},
+	{what: "claims", query: `SELECT count(*) FROM claims`},
+	{what: "descriptions", query: `SELECT count(*) FROM descriptions`},
+	{what: "deadlines of ended calls", query: `SELECT count(*) FROM calls WHERE ended_ns IS NOT NULL AND deadline_ns IS NOT NULL`},
+	{
+		what: "calls without their record", calls: true,
+		query: `SELECT id, body FROM calls WHERE ended_ns IS NOT NULL AND id NOT IN (SELECT call_id FROM records)`,
+	},
 }
 
 // dump says what the database and the nodes hold of the calls that live: what to compare when a
