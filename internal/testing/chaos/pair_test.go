@@ -93,13 +93,11 @@ var ways = map[plan][]client.Reason{
 	stays:         {"completed"},
 }
 
-// disturbed are the further ones where the server dies: somebody may be away for longer
-// than the grace, the caller hangs up in the end, and who had accepted may get no media.
+// disturbed are the further ones where the server dies, or the store is away: somebody may be away
+// for longer than the grace, the caller hangs up in the end (also before a node can commit that
+// nobody answered), and a device that had accepted may get no media.
 func (p plan) disturbed() []client.Reason {
-	switch {
-	case p == timeout:
-		return []client.Reason{"lost"}
-	case p == vanishes || slices.Contains(ways[p], "completed"):
+	if p == vanishes || slices.Contains(ways[p], "completed") {
 		return []client.Reason{"lost", "cancelled", "completed", "failed"}
 	}
 	return []client.Reason{"lost", "cancelled"}
