@@ -1,6 +1,8 @@
 package e2e_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -12,8 +14,8 @@ import (
 
 const (
 	// leaveMost is how long the other side waits for a page that ended: 10 s of grace, and what
-	// the browsers take.
-	leaveMost = 12 * time.Second
+	// browsers on a busy machine take. For a page that ends without a word it waits 30 s at least.
+	leaveMost = 29 * time.Second
 	// slowPage is how late a slow page comes. The page before lives on until then.
 	slowPage = 3 * time.Second
 )
@@ -66,7 +68,11 @@ func (p *page) closes() error {
 	if p.firefox != nil {
 		return p.firefox.close()
 	}
-	return chromedp.Cancel(p.ctx)
+	// Chromium may take longer than the 5 s that chromedp waits. The other side shows that it is done.
+	if err := chromedp.Cancel(p.ctx); !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return nil
 }
 
 // resumes loads the page again, in a video call that goes on by that.
@@ -128,11 +134,7 @@ func endPages(t *testing.T, open func(app *httptest.Server, s *server, account s
 			if err := leave(leaves[way]); err != nil {
 				t.Fatal(err)
 			}
-			most := leaveMost
-			if way == slowLink {
-				most += slowPage
-			}
-			stays[way].misses(most)
+			stays[way].misses(leaveMost)
 		})
 	}
 }
