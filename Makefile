@@ -128,21 +128,9 @@ $(bench):
 
 .PHONY: fuzz
 fuzz: ## Fuzz every decoder of our own for FUZZTIME each.
-	go -C internal/protocol test -run='^$$' -fuzz='^FuzzDecode$$' $(FUZZ)
-	go -C internal/protocol test -run='^$$' -fuzz='^FuzzDecodeFrame$$' $(FUZZ)
-	go -C internal/protocol test -run='^$$' -fuzz='^FuzzDescription$$' $(FUZZ)
-	go -C internal/protocol test -run='^$$' -fuzz='^FuzzCandidates$$' $(FUZZ)
-	go -C internal/protocol test -run='^$$' -fuzz='^FuzzDecodeBinary$$' $(FUZZ)
-	go -C internal/protocol test -run='^$$' -fuzz='^FuzzDecodeBinaryFrame$$' $(FUZZ)
-	go test ./internal/ws -run='^$$' -fuzz='^FuzzFrames$$' $(FUZZ)
-	go test ./internal/ws -run='^$$' -fuzz='^FuzzCuts$$' $(FUZZ)
-	go test ./internal/ws -run='^$$' -fuzz='^FuzzForwarded$$' $(FUZZ)
-	go test ./internal/auth -run='^$$' -fuzz='^FuzzVerify$$' $(FUZZ)
-	go test ./internal/auth -run='^$$' -fuzz='^FuzzClaims$$' $(FUZZ)
-	go -C client/media test -run='^$$' -fuzz='^FuzzClip$$' $(FUZZ)
-	go test ./internal/reach -run='^$$' -fuzz='^FuzzAllows$$' $(FUZZ)
-	go test ./internal/relay -run='^$$' -fuzz='^FuzzUsername$$' $(FUZZ)
-	go test ./internal/testing/nets -run='^$$' -fuzz='^FuzzNAT$$' $(FUZZ)
+	@grep -ro --include='*_test.go' --exclude-dir=node_modules '^func Fuzz[A-Za-z0-9]*' . | sort | while IFS=: read -r file name; do \
+	  (set -x; go -C "$$(dirname "$$file")" test -run='^$$' -fuzz="^$${name#func }\$$" $(FUZZ)) || exit; \
+	done
 
 .PHONY: check
 check: check-go check-web check-generated ## Check format, vet, lint, types, imports, generated files; changes nothing.
