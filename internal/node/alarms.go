@@ -22,11 +22,12 @@ type alarms struct {
 	index map[alarm]*entry
 }
 
+// entry is an alarm that is set.
 type entry struct {
 	alarm alarm
 	at    time.Time
-	seq   uint64 // Which of two at the same time was set first.
-	pos   int
+	seq   uint64 // Which of two at the same time was set first: a replayed seed handles them alike.
+	pos   int    // In the heap, so that it can be moved and removed.
 }
 
 func (s *alarms) set(a alarm, at time.Time) {

@@ -62,10 +62,16 @@ func (h *host) Admit(caller, callee call.Account) *pealv1.Error {
 // NoCall implements callqueue.Policy.
 func (h *host) NoCall(callee call.Account) { h.quota.noCall(callee, h.now) }
 
-// Learned implements callqueue.Policy. It corrects a call that is mistaken about a
-// connection of this node: news of it was lost, or another node took this one for dead, or
-// had an older connection of the device, which was late. A node that is not known to live
-// yet puts its devices back when it greets them, and one that stops has sent some elsewhere.
+// Learned implements callqueue.Policy. It corrects a call that is mistaken about a connection of
+// this node:
+//
+//   - The call says that a device is gone, and it is connected here. Another node judged this one
+//     dead, or noted a late close of the device's older connection. The device is present again.
+//   - The call says that a device is here, and it is not. The commit of its Gone failed, or a node
+//     that died had already queued its arrival. The device is gone.
+//
+// Before its sweep a node corrects nothing: it puts its devices back when it greets them. A node
+// that stops has sent devices elsewhere, and does not call them gone.
 func (h *host) Learned(c *call.Call, by call.Input) {
 	if _, calls := by.(call.Supersede); !calls { // A device that calls somebody else declines nobody.
 		h.quota.heard(c)
@@ -85,9 +91,10 @@ func (h *host) Learned(c *call.Call, by call.Input) {
 	}
 }
 
-// First implements callqueue.Policy. A device that asks for something, or is greeted, by
-// another connection than the call knows is back first. What it asked for by the one before
-// took effect when it was here already.
+// First implements callqueue.Policy. A device that sends a command, or is greeted, through another
+// connection than the call knows is noted as present first: a hang-up of a device that the call
+// believes to be gone would otherwise be refused, or counted as the end of its grace. A command that
+// came through the older connection took effect while the device was present.
 func (h *host) First(a callqueue.Asker, c *call.Call) callqueue.Presence {
 	d, greeted := deviceOf(a)
 	if d == nil {

@@ -8,8 +8,10 @@ import (
 	"github.com/peal-rtc/peal/internal/store"
 )
 
-// How far back a look for changes goes again. A change has its time before it can be seen: most
-// are seen soon, and a slow commit may take as long as the store lets it.
+// How far back a look for changes goes again. A change gets its time before other nodes can see it:
+// node A stamps 12:00:00.0 and commits at 12:00:00.4, node B commits a later change meanwhile and a
+// look at 12:00:00.2 finds B's alone. Most are visible soon, so every look goes back a little; a slow
+// commit may take as long as the store allows, so now and then one goes back further.
 const (
 	changesOverlap = 3 * time.Second
 	changesWide    = 20 * time.Second // Of a wide look,
@@ -57,6 +59,7 @@ func (cg *changes) reconnected() {
 	if !cg.swept || cg.cfg.Alone {
 		return
 	}
+	// A look that is under way began before the bus came back: it may have read too early.
 	cg.again, cg.wide = cg.running, time.Time{}
 	cg.look()
 }
@@ -68,7 +71,7 @@ func (cg *changes) lookFrom(since time.Time, after call.ID) {
 func (cg *changes) looked(in ListedChanged) {
 	if in.Err != nil {
 		cg.log.Warn("cannot look for changed calls", "error", in.Err)
-		cg.running, cg.wide = false, time.Time{}
+		cg.running, cg.wide = false, time.Time{} // from stays: the next look reads all of it again.
 		return
 	}
 	for _, m := range in.Marks {
@@ -77,7 +80,7 @@ func (cg *changes) looked(in ListedChanged) {
 			cg.from = m.At
 		}
 	}
-	if len(in.Marks) == pageSize {
+	if len(in.Marks) == pageSize { // By time and identifier: changes of one time may span pages.
 		last := in.Marks[pageSize-1]
 		cg.lookFrom(last.At, last.Call)
 		return
@@ -97,6 +100,7 @@ func (cg *changes) looked(in ListedChanged) {
 // noticed has a call looked at that has changed, for the sake of those here who
 // may not have heard of it.
 func (cg *changes) noticed(m store.Mark) {
+	// Looks overlap, so nearly every mark is seen twice: seen saves the second read of the call.
 	was, followed := cg.seen[m.Call]
 	if was.rev >= m.Rev || !followed && len(cg.devices.accounts[m.Caller]) == 0 && len(cg.devices.accounts[m.Callee]) == 0 {
 		return

@@ -68,7 +68,8 @@ func (cs *commands) take(d *device, f *pealv1.ClientFrame) {
 // snapshotBytes is about what a snapshot with its attachment costs those who receive it.
 const snapshotBytes = 5 << 10
 
-// spends takes what a command makes the other side receive from the account's budget.
+// spends takes from the account's budget what a command makes the other side receive. Commands that
+// only end something cost nothing: whoever has spent everything must still be able to hang up.
 func (cs *commands) spends(d *device, f *pealv1.ClientFrame) *pealv1.Error {
 	bytes := 0
 	candidates := func(list []*pealv1.Candidate) {
@@ -99,13 +100,16 @@ func (cs *commands) spends(d *device, f *pealv1.ClientFrame) *pealv1.Error {
 
 func candidateBytes(c *pealv1.Candidate) int { return len(c.GetSdpMid()) + 1 + len(c.Candidate) }
 
-// ask has a device's input done and answered.
+// ask queues a device's input, and answers the device with the result. The device joins the call
+// before: if another step commits first, its update must reach this device too. Where the call turns
+// out not to exist, or not to concern it, devices.unheard parts it again.
 func (cs *commands) ask(d *device, id uint32, callID string, in call.Input, with call.Attachments) {
 	cs.devices.join(d, call.ID(callID))
 	cs.calls.Add(call.ID(callID), callqueue.Apply{Input: in, Asker: newCommand(d, id, with)})
 }
 
 func (cs *commands) invite(d *device, id uint32, in *pealv1.Invite) {
+	// The stricter of the two: a page may ask for relayed media, and an operator may demand it.
 	policy := max(call.Policy(in.IcePolicy), cs.cfg.Policy)
 	if policy != call.AnyAddress && len(cs.cfg.Servers(call.ID(in.CallId), d.who, cs.now)) == 0 {
 		d.session.Fail(id, protocol.NoRelay.Error())
@@ -120,8 +124,9 @@ func (cs *commands) invite(d *device, id uint32, in *pealv1.Invite) {
 	cs.calls.Invite(newCommand(d, id, call.WithServers), inv)
 }
 
-// accept has a device answer. Its candidates follow the answer once the call
-// is its own; where it is another's they go nowhere.
+// accept queues a device's answer. Its candidates are queued behind it, in the same queue of the
+// call, so they follow the answer. Where another device answered first, this one is no side of the
+// call by then, and the candidates go nowhere.
 func (cs *commands) accept(d *device, id uint32, c *pealv1.Accept) {
 	cs.ask(d, id, c.CallId, call.Accept{
 		Device: d.who, Generation: c.Generation, Answer: call.SDP(c.Answer), Held: c.CandidatesHeld, Card: d.card(),
@@ -153,7 +158,8 @@ func (cs *commands) candidates(d *device, id uint32, c *pealv1.Candidates) {
 	cs.calls.Add(call.ID(c.CallId), callqueue.Pass{Candidates: c, Asker: &command{device: d, id: id}})
 }
 
-// leaving notes that a page is closing, in the calls that it is in.
+// leaving notes in the calls of a page that it closes. That shortens the grace and ends nothing: a
+// reload sends the same command, and the page is back within seconds.
 func (cs *commands) leaving(d *device, id uint32) {
 	for _, c := range sorted(d.calls) {
 		cs.calls.Add(c, callqueue.Apply{Input: call.Leave{Device: d.who}})
@@ -164,6 +170,7 @@ func (cs *commands) leaving(d *device, id uint32) {
 // logout ends the calls that the device is in. One that only rings here rings
 // on elsewhere.
 func (cs *commands) logout(d *device, id uint32) {
+	// A person who logs out hangs up. A kick would tell the other party of a newer login.
 	for _, c := range sorted(d.calls) {
 		if d.calls[c].inCall {
 			cs.calls.Add(c, callqueue.Apply{Input: call.Hangup{Device: d.who}})

@@ -19,6 +19,7 @@ type delivery struct {
 func (dl *delivery) tell(c *call.Call, a call.Account, id call.DeviceID, with call.Attachments, but *device) bool {
 	devices := dl.devices.of(a, id)
 	for _, d := range devices {
+		// Outsider: another device of the account answered, or this one logged in after it rang.
 		if d == but || c.Role(d.who) == call.Outsider || d.knows(c) {
 			continue
 		}
@@ -44,8 +45,9 @@ func (dl *delivery) signal(a call.Account, id call.DeviceID, f *pealv1.ServerFra
 	return len(devices) > 0
 }
 
-// knows says that a device has received a later state: messages of other nodes
-// come in any order.
+// knows says that a device has received a later state. Messages of other nodes come in any order: a
+// call that hung up at node A and was answered at node B before may reach node C in reverse. over
+// keeps a late "answered" from reviving a call at a page that has closed its window for it.
 func (d *device) knows(c *call.Call) bool {
 	v := d.calls[c.ID]
 	return v != nil && v.rev > c.Rev || c.Live() && slices.Contains(d.over, c.ID)
@@ -82,7 +84,7 @@ func (dl *delivery) involve(d *device, c *call.Call, u *pealv1.CallUpdate) {
 		return
 	}
 	v := dl.devices.join(d, c.ID)
-	if c.Rev >= v.rev {
+	if c.Rev >= v.rev { // The reply to a command may carry an older state than an update before it.
 		v.rev, v.inCall, v.active = c.Rev, c.Has(d.who), role != call.Observer
 	}
 	if u.Offer != "" || u.Answer != "" {

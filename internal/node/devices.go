@@ -49,7 +49,7 @@ func (ds *devices) close(in Closed) {
 	delete(ds.conns, in.Conn)
 	ds.alarms.drop(alarm{conn: in.Conn})
 	if d.who.ID == "" {
-		return
+		return // It never got past its hello.
 	}
 	others := slices.DeleteFunc(ds.accounts[d.who.Account], func(o *device) bool { return o == d })
 	if len(others) == 0 {
@@ -58,6 +58,8 @@ func (ds *devices) close(in Closed) {
 	} else {
 		ds.accounts[d.who.Account] = others
 	}
+	// A device that this node sent elsewhere is not gone. Its calls would only note it as gone for
+	// the second until it connects to another node, with two commits a call for nothing.
 	for _, id := range sorted(d.calls) {
 		if leaving && !d.sent {
 			ds.calls.Add(id, callqueue.Apply{Input: call.Leave{Device: d.who}})
@@ -69,7 +71,8 @@ func (ds *devices) close(in Closed) {
 	}
 }
 
-// watch keeps the alarm of a connection in step with its session.
+// watch keeps the alarm of a connection in step with its session. Whoever calls a method of a
+// session that may change its deadline calls watch after it.
 func (ds *devices) watch(d *device) {
 	if at, ok := d.session.Deadline(); ok && ds.conns[d.conn] == d {
 		ds.alarms.set(alarm{conn: d.conn}, at)
@@ -112,14 +115,16 @@ func (ds *devices) part(d *device, id call.ID) {
 	ds.quicken(d)
 }
 
-// unheard parts a device from a call that it asked about and never received.
+// unheard parts a device from a call that it asked about and never received: the call does not
+// exist, or is none of its own. Otherwise random call identifiers would fill the node's memory.
 func (ds *devices) unheard(d *device, id call.ID) {
 	if v := d.calls[id]; v != nil && v.rev == 0 {
 		ds.part(d, id)
 	}
 }
 
-// quicken has a connection watched more closely while it has a live call.
+// quicken sets the heartbeat of a connection: the active one while it has a live call, so that the
+// other party does not wait half a minute for a device that lost its network.
 func (ds *devices) quicken(d *device) {
 	active := false
 	for _, v := range d.calls {
@@ -140,8 +145,8 @@ func (ds *devices) of(a call.Account, id call.DeviceID) []*device {
 	return list
 }
 
-// connection is that of a device of a call here: the one that the call knows, or else the
-// latest.
+// connection is that of a device of a call here: the one that the call knows, or else the latest.
+// A device has two for a moment when its client races a second socket against a suspect one.
 func (ds *devices) connection(who call.Device) (found *device) {
 	for _, d := range ds.of(who.Account, who.ID) {
 		if d.who == who {

@@ -40,6 +40,8 @@ type greetings struct {
 // begin reads the calls of a device's account.
 func (gs *greetings) begin(d *device) {
 	t := gs.await(func(in Input) {
+		// A refusal has the client retry with a pause. A welcome without the calls would have it
+		// believe that its call had ended.
 		if r := in.(Listed); r.Err != nil {
 			gs.log.Warn("cannot read calls for a hello", "error", r.Err)
 			d.session.Refuse(protocol.Unavailable)
@@ -74,12 +76,15 @@ func latest(calls []call.Call) []call.Call {
 // present tells the live calls of the device that it is here.
 func (gs *greetings) present(d *device, calls []call.Call) {
 	if !d.session.Greeting() {
-		return
+		return // The connection closed, or was replaced, during the read.
 	}
 	calls = latest(calls)
+	// pending starts at one for this loop itself: an input that is answered at once must not
+	// send the welcome before the other calls are queued.
 	g := &greeting{device: d, calls: calls, pending: 1}
 	for i := range calls {
 		c := &calls[i]
+		// The read began before a commit whose result this node has by now.
 		if newer := gs.calls.Copy(c.ID); newer != nil && newer.Rev > c.Rev {
 			*c = *newer
 		}
@@ -149,9 +154,10 @@ func (gs *greetings) welcome(g *greeting) {
 		if c.Live() && slices.Contains(d.over, c.ID) {
 			continue // It ended while they were read, and its end is sent next.
 		}
+		// A page that reloaded has lost the session descriptions too.
 		u := gs.delivery.update(c, d, call.WithNeeds)
 		if !c.Live() {
-			u.Call.Attachment = "" // Nobody is invited by it any more.
+			u.Call.Attachment = "" // It invited; an ended call invites nobody.
 		}
 		w.Calls = append(w.Calls, u)
 		gs.delivery.involve(d, c, u)

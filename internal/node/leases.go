@@ -41,7 +41,8 @@ const othersSweep = 4 * time.Second
 // sent to the store may have been done after the first time.
 const secondSweep = 15 * time.Second
 
-// keep sends a sign of life.
+// keep renews this node's lease and asks which nodes live. The store compares all leases by its own
+// clock, so that two machines whose clocks differ agree on who lives.
 func (ls *leases) keep(t Ticket) {
 	ls.do(Beat{Ticket: t, Incarnation: ls.cfg.Incarnation, TTL: leaseTTL, Sent: ls.now})
 }
@@ -55,7 +56,7 @@ func (ls *leases) beaten(in Beaten) {
 		return
 	}
 	if in.Sent.Before(ls.sent) {
-		return // A newer one was answered before.
+		return // A newer one was answered before: this list of nodes is older.
 	}
 	ls.suspend()
 	// Nodes that begin together do not find each other at once.
@@ -190,7 +191,8 @@ func (ls *leases) sweptPage(calls []call.Call) {
 	}
 }
 
-// begin has the node answer hellos.
+// begin has the node answer hellos, also those that came during the sweep. A hello that was answered
+// before could welcome a device to a call whose other party died with an earlier incarnation.
 func (ls *leases) begin() {
 	ls.swept = true
 	for _, id := range sorted(ls.devices.conns) {
@@ -211,8 +213,9 @@ func (ls *leases) bury(c *call.Call) {
 	}
 }
 
-// deaths are the devices of a call whose node does not live, and of which no node that
-// lives has found that out.
+// deaths are the devices of a call whose node does not live, and of which no node that lives has
+// found that out. Finder is part of the rule because the finder, too, may die: A dies, B notes A's
+// device as gone, and B's message of that is lost with B. Then the next node notes it again.
 func (ls *leases) deaths(c *call.Call) (all []call.Gone) {
 	note := func(d call.Device, finder string) {
 		if ls.dead(d, finder) {

@@ -24,7 +24,13 @@ type logins struct {
 	recent, former []ConnID
 }
 
-// hello registers a device. From here on news for it is held by its session.
+// hello registers a device. From here on its session holds back updates for it until the welcome.
+//
+// The order of the checks matters. A hello spends the account's quota even where it is refused, or
+// a page that is refused could try in a loop. A late hello of a connection that its own client has
+// replaced already is refused before the single login is judged: it would otherwise kick the other
+// devices for a connection that nobody uses. The limit of devices comes last, since replace frees
+// the place of the device's own older connection.
 func (lg *logins) hello(d *device, h *pealv1.Hello) {
 	who := call.Device{
 		Account: call.Account(d.session.Account()),
@@ -42,6 +48,8 @@ func (lg *logins) hello(d *device, h *pealv1.Hello) {
 		return
 	}
 	if !lg.yield(login) {
+		// It may still be in a call: it lost its connection in the call, another device logged in
+		// meanwhile, and this one comes back with its old login.
 		d.session.Refuse(protocol.Kicked)
 		lg.kickLate(who)
 		return
@@ -58,7 +66,7 @@ func (lg *logins) hello(d *device, h *pealv1.Hello) {
 	}
 	if lg.devices.subs.effective(d.who.Account) {
 		lg.admitted(d)
-	}
+	} // Otherwise subscriptions.settled admits it.
 }
 
 // admitted tells the other nodes of a device, and greets it. What they answer is heard here: of
@@ -72,8 +80,9 @@ func (lg *logins) admitted(d *device) {
 	}
 }
 
-// loginAt is when a client logged in: now, unless it reconnects. What it says
-// of that only matters among the devices of its own account.
+// loginAt is when a client logged in: now, unless it reconnects. A client could lie about the time,
+// but only to win over other devices of its own account. A time in the future is not believed: a
+// device with a fast clock could never be replaced by a newer login.
 func (lg *logins) loginAt(h *pealv1.Hello) time.Time {
 	if said := h.LoginAt.AsTime(); !newLogin(h) && said.Before(lg.now) {
 		return said
@@ -128,13 +137,14 @@ func (lg *logins) yield(l bus.Login) bool {
 	var others []*device
 	for _, d := range lg.devices.of(l.Device.Account, "") {
 		switch {
-		case d.who.ID == l.Device.ID || !l.Single && !d.single(&lg.cfg):
+		case d.who.ID == l.Device.ID || !l.Single && !d.single(&lg.cfg): // For replace, or for nobody.
 		case d.loginAt.After(l.At):
 			return false
 		default:
 			others = append(others, d)
 		}
 	}
+	// Only now: a login that is refused kicks nobody.
 	for _, d := range others {
 		lg.kick(d)
 	}
@@ -176,7 +186,9 @@ func (lg *logins) kick(d *device) {
 	lg.kickLate(d.who) // What is known of them here may be old, or yet to be read.
 }
 
-// end ends a device's part in its calls, and its connection.
+// end ends a device's part in its calls, and its connection. The inputs are queued before the
+// session closes: Closed, which follows, parts the device from its calls, and Gone alone would hold
+// the other party for the grace of a device that is not allowed to return.
 func (lg *logins) end(d *device, why protocol.Code) {
 	for _, id := range sorted(d.calls) {
 		lg.calls.Add(id, callqueue.Apply{Input: call.Kick{Device: d.who}})

@@ -1,14 +1,23 @@
 // Package node is the only coordinator: it knows the devices connected here,
-// turns what they say and what time brings into steps of calls, commits those,
-// and tells those whom it concerns, in that order.
+// turns their commands and the passing of time into steps of calls, commits the
+// steps, and sends the result to the devices of both parties, in that order.
 //
 // A Node is an event loop without a goroutine: a shell calls Step with one
 // input at a time and carries out the effects. It holds no lock, reads no
 // clock and does no I/O, so a simulator can run it as well as a server.
 //
-// Nodes are equals and own nothing. What a node remembers of a call is a copy
-// that saves a read; the store's compare-and-set on rev finds out when it is
-// old, and the step is done again on the new state.
+// Nodes are equals and own nothing. A node's memory of a call is a copy that
+// saves a read. Where the copy is old, the store's compare-and-set on rev refuses
+// the commit, and the queue of the call repeats the step on the new state.
+//
+// The parts of a node, and the question that each one answers:
+//
+//   - logins: may this connection be here beside the others of its account?
+//   - greetings: which calls does a device that has just connected belong to?
+//   - commands: which input of which call is this frame?
+//   - callqueue (a package of its own): is the step committed?
+//   - delivery: which devices receive the result, and what may each one see?
+//   - leases, lateCalls, changes: what did another node leave undone or unsaid?
 package node
 
 import (
@@ -87,7 +96,7 @@ func New(cfg Config) (*Node, error) {
 // Step takes one input and returns what the shell is to do, in order. now is
 // the store's time.
 func (n *Node) Step(now time.Time, in Input) []Effect {
-	n.now, n.effects = now, nil
+	n.now, n.effects = now, nil // The shell keeps the effects of the last step.
 	if n.began.IsZero() {
 		n.began = now
 	}
@@ -123,6 +132,8 @@ func (n *Node) Step(now time.Time, in Input) []Effect {
 	case Subscribed:
 		n.resume(in.Ticket, in)
 	case Reconnected:
+		// Messages of other nodes were lost while the bus was away. Each of the three repeats one
+		// kind: which accounts other nodes have, single logins, and changes of calls.
 		n.devices.presence.reconnected()
 		n.logins.ask()
 		n.changes.reconnected()
@@ -174,7 +185,7 @@ func (n *Node) Idle() bool {
 func (n *Node) received(in Received) {
 	d := n.devices.conns[in.Conn]
 	if d == nil {
-		return
+		return // The shell read the frame before it closed the connection.
 	}
 	if f := d.session.Receive(in.Frame, in.Error, n.now); f != nil {
 		if h, ok := f.Command.(*pealv1.ClientFrame_Hello); ok {
@@ -193,6 +204,8 @@ func (n *Node) heard(m bus.Message) {
 	case m.Login != nil:
 		n.logins.loggedIn(*m.Login)
 	case m.Call != nil:
+		// Delivery comes first: it makes the devices join the call, and only a call that a device
+		// has joined has a queue that could learn it.
 		lacks := n.delivery.lacks(&m)
 		if !lacks {
 			n.delivery.tell(m.Call, m.Account, m.Device, m.With, nil)
@@ -208,7 +221,8 @@ func (n *Node) heard(m bus.Message) {
 	}
 }
 
-// woke handles each alarm that is due.
+// woke handles each alarm that is due. The list is complete before the first is handled: an alarm
+// that a handler sets for now waits for the next Woke, so one Step always ends.
 func (n *Node) woke() {
 	for _, a := range n.alarms.due(n.now) {
 		switch {
@@ -229,11 +243,13 @@ func (n *Node) woke() {
 // chores are what a node does by itself. It goes on with them while it stops: if its lease ran
 // out, the other nodes would take the devices that are still here for gone.
 func (n *Node) chores() {
-	n.alarms.set(alarm{}, n.now.Add(leaseEvery))
+	n.alarms.set(alarm{}, n.now.Add(leaseEvery)) // First: whatever fails below, they come again.
 	n.leases.keep(0)
 	n.logins.kickOwed()
 	n.logins.repeat()
 	n.logins.ask()
+	// Before the sweep this node does not know which devices are gone. A deadline that it took up
+	// could end a call that its device is about to return to.
 	if n.swept {
 		n.leases.findDue()
 		if !n.cfg.Alone {

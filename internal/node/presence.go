@@ -71,13 +71,14 @@ func (p *presence) seen(a call.Account) {
 	})
 }
 
-// prune forgets the messages that are too old to be needed.
+// prune forgets the messages that are too old to be needed: a device that connects elsewhere later
+// than that reads the calls of its account, and finds the changes there.
 func (p *presence) prune() {
 	i := slices.IndexFunc(p.withheld, func(w withheld) bool { return p.now.Sub(w.at) <= withheldFor })
 	if i < 0 {
 		i = len(p.withheld)
 	}
-	clear(p.withheld[:i])
+	clear(p.withheld[:i]) // The array lives on: it must not hold the calls of these messages.
 	p.withheld = p.withheld[i:]
 }
 

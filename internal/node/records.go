@@ -11,8 +11,8 @@ import (
 	"github.com/peal-rtc/peal/internal/store"
 )
 
-// listRecords answers with a page of the account's records. One more than
-// asked for is read, to tell whether there are more.
+// listRecords answers with a page of the account's records. It reads one more than asked for: that
+// row says whether more follow, without a count of them all.
 func (cs *commands) listRecords(d *device, id uint32, q *pealv1.ListRecords) {
 	page := pageOf(q)
 	if page.Limit == 0 {
@@ -36,6 +36,8 @@ func (cs *commands) listRecords(d *device, id uint32, q *pealv1.ListRecords) {
 	cs.do(ListRecords{ticket, d.who.Account, page})
 }
 
+// pageOf is the page that a device asks for. A call's identifier is a better place to go on from
+// than its time: two calls may have ended in one millisecond.
 func pageOf(q *pealv1.ListRecords) store.Page {
 	page := store.Page{Limit: int(q.Limit)}
 	switch from := q.From.(type) {

@@ -10,7 +10,8 @@ import (
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
 )
 
-// Snapshot is a call as one device is to see it.
+// Snapshot is a call as one device may see it. Times that a page counts down are sent as what is left
+// of them, not as points in time: its clock may be wrong by hours.
 func Snapshot(c *call.Call, d call.Device, now time.Time) *pealv1.Call {
 	s := &pealv1.Call{
 		CallId:            string(c.ID),
@@ -27,6 +28,8 @@ func Snapshot(c *call.Call, d call.Device, now time.Time) *pealv1.Call {
 		CreatedAt:         timestamppb.New(c.CreatedAt),
 	}
 	s.Parties = []*pealv1.Party{s.Caller, s.Callee}
+	// How many of the caller's candidates the callee had when it accepted: the caller sends them
+	// again only where some are missing.
 	if c.Live() && c.Role(d) == call.CallerRole {
 		s.CandidatesHeld = c.Media.Held
 	}
@@ -39,6 +42,7 @@ func Snapshot(c *call.Call, d call.Device, now time.Time) *pealv1.Call {
 		s.VideoAskedBy = string(c.Ask.By)
 		s.VideoAskRemainingMs = protocol.Millis(c.Ask.Until.Sub(now))
 	}
+	// A call that ended lasted until its end, however late a device asks for it.
 	until := now
 	if !c.Live() {
 		o := &c.Outcome

@@ -10,8 +10,9 @@ import (
 // what is published until the subscription is in effect.
 const subscribeMost = time.Second
 
-// subscriptions are the accounts whose messages this node hears. The calls of an account are
-// read only when its subscription is in effect: what is committed after the read is heard of.
+// subscriptions are the accounts whose messages this node receives. It reads the calls of an account
+// only when the subscription is in effect. In the other order a change could fall between: committed
+// after the read, and published before the subscription.
 type subscriptions struct {
 	*loop
 	devices *devices
