@@ -14,7 +14,7 @@ import (
 // ringing of an ended call again; without the memory that call would ring once more.
 const remembered = 64
 
-// past are the latest calls that are over here.
+// past are the latest calls that are over here, the oldest first.
 type past []string
 
 func (p *past) add(id string) {
@@ -71,7 +71,9 @@ func (d *Device) invite(in Invite) {
 	v := d.active
 	switch {
 	case d.past.has(in.Invite.CallId):
-		d.do(Answer{Ticket: in.Ticket}) // It was given up while it was a draft.
+		// It was given up while it was a draft: the person cancelled before the offer was made. The
+		// server has never heard of it, and must not.
+		d.do(Answer{Ticket: in.Ticket})
 		return
 	case v != nil && v.draft && v.call.CallId == in.Invite.CallId:
 		v.draft, v.call = false, d.invitation(in.Invite)
@@ -96,6 +98,8 @@ func (d *Device) invitation(in *pealv1.Invite) *pealv1.Call {
 	}
 }
 
+// invited takes the answer to an invitation. v is the call that it was made for, which may be over
+// by now, and another call may be active.
 func (d *Device) invited(v *view, t Ticket, r reply) {
 	switch {
 	case v.over:
@@ -122,8 +126,9 @@ func (d *Device) invited(v *view, t Ticket, r reply) {
 	}
 }
 
-// merge is glare: the other side's invitation is the call now, and this device
-// has accepted it.
+// merge is glare: both people called each other at once. The other side's invitation is the call
+// now, and this device has accepted it. The application sees one call that goes from ringing to
+// accepted. So the view takes the other call's state as it was one revision before, and advances.
 func (d *Device) merge(v *view, t Ticket, u *pealv1.CallUpdate) {
 	d.past.add(v.call.CallId)
 	before := proto.Clone(u.Call).(*pealv1.Call)
@@ -139,6 +144,7 @@ func (d *Device) accept(in Accept) {
 		d.do(Answer{Ticket: in.Ticket, Error: problem(CodeWrongState, "there is no invitation to answer", false)})
 		return
 	}
+	// Not yet accepted: another device of the account, or the caller, may be first. The answer says.
 	v.asked = true
 	d.ask(Ask{in.Ticket, &pealv1.ClientFrame{Command: &pealv1.ClientFrame_Accept{Accept: in.Accept}}})
 }
@@ -173,6 +179,8 @@ func (d *Device) cancel(in Cancel) {
 	}
 }
 
+// hangup ends the call in whatever state it is; the command follows from the state. A page that
+// unmounts, or a person in a hurry, need not know which of the four applies.
 func (d *Device) hangup(in Hangup) {
 	v := d.active
 	switch {
@@ -189,7 +197,8 @@ func (d *Device) hangup(in Hangup) {
 	}
 }
 
-// leave ends the call here at once, and tells the server for as long as it takes.
+// leave ends the call here at once, and repeats the command until the server has answered it. A
+// person who hangs up is done with the call; a server that is away must not hold the microphone.
 func (d *Device) leave(v *view, command *pealv1.ClientFrame, why Reason, t Ticket) {
 	id := v.call.CallId
 	d.request(&request{command: command, lasting: true, then: func(r reply) {
@@ -246,6 +255,8 @@ func hangupCommand(id string) *pealv1.ClientFrame {
 
 // greeted takes the calls of a welcome.
 func (d *Device) greeted(w *pealv1.Welcome) {
+	// A welcome lists all live calls of the account. So a call that it does not list has ended, and
+	// so long ago that it is not among those that ended lately.
 	v, listed := d.active, false
 	d.shadows = nil // Whether they still are, the welcome tells.
 	for _, u := range w.Calls {
@@ -257,7 +268,7 @@ func (d *Device) greeted(w *pealv1.Welcome) {
 		}
 	}
 	switch {
-	case v == nil || d.active != v || v.call.Rev == 0:
+	case v == nil || d.active != v || v.call.Rev == 0: // Rev 0: its invitation is still to be sent.
 	case listed:
 		d.ring(v)
 		d.do(Updated{&pealv1.CallUpdate{Call: v.call}, []Change{Reconnected}})
@@ -287,7 +298,9 @@ func (d *Device) ring(v *view) {
 	}
 }
 
-// update takes news of a call, if there are any.
+// update processes the state of a call, from whichever frame it came. The cases are in order: what
+// has ended first, since an ended call never begins here; then the calls that must wait beside the
+// active one; then those that this device is in without knowing them; then those that ring.
 func (d *Device) update(u *pealv1.CallUpdate) {
 	c := u.GetCall()
 	if c == nil || c.State == pealv1.CallState_CALL_STATE_UNSPECIFIED {
@@ -304,11 +317,11 @@ func (d *Device) update(u *pealv1.CallUpdate) {
 		d.file(u)
 	case d.active != nil, !d.unshadeAt.IsZero() && d.shadows.index(c.CallId) >= 0:
 		d.shadows.keep(u)
-	case d.records.has(c.CallId):
+	case d.records.has(c.CallId): // Its end was delivered: this update is late.
 	case in(c) && (d.past.has(c.CallId) || !d.resumes):
 		d.dismiss(c.CallId)
 	case d.past.has(c.CallId) || c.Role != pealv1.Role_ROLE_CALLER && c.Role != pealv1.Role_ROLE_CALLEE:
-	case d.logsOut:
+	case d.logsOut: // Nothing rings on the way out.
 	case c.Role == pealv1.Role_ROLE_CALLEE && c.State == pealv1.CallState_CALL_STATE_RINGING:
 		if !c.RingStopped {
 			v := &view{call: c, seen: d.now}
@@ -371,6 +384,8 @@ func (d *Device) advance(v *view, u *pealv1.CallUpdate) {
 	case late && u.Call.Generation < v.call.Generation: // Nobody needs what it describes.
 	case late && u.Offer == "" && u.Answer == "" && len(u.IceServers) == 0:
 	case late:
+		// The state is older, and the description that comes with it is still the one that media
+		// wait for: a reply was overtaken by an event. The description counts, with today's state.
 		u = proto.CloneOf(u)
 		u.Call = v.call
 		d.do(Updated{u, nil})
@@ -394,7 +409,7 @@ func (d *Device) end(e End) {
 	d.unshade()
 }
 
-// abandon is end without a word: an Answer tells.
+// abandon ends the call here without the effect Ended: the Answer to the request says it.
 func (d *Device) abandon(v *view) {
 	v.over = true
 	d.past.add(v.call.CallId)
@@ -424,7 +439,8 @@ func (d *Device) wokeShadows() {
 	}
 }
 
-// quicken has silence noticed sooner, or later, as there is a call or none.
+// quicken changes how soon silence is noticed, as a call begins or ends. The ping that is under way
+// may have been granted the patience of an idle connection.
 func (d *Device) quicken() {
 	if d.link.phase == online {
 		d.probe()

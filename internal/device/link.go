@@ -38,7 +38,8 @@ func (p phase) state() State {
 	return Connecting
 }
 
-// link is the connection to the server.
+// link is the connection to the server. Each attempt has a socket of its own, with a number that is
+// never used twice: what a closed socket still delivers names an old number, and is dropped.
 type link struct {
 	phase  phase
 	socket Socket // Zero when there is none.
@@ -47,11 +48,13 @@ type link struct {
 	attempt attempt
 	second  second
 	tokens  tokens
-	// fresh: no earlier call is in memory, until the first welcome.
+	// fresh: no earlier call is in memory, until the first welcome. It says so in the hello, and the
+	// server then has the other party build a new peer connection, or ends the call.
 	fresh bool
 	// failures counts the attempts since the last welcome that failed.
 	failures int
-	// renewed: a second token was fetched because the first had expired.
+	// renewed: a second token was fetched because the first had expired. Only one more is fetched
+	// until the next welcome: a backend whose clock is wrong issues expired tokens for ever.
 	renewed bool
 	// loginAt, idle and active are the server's, of the last welcome.
 	loginAt      *timestamppb.Timestamp
@@ -95,7 +98,9 @@ func (d *Device) enter(p phase) {
 	}
 }
 
-// connect begins an attempt, or asks for the token that it needs.
+// connect begins an attempt, or asks for the token that it needs. A token that still serves is used
+// again: after a restart of the server all pages reconnect within seconds, and their backend should
+// not issue a token for each of them.
 func (d *Device) connect() {
 	if token, kept, ok := d.link.tokens.serving(d.now); ok {
 		d.dial(token, kept)
@@ -113,6 +118,8 @@ func (d *Device) dial(token string, kept bool) {
 	d.do(Dial{l.socket})
 }
 
+// patience is how long an attempt may take. It grows with the failures: on a slow network the
+// first limit may cut off every attempt just before its welcome.
 func (l *link) patience() time.Duration {
 	p := patienceFirst
 	for range l.failures {
@@ -123,6 +130,8 @@ func (l *link) patience() time.Duration {
 	return p
 }
 
+// opened says hello. A second socket that opened won the race: the network works, and what the
+// suspect connection still says no longer matters.
 func (d *Device) opened(s Socket) {
 	l := &d.link
 	if s != 0 && s == l.second.socket {
@@ -154,6 +163,8 @@ func (d *Device) mention(f *pealv1.ClientFrame) {
 	}
 }
 
+// received takes a frame. Any frame shows that the connection lives, so the race with a second
+// socket is over. Only the answer to the ping ends the wait for it.
 func (d *Device) received(s Socket, f *pealv1.ServerFrame) {
 	l := &d.link
 	if s != l.socket {
@@ -167,7 +178,7 @@ func (d *Device) received(s Socket, f *pealv1.ServerFrame) {
 	case f.ReplyTo == l.pinged:
 		l.silentAt, l.roundTrip = time.Time{}, d.now.Sub(l.pingedAt)
 		l.second.answered()
-	default: // It may have been on its way before the ping, whose answer is to come.
+	default: // The server may have sent it before the ping arrived, so it restarts the time-out.
 		l.silentAt = d.now.Add(l.grants)
 	}
 	if l.phase == dialing {
@@ -222,13 +233,19 @@ func (d *Device) welcomed(w *pealv1.Welcome) {
 		d.authenticate(token)
 	}
 	d.beat()
+	// The order of what follows is a promise to the application. What ends something is sent
+	// before the calls of the welcome are processed: a call that the person hung up offline must
+	// not come back as if it were live. What begins or changes something is sent after them: an
+	// acceptance can only be judged against the state of the call in the welcome. The list is a
+	// copy, since an answer may add requests.
 	waiting := append([]*request(nil), d.requests...)
 	for _, r := range waiting {
 		if r.lasting {
 			d.send(r)
 		}
 	}
-	missed := d.records.ask(w.LoginAt.AsTime()) // Before the welcome tells of calls that ended since.
+	// Before the calls of the welcome: their records must not move the place to ask from.
+	missed := d.records.ask(w.LoginAt.AsTime())
 	d.greeted(w)
 	d.resumes = false
 	for _, r := range waiting {
@@ -268,8 +285,10 @@ func (d *Device) closed(s Socket) {
 	}
 }
 
-// lost gives the connection up. A second one that is being made takes its place;
-// otherwise the next one is planned.
+// lost gives the connection up. A second one that is being made takes its place; otherwise the next
+// attempt follows after a random pause, so that the pages of a server that restarted do not all
+// dial at once. The limit of the pause doubles, and stays short while a person waits: in a call, or
+// with a request unanswered.
 func (d *Device) lost() {
 	l := &d.link
 	if l.second.socket != 0 {
@@ -293,7 +312,9 @@ func (d *Device) lost() {
 	d.enter(pausing)
 }
 
-// unanswered has what was not answered sent again by the next connection.
+// unanswered has what was not answered sent again by the next connection. The server recognizes a
+// repeated command by its effect: an invitation by its identifier, an acceptance by the device in
+// the call. A chore, such as a list of records, is asked for again when it is needed.
 func (d *Device) unanswered() {
 	d.requests = slices.DeleteFunc(d.requests, func(r *request) bool { return r.chore })
 	for _, r := range d.requests {
@@ -373,7 +394,8 @@ func (d *Device) beat() {
 	d.link.beatAt = d.now.Add(d.link.rhythm(d.active != nil).every)
 }
 
-// ping asks for a sign of life, one at a time. A shorter patience shortens the wait.
+// ping asks for a sign of life, one at a time. A shorter patience shortens the wait: an idle
+// connection had 25 s to answer, and a call begins.
 func (d *Device) ping(patience time.Duration) {
 	d.beat()
 	l := &d.link
@@ -387,7 +409,8 @@ func (d *Device) ping(patience time.Duration) {
 	}
 }
 
-// probe finds out at once whether the connection is alive, or makes one.
+// probe finds out at once whether the connection is alive, or makes one. The shell calls it when a
+// page becomes visible or the network changes: a laptop that woke must not wait out its pause.
 func (d *Device) probe() {
 	l := &d.link
 	switch l.phase {

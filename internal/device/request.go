@@ -86,7 +86,7 @@ func (d *Device) answered(f *pealv1.ServerFrame) bool {
 		return false
 	}
 	r := d.requests[i]
-	if r.lasting && f.GetError().GetRetry() {
+	if r.lasting && f.GetError().GetRetry() { // The store is away; hanging up must still happen.
 		r.id, r.again = 0, d.now.Add(lastingRetry)
 		return true
 	}
@@ -115,8 +115,8 @@ func (d *Device) wokeRequest(r *request) {
 	}
 }
 
-// forgetTicket leaves a request that nobody waits for any more. One that lasts
-// goes on.
+// forgetTicket ends a request that nobody waits for any more. One that lasts continues: the person
+// has hung up, whether or not a promise of the page is still there.
 func (d *Device) forgetTicket(t Ticket) {
 	for _, r := range d.requests {
 		if r.ticket == t && !r.lasting {
@@ -132,7 +132,8 @@ func (d *Device) failAll(why *pealv1.Error) {
 	}
 }
 
-// logout leaves in order: the call first, then the login.
+// logout leaves in order: the call first, then the login. In the other order the server would note
+// the device as gone, and the other person would wait for its grace.
 func (d *Device) logout(t Ticket) {
 	if d.link.phase == offline {
 		d.do(Answer{Ticket: t})
@@ -151,5 +152,5 @@ func (d *Device) logout(t Ticket) {
 		},
 	}
 	d.request(r)
-	r.until = d.now.Add(logoutPatience)
+	r.until = d.now.Add(logoutPatience) // A person who logs out on a dead network is logged out here.
 }

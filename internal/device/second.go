@@ -39,6 +39,7 @@ func (d *Device) suspect() {
 		d.probe()
 		return
 	}
+	// Media that pause reports several losses in a row, which are one suspicion.
 	if at := l.second.suspectedAt; !at.IsZero() && d.now.Before(at.Add(suspicionRest)) {
 		return
 	}
@@ -85,7 +86,8 @@ func (d *Device) closeSecond() {
 	}
 }
 
-// takeOver has the second connection be the connection from here on.
+// takeOver makes the second connection the connection. The first is closed before the hello of the
+// second: the server replaces it anyway, and its goodbye must not be read as one to this device.
 func (d *Device) takeOver() {
 	l := &d.link
 	socket, begun := l.second.socket, l.second.attempt

@@ -89,7 +89,7 @@ func (d *Device) gotToken(in GotToken) {
 	case offline:
 	case fetching:
 		d.dial(in.Token, false)
-	case dialing, pausing:
+	case dialing, pausing: // It was asked for while online, and that connection is gone.
 		l.tokens.spare = in.Token
 	case online:
 		d.authenticate(in.Token)
