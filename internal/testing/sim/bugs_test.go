@@ -246,7 +246,7 @@ var bugs = []bug{
 	},
 	{
 		"what was missed is asked for from the end of a call that the welcome tells of", "internal/device/link.go",
-		"missed := d.records.ask(w.LoginAt.AsTime()) // Before the welcome tells of calls that ended since.\n\td.greeted(w)",
+		"missed := d.records.ask(w.LoginAt.AsTime())\n\td.greeted(w)",
 		"d.greeted(w)\n\tmissed := d.records.ask(w.LoginAt.AsTime())",
 	},
 	{
