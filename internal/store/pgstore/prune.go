@@ -172,7 +172,7 @@ func (s *Store) addPartitions(ctx context.Context, now time.Time) error {
 	}
 	there := " " + strings.Join(names, " ") + " "
 	for i := -1; i <= ahead; i++ {
-		from := now.Truncate(day).Add(time.Duration(i) * day)
+		from := now.UTC().Truncate(day).Add(time.Duration(i) * day)
 		name := from.Format(partitionPrefix + partitionDay)
 		if strings.Contains(there, " "+name+" ") {
 			continue

@@ -71,6 +71,26 @@ func TestDroppedDays(t *testing.T) {
 	}
 }
 
+// TestPartitionsOfZones: nodes in other time zones name the partitions alike. By local dates a node
+// west of Greenwich would take today's partition for tomorrow's, and then fail to add one, since it
+// overlaps another.
+func TestPartitionsOfZones(t *testing.T) {
+	url := postgres.Shared(t).NewDatabase(t)
+	s := openAt(t, url)
+	noon := time.Date(2046, 3, 4, 12, 0, 0, 0, time.UTC)
+	for _, zone := range []*time.Location{time.UTC, time.FixedZone("west", -11*3600), time.FixedZone("east", 13*3600)} {
+		if err := pgstore.AddPartitions(t.Context(), s, noon.In(zone)); err != nil {
+			t.Errorf("%s: %v", zone, err)
+		}
+	}
+	var n int
+	query(t, url, `SELECT count(*) FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid
+		WHERE inhparent = 'records'::regclass AND c.relname LIKE 'records_2046%'`, &n)
+	if n != 9 { // Yesterday, today and a week.
+		t.Errorf("%d partitions, want 9", n)
+	}
+}
+
 // TestIdsAhead: ids whose time is ahead find their day when it comes.
 func TestIdsAhead(t *testing.T) {
 	url := postgres.Shared(t).NewDatabase(t)
