@@ -15,7 +15,7 @@ import (
 const busPatience = 30 * time.Second
 
 // Warnings of /readyz, beside those of the store.
-const busAway = "the node has no connection to the bus: devices at other nodes hear of calls up to 2 s late, and candidates are lost"
+const busAway = "the node has no connection to the bus, or no permission there (see its log): devices at other nodes hear of calls up to 2 s late, and candidates are lost"
 
 // busState watches the bus. Any goroutine may use it.
 type busState struct {

@@ -94,8 +94,11 @@ func (b *Bus) Join(deliver func(bus.Message), missed func()) (bus.Member, error)
 		m.nats.Close()
 		return nil, bus.ErrClosed
 	}
+	if err := m.start(); err != nil {
+		m.nats.Close()
+		return nil, fmt.Errorf("subscribe at the bus: %w", err)
+	}
 	b.members[m] = struct{}{}
-	m.start()
 	return m, nil
 }
 
@@ -105,12 +108,12 @@ func (b *Bus) ended() bool {
 	return b.closed
 }
 
-// State says whether all members are connected, and there is one.
+// State says whether all members are connected and may use their subjects, and there is one.
 func (b *Bus) State() (connected bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for m := range b.members {
-		if !m.nats.IsConnected() {
+		if !m.works() {
 			return false
 		}
 	}
@@ -151,6 +154,12 @@ func (b *Bus) Close() error {
 	}
 	b.work.Wait()
 	return nil
+}
+
+// unsent counts a message that cannot be encoded.
+func (b *Bus) unsent(err error) {
+	b.lost.Add(1)
+	b.log.Error("cannot encode a message for the bus", "error", err)
 }
 
 // drop counts a message that was received and cannot be delivered.

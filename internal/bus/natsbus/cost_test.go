@@ -125,18 +125,18 @@ func (c *cluster) carryOut(m *machine, e node.Effect) {
 
 // publish counts what goes together.
 func (c *cluster) publish(from *machine, together []*bus.Message) {
-	data, err := encode(together)
-	if err != nil {
-		c.t.Fatal(err)
+	data, bad := encode(together)
+	if bad != nil {
+		c.t.Fatal(bad)
 	}
 	c.messages++
 	c.bytes += len(subject("peal", together[0].Account)) + len(data)
 	if together[0].Login != nil {
 		c.logins++
 	}
-	messages, err := decode(data)
-	if err != nil {
-		c.t.Fatal(err)
+	messages, bad := decode(data)
+	if bad != nil {
+		c.t.Fatal(bad)
 	}
 	for _, other := range c.nodes {
 		if other == from || !other.subs[messages[0].Account] {

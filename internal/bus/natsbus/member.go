@@ -44,7 +44,8 @@ type member struct {
 	waiting  []await
 	sending  int  // How many messages are in todo.
 	back     bool // The connection is new: messages may have been missed.
-	away     bool // The log says that NATS is away.
+	away     bool // The log says that NATS is away,
+	denied   bool // or that it denies permissions to this connection.
 }
 
 // subscription is one of a member to an account. ended is guarded by member.mu, the rest
@@ -78,11 +79,25 @@ func newMember(b *Bus, deliver func(bus.Message), missed func()) *member {
 	}
 }
 
-func (m *member) start() {
+// start begins to work. One subscription, to a subject on which nobody publishes, makes NATS check
+// the permissions of each new connection: otherwise a node would learn of missing ones from the
+// first device that logs in.
+func (m *member) start() error {
+	if _, err := m.nats.ChanSubscribe(subject(m.bus.cluster, ""), m.arrived); err != nil {
+		return err
+	}
 	m.bus.work.Go(m.write)
 	m.bus.work.Go(m.settle)
 	m.bus.work.Go(m.receive)
 	m.bus.work.Go(m.deliverAll)
+	return nil
+}
+
+// works says that the member is connected and that NATS has denied it nothing since.
+func (m *member) works() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return !m.denied && m.nats.IsConnected()
 }
 
 // wake wakes a goroutine that waits for news.
@@ -206,14 +221,15 @@ func together(todo []task) (all [][]*bus.Message) {
 	return all
 }
 
-// send sends messages about one account. While NATS is away it takes none.
+// send sends messages about one account. One that cannot be encoded is lost alone. While NATS is
+// away all are lost.
 func (m *member) send(messages []*bus.Message) {
-	data, err := encode(messages)
-	if err == nil {
-		err = m.nats.Publish(subject(m.bus.cluster, messages[0].Account), data)
+	data, bad := encode(messages)
+	for _, err := range bad {
+		m.bus.unsent(err)
 	}
-	if err != nil {
-		m.bus.lost.Add(uint64(len(messages)))
+	if data != nil && m.nats.Publish(subject(m.bus.cluster, messages[0].Account), data) != nil {
+		m.bus.lost.Add(uint64(len(messages) - len(bad)))
 	}
 }
 
@@ -328,10 +344,9 @@ func (m *member) deliverAll() {
 
 // deliverOne delivers what is in one message, where the member is still subscribed to its account.
 func (m *member) deliverOne(data []byte) {
-	messages, err := decode(data)
-	if err != nil {
+	messages, bad := decode(data)
+	for _, err := range bad {
 		m.bus.drop(err)
-		return
 	}
 	for i := range messages {
 		m.mu.Lock()
@@ -346,7 +361,7 @@ func (m *member) deliverOne(data []byte) {
 // connected handles a new connection.
 func (m *member) connected(server string) {
 	m.mu.Lock()
-	m.back, m.away = true, false
+	m.back, m.away, m.denied = true, false, false
 	m.mu.Unlock()
 	m.bus.log.Info("connected to the bus", "server", server)
 	wake(m.settled)
@@ -379,5 +394,16 @@ func (m *member) failed(err error) {
 		m.bus.lost.Add(1)
 		return
 	}
-	m.bus.log.Error("the bus refuses something", "error", err)
+	if errors.Is(err, nats.ErrPermissionViolation) {
+		m.mu.Lock()
+		said := m.denied
+		m.denied = true
+		m.mu.Unlock()
+		if !said { // There is one for each account.
+			m.bus.log.Error("the bus denies a permission: allow this node's user to publish and to subscribe",
+				"subjects", subjects(m.bus.cluster), "error", err)
+		}
+		return
+	}
+	m.bus.log.Error("the bus reports an error", "error", err)
 }

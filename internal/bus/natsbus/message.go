@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -35,21 +36,30 @@ func subject(cluster string, account call.Account) string {
 	return "peal." + cluster + ".1.a." + base64.RawURLEncoding.EncodeToString(sum[:hashBytes])
 }
 
-// encode puts messages about one account into one.
-func encode(messages []*bus.Message) ([]byte, error) {
+// subjects are all that a node of any release publishes and subscribes to, as permissions of NATS
+// name them.
+func subjects(cluster string) string { return "peal." + cluster + ".>" }
+
+// encode puts messages about one account into one, and returns why others cannot be encoded. Each
+// counts for itself. data is nil where none is left.
+func encode(messages []*bus.Message) (data []byte, bad []error) {
 	out := &buspb.BusMessage{Format: format, Account: string(messages[0].Account)}
 	for _, m := range messages {
 		news, err := encodeNews(m)
 		if err != nil {
-			return nil, err
+			bad = append(bad, err)
+			continue
 		}
 		out.News = append(out.News, news)
 	}
-	data, err := proto.Marshal(out)
-	if err != nil {
-		return nil, fmt.Errorf("encode message: %w", err)
+	if len(out.News) == 0 {
+		return nil, bad
 	}
-	return data, nil
+	data, err := proto.Marshal(out)
+	if err != nil { // The account is no UTF-8, so nothing about it can be sent.
+		return nil, slices.Repeat([]error{fmt.Errorf("encode message: %w", err)}, len(messages))
+	}
+	return data, bad
 }
 
 func encodeNews(m *bus.Message) (*buspb.News, error) {
@@ -79,27 +89,28 @@ func encodeNews(m *bus.Message) (*buspb.News, error) {
 	return out, nil
 }
 
-// decode gives the messages that are in one: all of them, or none.
-func decode(data []byte) ([]bus.Message, error) {
+// decode returns the messages that are in one, and why others in it cannot be read. Each counts for
+// itself: they only travelled together.
+func decode(data []byte) (messages []bus.Message, bad []error) {
 	in := &buspb.BusMessage{}
 	if err := proto.Unmarshal(data, in); err != nil {
-		return nil, fmt.Errorf("decode message: %w", err)
+		return nil, []error{fmt.Errorf("decode message: %w", err)}
 	}
 	switch {
 	case in.Format > format:
-		return nil, errNewer
+		return nil, []error{errNewer}
 	case in.Format == 0 || len(in.News) == 0:
-		return nil, errNothing
+		return nil, []error{errNothing}
 	}
-	messages := make([]bus.Message, len(in.News))
-	for i, news := range in.News {
-		m := &messages[i]
-		m.Account = call.Account(in.Account)
-		if err := decodeNews(news, m); err != nil {
-			return nil, err
+	for _, news := range in.News {
+		m := bus.Message{Account: call.Account(in.Account)}
+		if err := decodeNews(news, &m); err != nil {
+			bad = append(bad, err)
+			continue
 		}
+		messages = append(messages, m)
 	}
-	return messages, nil
+	return messages, bad
 }
 
 func decodeNews(in *buspb.News, m *bus.Message) error {

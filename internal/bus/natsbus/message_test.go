@@ -86,7 +86,6 @@ func TestUnreadable(t *testing.T) {
 		"empty":          of(),
 		"of no kind":     of(&buspb.News{}),
 		"of two kinds":   of(&buspb.News{LoggedOut: true, Login: &buspb.Login{}}),
-		"half good":      of(&buspb.News{LoggedOut: true}, &buspb.News{Signal: []byte{1}}),
 		"a broken call":  of(&buspb.News{Call: &buspb.Call{Id: "c1", Body: []byte{1}}}),
 		"no id":          of(&buspb.News{Call: &buspb.Call{Body: body}}),
 		"one leg":        of(&buspb.News{Call: &buspb.Call{Id: "c1", Body: half}}),
@@ -112,6 +111,11 @@ func TestUnreadable(t *testing.T) {
 	if err := raw.Publish(subject("peal", "bob"), []byte("hello")); err != nil {
 		t.Fatal(err)
 	}
+	// One that cannot be read takes none along that travelled with it.
+	publish(of(&buspb.News{}, &buspb.News{LoggedOut: true}, &buspb.News{Signal: []byte{1}}))
+	if got := <-heard; !got.LoggedOut {
+		t.Errorf("heard %+v, want the log-out", got)
+	}
 	// Of another account, whose hash begins alike.
 	publish(&buspb.BusMessage{Format: format, Account: "carol", News: newer.News})
 	publish(of(&buspb.News{Call: &buspb.Call{Id: "c1", Body: body}}))
@@ -121,8 +125,28 @@ func TestUnreadable(t *testing.T) {
 	if diff := cmp.Diff(bus.Message{Account: "bob", Call: &want}, got); diff != "" {
 		t.Errorf("heard (-want +got):\n%s", diff)
 	}
-	if lost := b.Lost(); lost != uint64(len(unreadable)+1) {
-		t.Errorf("%d messages count as lost, want %d", lost, len(unreadable)+1)
+	if lost := b.Lost(); lost != uint64(len(unreadable)+3) {
+		t.Errorf("%d messages count as lost, want %d", lost, len(unreadable)+3)
+	}
+}
+
+// TestUnencodable: a message that cannot be encoded is lost, and no other one with it.
+func TestUnencodable(t *testing.T) {
+	good := &bus.Message{Account: "bob", LoggedOut: true}
+	broken := &bus.Message{Account: "bob", Signal: &pealv1.ServerFrame{Error: &pealv1.Error{Message: "\xff"}}}
+	data, bad := encode([]*bus.Message{broken, good, broken})
+	if len(bad) != 2 {
+		t.Errorf("errors %v, want two", bad)
+	}
+	got, unread := decode(data)
+	if diff := cmp.Diff([]bus.Message{*good}, got); diff != "" || unread != nil {
+		t.Errorf("what is sent (-want +got):\n%s%v", diff, unread)
+	}
+	if data, bad := encode([]*bus.Message{broken}); data != nil || len(bad) != 1 {
+		t.Errorf("encode = %q, %v; want nothing and one error", data, bad)
+	}
+	if data, bad := encode([]*bus.Message{{Account: "\xff", LoggedOut: true}, good}); data != nil || len(bad) != 2 {
+		t.Errorf("encode = %q, %v; want nothing and two errors", data, bad)
 	}
 }
 
@@ -135,9 +159,9 @@ func TestSizes(t *testing.T) {
 		"a login":  {Account: "bob", Login: &bus.Login{Device: c.Caller().Device, At: time.Now(), Connected: time.Now(), Attempt: time.Now()}},
 		"a signal": {Account: "bob", Signal: &pealv1.ServerFrame{ReplyTo: 1}},
 	} {
-		data, err := encode([]*bus.Message{&m})
-		if err != nil {
-			t.Fatal(err)
+		data, bad := encode([]*bus.Message{&m})
+		if bad != nil {
+			t.Fatal(bad)
 		}
 		if len(data) > 400 {
 			t.Errorf("%s takes %d bytes", what, len(data))

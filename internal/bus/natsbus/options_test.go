@@ -135,6 +135,48 @@ func TestWrongPassword(t *testing.T) {
 	}
 }
 
+// TestDenied: a node whose user lacks a permission says so before anybody logs in, and once; with the
+// permission it works.
+func TestDenied(t *testing.T) {
+	t.Parallel()
+	permitted := func(subjects string) string {
+		return write(t, "nats.conf", []byte("authorization { users = [ { user: peal, password: p, permissions: { publish: \">\", subscribe: \""+subjects+"\" } } ] }\n"))
+	}
+	server := natsserver.Start(t, "-c", permitted("others.>"))
+	log := &lines{}
+	b, err := natsbus.Open(t.Context(), natsbus.Config{
+		URL: "nats://peal:p@" + server.Addr(), Cluster: "c1", Logger: slog.New(slog.NewTextHandler(log, nil)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = b.Close() }()
+	m, err := b.Join(func(bus.Message) {}, nil)
+	if err != nil {
+		t.Fatalf("Join: %v", err)
+	}
+	until := func(what string, is func() bool) {
+		t.Helper()
+		for end := time.After(10 * time.Second); !is(); {
+			select {
+			case <-end:
+				t.Fatalf("not %s; the log says\n%s", what, log.String())
+			case <-time.After(10 * time.Millisecond):
+			}
+		}
+	}
+	until("denied", func() bool { return strings.Contains(log.String(), "denies a permission") })
+	ready := make(chan struct{})
+	m.Subscribe("alice", nil)
+	m.Subscribe("bob", func() { close(ready) })
+	<-ready
+	if text := log.String(); b.State() || strings.Count(text, "denies a permission") != 1 || !strings.Contains(text, "subjects=peal.c1.>") {
+		t.Errorf("working is %v, and the log says\n%s", b.State(), text)
+	}
+	server.Restart("-c", permitted("peal.c1.>"))
+	until("working", b.State)
+}
+
 func TestNkey(t *testing.T) {
 	user, err := nkeys.CreateUser()
 	if err != nil {
