@@ -12,8 +12,11 @@ import (
 	"github.com/peal-rtc/peal/internal/store"
 )
 
-// audit sees every commit that is made and keeps the truth of its own: what
-// each call is, which must be the only truth there is.
+// audit sees every commit that is made and keeps a copy of its own of what each call is. All that
+// clients see, all records and all events are held to this copy, never to what a node remembers.
+//
+// The names of the invariants are those of docs/understand/reliability.md: S1 to S11 are broken at a
+// moment, and named by the commit or the frame that breaks them; L1 to L8 need time to be broken.
 type audit struct {
 	w     *world
 	calls map[call.ID]call.Call
@@ -36,6 +39,7 @@ type audited struct {
 
 func (a *audited) Commit(ctx context.Context, changes []store.Change) ([]store.Result, error) {
 	results, err := a.Store.Commit(ctx, changes)
+	// Also where err is set: some of the batch may be done, and what is done counts.
 	for i, r := range results {
 		c := &changes[i].Call
 		switch r.Verdict {
@@ -85,6 +89,8 @@ func (a *audit) made(from uint32, c call.Call) {
 	switch {
 	case !known && from != 0:
 		a.w.violate("S7: call %s changed before it was made", c.ID)
+	// The compare-and-set of the store, checked once more: a store that lost it would pass every
+	// other check as long as nobody races.
 	case known && (from != was.Rev || c.Rev != was.Rev+1):
 		a.w.violate("S7: call %s went from rev %d to %d", c.ID, was.Rev, c.Rev)
 	case known && c.State < was.State:
@@ -252,6 +258,7 @@ func (w *world) hearsCandidates(account, name string, f *pealv1.Candidates) {
 	// What was sent while it rang may be on its way to all of the callee's devices still, and
 	// be passed on by a node that has not heard of the acceptance.
 	at, answered := w.watch.accepted(c.ID)
+	// Before that a candidate at another device of the callee is late, and after that it leaks.
 	settled := answered && w.now.Sub(at.at) > w.watch.news()+w.cfg.Faults.BusDelay+w.cfg.Faults.LinkDelay
 	for _, x := range f.Candidates {
 		words := strings.Fields(x.Candidate)
@@ -301,7 +308,8 @@ func (w *world) atRest() {
 			in[s.account]++
 		}
 	}
-	// Word of a login that the bus lost is not repeated.
+	// Where the bus loses messages, a login may stay unknown to the other node: the node repeats it
+	// once and not for ever.
 	for i := range w.cfg.Accounts {
 		if a := accountName(i); w.cfg.SingleLogin && w.cfg.Faults.BusDrop == 0 && in[a] > 1 {
 			w.violate("%s is logged in on %d devices", a, in[a])
@@ -360,7 +368,8 @@ func (w *world) reads(name string, r *pealv1.Record) {
 	}
 }
 
-// free holds S4: nobody is busy without a call. A new call must be possible.
+// free holds S4: nobody is busy without a call. It tries a new call in the store itself, since a claim
+// that was left behind shows in no call and no record.
 func (w *world) free(ctx context.Context, a call.Account, i int) {
 	caller := call.Device{Account: a, ID: "probe"}
 	c, _, err := call.New(call.Invite{

@@ -64,7 +64,9 @@ type Faults struct {
 
 var errInjected = errors.New("injected fault")
 
-// fault draws whether something goes wrong.
+// fault draws whether something goes wrong. Each fault that happens has a number, so that the shrinker
+// can run the same seed again with some of them left out (Config.Keep). Faults have a generator of
+// their own: leaving one out must not change what people do.
 func (w *world) fault(p float64, what string) bool {
 	if w.calmed || p <= 0 || w.chaos.Float64() >= p {
 		return false
@@ -85,7 +87,8 @@ func (w *world) calamity() {
 	}
 	f := &w.cfg.Faults
 	h := w.hosts[w.chaos.IntN(len(w.hosts))]
-	// Down for less than a grace mostly, and at times for longer than any.
+	// Down for less than a grace mostly: the calls have to survive that. At times for longer than any:
+	// then they have to end, and everybody has to agree on how.
 	down := time.Duration(w.chaos.Int64N(int64(20 * time.Second)))
 	if w.chaos.IntN(8) == 0 {
 		down += 50 * time.Second

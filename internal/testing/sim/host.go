@@ -76,7 +76,8 @@ func newHost(w *world, index int, limits protocol.Limits) *host {
 
 func (h *host) label() string { return fmt.Sprintf("n%d.%d", h.index, h.start) }
 
-// boot starts a new incarnation with an empty memory.
+// boot starts a new incarnation with an empty memory. Starts differ in what an operator may differ in:
+// how long a drain takes, and the release.
 func (h *host) boot() {
 	if h.alive {
 		return
@@ -127,6 +128,7 @@ func (h *host) crash() {
 	}
 	for id := range h.last {
 		if l := h.conns[id+1]; l != nil {
+			// A machine that dies sends no reset; one whose process dies does.
 			if h.w.fault(h.w.cfg.Faults.HalfOpen/2, l.client.name()+" is not told") {
 				l.deadUp, l.deadDown, l.serverSaw = true, true, true
 			} else {
@@ -216,7 +218,8 @@ func (h *host) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// step gives the node an input and carries out what it asks.
+// step gives the node an input and carries out its effects, in order. Their results come back as later
+// inputs, never within this step: a real shell cannot answer at once either.
 func (h *host) step(in node.Input) {
 	if !h.alive || h.w.err != nil {
 		return
@@ -237,7 +240,8 @@ func (h *host) later(d time.Duration, in node.Input) {
 	})
 }
 
-// rewake keeps one wake-up in the queue at or before the node's deadline.
+// rewake keeps one wake-up in the queue at or before the node's deadline. The node reads the clock of
+// the store, which may be ahead of this machine's, so the deadline is converted.
 func (h *host) rewake() {
 	at, ok := h.node.Deadline()
 	at = h.w.now.Add(at.Sub(h.clock()))

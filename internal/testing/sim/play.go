@@ -11,11 +11,14 @@ import (
 
 // What a person does, at times that the seed chooses.
 
+// turn is one moment of acting; each plans the next.
 func (p *person) turn() {
 	p.act()
 	p.w.after(p.w.between(50*time.Millisecond, 3*time.Second), p.turn)
 }
 
+// act draws a fault of this person's machine or network first, and only then what the person does. A
+// person who sleeps has no faults: nothing that it could lose is under way.
 func (p *person) act() {
 	w, f := p.w, &p.w.cfg.Faults
 	switch {
@@ -38,6 +41,8 @@ func (p *person) act() {
 		p.sleeps = w.now.Add(w.upTo(time.Minute))
 	case !p.leaves && w.fault(f.Disconnect*f.Reload, p.name()+" starts its program again"):
 		p.reload()
+	// Restarts while an answer is awaited get a chance of their own: the page has asked for a call
+	// that its successor knows nothing of. Drawn from all turns they would be too rare.
 	case !p.leaves && len(p.asked) > 0 && w.fault(f.Anew, p.name()+" starts its program again, and waits for an answer"):
 		p.reload()
 	case w.still:
@@ -101,7 +106,8 @@ func (p *person) play() {
 	}
 }
 
-// decides draws whether it does what changes the state of a call.
+// decides draws whether it does what changes the state of a call. Slow people let calls reach their
+// time-outs, which no call of the others would live to see.
 func (p *person) decides(chance float64) bool {
 	if p.slow {
 		chance /= 10
@@ -153,7 +159,7 @@ func (p *person) draft(invite *pealv1.Invite) {
 		case own:
 			delete(p.unsent, id)
 			p.send(invite)
-		case p.given(id):
+		case p.given(id): // The page did not notice that its call was given up.
 			p.send(invite)
 		}
 	})
@@ -191,6 +197,8 @@ func (p *person) tell(what string, f *pealv1.ClientFrame) {
 	p.step(device.Ask{Ticket: p.ask(what), Command: f})
 }
 
+// talk is what pages send during a call, without any regard to what makes sense next: restarts while
+// one is under way, descriptions that nobody asked for, clicks on buttons that should be gone.
 func (p *person) talk(c *pealv1.Call) {
 	id := c.CallId
 	switch x := p.w.rng.Float64(); {
@@ -223,7 +231,8 @@ func (p *person) talk(c *pealv1.Call) {
 	}
 }
 
-// steadily has a page that has media tell so.
+// steadily has a page that has media report them once for each generation and connection, as the real
+// component does. Only for such calls does the watch demand that they get connected.
 func (p *person) steadily() {
 	c := p.device.Call()
 	if c == nil || c.State == pealv1.CallState_CALL_STATE_RINGING || p.device.State() != device.Online {

@@ -34,11 +34,13 @@ func RunRandom(seed uint64, worker *Worker, steps int) error {
 	if r.chance(0.3) {
 		c.AttemptAt = r.moment().AsTime()
 	}
+	// The Go machine and the TypeScript machine step side by side, with the same seed of their own.
 	t := &twins{Device: device.New(c), twin: newScripted(worker, c, fail), differ: fail}
 	now := time.Date(2030, 1, 1, 0, 0, 0, rng.IntN(1e9), time.UTC)
 	for range steps {
 		r.active = t.Call()
 		in := r.input(t.Device)
+		// Without this jump few deadlines would be met exactly, and an off-by-one there shows nowhere.
 		if at, ok := t.Deadline(); ok && rng.IntN(3) == 0 && at.After(now) {
 			now, in = at, device.Woke{}
 		} else {
@@ -54,14 +56,15 @@ func RunRandom(seed uint64, worker *Worker, steps int) error {
 	return nil
 }
 
-// random makes inputs.
+// random makes inputs. Pure noise would be refused at the door and reach little: most inputs follow
+// from the device's own effects, or are about the call that it is in, and some are neither.
 type random struct {
 	rng    *rand.Rand
 	next   []device.Input // What would follow.
 	socket device.Socket
 	sent   []uint32     // The ids of the latest frames.
 	active *pealv1.Call // The call that the device is in; may be nil.
-	many   float64      // How often a call is one of many.
+	many   float64      // How often a call is one of many, so that memories overflow.
 	ticket device.Ticket
 }
 
@@ -93,6 +96,8 @@ func (r *random) learn(e device.Effect) {
 
 func (r *random) chance(p float64) bool { return r.rng.Float64() < p }
 
+// input makes the next input. The chances keep the device online most of the time, since offline it
+// ignores nearly everything.
 func (r *random) input(d *device.Device) device.Input {
 	if d.State() == device.Offline && r.chance(0.5) {
 		return device.Login{}
@@ -236,6 +241,7 @@ func (r *random) moment() *timestamppb.Timestamp {
 	if r.chance(0.05) {
 		return nil
 	}
+	// Go keeps nanoseconds and JavaScript milliseconds: the two must round alike.
 	nanos := r.rng.IntN(1e9)
 	for _, unit := range []int{1e9, 1e6, 1e3} {
 		if r.chance(0.25) {
@@ -301,7 +307,7 @@ func (r *random) records() *pealv1.RecordList {
 	for range r.rng.IntN(4) {
 		list.Records = append(list.Records, r.record(r.id()))
 	}
-	if r.chance(0.1) {
+	if r.chance(0.1) { // More than a device remembers.
 		for range 500 {
 			list.Records = append(list.Records, r.record(fmt.Sprint("old ", r.rng.IntN(1e6))))
 		}
@@ -309,6 +315,7 @@ func (r *random) records() *pealv1.RecordList {
 	return list
 }
 
+// error is one of the codes that the device treats in a way of their own.
 func (r *random) error() *pealv1.Error {
 	codes := []string{
 		"already_accepted", "already_accepted", "call_ended", "kicked", "token_expired", "bad_token", "unavailable", "request_timeout", "busy_elsewhere", "logged_out",
@@ -366,6 +373,7 @@ func (r *random) update() *pealv1.CallUpdate {
 	return u
 }
 
+// call is a snapshot that no server would make: its parts are drawn independently.
 func (r *random) call() *pealv1.Call {
 	c := &pealv1.Call{
 		CallId: r.id(), Rev: uint32(r.rng.IntN(12)), State: pealv1.CallState(r.rng.IntN(4)), Type: pealv1.CallType(r.rng.IntN(4)),

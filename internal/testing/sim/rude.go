@@ -12,8 +12,10 @@ import (
 	"github.com/peal-rtc/peal/internal/protocol/pealv1"
 )
 
-// rude is a client that knows nothing of calls: it says what comes to its mind, at times that the
-// seed chooses, in whatever state its calls are, and watches what it receives.
+// rude is a client that knows nothing of calls: it sends what comes to its mind, at times that the
+// seed chooses, in whatever state its calls are, and watches what it receives. The device machine of a
+// person would never send most of that, so without rude clients the server's refusals were hardly
+// tested, and no invariant would be held against a client written by somebody else.
 type rude struct {
 	w       *world
 	account string
@@ -56,7 +58,7 @@ func (g *rude) act() {
 	case g.link == nil:
 		g.connect()
 	case g.w.now.Sub(g.heard) > 6*time.Second:
-		// Silence: the heartbeat gives the connection up.
+		// Silence: it gives the connection up, as a client does whose ping gets no answer.
 		l := g.link
 		l.deadUp, l.deadDown = true, true
 		l.tellClient(true, "silent")
@@ -156,7 +158,7 @@ func (g *rude) call() {
 		Offer: offer(1, g.name()), RingTimeoutMs: timeout, IcePolicy: g.w.policy(),
 	}}}
 	g.send(f)
-	if g.w.chance(0.1) { // A repeat, as after a lost reply.
+	if g.w.chance(0.1) { // A repeat, as after a lost reply. It must not become a second call.
 		g.send(&pealv1.ClientFrame{Command: f.Command})
 	}
 }
@@ -182,7 +184,7 @@ func (g *rude) ring(c *pealv1.Call) {
 			CallId: id, Answer: answer(c.Generation, g.name()), Generation: c.Generation,
 		}}}
 		g.send(f)
-		if g.w.chance(0.1) {
+		if g.w.chance(0.1) { // A repeat is the same acceptance, and not "accepted already".
 			g.send(&pealv1.ClientFrame{Command: f.Command})
 		}
 	case p < 0.38: // Glare, or near enough.
@@ -342,6 +344,8 @@ func (g *rude) see(u *pealv1.CallUpdate) {
 	g.w.sees(g.account, g.name(), u)
 	was := g.view[c.CallId]
 	switch {
+	// Older snapshots may come late: between connections, and by messages of other nodes. That is
+	// allowed, since each says its rev. Two contents of one rev are not.
 	case was == nil || c.Rev > was.Rev:
 		if was != nil && c.State < was.State {
 			g.w.violate("S7: %s sees %s go back from %v to %v", g.name(), c.CallId, was.State, c.State)

@@ -180,8 +180,8 @@ func newWorld(cfg Config) *world {
 }
 
 func (w *world) start() {
+	// The limits have tests of their own. Here they would only hide what comes after them.
 	limits := protocol.DefaultLimits()
-	// People here call, hang up and reconnect more often than any limit is for.
 	limits.InvitesPerMin, limits.PairPerMin, limits.RingsPerMin, limits.HellosPerMin = 1000, 1000, 10_000, 10_000
 	limits.SignalBytes, limits.SignalRate, limits.DeclinedPause = 1<<24, 1<<24, 0
 	for i := range w.cfg.Nodes {
@@ -273,7 +273,8 @@ func (w *world) runUntil(end time.Time) {
 	}
 }
 
-// after has something done later. Things at the same time keep their order.
+// after has something done later. Things at the same time keep their order: without that a seed would
+// not replay, since a heap breaks ties as it likes.
 func (w *world) after(d time.Duration, do func()) {
 	w.seq++
 	heap.Push(&w.queue, event{at: w.now.Add(d), seq: w.seq, do: do})
