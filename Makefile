@@ -52,6 +52,21 @@ test: setup check ## Run all checks and tests, browsers included; installs what 
 	cd web && vitest run
 	$(MAKE) e2e
 
+# What takes longer than a change should wait for; hours together.
+.PHONY: nightly
+nightly: setup ## Run the long tests: simulator, explorer, chaos, two nodes and all networks by browsers, fuzzing, soak.
+	$(MAKE) sim SCHEDULES=20000
+	$(MAKE) sim SCHEDULES=20000 DEVICES=lockstep
+	$(MAKE) explore
+	$(MAKE) chaos
+	PEAL_LOOP=goroutines $(MAKE) chaos ROUNDS=60
+	$(MAKE) chaos-cluster ROUNDS=100
+	$(MAKE) e2e-cluster
+	PEAL_LOOP=goroutines $(MAKE) e2e
+	$(MAKE) nets
+	$(MAKE) fuzz FUZZTIME=10m
+	$(MAKE) soak
+
 .PHONY: e2e
 e2e: ## Run only the tests with real browsers.
 	go test -v ./e2e/ -count=1 -timeout=60m -parallel=4
