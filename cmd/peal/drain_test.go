@@ -43,6 +43,9 @@ func drains(t *testing.T) *drained {
 	d.signal(syscall.SIGTERM) // Sent twice at once: that is meant once.
 	d.log.says(t, "server stopping")
 	d.carries("during the drain")
+	for _, r := range []*raw{alice, bob} {
+		_ = r.socket.CloseNow() // As a client does that reconnects to another node.
+	}
 	d.log.says(t, `msg="server stopped but for its relay" allocations=1 limit=10m0s`)
 	d.carries("after the drain")
 	return d

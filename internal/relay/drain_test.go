@@ -23,9 +23,9 @@ func isEmpty(t *testing.T, empty <-chan struct{}) {
 	}
 }
 
-// What a relay holds goes on while it drains: data, channels, permissions and refreshes, by Send
-// indications and by channels. New relayed addresses are refused as those of a relay without capacity, which is
-// about the server and not about the user. The last one that ends ends the drain.
+// What a relay holds goes on while it drains: data, channels, permissions and refreshes. New relayed
+// addresses are refused as by a relay without capacity, which is about the server and not about the
+// user. The end of the last one ends the drain.
 func TestDrain(t *testing.T) {
 	r := start(t, nil)
 	alice, direct := as(t, r, "call.alice"), listen(t)
@@ -100,6 +100,21 @@ func TestDrainRefusesEvenPorts(t *testing.T) {
 	}
 	if r.Allocations() != 0 {
 		t.Errorf("%d relayed addresses", r.Allocations())
+	}
+}
+
+// A device at its limit hears that the server gives no more, and not that it holds too many: after
+// 486 it would wait in place of using another server.
+func TestDrainBeforeTheQuota(t *testing.T) {
+	r := start(t, nil)
+	for range relay.AllocationsPerUser {
+		as(t, r, "call.alice").allocate()
+	}
+	r.Drain()
+	_, err := as(t, r, "call.alice").Allocate()
+	refused(t, "one above the limit", err, stun.CodeInsufficientCapacity)
+	if got := (relay.Refusals{}); r.Refusals() != got {
+		t.Errorf("counts %+v", r.Refusals())
 	}
 }
 

@@ -227,4 +227,6 @@ func TestRelayEndsWithItsServer(t *testing.T) {
 	}
 }
 
-func (b *bench) drainWith(interrupted func() (context.Context, func())) error { return b.Drain(interrupted) }
+func (b *bench) drainWith(interrupted func() (context.Context, func())) error {
+	return b.Drain(interrupted)
+}
