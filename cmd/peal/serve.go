@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -48,7 +50,7 @@ may have lists of JSON. Durations have a unit: 90s, 10m, 24h. Under systemd Load
 gives the secret.
 
 SIGTERM or SIGINT sends the clients elsewhere and stops; a second one, a second later or more, stops at
-once. SIGHUP reads settings and files again and applies what can change while calls go on: tokens
+once, also the wait of --turn-drain. SIGHUP reads settings and files again and applies what can change while calls go on: tokens
 (--secret, --secret-file, --key-id, --keys, --token-max-ttl, --token-audience), certificate and
 --log-level. It ends no call, and never the server. What cannot be used is logged, and all stays as it was.`
 }
@@ -129,10 +131,11 @@ func serve(std streams, cfg server.Config, settings reading, started func(*serve
 			settings.apply(s, cfg.Logger, level)
 		}
 	}
-	if stopped := s.Shutdown(); err == nil {
-		err = stopped
+	if err != nil {
+		return errors.Join(err, s.Shutdown()) // At once: the supervisor starts the server again.
 	}
-	return err
+	asked := time.Now()
+	return s.Drain(func() (context.Context, func()) { return interruptedAgain(asked) })
 }
 
 // apply has a server go by the settings as they are now. Where they cannot be used nothing

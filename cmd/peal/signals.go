@@ -41,6 +41,29 @@ func interrupted() (ctx context.Context, end, stop func()) {
 	})
 }
 
+// interruptedAgain gives a context that ends at the next SIGINT or SIGTERM, in place of the process.
+// first is when the first signal came: for secondSignal after that others are ignored. stop gives up
+// all of this.
+func interruptedAgain(first time.Time) (ctx context.Context, stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		defer signal.Stop(signals)
+		for {
+			select {
+			case <-signals:
+				if time.Since(first) >= secondSignal {
+					cancel()
+				}
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return ctx, cancel
+}
+
 // withTerminal is interrupted that ends with the terminal as well, unless the program was
 // started to outlive it, as by nohup.
 func withTerminal() (ctx context.Context, end, stop func()) {

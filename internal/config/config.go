@@ -93,14 +93,15 @@ type Media struct {
 
 // TURN is the embedded relay for media.
 type TURN struct {
-	Addr      string   `default:"127.0.0.1:3478" placeholder:"HOST:PORT" env:"ADDR" help:"Where to listen for STUN and TURN over UDP and TCP (${default}); off for none."`
-	TLSAddr   string   `name:"tls-addr" placeholder:"HOST:PORT" env:"TLS_ADDR" help:"Where to listen for TURN over TLS, by the certificate of HTTPS; none, unless given. It gets through where nothing but HTTPS does, best on port 443 of an address of its own."`
-	Announce  string   `placeholder:"IP" env:"ANNOUNCE" help:"Address under which clients reach it, when that is not the one it listens on."`
-	Host      string   `placeholder:"NAME" env:"HOST" help:"Name under which clients reach it, in place of the address: TLS needs one that the certificate is for."`
-	Most      int      `name:"allocations" default:"5000" env:"ALLOCATIONS" help:"Relayed addresses at a time, in all; a device in a call needs one or two."`
-	MinPort   uint16   `placeholder:"PORT" env:"MIN_PORT" help:"Lowest port for relayed media; any, unless given."`
-	MaxPort   uint16   `placeholder:"PORT" env:"MAX_PORT" help:"Highest port for relayed media."`
-	AllowPeer []string `placeholder:"CIDR" env:"ALLOW_PEER" help:"Addresses to relay to although they are private, loopback or otherwise special."`
+	Addr      string        `default:"127.0.0.1:3478" placeholder:"HOST:PORT" env:"ADDR" help:"Where to listen for STUN and TURN over UDP and TCP (${default}); off for none."`
+	TLSAddr   string        `name:"tls-addr" placeholder:"HOST:PORT" env:"TLS_ADDR" help:"Where to listen for TURN over TLS, by the certificate of HTTPS; none, unless given. It gets through where nothing but HTTPS does, best on port 443 of an address of its own."`
+	Announce  string        `placeholder:"IP" env:"ANNOUNCE" help:"Address under which clients reach it, when that is not the one it listens on."`
+	Host      string        `placeholder:"NAME" env:"HOST" help:"Name under which clients reach it, in place of the address: TLS needs one that the certificate is for."`
+	Most      int           `name:"allocations" default:"5000" env:"ALLOCATIONS" help:"Relayed addresses at a time, in all; a device in a call needs one or two."`
+	MinPort   uint16        `placeholder:"PORT" env:"MIN_PORT" help:"Lowest port for relayed media; any, unless given."`
+	MaxPort   uint16        `placeholder:"PORT" env:"MAX_PORT" help:"Highest port for relayed media."`
+	Drain     time.Duration `default:"0s" env:"DRAIN" help:"Longest time for which the relay of a server that has stopped lives on until its last relayed address ends, so that no media stops; 0s (the default) for none. The server that takes its place on the same machine cannot start before. Give the supervisor as much more time before it kills."`
+	AllowPeer []string      `placeholder:"CIDR" env:"ALLOW_PEER" help:"Addresses to relay to although they are private, loopback or otherwise special."`
 }
 
 // Log says what to write about.
@@ -341,6 +342,9 @@ func (m *Media) validate(t *TURN) error {
 	return nil
 }
 
+// turnDrainMost is as long as supervisors let anything stop.
+const turnDrainMost = time.Hour
+
 func (t *TURN) validate() error {
 	if t.Off() {
 		if t.TLSAddr != "" {
@@ -379,6 +383,9 @@ func (t *TURN) validate() error {
 	}
 	if t.MinPort > t.MaxPort || (t.MinPort == 0) != (t.MaxPort == 0) {
 		return fmt.Errorf("turn-min-port is %d and turn-max-port %d: give a range from low to high, or neither", t.MinPort, t.MaxPort)
+	}
+	if t.Drain > turnDrainMost {
+		return fmt.Errorf("turn-drain is %s: give %s or less", t.Drain, turnDrainMost)
 	}
 	_, err = Prefixes("turn-allow-peer", t.AllowPeer)
 	return err

@@ -92,6 +92,8 @@ func TestCheck(t *testing.T) {
 		{"over TLS alone", func(c *Config) { c.TURN.Addr, c.TURN.TLSAddr = "off", ":5349" }, "turn-addr"},
 		{"a name with a port", func(c *Config) { c.TURN.Host = "turn.example.com:3478" }, "turn-host"},
 		{"no allocations", func(c *Config) { c.TURN.Most = 0 }, "turn-allocations"},
+		{"the longest wait for the relay", func(c *Config) { c.TURN.Drain = time.Hour }, ""},
+		{"endless wait for the relay", func(c *Config) { c.TURN.Drain = time.Hour + 1 }, "turn-drain is 1h0m0.000000001s: give 1h0m0s or less"},
 		{"announced by name", func(c *Config) { c.TURN.Announce = "here" }, "turn-announce"},
 		{"half a range of ports", func(c *Config) { c.TURN.MinPort = 40000 }, "turn-max-port"},
 		{"bad peers", func(c *Config) { c.TURN.AllowPeer = []string{"all"} }, "turn-allow-peer has"},

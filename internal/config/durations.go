@@ -36,6 +36,7 @@ func (c *Config) durations() error {
 	}{
 		{"keep-records", c.Keep, leastRecordTime, false},
 		{"drain", c.Cluster.Drain, leastPause, true},
+		{"turn-drain", c.TURN.Drain, leastPause, true},
 		{"token-max-ttl", c.Auth.MaxTTL, leastTokenTTL, false},
 		{"timing-ring", c.Timing.Ring, leastCallTime, false},
 		{"timing-caller-grace", c.Timing.CallerGrace, leastCallTime, false},

@@ -15,6 +15,7 @@ func TestShortestDurations(t *testing.T) {
 	}{
 		"keep-records":          {func(c *Config) *time.Duration { return &c.Keep }, leastRecordTime},
 		"drain":                 {func(c *Config) *time.Duration { return &c.Cluster.Drain }, leastPause},
+		"turn-drain":            {func(c *Config) *time.Duration { return &c.TURN.Drain }, leastPause},
 		"token-max-ttl":         {func(c *Config) *time.Duration { return &c.Auth.MaxTTL }, leastTokenTTL},
 		"timing-ring":           {func(c *Config) *time.Duration { return &c.Timing.Ring }, leastCallTime},
 		"timing-caller-grace":   {func(c *Config) *time.Duration { return &c.Timing.CallerGrace }, leastCallTime},
@@ -45,7 +46,7 @@ func TestShortestDurations(t *testing.T) {
 			}
 		}
 		*test.field(&c) = 0
-		none := name == "limits-declined-pause" || name == "limits-token-grace" || name == "drain"
+		none := name == "limits-declined-pause" || name == "limits-token-grace" || name == "drain" || name == "turn-drain"
 		if err := c.Check(); (err == nil) != none {
 			t.Errorf("%s of 0: got %v", name, err)
 		}

@@ -108,16 +108,7 @@ func (r *Relay) watch(ctx context.Context) {
 // endOld asks which calls are live and ends the relayed addresses that are over. An
 // error ends no address of a call.
 func (r *Relay) endOld(ctx context.Context) {
-	held := r.ports.calls()
-	if r.cfg.Live != nil {
-		ctx, cancel := context.WithTimeout(ctx, liveTimeout)
-		defer cancel()
-		if live, err := r.cfg.Live(ctx, held); err == nil {
-			r.lifetimes.answered(r.cfg.Now(), held, live, r.cfg.CredentialTTL)
-		} else if r.running.Err() == nil {
-			r.cfg.Logger.Warn("relay cannot ask which calls are live", "error", err)
-		}
-	}
+	r.askLive(ctx)
 	now, ended := r.cfg.Now(), 0
 	for _, a := range r.ports.all() {
 		if r.lifetimes.over(a.holder, now) {
@@ -127,5 +118,26 @@ func (r *Relay) endOld(ctx context.Context) {
 	}
 	if ended > 0 {
 		r.cfg.Logger.Info("relay closed relayed addresses whose call has ended", "allocations", ended)
+	}
+}
+
+// askLive asks which of the calls that hold relayed addresses are live, unless the relay drains:
+// then the store is closed, and every call counts as live.
+func (r *Relay) askLive(ctx context.Context) {
+	r.asks.Lock()
+	defer r.asks.Unlock()
+	if r.cfg.Live == nil || r.asking.Err() != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, liveTimeout)
+	defer cancel()
+	defer context.AfterFunc(r.asking, cancel)()
+	held := r.ports.calls()
+	live, err := r.cfg.Live(ctx, held)
+	switch {
+	case err == nil:
+		r.lifetimes.answered(r.cfg.Now(), held, live, r.cfg.CredentialTTL)
+	case r.asking.Err() == nil:
+		r.cfg.Logger.Warn("relay cannot ask which calls are live", "error", err)
 	}
 }

@@ -20,6 +20,7 @@ import (
 var (
 	errNoFreePort = errors.New("no port is free for a relayed address")
 	errTooMany    = errors.New("the relay has as many relayed addresses as it may have")
+	errDraining   = errors.New("the relay drains and gives no more relayed addresses")
 	errFamily     = errors.New("the address family is not offered for relayed addresses")
 	// errNoTCP refuses RFC 6062: calls have no use for it, and it would let
 	// clients connect to the services of others from here.
@@ -45,6 +46,8 @@ type ports struct {
 	warned   time.Time // When the log last said that the relay is full.
 	noPort   bool      // The last attempt found no free port.
 	closed   bool
+	// empty is there once the ports drain, and is closed when none is open.
+	empty chan struct{}
 	// traffic is what the relayed addresses carried that are closed now.
 	traffic [transports]traffic
 }
@@ -95,6 +98,9 @@ func (p *ports) allocate(c turn.AllocateListenerConfig, via *datagrams, transpor
 	defer p.mu.Unlock()
 	if p.closed {
 		return nil, nil, net.ErrClosed
+	}
+	if p.draining() {
+		return nil, nil, errDraining
 	}
 	holder, _ := parseUsername(c.UserID) // Authenticated, or nobody: see quota.judge.
 	// Two requests of one user may both have passed the quota handler.
@@ -173,8 +179,8 @@ func (p *ports) admits(username string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	v := p.quota.judge(holder.user)
-	if ok && (v == admitted || v == relayFull) {
-		return true // What a full relay says, allocate does.
+	if ok && (v == admitted || v == relayFull || p.draining()) {
+		return true // What a full relay says, or one that drains, allocate does.
 	}
 	p.refuse(v)
 	return false

@@ -15,13 +15,14 @@
 //   - how much of it: a few relayed addresses for each device and each account
 //     (quota.go), on ports of the operator's range (ports.go), each with its peers and its rate (relayed.go);
 //   - for how long: no relayed address outlives its call by more than some minutes
-//     (lifetime.go), and no connection over TCP is silent for long (stream.go);
+//     (lifetime.go), and no connection over TCP is silent for long (stream.go). A relay whose
+//     server has stopped keeps what it has and gives no more (drain.go);
 //   - what is said of it: no names, credentials or addresses (logging.go).
 //
 // A client receives TURN's own error codes: 401 for credentials that are wrong, have expired or are
 // of a call that has ended, 403 for a peer that may not be reached, 486 for a user with too many
-// relayed addresses, 508 where no port is free or something was asked for that is not offered
-// (relaying to TCP, a port outside the range, the other address family).
+// relayed addresses, 508 where no port is free, where the relay drains or where something was asked for
+// that is not offered (relaying to TCP, a port outside the range, the other address family).
 //
 // A Relay is safe for concurrent use.
 package relay
@@ -211,6 +212,10 @@ type Relay struct {
 	running   context.Context // Until Close.
 	stop      context.CancelFunc
 	watching  sync.WaitGroup
+	// asking is over when Drain begins. asks is held while Config.Live runs.
+	asking     context.Context
+	stopAsking context.CancelFunc
+	asks       sync.Mutex
 
 	mu sync.Mutex // Guards clients.
 	// clients has the relayed address of each, to count its peers.
@@ -277,6 +282,7 @@ func Start(cfg Config) (_ *Relay, err error) {
 		return nil, fmt.Errorf("start the relay: %w", err)
 	}
 	r.running, r.stop = context.WithCancel(context.Background())
+	r.asking, r.stopAsking = context.WithCancel(r.running)
 	r.watching.Go(func() { r.watch(r.running) })
 	return r, nil
 }

@@ -152,6 +152,7 @@ func (r *relayed) Close() error {
 		r.counted = true
 		p.traffic[r.transport].add(&r.traffic)
 		delete(p.open, r.port)
+		p.noteEmpty()
 		p.quota.remove(r.holder.user)
 	})
 	return r.err

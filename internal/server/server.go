@@ -33,9 +33,6 @@ import (
 	"github.com/peal-rtc/peal/internal/ws"
 )
 
-// drainTime is how long clients have to leave once all were notified that the server stops.
-const drainTime = 5 * time.Second
-
 // Config is what a server is made of.
 type Config struct {
 	// Settings must be valid.
@@ -332,59 +329,5 @@ func (s *Server) serve() {
 		case s.failed <- fmt.Errorf("serve HTTP: %w", err):
 		default: // It ends already.
 		}
-	}
-}
-
-// Shutdown sends every client elsewhere, waits a while for them to leave, and
-// stops everything. It is called once.
-func (s *Server) Shutdown() error {
-	s.log.Info("server stopping")
-	s.stopping.Store(true)
-	close(s.leaving)
-	s.loop.ready.Store(false)
-	s.loop.tell(arrival{in: node.Stopping{}})
-	patience := time.NewTimer(s.cfg.drain() + drainTime)
-	defer patience.Stop()
-	select {
-	case <-s.loop.drained:
-	case <-patience.C:
-		s.log.Warn("clients had to be cut off")
-	}
-	close(s.quit)
-	s.scrapes.close()
-	s.endpoint.Close()
-	s.commands.close()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	if s.http.Shutdown(ctx) != nil {
-		_ = s.http.Close()
-	}
-	s.chores.Wait()
-	s.do(keyringFailure, s.keyring.file)
-	s.loop.end()
-	s.hooks.Stop()
-	s.giveUpLease()
-	s.closeRelay()
-	err := errors.Join(s.bus.Close(), s.store.Close())
-	s.sampler.close()
-	s.log.Info("server stopped")
-	return err
-}
-
-// giveUpLease lets other nodes know at once that this one is gone.
-func (s *Server) giveUpLease() {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	if _, err := s.store.Beat(ctx, s.incarnation, 0); err != nil {
-		s.log.Warn("cannot give up the lease", "error", storeError{err})
-	}
-}
-
-func (s *Server) closeRelay() {
-	if s.relay == nil {
-		return
-	}
-	if err := s.relay.Close(); err != nil {
-		s.log.Warn("cannot close the relay", "error", err)
 	}
 }

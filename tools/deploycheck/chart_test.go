@@ -1,6 +1,7 @@
 package deploycheck_test
 
 import (
+	"cmp"
 	"maps"
 	"os"
 	"path/filepath"
@@ -102,7 +103,7 @@ func variants() map[string]values {
 		"all": {
 			"replicas": 5, "image": values{"repository": "registry.example.com/peal", "tag": "0.2.0"}, "cluster": "prod-1",
 			"imagePullSecrets": []any{values{"name": "registry"}}, "tlsSecret": "calls-tls",
-			"drainSeconds": 120, "terminationGracePeriodSeconds": 180, "trustedProxies": []any{"10.0.0.0/8"},
+			"drainSeconds": 120, "terminationGracePeriodSeconds": 435, "trustedProxies": []any{"10.0.0.0/8"},
 			"settings": values{"origins": []any{"https://app.example.com"}, "timing": values{"ring": "45s"}},
 			"turn":     values{"tlsPort": 5349}, "metrics": values{"enabled": true},
 			"service": values{"type": "LoadBalancer", "port": 443, "annotations": values{"example.com/a": "b"}},
@@ -150,9 +151,13 @@ func TestChart(t *testing.T) {
 // TestChartRefuses: values that cannot work give a sentence that says what to do.
 func TestChartRefuses(t *testing.T) {
 	for want, v := range map[string]values{
-		"secrets.secret is empty":                          {"secrets": values{"secret": ""}},
-		"secrets.bus is empty":                             given(values{"secrets": values{"bus": ""}}),
-		"is 60: give at least drainSeconds + 15, which is": given(values{"drainSeconds": 46}),
+		"secrets.secret is empty": {"secrets": values{"secret": ""}},
+		"secrets.bus is empty":    given(values{"secrets": values{"bus": ""}}),
+		"is 360: give at least drainSeconds + turn.drainSeconds + 15, which is 361": given(values{"drainSeconds": 46}),
+		"is 360: give at least drainSeconds + turn.drainSeconds + 15, which is 362": given(values{"turn": values{"drainSeconds": 317}}),
+		"is 60: give at least drainSeconds + 15, which is 61": given(values{
+			"drainSeconds": 46, "terminationGracePeriodSeconds": 60, "turn": values{"enabled": false},
+		}),
 		"announce is hostIP and turn.hostNetwork is false": given(values{"turn": values{"hostNetwork": false}}),
 		"announce is podIP and turn.hostNetwork is true":   given(values{"turn": values{"announce": "podIP"}}),
 		"turn.publicAddresses is empty":                    given(values{"turn": values{"announce": "mapped"}}),
@@ -199,8 +204,12 @@ func TestChartNodes(t *testing.T) {
 		}
 		env := environment(t, all)
 		drain := strings.TrimSuffix(env["PEAL_DRAIN"], "s")
-		if grace := *pod.TerminationGracePeriodSeconds; grace < number(t, drain)+15 {
-			t.Errorf("%s: killed after %d s, drains for %s s", name, grace, drain)
+		relays := cmp.Or(strings.TrimSuffix(env["PEAL_TURN_DRAIN"], "s"), "0")
+		if grace := *pod.TerminationGracePeriodSeconds; grace < number(t, drain)+number(t, relays)+15 {
+			t.Errorf("%s: killed after %d s, drains for %s s and %s s", name, grace, drain, relays)
+		}
+		if off := name == "no relay"; off != (relays == "0") {
+			t.Errorf("%s: the relay drains for %s s", name, relays)
 		}
 	}
 }

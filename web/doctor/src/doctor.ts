@@ -56,7 +56,7 @@ export class Doctor {
     const server = await this.#report("server", checkServer);
     await this.#report("secure", async () => checkSecure());
     const browser = await this.#report("browser", async () => checkBrowser());
-    if (server.state !== "ok") {
+    if (server.state === "failed") {
       await this.#none(["clock", "websocket", "token", ...relayChecks], (t) => t.needsServer);
       return;
     }

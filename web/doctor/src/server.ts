@@ -1,4 +1,5 @@
 import { type Finding, failed, notChecked, ok, type Say, warning } from "./finding";
+import { judgeReadiness } from "./ready";
 
 /** How long one answer is waited for. */
 export const patience = 5_000;
@@ -48,28 +49,14 @@ export async function checkServer(): Promise<Finding> {
     );
   }
   const status = String(response.status);
-  const text = await response.text();
-  if (!text.includes('"status"')) {
-    return failed(
+  return (
+    judgeReadiness(response.status, await response.text()) ??
+    failed(
       (t) => t.serverOther(status),
       (t) => t.serverOtherAdvice,
       (t) => t.proxySetting,
-    );
-  }
-  if (!response.ok && text.includes('"reason":"store"')) {
-    return failed(
-      (t) => t.serverStore(status),
-      (t) => t.serverStoreAdvice,
-      "--data",
-    );
-  }
-  if (!response.ok) {
-    return failed(
-      (t) => t.serverBusy(status),
-      (t) => t.serverBusyAdvice,
-    );
-  }
-  return ok((t) => t.serverOk);
+    )
+  );
 }
 
 export async function checkClock(): Promise<Finding> {

@@ -65,7 +65,17 @@ const en = {
   serverBusyAdvice: "Wait a moment; if it stays so, look at its log.",
   serverStore: (status: string) => `The server answers ${status}: it cannot store calls.`,
   serverStoreAdvice:
-    "Look at its log, which says what is wrong with the data folder: a full disk, or a locked database.",
+    "Look at its log, which says what is wrong with the data folder or with the database: a full disk, or a locked database.",
+  serverBus: (status: string) => `The server answers ${status}: it has no connection to the bus.`,
+  serverBusAdvice:
+    "Look at its log, and whether the NATS server runs and takes the server's user and password.",
+  serverWarns: (what: string) => `The server answers, and warns: ${what}`,
+  serverWarnsAdvice: "Calls can be made. Look at the databases, or at the NATS server.",
+  serverWarnsBus:
+    "The node has no connection to the bus: devices at other nodes hear of calls up to 2 s late, and candidates are lost.",
+  serverWarnsStandby:
+    "A standby of PostgreSQL streams, and synchronous_standby_names is empty: a failover to it forgets calls that were answered. Make it synchronous.",
+  serverWarnsFsync: "fsync of PostgreSQL is off: a crash of its machine may destroy the database.",
   serverOther: (status: string) => `/readyz answers ${status}, and not as Peal does.`,
   serverOtherAdvice:
     "Have the proxy in front pass all paths to the server: /readyz, /healthz, /ws, /v1/, /sdk/.",
@@ -276,7 +286,15 @@ const zh: Texts = {
   serverBusy: (status) => `服务器返回 ${status}：正在启动或停止。`,
   serverBusyAdvice: "请稍等；如果一直如此，请查看服务器日志。",
   serverStore: (status) => `服务器返回 ${status}：无法存储通话。`,
-  serverStoreAdvice: "请查看服务器日志，里面写明数据目录的问题：磁盘已满，或数据库被锁住。",
+  serverStoreAdvice: "请查看服务器日志，里面写明数据目录或数据库的问题：磁盘已满，或数据库被锁住。",
+  serverBus: (status) => `服务器返回 ${status}：没有连接到总线。`,
+  serverBusAdvice: "请查看服务器日志，并确认 NATS 在运行，且接受服务器的用户名和密码。",
+  serverWarns: (what) => `服务器有应答，但有警告：${what}`,
+  serverWarnsAdvice: "现在仍可通话。请检查数据库或 NATS。",
+  serverWarnsBus: "这个节点没有连接到总线：其他节点上的设备最多晚 2 秒得知通话，候选会丢失。",
+  serverWarnsStandby:
+    "PostgreSQL 有备库在复制，但 synchronous_standby_names 为空：切换到备库会丢失已接听的通话。请改为同步复制。",
+  serverWarnsFsync: "PostgreSQL 的 fsync 已关闭：所在机器崩溃时可能损坏数据库。",
   serverOther: (status) => `/readyz 返回 ${status}，不是 Peal 的应答。`,
   serverOtherAdvice: "请让前面的代理把所有路径转给服务器：/readyz、/healthz、/ws、/v1/、/sdk/。",
 

@@ -29,8 +29,14 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- end }}
 {{- end }}
 {{- end }}
-{{- if lt (int .Values.terminationGracePeriodSeconds) (add .Values.drainSeconds 15 | int) }}
-{{- fail (printf "terminationGracePeriodSeconds is %v: give at least drainSeconds + 15, which is %d" .Values.terminationGracePeriodSeconds (add .Values.drainSeconds 15)) }}
+{{- $stop := add .Values.drainSeconds 15 | int }}
+{{- $parts := "drainSeconds + 15" }}
+{{- if $turn.enabled }}
+{{- $stop = add $stop $turn.drainSeconds | int }}
+{{- $parts = "drainSeconds + turn.drainSeconds + 15" }}
+{{- end }}
+{{- if lt (int .Values.terminationGracePeriodSeconds) $stop }}
+{{- fail (printf "terminationGracePeriodSeconds is %v: give at least %s, which is %d" .Values.terminationGracePeriodSeconds $parts $stop) }}
 {{- end }}
 {{- if $turn.enabled }}
 {{- if and (eq $turn.announce "hostIP") (not $turn.hostNetwork) }}
