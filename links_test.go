@@ -107,7 +107,7 @@ func pages(t *testing.T) map[string]page {
 		t.Fatalf("git ls-files: %v", err)
 	}
 	all := make(map[string]page)
-	for _, name := range strings.Fields(string(out)) {
+	for name := range strings.FieldsSeq(string(out)) {
 		text, err := os.ReadFile(name)
 		if os.IsNotExist(err) {
 			continue // Deleted, and not committed yet.
