@@ -89,7 +89,7 @@ type change struct {
 }
 
 // How long nothing may come: where the same way is found again, and where another has
-// to be taken, or the browser has to hear of an interface first. docs/understand/reliability.md has what
+// to be taken, or the browser has to hear of an interface first. docs/understand/results.md has what
 // was measured, which is less; machines that test do other things as well.
 const (
 	sameWay  = 3 * time.Second
