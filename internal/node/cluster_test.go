@@ -41,6 +41,27 @@ func TestOwnLeaseRanOut(t *testing.T) {
 	}
 }
 
+// TestSlowAnswerOfABeat: a Beat reaches the store just before an outage, and its answer is slow. So
+// two answers come soon one after the other, although the store was away for so long that the lease
+// of the other node ran out.
+func TestSlowAnswerOfABeat(t *testing.T) {
+	b := several(t)
+	b.connectedElsewhere()
+	b.alive = []string{"other"}
+	b.wait(10 * time.Second)
+	begun := b.now
+	b.unheard = true
+	b.wait(1900 * time.Millisecond)
+	b.step(node.Beaten{Sent: begun, Alive: []string{"n2", "other"}})
+	b.wait(2600 * time.Millisecond)
+	b.unheard, b.alive = false, nil
+	b.step(node.Beaten{Sent: begun.Add(4 * time.Second), Alive: []string{"n2"}})
+	b.wait(5 * time.Second)
+	if c := b.stored(1); !c.Callee().Gone.IsZero() {
+		t.Error("the device counts as gone, and its node could not reach the store")
+	}
+}
+
 // connectedElsewhere has the call of answeredElsewhere be connected.
 func (b *bench) connectedElsewhere() {
 	alice, bob := b.answeredElsewhere()
@@ -405,6 +426,29 @@ func TestFormatOfNewCalls(t *testing.T) {
 		want(t, bob.accept(1).GetCall(), connecting, 0, callee)
 		if c := b.stored(1); c.Format != test.want || c.State != call.Connecting {
 			t.Errorf("the call is in format %d and state %d, want format %d", c.Format, c.State, test.want)
+		}
+	}
+}
+
+// TestFormatAfterAnOutage: a node that was cut off for longer than a lease does not know which nodes
+// have started since, so it writes what those of the release before know.
+func TestFormatAfterAnOutage(t *testing.T) {
+	for _, test := range []struct {
+		away        time.Duration
+		lowest, own uint8
+		want        uint8
+	}{{3 * time.Second, 2, 2, 2}, {8 * time.Second, 2, 2, 1}, {8 * time.Second, 1, 2, 1}, {8 * time.Second, 1, 1, 1}} {
+		b := several(t)
+		b.format, b.lowest = test.own, test.lowest
+		b.boot()
+		alice := b.login("alice", "a")
+		b.login("bob", "b")
+		b.wait(10 * time.Second)
+		b.unheard = true
+		b.wait(test.away)
+		want(t, alice.invite(1, "bob").GetCall(), ringing, 0, caller)
+		if c := b.stored(1); c.Format != test.want {
+			t.Errorf("%s after an answer of a Beat a call is in format %d, want %d (%+v)", test.away, c.Format, test.want, test)
 		}
 	}
 }

@@ -118,7 +118,7 @@ func (cs *commands) invite(d *device, id uint32, in *pealv1.Invite) {
 	inv := call.Invite{
 		ID: call.ID(in.CallId), Caller: d.who, Card: d.card(), Callee: call.Account(in.Callee),
 		Type: call.Type(in.Type), Offer: call.SDP(in.Offer), Attachment: in.Attachment, Policy: policy, Tracks: tracksFrom(in.Tracks),
-		Ring: millis(in.RingTimeoutMs), Timing: cs.cfg.Timing, Format: cs.cfg.writes(),
+		Ring: millis(in.RingTimeoutMs), Timing: cs.cfg.Timing, Format: cs.writes(),
 	}
 	cs.devices.join(d, inv.ID)
 	cs.calls.Invite(newCommand(d, id, call.WithServers), inv)

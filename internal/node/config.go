@@ -45,11 +45,3 @@ type Config struct {
 	Lowest func() uint8
 	Logger *slog.Logger
 }
-
-// writes is the format of new calls: the newest that all nodes step.
-func (c *Config) writes() uint8 {
-	if c.Lowest == nil {
-		return c.Format
-	}
-	return min(c.Format, c.Lowest())
-}

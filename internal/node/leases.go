@@ -20,16 +20,17 @@ type leases struct {
 	wanted    time.Time // From when on the live calls are to be swept; zero for not at all.
 	second    time.Time // When that is to be done once more after a death; zero for not at all.
 	sweeping  bool
-	sent      time.Time // When the newest Beat that was answered was sent,
-	answered  time.Time // and when it was answered.
+	answered  time.Time // When the Beat of loop.sent was answered: shown by Inspect.
 	missed    bool      // A Beat failed since then.
 	judges    time.Time // From when on this node may find other nodes dead.
 	late      lateCalls
 }
 
-// beatLate is how long after an answered Beat the next answer shows that the store was away, as a
-// Beat that failed does: then the leases of all nodes may have run out, since others may have
-// missed one Beat more, and no node is dead for that.
+// beatLate is how long after a Beat was sent the answer to the next one shows that the store may have
+// been away, as a Beat that failed does: then the leases of all nodes may have run out, since others
+// may have missed one Beat more, and no node is dead for that. It counts from the sending of a Beat
+// and not from its answer: a Beat that reached the store just before an outage, and whose answer was
+// slow, would otherwise hide the outage.
 // A second is for those that find later than this node that the store is back.
 const beatLate = leaseTTL - leaseEvery - time.Second
 
@@ -60,7 +61,7 @@ func (ls *leases) beaten(in Beaten) {
 	}
 	ls.suspend()
 	// Nodes that begin together do not find each other at once.
-	wasAlone := !ls.answered.IsZero() && !ls.others()
+	wasAlone := !ls.sent.IsZero() && !ls.others()
 	ls.sent, ls.answered, ls.missed = in.Sent, ls.now, false
 	for _, inc := range ls.alive {
 		if !slices.Contains(in.Alive, inc) {
@@ -99,14 +100,12 @@ func (ls *leases) died(node string, alive []string) {
 // suspend has this node find nobody dead for the time of a lease, where the leases of all nodes
 // may have run out with its own because the store was away. The others come back meanwhile.
 func (ls *leases) suspend() {
-	silent := ls.now.Sub(ls.answered)
-	// The lease lasted at least from when its Beat was sent on.
-	ranOut := ls.now.Sub(ls.sent) >= leaseTTL
+	silent := ls.now.Sub(ls.sent)
 	switch {
 	case ls.cfg.Alone:
-	case ls.answered.IsZero(): // Whether the store was away just now, a node that begins cannot know.
+	case ls.sent.IsZero(): // Whether the store was away just now, a node that begins cannot know.
 		ls.judges = ls.now.Add(leaseTTL)
-	case ls.missed || ranOut || silent > beatLate:
+	case ls.missed || silent > beatLate:
 		ls.judges = ls.now.Add(leaseTTL)
 		ls.want(ls.judges) // A node may have begun and died meanwhile.
 		ls.log.Warn("the store was away: no node counts as dead for a while", "silent_for", silent, "until", ls.judges)

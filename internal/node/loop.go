@@ -23,6 +23,8 @@ type loop struct {
 	swept bool
 	// stopping says that the node is to end.
 	stopping bool
+	// sent is when the newest Beat was sent that was answered; zero before the first.
+	sent time.Time
 	// single is when a Beat last found no other node; zero where others were seen since. One soon
 	// after the node began does not say much: others may have begun with it.
 	single, began time.Time
@@ -45,6 +47,20 @@ func (l *loop) do(e Effect) {
 // devices, and soon looks for those that have changed.
 func (l *loop) alone() bool {
 	return l.cfg.Alone || l.single.Sub(l.began) >= leaseEvery && l.now.Sub(l.single) <= beatLate
+}
+
+// writes is the format of new calls: the newest that all nodes step. A node that has had no answer to
+// a Beat for as long as a lease lasts does not know the nodes that have started since. They may be of
+// the release before, so it writes what that knows.
+func (l *loop) writes() uint8 {
+	if l.cfg.Lowest == nil {
+		return l.cfg.Format
+	}
+	format := min(l.cfg.Format, l.cfg.Lowest())
+	if l.now.Sub(l.sent) > leaseTTL && format > 1 {
+		format = min(format, l.cfg.Format-1)
+	}
+	return format
 }
 
 // publish sends a message to the other nodes, where there are any. What a node that begins

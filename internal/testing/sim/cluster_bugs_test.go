@@ -8,7 +8,7 @@ var clusterBugs = []bug{
 	},
 	{
 		"nodes count as dead after the store was away for all", "internal/node/leases.go",
-		"case ls.missed || ranOut || silent > beatLate:", "case (ls.missed || ranOut || silent > beatLate) && ls.now.IsZero():",
+		"case ls.missed || silent > beatLate:", "case (ls.missed || silent > beatLate) && ls.now.IsZero():",
 	},
 	{
 		"a node that begins after the store was away finds the others dead", "internal/node/leases.go",
@@ -16,11 +16,15 @@ var clusterBugs = []bug{
 	},
 	{
 		"an outage that no sign of life fails in is none", "internal/node/leases.go",
-		"case ls.missed || ranOut || silent > beatLate:", "case ls.missed || ranOut && silent < 0:",
+		"case ls.missed || silent > beatLate:", "case ls.missed:",
 	},
 	{
-		"a node judges whose own lease may have run out", "internal/node/leases.go",
-		"case ls.missed || ranOut || silent > beatLate:", "case ls.missed || silent > beatLate || ranOut && silent < 0:",
+		"the slow answer of a sign of life hides an outage", "internal/node/leases.go",
+		"silent := ls.now.Sub(ls.sent)", "silent := ls.now.Sub(ls.answered)",
+	},
+	{
+		"a node that was cut off writes calls in a format that others may not know", "internal/node/loop.go",
+		"if l.now.Sub(l.sent) > leaseTTL && format > 1 {", "if l.now.IsZero() {",
 	},
 	{
 		"a node that stops keeps its lease no longer", "internal/node/node.go",
