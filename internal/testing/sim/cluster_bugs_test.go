@@ -36,6 +36,6 @@ var clusterBugs = []bug{
 	},
 	{
 		"new calls have a format that not all nodes know", "internal/node/command.go",
-		"Format: cs.cfg.writes()", "Format: cs.cfg.Format",
+		"Format: cs.writes()", "Format: cs.cfg.Format",
 	},
 }
