@@ -11,6 +11,7 @@ import (
 type browser struct {
 	w       *world
 	memory  device.RecordMemory
+	writes  int             // How often memory was written.
 	filed   map[string]bool // The records that any of them received.
 	persons []*person
 }
@@ -25,12 +26,25 @@ func (w *world) browserOf(account string) *browser {
 	return &browser{w: w, filed: make(map[string]bool)}
 }
 
-// remember stores what one of the programs gives, and shows it to the others.
+// remember stores what one of the programs gives, and shows it to the others. A program that slept
+// has yet to receive what others stored meanwhile: it is given that first, as record-memory.ts does.
+// What it gives then has both.
 func (b *browser) remember(by *person, m device.RecordMemory) {
+	if by.reads != b.writes {
+		by.reads = b.writes
+		by.later(0, device.RecordsRemembered{RecordMemory: b.memory})
+		return
+	}
 	b.memory = device.RecordMemory{Account: m.Account, Latest: m.Latest, Told: maps.Clone(m.Told)}
+	b.writes++
+	by.reads = b.writes
+	written := b.writes
 	for _, p := range b.persons {
 		if p != by {
-			p.later(0, device.RecordsRemembered{RecordMemory: m})
+			p.whenAwake(func() {
+				p.reads = written
+				p.step(device.RecordsRemembered{RecordMemory: m})
+			})
 		}
 	}
 }

@@ -22,6 +22,20 @@ func (x *watch) regranted(was *call.Leg) {
 	}
 }
 
+// connected says that a side is there by the call, and that its connection is open.
+func (w *world) connected(l *call.Leg) bool {
+	if l.Device.ID == "" || !l.Gone.IsZero() {
+		return false
+	}
+	for _, h := range w.hosts {
+		if h.alive && h.label() == l.Device.Conn.Incarnation {
+			link := h.conns[node.ConnID(l.Device.Conn.Seq)]
+			return link != nil && !link.deadUp && !link.deadDown
+		}
+	}
+	return false
+}
+
 // missed holds L4 where a device counts as gone: its connection is not there, unless its node
 // counts as dead.
 func (x *watch) missed(l *call.Leg) {

@@ -55,8 +55,9 @@ type person struct {
 	media  map[string]uint32        // The generations that any start of the program was shown.
 	filed  map[string]bool          // Records that it received.
 	unsent map[string]bool          // Drafts, until it has sent them.
-	// browser has the memory of its records.
+	// browser has the memory of its records, and reads is which of its writes this program knows.
 	browser *browser
+	reads   int
 	heard   map[string]*pealv1.Call // The newest that came of each call since the welcome.
 
 	since   time.Time // Since when it is online, or not.
@@ -112,6 +113,7 @@ func (p *person) start() {
 	p.device = p.w.newDevice(p.name(), device.Config{
 		ID: p.id, Client: "sim", Resume: p.resumes, Seed: p.w.rng.Uint32(),
 	})
+	p.reads = p.browser.writes
 	if p.browser.memory.Latest != 0 || len(p.browser.memory.Told) > 0 {
 		p.step(device.RecordsRemembered{RecordMemory: p.browser.memory})
 	}
@@ -186,6 +188,20 @@ func (p *person) step(in device.Input) {
 		p.steadily()
 	}
 	p.rewake()
+}
+
+// whenAwake has something done by this start of the program, once it does not sleep.
+func (p *person) whenAwake(do func()) {
+	start := p.starts
+	p.w.after(max(p.sleeps.Sub(p.w.now), 0), func() {
+		switch {
+		case p.starts != start:
+		case p.frozen():
+			p.whenAwake(do)
+		default:
+			do()
+		}
+	})
 }
 
 func (p *person) later(d time.Duration, in device.Input) {

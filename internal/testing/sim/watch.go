@@ -364,6 +364,12 @@ func (x *watch) steady(c *call.Call, leg int) bool {
 // vanished holds L3: a call whose people are all gone does not keep them busy.
 func (x *watch) vanished(c *call.Call) {
 	for i := range c.Legs {
+		// A device that connected, and lost its connection before it had the welcome, was there too:
+		// the server began another grace by then.
+		if x.w.connected(&c.Legs[i]) && (i == 0 || c.State != call.Ringing) {
+			delete(x.apart, c.ID)
+			return
+		}
 		for _, k := range x.w.clients {
 			s := k.seen()
 			caller := i == 0
