@@ -144,7 +144,7 @@ func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
 	if s.relay, err = s.startRelay(); err != nil {
 		return nil, err
 	}
-	undo = append(undo, s.closeRelay)
+	undo = append(undo, shutdown{s}.closeRelay)
 	if err = s.startMetrics(ctx); err != nil {
 		return nil, err
 	}

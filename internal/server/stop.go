@@ -18,12 +18,16 @@ const (
 	relayInterrupted = "another signal came"
 )
 
+// shutdown is the end of a server, step by step.
+type shutdown struct{ *Server }
+
 // Shutdown sends every client elsewhere, waits a while for them to leave, and
 // stops everything. Either it or Drain is called, once.
 func (s *Server) Shutdown() error {
-	s.leave()
-	s.closeRelay()
-	return s.end(s.closeStore())
+	steps := shutdown{s}
+	steps.leave()
+	steps.closeRelay()
+	return steps.end(steps.closeStore())
 }
 
 // Drain is Shutdown of a server whose relay may outlive it: without bus, store and lease, for
@@ -35,9 +39,10 @@ func (s *Server) Drain(interrupted func() (ctx context.Context, stop func())) er
 	if s.relay == nil || limit == 0 {
 		return s.Shutdown()
 	}
-	s.leave()
+	steps := shutdown{s}
+	steps.leave()
 	left, empty := s.relay.Drain()
-	err := s.closeStore()
+	err := steps.closeStore()
 	if left > 0 {
 		ctx, stop := interrupted()
 		s.log.Info("server stopped but for its relay", "allocations", left, "limit", limit)
@@ -45,8 +50,8 @@ func (s *Server) Drain(interrupted func() (ctx context.Context, stop func())) er
 		s.log.Info("relay stopping", "reason", reason, "allocations", s.relay.Left())
 		stop()
 	}
-	s.closeRelay()
-	return s.end(err)
+	steps.closeRelay()
+	return steps.end(err)
 }
 
 // waitForRelay waits until a relay has nothing left, and says why it waits no longer.
@@ -64,7 +69,7 @@ func waitForRelay(ctx context.Context, empty <-chan struct{}, limit time.Duratio
 }
 
 // leave stops everything but the relay, the bus and the store.
-func (s *Server) leave() {
+func (s shutdown) leave() {
 	s.log.Info("server stopping")
 	s.stopping.Store(true)
 	close(s.leaving)
@@ -94,17 +99,17 @@ func (s *Server) leave() {
 }
 
 // closeStore closes the bus and the store.
-func (s *Server) closeStore() error { return errors.Join(s.bus.Close(), s.store.Close()) }
+func (s shutdown) closeStore() error { return errors.Join(s.bus.Close(), s.store.Close()) }
 
 // end has the last word in the log. err is what it returns.
-func (s *Server) end(err error) error {
+func (s shutdown) end(err error) error {
 	s.sampler.close()
 	s.log.Info("server stopped")
 	return err
 }
 
 // giveUpLease lets other nodes know at once that this one is gone.
-func (s *Server) giveUpLease() {
+func (s shutdown) giveUpLease() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	if _, err := s.store.Beat(ctx, s.incarnation, 0); err != nil {
@@ -112,7 +117,7 @@ func (s *Server) giveUpLease() {
 	}
 }
 
-func (s *Server) closeRelay() {
+func (s shutdown) closeRelay() {
 	if s.relay == nil {
 		return
 	}

@@ -41,10 +41,21 @@ func (b *browser) remember(by *person, m device.RecordMemory) {
 	written := b.writes
 	for _, p := range b.persons {
 		if p != by {
-			p.whenAwake(func() {
-				p.reads = written
-				p.step(device.RecordsRemembered{RecordMemory: m})
-			})
+			b.show(p, p.starts, written, m)
 		}
 	}
+}
+
+// show gives what was stored to a start of a program, once that does not sleep.
+func (b *browser) show(p *person, start, written int, m device.RecordMemory) {
+	b.w.after(max(p.sleeps.Sub(b.w.now), 0), func() {
+		switch {
+		case p.starts != start:
+		case p.frozen():
+			b.show(p, start, written, m)
+		default:
+			p.reads = written
+			p.step(device.RecordsRemembered{RecordMemory: m})
+		}
+	})
 }

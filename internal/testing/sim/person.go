@@ -190,20 +190,6 @@ func (p *person) step(in device.Input) {
 	p.rewake()
 }
 
-// whenAwake has something done by this start of the program, once it does not sleep.
-func (p *person) whenAwake(do func()) {
-	start := p.starts
-	p.w.after(max(p.sleeps.Sub(p.w.now), 0), func() {
-		switch {
-		case p.starts != start:
-		case p.frozen():
-			p.whenAwake(do)
-		default:
-			do()
-		}
-	})
-}
-
 func (p *person) later(d time.Duration, in device.Input) {
 	start := p.starts
 	p.w.after(d, func() {
