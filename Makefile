@@ -42,6 +42,10 @@ build: ## Build the static binary bin/peal.
 dist: tools ## Build a release of the commit: archives, lists of components, .deb and SHA256SUMS in bin/dist.
 	release
 
+.PHONY: release
+release: tools $(node_modules) ## Tag the release of VERSION and build it in bin/dist; publishes nothing. RELEASE_FLAGS=--dry-run leaves no tag.
+	scripts/release $(RELEASE_FLAGS)
+
 .PHONY: test
 test: setup check ## Run all checks and tests, browsers included; installs what is missing.
 	@# The simulator takes longest, so it begins first.

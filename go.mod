@@ -13,10 +13,10 @@ require (
 	github.com/jackc/pgx/v5 v5.13.0
 	github.com/nats-io/nats.go v1.55.0
 	github.com/nats-io/nkeys v0.4.16
-	github.com/peal-rtc/peal/client v0.0.0
-	github.com/peal-rtc/peal/internal/device v0.0.0
-	github.com/peal-rtc/peal/internal/protocol v0.0.0
-	github.com/peal-rtc/peal/internal/socket v0.0.0
+	github.com/peal-rtc/peal/client v0.1.0
+	github.com/peal-rtc/peal/internal/device v0.1.0
+	github.com/peal-rtc/peal/internal/protocol v0.1.0
+	github.com/peal-rtc/peal/internal/socket v0.1.0
 	github.com/pion/logging v0.2.4
 	github.com/pion/stun/v4 v4.0.1
 	github.com/pion/turn/v5 v5.1.3

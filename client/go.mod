@@ -4,9 +4,9 @@ go 1.26.0
 
 require (
 	github.com/google/go-cmp v0.7.0
-	github.com/peal-rtc/peal/internal/device v0.0.0
-	github.com/peal-rtc/peal/internal/protocol v0.0.0
-	github.com/peal-rtc/peal/internal/socket v0.0.0
+	github.com/peal-rtc/peal/internal/device v0.1.0
+	github.com/peal-rtc/peal/internal/protocol v0.1.0
+	github.com/peal-rtc/peal/internal/socket v0.1.0
 	github.com/pion/interceptor v0.1.51
 	github.com/pion/rtcp v1.2.20
 	github.com/pion/rtp v1.10.6

@@ -4,7 +4,7 @@ go 1.26.0
 
 require (
 	github.com/google/go-cmp v0.7.0
-	github.com/peal-rtc/peal/internal/protocol v0.0.0
+	github.com/peal-rtc/peal/internal/protocol v0.1.0
 	google.golang.org/protobuf v1.36.12
 )
 
