@@ -152,7 +152,7 @@ fuzz: ## Fuzz every decoder of our own for FUZZTIME each.
 	done
 
 .PHONY: check
-check: check-go check-web check-generated ## Check format, vet, lint, types, imports, generated files; changes nothing.
+check: check-go check-web check-generated check-prose ## Check prose, format, vet, lint, types, imports, generated files; changes nothing.
 
 .PHONY: generate
 generate: tools $(node_modules) ## Write the protocol's types and the web files.
@@ -173,9 +173,9 @@ package: $(node_modules) ## Pack the component for npm: bin/peal-rtc-VERSION.tgz
 VULN_DB ?=
 .PHONY: vuln
 vuln: tools ## Look for known vulnerabilities in every module and tool; asks vuln.go.dev.
-	@failed=0; for m in . $(modules) tools tools/promcheck tools/deploycheck; do \
+	@failed=0; for m in . $(modules) tools tools/promcheck tools/deploycheck tools/vale; do \
 	  echo "vuln: $$m"; \
-	  packages=./...; [ $$m != tools ] || packages="./... tool"; \
+	  packages=./...; case $$m in tools) packages="./... tool" ;; tools/vale) packages=tool ;; esac; \
 	  govulncheck $(if $(VULN_DB),-db $(VULN_DB)) -C $$m -test $$packages || failed=1; \
 	done; exit $$failed
 
@@ -216,6 +216,12 @@ check-generated: tools $(node_modules)
 	webbuild -check
 	node web/reference.mjs --check
 	scripts/package --check
+
+# Vale is apart from the other tools: it needs a C compiler, and two minutes the first time.
+.PHONY: check-prose
+check-prose:
+	@CGO_CFLAGS=-w go -C tools/vale build -buildvcs=false -o ../../bin/tools/ tool
+	scripts/prose
 
 # Go's own build cache knows what is up to date, also after a new Go.
 .PHONY: tools

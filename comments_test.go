@@ -72,6 +72,43 @@ func TestCommentsUsePlainPhrases(t *testing.T) {
 	}
 }
 
+// TestTextsUsePlainPhrases looks at what people read of the programs: help, errors, logs and pages.
+// In the sources these are string literals, and tags of fields, of several words.
+func TestTextsUsePlainPhrases(t *testing.T) {
+	list := phrases(t)
+	files := token.NewFileSet()
+	texts := 0
+	for _, file := range goFiles(t) {
+		if strings.HasSuffix(file, "_test.go") || strings.Contains(file, "/testing/") {
+			continue
+		}
+		source, err := parser.ParseFile(files, file, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ast.IsGenerated(source) {
+			continue
+		}
+		ast.Inspect(source, func(n ast.Node) bool {
+			literal, is := n.(*ast.BasicLit)
+			if !is || literal.Kind != token.STRING || strings.Count(literal.Value, " ") < 2 {
+				return true
+			}
+			texts++
+			text := strings.Join(strings.Fields(literal.Value), " ")
+			for _, p := range list {
+				if found := p.not.FindString(text); found != "" {
+					t.Errorf("%s: a text says %q: write %s", files.Position(n.Pos()), found, p.instead)
+				}
+			}
+			return true
+		})
+	}
+	if texts < 500 {
+		t.Errorf("looked at %d texts only", texts)
+	}
+}
+
 // TestPackagesHaveComments holds the presence of a package comment. Reviews hold its content: what
 // the package owns, who calls it, and its rule of concurrency.
 func TestPackagesHaveComments(t *testing.T) {

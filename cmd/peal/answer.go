@@ -19,8 +19,8 @@ type answerCommand struct {
 
 // Help implements kong.HelpProvider.
 func (answerCommand) Help() string {
-	return `Waits for a call, asks whether to answer it, and exits when it is over. A call that is given up before that
-is told, and the next one waited for.
+	return `Waits for a call, asks whether to answer it, and exits when it is over. If the caller gives up before
+you answer, it says so and waits for the next call.
 ` + phoneHelp + `
 
 Examples:

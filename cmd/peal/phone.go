@@ -293,7 +293,7 @@ func (p *phone) hangup(call *client.Call) {
 		ctx, cancel := context.WithTimeout(context.Background(), hangupTime)
 		defer cancel()
 		if err := call.Hangup(ctx); err != nil {
-			p.screen.say("The server could not be told: %v", err)
+			p.screen.say("The server did not receive the hang-up: %v", err)
 		}
 	})
 }

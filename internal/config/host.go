@@ -94,7 +94,7 @@ func checkOrigin(origin string) error {
 		return wrong("the scheme is http or https")
 	}
 	if strings.EqualFold(origin, "null") {
-		return wrong("pages of files and in sandboxes, which have the origin null, cannot be told apart; serve them by HTTP and give that host, " +
+		return wrong("all pages of files and in sandboxes have the origin null, so it names no page; serve the page by HTTP and give that host, " +
 			`or give "*" for every page`)
 	}
 	if i := strings.IndexAny(rest, "/?#"); i >= 0 {

@@ -92,7 +92,7 @@ func (p *place) lookUp(ctx context.Context) error {
 
 func (r *run) checkSTUN(ctx context.Context) Result {
 	if r.token == "" {
-		return notChecked("without a login nobody is told where STUN and TURN are")
+		return notChecked("the server gives the addresses of STUN and TURN only to those who log in")
 	}
 	places := r.places("stun", overUDP)
 	if len(places) == 0 {
@@ -274,7 +274,7 @@ func (r *run) checkTURN(ctx context.Context, transport string) (*lease, Result) 
 	places := r.places(scheme, transport)
 	switch {
 	case r.token == "":
-		return nil, notChecked("without a login nobody is told where TURN is")
+		return nil, notChecked("the server gives the address of TURN only to those who log in")
 	case len(r.ice) == 0:
 		return nil, notChecked("the relay is off")
 	case len(places) == 0 && transport == overTLS:
@@ -354,7 +354,7 @@ func (r *run) unreachable(ctx context.Context, p *place, err error) Result {
 	}
 	if !p.address.IsValid() {
 		return bad(Failed, "%s: %s", at, why(err)).
-			mend("Give by --turn-host a name that leads to the relay, or leave it out: then clients are told the address.", "--turn-host")
+			mend("Give by --turn-host a name that leads to the relay, or leave it out: then clients receive the address.", "--turn-host")
 	}
 	servers := r.addresses(ctx)
 	for _, server := range servers {
@@ -363,7 +363,7 @@ func (r *run) unreachable(ctx context.Context, p *place, err error) Result {
 		}
 		other := netip.AddrPortFrom(server, p.address.Port()).String()
 		if _, elsewhere := binding(ctx, p.transport, other); elsewhere == nil {
-			return bad(Failed, "nothing answers over %s at %s, which clients are told; the relay is at %s", protocol, at, other).
+			return bad(Failed, "nothing answers over %s at %s, which clients receive; the relay is at %s", protocol, at, other).
 				mend(fmt.Sprintf("Give %s the address by which clients reach the relay: %s, as it looks from here.", told, server), told)
 		}
 	}

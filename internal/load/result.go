@@ -131,6 +131,6 @@ var hints = map[string]string{
 	codeTimeout:        ": the call did not go through",
 	"rate_limited":     ": loosen limits-invites-per-min, limits-pair-per-min and limits-rings-per-min of the server, or give more --devices",
 	"request_timeout":  ": the server did not answer in time",
-	"ended busy":       ": the callee was in a call of before",
+	"ended busy":       ": the callee was in an earlier call",
 	"too_many_devices": ": loosen limits-devices of the server",
 }

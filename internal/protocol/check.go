@@ -21,7 +21,7 @@ func check(f *pealv1.ClientFrame, l *Limits) *pealv1.Error {
 		}
 	}
 	if f.Quiet && !mayBeQuiet(f) {
-		return BadRequest.Because("only ringing, ring_timeout, candidates, media, tracks and leaving may be quiet: what others change is told by their answers")
+		return BadRequest.Because("only ringing, ring_timeout, candidates, media, tracks and leaving may be quiet: the effect of every other command is in its answer")
 	}
 	switch c := f.Command.(type) {
 	case *pealv1.ClientFrame_Hello:

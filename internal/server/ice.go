@@ -84,7 +84,7 @@ func (s *Server) doubt(announced netip.Addr, allowed []netip.Prefix) {
 	if s.cfg.Dev || public || (reach.Policy{Allow: allowed}).Allows(announced) {
 		return
 	}
-	s.log.Warn("clients are told to reach STUN and TURN at an address that is not of the public internet: "+
+	s.log.Warn("clients receive an address of STUN and TURN that is not of the public internet: "+
 		"give the public one by turn-announce, or, where all clients are in this network, allow it by turn-allow-peer",
 		"address", announced)
 }

@@ -847,7 +847,7 @@ type Hello struct {
 	// Names this running client among the account's devices: 1 to 64 characters
 	// of A-Z a-z 0-9 . _ -. A page keeps it over its reloads.
 	DeviceId string `protobuf:"bytes,2,opt,name=device_id,json=deviceId,proto3" json:"device_id,omitempty"`
-	// True when this client holds no call of before in memory: a page just
+	// True when this client holds no earlier call in memory: a page just
 	// loaded. False for a reconnect of the same page.
 	Fresh bool `protobuf:"varint,3,opt,name=fresh,proto3" json:"fresh,omitempty"`
 	// With fresh: true asks to go on with the call that this device was in

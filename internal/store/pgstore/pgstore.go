@@ -167,7 +167,7 @@ func (s *Store) checkSettings(ctx context.Context) error {
 	case isolation != "read committed":
 		return fmt.Errorf("default_transaction_isolation is %q and must be %q", isolation, "read committed")
 	case durable == "off":
-		return errors.New("synchronous_commit is off: a crash would lose calls that people have been told of")
+		return errors.New("synchronous_commit is off: a crash would lose calls that people have already seen")
 	}
 	return nil
 }

@@ -166,7 +166,7 @@ const en = {
   busyElsewhere: "You are in a call on another device.",
   busyElsewhereAdvice: "End that one first, or go on there.",
   badToken: "The server did not accept the login.",
-  badTokenAdvice: "Start again; if it was set up anew, reload the page.",
+  badTokenAdvice: "Start again. If the server has a new secret, reload the page.",
   replaced: "This page was logged out: the same tab is open elsewhere.",
   kickedOut: "This page was logged out: you logged in on another device.",
   replacedAdvice: "Go on there, or start again here.",

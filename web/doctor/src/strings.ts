@@ -140,7 +140,7 @@ const en = {
   unexpectedAdvice: "Check again; if it stays so, reload the page.",
   needsServer: "The server does not answer.",
   needsSocket: "The WebSocket does not open.",
-  needsLogin: "Without a login nobody is told where the relay is.",
+  needsLogin: "The server gives the address of the relay only to those who log in.",
   needsBrowser: "This browser has no WebRTC.",
   needsStun: "STUN does not answer, so that this browser cannot be reached over UDP.",
   needsRelayed: "There is no relayed address to send from.",
@@ -158,7 +158,7 @@ const en = {
 
   noAnswer: (at: string) => `Nothing answers at ${at}.`,
   elsewhere: (at: string, found: string) =>
-    `Nothing answers at ${at}, which clients are told; the relay is at ${found}.`,
+    `Nothing answers at ${at}, which clients receive; the relay is at ${found}.`,
   elsewhereAdvice: (found: string) =>
     `Announce the address by which clients reach the relay: ${found}, as it looks from here.`,
   privateAdvice:

@@ -326,7 +326,7 @@ export type Hello = Message<"peal.v1.Hello"> & {
   deviceId: string;
 
   /**
-   * True when this client holds no call of before in memory: a page just
+   * True when this client holds no earlier call in memory: a page just
    * loaded. False for a reconnect of the same page.
    *
    * @generated from field: bool fresh = 3;
@@ -389,7 +389,7 @@ export type HelloJson = {
   deviceId?: string;
 
   /**
-   * True when this client holds no call of before in memory: a page just
+   * True when this client holds no earlier call in memory: a page just
    * loaded. False for a reconnect of the same page.
    *
    * @generated from field: bool fresh = 3;
