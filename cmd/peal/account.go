@@ -15,7 +15,7 @@ import (
 // account is how a command says at which server it is whom.
 type account struct {
 	Server  string `required:"" placeholder:"URL" env:"PEAL_SERVER" help:"Address of the server, such as https://calls.example.com."`
-	Account string `placeholder:"NAME" help:"Account to be, at a peal dev, which gives a token to anyone."`
+	Account string `placeholder:"NAME" help:"Account to log in as at a server of peal dev, which gives anyone a token."`
 	Token   string `placeholder:"TOKEN" env:"PEAL_TOKEN" help:"Token of the account, at any other server; see peal token."`
 }
 

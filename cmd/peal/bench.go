@@ -19,21 +19,21 @@ import (
 
 // benchCommand puts load on a server.
 type benchCommand struct {
-	Server     string        `arg:"" default:"http://${devAddr}" placeholder:"URL" help:"Where the server is (${default})."`
+	Server     string        `arg:"" default:"http://${devAddr}" placeholder:"URL" help:"Address of the server (${default})."`
 	Devices    int           `default:"200" help:"Devices to log in, each of an account of its own; half of them call the other half. 50000 at most."`
-	Rate       float64       `default:"10" help:"Calls that begin each second, evenly, whatever became of those before. 5000 at most."`
-	Duration   time.Duration `default:"10s" help:"How long calls begin; 1h at most. Rate × duration is 2000000 calls at most."`
-	Ring       time.Duration `default:"200ms" help:"How long a callee lets it ring; 10m at most."`
-	Talk       time.Duration `default:"1s" help:"How long a call lasts; 10m at most."`
+	Rate       float64       `default:"10" help:"Calls to start each second, evenly, however many are still active. 5000 at most."`
+	Duration   time.Duration `default:"10s" help:"Time during which to start calls; 1h at most. Rate × duration is 2000000 calls at most."`
+	Ring       time.Duration `default:"200ms" help:"Time for which a callee lets a call ring; 10m at most."`
+	Talk       time.Duration `default:"1s" help:"Length of a call; 10m at most."`
 	Connects   int           `default:"40" help:"Devices that may be logging in at the same time. 1000 at most."`
-	Prefix     string        `name:"account-prefix" default:"bench-" placeholder:"TEXT" help:"What the names of the accounts begin with (${default}). Those names are called: take one that no person has."`
+	Prefix     string        `name:"account-prefix" default:"bench-" placeholder:"TEXT" help:"Prefix of the accounts' names (${default}). These accounts are called: take a prefix that no person has."`
 	Secret     string        `placeholder:"SECRET" env:"PEAL_SECRET" help:"Secret of the server, as given to peal serve. Unless given, tokens come from /dev/token, as a peal dev has it."`
 	SecretFile string        `placeholder:"FILE" env:"PEAL_SECRET_FILE" help:"File that holds the secret alone."`
 	KeyID      string        `name:"key-id" default:"main" placeholder:"ID" env:"PEAL_KEY_ID" help:"Key id of that secret (${default})."`
 	Audience   string        `placeholder:"TEXT" env:"PEAL_TOKEN_AUDIENCE" help:"Audience (aud) of the tokens, as given to peal serve by --token-audience."`
 	Text       bool          `name:"speak-json" help:"Speak JSON to the server, as browsers do, in place of the binary encoding of programs."`
 	JSON       bool          `name:"json" help:"Print the result as JSON."`
-	Quiet      bool          `short:"q" help:"Tell no progress."`
+	Quiet      bool          `short:"q" help:"Do not print progress."`
 }
 
 // Help implements kong.HelpProvider.

@@ -19,7 +19,7 @@ const (
 type callCommand struct {
 	Callee      string        `arg:"" name:"callee" help:"Account to call."`
 	Video       bool          `help:"Make it a video call."`
-	RingTimeout time.Duration `placeholder:"DURATION" help:"Give up when nobody answers for so long: 1s to 2m. Unless given: as the server says."`
+	RingTimeout time.Duration `placeholder:"DURATION" help:"Time after which to give up when nobody answers: 1s to 2m. Set by the server, unless given."`
 	Phone       phoneFlags    `embed:""`
 }
 

@@ -26,11 +26,11 @@ const (
 
 // devCommand starts a server for trying out and developing.
 type devCommand struct {
-	Addr          string       `default:"${devAddr}" placeholder:"HOST:PORT" env:"PEAL_ADDR" help:"Where to listen (${default})."`
-	Data          string       `default:"${devData}" placeholder:"DIR" env:"PEAL_DATA" help:"Folder for what is to be kept: calls, secret, certificate (${default})."`
+	Addr          string       `default:"${devAddr}" placeholder:"HOST:PORT" env:"PEAL_ADDR" help:"Address to listen on (${default})."`
+	Data          string       `default:"${devData}" placeholder:"DIR" env:"PEAL_DATA" help:"Data folder: calls, secret, certificate (${default})."`
 	TLS           bool         `name:"tls" help:"Serve HTTPS by a self-made certificate, so that other machines and phones get camera and microphone. Their browsers warn once."`
-	TurnAddr      string       `placeholder:"HOST:PORT" env:"PEAL_TURN_ADDR" help:"Where to listen for STUN and TURN over UDP and TCP; off for none. Unless given: the host of --addr and port 3478, or a free one."`
-	TurnTLSAddr   string       `name:"turn-tls-addr" placeholder:"HOST:PORT" env:"PEAL_TURN_TLS_ADDR" help:"Where to listen for TURN over TLS; needs --tls. None, unless given."`
+	TurnAddr      string       `placeholder:"HOST:PORT" env:"PEAL_TURN_ADDR" help:"Address to listen on for STUN and TURN over UDP and TCP; off for none. Unless given: the host of --addr and port 3478, or a free one."`
+	TurnTLSAddr   string       `name:"turn-tls-addr" placeholder:"HOST:PORT" env:"PEAL_TURN_TLS_ADDR" help:"Address to listen on for TURN over TLS; needs --tls. None, unless given."`
 	Media         config.Media `embed:"" envprefix:"PEAL_"`
 	Origins       []string     `placeholder:"HOST" env:"PEAL_ORIGINS" help:"Further pages that get tokens from /dev/token, by host or by scheme://host; * stands for part of a name. Pages of this server and of localhost get them anyway, others never."`
 	TurnAllowPeer []string     `placeholder:"CIDR" env:"PEAL_TURN_ALLOW_PEER" help:"Special addresses to relay to, in place of all that are private, link-local, of a carrier (100.64.0.0/10) or, where only this machine reaches the server, loopback. May be repeated."`
@@ -39,7 +39,7 @@ type devCommand struct {
 	SingleLogin   bool         `env:"PEAL_SINGLE_LOGIN" help:"Let each account be logged in on one device: a newer login ends the older."`
 	Store         string       `hidden:"" placeholder:"URL" help:"PostgreSQL database for trying out several nodes, as --store of peal serve; anyone gets into it."`
 	Bus           string       `hidden:"" placeholder:"URL" help:"NATS server for trying out several nodes, as --bus of peal serve."`
-	LogLevel      string       `default:"warn" enum:"debug,info,warn,error" env:"PEAL_LOG_LEVEL" help:"Least severe that is written: debug, info, warn or error."`
+	LogLevel      string       `default:"warn" enum:"debug,info,warn,error" env:"PEAL_LOG_LEVEL" help:"Lowest level to log: debug, info, warn or error."`
 }
 
 // Help implements kong.HelpProvider.

@@ -17,14 +17,14 @@ import (
 // doctorCommand looks at a server from outside.
 type doctorCommand struct {
 	Server   string        `required:"" placeholder:"URL" env:"PEAL_SERVER" help:"Address of the server, such as https://calls.example.com."`
-	Account  string        `placeholder:"NAME" help:"Account to log in as, at a peal dev, which gives a token to anyone."`
+	Account  string        `placeholder:"NAME" help:"Account to log in as at a server of peal dev, which gives anyone a token."`
 	Token    string        `placeholder:"TOKEN" env:"PEAL_TOKEN" help:"Token to log in with, at any other server; see peal token."`
 	Origin   string        `placeholder:"URL" help:"Page to ask for, such as https://app.example.com, where it is not the server's own."`
 	Insecure bool          `help:"Show the token also to a server whose certificate is not trusted."`
 	JSON     bool          `name:"json" help:"Print one JSON object, for machines."`
 	Each     bool          `help:"Check each node of a service by its own address, as --advertise of peal serve says; needs --key."`
 	Key      string        `placeholder:"KEY" env:"PEAL_API_KEY" help:"Key of the server API with the scope admin, for --each. Do not give it by a flag, which others on the machine can read."`
-	Patience time.Duration `default:"5s" help:"How long to wait for each answer (${default})."`
+	Patience time.Duration `default:"5s" help:"Time to wait for each answer (${default})."`
 }
 
 // Help implements kong.HelpProvider.

@@ -20,8 +20,8 @@ import (
 type commands struct {
 	Dev     devCommand     `cmd:"" help:"Start a server for trying out and developing: no configuration, tokens for any name."`
 	Serve   serveCommand   `cmd:"" help:"Start a server for real use."`
-	Backup  backupCommand  `cmd:"" help:"Copy the database of a server, which goes on meanwhile."`
-	Restore restoreCommand `cmd:"" help:"Put a backup in the place of a server's database."`
+	Backup  backupCommand  `cmd:"" help:"Copy the database of a running server."`
+	Restore restoreCommand `cmd:"" help:"Replace a server's database by a backup."`
 	Key     keyCommand     `cmd:"" help:"Make, list and revoke the API keys of a running server."`
 	Inspect inspectCommand `cmd:"" help:"Show in JSON what a running server holds: calls, devices and nodes."`
 	ICE     iceCommand     `cmd:"" name:"ice" help:"Show the STUN and TURN servers that a server gives to an account."`
@@ -32,9 +32,9 @@ type commands struct {
 	Answer  answerCommand  `cmd:"" help:"Answer a call at this terminal."`
 	Echo    echoCommand    `cmd:"" help:"Answer every call, and repeat what is heard and seen."`
 	Hook    hookCommands   `cmd:"" help:"Receive webhooks."`
-	Version versionCommand `cmd:"" help:"Tell the version."`
+	Version versionCommand `cmd:"" help:"Print the version."`
 
-	ShowVersion kong.VersionFlag `name:"version" hidden:"" help:"Tell the version."`
+	ShowVersion kong.VersionFlag `name:"version" hidden:"" help:"Print the version."`
 }
 
 const description = `One-to-one audio and video calls for browsers, from one binary.

@@ -39,7 +39,7 @@ type phoneFlags struct {
 	Play      []string      `placeholder:"FILE" help:"Send this: .ogg with Opus, .ivf with VP8, or one of each. Unless given: a soft tone, and a test picture."`
 	Record    []string      `placeholder:"FILE" help:"Write what is received: sound to an .ogg file, the picture to an .ivf file, or one of each."`
 	RelayOnly bool          `help:"Use the server's relay alone, so that the other side sees no address of this machine."`
-	For       time.Duration `placeholder:"DURATION" help:"Hang up after so long in the call, such as 30s."`
+	For       time.Duration `placeholder:"DURATION" help:"Length of the call after which to hang up, such as 30s."`
 }
 
 const phoneHelp = `

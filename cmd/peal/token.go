@@ -18,14 +18,14 @@ const leastTTL = time.Second
 // tokenCommand makes a token as an application's backend would.
 type tokenCommand struct {
 	Account     string        `required:"" placeholder:"NAME" help:"Account that the token is for."`
-	TTL         time.Duration `name:"ttl" default:"10m" help:"How long it is good for: 1s to 24h."`
+	TTL         time.Duration `name:"ttl" default:"10m" help:"Lifetime of the token: 1s to 24h."`
 	Secret      string        `placeholder:"SECRET" env:"PEAL_SECRET" help:"Secret of the server, as given to peal serve. Others on the machine can read flags: use --secret-file or the environment."`
 	SecretFile  string        `placeholder:"FILE" env:"PEAL_SECRET_FILE" help:"File that holds the secret alone."`
 	KeyID       string        `name:"key-id" default:"main" placeholder:"ID" env:"PEAL_KEY_ID" help:"Key id of that secret (${default})."`
 	Audience    string        `placeholder:"TEXT" env:"PEAL_TOKEN_AUDIENCE" help:"Audience (aud) of the token, as given to peal serve by --token-audience."`
 	SingleLogin bool          `help:"Let the account be logged in on one device only."`
-	Name        string        `placeholder:"TEXT" help:"Name of the person, which the other side of a call is shown; 64 bytes at most."`
-	Avatar      string        `placeholder:"URL" help:"Picture of the person, likewise: an https URL of 512 bytes at most."`
+	Name        string        `placeholder:"TEXT" help:"Name that the other side of a call sees; 64 bytes at most."`
+	Avatar      string        `placeholder:"URL" help:"Picture that the other side of a call sees: an https URL of 512 bytes at most."`
 	Data        string        `placeholder:"DIR" help:"Folder of a peal dev, whose secret is used when none is given (${devData})."`
 }
 

@@ -16,7 +16,7 @@ import (
 // data folder.
 type Cluster struct {
 	Store     string        `placeholder:"URL" env:"STORE" help:"PostgreSQL database that all nodes share, such as postgres://peal@db.example.com/peal; needs --bus. SQLite in the data folder, for one node, unless given. Do not give a password by a flag, which others on the machine can read: use the environment or the settings file."`
-	Bus       string        `placeholder:"URL" env:"BUS" help:"NATS server by which the nodes tell each other of calls at once, such as nats://nats.example.com:4222; several are separated by commas. It needs --store. Give a password as that of --store."`
+	Bus       string        `placeholder:"URL" env:"BUS" help:"NATS server through which the nodes notify each other at once, such as nats://nats.example.com:4222; several are separated by commas. It needs --store. Give a password as that of --store."`
 	Cluster   string        `default:"peal" placeholder:"NAME" env:"CLUSTER" help:"Name that all nodes of one database have, and no others on the NATS server (${default})."`
 	Advertise string        `placeholder:"URL" env:"ADVERTISE" help:"Address by which operators reach this one node, such as https://node1.example.com. That of --addr, unless given."`
 	Drain     time.Duration `default:"30s" env:"DRAIN" help:"Time over which a node that stops closes its connections, those in a call last, so that not all devices come to the other nodes at once. A node on SQLite closes them at once."`

@@ -21,13 +21,13 @@ import (
 // Config is the settings of `peal serve`. The tags are read by kong: the name
 // of a flag is the field's in kebab-case, after the prefix of its group.
 type Config struct {
-	Addr    string        `default:"127.0.0.1:7326" placeholder:"HOST:PORT" env:"PEAL_ADDR" help:"Where to listen for HTTP and WebSocket (${default})."`
+	Addr    string        `default:"127.0.0.1:7326" placeholder:"HOST:PORT" env:"PEAL_ADDR" help:"Address to listen on for HTTP and WebSocket (${default})."`
 	Data    string        `default:"peal-data" placeholder:"DIR" env:"PEAL_DATA" help:"Folder of the database (${default})."`
-	Keep    time.Duration `name:"keep-records" default:"4320h" env:"PEAL_KEEP_RECORDS" help:"How long to keep the records of calls."`
-	Durable string        `default:"full" enum:"off,normal,full" env:"PEAL_DURABLE" help:"When a commit counts as stored: full, flushed to disk; normal, the last ones may be lost when the machine dies; off, the database may be."`
-	Loop    string        `default:"epoll" enum:"epoll,goroutines" env:"PEAL_LOOP" help:"How to serve plain WebSockets: epoll, on Linux, by one event loop; goroutines, one or two for each socket, as over TLS and on other systems. It is for one release, in case epoll makes trouble."`
+	Keep    time.Duration `name:"keep-records" default:"4320h" env:"PEAL_KEEP_RECORDS" help:"Time for which to keep the records of calls."`
+	Durable string        `default:"full" enum:"off,normal,full" env:"PEAL_DURABLE" help:"Durability of a commit: full flushes it to disk; normal may lose the last commits when the machine dies; off may lose the database."`
+	Loop    string        `default:"epoll" enum:"epoll,goroutines" env:"PEAL_LOOP" help:"Way to serve plain WebSockets: epoll, on Linux, by one event loop; goroutines, one or two for each socket, as over TLS and on other systems. It is for one release, in case epoll makes trouble."`
 
-	MetricsAddr string `placeholder:"HOST:PORT" env:"PEAL_METRICS_ADDR" help:"Where to serve metrics for Prometheus, at /metrics; nowhere, unless given. It asks for no password, so use a loopback or private address, such as 127.0.0.1:9326."`
+	MetricsAddr string `placeholder:"HOST:PORT" env:"PEAL_METRICS_ADDR" help:"Address to serve metrics for Prometheus on, at /metrics; none, unless given. It asks for no password, so use a loopback or private address, such as 127.0.0.1:9326."`
 
 	Cluster Cluster `embed:"" envprefix:"PEAL_" group:"Several nodes:"`
 
@@ -79,7 +79,7 @@ type Hooks struct {
 
 // Access says who may connect from where.
 type Access struct {
-	Origins        []string `placeholder:"HOST" env:"ORIGINS" help:"Pages that may connect, by host or by scheme://host; * stands for part of a name. Any, unless given: tokens are what protects."`
+	Origins        []string `placeholder:"HOST" env:"ORIGINS" help:"Pages that may connect, by host or by scheme://host; * stands for part of a name. Any, unless given: tokens protect the accounts."`
 	TrustedProxies []string `placeholder:"CIDR" env:"TRUSTED_PROXIES" help:"Proxies whose X-Forwarded-For or Forwarded (RFC 7239) is believed."`
 	HSTS           string   `name:"hsts" default:"4320h" placeholder:"DURATION" env:"HSTS" help:"Time for which browsers that came by HTTPS use HTTPS alone for this name (Strict-Transport-Security; ${default}, which is 180 days). 0s has them forget it; off sends no header."`
 }
@@ -93,8 +93,8 @@ type Media struct {
 
 // TURN is the embedded relay for media.
 type TURN struct {
-	Addr      string        `default:"127.0.0.1:3478" placeholder:"HOST:PORT" env:"ADDR" help:"Where to listen for STUN and TURN over UDP and TCP (${default}); off for none."`
-	TLSAddr   string        `name:"tls-addr" placeholder:"HOST:PORT" env:"TLS_ADDR" help:"Where to listen for TURN over TLS, by the certificate of HTTPS; none, unless given. It gets through where nothing but HTTPS does, best on port 443 of an address of its own."`
+	Addr      string        `default:"127.0.0.1:3478" placeholder:"HOST:PORT" env:"ADDR" help:"Address to listen on for STUN and TURN over UDP and TCP (${default}); off for none."`
+	TLSAddr   string        `name:"tls-addr" placeholder:"HOST:PORT" env:"TLS_ADDR" help:"Address to listen on for TURN over TLS, by the certificate of HTTPS; none, unless given. It gets through where nothing but HTTPS does, best on port 443 of an address of its own."`
 	Announce  string        `placeholder:"IP" env:"ANNOUNCE" help:"Address under which clients reach it, when that is not the one it listens on."`
 	Host      string        `placeholder:"NAME" env:"HOST" help:"Name under which clients reach it, in place of the address: TLS needs one that the certificate is for."`
 	Most      int           `name:"allocations" default:"5000" env:"ALLOCATIONS" help:"Relayed addresses at a time, in all; a device in a call needs one or two."`
@@ -106,33 +106,33 @@ type TURN struct {
 
 // Log says what to write about.
 type Log struct {
-	Level    string `default:"info" enum:"debug,info,warn,error" env:"LEVEL" help:"Least severe that is written: debug, info, warn or error."`
-	Format   string `default:"text" enum:"text,json" env:"FORMAT" help:"text or json."`
-	Accounts string `default:"plain" enum:"plain,hashed" env:"ACCOUNTS" help:"How accounts are written: plain, or hashed, by a hash that only who has the secret can make."`
+	Level    string `default:"info" enum:"debug,info,warn,error" env:"LEVEL" help:"Lowest level to log: debug, info, warn or error."`
+	Format   string `default:"text" enum:"text,json" env:"FORMAT" help:"Format of the log: text or json."`
+	Accounts string `default:"plain" enum:"plain,hashed" env:"ACCOUNTS" help:"Form of accounts in the log: plain, or hashed, which needs the secret to compute."`
 }
 
 // Timing is what calls live by.
 type Timing struct {
-	Ring         time.Duration `default:"60s" env:"RING" help:"Until an unanswered call times out, unless the caller says."`
-	CallerGrace  time.Duration `default:"10s" env:"CALLER_GRACE" help:"For a caller who is gone while it rings."`
-	Grace        time.Duration `default:"30s" env:"GRACE" help:"For someone who is gone from a call."`
-	LeavingGrace time.Duration `default:"10s" env:"LEAVING_GRACE" help:"The same after its page said that it is being closed."`
-	GraceHold    time.Duration `default:"40s" env:"GRACE_HOLD" help:"The most while the other side has media."`
-	Ask          time.Duration `default:"30s" env:"ASK" help:"Until a wish for a video call that nobody answers lapses."`
-	Connect      time.Duration `default:"20s" env:"CONNECT" help:"From the answer to media on both ends."`
+	Ring         time.Duration `default:"60s" env:"RING" help:"Time after which an unanswered call times out, unless the caller sets its own."`
+	CallerGrace  time.Duration `default:"10s" env:"CALLER_GRACE" help:"Grace for a caller whose connection is lost while the call rings."`
+	Grace        time.Duration `default:"30s" env:"GRACE" help:"Grace for a party whose connection is lost in a call."`
+	LeavingGrace time.Duration `default:"10s" env:"LEAVING_GRACE" help:"Grace for a party whose page announced that it closes."`
+	GraceHold    time.Duration `default:"40s" env:"GRACE_HOLD" help:"Longest grace, which counts while the other party still has media."`
+	Ask          time.Duration `default:"30s" env:"ASK" help:"Time after which an unanswered request to switch to video expires."`
+	Connect      time.Duration `default:"20s" env:"CONNECT" help:"Time from the answer to media on both sides, after which the call fails."`
 }
 
 // Limits bounds what clients can make the server hold or do.
 type Limits struct {
 	MessageRate    float64       `default:"20" env:"MESSAGE_RATE" help:"Commands a second on one connection."`
-	MessageBurst   int           `default:"60" env:"MESSAGE_BURST" help:"How many of them at once."`
+	MessageBurst   int           `default:"60" env:"MESSAGE_BURST" help:"Commands at once on one connection."`
 	InvitesPerMin  int           `default:"10" env:"INVITES_PER_MIN" help:"Invitations a minute of one account."`
 	PairPerMin     int           `default:"3" env:"PAIR_PER_MIN" help:"Invitations a minute to one callee."`
 	RingsPerMin    int           `default:"20" env:"RINGS_PER_MIN" help:"Invitations a minute that one callee gets, over all callers."`
 	HellosPerMin   int           `default:"60" env:"HELLOS_PER_MIN" help:"Connections a minute of one account."`
 	SignalBytes    int           `default:"262144" env:"SIGNAL_BYTES" help:"Bytes of descriptions and candidates that one account sends to others at once; a 32nd of them more each second."`
 	DeclinedPause  time.Duration `default:"15s" env:"DECLINED_PAUSE" help:"Pause of a caller after the second rejection in a row by one callee; doubles up to 15 minutes; 0s for none."`
-	TokenGrace     time.Duration `default:"1m" env:"TOKEN_GRACE" help:"How long after its expiry a token is as good as before; then idle connections are closed and nothing new begins."`
+	TokenGrace     time.Duration `default:"1m" env:"TOKEN_GRACE" help:"Time for which an expired token still works. After it idle connections are closed and nothing new begins."`
 	Devices        int           `default:"10" env:"DEVICES" help:"Devices of one account."`
 	SocketsPerAddr int           `default:"50" env:"SOCKETS_PER_ADDR" help:"Connections without a hello, per IPv4 address or IPv6 /64."`
 	QueueMessages  int           `default:"64" env:"QUEUE_MESSAGES" help:"Messages waiting for one slow reader."`
